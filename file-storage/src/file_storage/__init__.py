@@ -1,1 +1,1 @@
-"""Pixmill's file server: files over HTTP, with their rows in a database and their bytes in a blob store."""
+"""Pixmill's file server: serves files over HTTP, with their rows in a database and their bytes in a blob store."""

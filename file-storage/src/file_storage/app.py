@@ -1,4 +1,4 @@
-"""The file-storage application."""
+"""The WSGI application of file-storage."""
 
 import structlog
 import svcs
@@ -58,7 +58,7 @@ def create_app() -> OpenAPI:
     app.paths["/events"] = EVENTS
     app.components_schemas.update(event_schemas())
     app.paths.update(OPERATIONS)
-    # Last: it matches names that no other route uses.
+    # Register it last: it matches names that no other route uses.
     app.url_map.converters["new_name"] = NewName
     app.register_api(named)
     app.wsgi_app = override_method(app.wsgi_app)  # type: ignore[assignment,method-assign]  # Flask's documented way

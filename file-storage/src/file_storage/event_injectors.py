@@ -1,6 +1,6 @@
-"""Choose from its settings what the process of the event stream needs.
+"""Creates the objects for the process of the event stream from the settings.
 
-Apart from :mod:`file_storage.injectors`, which imports Flask: this process starts sooner without it.
+Separate from :mod:`file_storage.injectors`, which imports Flask, because this process starts faster without it.
 """
 
 from functools import partial
@@ -22,7 +22,7 @@ from file_storage.storage.folder import FolderBlobStore
 from file_storage.storage.s3 import S3BlobStore
 
 EXPIRY_INTERVAL_SECONDS = 60
-"""Between two runs of a chore."""
+"""Interval between two runs of a chore."""
 
 
 def create_event_stream(settings: Settings) -> EventStream[FileEvent]:
@@ -32,7 +32,7 @@ def create_event_stream(settings: Settings) -> EventStream[FileEvent]:
 
 
 def create_housekeeping(settings: Settings) -> Housekeeping:
-    """Return what deletes old events, expired files, and files whose time in the trash is over."""
+    """Return the housekeeping that deletes old events, expired files, and files whose time in the trash is over."""
     database = Database(settings.database.url, pool_size=1)
     removal = Removal(database, BlobService(database, create_blob_store(settings.storage)))
     forget_events = partial(Events(database, FileEvent).forget_older_than, settings.events.keep_seconds)
@@ -45,5 +45,5 @@ def create_housekeeping(settings: Settings) -> Housekeeping:
 
 
 def create_blob_store(settings: StorageSettings) -> BlobStore:
-    """Return the store of these settings."""
+    """Return the blob store chosen by the settings."""
     return S3BlobStore(settings.url) if settings.url else FolderBlobStore(Path(settings.folder, "blobs"))

@@ -1,4 +1,4 @@
-"""The event stream's application, for an asynchronous server: ``uvicorn --factory file_storage.events:create_app``.
+"""The event stream as an ASGI application: ``uvicorn --factory file_storage.events:create_app``.
 
 Separate from the API, where hundreds of listeners would occupy hundreds of uWSGI threads.
 """
@@ -21,7 +21,7 @@ from file_storage.routers.events import FILE_EVENTS
 def create_app() -> Starlette:
     """Return the ASGI application, configured by ``config/file-storage/conf.yml`` and the environment.
 
-    A thread of its process deletes old events and files that have expired.
+    A thread of its process deletes old events and expired files.
     """
     settings = load_or_exit(Settings)
     logs.configure(settings.log.level)

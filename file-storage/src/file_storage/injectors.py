@@ -1,4 +1,4 @@
-"""Choose file-storage's implementations from its settings; only :mod:`file_storage.event_injectors` does so, too."""
+"""Creates file-storage's services; only this and :mod:`file_storage.event_injectors` choose implementations."""
 
 from operator import methodcaller
 from pathlib import Path
@@ -34,7 +34,7 @@ from file_storage.storage.partial import PartialFiles
 
 
 def create_registry(settings: Settings) -> svcs.Registry:
-    """Return a registry of all services by type; no thread or process is started."""
+    """Return a registry of all services by type; it starts no thread or process."""
     registry = svcs.Registry()
     database = Database(settings.database.url, settings.database.pool_size)
     folder = Path(settings.storage.folder)

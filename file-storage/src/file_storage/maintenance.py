@@ -1,4 +1,4 @@
-"""What the maintenance commands share: arguments, services and exit codes."""
+"""Arguments, services and exit codes shared by the maintenance commands."""
 
 import argparse
 import sys
@@ -33,7 +33,7 @@ def argument_parser(command: str, description: str | None) -> argparse.ArgumentP
 
 
 def services() -> svcs.Container:
-    """Return the services with the server's own settings; a wrong setting ends the process with one line."""
+    """Return the services with the server's own settings; exit with one line if a setting is wrong."""
     settings = load_or_exit(Settings)
     logs.configure(settings.log.level)
     return svcs.Container(create_registry(settings))
@@ -41,7 +41,7 @@ def services() -> svcs.Container:
 
 @contextmanager
 def exit_if_unavailable() -> Iterator[None]:
-    """Log one line and exit with code 2 if the database or the store does not answer."""
+    """Log one line and exit with code 2 if the database or the store does not respond."""
     try:
         yield
     except DBAPIError as error:

@@ -1,6 +1,6 @@
-"""What uWSGI's main process imports before it forks (``shared-import``): its processes share the memory of all modules.
+"""Imported by uWSGI's main process before it forks (``shared-import``), so that processes share modules' memory.
 
-Each process makes its own applications, and so reads the settings again when it is replaced.
+Each process creates its own applications, so a replaced process reads the settings again.
 """
 
 import service_kit.access.app  # noqa: F401  # imported for its modules

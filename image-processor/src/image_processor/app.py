@@ -1,4 +1,4 @@
-"""The image-processor application."""
+"""The WSGI application of image-processor."""
 
 from flask_openapi3 import OpenAPI
 from service_kit import logs

@@ -1,18 +1,18 @@
-"""The number of worker processes that a machine, or a container, has room for."""
+"""Chooses the number of worker processes for a machine or container."""
 
 import math
 import os
 from pathlib import Path
 
 FEWEST_PROCESSES = 2
-"""A short task does not wait for a long one, even where there is one core."""
+"""At least two, even with one core, so that a short task does not wait for a long one."""
 
 PROCESS_BYTES = 256 * 1024 * 1024
-"""The memory of a process that works on photographs of the usual sizes."""
+"""Memory of a process that works on photographs of the usual sizes."""
 
 
 def processes(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return one process for each core that this process may use, as far as memory allows.
+    """Return one process for each core that this process may use, limited by memory.
 
     :param cgroup: the folder of the container's limits (cgroups(7)).
     """
@@ -25,11 +25,11 @@ def _cores(cgroup: Path) -> int:
 
 
 def _quota(cgroup: Path) -> int | None:
-    """Return the cores that ``docker run --cpus`` allows, a part of a core as a whole one; None: all."""
+    """Return the number of cores allowed by ``docker run --cpus``, rounded up; None if unlimited."""
     try:
         quota, period = _cpu_times(cgroup)
         return math.ceil(int(quota) / int(period)) if int(quota) > 0 else None
-    except (OSError, ValueError):  # "max": there is no quota
+    except (OSError, ValueError):  # "max" means no quota
         return None
 
 

@@ -1,4 +1,4 @@
-"""The settings of image-processor, its worker and its sender of webhooks; ``make config`` writes ``conf.yml``."""
+"""The settings of image-processor, its worker and its webhook sender; ``make config`` writes ``conf.yml``."""
 
 import base64
 import binascii
@@ -292,7 +292,7 @@ class RelaySettings(Section):
 
 
 def signing_secrets(text: str) -> list[bytes]:
-    """Return the secrets of a list separated by commas. One that begins with ``whsec_`` is base64 behind that.
+    """Return the secrets in a comma-separated list; the rest of a secret after the prefix ``whsec_`` is base64.
 
     :raises ValueError: a secret is too short or not base64.
     """
@@ -317,7 +317,7 @@ def _check_signing_secrets(secret: SecretStr) -> SecretStr:
 
 
 WebhookSecrets = Annotated[Secret, AfterValidator(_check_signing_secrets)]
-"""One secret that signs webhooks, or several with commas between them."""
+"""One or several comma-separated secrets that sign webhooks."""
 
 
 PipelinesByName = dict[Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")], dict[str, JsonValue]]
@@ -422,7 +422,7 @@ class WorkerSettings(ServiceSettings):
 
     @property
     def processes(self) -> int:
-        """Return how many processes run tasks at the same time."""
+        """Return the number of processes that run tasks at the same time."""
         return self.concurrency or capacity.processes()
 
 

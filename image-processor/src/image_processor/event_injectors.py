@@ -1,6 +1,6 @@
-"""Create the stream of events from its settings.
+"""Creates the event stream from the settings.
 
-Apart from :mod:`image_processor.injectors`, which imports Celery and libvips: who sends events needs neither.
+Separate from :mod:`image_processor.injectors`, which imports Celery and libvips, because the stream needs neither.
 """
 
 from service_kit.database import Database

@@ -1,4 +1,4 @@
-"""The event stream's application, for an asynchronous server: ``uvicorn --factory image_processor.events:create_app``.
+"""The event stream as an ASGI application: ``uvicorn --factory image_processor.events:create_app``.
 
 Separate from the API, where hundreds of listeners would occupy hundreds of uWSGI threads.
 """

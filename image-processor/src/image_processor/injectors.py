@@ -1,4 +1,4 @@
-"""Create image-processor's services from its settings: the only place that chooses implementations."""
+"""Creates image-processor's services from its settings: the only place that chooses implementations."""
 
 from functools import partial
 from importlib import import_module
@@ -46,11 +46,11 @@ from image_processor.services.tasks.tasks import TaskService
 from image_processor.services.tasks.unended import fold
 
 EXPIRY_INTERVAL_SECONDS = 60
-"""Between two deletions of old events, cached results, idempotency keys and tasks."""
+"""Interval between deletions of old events, cached results, idempotency keys and tasks."""
 FOLD_INTERVAL_SECONDS = 5
-"""Between two folds of the counts of tasks that have not ended: a busy owner has two new rows a task until then."""
+"""Interval between folds of the counts of unended tasks: until then, a busy owner has two new rows per task."""
 FOLD_ENDED_INTERVAL_SECONDS = 60
-"""The same for those that have ended, which only pages and metrics read."""
+"""Interval between folds of the counts of ended tasks, which only pages and metrics read."""
 
 
 def create_api_registry(settings: ApiSettings) -> svcs.Registry:

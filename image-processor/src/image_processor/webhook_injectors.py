@@ -1,7 +1,7 @@
-"""Create the services of the process that sends webhooks.
+"""Creates the services of the process that sends webhooks.
 
-Apart from :mod:`image_processor.injectors`, which imports the decoders of images: a process that talks to hosts of
-clients has none.
+Separate from :mod:`image_processor.injectors`, because a process that connects to clients' hosts should not contain
+image decoders.
 """
 
 from functools import partial
@@ -17,13 +17,13 @@ from image_processor.services.outbound import public_http_pool
 from image_processor.services.tasks.webhooks import WebhookService
 
 CLOCK_INTERVAL_SECONDS = 1
-"""Between two checks of the database's clock."""
+"""Interval between checks of the database's clock."""
 CLOCK_TOLERANCE_SECONDS = 5
-"""A smaller step delays a webhook by no more than a failure does."""
+"""A smaller step of the clock delays a webhook no longer than a failed delivery does."""
 FORGET_INTERVAL_SECONDS = 60
-"""Between two deletions of old hosts."""
+"""Interval between deletions of old hosts."""
 KEEP_HOSTS_SECONDS = 30 * 86_400
-"""How long it is remembered whether a host answers."""
+"""Time for which a host's delivery state is kept."""
 
 
 def create_webhook_threads(settings: WebhookSettings) -> tuple[Housekeeping, WebhookSender]:

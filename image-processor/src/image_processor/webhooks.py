@@ -1,4 +1,4 @@
-"""``python -m image_processor.webhooks``: send webhooks until SIGTERM. Any number of these processes may run."""
+"""Sends webhooks until SIGTERM: ``python -m image_processor.webhooks``. Any number of these processes may run."""
 
 import signal
 
@@ -9,13 +9,13 @@ from image_processor.config import WebhookSettings
 from image_processor.webhook_injectors import create_webhook_threads
 
 STOP_SECONDS = 5
-"""For running deliveries; less than uWSGI's ``reload-mercy`` and the ``stop_grace_period`` of docker-compose."""
+"""Time for running deliveries; less than uWSGI's ``reload-mercy`` and the ``stop_grace_period`` of docker-compose."""
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 def main() -> None:
-    """Send webhooks as ``config/webhooks/conf.yml`` and the environment say."""
-    # Threads inherit the blocked signals, so that they arrive at sigwait() alone.
+    """Send webhooks, configured by ``config/webhooks/conf.yml`` and the environment."""
+    # Threads inherit the blocked signals, so only sigwait() receives them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     settings = load_or_exit(WebhookSettings)
     logs.configure(settings.log.level)

@@ -1,4 +1,4 @@
-"""The worker: ``celery --app image_processor.worker worker``."""
+"""The Celery worker: ``celery --app image_processor.worker worker``."""
 
 import logging
 import os
@@ -52,12 +52,12 @@ def threads() -> tuple[Relay, Housekeeping, Heartbeat]:
 
 
 def report_crash(process: int, error: BaseException) -> None:
-    """Make the tasks pending again that the process held."""
+    """Make the tasks that the process held pending again."""
     services.get(Heartbeat).process_died(process, crash_reason(error, settings.limits.max_seconds), overran(error))
 
 
 def hand_back() -> None:
-    """Make the tasks pending again that this worker holds."""
+    """Make the tasks that this worker holds pending again."""
     for thread in threads():
         thread.stop()
     try:
@@ -71,7 +71,7 @@ shutdown = GracefulShutdown(settings.shutdown_seconds, hand_back)
 
 @app.task(name=WORK, Request=crash_reporting_request(report_crash))
 def work() -> None:
-    """Do tasks until none is pending; the message is only a hint that some are."""
+    """Run tasks until none is pending; the message is only a hint that there are some."""
     shutdown.hold_if_draining()
     if not services.get(Runner).drain(Holder(WORKER, os.getpid()), shutdown.begun):
         signal.pause()
@@ -80,7 +80,7 @@ def work() -> None:
 @signals.setup_logging.connect
 def _set_up_logging(**_: object) -> None:
     """Replace Celery's logging, which does not write JSON."""
-    # The first call turns off propagation of billiard's logger; configure() turns it on again.
+    # The first call disables propagation of billiard's logger; configure() enables it again.
     get_multiprocessing_logger()
     logs.configure(settings.log.level)
 
@@ -97,16 +97,16 @@ def _prepare(**_: object) -> None:
 
 @signals.worker_process_init.connect
 def _begin_process(**_: object) -> None:
-    # A signal to the process group is for the main process, which ends its child processes itself.
+    # Ignore signals to the process group: the main process ends its child processes itself.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # Connections do not survive a fork: each process creates its own services.
     global services
     database = Database(settings.database.url, settings.database.pool_size)
     services = svcs.Container(create_worker_registry(settings, database, app, WORKER))
-    # Temporary files of libvips, SQLite and Python: /tmp may be memory, and lies outside the sandbox.
+    # Temporary files of libvips, SQLite and Python: /tmp may be in memory and is outside the sandbox.
     os.environ["TMPDIR"] = settings.scratch_folder
     tempfile.tempdir = None
-    # The list of the machine's fonts, which takes seconds to make: the sandbox lets no process write it elsewhere.
+    # Cache for the list of the machine's fonts, which takes seconds to build; the sandbox allows writing it only here.
     os.environ["XDG_CACHE_HOME"] = str(Path(settings.scratch_folder, "cache"))
     memory, written = settings.limits.max_memory_bytes, settings.limits.max_written_bytes
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))

@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, 13)."""
+"""Evaluates conditional requests (RFC 9110, 13)."""
 
 from datetime import datetime
 from enum import Enum
@@ -7,7 +7,7 @@ from flask import Request
 
 
 class Verdict(Enum):
-    """The result of a request's conditions, with the status that RFC 9110 gives it."""
+    """The result of a request's conditions, with its status according to RFC 9110."""
 
     SEND = 200
     NOT_MODIFIED = 304
@@ -18,7 +18,7 @@ def verdict(request: Request, etag: str, modified: datetime) -> Verdict:
     """Evaluate the conditions of a GET or HEAD in the order of RFC 9110, 13.2.2.
 
     :param etag: the strong entity tag without its quotes.
-    :param modified: in UTC, whole seconds.
+    :param modified: modification time in UTC, in whole seconds.
     """
     if "If-Match" in request.headers:
         if not (request.if_match.star_tag or request.if_match.is_strong(etag)):

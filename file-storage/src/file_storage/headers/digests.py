@@ -1,4 +1,4 @@
-"""Digest fields (RFC 9530): check those of requests, write those of responses."""
+"""Digest fields (RFC 9530): verifies those of requests and writes those of responses."""
 
 import hashlib
 import hmac
@@ -22,7 +22,7 @@ _FIELDS = ("Content-Digest", "Repr-Digest")
 class CheckedBody:
     """A request body that is compared with the digests in its headers.
 
-    The body is always the whole representation, so both fields are about the same bytes.
+    The body is always the whole representation, so both digest fields refer to the same bytes.
     """
 
     def __init__(self, stream: IO[bytes], headers: Headers) -> None:
@@ -36,7 +36,7 @@ class CheckedBody:
     def read(self, size: int) -> bytes:
         """Return at most ``size`` bytes; none at the end.
 
-        :raises Problem: 400, the connection broke before the body was complete.
+        :raises Problem: 400 if the connection broke before the body was complete.
         """
         try:
             data = self._stream.read(size)
@@ -53,7 +53,7 @@ class CheckedBody:
     def check(self, chunk: int) -> None:
         """Read the rest, ``chunk`` bytes at a time, and compare the digests.
 
-        :raises Problem: 400, a digest differs.
+        :raises Problem: 400 if a digest differs.
         """
         if not self._expected:
             return
@@ -82,7 +82,7 @@ def digest(sha256: str) -> str:
 def _digests(field: str, value: str | None) -> dict[str, bytes]:
     """Return the digests of known algorithms; ignore others (RFC 9530, section 2).
 
-    :raises Problem: 400, the field is malformed.
+    :raises Problem: 400 if the field is malformed.
     """
     if value is None:
         return {}

@@ -1,4 +1,4 @@
-"""The headers in which a worker says of which task a raw body is the result."""
+"""The headers with which a worker names the task whose result a raw body is."""
 
 from flask import Request
 from service_kit.database import MAX_ID
@@ -12,7 +12,7 @@ SOURCE_ID, TASK_ID, BATCH_ID = "X-Pixmill-Source-Id", "X-Pixmill-Task-Id", "X-Pi
 def claimed_id(request: Request, header: str) -> int | None:
     """Return the id in a header; ``None`` without this header.
 
-    :raises Problem: 422, it is not an id.
+    :raises Problem: 422 if the value is not an id.
     """
     value = request.headers.get(header)
     if value is None:

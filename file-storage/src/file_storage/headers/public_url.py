@@ -1,4 +1,4 @@
-"""The address under which a client reaches the server, for the URLs of links."""
+"""The server's public address, for the URLs of links."""
 
 from service_kit import public_url as rules
 from werkzeug.wrappers import Request
@@ -7,8 +7,8 @@ from file_storage.config import HttpSettings
 
 
 def public_url(request: Request, settings: HttpSettings) -> str:
-    """Return the scheme and the host of the server's public URLs, without a slash at the end.
+    """Return the scheme and host of the server's public URLs, without a trailing slash.
 
-    :raises Problem: 400, the settings name no address and the request's Host is no host.
+    :raises Problem: 400 if the settings have no address and the request's Host is not a valid host.
     """
     return rules.public_url(lambda name: request.headers.get(name, ""), request.remote_addr or "", settings)

@@ -1,1 +1,1 @@
-"""Receiving request bodies into staging files."""
+"""Receives request bodies into staging files."""

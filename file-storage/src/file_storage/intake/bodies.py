@@ -1,4 +1,4 @@
-"""Receive request bodies: multipart forms, raw bytes, and bodies that the web server has written to a file."""
+"""Receives request bodies: multipart forms, raw bytes, and bodies that the web server has written to a file."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -19,23 +19,23 @@ from file_storage.storage import StagedBlob, Staging
 CHUNK = 1024 * 1024
 MAX_FORM_OVERHEAD = 1024 * 1024
 MAX_UNANNOUNCED = 10 * 1024 * 1024
-"""Bytes of a body without Content-Length, at most; nginx has the same limit."""
+"""Maximum size of a body without Content-Length; nginx has the same limit."""
 
 BODY_FILE = "X-Body-File"
-"""The header with the path of the file to which the web server has written the body."""
+"""The header with the path of the body file written by the web server."""
 BODY_LENGTH = "X-Body-Length"
-"""The header with the client's Content-Length, if it sent one: the length that this file must have."""
+"""The header with the client's Content-Length, if any, which must be the length of this file."""
 
 
 class _UnannouncedBody(CheckedBody):
-    """A body whose length the client did not send: nothing has asked whether there is room for it."""
+    """A body without Content-Length, for which free space was not checked in advance."""
 
     _left = MAX_UNANNOUNCED
 
     def read(self, size: int) -> bytes:
         """Return at most ``size`` bytes; none at the end.
 
-        :raises Problem: 411, the body is too long to come without its length; and as that of the base class.
+        :raises Problem: 411 if the body is too long to be sent without its length; also as in the base class.
         """
         data = super().read(size)
         self._left -= len(data)
@@ -46,14 +46,14 @@ class _UnannouncedBody(CheckedBody):
 
 
 def least_size_in_form(request: Request) -> int:
-    """Return how many bytes the files of a form have at least; 0 if its length is unknown."""
+    """Return the minimum size of the files in a form; 0 if the form's length is unknown."""
     return max(0, (request.content_length or 0) - MAX_FORM_OVERHEAD)
 
 
 def check_form_size(size: int, settings: UploadSettings) -> None:
     """Check the size of a form before its body is read.
 
-    :raises Problem: 413, a form of ``size`` bytes must contain a file that is too large.
+    :raises Problem: 413 if a form of ``size`` bytes must contain a file that is too large.
     """
     if size > settings.max_bytes + MAX_FORM_OVERHEAD:
         raise too_large(settings.max_bytes)
@@ -65,8 +65,8 @@ def receive_form(
 ) -> Iterator[tuple[StagedBlob, Form]]:
     """Stage the part ``file`` of a multipart form; yield it with the other fields.
 
-    :raises Problem: 415 another content type, 400 malformed, truncated, changed in transit or not exactly one part
-        ``file``, 413 a file or a field too long, 503 the body is gone.
+    :raises Problem: 415 for another content type, 400 if malformed, truncated, changed in transit or without exactly
+        one part ``file``, 413 if a file or a field is too long, 503 if the body is gone.
     :raises StorageFullError: there is no room.
     """
     path = _body_path(request, settings)
@@ -90,8 +90,8 @@ def receive_files(
 ) -> Iterator[tuple[Sequence[tuple[StagedBlob, str]], object]]:
     """Stage every part ``file`` of a multipart form; yield each with its client name, and the parsed part ``json``.
 
-    :raises Problem: 415 another content type, 400 malformed, truncated, changed in transit or with too many files, 413
-        a file or the JSON too long, 503 the body is gone.
+    :raises Problem: 415 for another content type, 400 if malformed, truncated, changed in transit or with too many
+        files, 413 if a file or the JSON is too long, 503 if the body is gone.
     :raises StorageFullError: there is no room.
     """
     boundary = boundary_of(request)
@@ -105,7 +105,7 @@ def receive_files(
 def receive_raw(request: Request, staging: Staging, settings: UploadSettings, ahead: ReadAhead) -> Iterator[StagedBlob]:
     """Stage a body that is the file itself.
 
-    :raises Problem: 400 truncated or changed in transit, 413 too long, 415 encoded, 503 the body is gone.
+    :raises Problem: 400 if truncated or changed in transit, 413 if too long, 415 if encoded, 503 if the body is gone.
     :raises StorageFullError: there is no room.
     """
     if "Content-Encoding" in request.headers:
@@ -149,7 +149,7 @@ def _streamed(body: CheckedBody, staging: Staging, settings: UploadSettings) -> 
 def _body(request: Request, path: Path | None) -> Iterator[CheckedBody]:
     """Open the body: the web server's file, or the connection if ``path`` is ``None``.
 
-    :raises Problem: 503, the file is gone or is not as long as the client's Content-Length. Reading it: 411.
+    :raises Problem: 503 if the file is gone or its length is not the client's Content-Length; 411 while reading.
     """
     if path is None:
         kind = CheckedBody if "Content-Length" in request.headers else _UnannouncedBody
@@ -165,7 +165,7 @@ def _body(request: Request, path: Path | None) -> Iterator[CheckedBody]:
     except FileNotFoundError as error:
         if path.exists():
             raise
-        # The client hung up, or the request waited so long that the sweep removed the body.
+        # The client closed the connection, or the request waited until the sweep removed the body.
         detail = sentence("The body is gone; send the request again.")
         raise Problem("body-gone", 503, detail, retry_after=1) from error
 
@@ -176,9 +176,9 @@ def _size(request: Request, path: Path | None) -> int:
 
 
 def _body_path(request: Request, settings: UploadSettings) -> Path | None:
-    """Return the file to which the web server wrote the body, if it did.
+    """Return the file to which the web server wrote the body, if any.
 
-    :raises Problem: 400, the file is not in the settings' folder: the header comes from a client.
+    :raises Problem: 400 if the file is outside the settings' folder, because then a client sent the header.
     """
     name = request.headers.get(BODY_FILE)
     if not name or not settings.body_folder:

@@ -1,4 +1,4 @@
-"""Parse a ``multipart/form-data`` upload (RFC 7578) and write its files to staging files."""
+"""Parses a ``multipart/form-data`` upload (RFC 7578) and writes its files to staging files."""
 
 import codecs
 import json
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 CHUNK = 1024 * 1024
 TEXT_BYTES_A_FILE = 128 * 1024
-"""Limit for the text fields per file: the longest name and comment, each character escaped in JSON, and a margin."""
+"""Limit of the text fields per file: the longest name and comment, all characters escaped in JSON, and a margin."""
 MAX_PARTS = 16
 JSON_PARTS = ("json", "data")
 
@@ -55,7 +55,7 @@ codecs.register(_codec)
 
 @dataclass
 class Form:
-    """The client's name of the file, and the other fields by name."""
+    """The client's file name, and the other fields by name."""
 
     filename: str
     fields: dict[str, object] = field(default_factory=dict)
@@ -66,8 +66,8 @@ def read_parts(body: Readable, boundary: bytes, staged: StagedBlob, max_bytes: i
 
     The fields of a JSON part named ``json`` or ``data`` count as form fields.
 
-    :raises Problem: 400 malformed, truncated, or not exactly one part ``file``, 413 the file or the fields too long,
-        422 a repeated field.
+    :raises Problem: 400 if malformed, truncated, or without exactly one part ``file``, 413 if the file or the fields
+        are too long, 422 for a repeated field.
     """
     parts = _Parts(lambda: staged, max_files=1, max_bytes=max_bytes)
     _read(body, boundary, parts, MAX_PARTS)
@@ -86,8 +86,8 @@ def read_files(
 ) -> tuple[Sequence[tuple[StagedBlob, str]], object]:
     """Write each part ``file`` to its own staging file.
 
-    :returns: the staging files with their client names, and the parsed part ``json``, ``None`` without one.
-    :raises Problem: 400 malformed, truncated, without a file or with too many, 413 a file or the JSON too long.
+    :returns: the staging files with their client names, and the parsed part ``json``, or ``None`` without that part.
+    :raises Problem: 400 if malformed, truncated, without files or with too many, 413 if a file or the JSON is too long.
     """
     parts = _Parts(stage, max_files, max_bytes)
     _read(body, boundary, parts, max_files + MAX_PARTS)
@@ -156,7 +156,7 @@ class _Parts:
         self.files.append((self._stage(), filename))
 
     def _begin_field(self, name: str) -> None:
-        # Do not guess which of two values is meant.
+        # Repeated fields are errors, because either value may be meant.
         if name in self.texts:
             raise _repeated(name)
         self._text = self.texts[name] = bytearray()
@@ -183,7 +183,7 @@ class _Parts:
 def boundary_of(request: Request) -> bytes:
     """Return the boundary of a multipart form.
 
-    :raises Problem: 415 another content type, 400 no boundary.
+    :raises Problem: 415 for another content type, 400 without a boundary.
     """
     mimetype, options = parse_options_header(request.headers.get("Content-Type"))
     # Media types are case-insensitive (RFC 9110, 8.3.1).
@@ -210,7 +210,8 @@ def _names_in(disposition: str) -> tuple[str, str | None]:
     Some clients repeat the file name as ``filename*`` (RFC 5987), which takes precedence.
     """
     _, name, filename = parse_content_disposition(disposition)
-    # The form parser ignores filename*; werkzeug's parser removes backslashes, so it gets no quoted text.
+    # The form parser ignores filename*. werkzeug's parser would remove backslashes from quoted text, so remove that
+    # text.
     extended = parse_options_header(_QUOTED.sub('""', disposition))[1].get("filename")
     return name or "", extended or filename
 

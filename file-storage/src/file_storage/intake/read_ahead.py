@@ -1,8 +1,8 @@
-"""Read bodies ahead: hash them, and parse forms, while nginx still writes them to its folder.
+"""Reads request bodies ahead: hashes them, and parses forms, while nginx is still writing them to its folder.
 
-nginx asks for room before it receives a large body. For some time after that the folder is watched, and each growing
-file is read by its own thread. When the body is complete, its request finds the work done. Otherwise the request reads
-the body itself: reading ahead only shortens the time that a client waits after its last byte.
+nginx asks for room before it receives a large body. For some time after that, this process watches the folder and reads
+each growing file in a thread. If the body has been read when its request arrives, the request uses the result;
+otherwise the request reads the body itself. Reading ahead only shortens the client's wait after its last byte.
 """
 
 import os
@@ -24,22 +24,22 @@ from file_storage.storage import StagedBlob, Staging
 log = structlog.get_logger()
 
 MIN_BYTES = 16 * 1024 * 1024
-"""A smaller body is not read ahead: its request reads it in less time than a thread takes to start."""
+"""Minimum size of a body to read ahead; a request reads a smaller one faster than a thread starts."""
 
 MAX_BODIES = 16
-"""Bodies that are read ahead concurrently; if slow clients hold all of them, other requests only take longer."""
+"""Maximum number of concurrent bodies; if slow clients occupy all of them, other requests only take longer."""
 
 WATCH_SECONDS = 30.0
-"""Seconds to keep watching after nginx's last request for room: in this time a body should reach ``MIN_BYTES``."""
+"""Seconds to keep watching after nginx's last request for room; within this time a body should reach ``MIN_BYTES``."""
 
 IDLE_SECONDS = 120.0
-"""A body without a write for this long is abandoned: nginx's client_body_timeout is half of this."""
+"""Seconds without a write after which a body is abandoned; nginx's client_body_timeout is half of this."""
 
 SCAN_SECONDS = 0.02
 """Seconds between two scans of the folder."""
 
 POLL_SECONDS = (0.005, 0.1)
-"""Seconds between two reads of a body that does not grow: the first and the longest pause, doubling in between."""
+"""Seconds between reads of a body that does not grow: the first and the longest pause, doubling in between."""
 
 _FORM = re.compile(rb"--([ -~]{1,200})\r\nContent-", re.IGNORECASE)
 
@@ -59,9 +59,9 @@ class ReadBody:
 
 
 class ReadAhead:
-    """The bodies that are read ahead in this process.
+    """Reads bodies ahead in this process.
 
-    :param folder: where nginx writes bodies; ``None`` disables reading ahead.
+    :param folder: nginx's folder of bodies; ``None`` disables reading ahead.
     :param max_bytes: maximum size of a file; a form with a larger file is left to its request.
     """
 
@@ -77,7 +77,7 @@ class ReadAhead:
         self._readers: dict[str, _BodyReader] = {}
 
     def expect(self) -> None:
-        """Watch the folder, because a large body is about to be received."""
+        """Watch the folder for some time, because nginx is about to receive a large body."""
         if self._folder is None:
             return
         with self._lock:
@@ -89,7 +89,7 @@ class ReadAhead:
 
     @contextmanager
     def claim(self, path: Path | None) -> Iterator[Callable[[], ReadBody | None]]:
-        """Claim a complete body for its request; leaving the block discards what was not published.
+        """Claim a complete body for its request; leaving the block discards unpublished bytes.
 
         :returns: a function that finishes reading. It returns ``None`` if the body was not read ahead, or if an error
             occurred.
@@ -104,7 +104,7 @@ class ReadAhead:
             reader.discard()
 
     def close(self) -> None:
-        """Stop watching, and discard the bodies that no request has claimed."""
+        """Stop watching, and discard all unclaimed bodies."""
         with self._lock:
             self._watched_until = 0.0
             readers = list(self._readers.values())
@@ -131,7 +131,7 @@ class ReadAhead:
             return self._is_watched
 
     def _discard_all_but(self, names: Set[str]) -> None:
-        """Discard bodies that nginx removed because the client hung up, or left behind when it was killed."""
+        """Discard bodies that nginx removed because the client disconnected, or left behind when it was killed."""
         with self._lock:
             self._known &= names
             gone = [self._readers.pop(name) for name in self._readers.keys() - names]
@@ -149,7 +149,7 @@ class ReadAhead:
 
 
 def _active_bodies(folder: Path) -> Mapping[str, os.DirEntry[str]]:
-    """Return the files that were written to within ``IDLE_SECONDS``, by name."""
+    """Return the files by name that were written to within ``IDLE_SECONDS``."""
     bodies = {}
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -160,7 +160,7 @@ def _active_bodies(folder: Path) -> Mapping[str, os.DirEntry[str]]:
 
 
 class _BodyReader:
-    """A body, and the thread that reads it."""
+    """A body and the thread that reads it."""
 
     def __init__(self, path: Path, staging: Staging, max_bytes: int) -> None:
         self._path = path
@@ -173,7 +173,7 @@ class _BodyReader:
         self._thread.start()
 
     def finish(self) -> ReadBody | None:
-        """Read to the end and return the result; ``None`` after an error, or if the path is now another file's."""
+        """Read to the end and return the result; ``None`` after an error, or if the path now is another file's."""
         self._body.complete()
         self._thread.join()
         return self._result if self._body.is_at(self._path) else None
@@ -221,7 +221,7 @@ class _GrowingBody:
         """
         pause, longest = POLL_SECONDS
         while True:
-            # Check before reading: bytes written before the end are read below.
+            # Check before reading, so that bytes written before the end are still read below.
             has_ended = self._ended.is_set()
             if self._is_abandoned:
                 raise _AbandonedError
@@ -233,7 +233,7 @@ class _GrowingBody:
             pause = min(2 * pause, longest)
 
     def complete(self) -> None:
-        """Mark the body as complete: nothing will be appended."""
+        """Mark the body as complete: no bytes will follow."""
         self._ended.set()
 
     def abandon(self) -> None:

@@ -1,4 +1,4 @@
-"""The rows of file-storage."""
+"""The database models of file-storage."""
 
 from file_storage.models.file import (
     Base,

@@ -1,4 +1,4 @@
-"""Files that people see, the blobs that hold their bytes, and what belongs to them: keys, uploads, links, events."""
+"""Files, the blobs with their bytes, idempotency keys, uploads, links and events."""
 
 from collections.abc import Collection
 from enum import StrEnum
@@ -10,7 +10,7 @@ from sqlalchemy import JSON, BigInteger, Double, Enum, ForeignKey, Index, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, foreign, mapped_column, relationship
 
 UPLOAD, RESULT = "upload", "result"
-"""Origins of files: somebody sent them, or a task made them."""
+"""Origins of files: uploaded by a user, or made by a task."""
 
 _FOLDED = Text(collation="C").with_variant(Text(), "sqlite")
 _FOLDER = String(500, collation="C").with_variant(String(500), "sqlite")
@@ -21,7 +21,7 @@ class Base(DeclarativeBase):
 
 
 class Blob(Base):
-    """Stored bytes, named by their SHA-256 and shared by equal files.
+    """Stored bytes, named by their SHA-256 and shared by identical files.
 
     A row with ``file_count`` 0 is about to be removed with its bytes; an upload of the same bytes revives it.
     """
@@ -37,8 +37,8 @@ class StorageTotal(Base):
     """One database connection's share of the totals over all blobs, maintained by triggers.
 
     ``bytes`` counts each blob that has files once, ``files`` every file, ``reserved`` the bytes of unfinished uploads.
-    ``trashed_bytes`` counts each file in the trash, which the others count too. Row 0 has the shares of ended
-    connections.
+    ``trashed_bytes`` counts each file in the trash; the other totals include these files. Row 0 has the shares of
+    closed connections.
     """
 
     __tablename__ = "storage_totals"
@@ -66,8 +66,8 @@ class OwnerTotal(Base):
 class FileCount(Base):
     """One database connection's share of an owner's files of a kind and a month, as in :class:`OwnerTotal`.
 
-    ``kind`` is what the media type begins with, such as ``image``, and ``month`` that of the upload in UTC, such as
-    ``2026-11``. ``bytes`` counts each file.
+    ``kind`` is the first part of the media type, such as ``image``; ``month`` is the month of the upload in UTC, such
+    as ``2026-11``. ``bytes`` counts each file.
     """
 
     __tablename__ = "file_counts"
@@ -81,7 +81,7 @@ class FileCount(Base):
 
 
 class File(Base):
-    """A file as people see it. Times are seconds since 1970 by the database's clock."""
+    """A file as users see it. Times are seconds since 1970 by the database's clock."""
 
     __tablename__ = "files"
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 (SQLAlchemy's own form)
@@ -101,7 +101,7 @@ class File(Base):
     search_comment: Mapped[str | None] = mapped_column(_FOLDED)
     """The comment, case folded, for search; ``None`` without one."""
     folder: Mapped[str] = mapped_column(_FOLDER, server_default="")
-    """Such as ``holiday/2026``; empty for none. It is never a path on the disk."""
+    """For example ``holiday/2026``; empty for no folder. It is never a path on disk."""
     origin: Mapped[str] = mapped_column(String(8), server_default=UPLOAD)
     """:data:`UPLOAD` or :data:`RESULT`."""
     source_id: Mapped[int | None] = mapped_column(BigInteger)
@@ -111,19 +111,19 @@ class File(Base):
     batch_id: Mapped[int | None] = mapped_column(BigInteger)
     """The batch of that task."""
     taken_at: Mapped[float | None] = mapped_column(Double)
-    """When a camera took the image, by its EXIF."""
+    """Time when a camera took the image, from its EXIF."""
     expires_at: Mapped[float | None] = mapped_column(Double)
-    """From then on the file does not exist for anybody; housekeeping removes it."""
+    """After this time the file is invisible to everyone, and housekeeping removes it."""
     created_at: Mapped[float] = mapped_column(Double, default=epoch_now())
     updated_at: Mapped[float] = mapped_column(Double, default=epoch_now(), onupdate=epoch_now())
     deleted_at: Mapped[float | None] = mapped_column(Double)
-    """Since when the file is in the trash; ``None`` if it is not."""
+    """Time when the file was moved to the trash; ``None`` if it is not there."""
 
 
 class IdempotencyKey(Base):
-    """The file that an upload with this key made, and a fingerprint of what was uploaded.
+    """The file created by an upload with this key, and a fingerprint of the upload.
 
-    A key without a file is revoked: it cannot be used again. Each owner has keys of its own.
+    A key without a file is revoked and cannot be used again. Each owner has keys of its own.
     """
 
     __tablename__ = "idempotency_keys"
@@ -143,19 +143,19 @@ class Upload(Base):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     owner: Mapped[str] = mapped_column(String(64), server_default=LOCAL_OWNER)
     reserved: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    """The bytes that count towards quotas until the upload is a file or is removed: its length, or what it received."""
+    """Bytes that count towards quotas while the upload is unfinished: its length, or the received bytes."""
     length: Mapped[int | None] = mapped_column(BigInteger)
-    """In bytes; ``None`` until the client sends it."""
+    """Length in bytes; ``None`` until the client sends it."""
     metadata_header: Mapped[str] = mapped_column(Text)
     """Upload-Metadata as received."""
     concat_header: Mapped[str | None] = mapped_column(Text)
-    """Upload-Concat as received: a part of a final upload, or a final upload."""
+    """Upload-Concat as received; it marks a part of a final upload, or a final upload."""
     name: Mapped[str] = mapped_column(String(255))
     extension: Mapped[str] = mapped_column(String(255))
     comment: Mapped[str] = mapped_column(String(10_000))
     folder: Mapped[str] = mapped_column(_FOLDER, server_default="")
     expires_in: Mapped[int | None] = mapped_column(BigInteger)
-    """Seconds from when the upload becomes a file until the file expires."""
+    """Seconds between the upload's completion and the file's expiry."""
     expires_at: Mapped[float] = mapped_column(Double, index=True)
     file_id: Mapped[int | None] = mapped_column(ForeignKey("files.id", ondelete="SET NULL"), index=True)
     """The file that the finished upload became."""
@@ -163,7 +163,7 @@ class Upload(Base):
 
     @property
     def is_part(self) -> bool:
-        """Whether it becomes a part of another upload instead of a file."""
+        """Whether the upload becomes a part of another upload instead of a file."""
         return self.concat_header == "partial"
 
     @property
@@ -172,35 +172,35 @@ class Upload(Base):
 
 
 class Link(Base):
-    """A link, by which one file or a set of files is read until it expires; without the row, it is revoked."""
+    """A link for reading one file or a set of files until it expires; deleting the row revokes it."""
 
     __tablename__ = "links"
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 (SQLAlchemy's own form)
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     file_id: Mapped[int | None] = mapped_column(ForeignKey("files.id", ondelete="CASCADE"), index=True)
-    """The file that a signed link downloads; ``None`` of a set. What follows ``note`` is of sets alone."""
+    """The file that a signed link downloads; ``None`` for a set. Columns after ``note`` are used only for sets."""
     owner: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[float] = mapped_column(Double, default=epoch_now())
     expires_at: Mapped[float] = mapped_column(Double, index=True)
     disposition: Mapped[str | None] = mapped_column(String(16))
-    """How a browser treats the file; ``None`` if the request says so."""
+    """How a browser treats the file; ``None`` leaves that to the request."""
     note: Mapped[str] = mapped_column(String(255))
     token_digest: Mapped[str | None] = mapped_column(String(64), unique=True)
-    """An HMAC of the token."""
+    """An HMAC of the token of a link for a set."""
     file_ids: Mapped[list[int] | None] = mapped_column(JSON(none_as_null=True), deferred=True)
-    """In the order of the set; files that were deleted stay in it. Deferred: lists of links would be long."""
+    """Ids in the order of the set, including deleted files. Deferred, because it would make lists of links long."""
     file_count: Mapped[int] = mapped_column(server_default="1")
     sees_all: Mapped[bool] = mapped_column(server_default="false")
-    """Whether the link's maker saw the files of all owners, or only those of its own."""
+    """Whether the link's creator could see the files of all owners, or only its own."""
     password_hash: Mapped[str | None] = mapped_column(String(255))
     failures: Mapped[int] = mapped_column(server_default="0")
-    """Wrong passwords, and those that are being compared, until ``failures_until``."""
+    """Number of wrong passwords, and of those being compared, until ``failures_until``."""
     failures_until: Mapped[float] = mapped_column(Double, server_default="0")
 
 
 class FileChange(StrEnum):
-    """What happened to a file."""
+    """The kind of a file's change."""
 
     CREATED = "created"
     CHANGED = "changed"
@@ -225,7 +225,7 @@ class FileEvent(Event, Base):
         viewonly=True,
         lazy="selectin",
     )
-    """The file as it is now; ``None`` if it has been deleted or has expired since."""
+    """The file's current state; ``None`` if it was deleted or has expired."""
 
     def keys(self) -> Collection[Key]:
         return [("file", self.file_id)]

@@ -1,1 +1,1 @@
-"""HTTP requests and responses, nothing else."""
+"""The HTTP interface: parses requests, calls services, builds responses."""

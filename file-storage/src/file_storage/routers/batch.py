@@ -1,4 +1,4 @@
-"""Many files in one request and one transaction."""
+"""The endpoints for many files in one request and one transaction."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -158,7 +158,7 @@ def copy_files() -> dict[str, object]:
 def _new_files(parts: Sequence[tuple[StagedBlob, str]], json_part: object) -> Sequence[NewFile]:
     """Return the files of a form.
 
-    :param json_part: ``None`` if the form has no such part.
+    :param json_part: the parsed part ``json``; ``None`` if the form has none.
     """
     descriptions = validated(BatchIn, [{}] * len(parts) if json_part is None else json_part).root
     if len(descriptions) != len(parts):

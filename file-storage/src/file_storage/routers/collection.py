@@ -1,4 +1,4 @@
-"""The collection of files: list it, and add a file as a multipart form or as a raw body."""
+"""The endpoints of the collection of files: list it, and add a file as a multipart form or as a raw body."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -49,7 +49,7 @@ from file_storage.services.storing import NewFile, StoringService
 from file_storage.storage import Staging
 
 MAX_VALUES = 20
-"""Values of a repeated filter, at most."""
+"""Maximum number of values of a repeated filter."""
 
 collection = APIBlueprint("collection", __name__, abp_tags=[Tag(name="files")])
 
@@ -87,7 +87,7 @@ _INDEX_SCHEMA = {
 }
 _INDEX = {"content": {"application/json": {"schema": _INDEX_SCHEMA}}}
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-# Generators of clients do not know what */* is.
+# Name the media type, because client generators do not understand */*.
 _RAW = {"application/octet-stream": _BINARY, "*/*": _BINARY}
 _PROBLEMS = problem_responses(400, 409, 413, 415, 422, 507)
 
@@ -237,7 +237,7 @@ def list_files(query: FileQuery) -> Response:
 @needs(Scope.FILES_READ)
 def index_files(query: IndexQuery) -> Response:
     parts = svcs.flask.get(FileService).index(principal(), query.filter())
-    # Read the first rows now: once the response has begun, its status cannot report a database error.
+    # Read the first rows now: after the response has started, its status cannot report a database error.
     pieces = columns_of(chain([next(parts)], parts), as_deltas=query.delta)
     is_compressed = request.accept_encodings["gzip"] > 0
     response = Response(compressed(pieces) if is_compressed else pieces, mimetype="application/json")

@@ -1,4 +1,4 @@
-"""Downloads: a file whole or in ranges, and several files as an archive."""
+"""The endpoints of downloads: a file whole or in ranges, and several files as an archive."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -45,10 +45,10 @@ INLINE_TYPES = frozenset(
     | {"audio/mpeg", "audio/ogg", "audio/x-wav", "audio/x-flac"}
     | {"video/mp4", "video/mpeg", "video/webm", "video/quicktime", "video/x-matroska"}
 )
-"""Media types that a browser may show in our own origin: none of them can run script."""
+"""Media types that cannot run scripts, so that a browser may show them in our own origin."""
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-# Generators of clients do not know what */* is.
+# Name the media type, because client generators do not understand */*.
 _BYTES = {"content": {"application/octet-stream": _BINARY, "*/*": _BINARY}}
 _ZIP = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
 
@@ -89,9 +89,9 @@ FILE_RESPONSES: dict[str | int, type[BaseModel] | dict[Any, Any] | None] = {
     304: None,
     **problem_responses(412),
 }
-"""The responses that send a file."""
+"""OpenAPI responses of endpoints that send a file."""
 ARCHIVE_RESPONSES: dict[str | int, type[BaseModel] | dict[Any, Any] | None] = {200: _ZIP}
-"""The response that sends an archive."""
+"""OpenAPI response of endpoints that send an archive."""
 
 
 @downloads.get("/<int:id>/download", summary="Download a file", responses=FILE_RESPONSES | problem_responses(404, 422))
@@ -119,9 +119,9 @@ def archive(query: ArchiveQuery) -> Response:
 
 
 def _chosen(service: FileService, query: ArchiveQuery) -> Sequence[File]:
-    """Return the files that filters choose.
+    """Return the files selected by the filters.
 
-    :raises DomainError: ``archive-empty``, no file matches; ``archive-too-large``.
+    :raises DomainError: ``archive-empty`` if no file matches; ``archive-too-large``.
     """
     limit = svcs.flask.get(Settings).archive.max_files
     chosen = service.page(principal(), query.filter(), "", limit + 1)
@@ -146,8 +146,8 @@ def send_archive(files: Sequence[File]) -> Response:
 def send(file: File, disposition: str) -> Response:
     """Return the response that sends a file, whole or in ranges.
 
-    :param disposition: ``inline`` lets a browser show it, if its type cannot run script.
-    :raises Problem: 412, a condition of the request failed; 416, no wanted range is in the file.
+    :param disposition: ``inline`` lets a browser show the file if its type cannot run scripts.
+    :raises Problem: 412 if a condition of the request failed; 416 if no wanted range is in the file.
     """
     modified = datetime.fromtimestamp(int(file.created_at), UTC)
     headers = headers_of(file)
@@ -168,7 +168,7 @@ def send(file: File, disposition: str) -> Response:
 
 
 def headers_of(file: File | SentFile) -> dict[str, str]:
-    """Return the headers that every answer about a file's bytes has."""
+    """Return the headers shared by all responses with a file's bytes."""
     return {
         "ETag": quote_etag(file.sha256),
         "Last-Modified": http_date(int(file.created_at)),
@@ -179,7 +179,7 @@ def headers_of(file: File | SentFile) -> dict[str, str]:
 
 
 def disposition_of(file: File | SentFile, wanted: str) -> str:
-    """Return the Content-Disposition with which a file is sent."""
+    """Return the Content-Disposition for sending a file."""
     is_inline = wanted == "inline" and file.media_type in INLINE_TYPES
     return _disposition("inline" if is_inline else "attachment", file.name + file.extension)
 

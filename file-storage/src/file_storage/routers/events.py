@@ -1,4 +1,4 @@
-"""What events of files are to clients."""
+"""The representation of file events for clients of the event stream."""
 
 from service_kit.access.principals import Scope
 from service_kit.events.routes import Kind, ids_in

@@ -1,4 +1,4 @@
-"""The event stream in the OpenAPI document; another process than the API's serves it."""
+"""Documents the event stream in OpenAPI; a process other than the API's serves it."""
 
 from collections.abc import Mapping
 
@@ -27,7 +27,7 @@ EVENTS_BY_NAME: Mapping[str, type[BaseModel]] = {"file": FileEventOut}
 
 
 def event_schemas() -> Mapping[str, Schema]:
-    """Return the schemas of the data of events, by their names in the document."""
+    """Return the schemas of event data, by their names in the document."""
     return {model.__name__: Schema.model_validate(schema_of(model)) for model in EVENTS_BY_NAME.values()}
 
 

@@ -1,4 +1,4 @@
-"""A single file: get, change, copy and delete it."""
+"""The endpoints of a single file: get, change, copy and delete it."""
 
 from typing import Annotated, Self
 
@@ -105,7 +105,7 @@ def revoke_key(path: KeyPath) -> Response:
     return Response(status=204)
 
 
-# 405: a path that is not an id may be a name, which only PUT accepts.
+# Answer 405: a path that is not an id may be a name, which only PUT accepts.
 @files.get("/<int:id>", summary="Get a file's data", responses={200: FileOut, **problem_responses(404, 405)})
 @needs(Scope.FILES_READ)
 def get_file(path: FilePath) -> Response:

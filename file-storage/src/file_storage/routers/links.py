@@ -1,4 +1,4 @@
-"""Links: make, list, change and revoke them, and download by a link to one file."""
+"""The endpoints of links: create, list, change and revoke them, and download one file through a link."""
 
 from functools import partial
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Uploads with the file's name at the end of the path, as ``curl -T`` sends them."""
+"""The upload endpoint with the file's name at the end of the path, as ``curl -T`` sends it."""
 
 import re
 from typing import NoReturn
@@ -21,7 +21,7 @@ _LIKE_AN_ID = "-?[0-9.]+(?:e[-+]?[0-9]+)?"
 
 
 class NewName(BaseConverter):
-    """``<new_name:…>``: a path segment that is neither like an id nor part of an earlier route."""
+    """``<new_name:…>``: a path segment that does not look like an id and is not part of an earlier route."""
 
     def __init__(self, url_map: Map) -> None:
         super().__init__(url_map)

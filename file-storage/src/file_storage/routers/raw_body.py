@@ -1,4 +1,4 @@
-"""Store a file whose bytes are the request's body, for both ``PUT`` routes."""
+"""Stores a request's body as a file, for both ``PUT`` routes."""
 
 import svcs
 from flask import Response, request
@@ -18,7 +18,7 @@ from file_storage.storage import Staging
 def store_body(fields: NewFileFields) -> Response:
     """Store the current request's body as a file.
 
-    :param fields: have a name, which may be a path.
+    :param fields: the file's fields, including its name, which may be a path.
     """
     key = idempotency_key(request)
     stored_name, folder = named_path(fields.name or "")

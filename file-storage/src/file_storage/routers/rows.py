@@ -1,4 +1,4 @@
-"""Files as responses and events show them; a module of its own, because the event stream needs no Flask."""
+"""The JSON form of files for responses and events; a separate module, because the event stream needs no Flask."""
 
 from werkzeug.http import http_date
 
@@ -6,7 +6,7 @@ from file_storage.models import File
 
 
 def as_json(file: File) -> dict[str, object]:
-    """Return a file as ``FileOut`` of :mod:`file_storage.routers.schemas` shows it."""
+    """Return a file in the form of ``FileOut`` in :mod:`file_storage.routers.schemas`."""
     shown: dict[str, object] = {
         "id": file.id,
         "name": file.name,

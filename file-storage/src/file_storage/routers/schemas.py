@@ -1,4 +1,4 @@
-"""Files as requests describe them and as responses show them."""
+"""The schemas of files in requests and responses."""
 
 from typing import Annotated, Literal, TypeVar
 
@@ -21,10 +21,10 @@ _Optional = Annotated[_T | None, OPTIONAL]
 
 MAX_COMMENT = 10_000
 MAX_QUERY_COMMENT = 500
-"""Characters of a comment in a query: a URL has no room for :data:`MAX_COMMENT`."""
+"""Maximum length of a comment in a query, in characters: a URL has no room for :data:`MAX_COMMENT`."""
 
 VISIBLE = r"[^\s.\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-"""For the schema only: the server itself refuses a name without a visible character with a clearer message."""
+"""Only for the schema: the server itself refuses a name without a visible character with a clearer message."""
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH, json_schema_extra={"pattern": VISIBLE})]
 Comment = Annotated[str, Field(max_length=MAX_COMMENT, pattern=NO_NUL)]
@@ -36,10 +36,10 @@ _FOLDER_PART = (
     rf"{_FOLDER_LETTER}([^/\\:\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*{_FOLDER_LETTER})?"
 )
 FOLDER = rf"^({_FOLDER_PART}(/{_FOLDER_PART})*)?$"
-"""For the schema only, as :data:`VISIBLE`."""
+"""Only for the schema, as :data:`VISIBLE`."""
 
 MAX_EXPIRES_IN = 10 * 365 * 86_400
-"""Seconds until a file expires, at most: ten years."""
+"""Maximum seconds until a file expires: ten years."""
 
 Folder = Annotated[str, Field(max_length=MAX_FOLDER, json_schema_extra={"pattern": FOLDER})]
 _EXPIRES_IN = "Seconds after which the file is deleted, at most ten years."
@@ -52,7 +52,7 @@ def _no_boolean(value: object) -> object:
 
 
 ExpiresIn = Annotated[Annotated[int, Field(ge=1, le=MAX_EXPIRES_IN), BeforeValidator(_no_boolean)] | None, OPTIONAL]
-"""As a number or, in a form, as text."""
+"""A number or, in a form, text."""
 _ExpiresInJson = Annotated[int, Field(ge=1, le=MAX_EXPIRES_IN), WHOLE_NUMBER]
 _Id = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
 
@@ -145,18 +145,18 @@ def created(file: File) -> Response:
 
 
 def details_of(fields: NewFileFields, folder: str = "") -> Details:
-    """Return what a new file has besides its name.
+    """Return the optional properties of a new file.
 
-    :param folder: of the file's name, if the fields have none.
-    :raises DomainError: ``invalid-fields``, the folder cannot be stored.
+    :param folder: the folder in the file's name, used if the fields have no folder.
+    :raises DomainError: ``invalid-fields`` if the folder cannot be stored.
     """
     return Details(folder if fields.folder is None else wanted_folder(fields.folder), fields.expires_in)
 
 
 def details_of_copy(wanted: CopyIn) -> Details:
-    """Return what a copy has besides its name.
+    """Return the optional properties of a copy.
 
-    :raises DomainError: ``invalid-fields``, the folder cannot be stored.
+    :raises DomainError: ``invalid-fields`` if the folder cannot be stored.
     """
     return Details(None if wanted.folder is None else wanted_folder(wanted.folder), wanted.expires_in)
 
@@ -164,6 +164,6 @@ def details_of_copy(wanted: CopyIn) -> Details:
 def name_of_copy(source: File, wanted: CopyIn) -> FileName:
     """Return the name of a copy.
 
-    :raises DomainError: ``invalid-fields``, the name cannot be stored.
+    :raises DomainError: ``invalid-fields`` if the name cannot be stored.
     """
     return copied(FileName(source.name, source.extension), wanted.name, wanted.extension)

@@ -1,4 +1,4 @@
-"""What who has a link for a set of files may do without a key: see what is in it, and download it."""
+"""The endpoints for recipients of a link to a set of files, without a key: list the files and download them."""
 
 import json
 
@@ -150,16 +150,16 @@ def unlock_shared(path: SharedPath) -> Response:
         path=f"{request.script_root}/shared/{path.token}",
         secure=request.is_secure,
         httponly=True,
-        # Not Strict: a link to a file in a letter opens it as well.
+        # Not Strict, so that the cookie is also sent when the link is opened from an email.
         samesite="Lax",
     )
     return response
 
 
 def _opened(token: str) -> SharedSet:
-    """Return the link of a token, if the current request may open it.
+    """Return the link of a token if the current request may open it.
 
-    :raises Problem: 401, it has no ticket and no password of the link, or a wrong one.
+    :raises Problem: 401 if the request has neither a ticket nor the right password of the link.
     """
     service = svcs.flask.get(SharedSets)
     found = service.find(token)
@@ -181,8 +181,8 @@ def _wrong_password() -> Problem:
 
 
 def _challenge() -> dict[str, str]:
-    # At "Basic", a browser asks for the password before a script sees the answer. A page that has a form for it
-    # asks for JSON.
+    # With "Basic", a browser asks for the password before a script sees the response. Pages that have a form for the
+    # password request JSON.
     scheme = "Pixmill-Unlock" if "application/json" in request.headers.get("Accept", "") else "Basic"
     return {"WWW-Authenticate": f'{scheme} realm="Pixmill link", charset="UTF-8"'}
 

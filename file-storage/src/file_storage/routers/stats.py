@@ -1,4 +1,4 @@
-"""The endpoint of numbers for a page."""
+"""The endpoint of file statistics for the web page."""
 
 from collections import Counter
 from collections.abc import Sequence

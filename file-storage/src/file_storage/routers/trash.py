@@ -1,4 +1,4 @@
-"""Delete many files, and the trash: list, restore and empty it."""
+"""The endpoints that delete many files, and list, restore and empty the trash."""
 
 from functools import partial
 from typing import Annotated, cast
@@ -30,10 +30,10 @@ from file_storage.services.trash import MOST_FILES, TrashService
 trash = APIBlueprint("trash", __name__, abp_tags=[Tag(name="files")])
 
 _OF_A_LIST = {"limit", "after", "sort"}
-"""Parameters of a list that do not say which files it has."""
+"""List parameters that do not filter files."""
 
 _TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "integer": (int, float), "array": list}
-"""The types of JSON in Python; an integer may have the fraction 0."""
+"""Python's types of JSON values; an integer may have the fraction 0."""
 _NOT_EMPTY = {"string": {"minLength": 1}, "array": {"minItems": 1}}
 
 _Id = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
@@ -56,19 +56,19 @@ class Matching(FileQuery):
             raise RuleError("empty_filter", sentence("an empty filter would delete every file; name a condition"))
         fields = cast("dict[str, dict[str, object]]", FileQuery.model_json_schema()["properties"])
         kinds = {name: field.get("type") for name, field in fields.items()}
-        # Of what may have several values, one may stand without a list.
+        # A filter with several possible values may also be a single value.
         data = {
             name: [value] if kinds.get(name) == "array" and isinstance(value, str) else value
             for name, value in data.items()
         }
         for name, value in data.items():
-            # In a query every value is text; here each has the type that the schema says.
+            # In a query every value is text; in JSON, each must have the type of the schema.
             kind = kinds.get(name)
             if kind in _TYPES and (isinstance(value, bool) or not isinstance(value, _TYPES[kind])):
                 raise RuleError("wrong_type", sentence("{name} should be of the type {kind}", name=name, kind=kind))
         folder = data.get("folder")
         if isinstance(folder, str) and not wanted_folder(folder):
-            # Such as "/": above all folders, where a list has every file.
+            # For example "/", which would match every file.
             raise RuleError("empty_filter", sentence("an empty filter would delete every file; name a condition"))
         return data
 
@@ -84,7 +84,7 @@ class Matching(FileQuery):
 
 
 def _one_or_several(field: dict[str, object]) -> dict[str, object]:
-    """Return the schema of a filter, to which one value of a list is as good as a list of one."""
+    """Return the schema of a filter; if it is a list, a single value is allowed as well."""
     if field.get("type") != "array":
         return field
     several = {name: value for name, value in field.items() if name != "description"}
@@ -92,7 +92,7 @@ def _one_or_several(field: dict[str, object]) -> dict[str, object]:
 
 
 class _Inline:
-    """Puts a model's schema where it is used, as OpenAPI needs it: there is no ``$defs``."""
+    """Inlines a model's schema where it is used, because OpenAPI has no ``$defs``."""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return handler.resolve_ref_schema(handler(schema)).copy()

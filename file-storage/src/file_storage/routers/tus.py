@@ -36,12 +36,12 @@ EXTENSIONS = "creation,creation-with-upload,creation-defer-length,expiration,che
 CHECKSUMS = {"sha1": hashlib.sha1, "md5": hashlib.md5, "sha256": hashlib.sha256}
 BYTES = "application/offset+octet-stream"
 FILE_ID = "Pixmill-File-Id"
-"""Header with the id of the file that a finished upload became."""
+"""The header with the id of the file that a finished upload has become."""
 
 MAX_PARTS = 1000
 _NAME_KEYS = ("filename", "name")
 _PATH_KEY = "relativePath"
-"""As Uppy names the path of a file in a folder that was dropped."""
+"""Uppy's metadata key for the path of a file in a dropped folder."""
 _FIELDS = ("comment", "folder", "expires_in")
 
 tus = Blueprint("uploads", __name__, url_prefix="/uploads")
@@ -185,7 +185,7 @@ def _created(upload: Upload) -> Response:
 
 
 def _with_state(response: Response, upload: Upload) -> Response:
-    """Add the upload's expiry, and the file that it became, if any."""
+    """Add the upload's expiry, and the id of its file, if any."""
     response.headers["Upload-Expires"] = http_date(upload.expires_at)
     if upload.file_id is not None:
         response.headers[FILE_ID] = str(upload.file_id)
@@ -261,6 +261,6 @@ def _decoded(header: str, encoded: str) -> bytes:
 
 
 def _wrong(header: str, code: str, detail: str) -> Problem:
-    """Return the problem of a header with a wrong value."""
+    """Return the problem for an invalid header value."""
     errors = [FieldError(pointer=f"/{header}", detail=detail, code=code)]
     return Problem(f"invalid-{header.lower()}", 400, detail, errors, context={"header": header})

@@ -1,4 +1,4 @@
-"""The resumable uploads in the OpenAPI document: tus says what they are, and their routes have no models."""
+"""Documents resumable uploads in OpenAPI by hand, because tus defines them and their routes have no models."""
 
 from collections.abc import Mapping
 

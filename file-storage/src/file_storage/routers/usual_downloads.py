@@ -1,7 +1,7 @@
-"""Answer the usual download, of a whole file without conditions, by its id or a link, before Flask does.
+"""Answers usual downloads, of a whole file without conditions, by id or link, before Flask sees the request.
 
-Flask and what surrounds a view there take several times as long as the row and the headers of a download. All other
-requests, and every refusal, go on to Flask, which answers as if this module did not exist.
+Flask takes several times as long as the query and the headers of a download. All other requests, and all refusals, are
+passed on to Flask, which answers as if this module did not exist.
 """
 
 import re
@@ -36,24 +36,24 @@ _PATH = re.compile(r"/(?:([1-9][0-9]{0,18})/download|links/([0-9]{1,19}\.[0-9]{1
 _QUERIES = {"": "attachment", "disposition=attachment": "attachment", "disposition=inline": "inline"}
 _UNUSUAL = frozenset(
     {"HTTP_RANGE", "HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE"}
-    # Pages of other sites get headers of their own, and the body of a GET is drained.
+    # Requests from other sites' pages get additional headers, and the body of a GET must be drained.
     | {"HTTP_ORIGIN", "HTTP_TRANSFER_ENCODING", "HTTP_EXPECT"}
 )
 
 
 class _Wanted(NamedTuple):
-    """What a usual download asks for."""
+    """The file that a usual download requests."""
 
     file_id: int
     token: str
-    """Of a link, instead of an id."""
+    """The token of a link, instead of an id."""
     disposition: str
 
 
 def answer_usual_downloads(
     application: "WSGIApplication", registry: svcs.Registry, settings: DownloadSettings
 ) -> "WSGIApplication":
-    """Return WSGI middleware that has the web server send the files of usual downloads; for blobs in a folder."""
+    """Return WSGI middleware that makes the web server send files of usual downloads; only for blobs in a folder."""
     container = svcs.Container(registry)
     gate, files, links = container.get(Gate, FileService, LinkService)
     handed_over = _to_nginx if settings.header == "X-Accel-Redirect" else _to_front
@@ -92,7 +92,7 @@ def answer_usual_downloads(
 
 
 def _wanted(environ: "WSGIEnvironment") -> _Wanted | None:
-    """Return what the request asks for; ``None`` if it is not a usual download."""
+    """Return the requested file; ``None`` if this is not a usual download."""
     found = _PATH.fullmatch(environ["PATH_INFO"])
     if found is None or environ["REQUEST_METHOD"] != "GET" or not _UNUSUAL.isdisjoint(environ):
         return None
@@ -104,7 +104,7 @@ def _wanted(environ: "WSGIEnvironment") -> _Wanted | None:
 
 
 def _admitted(gate: Gate, environ: "WSGIEnvironment") -> Principal | None:
-    """Return who sends the request; ``None`` if Flask must refuse it. Flask does not ask the gate again."""
+    """Return the request's principal; ``None`` if Flask must refuse it. Flask does not check access again."""
     try:
         principal = gate.admit(asked(Request(environ, populate_request=False)))
     except Problem as problem:
@@ -115,7 +115,7 @@ def _admitted(gate: Gate, environ: "WSGIEnvironment") -> Principal | None:
 
 
 def _sent(wanted: _Wanted, principal: Principal, files: FileService, links: LinkService) -> SentByLink | None:
-    """Return what is sent; ``None`` if Flask must refuse it."""
+    """Return the file to send; ``None`` if Flask must refuse the request."""
     if wanted.token:
         return links.sent(wanted.token)
     file = files.sent(principal, wanted.file_id) if Scope.FILES_READ in principal.scopes else None
@@ -134,5 +134,5 @@ def _to_nginx(location: str, _file: SentFile) -> dict[str, str]:
 
 
 def _to_front(location: str, file: SentFile) -> dict[str, str]:
-    # As FrontSender does.
+    # The same headers as FrontSender sets.
     return {"X-Sendfile": quote(location), "Content-Length": str(file.size), "Accept-Ranges": "bytes"}

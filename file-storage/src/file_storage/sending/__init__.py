@@ -1,1 +1,1 @@
-"""Sending the bytes of files."""
+"""Sends the bytes of files."""

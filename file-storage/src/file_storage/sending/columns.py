@@ -1,4 +1,4 @@
-"""Send a long list of files as columns: JSON with an array for each property, compressed while it is generated."""
+"""Sends a long list of files as columns: JSON with an array for each property, compressed while it is generated."""
 
 import zlib
 from array import array
@@ -8,7 +8,7 @@ from operator import sub
 from file_storage.services.listing import IndexRow
 
 PART = 20_000
-"""Ratios that are written at once."""
+"""Number of ratios written at once."""
 _LARGEST = 65_535
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -16,10 +16,10 @@ _GZIP = 16 + zlib.MAX_WBITS
 def columns_of(parts: Iterable[Sequence[IndexRow]], *, as_deltas: bool = False) -> Iterator[bytes]:
     """Yield the JSON of an index: the files' ids, and each image's width divided by its height.
 
-    The ratios are kept until the ids are sent, with two bytes for each file.
+    The ratios are buffered until all ids are sent, with two bytes per file.
 
     :param parts: rows of files.
-    :param as_deltas: instead of each id, its difference from the one before: in the order of ids, a tenth of the bytes.
+    :param as_deltas: send the difference from the previous id instead of each id; in id order, a tenth of the bytes.
     """
     ratios = array("H")
     last = 0
@@ -39,7 +39,7 @@ def columns_of(parts: Iterable[Sequence[IndexRow]], *, as_deltas: bool = False) 
 
 
 def compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the pieces in the format of gzip."""
+    """Yield the pieces compressed in the gzip format."""
     compressor = zlib.compressobj(wbits=_GZIP)
     for piece in pieces:
         if data := compressor.compress(piece):

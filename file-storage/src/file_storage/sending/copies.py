@@ -1,4 +1,4 @@
-"""Ranges that no web server sends as RFC 9110 requires: copy them to a temporary file, which uWSGI sends."""
+"""Copies ranges to a temporary file, which uWSGI sends, where no web server sends them as RFC 9110 requires."""
 
 from collections.abc import Sequence
 from typing import IO
@@ -20,7 +20,7 @@ class RangeCopies:
         self._staging = staging
 
     def send(self, response: Response, file: File, parts: Sequence[Span]) -> Response | None:
-        """Copy the parts and have uWSGI send them; return ``None`` if they have too many bytes.
+        """Copy the parts and make uWSGI send them; return ``None`` if they have too many bytes.
 
         :raises DomainError: ``bytes-lost``.
         """
@@ -32,7 +32,7 @@ class RangeCopies:
 
 
 def send_open(response: Response, body: IO[bytes]) -> Response:
-    """Have uWSGI send an open file; an object in S3 is read by our thread."""
+    """Make uWSGI send an open file; an object in S3 is read by our thread."""
     response.response = wrap_file(request.environ, body)
     # uWSGI recognizes only its own wrapper; inside another iterator Python would read the file line by line.
     response.direct_passthrough = True

@@ -1,4 +1,4 @@
-"""Whether nginx or S3 answers a request as we would: they evaluate ranges and some conditions by their own rules."""
+"""Decides whether nginx or S3 may answer a request, because they evaluate ranges and conditions differently."""
 
 import re
 
@@ -11,7 +11,7 @@ _CONDITIONS = ("If-Match", "If-Unmodified-Since", "If-Modified-Since")
 """Conditions that nginx and S3 evaluate before they send a file, with their own entity tag and modification time."""
 
 _USUAL_RANGE = re.compile(r"bytes=(([0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})(, ?|$))+")
-"""The unit in lower case, no extra spaces, and numbers below 63 bits: some servers hang up on others."""
+"""The unit in lower case, no extra spaces, and numbers below 63 bits; some servers close the connection otherwise."""
 
 
 def whole_is_safe(request: Request) -> bool:

@@ -1,4 +1,4 @@
-"""The front of the embedded stack: it evaluates no conditions and sends the bytes that the response's headers name."""
+"""Sends files through the front of the embedded stack, which evaluates no conditions."""
 
 from collections.abc import Sequence
 from urllib.parse import quote
@@ -13,7 +13,7 @@ from file_storage.services.files import FileService
 
 
 class FrontSender:
-    """Has the front send one part of a file (``X-Sendfile``); several parts are copied first.
+    """Makes the front send one part of a file (``X-Sendfile``); several parts are copied first.
 
     :param root: the folder of the blobs.
     """
@@ -32,7 +32,7 @@ class FrontSender:
         return self._copies.send(response, file, parts)
 
     def _send(self, response: Response, file: File, part: Span) -> Response:
-        # Escaped: the folder's name may have letters that a header (Latin-1) cannot have.
+        # Escaped, because the folder's name may contain letters that a header (Latin-1) cannot.
         response.headers["X-Sendfile"] = quote(self._root + self._files.location(file))
         response.content_length = bytes_of([part])
         return response

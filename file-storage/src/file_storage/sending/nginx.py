@@ -1,4 +1,4 @@
-"""nginx in front of the service: it sends the file that ``X-Accel-Redirect`` names.
+"""Sends files through nginx in front of the service, with ``X-Accel-Redirect``.
 
 nginx evaluates ranges and some conditions again, by its own rules. Where these differ from ours, nginx repeats the
 request with the exact ranges to send and without the conditions, which have already been met.
@@ -20,7 +20,7 @@ S3_ROOT = "/s3/"
 
 
 class NginxSender:
-    """Has nginx send from its own disk, with any number of ranges.
+    """Makes nginx send any number of ranges from its own disk.
 
     :param root: nginx's location of the blobs.
     """
@@ -39,7 +39,7 @@ class NginxSender:
 
 
 class NginxS3Sender:
-    """Has nginx proxy S3, which sends one range per request."""
+    """Makes nginx proxy S3, which sends one range per request."""
 
     def __init__(self, files: FileService, copies: RangeCopies) -> None:
         self._files = files
@@ -64,7 +64,7 @@ def _send_whole(response: Response, files: FileService, file: File, root: str) -
 
 def _hand_over(response: Response, location: str) -> Response:
     response.headers["X-Accel-Redirect"] = location
-    response.headers.remove("Accept-Ranges")  # nginx adds its own
+    response.headers.remove("Accept-Ranges")  # nginx adds its own header
     return response
 
 

@@ -1,4 +1,4 @@
-"""Responses to range requests (RFC 9110, 14)."""
+"""Builds responses to range requests (RFC 9110, 14)."""
 
 import secrets
 from collections.abc import Iterator, Sequence
@@ -13,15 +13,15 @@ CHUNK = 256 * 1024
 MAX_RANGES = 32
 """A request with more ranges may be an attack (RFC 9110, 17.15) and gets the whole file."""
 MAX_COPIED_BYTES = 64 * 1024 * 1024
-"""Ranges of at most this many bytes are copied; for more, the web server sends the whole file. nginx buffers this much
-of a response for a slow client (proxy_max_temp_file_size)."""
+"""Ranges up to this size in total are copied; for more, the web server sends the whole file. nginx buffers this much of
+a response for a slow client (proxy_max_temp_file_size)."""
 
 Span = tuple[int, int]
 """The offset of the first byte, and the offset after the last byte."""
 
 
 def spans(wanted: Range, size: int) -> list[Span]:
-    """Return the spans that the wanted ranges select in a file of ``size`` bytes; skip ranges outside it."""
+    """Return the spans that the requested ranges select in a file of ``size`` bytes; skip ranges outside it."""
     found = []
     for start, stop in wanted.ranges:
         first = max(0, size + start) if start < 0 else start
@@ -39,8 +39,8 @@ def bytes_of(parts: Sequence[Span]) -> int:
 def partial_content(response: Response, file: IO[bytes], parts: Sequence[Span], size: int) -> Iterator[bytes]:
     """Make the response a 206 (RFC 9110, 15.3.7) and return its body.
 
-    :param size: of the whole file.
-    :raises DomainError: ``bytes-lost`` during iteration, the file is shorter than ``size``.
+    :param size: the size of the whole file.
+    :raises DomainError: ``bytes-lost`` during iteration if the file is shorter than ``size``.
     """
     if len(parts) > 1:
         return _multipart(response, file, parts, size)
@@ -51,7 +51,7 @@ def partial_content(response: Response, file: IO[bytes], parts: Sequence[Span], 
 def partial(response: Response, part: Span, size: int) -> Response:
     """Make the response a 206 for one part (RFC 9110, 15.3.7.1).
 
-    :param size: of the whole file.
+    :param size: the size of the whole file.
     """
     first, stop = part
     response.status_code = 206
@@ -61,7 +61,7 @@ def partial(response: Response, part: Span, size: int) -> Response:
 
 
 def _multipart(response: Response, file: IO[bytes], parts: Sequence[Span], size: int) -> Iterator[bytes]:
-    """``multipart/byteranges`` (RFC 9110, 14.6)."""
+    """Make the response ``multipart/byteranges`` (RFC 9110, 14.6) and yield its body."""
     boundary = secrets.token_hex(16)
     heads = [
         f"\r\n--{boundary}\r\nContent-Type: {response.content_type}\r\n"

@@ -1,4 +1,4 @@
-"""Redirect clients to S3 by a signed URL, where S3 answers as we would."""
+"""Redirects clients to a signed URL of S3 if S3 answers the request correctly."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,11 @@ from file_storage.sending.ranges import Span
 from file_storage.services.files import FileService
 
 _UNCONDITIONAL = "X-Unconditional"
-"""The header that marks nginx's repeated request: nginx sends these bytes itself, so the answer is no redirect."""
+"""The header of nginx's repeated request: nginx sends these bytes itself, so the answer must not be a redirect."""
 
 
 class RedirectSender:
-    """Redirects; reads from S3 itself where S3 would answer differently."""
+    """Redirects to S3; reads from S3 itself if S3 would answer differently."""
 
     def __init__(self, files: FileService, copies: RangeCopies) -> None:
         self._files = files
@@ -36,7 +36,7 @@ class RedirectSender:
 
 
 class NginxRedirectSender:
-    """Redirects; has nginx fetch from S3 where S3 would answer differently."""
+    """Redirects to S3; makes nginx fetch from S3 if S3 would answer differently."""
 
     def __init__(self, files: FileService, nginx: NginxS3Sender) -> None:
         self._files = files
@@ -54,7 +54,7 @@ class NginxRedirectSender:
 
 
 def _redirect(location: str) -> Response:
-    # A new response: the headers that describe the file's bytes do not belong to a redirect.
+    # A new response, because headers that describe the file's bytes do not belong in a redirect.
     response = Response(status=307, headers={"Location": location, "Cache-Control": "no-cache"})
     del response.headers["Content-Type"]
     return response

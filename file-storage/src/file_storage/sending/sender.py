@@ -1,4 +1,4 @@
-"""Have the bytes of a file sent by a web server or the store, so that no thread of ours is busy with them."""
+"""Hands the sending of a file's bytes to a web server or the store, so that it keeps no thread of ours busy."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,16 +16,16 @@ from file_storage.sending.ranges import MAX_RANGES, Span, spans
 
 
 class Sender(Protocol):
-    """A way to send files; each kind of deployment has its own."""
+    """A way to send files; each kind of deployment has its own implementation."""
 
     def whole(self, response: Response, file: File, /) -> Response:
-        """Have the whole file sent.
+        """Make the whole file be sent.
 
         :raises DomainError: ``bytes-lost``.
         """
 
     def ranges(self, response: Response, file: File, wanted: Range, parts: Sequence[Span], /) -> Response | None:
-        """Have these parts of the file sent; return ``None`` if they have too many bytes to copy.
+        """Make these parts of the file be sent; return ``None`` if they have too many bytes to copy.
 
         :param wanted: the request's ranges.
         :param parts: the spans that the ranges select in the file, at least one.
@@ -34,9 +34,9 @@ class Sender(Protocol):
 
 
 def deliver(response: Response, file: File, modified: datetime, sender: Sender) -> Response:
-    """Have ``sender`` send what the request asks for; its conditions have already been evaluated.
+    """Make ``sender`` send the requested bytes; the request's conditions have already been evaluated.
 
-    :param modified: in UTC, whole seconds.
+    :param modified: modification time in UTC, in whole seconds.
     :raises RequestedRangeNotSatisfiable: all ranges are outside the file.
     :raises DomainError: ``bytes-lost``.
     """
@@ -56,7 +56,7 @@ def deliver(response: Response, file: File, modified: datetime, sender: Sender) 
 
 
 def _wanted_ranges(file: File, modified: datetime) -> Range | None:
-    """Return the request's ranges; ``None`` if it has none, or none that count."""
+    """Return the request's ranges; ``None`` if it has no ranges or they must be ignored."""
     wanted = request.range
     if wanted is None or wanted.units != "bytes" or len(wanted.ranges) > MAX_RANGES:
         return None

@@ -1,4 +1,4 @@
-"""Bodies that are generated while they are sent."""
+"""Response bodies that are generated while they are sent."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,9 +9,9 @@ log = structlog.get_logger()
 
 
 def until_broken(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the pieces until one cannot be read; log why.
+    """Yield the pieces until one cannot be read; log the reason.
 
-    The status has been sent by then. The client knows the length and notices that the rest is missing.
+    The status has already been sent. The client knows the length and detects that the rest is missing.
     """
     try:
         yield from pieces

@@ -1,1 +1,1 @@
-"""The rules of files, without HTTP."""
+"""The business rules of files, without HTTP."""

@@ -1,4 +1,4 @@
-"""ZIP archives of files, generated while they are sent."""
+"""Builds ZIP archives of files while they are sent."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -14,14 +14,14 @@ from file_storage.services.names import shown
 CHUNK = 256 * 1024
 
 _DRIVE = re.compile(r"^([A-Za-z]):")
-"""What begins so is a path on another disk for a program that unpacks the archive on Windows."""
+"""A path on another drive for a Windows program that unpacks the archive."""
 
 
 def zip_of(files: Sequence[File], open_file: Callable[[File], BufferedReader]) -> ZipStream:
     """Return an archive that yields its bytes once and has its length in bytes as ``len()``.
 
     Nothing is compressed: most images already are, and the length is known in advance. Files are in their folders.
-    Equal names get a number, and so does a file with the name of a folder.
+    Duplicate names get a number, as does a file with the name of a folder.
 
     :param open_file: opens a file's bytes; called when the archive reaches the file.
     """
@@ -33,9 +33,9 @@ def zip_of(files: Sequence[File], open_file: Callable[[File], BufferedReader]) -
 
 
 def _content(file: File, open_file: Callable[[File], BufferedReader]) -> Iterator[bytes]:
-    """Yield exactly ``file.size`` bytes, on which the archive's length depends.
+    """Yield exactly ``file.size`` bytes, because the archive's length depends on it.
 
-    :raises DomainError: ``bytes-lost`` during iteration, the blob was truncated after it was opened.
+    :raises DomainError: ``bytes-lost`` during iteration if the blob was truncated after it was opened.
     """
     remaining = file.size
     with open_file(file) as content:
@@ -62,5 +62,5 @@ def _path(file: File, name: str) -> str:
 
 
 def _folder(file: File) -> Sequence[str]:
-    """Return the folder's parts; none that a program which unpacks the archive would follow elsewhere."""
+    """Return the folder's parts, without those that would lead elsewhere when the archive is unpacked."""
     return [part for part in file.folder.split("/") if part.strip(". ")]

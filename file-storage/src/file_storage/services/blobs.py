@@ -1,4 +1,4 @@
-"""Reference counts of blobs: files of equal bytes share a blob, which is removed with its last file."""
+"""Counts references to blobs: files with equal bytes share a blob, which is removed with its last file."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -48,7 +48,7 @@ class SizedBlob(NamedTuple):
 class BlobService:
     """Counts the files of each blob in the database, and removes blobs without files from the store.
 
-    Every statement that locks several blobs does so in the order of their names, which rules out deadlocks.
+    Every statement that locks several blobs locks them in the order of their names, to prevent deadlocks.
     """
 
     def __init__(self, database: Database, store: BlobStore) -> None:
@@ -65,10 +65,10 @@ class BlobService:
     def share(self, connection: Connection, names: Iterable[str]) -> None:
         """Add one file to the count of each named blob, whose bytes are already in the store.
 
-        :raises DomainError: ``file-not-found``, a blob has just lost its last file.
+        :raises DomainError: ``file-not-found`` if a blob has just lost its last file.
         """
         counts = Counter(names)
-        # A blob without files may lose its bytes at any moment, so only an upload may revive it.
+        # A blob without files may lose its bytes at any time, so only an upload may revive it.
         alive = connection.execute(_LOCK_ALIVE_BLOBS, {"names": list(counts)}).scalars().all()
         if len(alive) < len(counts):
             detail = sentence("The file, or one of the files, was just deleted.")
@@ -76,7 +76,7 @@ class BlobService:
         connection.execute(_COUNT_MORE, [{"name": name, "more": counts[name]} for name in alive])
 
     def release(self, connection: Connection, names: Iterable[str]) -> Sequence[str]:
-        """Subtract one file for each of ``names``; return the blobs without files, which :meth:`remove` must remove."""
+        """Subtract one file for each of ``names``; return the blobs left without files, for :meth:`remove`."""
         counts = Counter(names)
         uses = [{"name": name, "less": counts[name]} for name in sorted(counts)]
         return [str(use["name"]) for use in uses if connection.scalar(_COUNT_LESS, use) == 0]
@@ -89,11 +89,11 @@ class BlobService:
             log.warning("blob left for gc", sha256=sha256, reason=str(error))
 
     def remove_all(self, names: Sequence[str]) -> None:
-        """Remove blobs without files as :meth:`remove` does, in one transaction: each takes longer than a blob does."""
+        """Remove blobs without files in one transaction, which is faster than :meth:`remove` for each."""
         try:
             self._remove_together(names)
         except (StorageUnavailableError, OSError, IntegrityError):
-            # Nothing is lost but time: what the store has removed already, it removes again.
+            # Removing them again one by one is safe: deleted blobs are ignored.
             for sha256 in names:
                 self.remove(sha256)
 
@@ -120,7 +120,7 @@ class BlobService:
             blobs = session.scalars(rows).all()
             for blob in blobs:
                 session.delete(blob)
-            # As for a single blob: the rows go first.
+            # As for a single blob, delete the rows first.
             session.flush()
             for blob in blobs:
                 self._store.delete(blob.sha256)

@@ -8,18 +8,18 @@ from service_kit.texts import sentence
 from file_storage.models import File
 
 NAMED_IDS = 10
-"""Ids that an error names, at most."""
+"""Maximum number of ids listed in an error."""
 
 
 def file_not_found(file_id: int) -> DomainError:
-    """Return the error for an id that no file has."""
+    """Return the error for a file id that does not exist."""
     return DomainError("file-not-found", sentence("There is no file {file_id}.", file_id=file_id))
 
 
 def files_not_found(file_ids: Sequence[int], pointer: str) -> DomainError:
-    """Return the error for several ids that no file has.
+    """Return the error for several file ids that do not exist.
 
-    :param pointer: to the ids in the request.
+    :param pointer: JSON pointer to the ids in the request.
     """
     listed = ", ".join(map(str, file_ids[:NAMED_IDS]))
     errors = [
@@ -31,7 +31,7 @@ def files_not_found(file_ids: Sequence[int], pointer: str) -> DomainError:
 
 
 def archive_empty() -> DomainError:
-    """Return the error for an archive that would have no file."""
+    """Return the error for an archive without files."""
     return DomainError("archive-empty", sentence("There is no file for this archive."))
 
 

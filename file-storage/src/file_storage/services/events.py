@@ -1,4 +1,4 @@
-"""The events of files that a listener chose."""
+"""Selects the file events that a listener wants."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from file_storage.models import FileEvent
 
 @dataclass(frozen=True)
 class FileChoice:
-    """Events of some files.
+    """A choice of file events.
 
-    :param file_ids: only of these; empty for all.
+    :param file_ids: only events of these files; empty for all.
     """
 
     file_ids: Collection[int] = ()
 
     def conditions(self) -> Sequence[ColumnElement[bool]]:
-        """Return the conditions on rows of events."""
+        """Return the conditions on event rows."""
         return [FileEvent.file_id.in_(self.file_ids)] if self.file_ids else []
 
     def keys(self) -> Collection[Key]:
@@ -27,5 +27,5 @@ class FileChoice:
         return [("file", file_id) for file_id in self.file_ids]
 
     def has(self, event: FileEvent) -> bool:
-        """Return whether the event is one of these."""
+        """Return whether the choice includes the event."""
         return not self.file_ids or event.file_id in self.file_ids

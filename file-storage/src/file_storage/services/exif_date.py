@@ -1,4 +1,4 @@
-"""When an image was taken, by its EXIF: DateTimeOriginal and OffsetTimeOriginal (Exif 2.32, 4.6.6)."""
+"""Reads when an image was taken from its EXIF: DateTimeOriginal and OffsetTimeOriginal (Exif 2.32, 4.6.6)."""
 
 import re
 import struct
@@ -15,7 +15,7 @@ _EXIF_DIRECTORY, _TAKEN, _OFFSET = 0x8769, 0x9003, 0x9011
 _ASCII = 2
 _MAX_ENTRIES = 4096
 _MAX_PARTS = 4096
-"""Segments of a JPEG, and chunks of a PNG or WebP, that are looked at."""
+"""Maximum number of JPEG segments, or PNG or WebP chunks, to examine."""
 _MAX_EXIF_BYTES = 1024 * 1024
 _EXIF_MARK = b"Exif\0\0"
 _DATE = re.compile(r"(\d{4}):(\d\d):(\d\d) (\d\d):(\d\d):(\d\d)")
@@ -27,9 +27,9 @@ _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xDA)}
 
 
 def taken_at(media_type: str, file: IO[bytes]) -> float | None:
-    """Return when an image was taken, in seconds since 1970; ``None`` if its header does not say.
+    """Return when an image was taken, in seconds since 1970; ``None`` if its header has no date.
 
-    A camera that does not know its time zone is taken to be in UTC.
+    Without a time zone, the camera's time is interpreted as UTC.
     """
     find = _FINDERS.get(media_type)
     if find is None:
@@ -59,7 +59,7 @@ def _zone(text: re.Match[str]) -> timezone:
 
 
 def _texts(exif: IO[bytes]) -> Mapping[int, str]:
-    """Return the texts in the EXIF directory of a TIFF, by their tags."""
+    """Return the texts in the EXIF directory of a TIFF by tag."""
     header = exif.read(16)
     order = _ORDERS[header[:2]]
     is_big = struct.unpack_from(order + "H", header, 2)[0] == _BIG_TIFF
@@ -125,7 +125,7 @@ def _in_webp(file: IO[bytes]) -> IO[bytes] | None:
     for _ in range(_MAX_PARTS):
         kind, length = struct.unpack("<4sI", file.read(8))
         if kind == b"EXIF":
-            # Some programs begin it as in a JPEG.
+            # Some programs start the chunk with the mark of a JPEG segment.
             return BytesIO(file.read(min(length, _MAX_EXIF_BYTES)).removeprefix(_EXIF_MARK))
         file.seek(length + length % 2, 1)
     return None

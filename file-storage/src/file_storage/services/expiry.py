@@ -1,4 +1,4 @@
-"""Remove files that have expired, a few at a time."""
+"""Removes expired files in small batches."""
 
 import time
 
@@ -12,15 +12,15 @@ from file_storage.services.removal import Removal
 log = structlog.get_logger()
 
 EXPIRE_SECONDS = 60
-"""Minimum seconds between two removals by uploads, unless the last one removed many."""
+"""Minimum seconds between removals by uploads, unless the last removal was a full batch."""
 EXPIRE_BATCH = 100
-"""Files removed at a time."""
+"""Maximum number of files per removal."""
 EXPIRE_STEPS = 100
-"""Removals of one run of housekeeping, at most."""
+"""Maximum number of removals in one run of housekeeping."""
 
 
 class ExpiryService:
-    """Removes expired files; until then no statement finds them."""
+    """Removes expired files, which no query finds even before their removal."""
 
     def __init__(self, database: Database, removal: Removal) -> None:
         self._database = database
@@ -38,16 +38,16 @@ class ExpiryService:
         return len(removed)
 
     def expire_periodically(self) -> None:
-        """Remove some expired files, if nobody has done so lately."""
+        """Remove some expired files, unless this was done recently."""
         if time.monotonic() < self._next_expiry:
             return
         self._next_expiry = time.monotonic() + EXPIRE_SECONDS
         if self.expire() == EXPIRE_BATCH:
-            # Or clients that send more than a batch in this time would fill the quota for good.
+            # Otherwise clients that send more than a batch per interval would keep the quota full.
             self._next_expiry = time.monotonic() + 1
 
     def expire_in_steps(self) -> None:
-        """Remove expired files, at most :data:`EXPIRE_STEPS` times :data:`EXPIRE_BATCH`: other chores have a turn."""
+        """Remove expired files in at most :data:`EXPIRE_STEPS` batches, so that other chores get their turn."""
         for _ in range(EXPIRE_STEPS):
             if self.expire() < EXPIRE_BATCH:
                 return

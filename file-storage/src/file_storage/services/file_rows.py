@@ -26,8 +26,7 @@ from file_storage.models import File
 
 NOT_EXPIRED = File.expires_at.is_(None) | (File.expires_at > epoch_now())
 PRESENT = File.deleted_at.is_(None) & NOT_EXPIRED
-"""The file is not in the trash and has not expired: a condition of every query but those of the trash itself, of gc and
-of fsck."""
+"""The file is neither in the trash nor expired. All queries require this except those of the trash, gc and fsck."""
 GIVEN_IDS = select(cast(cast(each_of("ids"), String), BigInteger))
 """The ids in the parameter ``ids``."""
 HAS_ID = File.id.in_(GIVEN_IDS)
@@ -48,7 +47,7 @@ INSERT_FILES = (
 
 
 class SentFile(NamedTuple):
-    """What the usual download needs of a file."""
+    """The properties of a file that a usual download needs."""
 
     name: str
     extension: str
@@ -64,7 +63,7 @@ SENT_FILE, SENT_OWNED_FILE = FrequentQuery(_SENT), FrequentQuery(_SENT.where(_OW
 
 
 def find_file(connection: Connection, principal: Principal, file_id: int) -> File | None:
-    """Return the file with this id, if there is one that the principal sees."""
+    """Return the file with this id if the principal may see it."""
     if not 0 < file_id <= MAX_ID:
         return None
     if principal.sees_all:
@@ -75,23 +74,23 @@ def find_file(connection: Connection, principal: Principal, file_id: int) -> Fil
 
 
 def find_files(connection: Connection, principal: Principal, ids: Sequence[int]) -> Sequence[File]:
-    """Return the files with one of these ids that the principal sees, in the order of their ids."""
+    """Return the files with one of these ids that the principal may see, in ascending order."""
     if principal.sees_all:
         return files_of(connection.execute(_FILES, {"ids": list(ids)}))
     return files_of(connection.execute(_OWNED_FILES, {"ids": list(ids), "owner": principal.owner}))
 
 
 def find_first_files(connection: Connection, principal: Principal, digests: Sequence[str]) -> Sequence[File]:
-    """Return the first file of each digest of bytes that the principal sees, in the order of their ids."""
+    """Return, for each SHA-256, the first file that the principal may see, ordered by id."""
     if principal.sees_all:
         return files_of(connection.execute(_FIRST_FILES, {"digests": list(digests)}))
     return files_of(connection.execute(_FIRST_OWNED_FILES, {"digests": list(digests), "owner": principal.owner}))
 
 
 def lock_files(connection: Connection, ids: Sequence[int], *conditions: ColumnElement[bool]) -> Sequence[int]:
-    """Lock those of these files that meet the conditions until the transaction ends; return their ids.
+    """Lock those of the files that meet the conditions until the transaction ends; return their ids.
 
-    They are locked in the order of their ids, so that two requests never wait for each other.
+    They are locked in the order of their ids, so that two requests never deadlock.
     """
     locked = select(File.id).where(HAS_ID, *conditions).order_by(File.id).with_for_update()
     return connection.scalars(locked, {"ids": list(ids)}).all()

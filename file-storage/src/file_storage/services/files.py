@@ -1,4 +1,4 @@
-"""Stored files: find, list, read, rename and delete them."""
+"""Finds, lists, reads, changes and deletes stored files."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -32,15 +32,15 @@ from file_storage.storage import BlobStore
 log = structlog.get_logger()
 
 INDEX_PART = 20_000
-"""Rows of an index that are read at once."""
+"""Number of rows of an index read at once."""
 MOST_FOLDERS = 10_000
-"""Folders that one answer lists."""
+"""Maximum number of folders in one answer."""
 
 
 class FileService:
     """The rules of stored files, over a database and a blob store.
 
-    A file that a principal does not see does not exist for it, and a file in the trash exists for nobody.
+    Files that a principal may not see, and files in the trash, are treated as if they did not exist.
     """
 
     def __init__(self, database: Database, store: BlobStore, removal: Removal, keys: IdempotencyKeys) -> None:
@@ -61,7 +61,7 @@ class FileService:
         return found
 
     def sent(self, principal: Principal, file_id: int) -> SentFile | None:
-        """Return what a download needs, by one short query; ``None`` if :meth:`get` must say what is wrong."""
+        """Return the properties for a download with one short query; ``None`` if :meth:`get` must raise the error."""
         query = SENT_FILE if principal.sees_all else SENT_OWNED_FILE
         try:
             row = self._database.first_row(query, {"id": file_id, "owner": principal.owner})
@@ -70,7 +70,7 @@ class FileService:
         return None if row is None else SentFile(*cast("SentFile", row))
 
     def page(self, principal: Principal, file_filter: FileFilter, after: str, limit: int) -> Sequence[File]:
-        """Return at most ``limit`` of the filter's files, in its order, after the cursor ``after``."""
+        """Return at most ``limit`` files that match the filter, in its order, after the cursor ``after``."""
         page = file_filter.page(after, limit)
         if not principal.sees_all:
             page = page.where(principal.owns(File.owner))
@@ -78,9 +78,9 @@ class FileService:
             return session.scalars(page).all()
 
     def index(self, principal: Principal, file_filter: FileFilter) -> Iterator[Sequence[IndexRow]]:
-        """Yield all of the filter's files in its order, in parts.
+        """Yield all files that match the filter, in its order, in parts.
 
-        No part is read before it is wanted, and no connection is held between two parts.
+        A part is read only on demand, and no connection is held between two parts.
         """
         last: IndexRow | None = None
         while True:
@@ -95,8 +95,8 @@ class FileService:
             last = rows[-1]
 
     def folders(self, principal: Principal) -> Sequence[tuple[str, int]]:
-        """Return the folders that contain files, by name, with the number of the files directly in each."""
-        # A literal, so that PostgreSQL recognizes the condition of the partial index.
+        """Return the folders that contain files, by name, with the number of files directly in each."""
+        # Must be a literal, so that PostgreSQL recognizes the condition of the partial index.
         in_folders = select(File.folder, func.count()).where(PRESENT, File.folder != literal_column("''"))
         if not principal.sees_all:
             in_folders = in_folders.where(principal.owns(File.owner))
@@ -110,7 +110,7 @@ class FileService:
             return find_files(connection, principal, ids)
 
     def with_digests(self, principal: Principal, digests: Sequence[str]) -> Sequence[File]:
-        """Return the first file of each of these digests of bytes, in the order of their ids."""
+        """Return the first file of each SHA-256, ordered by id."""
         with self._database.connect() as connection:
             return find_first_files(connection, principal, digests)
 
@@ -147,8 +147,8 @@ class FileService:
     ) -> File:
         """Change a file's name, comment or folder; ``None`` keeps the old value.
 
-        :param folder: as :mod:`folders` returns it; empty for none.
-        :raises DomainError: ``file-not-found``; ``invalid-fields``, the name is not valid.
+        :param folder: as returned by :mod:`folders`; empty for no folder.
+        :raises DomainError: ``file-not-found``; ``invalid-fields`` if the name is not valid.
         """
         seen = select(File).where(File.id == file_id, principal.owns(File.owner), PRESENT)
         with self._database.write() as session:
@@ -168,7 +168,7 @@ class FileService:
             return file
 
     def delete(self, principal: Principal, file_id: int) -> None:
-        """Delete a file for good, past the trash, and its bytes if no other file has them.
+        """Permanently delete a file, bypassing the trash, and its bytes if no other file has them.
 
         :raises DomainError: ``file-not-found``.
         """
@@ -178,9 +178,9 @@ class FileService:
         log.info("file deleted", file_id=file_id)
 
     def revoke(self, principal: Principal, key: str) -> None:
-        """Revoke an idempotency key and delete the file that an upload with it made, if any, for good.
+        """Revoke an idempotency key and permanently delete the file uploaded with it, if any.
 
-        :raises DomainError: ``idempotency-key-in-use``, an upload is using the key.
+        :raises DomainError: ``idempotency-key-in-use`` if an upload is using the key.
         """
         file_id = self._keys.revoke(principal, key)
         if file_id is not None:

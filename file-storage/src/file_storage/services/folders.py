@@ -1,4 +1,4 @@
-"""Folders of files, derived from the paths that clients send. A folder is text in a row, never a path on the disk."""
+"""Derives folders of files from the paths that clients send. A folder is text in a row, never a path on disk."""
 
 import re
 
@@ -8,17 +8,17 @@ from service_kit.texts import sentence
 from file_storage.services.names import FileName, file_name, visible
 
 MAX_FOLDER = 500
-"""Characters of a folder. A longer one might not fit into a page of the index: a character has up to 4 bytes."""
+"""Maximum length of a folder in characters of up to 4 bytes; a longer one might not fit into an index page."""
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def folder_of(client_name: str) -> str:
-    """Return the folder in a file name that a client sends, such as ``holiday/2026/a.jpg`` for a folder of a browser.
+    """Return the folder in a client's file name, such as ``holiday/2026/a.jpg`` from a folder upload in a browser.
 
-    A path from the root of a disk, or with ``..``, says where the file lay on the client's disk: it gives no folder.
+    An absolute path, or a path with ``..``, describes the client's disk and gives no folder.
 
-    :raises DomainError: ``invalid-fields``, the folder is too long.
+    :raises DomainError: ``invalid-fields`` if the folder is too long.
     """
     path = client_name.replace("\\", "/")
     parts = _parts(path.rstrip("/").rpartition("/")[0])
@@ -28,17 +28,17 @@ def folder_of(client_name: str) -> str:
 
 
 def folder_of_relative(path: str) -> str:
-    """Return the folder in a path that is relative by its definition; some clients begin it with a slash all the same.
+    """Return the folder in a path that is relative by definition, although some clients start it with a slash.
 
-    :raises DomainError: ``invalid-fields``, the folder is too long.
+    :raises DomainError: ``invalid-fields`` if the folder is too long.
     """
     return folder_of(path.lstrip("/"))
 
 
 def wanted_folder(wanted: str) -> str:
-    """Return the stored form of a folder that a client requests; empty for none.
+    """Return the stored form of a folder that a client requests; empty for no folder.
 
-    :raises DomainError: ``invalid-fields``, it is too long, or would lead elsewhere if it were a path.
+    :raises DomainError: ``invalid-fields`` if it is too long, or would lead elsewhere if it were a path.
     """
     parts = _parts(wanted)
     if "\\" in wanted or (parts and _DRIVE.match(parts[0])) or any(map(_is_dots, parts)):
@@ -52,7 +52,7 @@ def wanted_folder(wanted: str) -> str:
 def named_path(path: str) -> tuple[FileName, str]:
     """Return the stored name and the folder of an upload whose name may be a path, as in a ``PUT``.
 
-    :raises DomainError: ``invalid-fields``, the name or the folder cannot be stored.
+    :raises DomainError: ``invalid-fields`` if the name or the folder cannot be stored.
     """
     last = path.replace("\\", "/").rstrip("/").rpartition("/")[2]
     if _is_dots(visible(last)):

@@ -1,4 +1,4 @@
-"""Check the rows against the stored bytes and repair what is possible; safe while the server runs."""
+"""Checks the rows against the stored bytes and repairs what it can; safe while the server runs."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -18,9 +18,9 @@ from file_storage.storage import BlobStore, Staging
 log = structlog.get_logger()
 
 PAGE_SIZE = 1000
-"""Blobs per query."""
+"""Number of blobs per query."""
 MAX_LOGGED_IDS = 100
-"""Ids of files in the log line of a lost blob; those in the trash have a list of their own."""
+"""Maximum number of file ids in the log line of a lost blob; files in the trash have a list of their own."""
 
 
 class State(StrEnum):
@@ -45,12 +45,12 @@ WHOLE = Finding(State.WHOLE)
 
 @dataclass
 class Report:
-    """How many blobs were checked, and how many had which fault.
+    """Number of blobs checked, and of those with each fault.
 
-    :param missing: blobs whose bytes are gone; their files are lost unless somebody uploads the bytes again.
-    :param damaged: blobs with other bytes than their name says; lost in the same way.
-    :param unreadable: blobs that could not be read, because of a failing disk or missing permissions; left in place.
-    :param miscounted: blobs whose count of files was wrong and is now corrected.
+    :param missing: blobs whose bytes are gone; their files are lost unless the bytes are uploaded again.
+    :param damaged: blobs whose bytes do not match their name; lost in the same way.
+    :param unreadable: blobs that could not be read because of a failing disk or missing permissions; left in place.
+    :param miscounted: blobs with a wrong count of files, now corrected.
     :param orphans: blobs and staging files without a file, now removed.
     """
 
@@ -78,7 +78,7 @@ class Fsck:
     def run(self, older_than_seconds: float, *, read_bytes: bool) -> Report:
         """Check every blob and log a line for each fault.
 
-        Damaged bytes are set aside so that nobody downloads them. An upload of the right bytes repairs a blob.
+        Damaged bytes are set aside so that they cannot be downloaded. An upload of the right bytes repairs a blob.
 
         :param older_than_seconds: keep younger bytes without a file: they may belong to an unfinished upload.
         :param read_bytes: also compare the bytes with their SHA-256, which takes as long as reading them.

@@ -1,4 +1,4 @@
-"""Read the size of HEIC and HEIF from their boxes, without decoding pixels (ISO/IEC 14496-12 and 23008-12)."""
+"""Reads the size of HEIC and HEIF from their boxes, without decoding pixels (ISO/IEC 14496-12 and 23008-12)."""
 
 import struct
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ Size = tuple[int, int]
 
 _MAX_BOXES = 100
 _MAX_META_BYTES = 1024 * 1024
-"""A phone's metadata is below 10 KB: some 50 tiles with two properties each."""
+"""A phone's metadata takes less than 10 KB: some 50 tiles with two properties each."""
 
 _HEVC = {b"heic", b"heix", b"heim", b"heis"}
 _HEVC_SEQUENCE = {b"hevc", b"hevx", b"hevm", b"hevs"}
@@ -46,7 +46,7 @@ def heif_size(file: IO[bytes]) -> Size | None:
 
 
 def heif_exif(file: IO[bytes]) -> bytes | None:
-    """Return the EXIF of HEIC, HEIF or AVIF as a TIFF; ``None`` without one.
+    """Return the EXIF of HEIC, HEIF or AVIF as a TIFF; ``None`` without EXIF.
 
     :raises struct.error, KeyError, IndexError, StopIteration: the boxes are damaged.
     """
@@ -57,7 +57,7 @@ def heif_exif(file: IO[bytes]) -> bytes | None:
     offset, length = _place(meta[b"iloc"], item)
     file.seek(offset)
     content = file.read(min(length, _MAX_META_BYTES))
-    # The header of the TIFF may be preceded by "Exif" and two zeros, whose length comes first.
+    # The first four bytes are the length of a prefix before the TIFF, such as "Exif" and two zeros.
     return content[4 + int.from_bytes(content[:4], "big") :]
 
 
@@ -72,9 +72,9 @@ def _exif_item(iinf: bytes) -> int | None:
 
 
 def _place(iloc: bytes, item: int) -> tuple[int, int]:
-    """Return the offset in the file, and the length, of an item that lies in one piece.
+    """Return the offset in the file and the length of an item that is stored in one extent.
 
-    :raises KeyError: it lies elsewhere.
+    :raises KeyError: there is no such item.
     """
     version, sizes = iloc[0], int.from_bytes(iloc[4:6], "big")
     offset_bytes, length_bytes, base_bytes, index_bytes = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
@@ -89,13 +89,13 @@ def _place(iloc: bytes, item: int) -> tuple[int, int]:
         if number == item and method == 0 and count == 1:
             read.next(index_bytes if version else 0)
             return base + read.next(offset_bytes), read.next(length_bytes)
-        # At once: extents whose numbers have no bytes cost a hostile file nothing, and 65,535 of them may be an item's.
+        # Skip all extents at once: a hostile item may have 65,535 extents that take no bytes.
         read.next(count * ((index_bytes if version else 0) + offset_bytes + length_bytes))
     raise KeyError(item)
 
 
 class _Numbers:
-    """Reads numbers of any length one after the other."""
+    """Reads consecutive numbers of any length."""
 
     def __init__(self, content: bytes, offset: int) -> None:
         self._content = content

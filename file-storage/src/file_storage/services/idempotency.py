@@ -1,4 +1,4 @@
-"""Idempotency keys: uploads with the same key make one file, and a revoked key makes none."""
+"""Idempotency keys of uploads: the same key makes one file, and a revoked key makes none."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ KEY_LIFETIME = 24 * 3600
 """Seconds until an idempotency key expires."""
 
 CLEANUP_SECONDS = 60
-"""Minimum seconds between two deletions of expired keys by uploads."""
+"""Minimum seconds between deletions of expired keys by uploads."""
 
 _INSERT_KEYS = insert(IdempotencyKey)
 _USED_KEYS = select(IdempotencyKey.key, IdempotencyKey.fingerprint, IdempotencyKey.file_id).where(
@@ -36,7 +36,7 @@ _FORGET_EXPIRED = (
     )
     .returning(IdempotencyKey.key)
 )
-"""An expired file waits for its removal, with which its key would go; until then, a repeated upload must not."""
+"""Deletes keys of expired files, so that a repeated upload need not wait until the file is removed."""
 
 
 class KeyUse(NamedTuple):
@@ -47,7 +47,7 @@ class KeyUse(NamedTuple):
 
 
 class IdempotencyKeys:
-    """The idempotency keys in the database; each owner has a name space of its own."""
+    """The idempotency keys in the database; each owner has a namespace of its own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -66,15 +66,15 @@ class IdempotencyKeys:
         return {use.key: _file_of(connection, used[use.key], use.fingerprint) for use in uses if use.key in used}
 
     def record(self, connection: Connection, owner: str, made: Mapping[KeyUse, int]) -> None:
-        """Record the id of the file that each use of a key made."""
+        """Record the id of the file created by each use of a key."""
         if made:
             rows = [{"owner": owner, **use._asdict(), "file_id": made[use]} for use in sorted(made)]
             connection.execute(_INSERT_KEYS, rows)
 
     def file(self, principal: Principal, key: str) -> File:
-        """Return the file that an upload of this owner with this key made.
+        """Return the file created by this owner's upload with this key.
 
-        :raises DomainError: ``file-not-found``, the key was not used, was revoked or has expired.
+        :raises DomainError: ``file-not-found`` if the key was not used, was revoked or has expired.
         """
         of_owner = (IdempotencyKey.owner == principal.owner, IdempotencyKey.key == key)
         used = select(IdempotencyKey.file_id).where(*of_owner).scalar_subquery()
@@ -87,9 +87,9 @@ class IdempotencyKeys:
         return file
 
     def revoke(self, principal: Principal, key: str) -> int | None:
-        """Revoke a key of this owner; return the id of the file that it made, if any.
+        """Revoke a key of this owner; return the id of the file created with it, if any.
 
-        :raises DomainError: ``idempotency-key-in-use``, an upload is using it.
+        :raises DomainError: ``idempotency-key-in-use`` if an upload is using it.
         """
         with conflict_as_in_use([key]), self._database.write() as session:
             used = session.get(IdempotencyKey, (principal.owner, key), with_for_update=True)
@@ -110,7 +110,7 @@ class IdempotencyKeys:
 def conflict_as_in_use(keys: Iterable[str]) -> Iterator[None]:
     """Wrap a transaction that records ``keys``.
 
-    :raises DomainError: ``idempotency-key-in-use``, another transaction recorded one of them first.
+    :raises DomainError: ``idempotency-key-in-use`` if another transaction recorded one of them first.
     """
     try:
         yield
@@ -129,7 +129,7 @@ def _file_of(connection: Connection, used: Row[str, str, int | None], fingerprin
         return DomainError("idempotency-key-reused", detail)
     files = files_of(connection.execute(FILE, {"id": used.file_id}))
     if not files:
-        # The file was deleted after the key was read; the key was deleted with it.
+        # The file, and its key with it, was deleted after the key was read.
         detail = sentence("The file of this Idempotency-Key was just deleted; try again.")
         return DomainError("idempotency-key-in-use", detail, context={"keys": [used.key]})
     return files[0]

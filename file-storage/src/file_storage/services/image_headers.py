@@ -1,4 +1,4 @@
-"""Read the sizes of images that Pillow cannot open, or not without decoding them."""
+"""Reads the sizes of images that Pillow cannot open, or only by decoding them."""
 
 import struct
 from collections.abc import Callable, Mapping
@@ -12,11 +12,11 @@ from file_storage.services.jpegxl_header import jpegxl_size
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MAX_PICTURES = 100
 _ROOT_BYTES = 64 * 1024
-"""First bytes of an SVG that are searched for its root; drawing programs write entities and comments before it."""
+"""Bytes of an SVG searched for its root; drawing programs write entities and comments before it."""
 
 
 def size_of(media_type: str, file: IO[bytes]) -> Size | None:
-    """Return the width and height of an image as displayed; ``None`` if its header does not have them."""
+    """Return the width and height of an image as displayed; ``None`` if its header does not contain them."""
     read = _READERS.get(media_type)
     if read is None:
         return None
@@ -34,7 +34,7 @@ def _psd(file: IO[bytes]) -> Size:
 
 
 def _ico(file: IO[bytes]) -> Size:
-    """Return the size of the largest picture from its own header: the directory has no sides above 256."""
+    """Return the size of the largest picture from its own header: the directory cannot hold sides above 256."""
     count = struct.unpack("<H", file.read(6)[4:6])[0]
     entries = [file.read(16) for _ in range(min(count, _MAX_PICTURES))]
     largest = max(entries, key=lambda entry: ((entry[0] or 256) * (entry[1] or 256), entry[6]))

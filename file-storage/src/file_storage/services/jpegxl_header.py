@@ -1,4 +1,4 @@
-"""Read the size of a JPEG XL from the start of its codestream (ISO/IEC 18181-1, annex D; boxes: 18181-2)."""
+"""Reads the size of a JPEG XL from the start of its codestream (ISO/IEC 18181-1, annex D; boxes: 18181-2)."""
 
 from typing import IO
 
@@ -8,13 +8,13 @@ _SIGNATURE = b"\0\0\0\x0cJXL \r\n\x87\n"
 _CODESTREAM = b"\xff\x0a"
 _MAX_BOXES = 100
 _HEADER_BYTES = 32
-"""First bytes of the codestream that are read; the size and the orientation take about twelve."""
+"""Bytes read of the codestream; the size and the orientation take about twelve."""
 
 _RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
 _SIDE_BITS = (9, 13, 18, 30)
-"""Possible lengths of a side's number, in bits."""
+"""Possible lengths of a side's encoding, in bits."""
 _ROTATED = (5, 6, 7, 8)
-"""Orientations that display the image's width as its height."""
+"""Orientations that swap the displayed width and height."""
 
 
 def jpegxl_type(head: bytes) -> str | None:
@@ -60,7 +60,7 @@ class _Bits:
 
 
 def _side(bits: _Bits, *, is_small: bool) -> int:
-    """Read a side; those of a small image are multiples of 8."""
+    """Read a side; the sides of a small image are multiples of 8."""
     if is_small:
         return 8 * (1 + bits.take(5))
     return 1 + bits.take(_SIDE_BITS[bits.take(2)])

@@ -1,4 +1,4 @@
-"""Signed links: a link downloads one file until it expires or is revoked.
+"""Signed links, each of which downloads one file until it expires or is revoked.
 
 Links for sets (``shared_sets``) are listed, changed and revoked here, too.
 """
@@ -24,7 +24,7 @@ from file_storage.services.shared_sets import LinkCleanup, SetSigner
 
 MAX_LINK_SECONDS = 7 * 24 * 3600
 CLOCK_SKEW_SECONDS = 300
-"""By how much the clocks of two machines may differ: a link that expires later than any that we make is not ours."""
+"""Maximum clock difference between two machines: a link with an expiry beyond our maximum was not made here."""
 _PURPOSE = b"pixmill file link\0"
 _DIGITS = 16
 _ID = re.compile(r"[0-9]{1,19}")
@@ -36,9 +36,9 @@ _FILES = select(File.id, File.owner, File.deleted_at).where(HAS_ID, NOT_EXPIRED)
 
 
 class Claim(NamedTuple):
-    """What a token says: a link's id, its expiry in seconds since 1970, and the first digits of the file's SHA-256.
+    """The content of a token: link id, expiry in seconds since 1970, and the first digits of the file's SHA-256.
 
-    The SHA-256 ties the token to the bytes: after a restore of a backup, ids are given again.
+    The SHA-256 ties the token to the bytes, because ids may be assigned again after a backup is restored.
     """
 
     link_id: int
@@ -47,26 +47,27 @@ class Claim(NamedTuple):
 
 
 class LinkSigner:
-    """Makes and reads the tokens of signed links: a claim with its HMAC-SHA256.
+    """Creates and verifies the tokens of signed links: a claim with its HMAC-SHA256.
 
-    :param secrets: the first one signs, all verify.
+    :param secrets: the first secret signs, all secrets verify.
     """
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self._secrets = [secret.encode() for secret in secrets]
 
     def sign(self, claim: Claim) -> str:
-        """Return the token, which is never a number."""
+        """Return the token, which is never just a number."""
         text = f"{claim.link_id}.{claim.expires_at}.{claim.sha256}"
         return f"{text}.{_signature(self._secrets[0], text)}"
 
     def read(self, token: str) -> Claim:
-        """Return what a token says.
+        """Return the content of a token.
 
-        :raises DomainError: ``invalid-link``, the signature is wrong or the expiry is too late; ``link-expired``.
+        :raises DomainError: ``invalid-link`` if the signature is wrong or the expiry is too late; ``link-expired``.
         """
         text, _, signature = token.rpartition(".")
-        # As text: the last base64 letter has spare bits, so another letter could mean the same signature.
+        # Compare as text: the last base64 letter has spare bits, so different letters could decode to the same
+        # signature.
         if not any(_equal(signature, _signature(secret, text)) for secret in self._secrets):
             raise _invalid()
         link_id, expires_at, sha256 = text.split(".")
@@ -80,11 +81,11 @@ class LinkSigner:
 
 @dataclass(frozen=True)
 class NewLink:
-    """A link to make.
+    """A link to create.
 
-    :param expires_in: in seconds.
-    :param disposition: how a browser treats the file; ``None`` if the request says so.
-    :param note: what the link is for.
+    :param expires_in: lifetime in seconds.
+    :param disposition: how a browser treats the file; ``None`` leaves that to the request.
+    :param note: purpose of the link.
     """
 
     expires_in: int
@@ -93,7 +94,7 @@ class NewLink:
 
 
 class MadeLink(NamedTuple):
-    """A link, and its token, which is shown only once."""
+    """A link and its token, which is shown only once."""
 
     link: Link
     token: str
@@ -102,8 +103,8 @@ class MadeLink(NamedTuple):
 class ListedLink(NamedTuple):
     """A link as its owner sees it.
 
-    :param file_count: the files that who opens the link sees.
-    :param trashed_count: those in the trash, which they would see again if they were restored.
+    :param file_count: number of files visible through the link.
+    :param trashed_count: number of files in the trash, which would be visible again after being restored.
     """
 
     link: Link
@@ -112,14 +113,14 @@ class ListedLink(NamedTuple):
 
 
 class LinkedFile(NamedTuple):
-    """The file of a link, and how a browser treats it, if the link says so."""
+    """The file of a link, and its disposition, if the link sets one."""
 
     file: File
     disposition: str | None
 
 
 class SentByLink(NamedTuple):
-    """What a download by a link needs; as :class:`LinkedFile`."""
+    """The properties of a file for a download by a link, and its disposition, as in :class:`LinkedFile`."""
 
     file: SentFile
     disposition: str | None
@@ -133,7 +134,7 @@ SENT_LINK = FrequentQuery(
 
 
 class LinkService:
-    """The links in the database: those to one file, and what those for sets have in common with them."""
+    """Manages links in the database: all operations of links to one file, and those shared with links for sets."""
 
     def __init__(self, database: Database, signer: LinkSigner, set_signer: SetSigner) -> None:
         self._database = database
@@ -142,14 +143,14 @@ class LinkService:
         self._cleanup = LinkCleanup(database)
 
     def create(self, principal: Principal, file: File, new: NewLink) -> MadeLink:
-        """Make a link to a file that the principal sees.
+        """Create a link to a file that the principal sees.
 
-        :raises DomainError: ``file-not-found``, the file was just deleted.
+        :raises DomainError: ``file-not-found`` if the file was just deleted.
         """
         self._cleanup.run_periodically()
         expires_at = int(time.time()) + new.expires_in
         with self._database.write() as session:
-            # Locked until the link is there, for which the file must not go.
+            # Lock the file, so that it cannot be deleted before the link exists.
             present = select(File.id).where(File.id == file.id, PRESENT)
             if session.scalar(present.with_for_update(key_share=True)) is None:
                 raise DomainError("file-not-found", sentence("There is no file {file_id}.", file_id=file.id))
@@ -166,7 +167,7 @@ class LinkService:
         return MadeLink(link, self._signer.sign(Claim(link.id, expires_at, file.sha256[:_DIGITS])))
 
     def page(self, principal: Principal, after: int, limit: int) -> Sequence[ListedLink]:
-        """Return at most ``limit`` links that the principal sees, have not expired and follow the id ``after``."""
+        """Return at most ``limit`` unexpired links that the principal may see, after the id ``after``."""
         has_file = Link.file_id.is_(None) | exists().where(File.id == Link.file_id, PRESENT)
         seen = (Link.id > after, Link.expires_at > epoch_now(), has_file, principal.owns(Link.owner))
         with self._database.read() as session:
@@ -174,7 +175,7 @@ class LinkService:
             return _counted(session, found)
 
     def revoke(self, principal: Principal, link: str) -> None:
-        """End a link.
+        """Revoke a link.
 
         :param link: its id, or its token.
         :raises DomainError: ``link-not-found``; for a token also as in :meth:`LinkSigner.read`.
@@ -189,8 +190,8 @@ class LinkService:
         """Change a link that has not expired; ``None`` keeps the old value.
 
         :param link: its id, or its token.
-        :param expires_in: in seconds from now; only of a set.
-        :raises DomainError: ``link-not-found``; ``link-expiry-signed``, the link is to one file; for a token also as
+        :param expires_in: seconds from now; only for a link to a set.
+        :raises DomainError: ``link-not-found``; ``link-expiry-signed`` if the link is to one file; for a token also as
             in :meth:`LinkSigner.read`.
         """
         link_id = self._id_of(link)
@@ -250,7 +251,7 @@ class LinkService:
         )
 
     def sent(self, token: str) -> SentByLink | None:
-        """Return what a download by this token needs; ``None`` if :meth:`file` must say what is wrong."""
+        """Return the data for a download by this token; ``None`` if :meth:`file` must raise the error."""
         try:
             claim = self._signer.read(token)
             row = self._database.first_row(SENT_LINK, {"link_id": claim.link_id})
@@ -265,7 +266,7 @@ class LinkService:
 
 
 def _counted(session: Session, links: Sequence[Link]) -> Sequence[ListedLink]:
-    """Return links with the numbers of their files; only those of sets are looked up."""
+    """Return links with their numbers of files; only those of sets are queried."""
     sets = [link.id for link in links if link.file_id is None]
     chosen = select(Link.id, Link.file_ids).where(Link.id.in_(sets))
     ids_of = {row.id: row.file_ids or [] for row in session.execute(chosen)} if sets else {}

@@ -32,7 +32,7 @@ _SORT_COLUMNS: dict[str, ColumnElement[object]] = {
 _Columns = TypeVarTuple("_Columns")
 
 IndexRow = tuple[int, int | None, int | None, *tuple[object, ...]]
-"""Id, width and height of a file, and what it is sorted by if that is not the id."""
+"""The id, width and height of a file, and its sort value unless it is sorted by id."""
 
 MAX_LETTERS = 2
 """Searches of up to this many letters use the letter index; longer ones use trigrams."""
@@ -47,7 +47,7 @@ class has_letters(GenericFunction[bool]):  # noqa: N801 (named as SQL functions 
 
 
 class text_has_letters(has_letters):  # noqa: N801 (named as SQL functions are)
-    """The same for a comment."""
+    """Whether a comment contains one or two letters, like :class:`has_letters`."""
 
     inherit_cache = True
     splitter = "pixmill_letters_of_text"
@@ -68,17 +68,17 @@ def _has_letters_sqlite(_element: has_letters, _compiler: SQLCompiler, **_option
 
 @dataclass(frozen=True)
 class FileFilter:
-    """Conditions on the listed files; ``None`` sets no condition, nor does an empty sequence.
+    """Conditions on the listed files; ``None`` or an empty sequence sets no condition.
 
     :param name: part of the name with its extension, in any case.
     :param q: part of the name or of the comment, in any case.
     :param extension: any of these, with or without the dot, in any case.
     :param media_type: any of these, such as ``image/png``, or ``image/*`` for all images.
     :param origin: any of these.
-    :param folder: this folder and all below it.
-    :param taken_after: in seconds since 1970, exclusive, like ``taken_before``; only files that say when.
-    :param created_after: in seconds since 1970, exclusive, like ``created_before``.
-    :param size_min: in bytes, inclusive, like ``size_max``.
+    :param folder: this folder and all folders below it.
+    :param taken_after: seconds since 1970, exclusive, as is ``taken_before``; only files with a date match.
+    :param created_after: seconds since 1970, exclusive, as is ``created_before``.
+    :param size_min: bytes, inclusive, as is ``size_max``.
     """
 
     name: str | None = None
@@ -101,12 +101,12 @@ class FileFilter:
     def page(self, after: str, limit: int) -> Select[File]:
         """Return the query for at most ``limit`` files after the cursor ``after`` (empty: from the start).
 
-        :raises DomainError: ``page-not-found``, the cursor does not belong to this sort order.
+        :raises DomainError: ``page-not-found`` if the cursor does not belong to this sort order.
         """
         return self._in_order(select(File), self._position(after) if after else (), limit)
 
     def index_page(self, after: IndexRow | None, limit: int) -> "Select[*tuple[object, ...]]":
-        """Return the query for :data:`IndexRow` of at most ``limit`` files after the row ``after``."""
+        """Return the query for the :data:`IndexRow` of at most ``limit`` files after the row ``after``."""
         sorted_by = self._sorted_by()
         columns = [] if sorted_by is None else [sorted_by.label("sorted_by")]
         row = select(File.id, File.width, File.height, *columns)
@@ -122,7 +122,7 @@ class FileFilter:
         return page.order_by(*(key.desc() if is_descending else key for key in keys))
 
     def _sorted_by(self) -> ColumnElement[object] | None:
-        """Return what the files are sorted by before their ids; ``None`` for ids alone."""
+        """Return the sort column that precedes the id; ``None`` if files are sorted by id alone."""
         return _SORT_COLUMNS.get(self.sort.removeprefix("-"))
 
     def cursor(self, file: File) -> str:
@@ -186,7 +186,7 @@ class FileFilter:
             yield File.created_at > self.created_after
         if self.created_before is not None:
             yield File.created_at < self.created_before
-        # Of the column, and of what the index has: the time of creation where none is taken.
+        # Compare the column itself, and the indexed value, which is the creation time if there is no photo date.
         for time in (File.taken_at, _SORT_COLUMNS["taken_at"]):
             if self.taken_after is not None:
                 yield time > self.taken_after
@@ -209,7 +209,8 @@ def _contains(
 
 
 def _in_folder(folder: str) -> ColumnElement[bool]:
-    # "0" follows "/" in ASCII: the first two are a range of the index, whose condition is the third, a literal.
+    # "0" follows "/" in ASCII, so the first two conditions are an index range; the third, a literal, is the condition
+    # of the partial index.
     in_range = (File.folder >= folder) & (File.folder < f"{folder}0") & (File.folder != literal_column("''"))
     return in_range & ((File.folder == folder) | (File.folder > f"{folder}/"))
 

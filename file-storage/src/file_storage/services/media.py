@@ -1,4 +1,4 @@
-"""Detect a file's media type from its bytes alone; a client's Content-Type and extension are not trusted."""
+"""Detects a file's media type from its bytes alone; the client's Content-Type and extension are not trusted."""
 
 import codecs
 import re
@@ -17,24 +17,24 @@ from file_storage.services.tiff_header import tiff_size
 UNKNOWN = "application/octet-stream"
 
 HEAD_BYTES = 4096
-"""First bytes that are read of a file that is not an image."""
+"""Bytes read from a file that is not an image."""
 
 MARKUP_BYTES = 64 * 1024
-"""First bytes that are read of a file that may be markup."""
+"""Bytes read from a file that may be markup."""
 
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
-"""Maximum bytes of an image that are read: Pillow reads AVIF and WebP whole, and any header may claim to be as long as
-its file. An image whose size is not found by then has none."""
+"""Maximum bytes read from an image: Pillow reads AVIF and WebP completely, and any header may claim to be as long as
+its file. If the size is not found by then, the image has no size."""
 
 MIN_READ_BYTES = 4096
-"""Each read of an image counts as at least this many bytes, or parsing a header of single bytes would take minutes."""
+"""Minimum count for each read of an image; otherwise parsing a header byte by byte would take minutes."""
 
 MAX_SIDE = 2**31 - 1
-"""A header may have 32 bits for a side, the database has 31."""
+"""Headers may have 32 bits for a side, the database has 31."""
 
 _ORIENTATION = 0x0112
 _ROTATED = (5, 6, 7, 8)
-"""EXIF orientations that display an image's width as its height (Exif 2.32, 4.6.4)."""
+"""EXIF orientations that swap an image's displayed width and height (Exif 2.32, 4.6.4)."""
 
 _BEFORE_ROOT = re.compile(r"\s+|<\?xml[^>]*>|<!--.*?-->", re.I | re.S)
 _SVG = re.compile(r"<(?:!doctype\s+)?(?:\w+:)?svg[\s>/]", re.I)
@@ -45,7 +45,7 @@ _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MAY_BE_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<|\xff\xfe|\xfe\xff")
 
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "WEBP")
-"""Formats that Pillow opens by their headers; :mod:`image_headers` reads the sizes of others."""
+"""Formats whose headers Pillow opens; :mod:`image_headers` reads the sizes of others."""
 
 _COMMON_NAMES = {"image/mpo": "image/jpeg", "image/apng": "image/png"}
 """MPO is a JPEG with a second picture appended, as some cameras write it; APNG is an animated PNG. Programs open both
@@ -80,15 +80,15 @@ def media_of(file: IO[bytes]) -> Media:
 
 
 def taken_at_of(media_type: str, file: IO[bytes]) -> float | None:
-    """Return when an image was taken, in seconds since 1970; ``None`` if its first bytes do not say.
+    """Return when an image was taken, in seconds since 1970; ``None`` if its first bytes contain no date.
 
-    :param media_type: as :func:`media_of` found it.
+    :param media_type: the type found by :func:`media_of`.
     """
     return taken_at(media_type, cast("IO[bytes]", _LimitedFile(file)))
 
 
 class _LimitedFile:
-    """A file that ends after `MAX_IMAGE_BYTES` bytes have been read, from any offsets."""
+    """A file that ends after `MAX_IMAGE_BYTES` bytes have been read, at any offsets."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._remaining = MAX_IMAGE_BYTES
@@ -121,9 +121,9 @@ def _displayed_size(image: Image.Image) -> tuple[int, int]:
 
 
 def _orientation(block: bytes) -> object:
-    """Return the orientation in a block of EXIF; ``None`` if it has none or cannot be read.
+    """Return the orientation in an EXIF block; ``None`` if it has none or cannot be read.
 
-    EXIF alone counts, like in the image-processor and browsers: Pillow's getexif would also use that in XMP.
+    Only EXIF counts, as in the image-processor and browsers; Pillow's getexif would also use XMP.
     """
     exif = Image.Exif()
     try:
@@ -135,12 +135,12 @@ def _orientation(block: bytes) -> object:
 
 
 def _media(media_type: str, size: tuple[int, int] | None) -> Media:
-    """Return the media with its size; without one that is impossible or does not fit into the database."""
+    """Return the media with its size, or without a size that is impossible or does not fit into the database."""
     return Media(media_type, *size) if size and min(size) > 0 and max(size) <= MAX_SIDE else Media(media_type)
 
 
 def _text_head(file: IO[bytes], head: bytes) -> bytes:
-    """Return a longer head if it may be markup: some programs write long comments before the root."""
+    """Return a longer head if the file may be markup: some programs write long comments before the root."""
     if not _MAY_BE_MARKUP.match(head):
         return head
     file.seek(0)
@@ -159,9 +159,10 @@ def _by_text(head: bytes) -> str:
 
 
 def _markup_type(text: str) -> str | None:
-    """Return the type of text that can run script, which must be recognized (compare WHATWG MIME Sniffing, 7.1)."""
+    """Return the type of text that can run scripts, which must be detected (compare WHATWG MIME Sniffing, 7.1)."""
     position = 0
-    # One part at a time: a pattern of all parts would backtrack, and possessive groups are wrong before Python 3.11.5.
+    # Match one part at a time: a pattern of all parts would backtrack, and possessive groups are wrong before Python
+    # 3.11.5.
     while part := _BEFORE_ROOT.match(text, position):
         position = part.end()
     if _SVG.match(text, position):

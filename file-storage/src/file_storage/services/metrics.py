@@ -1,4 +1,4 @@
-"""Metrics of the stored files and the free space."""
+"""Prometheus metrics of the stored files and the free space."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ _UNFINISHED = select(func.count()).select_from(Upload).where(Upload.finished.is_
 class FileMetrics(Collector):
     """Reads the metrics from the database and the disk at each scrape.
 
-    :param quota_bytes: from the settings; 0 for no quota.
+    :param quota_bytes: the quota in the settings; 0 for no quota.
     """
 
     def __init__(self, database: Database, staging: Staging, quota_bytes: int) -> None:

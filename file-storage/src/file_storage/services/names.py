@@ -1,4 +1,4 @@
-"""Stored file names, derived from those that clients send."""
+"""Derives stored file names from the names that clients send."""
 
 import unicodedata
 from typing import NamedTuple
@@ -8,12 +8,12 @@ from service_kit.texts import sentence
 
 MAX_LENGTH = 255
 
-# Unicode's Bidi_Control property (UAX #9): these characters disguise a name as another.
+# Unicode's Bidi_Control property (UAX #9): these characters can make a name look like another.
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class FileName(NamedTuple):
-    """A name without its extension, and the extension: in lower case with its dot, or empty."""
+    """A name without its extension, and the extension in lower case with its dot, or empty."""
 
     name: str
     extension: str
@@ -24,7 +24,7 @@ def file_name(client_name: str, wanted: str | None) -> FileName:
 
     :param client_name: the ``filename`` of the part; only the last component of a path counts (RFC 7578, 4.2).
     :param wanted: the ``name`` that the client requests instead, if any.
-    :raises DomainError: ``invalid-fields``, the name is empty or longer than 255 characters.
+    :raises DomainError: ``invalid-fields`` if the name is empty or longer than 255 characters.
     """
     base = visible(client_name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1])
     own = _split(base)
@@ -39,7 +39,7 @@ def file_name(client_name: str, wanted: str | None) -> FileName:
 def renamed(wanted: str, extension: str) -> str:
     """Return the stored form of a name that a client requests for a file with this extension.
 
-    :raises DomainError: ``invalid-fields``, the name is empty or longer than 255 characters.
+    :raises DomainError: ``invalid-fields`` if the name is empty or longer than 255 characters.
     """
     name = _cleaned(wanted)
     if extension and name.lower().endswith(extension) and len(name) > len(extension):
@@ -51,17 +51,15 @@ def copied(source: FileName, name: str | None, extension: str | None) -> FileNam
     """Return the stored name of a copy.
 
     :param name: the name that the client requests instead of the source's, if any.
-    :param extension: likewise, with its dot, or empty for none.
-    :raises DomainError: ``invalid-fields``, the name is empty, or one of them is longer than 255 characters.
+    :param extension: the requested extension with its dot, or empty for no extension.
+    :raises DomainError: ``invalid-fields`` if the name is empty, or one of them is longer than 255 characters.
     """
     ending = source.extension if extension is None else _extension(extension)
     return FileName(renamed(name or source.name, ending), _checked_extension(ending))
 
 
 def shown(name: str) -> str:
-    """Return a stored name without what older versions may have stored: characters that headers cannot have or that
-    disguise it.
-    """
+    """Return a stored name without disguising or control characters, which older versions may have stored."""
     return visible(name) or "file"
 
 
@@ -75,7 +73,7 @@ def _cleaned(name: str) -> str:
 
 
 def visible(name: str) -> str:
-    """Return a name in NFC without the characters that headers cannot have or that disguise it."""
+    """Return a name in NFC without characters that headers cannot contain or that disguise the name."""
     seen = (c for c in name if unicodedata.category(c) not in ("Cc", "Cs") and c not in _BIDI_CONTROLS)
     return unicodedata.normalize("NFC", "".join(seen)).strip()
 

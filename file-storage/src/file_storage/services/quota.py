@@ -1,6 +1,6 @@
-"""The quotas: limits on the bytes of all files together, and on the bytes and files of each owner.
+"""Quotas that limit the bytes of all files together, and the bytes and files of each owner.
 
-Unfinished resumable uploads count with the bytes that they have reserved.
+Unfinished resumable uploads count with their reserved bytes.
 """
 
 import hashlib
@@ -18,18 +18,18 @@ from file_storage.services.totals import stored, stored_by
 
 NEAR_LIMIT = 0.9
 SMALL_UPLOAD = 0.001
-"""Fractions of a limit: what adds less than ``SMALL_UPLOAD`` is not serialized until ``NEAR_LIMIT`` is used."""
+"""Fractions of a limit: additions below ``SMALL_UPLOAD`` are not serialized until ``NEAR_LIMIT`` is used."""
 
 _LOCK = 507
-"""The number of the lock :class:`one_at_a_time` for all files; an owner's is a hash of its name, and image-processor's
-webhooks have another in the same database."""
+"""Number of the lock in :class:`one_at_a_time` for all files. An owner's number is a hash of its name;
+image-processor's webhooks use another number in the same database."""
 
 
 class Addition(NamedTuple):
-    """What a request adds.
+    """The amounts that a request adds.
 
-    :param stored: bytes that were not stored before; those of a copy were.
-    :param bytes: of files and uploads of the owner.
+    :param stored: bytes that were not stored before, so none for a copy.
+    :param bytes: bytes of files and uploads of the owner.
     """
 
     stored: int
@@ -39,10 +39,10 @@ class Addition(NamedTuple):
 
 @dataclass(frozen=True)
 class _Limit:
-    """A limit and what counts towards it.
+    """A limit and the addition to check.
 
-    :param owner: whose totals count; ``None`` for those of all.
-    :param counts_files: whether files count, or bytes.
+    :param owner: the owner whose totals count; ``None`` for the totals of all.
+    :param counts_files: whether the limit is a number of files instead of bytes.
     """
 
     maximum: int
@@ -89,9 +89,9 @@ class _Limit:
 
 
 class Quota:
-    """Refuses what would exceed a limit.
+    """Refuses additions that would exceed a limit.
 
-    :param limit: on the bytes of all files; 0 for none.
+    :param limit: maximum bytes of all files; 0 for no limit.
     """
 
     def __init__(self, database: Database, limit: int) -> None:
@@ -115,7 +115,7 @@ class Quota:
     def check_added(self, connection: Connection, principal: Principal, more: Addition, counted_twice: int = 0) -> None:
         """Check within the transaction that has added ``more``; near a limit, transactions are serialized.
 
-        :param counted_twice: bytes of uploads that became this addition, and still count until they are removed.
+        :param counted_twice: bytes of uploads that became this addition and are counted until they are removed.
         :raises DomainError: ``quota-exceeded``.
         """
         for limit in self._limits(principal, more):

@@ -1,4 +1,4 @@
-"""Remove files for good: their rows, and the bytes that no other file has."""
+"""Permanently removes files: their rows, and the bytes that no other file has."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ from file_storage.services.file_rows import HAS_ID, lock_files
 
 
 class Removal:
-    """Removes files. What belongs to a file goes with it: its links and its idempotency keys."""
+    """Removes files together with their links and idempotency keys."""
 
     def __init__(self, database: Database, blobs: BlobService) -> None:
         self._database = database
         self._blobs = blobs
 
     def remove(self, ids: Sequence[int], *conditions: ColumnElement[bool]) -> Sequence[int]:
-        """Remove those of these files that meet the conditions; return their ids in ascending order."""
+        """Remove those of the files that meet the conditions; return their ids in ascending order."""
         with self._database.begin() as connection:
             found = lock_files(connection, ids, *conditions)
             if not found:

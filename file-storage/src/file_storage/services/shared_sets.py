@@ -1,6 +1,6 @@
-"""Links for sets of files: who has the token, and the password if there is one, reads the files until the link expires.
+"""Links for sets of files: a token, and perhaps a password, gives access to the files until the link expires.
 
-The database has only an HMAC of the token: no link can be opened with a copy of the database.
+The database stores only an HMAC of the token, so a copy of the database opens no link.
 """
 
 import hmac
@@ -26,18 +26,18 @@ from file_storage.services.passwords import hashed, matches
 MAX_FILES = 1000
 MAX_SET_SECONDS = 90 * 24 * 3600
 FAILURES_PER_MINUTE = 10
-"""Wrong passwords of a link within a minute, after which all are refused, so that guessing a password takes years."""
+"""Maximum number of wrong passwords per link and minute; further ones are refused, so that guessing takes years."""
 CLEANUP_SECONDS = 60
-"""Minimum seconds between two deletions of expired links by new links."""
+"""Minimum seconds between deletions of expired links by new links."""
 UNLOCKED_SECONDS = 3600
-"""For which a password that was given once opens the link."""
+"""Seconds for which a link stays open after the password was given."""
 
 _WINDOW_SECONDS = 60
 _TOKEN_BYTES = 24
 _TOKEN_PURPOSE, _TICKET_PURPOSE = b"pixmill link of a set\0", b"pixmill unlocked set\0"
 _MAX_KNOWN = 10_000
 
-# In the order of their ids, so that two transactions lock them in the same order.
+# Ordered by id, so that two transactions lock the files in the same order.
 _LOCKED_FILES = select(File.id).where(HAS_ID, PRESENT).order_by(File.id).with_for_update(key_share=True)
 _IS_OLD = Link.failures_until <= epoch_now()
 _COUNT_FAILURE = (
@@ -56,11 +56,11 @@ _FORGET_FAILURE = (
 
 @dataclass(frozen=True)
 class NewSet:
-    """A link for files to make.
+    """A link for several files to create.
 
-    :param expires_in: in seconds.
-    :param disposition: how a browser treats a file; ``None`` if the request says so.
-    :param note: what people who open the link read.
+    :param expires_in: lifetime in seconds.
+    :param disposition: how a browser treats a file; ``None`` leaves that to the request.
+    :param note: text for people who open the link.
     """
 
     file_ids: Sequence[int]
@@ -71,7 +71,7 @@ class NewSet:
 
 
 class MadeSet(NamedTuple):
-    """A link, and its token, which is shown only once."""
+    """A link and its token, which is shown only once."""
 
     link: Link
     token: str
@@ -79,9 +79,9 @@ class MadeSet(NamedTuple):
 
 @dataclass(frozen=True)
 class SharedSet:
-    """A link that was found by its token.
+    """A link found by its token.
 
-    :param viewer: sees the files that the link's maker saw.
+    :param viewer: a principal that can see the files visible to the link's creator.
     """
 
     link_id: int
@@ -94,22 +94,22 @@ class SharedSet:
 
 
 class SetSigner:
-    """Signs what belongs to links for sets, with HMAC-SHA256.
+    """Signs tokens and tickets of links for sets with HMAC-SHA256.
 
-    :param secrets: the first one signs, all verify.
+    :param secrets: the first secret signs, all secrets verify.
     """
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self._secrets = [secret.encode() for secret in secrets]
 
     def digests(self, token: str) -> Sequence[str]:
-        """Return what the database may have of a token; of a new one it has the first."""
-        # A client may send text that is no UTF-8.
+        """Return the digests of a token that may be in the database; a new token is stored with the first."""
+        # A client may send text that is not valid UTF-8.
         text = token.encode(errors="surrogateescape")
         return [hmac.digest(secret, _TOKEN_PURPOSE + text, "sha256").hex() for secret in self._secrets]
 
     def ticket(self, shared: SharedSet, expires_at: int) -> str:
-        """Return a ticket that opens a link without its password until it expires, or the password changes."""
+        """Return a ticket that opens a link without its password until the ticket expires or the password changes."""
         return f"{expires_at}.{_signature(self._secrets[0], shared, str(expires_at))}"
 
     def is_valid(self, ticket: str, shared: SharedSet) -> bool:
@@ -123,14 +123,14 @@ class SetSigner:
 
 
 class LinkCleanup:
-    """Deletes links that have expired, to one file and for sets, when new ones are made."""
+    """Deletes expired links, to one file and for sets, when new links are created."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._next = 0.0
 
     def run_periodically(self) -> None:
-        """Delete them, at most once in :data:`CLEANUP_SECONDS`."""
+        """Delete expired links, at most once in :data:`CLEANUP_SECONDS`."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + CLEANUP_SECONDS
@@ -139,7 +139,7 @@ class LinkCleanup:
 
 
 class SharedSets:
-    """The links for sets of files in the database."""
+    """Manages links for sets of files in the database."""
 
     def __init__(self, database: Database, signer: SetSigner) -> None:
         self._database = database
@@ -148,9 +148,9 @@ class SharedSets:
         self._cleanup = LinkCleanup(database)
 
     def create(self, principal: Principal, new: NewSet) -> MadeSet:
-        """Make a link to files that the principal sees; an id that is given twice counts once.
+        """Create a link to files that the principal can see; duplicate ids count once.
 
-        :raises DomainError: ``file-not-found``, naming the files that the principal does not see.
+        :raises DomainError: ``file-not-found``, naming the files that the principal cannot see.
         """
         self._cleanup.run_periodically()
         token = secrets.token_urlsafe(_TOKEN_BYTES)
@@ -180,7 +180,7 @@ class SharedSets:
     def find(self, token: str) -> SharedSet:
         """Return the link of a token.
 
-        :raises DomainError: ``link-not-found``; the same for one that has expired, was revoked or never was.
+        :raises DomainError: ``link-not-found``, also if the link has expired or was revoked.
         """
         query = select(
             Link.id,
@@ -208,7 +208,7 @@ class SharedSets:
         )
 
     def files(self, shared: SharedSet) -> Sequence[File]:
-        """Return the files that are still there, in the order in which they were given."""
+        """Return the files that still exist, in the order of the link."""
         with self._database.connect() as connection:
             found = {file.id: file for file in find_files(connection, shared.viewer, shared.file_ids)}
         return [found[file_id] for file_id in shared.file_ids if file_id in found]
@@ -216,7 +216,7 @@ class SharedSets:
     def file(self, shared: SharedSet, file_id: int) -> File:
         """Return a file of the set.
 
-        :raises DomainError: ``file-not-found``, it is not in the set or was deleted.
+        :raises DomainError: ``file-not-found`` if it is not in the set or was deleted.
         """
         if file_id in shared.file_ids:
             with self._database.connect() as connection:
@@ -226,13 +226,13 @@ class SharedSets:
         raise file_not_found(file_id)
 
     def is_opened_by(self, password: str, shared: SharedSet) -> bool:
-        """Return whether a password opens a link; a wrong one counts.
+        """Return whether a password opens a link; count wrong passwords.
 
-        :raises DomainError: ``too-many-passwords``, there were too many wrong ones in the last minute.
+        :raises DomainError: ``too-many-passwords`` if there were too many wrong ones in the last minute.
         """
         if shared.password_hash is None or self._known.has(shared, password):
             return True
-        # Counted before it is compared: many guesses at once are as many as one after another.
+        # Count before comparing, so that concurrent guesses cannot exceed the limit.
         with self._database.begin() as connection:
             counted = connection.scalar(_COUNT_FAILURE, {"link_id": shared.link_id})
         if counted is None:
@@ -246,19 +246,19 @@ class SharedSets:
         return True
 
     def ticket(self, shared: SharedSet) -> tuple[str, int]:
-        """Return a ticket that opens the link without its password, and when it expires."""
+        """Return a ticket that opens the link without its password, and the ticket's expiry."""
         expires_at = int(min(time.time() + UNLOCKED_SECONDS, shared.expires_at))
         return self._signer.ticket(shared, expires_at), expires_at
 
     def is_ticket(self, ticket: str, shared: SharedSet) -> bool:
-        """Return whether this is a ticket of the link."""
+        """Return whether this is a valid ticket of the link."""
         return self._signer.is_valid(ticket, shared)
 
 
 class _KnownPasswords:
-    """Passwords that were right a moment ago: a client that sends one with each request would wait for each hash.
+    """Caches recently verified passwords, so that clients which send one with each request do not wait for a hash.
 
-    It has only HMACs of them, whose secret ends with the process.
+    It stores only HMACs, with a secret that is lost when the process ends.
     """
 
     def __init__(self) -> None:

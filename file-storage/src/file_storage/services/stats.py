@@ -1,4 +1,4 @@
-"""Numbers of files for a page: those of an owner, or of all for an administrator."""
+"""Statistics of files for the web page: of an owner, or of all owners for an administrator."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from file_storage.services.totals import Counted, Totals, counted, stored, store
 from file_storage.storage import Staging
 
 REMEMBERED_SECONDS = 1.0
-"""However many pages ask, the database is asked once in this time."""
+"""Time for which numbers are cached, regardless of how many pages request them."""
 
 
 @dataclass(frozen=True)
 class FileNumbers:
     """Numbers of files.
 
-    :param stored: of an owner: of all its files; of all owners: equal bytes count once.
-    :param room: bytes that still fit: on the disk, and into each quota.
-    :param quota_bytes: ``None``: no limit.
-    :param counts: of these files by month and kind.
+    :param stored: totals of an owner's files; for all owners, equal bytes count once.
+    :param room: bytes that still fit on the disk and into each quota.
+    :param quota_bytes: the quota; ``None`` for no limit.
+    :param counts: numbers of these files by month and kind.
     """
 
     stored: Totals
@@ -39,9 +39,9 @@ class _Read(NamedTuple):
 
 
 class FileStats:
-    """Reads the totals, so that nothing is counted.
+    """Reads the maintained totals instead of counting rows.
 
-    :param quota_bytes: of all files together, from the settings; 0 for no quota.
+    :param quota_bytes: the quota of all files together in the settings; 0 for no quota.
     """
 
     def __init__(self, database: Database, staging: Staging, quota_bytes: int) -> None:
@@ -51,7 +51,7 @@ class FileStats:
         self._remembered = Remembered[_Read](REMEMBERED_SECONDS)
 
     def of(self, principal: Principal) -> FileNumbers:
-        """Return the numbers of the files that a principal sees, at most :data:`REMEMBERED_SECONDS` old."""
+        """Return the numbers of the files that a principal can see, at most :data:`REMEMBERED_SECONDS` old."""
         owner = None if principal.sees_all else principal.owner
         totals, everything, counts = self._remembered.get(owner, lambda: self._read(owner))
         limits = principal.limits

@@ -1,4 +1,4 @@
-"""Create files from staged bytes or with the bytes of other files."""
+"""Creates files from staged bytes, or as copies of other files."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -29,18 +29,18 @@ from file_storage.storage import BlobStore, StagedBlob, Staging
 log = structlog.get_logger()
 
 DISK_THREADS = 16
-"""Files of one request that are made durable concurrently."""
+"""Maximum number of a request's files made durable concurrently."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 class Details(NamedTuple):
-    """What a new file may have besides its name.
+    """Optional properties of a new file besides its name.
 
-    :param folder: as :mod:`folders` returns it; ``None`` for none, or for that of a copy's source.
-    :param expires_in: seconds until it expires.
-    :param source_id: the file from which a task made it; only our own processes may say this, as ``task_id`` and
+    :param folder: as returned by :mod:`folders`; ``None`` for no folder, or for that of a copy's source.
+    :param expires_in: seconds until the file expires.
+    :param source_id: the file from which a task made it; only our own processes may set this, ``task_id`` and
         ``batch_id``.
     """
 
@@ -74,10 +74,10 @@ class NewCopy(NamedTuple):
 
 
 class Reserved(NamedTuple):
-    """What counts towards quotas already, because resumable uploads brought the bytes.
+    """Bytes of resumable uploads that already count towards quotas.
 
-    :param upload_id: the upload that becomes the file; with the file there, it counts no more.
-    :param parts: bytes of uploads that stay and go on counting.
+    :param upload_id: the upload that becomes the file; it stops counting when the file exists.
+    :param parts: bytes of uploads that remain and continue to count.
     """
 
     upload_id: str | None = None
@@ -85,7 +85,7 @@ class Reserved(NamedTuple):
 
 
 class _Content(NamedTuple):
-    """Bytes, and what they say."""
+    """Stored bytes, and the properties found in them."""
 
     blob: SizedBlob
     media: Media
@@ -95,7 +95,7 @@ class _Content(NamedTuple):
 class _NewRow(NamedTuple):
     """A row to insert, and the function that publishes its bytes.
 
-    :param origin: of the bytes.
+    :param origin: origin of the bytes.
     """
 
     content: _Content
@@ -115,7 +115,7 @@ class _NewRow(NamedTuple):
             return None
         parts = [self.blob.sha256, *self.name, self.comment]
         if self.details.folder or self.details.expires_in:
-            # Fingerprints of requests without them stay as they were.
+            # Added only if set, so that fingerprints of other requests stay unchanged.
             parts += [self.details.folder or "", str(self.details.expires_in)]
         return KeyUse(self.key, hashlib.sha256("\0".join(parts).encode()).hexdigest())
 
@@ -140,14 +140,14 @@ class _NewRow(NamedTuple):
 
 
 class _Upload(NamedTuple):
-    """One file of a request, which may be stored together with those of other requests."""
+    """One file of a request, which may be stored in one transaction with files of other requests."""
 
     principal: Principal
     addition: _NewRow
 
 
 def _fits(upload: _Upload, group: Sequence[_Upload]) -> bool:
-    """Return whether an upload can be stored with these: a group has one owner, with one quota, and no key twice."""
+    """Return whether an upload can join a group: all members have the same owner, and no key occurs twice."""
     key = upload.addition.key
     return upload.principal == group[0].principal and (
         key is None or all(key != member.addition.key for member in group)
@@ -155,7 +155,7 @@ def _fits(upload: _Upload, group: Sequence[_Upload]) -> bool:
 
 
 class StoringService:
-    """Adds files: row, blob reference and idempotency key in one transaction. They belong to the principal's owner."""
+    """Adds files of the principal's owner: row, blob reference and idempotency key in one transaction."""
 
     def __init__(
         self,
@@ -180,26 +180,26 @@ class StoringService:
         self._together = Together[_Upload, File | DomainError](self._add_uploads, _fits)
 
     def check_room(self, principal: Principal, size: int, files: int = 1) -> None:
-        """Check, before a body of ``size`` bytes is received, that it can be stored.
+        """Check that a body of ``size`` bytes can be stored, before it is received.
 
-        :param files: how many files it becomes, at least.
+        :param files: minimum number of files in the body.
 
         :raises DomainError: ``quota-exceeded``.
         :raises StorageFullError: the disk has no room for it.
         """
-        # What is over in the trash makes room, on a server where nobody deletes any more, too. So does what has
-        # expired: where it has filled a quota, no upload gets further than this.
+        # First remove files whose time in the trash is over, and expired files, to make room: if they fill a quota, no
+        # upload gets further than this, and perhaps nobody deletes files any more.
         self._trash.end_expired_periodically()
         self._expiry.expire_periodically()
         self._quota.check(principal, Addition(size, size, files))
         self._staging.check_room(size)
 
     def store(self, principal: Principal, new: NewFile, reserved: Reserved | None = None) -> File:
-        """Store a file; for an idempotency key that was used before, return its file.
+        """Store a file; if the idempotency key was used before, return its file.
 
-        :param reserved: what of its bytes counts already.
-        :raises DomainError: ``quota-exceeded``, or ``idempotency-key-reused``, ``-revoked`` or ``-in-use``;
-            ``services-only``, the principal may not say which task made the file.
+        :param reserved: bytes that already count towards quotas.
+        :raises DomainError: ``quota-exceeded``; ``idempotency-key-reused``, ``-revoked`` or ``-in-use``;
+            ``services-only`` if the principal may not name the task that made the file.
         """
         [stored] = self.store_all(principal, [new], reserved)
         if isinstance(stored, DomainError):
@@ -219,13 +219,13 @@ class StoringService:
         if reserved is None:
             self._quota.check(principal, Addition(size, size, len(new)))
         contents = self._in_parallel(self._make_durable, [file.staged for file in new])
-        # Publish inside the transaction: it locks the blob's row, so nobody removes the bytes before the commit.
+        # Publish inside the transaction: it locks the blob's row, so the bytes cannot be removed before the commit.
         additions = [
             _NewRow(content, name, comment, key, details, _origin(details), partial(self._store.publish, staged))
             for content, (staged, name, comment, key, details) in zip(contents, new, strict=True)
         ]
         if reserved is None and len(additions) == 1:
-            # Small files cost less to store than a transaction does.
+            # A transaction costs more than storing a small file, so share it with other requests.
             return [self._together.do(_Upload(principal, additions[0]))]
         return self._add(principal, additions, self._blobs.reference, partial(self._check_stored, principal, reserved))
 
@@ -243,7 +243,7 @@ class StoringService:
         """Make many copies as :meth:`copy` does, in one transaction.
 
         :returns: for each copy its file, or the error of its idempotency key as in :meth:`store_all`.
-        :raises DomainError: ``file-not-found``, a source was just deleted; ``quota-exceeded``;
+        :raises DomainError: ``file-not-found`` if a source was just deleted; ``quota-exceeded``;
             ``idempotency-key-in-use``; ``services-only``. Nothing is copied then.
         """
         _check_claims(principal, [copy.details for copy in copies])
@@ -298,7 +298,7 @@ class StoringService:
                     progress.is_final = True
                 self._in_parallel(lambda addition: addition.publish(), new)
             if progress is not None:
-                # The next group's statements do not wait for this commit.
+                # The next group's statements need not wait for this commit.
                 progress.release()
         for file in made:
             log.info("file stored", file_id=file.id, size=file.size)
@@ -333,7 +333,7 @@ class StoringService:
 
 
 def _check_claims(principal: Principal, new: Sequence[Details]) -> None:
-    """Check that only our own processes say of which task a file is the result.
+    """Check that only our own processes name the task that made a file.
 
     :raises DomainError: ``services-only``.
     """
@@ -351,7 +351,7 @@ def _origin(details: Details) -> str:
 def _details_of_copy(source: File, details: Details) -> Details:
     if details.task_id is not None:
         return details
-    # Where the bytes came from stays true; the task made only one file.
+    # Keep the origin of the bytes, but not the task, which made only one file.
     folder = source.folder if details.folder is None else details.folder
     return details._replace(folder=folder, source_id=source.source_id)
 

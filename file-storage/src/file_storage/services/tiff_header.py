@@ -1,4 +1,4 @@
-"""Read the size of a TIFF or BigTIFF from the tags of its pages (TIFF 6.0), regardless of its pixel format."""
+"""Reads the size of a TIFF or BigTIFF from the tags of its pages (TIFF 6.0), regardless of its pixel format."""
 
 import struct
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ _BIG_TIFF = 43
 _VERSIONS = (42, _BIG_TIFF)
 _SUBFILE_TYPE, _WIDTH, _HEIGHT, _ORIENTATION = 254, 256, 257, 274
 _NOT_A_PAGE = 1 | 4
-"""Bits of NewSubfileType: a reduced copy of a page, which scanners and raw files put first, and a page's mask."""
+"""Bits of NewSubfileType: a reduced copy of a page, which scanners and raw files put first, and a mask."""
 _ROTATED = (5, 6, 7, 8)
 _MAX_DIRECTORIES = 4096
 _MAX_ENTRIES = 4096
@@ -34,7 +34,7 @@ def tiff_size(file: IO[bytes]) -> Size | None:
 
 
 def _directories(file: IO[bytes]) -> Iterator[Mapping[int, int]]:
-    """Yield the integers in each directory; skip lists, which are stored elsewhere."""
+    """Yield the integers in each directory; skip lists, which are stored outside the directory."""
     header = file.read(16)
     order = _ORDERS[header[:2]]
     (version,) = struct.unpack_from(order + "H", header, 2)

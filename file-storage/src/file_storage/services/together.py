@@ -1,4 +1,4 @@
-"""Do what several threads want at the same time together: while one group is being done, the next one gathers."""
+"""Groups requests of concurrent threads: while one group is being processed, the next one gathers."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -11,11 +11,11 @@ R = TypeVar("R")
 
 
 class _NotDoneError(Exception):
-    """The group has failed, and its members have a try of their own."""
+    """The group has failed, so each member is retried alone."""
 
 
 class Progress:
-    """How far a group has come.
+    """The progress of a group.
 
     :param release: lets the next group begin.
     """
@@ -23,16 +23,16 @@ class Progress:
     def __init__(self, release: Callable[[], None]) -> None:
         self.release = release
         self.is_final = False
-        """From now on an error is that of all members, because nothing can be tried again."""
+        """If true, an error applies to all members, because a retry is no longer possible."""
 
 
 Work = Callable[[Sequence[T], Progress], Sequence[R]]
 
 
 class Together(Generic[T, R]):
-    """Groups of what concurrent threads want; nobody waits for a group to grow.
+    """Groups the items of concurrent threads; no thread waits for a group to grow.
 
-    :param work: does it for all members, or raises an error and has done nothing, unless it says otherwise.
+    :param work: processes all members, or raises an error without effect unless its progress is final.
     :param fits: whether an item can join a group.
     """
 
@@ -44,9 +44,9 @@ class Together(Generic[T, R]):
         self._waiting: dict[Future[R], T] = {}
 
     def do(self, item: T) -> R:
-        """Return the result for this item, which another thread may have made.
+        """Return the result for this item, which another thread may have produced.
 
-        :raises Exception: as the work does for this item alone, or for the group from where its progress is final.
+        :raises Exception: the error of the work for this item alone, or for the group once its progress is final.
         """
         mine: Future[R] = Future()
         with self._lock:
@@ -58,12 +58,12 @@ class Together(Generic[T, R]):
         try:
             return mine.result()
         except _NotDoneError:
-            # What is wrong with one member must not be the error of another.
+            # Retry alone, so that one member's error does not affect another.
             [result] = self._work([item], Progress(_nothing))
             return result
 
     def _group_of(self, mine: Future[R]) -> dict[Future[R], T]:
-        """Take the members of this thread's group; none if another thread has done its item."""
+        """Take the members of this thread's group; none if another thread has processed its item."""
         with self._lock:
             if mine not in self._waiting:
                 return {}

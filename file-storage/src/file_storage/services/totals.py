@@ -1,4 +1,4 @@
-"""Totals over all files, of each owner, by kind and month. Triggers maintain them: no query has to scan the rows."""
+"""Totals of all files, per owner, and by kind and month. Triggers maintain them, so that no query scans the rows."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -35,7 +35,7 @@ _SUM_OF_TRASH = select(_sum(StorageTotal.trashed_files), _sum(StorageTotal.trash
 _COUNTS = (
     select(FileCount.kind, FileCount.month, _sum(FileCount.files), _sum(FileCount.bytes))
     .group_by(FileCount.kind, FileCount.month)
-    # Deletions leave rows that add up to nothing.
+    # Deletions leave rows that sum to zero.
     .having(func.sum(FileCount.files) != 0)
     .order_by(FileCount.month, FileCount.kind)
 )
@@ -44,9 +44,9 @@ _CONNECTED = select(column("pid", BigInteger)).select_from(table("pg_stat_activi
 
 
 class Totals(NamedTuple):
-    """What is stored.
+    """The totals of stored files.
 
-    :param bytes: of all blobs with files, each once; of an owner: of all its files.
+    :param bytes: bytes of all blobs with files, each counted once; for an owner, the bytes of all its files.
     :param reserved: bytes of unfinished uploads.
     """
 
@@ -72,7 +72,7 @@ def stored_by(connection: Connection, owner: str) -> Totals:
 
 
 class Trashed(NamedTuple):
-    """What is in the trash; :class:`Totals` count it too."""
+    """The totals of files in the trash, which :class:`Totals` include."""
 
     files: int
     bytes: int
@@ -85,11 +85,11 @@ def trashed(connection: Connection) -> Trashed:
 
 
 class Counted(NamedTuple):
-    """The files of a kind of media type that were uploaded in a month; those in the trash count, too.
+    """The files of a kind of media type that were uploaded in a month, including those in the trash.
 
-    :param kind: such as ``image``.
-    :param month: such as ``2026-11``.
-    :param bytes: of each file, also where files share them.
+    :param kind: for example ``image``.
+    :param month: for example ``2026-11``.
+    :param bytes: bytes of every file, even if files share them.
     """
 
     kind: str
@@ -99,13 +99,13 @@ class Counted(NamedTuple):
 
 
 def counted(connection: Connection, owner: str | None) -> Sequence[Counted]:
-    """Return the numbers of an owner's files, or of all, by month and kind; those of no file are left out."""
+    """Return the numbers of files of an owner, or of all, by month and kind, without zeros."""
     statement = _COUNTS if owner is None else _COUNTS_OF_OWNER
     return [Counted(*row) for row in connection.execute(statement, {} if owner is None else {"owner": owner})]
 
 
 def fold(database: Database) -> None:
-    """Add the rows of ended connections to the rows 0, so that there are never many rows."""
+    """Add the rows of closed connections to the rows of connection 0, to keep the number of rows small."""
     with database.begin() as connection:
         if dialect_of(connection) != "postgresql":
             return
@@ -125,7 +125,7 @@ def _fold_all(connection: Connection) -> None:
 def _fold_each(
     connection: Connection, model: type[OwnerTotal | FileCount], keys: Sequence[str], sums: Sequence[str]
 ) -> None:
-    """Fold the rows of a table, those of each key apart."""
+    """Fold the rows of a table, separately for each key."""
     ended = model.connection.not_in(_CONNECTED) & (model.connection != 0)
     columns = [getattr(model, name) for name in (*keys, *sums)]
     taken = connection.execute(delete(model).where(ended).returning(*columns)).all()
@@ -134,6 +134,6 @@ def _fold_each(
     insert = postgresql.insert(model)
     added = {name: getattr(model, name) + insert.excluded[name] for name in sums}
     folded = insert.on_conflict_do_update(index_elements=[*keys, "connection"], set_=added)
-    # In one order, so that two folds do not wait for each other's rows.
+    # A fixed order, so that two folds do not deadlock.
     in_order = sorted(taken, key=lambda row: tuple(row)[: len(keys)])
     connection.execute(folded, [{"connection": 0, **row._asdict()} for row in in_order])

@@ -1,4 +1,4 @@
-"""The trash: deleted files that can be restored for a time. Nothing but the trash itself knows them."""
+"""The trash: deleted files that can be restored for some time. They are invisible everywhere else."""
 
 import re
 import time
@@ -21,30 +21,30 @@ from file_storage.services.removal import Removal
 log = structlog.get_logger()
 
 MOST_FILES = 10_000
-"""Files that one request deletes, at most."""
+"""Maximum number of files deleted by one request."""
 MOST_SECONDS = 20.0
-"""Seconds after which a request begins no further step: it must answer before it is given up (see ``wsgi.ini``)."""
+"""Seconds after which a request starts no further step: it must answer before its timeout (see ``wsgi.ini``)."""
 MOVED_AT_ONCE = 1000
-"""Files that one transaction moves to the trash or restores."""
+"""Number of files that one transaction moves to the trash or restores."""
 REMOVED_AT_ONCE = 100
-"""Files that one transaction removes, with their bytes."""
+"""Number of files that one transaction removes with their bytes."""
 CLEANUP_SECONDS = 60
-"""Minimum seconds between two looks for files whose time in the trash is over, unless the last look found many."""
+"""Minimum seconds between searches for files whose time in the trash is over, unless the last search found many."""
 CLEANUP_STEPS = 100
-"""Removals of one run of housekeeping, at most."""
+"""Maximum number of removals in one run of housekeeping."""
 
 _IN_TRASH = File.deleted_at.is_not(None)
 _CURSOR = re.compile(r"([0-9]{1,12}\.[0-9]{1,9})_([0-9]{1,18})")
 _SAME_TIME = {"updated_at": File.updated_at}
-"""Neither a deletion nor a restoration is a change of a file: without this, ``onupdate`` would set the time."""
+"""Deleting or restoring does not change a file: without this, ``onupdate`` would set the time."""
 
 
 class Deleted(NamedTuple):
-    """What a request deleted.
+    """The result of a deletion.
 
-    :param more: the request ended early; the same one again deletes the rest.
-    :param restore_until: when the first of the files can no longer be restored, in seconds since 1970; ``None`` if
-        they cannot be restored, or if nothing was deleted.
+    :param more: the request ended early; repeating it deletes the rest.
+    :param restore_until: when the first of the files can no longer be restored, in seconds since 1970; ``None`` if they
+        cannot be restored, or if nothing was deleted.
     """
 
     ids: Sequence[int]
@@ -53,7 +53,7 @@ class Deleted(NamedTuple):
 
 
 class Emptied(NamedTuple):
-    """How many files a request removed from the trash, and whether it ended early, as in :class:`Deleted`."""
+    """The number of files that a request removed from the trash, and whether it ended early, as in :class:`Deleted`."""
 
     removed: int
     more: bool
@@ -65,11 +65,11 @@ class _Moved(NamedTuple):
 
 
 class TrashService:
-    """The rules of deleting and restoring.
+    """Deletes and restores files.
 
-    The files in the trash count towards quotas until they are removed.
+    Files in the trash count towards quotas until they are removed.
 
-    :param seconds: how long a deleted file can be restored; 0: it is removed at once.
+    :param seconds: time for which a deleted file can be restored; 0 removes it at once.
     """
 
     def __init__(self, database: Database, removal: Removal, seconds: float) -> None:
@@ -93,12 +93,12 @@ class TrashService:
         self.end_expired_periodically()
 
     def delete_all(self, principal: Principal, ids: Sequence[int]) -> Deleted:
-        """Delete those of these files that exist."""
+        """Delete the existing files among ``ids``."""
         wanted = _steps(ids, self._step())
         return self._delete_in_steps(principal, lambda _: next(wanted, ()))
 
     def delete_matching(self, principal: Principal, file_filter: FileFilter) -> Deleted:
-        """Delete the files that a list with this filter would have, the oldest first."""
+        """Delete all files that match the filter, the oldest first."""
 
         def matching(after: int) -> Sequence[int]:
             page = file_filter.page(str(after), self._step()).where(principal.owns(File.owner))
@@ -108,7 +108,7 @@ class TrashService:
         return self._delete_in_steps(principal, matching)
 
     def restore(self, principal: Principal, ids: Sequence[int]) -> Sequence[int]:
-        """Take those of these files that are in the trash out of it; return their ids in ascending order."""
+        """Restore those of the files that are in the trash; return their ids in ascending order."""
         restored: list[int] = []
         no_more = update(File).where(HAS_ID).values(deleted_at=None, **_SAME_TIME)
         for step in _steps(ids, MOVED_AT_ONCE):
@@ -120,9 +120,9 @@ class TrashService:
         return restored
 
     def page(self, principal: Principal, after: str, limit: int) -> Sequence[File]:
-        """Return at most ``limit`` files that can be restored, the last deleted first, after the cursor ``after``.
+        """Return at most ``limit`` restorable files after the cursor ``after``, the last deleted first.
 
-        :raises DomainError: ``page-not-found``, it is no cursor.
+        :raises DomainError: ``page-not-found`` if the cursor is malformed.
         """
         page = select(File).where(self._restorable(), principal.owns(File.owner)).limit(limit)
         if after:
@@ -135,7 +135,7 @@ class TrashService:
         return f"{file.deleted_at or 0.0:.9f}_{file.id}"
 
     def empty(self, principal: Principal, ids: Sequence[int] | None) -> Emptied:
-        """Remove these files from the trash for good; ``None``: all that the principal sees."""
+        """Permanently remove these files from the trash; ``None`` removes all that the principal can see."""
         if ids is None:
             emptied = self._remove_in_steps(lambda: self._oldest(principal.owns(File.owner)), principal)
         else:
@@ -152,13 +152,13 @@ class TrashService:
         return removed
 
     def end_expired_in_steps(self) -> None:
-        """Remove files whose time in the trash is over, a limited number of times: other chores have a turn."""
+        """Remove files whose time in the trash is over, in a limited number of steps: other chores must run, too."""
         for _ in range(CLEANUP_STEPS):
             if self._end_expired() < REMOVED_AT_ONCE:
                 return
 
     def end_expired_periodically(self) -> None:
-        """Remove some of the files whose time in the trash is over, if nobody has looked for them lately."""
+        """Remove some of the files whose time in the trash is over, unless this was done recently."""
         if time.monotonic() < self._next_cleanup:
             return
         is_many = self._end_expired() == REMOVED_AT_ONCE
@@ -227,9 +227,9 @@ class TrashService:
 
 
 def _move(connection: Connection, ids: Sequence[int]) -> Sequence[tuple[float | None, float | None]]:
-    """Move locked files to the trash; return when, and when each expires.
+    """Move locked files to the trash; return the time of deletion and expiry of each.
 
-    A key or an upload forgets its file, as it does when the file is removed.
+    Keys and uploads lose their reference to the file, as when it is removed.
     """
     these = {"ids": list(ids)}
     moved = (
@@ -245,7 +245,7 @@ def _move(connection: Connection, ids: Sequence[int]) -> Sequence[tuple[float | 
 
 
 def _is_enough(done: int, deadline: float) -> bool:
-    # A repeated request first passes what is done already: it must get further than the one before.
+    # Do at least one step, so that a repeated request, which first skips finished work, makes progress.
     return done >= MOST_FILES or (done > 0 and time.monotonic() >= deadline)
 
 

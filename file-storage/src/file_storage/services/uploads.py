@@ -29,11 +29,11 @@ log = structlog.get_logger()
 CHUNK = 64 * 1024
 COPY_CHUNK = 1024 * 1024
 RESERVE_BYTES = 16 * 1024 * 1024
-"""By how much an upload of unknown length reserves ahead: a statement for each chunk would slow it down."""
+"""Bytes that an upload of unknown length reserves in advance: a statement for each chunk would slow it down."""
 EXPIRE_SECONDS = 60
-"""Minimum seconds between two removals of expired uploads by new uploads."""
+"""Minimum seconds between removals of expired uploads by new uploads."""
 EXPIRE_BATCH = 100
-"""Expired uploads removed at a time."""
+"""Maximum number of expired uploads removed at a time."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -48,12 +48,12 @@ class Checksum(Protocol):
 
 @dataclass(frozen=True)
 class NewUpload:
-    """A new upload as the client describes it.
+    """A new upload as described by the client.
 
-    :param length: in bytes; ``None`` if the client sends it later.
+    :param length: length in bytes; ``None`` if the client sends it later.
     :param metadata_header: Upload-Metadata as received.
-    :param partial: the upload will be a part of a final upload.
-    :param expires_in: seconds from when it becomes a file until the file expires.
+    :param partial: whether the upload will be a part of a final upload.
+    :param expires_in: seconds between the upload's completion and the file's expiry.
     """
 
     length: int | None
@@ -66,16 +66,16 @@ class NewUpload:
 
 
 class Progress(NamedTuple):
-    """An upload, and how many of its bytes have been received."""
+    """An upload, and the number of its received bytes."""
 
     upload: Upload
     offset: int
 
 
 class UploadService:
-    """The rules of resumable uploads. Another owner's upload does not exist for a principal that does not see all.
+    """The rules of resumable uploads. Uploads of other owners are invisible, except to principals that see all.
 
-    An upload counts towards quotas from its creation: with its length, or with what it has received.
+    An upload counts towards quotas from its creation, with its length or with its received bytes.
 
     :param max_bytes: maximum length of an upload.
     :param lifetime: seconds without a request after which an upload expires.
@@ -124,7 +124,7 @@ class UploadService:
         if size is None:
             return _complete(self._reload_finished(principal, upload_id))
         if size == upload.length:
-            # The request that sent the last bytes may be about to finish it.
+            # The request that sent the last bytes may be about to finish the upload.
             with suppress(UploadBusyError):
                 upload = self._finish(principal, upload)
         return Progress(upload, size)
@@ -140,11 +140,11 @@ class UploadService:
     ) -> Progress:
         """Append a request's bytes at ``offset``; if the connection breaks, keep the bytes received before.
 
-        :param length: of the whole upload, if the client sends it only now.
-        :param checksum: if it does not match, the request's bytes are discarded.
+        :param length: length of the whole upload, if the client sends it only now.
+        :param checksum: checksum of the request's bytes; if it does not match, they are discarded.
         :raises DomainError: ``upload-not-found`` and ``upload-expired`` as in :meth:`get`; ``offset-mismatch``;
-            ``upload-final``, the upload is made of parts; ``upload-length-known``; ``invalid-upload-length``, less than
-            already received; ``upload-too-long``; ``quota-exceeded``; ``checksum-mismatch``.
+            ``upload-final`` if the upload is made of parts; ``upload-length-known``; ``invalid-upload-length`` if it is
+            less than already received; ``upload-too-long``; ``quota-exceeded``; ``checksum-mismatch``.
         :raises UploadBusyError: another request is writing to the upload.
         """
         upload = self._row(principal, upload_id)
@@ -165,7 +165,7 @@ class UploadService:
         return complete
 
     def concatenate(self, principal: Principal, parts: Sequence[str], new: NewUpload, concat_header: str) -> Upload:
-        """Concatenate finished partial uploads to one file, in this order; a repeated request finds the same file.
+        """Concatenate finished partial uploads into one file, in this order; a repeated request finds the same file.
 
         :raises DomainError: ``upload-not-found``; ``upload-no-part``; ``upload-incomplete``; ``upload-too-long``;
             ``quota-exceeded``.
@@ -180,13 +180,13 @@ class UploadService:
                     staged.write(data)
             details = Details(new.folder, new.expires_in)
             whole = NewFile(staged, new.name, new.comment, _concatenation_key(parts, new), details)
-            # A part that is named twice was reserved once.
+            # A part that is named twice was reserved only once.
             reserved = sum(self._length_of_part(principal, part) for part in set(parts))
             file = self._files.store(principal, whole, Reserved(parts=reserved))
         return self._insert(principal, new, length, concat_header, file)
 
     def terminate(self, principal: Principal, upload_id: str) -> None:
-        """Delete an upload and its bytes, but not the file that it became.
+        """Delete an upload and its bytes, but not the file that it has become.
 
         :raises DomainError: ``upload-not-found``.
         :raises UploadBusyError: a request is writing to the upload.
@@ -211,7 +211,7 @@ class UploadService:
         return removed
 
     def collect_garbage(self, older_than_seconds: float) -> int:
-        """Remove expired uploads, and bytes without an upload, which a crash may leave; return their number."""
+        """Remove expired uploads, and bytes that a crash left without an upload; return their number."""
         removed = 0
         while expired := self.expire():
             removed += expired
@@ -274,7 +274,7 @@ class UploadService:
     def _reload_finished(self, principal: Principal, upload_id: str) -> Upload:
         """Reload an upload that another request has just finished.
 
-        :raises DomainError: ``upload-expired``, it is not finished and its bytes are gone.
+        :raises DomainError: ``upload-expired`` if it is not finished and its bytes are gone.
         """
         upload = self._row(principal, upload_id)
         if not upload.finished:
@@ -315,7 +315,7 @@ class UploadService:
                 self._reserve(principal, upload, reserved, partial.size)
 
     def _reserve_ahead(self, principal: Principal, upload: Upload, reserved: int, size: int) -> int:
-        """Reserve ``size`` bytes instead of ``reserved``, and more if there is room; return how many.
+        """Reserve ``size`` bytes instead of ``reserved``, and more if there is room; return the new reservation.
 
         :raises DomainError: ``quota-exceeded``.
         """
@@ -337,7 +337,7 @@ class UploadService:
         """Record the length if the client sent it only now.
 
         :param received: bytes received so far.
-        :raises DomainError: ``upload-length-known``; ``invalid-upload-length``, less than already received;
+        :raises DomainError: ``upload-length-known``; ``invalid-upload-length`` if it is less than already received;
             ``upload-too-long``; ``quota-exceeded``.
         """
         with self._database.write() as session:
@@ -365,7 +365,7 @@ class UploadService:
             return updated
 
     def _finish(self, principal: Principal, upload: Upload) -> Upload:
-        """Make a complete upload a file; its idempotency key prevents a second file after a crash."""
+        """Turn a complete upload into a file; its idempotency key prevents a second file after a crash."""
         if upload.is_part:
             return upload
         with ExitStack() as stack:
@@ -437,7 +437,7 @@ def _owner_of(upload: Upload) -> Principal:
 
 
 def _holder(principal: Principal, upload: Upload) -> Principal:
-    """Return to whom the upload's bytes and file belong, with the limits that are known of this owner."""
+    """Return the owner of the upload's bytes and file as a principal, with the owner's limits if they are known."""
     return principal if principal.owner == upload.owner else _owner_of(upload)
 
 

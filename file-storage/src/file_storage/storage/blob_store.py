@@ -1,4 +1,4 @@
-"""The interface of blob stores; the name of a blob is the SHA-256 of its bytes."""
+"""The interface of blob stores; a blob is named by the SHA-256 of its bytes."""
 
 from collections.abc import Iterator
 from io import BufferedReader
@@ -11,9 +11,9 @@ from file_storage.storage.staging import StagedBlob
 
 
 class StorageUnavailableError(DomainError):
-    """The store does not answer.
+    """The store does not respond.
 
-    :param reason: for the log; clients do not see it.
+    :param reason: text for the log; clients do not see it.
     """
 
     def __init__(self, reason: str) -> None:
@@ -29,7 +29,7 @@ class StorageUnavailableError(DomainError):
 class BlobStore(Protocol):
     """A store of blobs.
 
-    Each method of a store behind a network raises :class:`StorageUnavailableError` if the store does not answer.
+    Each method of a networked store raises :class:`StorageUnavailableError` if the store does not respond.
     """
 
     def prepare(self, staged: StagedBlob) -> None:
@@ -38,13 +38,13 @@ class BlobStore(Protocol):
     def publish(self, staged: StagedBlob) -> None:
         """Make sealed bytes a durable blob; publishing the same bytes again repairs a damaged blob.
 
-        Called after :meth:`prepare`, under the lock of the blob's row.
+        Call this after :meth:`prepare`, holding the lock of the blob's row.
 
         :raises StorageFullError: there is no room.
         """
 
     def location(self, sha256: str, size: int) -> str:
-        """Return where the web server or the client gets a blob's bytes, relative to the root in the settings.
+        """Return the path of a blob for the web server or the client, relative to the root in the settings.
 
         :raises FileNotFoundError: the store notices that it does not have all ``size`` bytes.
         """
@@ -59,13 +59,13 @@ class BlobStore(Protocol):
         """Remove a blob's bytes; ignore a missing blob."""
 
     def set_aside(self, sha256: str) -> None:
-        """Move a blob's damaged bytes to a place from which nobody downloads them."""
+        """Move a blob's damaged bytes to a place where they cannot be downloaded."""
 
     def stored(self, older_than_seconds: float) -> Iterator[str]:
         """Yield the SHA-256 of every blob that was written at least this long ago."""
 
     def ping(self) -> None:
-        """Raise an error if the store does not answer."""
+        """Raise an error if the store does not respond."""
 
 
 def blob_path(sha256: str) -> str:

@@ -1,4 +1,4 @@
-"""Blobs in a folder: ``<folder>/ab/cd/<sha256>``."""
+"""Stores blobs in a folder: ``<folder>/ab/cd/<sha256>``."""
 
 import errno
 import os
@@ -30,7 +30,7 @@ class FolderBlobStore:
 
     def location(self, sha256: str, size: int) -> str:
         path = blob_path(sha256)
-        # Check the size here: after X-Accel-Redirect nginx can only answer 404, or send an incomplete file.
+        # Check the size here, because after X-Accel-Redirect nginx can only answer 404 or send an incomplete file.
         if os.stat(f"{self._folder}/{path}").st_size != size:  # noqa: PTH116 (joining paths takes longer than the rest)
             raise FileNotFoundError(errno.ENOENT, "bytes are missing", path)
         return path

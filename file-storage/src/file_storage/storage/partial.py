@@ -1,4 +1,4 @@
-"""The bytes of resumable uploads: one file each, which grows until it is complete and survives restarts."""
+"""Stores the bytes of resumable uploads, one file each, which grows until it is complete and survives restarts."""
 
 import fcntl
 import os
@@ -20,7 +20,7 @@ class UploadBusyError(DomainError):
 
 
 class PartialFile:
-    """The bytes received so far, locked by one writer."""
+    """The received bytes of an upload, locked by one writer."""
 
     def __init__(self, path: Path, descriptor: int, staging: Staging) -> None:
         self.path = path
@@ -67,7 +67,7 @@ class PartialFiles:
         """
         with storage_full():
             self._path(upload_id).touch(exist_ok=False)
-            # Without a durable name, a crash would lose the bytes that are synced later.
+            # Otherwise a crash would remove the file's name and lose the bytes that are synced later.
             sync_folder(self._folder)
 
     def size(self, upload_id: str) -> int | None:
@@ -79,7 +79,7 @@ class PartialFiles:
 
     @contextmanager
     def hold(self, upload_id: str) -> Iterator[PartialFile]:
-        """Lock the upload's bytes for one writer; the lock ends at the latest with the process.
+        """Lock the upload's bytes for one writer; the lock ends with the process at the latest.
 
         :raises UploadBusyError: another writer holds the lock.
         :raises FileNotFoundError: the file does not exist.

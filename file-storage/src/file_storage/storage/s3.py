@@ -1,4 +1,4 @@
-"""Blobs in an S3 bucket: ``<prefix>/ab/cd/<sha256>``."""
+"""Stores blobs in an S3 bucket: ``<prefix>/ab/cd/<sha256>``."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,9 +15,9 @@ from file_storage.storage.staging import StagedBlob
 PART_BYTES = 8 * 1024 * 1024
 MAX_PARALLEL_PARTS = 4
 SIGNED_URL_LIFETIME = timedelta(hours=1)
-"""A download must begin within this time."""
+"""Time within which a download must begin."""
 RETRY_TIMEOUT = timedelta(seconds=15)
-"""Retries hold a thread for at most this long; then the client gets a 503."""
+"""Maximum time that retries occupy a thread; after it, the client gets a 503."""
 PING_SECONDS = 3
 DAMAGED = "damaged/"
 
@@ -40,7 +40,7 @@ class S3BlobStore:
         )
 
     def prepare(self, staged: StagedBlob) -> None:
-        # A multipart upload becomes visible only as a whole, after its last part.
+        # S3 makes a multipart upload visible as a whole, after its last part.
         with _available():
             obstore.put(
                 self._store,
@@ -55,7 +55,7 @@ class S3BlobStore:
             with _available():
                 obstore.head(self._store, blob_path(staged.sha256))
         except FileNotFoundError:
-            # The blob was deleted after prepare, with the last file that had the same bytes.
+            # The blob was deleted after prepare, together with the last other file of the same bytes.
             self.prepare(staged)
 
     def location(self, sha256: str, size: int) -> str:  # noqa: ARG002 (the size is not checked: that would take a request)
@@ -89,7 +89,7 @@ class S3BlobStore:
 def _available() -> Iterator[None]:
     """Raise :class:`StorageUnavailableError` for any error of S3 or the network, such as wrong credentials.
 
-    Only the error's first line is kept; the others are the client library's own error chain.
+    Keep only the error's first line; the other lines are the client library's own error chain.
     """
     try:
         yield
@@ -98,7 +98,7 @@ def _available() -> Iterator[None]:
 
 
 class _Reader(RawIOBase):
-    """Reads an object in chunks, each by a range request."""
+    """Reads an object in chunks, each with a range request."""
 
     def __init__(self, store: S3Store, path: str) -> None:
         with _available():

@@ -1,4 +1,4 @@
-"""Received bytes: written to a staging file and hashed, until they are published or discarded."""
+"""Staging files: received bytes are hashed while they are written, until they are published or discarded."""
 
 import errno
 import hashlib
@@ -18,19 +18,19 @@ from service_kit.texts import sentence
 CHUNK = 256 * 1024
 
 ABANDONED_AFTER_SECONDS = 24 * 3600
-"""A staging file without a write for this long was left by a process that died."""
+"""A staging file without a write for this many seconds was left by a dead process."""
 
 SYNC_BYTES = 64 * 1024 * 1024
-"""After this many bytes a background sync begins, so that little is left to sync at the end."""
+"""Number of written bytes after which a background sync begins, so that little is left to sync at the end."""
 
 MIN_BACKGROUND_BYTES = 64 * 1024
-"""Below this size, hashing in the same thread is faster than handing over to another."""
+"""Below this size, hashing in the same thread is faster than using another."""
 
 BACKGROUND_THREADS = 16
-"""Threads that hash and sync what requests write; as many as the threads for requests in a process."""
+"""Threads that hash and sync request data; as many as a process has request threads."""
 
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
-"""Errors for a link to another file system, or on a file system without links."""
+"""Errors of linking across file systems, or on a file system without links."""
 
 
 _DONE: Future[None] = Future()
@@ -38,7 +38,7 @@ _DONE.set_result(None)
 
 
 class StorageFullError(DomainError):
-    """There is no room for the bytes; none of them were kept."""
+    """There is no room for the bytes; none of them was kept."""
 
     def __init__(self) -> None:
         super().__init__("storage-full", sentence("The server has no room for this file; nothing of it was kept."))
@@ -51,7 +51,7 @@ def _umask() -> int:
 
 
 _MODE = 0o666 & ~_umask()
-"""Of stored files. Another user's nginx reads them, unless the process was started with an umask that forbids it."""
+"""Mode of stored files: readable for another user's nginx, unless the process's umask forbids it."""
 
 
 class Readable(Protocol):
@@ -68,7 +68,7 @@ class StagedBlob:
         self.path = path
         self.size = 0
         self.sha256 = ""
-        """In hexadecimal; empty until :meth:`seal`."""
+        """SHA-256 in hexadecimal; empty until :meth:`seal`."""
         self._file = file
         self._staging = staging
         self._hash = hashlib.sha256()
@@ -89,13 +89,13 @@ class StagedBlob:
         self.size += len(data)
 
     def add_existing(self, data: bytes) -> None:
-        """Count and hash the next bytes of the file, which already has them."""
+        """Count and hash the next bytes, which are already in the file."""
         self._hash.update(data)
         self._count_unsynced(len(data))
         self.size += len(data)
 
     def seal(self) -> None:
-        """Make the bytes durable; no write may follow.
+        """Make the bytes durable; after that, nothing may be written.
 
         :raises StorageFullError: there is no room.
         """
@@ -109,13 +109,13 @@ class StagedBlob:
         self.sha256 = self._hash.hexdigest()
 
     def open(self) -> IO[bytes]:
-        """Open the sealed bytes for reading; not possible after they are published."""
+        """Open the sealed bytes for reading; this fails after they are published."""
         return self.path.open("rb")
 
     def discard(self) -> None:
         """Remove the file unless it was published."""
         wait((self._hashed, self._synced))
-        # Remove it before closing: closing writes the buffer, which fails on a full disk.
+        # Unlink before closing: closing writes the buffer, which fails on a full disk.
         self.path.unlink(missing_ok=True)
         with suppress(OSError):
             self._file.close()
@@ -139,8 +139,8 @@ class StagedBlob:
 class Staging:
     """The folder of staging files.
 
-    :param reserve_bytes: space on the file system that uploads must leave free.
-    :param body_folder: where the web server writes request bodies; it leaves some there when it is killed.
+    :param reserve_bytes: space that uploads must leave free on the file system.
+    :param body_folder: folder of the web server's request bodies; it leaves some there when it is killed.
     """
 
     def __init__(self, folder: Path, reserve_bytes: int, body_folder: Path | None = None) -> None:
@@ -162,7 +162,7 @@ class Staging:
     def adopt(self, path: Path, content: Readable) -> Iterator[StagedBlob]:
         """Stage the bytes of an existing file, which keeps its name.
 
-        On the same file system nothing is copied: the staging file is a link to the same bytes.
+        On the same file system nothing is copied: the staging file is a hard link to the same bytes.
 
         :param content: reads all bytes of the file, while another process may still append to it.
         :raises StorageFullError: there is no room for a copy.
@@ -181,7 +181,7 @@ class Staging:
             yield staged
 
     def temporary_file(self, pieces: Iterable[bytes]) -> IO[bytes]:
-        """Return an open file with these bytes, which has no name and is gone when it is closed.
+        """Return an open temporary file with these bytes, which has no name and is removed when it is closed.
 
         :raises StorageFullError: there is no room.
         """
@@ -195,14 +195,14 @@ class Staging:
         return file
 
     def room(self) -> int:
-        """Return the free bytes without the reserve; negative if the reserve is in use."""
+        """Return the free bytes minus the reserve; negative if the reserve is in use."""
         system = os.statvfs(self._folder)
         return system.f_bavail * system.f_frsize - self._reserve_bytes
 
     def check_room(self, size: int) -> None:
         """Check that ``size`` more bytes leave the reserve free.
 
-        :raises StorageFullError: they do not.
+        :raises StorageFullError: there is no room for them.
         """
         if size > self.room():
             raise StorageFullError
@@ -257,7 +257,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def _link(path: Path, target: Path) -> bool:
-    """Give the file a second name; return whether the file system allows it."""
+    """Create a hard link to the file; return whether the file system allows it."""
     try:
         os.link(path, target)
     except OSError as error:

@@ -1,1 +1,1 @@
-"""Background threads: heartbeat, relay and housekeeping of a worker; the sender of webhooks."""
+"""Background threads: heartbeat, relay and housekeeping of a worker, and the webhook sender."""

@@ -1,4 +1,4 @@
-"""Detect steps of the database's clock, on which leases and delays depend."""
+"""Detects steps of the database's clock, on which leases and delays depend."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,12 +11,12 @@ log = structlog.get_logger()
 
 
 class ClockWatch:
-    """Compares the database's clock with this machine's monotonic clock, which nobody sets.
+    """Compares the database's clock with this machine's monotonic clock, which cannot be set.
 
-    A machine that was suspended looks like a step too: its time of day went on, its monotonic clock did not.
+    A suspended machine looks like a step, too: its wall clock advanced, but its monotonic clock did not.
 
     :param tolerance_seconds: a smaller difference is not a step.
-    :param on_step: called in this order after a step.
+    :param on_step: functions to call in this order after a step.
     """
 
     def __init__(self, database: Database, tolerance_seconds: float, on_step: Sequence[Callable[[], None]]) -> None:
@@ -28,7 +28,8 @@ class ClockWatch:
     def check(self) -> float | None:
         """Call the ``on_step`` functions if the clock was set since the last check.
 
-        :returns: seconds since the epoch by that clock; ``None`` if the response was too slow to be compared.
+        :returns: seconds since the epoch by the database's clock; ``None`` if the response was too slow for a
+            comparison.
         :raises SQLAlchemyError: the database is unavailable; the next check finds the step.
         """
         began = time.monotonic()

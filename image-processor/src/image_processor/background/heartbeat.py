@@ -1,4 +1,4 @@
-"""A worker's heartbeat: renews leases, kills processes of cancelled tasks, reports dead processes."""
+"""The heartbeat of a worker: renews leases, kills processes of cancelled tasks, reports dead processes."""
 
 import os
 import signal
@@ -18,12 +18,12 @@ from image_processor.services.jobs.scratch import AttemptInProgress
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.5
-"""Between two checks for cancelled tasks and dead processes."""
+"""Interval between checks for cancelled tasks and dead processes."""
 
 
 @dataclass
 class _Death:
-    """A dead process, until the database has recorded its death."""
+    """A dead process whose death is not yet recorded in the database."""
 
     holder: Holder
     reason: str
@@ -32,10 +32,10 @@ class _Death:
 
 
 class Heartbeat:
-    """A thread of the worker's main process.
+    """Runs as a thread of the worker's main process.
 
-    :param discard: deletes the files of a killed process and returns the attempt that it was processing.
-    :param on_hint_lost: called when a process is gone, and with it the hint that it worked on.
+    :param discard: deletes the files of a killed process and returns the attempt that was in progress.
+    :param on_hint_lost: called when a process is gone and its hint with it.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Heartbeat:
                 log.exception("heartbeat failed")
 
     def _renew_leases(self) -> None:
-        # The lease of a process that died without a report must expire: its task is then pending again.
+        # If a process died without a report, its lease must expire to make the task pending again.
         living = [process for process in self._leases.holding_processes(self._worker) if _lives(process)]
         if living:
             self._leases.heartbeat(self._worker, living)
@@ -94,14 +94,14 @@ class Heartbeat:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
             self._discard(Holder(self._worker, process))
-            # Its other tasks are released before its death is reported, so that they count no crash.
+            # Release its other tasks before reporting the death, so that they count no crash.
             self._leases.release(self._worker, process)
             self._on_hint_lost()
 
     def _record_deaths(self) -> None:
         while self._dead:
             death = self._dead[0]
-            # Files first: once the task has ended, none of them is left.
+            # Delete files first, so that none is left when the task has ended.
             death.in_progress = self._discard(death.holder) or death.in_progress
             if death.overran and death.in_progress is not None:
                 self._leases.overran(death.holder, *death.in_progress, death.reason)

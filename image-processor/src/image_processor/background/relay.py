@@ -1,4 +1,4 @@
-"""The relay: makes tasks of dead workers pending again and republishes lost hints."""
+"""The relay of a worker: makes tasks of dead workers pending again and republishes lost hints."""
 
 import threading
 import time
@@ -17,11 +17,11 @@ log = structlog.get_logger()
 
 
 class Relay:
-    """A thread in every worker. Any number may run: each skips the rows that another has locked.
+    """Runs as a thread in every worker. Any number may run: each skips rows that another has locked.
 
-    :param alive: a file that is touched while the database and the broker answer; a health check looks at its age.
-    :param clock: checked before leases expire, so that a step of the clock expires none.
-    :param grace_seconds: after a database outage, the time for workers to renew their leases before any expires.
+    :param alive: a file touched while the database and the broker respond; a health check reads its age.
+    :param clock: checked before leases expire, so that a step of the clock does not expire them.
+    :param grace_seconds: time after a database outage for workers to renew their leases before any lease expires.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Relay:
         self._wake.set()
 
     def wake(self) -> None:
-        """Run at once instead of at the next interval, as when a process died and its hint was lost with it."""
+        """Run now instead of at the next interval, for example after a process died and its hint was lost."""
         self._wake.set()
 
     def _loop(self) -> None:
@@ -77,7 +77,7 @@ class Relay:
             self._leases.expire_leases(now)
         waiting = self._queue.length()
         self._alive.touch()
-        # While hints wait, every process that could take one is busy and will claim more tasks by itself.
+        # While hints wait, all processes are busy and will claim more tasks by themselves.
         if waiting == 0:
             claimable = self._claims.claimable(self._settings.hints)
             if claimable:

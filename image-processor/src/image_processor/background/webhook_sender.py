@@ -1,4 +1,4 @@
-"""Send signed webhooks to public addresses, with retries."""
+"""Sends signed webhooks to public addresses, with retries."""
 
 import threading
 import time
@@ -18,11 +18,11 @@ from image_processor.services.tasks.webhooks import Taken, WebhookService, paylo
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.5
-"""Between two checks for webhooks that are due."""
+"""Interval between checks for due webhooks."""
 MAX_DELIVERIES = 32
-"""Concurrent deliveries."""
+"""Maximum number of concurrent deliveries."""
 MAX_UNPROVEN_DELIVERIES = 24
-"""Concurrent deliveries to hosts that have never answered or fail: any number of them leaves room for the others."""
+"""Maximum for hosts that have never answered or are failing, so that they cannot block the other hosts."""
 _DELIVERY_ERRORS = (
     httpcore2.NetworkError,
     httpcore2.TimeoutException,
@@ -34,10 +34,10 @@ _DELIVERY_ERRORS = (
 
 
 class WebhookSender:
-    """A thread that takes webhooks, and one more for each delivery.
+    """A thread that takes due webhooks and starts a thread for each delivery.
 
-    :param secrets: the installation's; each gives a signature.
-    :param alive: a file that is touched while the database answers; a health check looks at its age.
+    :param secrets: the installation's secrets; each adds a signature.
+    :param alive: a file touched while the database responds; a health check reads its age.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class WebhookSender:
         self._alive = alive
         self._sending: dict[threading.Thread, Taken] = {}
         self._changing = threading.Lock()
-        """Held while ``_sending`` changes: it has only threads that have started."""
+        """Held while ``_sending`` changes, so that it contains only started threads."""
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="callbacks", daemon=True)
 
@@ -61,9 +61,9 @@ class WebhookSender:
         self._thread.start()
 
     def stop(self, seconds: float = 0) -> None:
-        """Take no more webhooks, wait for those that are being delivered, and make the others due again.
+        """Stop taking webhooks, wait for running deliveries, and make the interrupted ones due again.
 
-        :param seconds: the longest time to wait.
+        :param seconds: maximum time to wait.
         """
         self._stopped.set()
         deadline = time.monotonic() + seconds
@@ -123,14 +123,14 @@ class WebhookSender:
             "User-Agent": "Pixmill",
             **signature,
         }
-        # Streamed, to leave the response's body unread: it may have any length.
+        # Streamed in order to ignore the response's body, which may be of any length.
         with self._http.stream("POST", url, headers=list(headers.items()), content=body) as response:
             return response.status
 
 
 @contextmanager
 def _errors_logged() -> Iterator[None]:
-    """Log errors and keep the thread running: an undelivered webhook is due again later."""
+    """Log errors and keep the thread running: an undelivered webhook becomes due again later."""
     try:
         yield
     except SQLAlchemyError as error:

@@ -1,1 +1,1 @@
-"""The Celery worker: takes hints, reports crashed processes, limits task time, shuts down gracefully."""
+"""The Celery worker: receives hints, reports crashed processes, limits task time, shuts down gracefully."""

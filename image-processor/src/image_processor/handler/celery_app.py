@@ -1,4 +1,4 @@
-"""The Celery application, shared by the API, which publishes hints, and the workers, which take them."""
+"""Creates the Celery application for the API, which publishes hints, and for workers, which receive them."""
 
 import warnings
 
@@ -14,7 +14,7 @@ WORK = "pixmill.work"
 
 
 def create_celery(broker: BrokerSettings) -> Celery:
-    """Return a Celery without a result backend: the database holds all state, messages are hints."""
+    """Return a Celery application without a result backend: the database holds all state, messages are hints."""
     spool.use()
     celery = Celery("pixmill", broker=broker.url, set_as_current=False)
     celery.conf.update(
@@ -27,20 +27,20 @@ def create_celery(broker: BrokerSettings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=1,
-        # Seconds after which a silent broker counts as lost.
+        # Seconds after which a silent broker is considered lost.
         broker_heartbeat=10,
         worker_enable_remote_control=False,
         worker_prefetch_multiplier=1,
-        # Seconds to wait for the result of a dead process; short, because outcomes are in the database.
+        # Seconds to wait for a dead process's result; short, because outcomes are in the database.
         worker_lost_wait=0.2,
     )
     return celery
 
 
 def allow_root() -> None:
-    """Silence Celery's warning against root, which would appear below the address of the server.
+    """Silence Celery's warning about running as root, which would appear below the server's address.
 
-    It is about messages that run code. A worker takes no such message, only JSON, and decodes images in a sandbox.
+    The warning concerns messages that run code. A worker accepts only JSON and decodes images in a sandbox.
     """
     warnings.filterwarnings("ignore", category=SecurityWarning)
 

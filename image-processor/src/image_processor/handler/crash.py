@@ -1,4 +1,4 @@
-"""Report that a worker's process died (crash, out of memory, time limit) or raised an unexpected error."""
+"""Reports that a worker's process died (crash, out of memory, time limit) or raised an unexpected error."""
 
 from collections.abc import Callable
 
@@ -15,8 +15,8 @@ def crash_reporting_request(report: CrashReport) -> type[Request]:
 
     class CrashReportingRequest(Request):
         def on_failure(self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False) -> None:
-            # Before Celery's own handling, which raises a MemoryError again.
-            # billiard wraps the errors of a process to keep their tracebacks.
+            # Must run before Celery's own handling, which raises a MemoryError again.
+            # billiard wraps a process's errors to keep their tracebacks.
             error = exc_info.exception
             if self.worker_pid is not None and error is not None:
                 report(int(self.worker_pid), getattr(error, "exc", error))
@@ -26,7 +26,7 @@ def crash_reporting_request(report: CrashReport) -> type[Request]:
 
 
 def crash_reason(error: BaseException, max_seconds: float) -> str:
-    """Return why a process is gone, in words for the user who created the task."""
+    """Return why a process died, in words for the user who created the task."""
     if not isinstance(error, WorkerLostError):
         return sentence("an unexpected error ({name})", name=type(error).__name__)
     if overran(error):
@@ -35,6 +35,6 @@ def crash_reason(error: BaseException, max_seconds: float) -> str:
 
 
 def overran(error: BaseException) -> bool:
-    """Return whether a process is gone because it exceeded the time limit."""
-    # The signal of handler.time_limit; billiard reports it in this text only.
+    """Return whether a process died because it exceeded the time limit."""
+    # handler.time_limit uses this signal, which billiard reports only in the error's text.
     return isinstance(error, WorkerLostError) and "SIGALRM" in str(error)

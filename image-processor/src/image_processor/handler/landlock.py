@@ -1,6 +1,6 @@
-"""Linux' Landlock through its system calls: which files a process may use and where it may connect.
+"""Restricts a process's files and connections with Linux Landlock, through system calls.
 
-https://docs.kernel.org/userspace-api/landlock.html; no library on PyPI has all of it, and libc has none of it.
+https://docs.kernel.org/userspace-api/landlock.html; no library on PyPI covers it completely, and libc does not at all.
 """
 
 import ctypes
@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
-"""Numbers of system calls, the same on every architecture."""
+"""System call numbers, the same on every architecture."""
 _VERSION = 1
 _PATH_BENEATH, _NET_PORT = 1, 2
 _SET_NO_NEW_PRIVILEGES = 38
@@ -24,13 +24,13 @@ _READ = _READ_FILE | _READ_DIR
 _WRITE = _READ | _WRITE_FILE | _TRUNCATE | _REFER | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_REG
 
 _FILES_SINCE = ((1, (1 << 13) - 1), (2, _REFER), (3, _TRUNCATE), (5, _IOCTL_DEV))
-"""Rights over files, with the version of Landlock that has them."""
+"""File access rights, with the Landlock version that introduced them."""
 PORTS_SINCE = 4
-"""The version of Landlock that restricts TCP ports."""
+"""The Landlock version that introduced restrictions of TCP ports."""
 SCOPES_SINCE = 6
-"""The version of Landlock that keeps signals and abstract sockets inside."""
+"""The Landlock version that introduced scopes for signals and abstract sockets."""
 _SCOPES = 0b11
-"""No abstract Unix sockets and no signals to processes outside."""
+"""Forbid abstract Unix sockets and signals to processes outside."""
 
 
 class _Ruleset(ctypes.Structure):
@@ -50,18 +50,18 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def version() -> int:
-    """Return the version of the kernel's Landlock.
+    """Return the kernel's Landlock version.
 
-    :raises OSError: the kernel has none, or a container forbids it.
+    :raises OSError: the kernel lacks Landlock, or a container forbids it.
     """
     return _call(_CREATE_RULESET, None, 0, _VERSION)
 
 
 def restrict(readable: Iterable[Path], writable: Iterable[Path], ports: Collection[int]) -> None:
-    """Confine the calling thread and all that it starts: no program can be executed, no other file opened.
+    """Confine the calling thread and its children: they can execute no program and open no other file.
 
-    :param readable: files and folders; those that do not exist are left out, as in ``writable``.
-    :param ports: TCP ports to connect to; none can be listened on.
+    :param readable: files and folders; missing ones are ignored, as in ``writable``.
+    :param ports: TCP ports to which they may connect; they may listen on none.
     :raises OSError: the kernel refuses.
     """
     have = version()

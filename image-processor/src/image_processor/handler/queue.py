@@ -14,9 +14,9 @@ from image_processor.services.tasks.queue import QueueUnavailableError
 class CeleryTaskQueue:
     """Implements :class:`image_processor.services.tasks.queue.TaskQueue`.
 
-    Each thread keeps its own connection: a process that the worker forks closes Celery's connection pool, at the broker
-    too. A connection that breaks in the middle of a frame can raise any exception, so every exception counts as an
-    unavailable broker.
+    Each thread keeps a connection of its own, because a forked worker process closes Celery's connection pool, even at
+    the broker. A connection that breaks in the middle of a frame can raise any exception, so every exception counts as
+    an unavailable broker.
     """
 
     def __init__(self, celery: Celery) -> None:
@@ -31,7 +31,7 @@ class CeleryTaskQueue:
             self._disconnect()
             if is_new or isinstance(error, TimeoutError):
                 raise QueueUnavailableError(str(error)) from error
-            # A kept connection may have been closed long ago: try a new one.
+            # The kept connection may have been closed long ago: try a new one.
             self.publish(hints)
 
     def length(self) -> int:

@@ -1,7 +1,7 @@
-"""The sandbox of a process that decodes images: what a decoder that was taken over can still reach.
+"""Confines processes that decode images, to limit what a compromised decoder can reach.
 
-A worker's process claims tasks and stores results, so it keeps its database and the way to the file server. A render
-process has no database.
+A worker's process claims tasks and stores results, so it can reach its database and the file server. A render process
+has no database.
 """
 
 import os
@@ -30,14 +30,14 @@ _SYSTEM = (
     *("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/sys/vm/overcommit_memory"),
     *("/sys/devices/system/cpu", "/sys/fs/cgroup", "/dev/urandom", "/dev/random", "/dev/zero"),
 )
-"""Libraries, fonts, certificates, names of machines, and what libraries ask about processors and memory."""
+"""Libraries, fonts, certificates, host names, and files in which libraries look up processors and memory."""
 _OF_A_USER = (".fonts", ".fonts.conf", ".local/share/fonts", ".config/fontconfig", ".postgresql", ".pgpass")
-"""In the home folder: fonts, and what PostgreSQL's client looks for."""
+"""Paths below the home folder: fonts, and the configuration of PostgreSQL's client."""
 _DEVICES = ("/dev/null",)
 
 
 class Places(NamedTuple):
-    """What the process may use."""
+    """The files, ports and sockets that the process may use."""
 
     readable: Sequence[Path]
     writable: Sequence[Path]
@@ -47,7 +47,7 @@ class Places(NamedTuple):
 
 @dataclass
 class Sandbox:
-    """The sandbox that the settings and the kernel allow."""
+    """Applies the sandbox that the settings and the kernel allow."""
 
     settings: WorkerSettings | RenderSettings
     _kept: list[sqlite3.Connection] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Sandbox:
         return files.startswith("Landlock") or system_calls.available(), f"{files}; {calls}"
 
     def enter(self) -> None:
-        """Confine this process, which must not have another thread yet, as far as the kernel can.
+        """Confine this process, which must not have other threads yet, as far as the kernel supports it.
 
         :raises OSError: the kernel has Landlock or seccomp but refuses the rules.
         """
@@ -87,7 +87,7 @@ class Sandbox:
             system_calls.restrict(unix_sockets=places.unix_sockets)
 
     def _keep_write_ahead_log(self, database: str) -> None:
-        """Keep SQLite from deleting the log with its last connection: the sandbox allows no other file of that name."""
+        """Keep SQLite from deleting the log with its last connection: the sandbox would prevent creating it again."""
         url = make_url(database)
         if url.get_backend_name() == "sqlite" and url.database:
             connection = sqlite3.connect(url.database)
@@ -97,7 +97,7 @@ class Sandbox:
 
 
 def places_of(settings: WorkerSettings) -> Places:
-    """Return what a worker's process may use with these settings."""
+    """Return the places that a worker's process may use with these settings."""
     url = make_url(settings.database.url)
     scratch, blobs = Path(settings.scratch_folder), Path(settings.file_storage.blobs_folder or os.devnull)
     data = [scratch, blobs, Path(url.database or os.devnull)]
@@ -115,7 +115,7 @@ def places_of(settings: WorkerSettings) -> Places:
 
 
 def places_of_render(settings: RenderSettings) -> Places:
-    """Return what a render process may use with these settings: the results of others are out of its reach."""
+    """Return the places that a render process may use with these settings; finished results are out of its reach."""
     cache, blobs = Path(settings.cache.folder), Path(settings.file_storage.blobs_folder or os.devnull)
     readable = [*map(Path, _SYSTEM), *_code(outside=[cache, blobs]), *_of_user(), blobs, cache / ORIGINS]
     writable = [cache / MAKING, *map(Path, _DEVICES)]
@@ -124,7 +124,7 @@ def places_of_render(settings: RenderSettings) -> Places:
 
 
 def _ports_of_hosts(url: URL) -> Iterator[int]:
-    # A URL may name several hosts, each with its port: the driver's dialect knows all forms.
+    # A URL may name several hosts, each with its port; the driver's dialect parses all forms.
     _, arguments = url.get_dialect()().create_connect_args(url)
     for port in str(arguments.get("port") or "").split(","):
         yield int(port or _DEFAULT_PORTS["postgresql"])
@@ -139,7 +139,7 @@ def _ports_of(file_storage: BlobSourceSettings) -> Iterator[int]:
 def _code(outside: Sequence[Path]) -> Iterator[Path]:
     """Yield the folders of Python, its packages and ours.
 
-    :param outside: places of data: a folder above one is no folder of code, although Python may search it for modules.
+    :param outside: data folders: a folder that contains one is skipped, even if Python searches it for modules.
     """
     above = {folder for place in (Path.cwd() / "file", *outside) for folder in place.resolve().parents}
     found = (sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *sys.path)

@@ -1,4 +1,4 @@
-"""Shut a worker down: start no new task, wait for running ones, hand the rest back."""
+"""Shuts a worker down: starts no new task, waits for running ones, and hands the rest back."""
 
 import os
 import signal
@@ -15,16 +15,16 @@ from celery.worker.request import Request
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.05
-"""Between two checks whether the running tasks have ended."""
+"""Interval between checks whether the running tasks have ended."""
 
 
 class GracefulShutdown:
-    """Replaces Celery's shutdown, which waits for running tasks without a limit, or not at all.
+    """Replaces Celery's shutdown, which waits for running tasks either without a limit or not at all.
 
-    Created before the worker's processes are forked: they share its state.
+    Create it before the worker's processes are forked, because they share its state.
 
-    :param seconds: to wait for running tasks.
-    :param hand_back: makes all tasks pending again that this worker holds.
+    :param seconds: maximum time to wait for running tasks.
+    :param hand_back: makes all tasks that this worker holds pending again.
     """
 
     def __init__(self, seconds: float, hand_back: Callable[[], None]) -> None:
@@ -33,18 +33,18 @@ class GracefulShutdown:
         self._draining = RawValue("b", 0)
 
     def listen(self) -> None:
-        """Handle SIGTERM and SIGINT instead of Celery; call it in the main thread of the main process."""
+        """Handle SIGTERM and SIGINT instead of Celery; call this in the main thread of the main process."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._begin())
 
     def begun(self) -> bool:
-        """Return whether the worker is shutting down: no new task may start."""
+        """Return whether the worker is shutting down, so that no new task may start."""
         return bool(self._draining.value)
 
     def hold_if_draining(self) -> None:
-        """During a shutdown, block a process that has taken a hint until it is killed.
+        """During a shutdown, block a process that has received a hint until it is killed.
 
-        If it returned instead, Celery would give it the next hint, and so on until the queue is empty.
+        If it returned, Celery would deliver hint after hint until the queue is empty.
         """
         while self._draining.value:
             signal.pause()
@@ -60,7 +60,7 @@ class GracefulShutdown:
         deadline = time.monotonic() + self._seconds
         while any(request in state.active_requests for request in running) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-        # Tasks are handed back before their processes are killed, so that they count no crash.
+        # Hand tasks back before killing their processes, so that they count no crash.
         self._hand_back()
         log.info("worker stops")
         for child in active_children():
@@ -70,5 +70,5 @@ class GracefulShutdown:
 
 
 def _requests() -> list[Request]:
-    """Return every message that this worker is handling; a copy, because other threads change the original."""
+    """Return a copy of the messages that this worker is handling, because other threads change the original."""
     return list(state.requests.values())

@@ -1,4 +1,4 @@
-"""Celery's queue in a folder, for a machine without a broker: a full disk leaves nothing in it that ends a worker."""
+"""Celery's queue in a folder, for machines without a broker; a full disk leaves no file that could stop a worker."""
 
 import fcntl
 import json
@@ -14,11 +14,11 @@ _NONE = b"[]"
 
 
 class Channel(filesystem.Channel):
-    """Kombu's channel, whose files are whole or not there."""
+    """Kombu's channel with atomically written files."""
 
     def _put(self, queue: str, payload: object, **_: object) -> None:  # type: ignore[override]  # two bases name it apart
         folder = Path(self.data_folder_out)
-        # Consumers take only files whose names end with that of the queue.
+        # Consumers take only files whose name ends with that of the queue.
         unfinished = folder / f".{uuid4()}.unfinished"
         try:
             unfinished.write_text(dumps(payload), "utf-8")
@@ -38,9 +38,9 @@ class Transport(filesystem.Transport):
 
 
 def repair(bindings: Path) -> None:
-    """Make a file of bindings one without any if a full disk or a power failure has left it without its bytes."""
+    """Reset a file of bindings that a full disk or a power failure has left empty or incomplete."""
     with suppress(FileNotFoundError), bindings.open("rb+", buffering=0) as file:
-        # The lock that Kombu takes, too.
+        # Kombu takes this lock, too.
         fcntl.flock(file, fcntl.LOCK_EX)
         try:
             json.loads(file.read())
@@ -51,5 +51,5 @@ def repair(bindings: Path) -> None:
 
 
 def use() -> None:
-    """Let the URLs ``filesystem://`` mean this transport."""
+    """Register this transport for ``filesystem://`` URLs."""
     TRANSPORT_ALIASES["filesystem"] = f"{__name__}:{Transport.__name__}"

@@ -1,4 +1,4 @@
-"""A seccomp filter: system calls that a process which decodes images never makes fail."""
+"""A seccomp filter that makes system calls fail which a process never needs for decoding images."""
 
 import ctypes
 import errno
@@ -54,15 +54,15 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def available() -> bool:
-    """Return whether a filter is written for this machine and its kernel has seccomp."""
+    """Return whether there is a filter for this machine's architecture and its kernel has seccomp."""
     with_filters = Path("/proc/sys/kernel/seccomp/actions_avail").exists()
     return with_filters and platform.machine() in _ARCHITECTURES and sys.byteorder == "little"
 
 
 def restrict(*, unix_sockets: bool) -> None:
-    """Confine the calling thread and all that it starts.
+    """Confine the calling thread and its children.
 
-    :param unix_sockets: the database is reached by a Unix socket.
+    :param unix_sockets: whether the database is reached through a Unix socket.
     :raises OSError: the kernel refuses.
     """
     families = (*_INTERNET, *([_UNIX] if unix_sockets else []))
@@ -75,7 +75,7 @@ def restrict(*, unix_sockets: bool) -> None:
 
 
 def _program(machine: str, families: tuple[int, ...]) -> Iterator[bytes]:
-    """Yield the instructions (classic BPF): the operation, jumps if true and if false, and a number."""
+    """Yield the classic BPF instructions: operation, jumps if true and if false, and a number."""
     fail = _FAIL | errno.EPERM
     yield _instruction(_LOAD, _ARCHITECTURE)
     yield from _unless_equal(_ARCHITECTURES[machine])
@@ -87,7 +87,7 @@ def _program(machine: str, families: tuple[int, ...]) -> Iterator[bytes]:
     for number in (*_DENIED[machine].values(), *_DENIED_EVERYWHERE.values()):
         yield _instruction(_EQUAL, number, 0, 1)
         yield _instruction(_RETURN, fail)
-    # Its flags lie in memory, where a filter cannot look: libc then calls clone instead.
+    # A filter cannot read its flags, which are in memory; when it fails, libc calls clone instead.
     yield _instruction(_EQUAL, _CLONE3, 0, 1)
     yield _instruction(_RETURN, _FAIL | errno.ENOSYS)
     yield _instruction(_EQUAL, _CLONE[machine], 0, 4)

@@ -1,4 +1,4 @@
-"""Presets that people made by the API."""
+"""Presets that users create through the API."""
 
 from service_kit.database import epoch_now
 from sqlalchemy import JSON, Double, String
@@ -8,7 +8,7 @@ from image_processor.models.task import Base
 
 
 class Preset(Base):
-    """A pipeline with a name, for the tasks and images of its owner; those of the settings are not here."""
+    """A named pipeline for its owner's tasks and images; presets of the settings are not stored here."""
 
     __tablename__ = "presets"
 

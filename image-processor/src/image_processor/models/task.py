@@ -55,11 +55,11 @@ class Base(DeclarativeBase):
 
 
 class Batch(Base):
-    """What the tasks of one request share; the row goes with the last of them.
+    """The values shared by the tasks of one request; the row is deleted with the last of them.
 
-    - ``params`` and ``callback_url`` are here and not in each task: 10,000 copies of a pipeline would be 25 MB.
-    - ``preset``: its name; ``params`` are what it was when the batch was created.
-    - ``tasks``: how many were created; some may be deleted since.
+    - ``params`` and ``callback_url`` are here and not in each task: 10,000 copies of a pipeline would take 25 MB.
+    - ``preset``: its name; ``params`` are a copy from when the batch was created.
+    - ``tasks``: number of tasks created; some may be deleted since.
     - ``expires_in``: seconds after which a result is deleted; ``None`` keeps it.
     - ``key_id``: the key of the request, if it had one; webhooks are signed with its secret.
     """
@@ -88,20 +88,20 @@ class Task(Base):
     """A task: one algorithm on one file. Times are seconds since 1970 by the database's clock.
 
     - ``attempt`` is the fencing token: it grows with each claim, and only the newest claim may end the task.
-    - ``due_at``: a pending task may be claimed from then on; 0 means at once, even if the clock is set.
-    - ``lease_until``: a processing task is pending again after this time unless its lease is renewed.
+    - ``due_at``: when a pending task may be claimed; 0 means at once, even if the clock is set.
+    - ``lease_until``: when a processing task becomes pending again unless its lease is renewed.
     - ``retry_seconds``: the time spent on attempts and delays after transient failures; a sum of durations, so that
       steps of the clock do not change it.
     - ``crashes`` counts the processes that the task crashed, ``losses`` the workers that were lost while they held it.
     - ``claimed_by`` is the worker and ``process`` the id of its process that holds the task. A cancelled task keeps
       them until its process has stopped.
-    - ``error_problem``: what :mod:`image_processor.services.causes` keeps of the error, as JSON.
+    - ``error_problem``: the stored problem as JSON, see :mod:`image_processor.services.causes`.
     - ``source_*``: the source when the task was created; its bytes never change.
-    - ``batch_id``: the batch has the params and the callback URL. Tasks from before there were batches have none, and
-      their own ``params`` and ``callback_url``.
+    - ``batch_id``: the batch with the params and the callback URL. Tasks created before batches existed have none, but
+      ``params`` and ``callback_url`` of their own.
     - ``started_at``: when the newest attempt began. ``ended_at`` is set while the task is in a state that ends it.
 
-    Most installations have one owner, ``local``: the index of owners leaves its tasks out, so it costs them nothing.
+    Most installations have one owner, ``local``. The index of owners excludes its tasks and so costs them nothing.
     """
 
     __tablename__ = "tasks"
@@ -159,11 +159,11 @@ class Task(Base):
     batch: Mapped[Batch | None] = relationship(
         Batch, primaryjoin=lambda: Batch.id == foreign(Task.batch_id), lazy="selectin", viewonly=True
     )
-    """Read in one further statement for all tasks of a page."""
+    """Loaded by one additional statement for all tasks of a page."""
 
 
 class TaskEvent(Event, Base):
-    """A change of a task's status; or, with the ``task_id`` 0, the end of the last task of a batch."""
+    """A change of a task's status or, with ``task_id`` 0, the end of a batch's last task."""
 
     __tablename__ = "task_events"
     __table_args__ = (Index("task_events_order", "transaction_id", "id"), {"sqlite_autoincrement": True})
@@ -177,7 +177,7 @@ class TaskEvent(Event, Base):
 
     @property
     def is_of_batch(self) -> bool:
-        """Whether a batch has ended."""
+        """Whether the event is the end of a batch."""
         return self.task_id == 0
 
     def keys(self) -> Collection[Key]:
@@ -189,9 +189,9 @@ class Callback(Base):
     """An undelivered webhook, written by the same trigger when a task ends.
 
     - ``host``: the host and port of ``url``, computed by the database.
-    - ``key_id``: that of the task's batch, added by a trigger.
-    - ``attempt``: that of the task when it ended.
-    - ``taken_until``: while it is being delivered, the time after which its sender counts as dead.
+    - ``key_id``: the key of the task's batch, added by a trigger.
+    - ``attempt``: the task's attempt when it ended.
+    - ``taken_until``: during a delivery, the time after which its sender is considered dead.
     """
 
     __tablename__ = "callbacks"
@@ -219,11 +219,11 @@ class Callback(Base):
 
 
 class CallbackHost(Base):
-    """What is known of a host that webhooks were sent to.
+    """The delivery state of a host that webhooks were sent to.
 
-    - ``failures``: the deliveries that have failed since one was accepted, and ``failing_since`` the first of them.
-    - ``due_at``: the host gets no webhook before that.
-    - ``answered_at``: the last answer of any status that was recorded.
+    - ``failures``: number of failed deliveries since the last accepted one; ``failing_since`` is the first of them.
+    - ``due_at``: the host receives no webhook before this time.
+    - ``answered_at``: the last recorded answer of any status.
     """
 
     __tablename__ = "callback_hosts"
@@ -239,7 +239,8 @@ class CallbackHost(Base):
 class BatchKey(Base):
     """The batch that a request with this idempotency key created, and a fingerprint of the request.
 
-    Each owner has keys of its own. ``task_ids`` are ranges, ``[[first, last], …]``: the ids of a batch mostly are one.
+    Each owner has keys of its own. ``task_ids`` are ranges, ``[[first, last], …]``, because the ids of a batch are
+    mostly consecutive.
     """
 
     __tablename__ = "batch_keys"
@@ -253,7 +254,7 @@ class BatchKey(Base):
 
 
 class DiscardedResult(Base):
-    """The idempotency key of a result that no task will have; it is to be revoked at file-storage."""
+    """The idempotency key of a result that no task needs; file-storage must revoke it."""
 
     __tablename__ = "discarded_results"
 
@@ -263,7 +264,7 @@ class DiscardedResult(Base):
 
 
 class CachedResult(Base):
-    """A result file. ``key`` hashes the source's content, the algorithm, its params, the engine's version, the owner.
+    """A cached result file. ``key`` hashes the source's content, algorithm, params, engine version and owner.
 
     ``extension`` is set if the result's format is not the source's.
     """
@@ -277,10 +278,11 @@ class CachedResult(Base):
 
 
 class UnendedTasks(Base):
-    """A part of the number of an owner's tasks that have not ended; the sum of an owner's rows is the number.
+    """A part of an owner's count of tasks that have not ended; the count is the sum of the owner's rows.
 
-    Triggers write them: on PostgreSQL a new row for each change, so that no transaction waits for another, and one that
-    changes many tasks does not make many versions of a row, whose cost is quadratic; on SQLite one row for each owner.
+    Triggers write the rows. On PostgreSQL, each change adds a row, so that no transaction waits for another, and a
+    transaction with many changes does not create many versions of one row, whose cost is quadratic. On SQLite, an owner
+    has one row.
     """
 
     __tablename__ = "unended_tasks"
@@ -291,11 +293,11 @@ class UnendedTasks(Base):
 
 
 class EndedTasks(Base):
-    """A part of the number of an owner's tasks in a status that ends them; the sum of the rows is the number.
+    """A part of an owner's count of tasks in a final status; the count is the sum of the rows.
 
-    Those of a ``day``, such as ``2026-11-29``, are all that ended on it (in UTC). A row without a day takes away what
-    was restarted or deleted, and has what ended before the days that are shown. Triggers write the rows, as those of
-    :class:`UnendedTasks`.
+    Rows with a ``day``, such as ``2026-11-29``, count all tasks that ended on it (in UTC). A row without a day
+    subtracts tasks that were restarted or deleted, and contains tasks that ended before the displayed days. Triggers
+    write the rows, as for :class:`UnendedTasks`.
     """
 
     __tablename__ = "ended_tasks"

@@ -1,4 +1,4 @@
-"""The JSON Schema of a batch: one variant for each algorithm with its own params."""
+"""Builds the JSON Schema of a batch: one variant for each algorithm with its own params."""
 
 from collections.abc import Mapping
 from typing import TypedDict
@@ -26,7 +26,7 @@ class Variant(TypedDict):
 def batch_body(batch: type[BaseModel], blueprint: APIBlueprint) -> dict[str, object]:
     """Return the request body of a batch, and add the schemas that it refers to to the blueprint's components.
 
-    :param batch: the model with the fields that all variants share.
+    :param batch: the model of the fields that all variants share.
     """
     chosen = ("algorithm", "params", "preset")
     shared = {name: field for name, field in batch.model_json_schema()["properties"].items() if name not in chosen}
@@ -36,7 +36,7 @@ def batch_body(batch: type[BaseModel], blueprint: APIBlueprint) -> dict[str, obj
         [(model, "validation") for model in sorted(models, key=_order)], ref_template=REFERENCE
     )
     schemas: Mapping[object, object] = {model: reference for (model, _), reference in references.items()}
-    # Algorithms allowed anywhere in a pipeline: those that change the image.
+    # Only algorithms that change the image may be anywhere in a pipeline.
     steps = [
         _variant({"const": algorithm.name}, schemas[algorithm.params], optional=_is_optional(algorithm.params))
         for algorithm in algorithms
@@ -78,7 +78,7 @@ def _is_optional(params: type[Params]) -> bool:
 
 
 def _variant(algorithm: Mapping[str, object], params: object, *, optional: bool) -> Variant:
-    """Return the schema of an algorithm and its params, as in a step."""
+    """Return the schema of an object with an algorithm and its params, as in a step."""
     return {
         "title": algorithm["const"],
         "type": "object",

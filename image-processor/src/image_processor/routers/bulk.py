@@ -1,4 +1,4 @@
-"""Cancel, restart and forget many tasks with one request."""
+"""The endpoints that cancel, restart and delete many tasks with one request."""
 
 from typing import Annotated, Literal, Self
 
@@ -21,7 +21,7 @@ from image_processor.services.tasks.filters import TaskFilter
 bulk = APIBlueprint("bulk", __name__, abp_tags=[Tag(name="tasks")])
 
 MAX_IDS = 10_000
-"""Ids in one request, at most."""
+"""Maximum number of ids in one request."""
 
 _Id = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
 _Unended = Literal[TaskStatus.PENDING, TaskStatus.PROCESSING]
@@ -99,7 +99,7 @@ class ForgetIn(ChosenIn):
 
 
 def _body(model: type[ChosenIn]) -> dict[str, object]:
-    """Return the request body of a model as OpenAPI says it: a variant for each field that can choose tasks alone."""
+    """Return the OpenAPI request body of a model, with a variant for each field that can select tasks by itself."""
     fields = model.model_json_schema()["properties"]
     only = {name: _without_null(fields[name]) for name in ("ids", "batch_id", "status", "algorithm")}
     more = {"algorithm": fields["algorithm"]}

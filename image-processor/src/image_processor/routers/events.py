@@ -1,4 +1,4 @@
-"""What events of tasks are to clients."""
+"""The representation of task events for clients of the event stream."""
 
 from service_kit.access.principals import Scope
 from service_kit.events.routes import Kind, id_in, ids_in

@@ -1,4 +1,4 @@
-"""The event stream and the webhooks in the OpenAPI document; other processes than the API's serve and send them."""
+"""Documents the event stream and the webhooks in OpenAPI; processes other than the API's serve and send them."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -59,11 +59,11 @@ class TaskWebhookOut(BaseModel):
 
 
 EVENTS_BY_NAME: Mapping[str, type[BaseModel]] = {"task": TaskEventOut, "batch": BatchEventOut}
-"""The model of the data of each kind of event."""
+"""The data model of each kind of event."""
 
 
 def event_schemas() -> Mapping[str, Schema]:
-    """Return the schemas of the data of events and webhooks, by their names in the document."""
+    """Return the schemas of event and webhook data, by their names in the document."""
     models: list[type[BaseModel]] = [*EVENTS_BY_NAME.values(), TaskWebhookOut]
     return {model.__name__: Schema.model_validate(schema_of(model)) for model in models}
 

@@ -1,4 +1,4 @@
-"""The endpoints of presets: those of the settings are read only, those of owners are made, changed and deleted."""
+"""The endpoints of presets; presets of the settings are read-only."""
 
 import json
 from collections.abc import Collection
@@ -113,7 +113,7 @@ def delete_preset(path: PresetPath) -> Response:
 
 
 def _condition() -> Condition:
-    """Return what the request's headers expect."""
+    """Return the preconditions in the request's headers."""
     return Condition(
         matching=_tags(request.if_match, weak=False) if "If-Match" in request.headers else None,
         not_matching=_tags(request.if_none_match, weak=True) if "If-None-Match" in request.headers else None,

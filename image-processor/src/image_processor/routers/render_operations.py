@@ -1,4 +1,4 @@
-"""The render service's endpoints in the OpenAPI document; a process other than the API's serves them."""
+"""Documents the render service's endpoints in OpenAPI; a process other than the API's serves them."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The endpoint of numbers for a page."""
+"""The endpoint of task statistics for the web page."""
 
 import svcs
 from flask import Response
@@ -85,7 +85,7 @@ def show_stats() -> Response:
         if workers is None
         else [WorkerOut(name=each.name, processes=each.processes, tasks=each.tasks) for each in workers],
     )
-    # Null is a value of the age, and not of the workers.
+    # Null is a valid age, but not a valid list of workers.
     body = answer.model_dump_json(exclude={"workers"} if workers is None else None)
     response = Response(body, mimetype="application/json")
     response.headers["Cache-Control"] = "private, max-age=1"

@@ -32,9 +32,9 @@ from image_processor.services.tasks.tasks import NewBatch, TaskService
 tasks = APIBlueprint("tasks", __name__, abp_tags=[Tag(name="tasks")])
 
 BATCH_LIMIT = 10_000
-"""Files in one batch, at most."""
+"""Maximum number of files in one batch."""
 MAX_EXPIRES_IN = 10 * 365 * 86_400
-"""The longest time after which a result is deleted, in seconds: as long as the file server accepts it for a file."""
+"""Maximum of ``expires_in`` in seconds, as for files at the file server."""
 
 FileId = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
 
@@ -207,7 +207,7 @@ def list_tasks(query: TaskQuery) -> Response:
     )
     service = svcs.flask.get(TaskService)
     page = partial(service.page, principal(), wanted=wanted, newest_first=query.sort == "-id")
-    # A stream is written after the request.
+    # Read the language now, because a stream is written after the request context has ended.
     as_json = partial(_as_json, language=preferred_language())
     return list_response(page, lambda task: task.id, as_json, query, f"{request.script_root}/")
 

@@ -1,4 +1,4 @@
-"""Times in answers: HTTP dates (RFC 9110, 5.6.7)."""
+"""Formats times in responses as HTTP dates (RFC 9110, 5.6.7)."""
 
 from werkzeug.http import http_date
 

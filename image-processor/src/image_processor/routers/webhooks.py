@@ -1,4 +1,4 @@
-"""The secrets with which receivers verify the webhooks of a key."""
+"""The endpoint of the secrets with which receivers verify a key's webhooks."""
 
 from base64 import b64encode
 
@@ -34,7 +34,7 @@ class SecretsOut(BaseModel):
 def show_secrets() -> Response:
     key_id = principal().key_id
     if key_id is None:
-        # Not even on one's own machine: those of all keys follow from the installation's.
+        # Refuse even the machine's own user: the secrets of all keys are derived from the installation's.
         raise DomainError(
             "no-webhook-secret",
             sentence(

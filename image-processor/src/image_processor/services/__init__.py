@@ -1,1 +1,1 @@
-"""The rules of tasks, in plain Python."""
+"""The business rules of tasks, in plain Python without Flask."""

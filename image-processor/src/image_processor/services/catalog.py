@@ -1,6 +1,6 @@
-"""The algorithms for people and programs: names, texts in a language, and the schema of their params with hints.
+"""Describes the algorithms: translated names and texts, and JSON schemas of the params with hints for forms.
 
-A hint tells a form how to show a parameter (``x-pixmill`` in its schema); a validator ignores it.
+The hints for a form are in a parameter's ``x-pixmill``, which validators ignore.
 """
 
 import re
@@ -22,10 +22,10 @@ PIPELINE_SUMMARY = (
     "analysis, `tile`, or one that only encodes."
 )
 ALGORITHM, PARAMETER, CHOICE, CATEGORY = "algorithm", "parameter", "choice", "category"
-"""The contexts of names in the catalogs of translations."""
+"""Translation contexts of the names."""
 
 _EVERYWHERE = ("Output", "Source")
-"""Models that the schema of nearly every algorithm contains."""
+"""Models that occur in the schema of nearly every algorithm."""
 _UPPER = {"avif", "cmyk", "dpi", "dpr", "exif", "gif", "id", "jpeg", "lut", "png", "ssim", "tiff"}
 _NAMES = {
     **{"webp": "WebP", "srgb": "sRGB", "p3": "Display P3", "dz": "Deep Zoom", "google": "Google Maps"},
@@ -34,7 +34,7 @@ _NAMES = {
 
 
 def words(name: str) -> str:
-    """Return a name for people: ``max_bytes`` is "Max bytes", ``FocalPoint`` is "Focal point"."""
+    """Return a readable name: ``max_bytes`` becomes "Max bytes", ``FocalPoint`` becomes "Focal point"."""
     if name in _NAMES:
         return _NAMES[name]
     parts = re.split(r"[_-]", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
@@ -44,7 +44,7 @@ def words(name: str) -> str:
 
 @cache
 def catalog(language: Language) -> Sequence[Json]:
-    """Return each algorithm with the whole schema of its params, the pipeline last."""
+    """Return every algorithm with the complete schema of its params; the pipeline is the last."""
     found = [
         _described(algorithm, task_params(algorithm).model_json_schema(), language)
         for algorithm in all_algorithms().values()
@@ -54,7 +54,7 @@ def catalog(language: Language) -> Sequence[Json]:
 
 @cache
 def compact_catalog(language: Language) -> Json:
-    """Return the same as one document whose schemas share their definitions."""
+    """Return the same catalog as one document in which all schemas share their definitions."""
     algorithms = all_algorithms().values()
     models: list[type[BaseModel]] = [*map(task_params, algorithms), Pipeline]
     references, shared = models_json_schema([(model, "validation") for model in models])
@@ -101,14 +101,14 @@ def _pipeline(schema: Mapping[str, object], language: Language) -> Json:
 
 
 def _titled(schema: Json, title: str) -> Json:
-    """Return the schema of an algorithm's params with its name for people, instead of the name of a type."""
+    """Return the schema of an algorithm's params, with a readable title instead of the class name."""
     return schema if "$ref" in schema else schema | {"title": title}
 
 
 def _schema(schema: object, language: Language, name: str = "") -> Json:
-    """Return a schema with its texts in a language, and with hints for each of its properties.
+    """Return a schema with translated texts, and with hints for each of its properties.
 
-    :param name: of a model inside of params, which people see.
+    :param name: the readable name of a model nested in the params.
     """
     found = dict(_members(schema))
     if isinstance(found.get("description"), str):
@@ -132,9 +132,9 @@ def _schema(schema: object, language: Language, name: str = "") -> Json:
 
 
 def _definition(schema: object, language: Language, name: str) -> Json:
-    """Return a definition of a complete schema. Those in every schema have no hints, for its length.
+    """Return a definition inside a complete schema.
 
-    :func:`compact_catalog` has them.
+    Definitions that occur in every schema get no hints, to keep the schema short; :func:`compact_catalog` has them.
     """
     found = _schema(schema, language, name)
     if name in _EVERYWHERE:
@@ -151,7 +151,7 @@ def _property(name: str, schema: object, order: int, language: Language) -> Json
 
 
 def _hints(schema: Mapping[str, object], language: Language) -> Json:
-    """Return the hints that the model gives, completed by those that follow from the schema."""
+    """Return the model's own hints, with the missing ones inferred from the schema."""
     alternatives = [_members(part) for key in ("anyOf", "oneOf") for part in _items(schema.get(key))]
     branches = [part for part in alternatives if part.get("type") != "null"]
     whole = {key: value for part in (*branches, schema) for key, value in part.items()}
@@ -165,7 +165,7 @@ def _hints(schema: Mapping[str, object], language: Language) -> Json:
 
 
 def _inferred(schema: Mapping[str, object]) -> Json:
-    """Return the widget that suits a type, and the step of a number."""
+    """Return the widget for a type, and the step size of a number."""
     match schema.get("type"):
         case _ if "enum" in schema:
             return {"widget": "choice"}
@@ -186,11 +186,11 @@ def _inferred(schema: Mapping[str, object]) -> Json:
 
 
 _MOST_STEPS = 1000
-"""Steps that a slider can be set to."""
+"""Maximum number of steps of a slider."""
 
 
 def _step(span: float) -> float:
-    """Return a step of which a span has at most a thousand."""
+    """Return a step size that divides the span into at most :data:`_MOST_STEPS` steps."""
     return 0.01 if span <= 10 else 0.1 if span <= 100 else 1
 
 

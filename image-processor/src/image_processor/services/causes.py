@@ -1,4 +1,4 @@
-"""Why tasks end in error: the types of their problems, and how a task's row keeps its problem."""
+"""Problem types of tasks that ended in error, and how a task's row stores its problem."""
 
 import json
 from collections.abc import Hashable, Mapping
@@ -10,7 +10,7 @@ from service_kit.texts import Sentence, all_values_of, restored, stored
 
 
 class Cause(StrEnum):
-    """The last part of the type of a task's problem."""
+    """The last path segment of a problem's type."""
 
     IMAGE_UNREADABLE = "image-unreadable"
     IMAGE_UNSUPPORTED = "image-unsupported"
@@ -32,14 +32,14 @@ class Cause(StrEnum):
 
 
 def stored_problem(cause: Cause, sentence: str) -> str:
-    """Return a problem as a task's row keeps it: with what a translation needs."""
+    """Return a problem in the form that a task's row stores, with everything that a translation needs."""
     return json.dumps({"cause": cause, **stored(sentence)}, ensure_ascii=False)
 
 
 def problem_document(row: str | None, language: Language = ENGLISH) -> Mapping[str, object] | None:
-    """Return the problem of a task for its JSON; ``None`` if it ended before tasks had problems.
+    """Return the problem of a task for its JSON; ``None`` if the task failed before rows stored problems.
 
-    :param row: what :func:`stored_problem` returned.
+    :param row: the return value of :func:`stored_problem`.
     """
     if row is None:
         return None
@@ -49,7 +49,7 @@ def problem_document(row: str | None, language: Language = ENGLISH) -> Mapping[s
 
 
 class _Omitted(str):
-    """Stands for a value in any format."""
+    """Placeholder that ignores every format specification."""
 
     __slots__ = ()
 
@@ -61,29 +61,29 @@ _OMITTED = _Omitted("…")
 
 
 class KindOfProblem:
-    """What problems of tasks have in common: their type, and their sentence without its values.
+    """The kind of a problem: its type, and its sentence without the values.
 
-    :param row: what :func:`stored_problem` returned for one of them.
+    :param row: the return value of :func:`stored_problem` for a problem of this kind.
     """
 
     def __init__(self, row: str) -> None:
         self._kept: Mapping[str, object] = json.loads(row)
         self.key: Hashable = (self._kept["cause"], _shape(self._kept))
-        """Equal for problems of the same kind."""
+        """A key that is equal for problems of the same kind."""
 
     @property
     def type(self) -> str:
-        """The type of the problems."""
+        """The type shared by these problems."""
         return f"{TYPES}{self._kept['cause']}"
 
     @property
     def sentence(self) -> Sentence:
-        """Their sentence with ``…`` for each value."""
+        """The sentence with ``…`` in place of each value."""
         return _without_values(restored(self._kept))
 
 
 def _shape(kept: Mapping[str, object]) -> Hashable:
-    """Return a stored sentence without its values. It is not written out: a batch may have thousands."""
+    """Return a stored sentence without its values. It is not formatted here, because a batch may have thousands."""
     values = kept.get("values")
     parts = values.items() if isinstance(values, Mapping) else ()
     inner = tuple((name, _shape(value)) for name, value in parts if isinstance(value, Mapping) and "text" in value)

@@ -1,4 +1,4 @@
-"""Connect to public addresses only: a URL from a client must not reach the internal network (SSRF)."""
+"""Connects only to public addresses: a client's URL must not reach the internal network (SSRF)."""
 
 import ipaddress
 import socket
@@ -15,13 +15,13 @@ SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple
 
 WEB_PORTS = (80, 443)
 FIRST_UNPRIVILEGED_PORT = 1024
-"""Below are services that must not get a client's bytes, such as SSH and SMTP, and the web's ports."""
+"""Ports below, except the web's, are refused: services such as SSH and SMTP must not receive a client's bytes."""
 
 _SPECIAL_IPV4 = [
     ipaddress.IPv4Network(network)
     for network in (
-        # All of https://www.iana.org/assignments/iana-ipv4-special-registry, also what is globally reachable: no web
-        # server is there.
+        # All of https://www.iana.org/assignments/iana-ipv4-special-registry, including globally reachable blocks, which
+        # have no web servers.
         "0.0.0.0/8",
         "10.0.0.0/8",
         "100.64.0.0/10",
@@ -44,11 +44,11 @@ _SPECIAL_IPV4 = [
     )
 ]
 _GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")
-"""All that IANA assigns as unicast addresses; https://www.iana.org/assignments/ipv6-address-space."""
+"""All unicast addresses assigned by IANA; https://www.iana.org/assignments/ipv6-address-space."""
 _SPECIAL_IPV6 = [
     ipaddress.IPv6Network(network)
     for network in (
-        # Within 2000::/3 all of https://www.iana.org/assignments/iana-ipv6-special-registry, except 6to4.
+        # All of https://www.iana.org/assignments/iana-ipv6-special-registry within 2000::/3, except 6to4.
         "2001::/23",
         "2001:db8::/32",
         "2620:4f:8000::/48",
@@ -66,14 +66,14 @@ _SUFFIXED_BY_IPV4 = [
 
 
 class ForbiddenAddressError(Exception):
-    """The host has an address that is not public, or the port is not the web's."""
+    """The host has an address that is not public, or the port is not allowed."""
 
 
 def is_public(address: Address) -> bool:
     """Return whether an address is on the public internet.
 
-    Python's ``is_global`` knows other blocks in each version, and judges an address that leads to an IPv4 address
-    by its prefix.
+    Python's ``is_global`` depends on the Python version, and judges an address that maps to an IPv4 address by its
+    prefix.
     """
     meant = _meant(address)
     if isinstance(meant, ipaddress.IPv4Address):
@@ -82,7 +82,7 @@ def is_public(address: Address) -> bool:
 
 
 def _meant(address: Address) -> Address:
-    """Return the IPv4 address to which an IPv6 address leads, or the address itself."""
+    """Return the IPv4 address to which an IPv6 address maps, or the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if any(address in network for network in _SUFFIXED_BY_IPV4):
@@ -91,7 +91,7 @@ def _meant(address: Address) -> Address:
 
 
 def _is_own(address: Address) -> bool:
-    """Return whether an address is this machine's: it would be the source of packets to itself."""
+    """Return whether an address is this machine's: then it is the source address of packets to itself."""
     family = socket.AF_INET if isinstance(address, ipaddress.IPv4Address) else socket.AF_INET6
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
@@ -102,10 +102,10 @@ def _is_own(address: Address) -> bool:
 
 
 class PublicNetworkBackend(httpcore2.NetworkBackend):
-    """Resolves a host once, checks all its addresses, and connects to one of those.
+    """Resolves a host once, checks all its addresses, and connects to one of them.
 
-    :param allowed: networks that are reachable although they are not public.
-    :param max_seconds: the longest time that a connection stays open.
+    :param allowed: networks that may be reached although they are not public.
+    :param max_seconds: the maximum lifetime of a connection.
     """
 
     def __init__(self, allowed: Sequence[Network], max_seconds: float) -> None:
@@ -134,7 +134,7 @@ class PublicNetworkBackend(httpcore2.NetworkBackend):
                 raise ForbiddenAddressError(
                     sentence("{host} has the address {address}, which is not public", host=host, address=str(address))
                 )
-        # An address, not the name: a second look-up could have another answer.
+        # Connect to the address: a second lookup of the name could return another address.
         stream = self._backend.connect_tcp(
             str(addresses[0]), port, _remaining(deadline, timeout), local_address, socket_options
         )
@@ -147,7 +147,7 @@ class PublicNetworkBackend(httpcore2.NetworkBackend):
 
 
 class _MortalStream(httpcore2.NetworkStream):
-    """A connection that times out at its deadline: a timeout of each read alone never ends one that drips."""
+    """A connection with a deadline: a timeout per read never ends a connection that delivers a byte at a time."""
 
     def __init__(self, stream: httpcore2.NetworkStream, deadline: float) -> None:
         self._stream = stream
@@ -174,7 +174,7 @@ class _MortalStream(httpcore2.NetworkStream):
 
 
 def _remaining(deadline: float, timeout: float | None) -> float:
-    """Return the timeout of a step, shortened to the deadline.
+    """Return the timeout of a step, limited by the deadline.
 
     :raises ReadTimeout: the deadline has passed.
     """
@@ -185,10 +185,10 @@ def _remaining(deadline: float, timeout: float | None) -> float:
 
 
 def public_http_pool(allowed: Sequence[Network], max_seconds: float) -> httpcore2.ConnectionPool:
-    """Return a client for public addresses only, without redirects, proxies and kept connections.
+    """Return a client for public addresses only, without redirects, proxies and connection reuse.
 
-    :param allowed: networks that are reachable although they are not public.
-    :param max_seconds: the longest time of a request and its response.
+    :param allowed: networks that may be reached although they are not public.
+    :param max_seconds: the maximum time for a request and its response.
     """
     return httpcore2.ConnectionPool(
         network_backend=PublicNetworkBackend(allowed, max_seconds),

@@ -1,4 +1,4 @@
-"""Files, blobs and idempotency keys."""
+"""Create files, blobs and idempotency keys."""
 
 import sqlalchemy as sa
 from alembic import op

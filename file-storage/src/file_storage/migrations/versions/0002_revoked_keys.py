@@ -1,4 +1,4 @@
-"""Revoke idempotency keys: a key without a file is revoked."""
+"""Allow idempotency keys without a file, which are revoked."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Search files by name, type, size and time; detect their type from their bytes."""
+"""Add search of files by name, type, size and time; detect their type from their bytes."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,7 +9,7 @@ revision = "0003"
 down_revision = "0002"
 
 PAGE_SIZE = 5000
-"""Rows per update."""
+"""Number of rows per update."""
 
 _exact = sa.String(255, collation="C").with_variant(sa.String(255), "sqlite")
 _folded = sa.Text(collation="C").with_variant(sa.Text(), "sqlite")
@@ -30,7 +30,7 @@ def upgrade() -> None:
     _fold_names()
     for column in ("extension", "media_type", "size", "created_at"):
         op.create_index(f"ix_files_{column}_id", "files", [column, "id"])
-    # A long name does not fit into a B-tree page: sort by its first 255 characters.
+    # A long name does not fit into a B-tree page, so sort by its first 255 characters.
     op.create_index("ix_files_search_name_id", "files", [sa.text("substr(search_name, 1, 255)"), "id"])
     if op.get_bind().dialect.name == "postgresql":
         op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")

@@ -1,4 +1,4 @@
-"""Resumable uploads."""
+"""Add resumable uploads."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Keep the totals of all files by triggers instead of summing the whole table.
+"""Maintain totals of all files with triggers instead of summing the whole table.
 
 On PostgreSQL each connection adds to its own row, so that transactions never wait for each other's totals.
 """

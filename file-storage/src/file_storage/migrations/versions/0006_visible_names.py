@@ -1,4 +1,4 @@
-"""Clean names that older versions stored with control characters: a copy's extension was stored as it was sent."""
+"""Clean names that older versions stored with control characters, because a copy's extension was stored as received."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ revision = "0006"
 down_revision = "0005"
 
 ROWS = 10_000
-"""Rows that are read at a time."""
+"""Number of rows read at a time."""
 
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 

@@ -1,6 +1,6 @@
-"""Owners of files, uploads and idempotency keys; totals of each owner; signed links that can be listed and revoked.
+"""Add owners of files, uploads and idempotency keys, totals per owner, and signed links as rows.
 
-What exists belongs to the owner ``local``. A constant default changes no row, so that this is instant for any number of
+Existing rows belong to the owner ``local``. A constant default changes no row, so this is instant for any number of
 files. Unfinished uploads count in the totals from now on.
 """
 

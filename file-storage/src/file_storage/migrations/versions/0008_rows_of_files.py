@@ -1,4 +1,4 @@
-"""Where files come from, their folders, when their photos were taken and when they expire; search in comments.
+"""Add the origin, folder, photo date and expiry of files; search in comments.
 
 Constant defaults and partial indexes change no row. Only files with a comment are updated, for the search.
 """
@@ -12,12 +12,12 @@ revision = "0008"
 down_revision = "0007"
 
 ROWS = 5000
-"""Rows per update."""
+"""Number of rows per update."""
 
 _folder = sa.String(500, collation="C").with_variant(sa.String(500), "sqlite")
 _folded = sa.Text(collation="C").with_variant(sa.Text(), "sqlite")
 
-# Unlike pixmill_letters, it takes time in proportion to the length: a comment may have 10,000 characters.
+# Unlike pixmill_letters, this takes time proportional to the length: a comment may have 10,000 characters.
 _LETTERS = """
 CREATE FUNCTION pixmill_letters_of_text(content text) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 SELECT array_agg(DISTINCT part)

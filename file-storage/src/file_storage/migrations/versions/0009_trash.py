@@ -1,6 +1,6 @@
-"""The trash: when a file was deleted. What is in the trash has an index of its own, and totals kept by triggers.
+"""Add the trash: the time of a file's deletion, an index of deleted files, and totals maintained by triggers.
 
-A column without a default changes no row, and the indexes begin empty, so that this is quick for any number of files.
+A column without a default changes no row, and the indexes start empty, so this is quick for any number of files.
 """
 
 import sqlalchemy as sa

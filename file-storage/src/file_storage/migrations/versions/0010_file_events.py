@@ -1,6 +1,6 @@
-"""Events of files: triggers record what is created, changed and deleted, in the transaction of the change.
+"""Add events of files: triggers record creations, changes and deletions in the transaction of the change.
 
-On PostgreSQL once a statement, so that one that deletes thousands of files costs one more statement.
+On PostgreSQL they run once per statement, so that deleting thousands of files costs only one more statement.
 """
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ down_revision = "0009"
 
 _id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
-# A file that goes to the trash is deleted for everybody, and created when it comes back; its end there is no event.
+# Moving a file to the trash is a deletion and restoring it a creation; its removal from the trash is not an event.
 _POSTGRESQL = [
     "ALTER TABLE file_events ALTER COLUMN transaction_id SET DEFAULT pg_current_xact_id()::text::bigint",
     """

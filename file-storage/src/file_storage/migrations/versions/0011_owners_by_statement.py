@@ -1,7 +1,7 @@
-"""On PostgreSQL, count an owner's files once a statement instead of once a file.
+"""On PostgreSQL, count an owner's files once per statement instead of once per file.
 
-A statement that deletes ten thousand files made as many versions of the owner's row, whose cost is quadratic: seconds.
-SQLite changes a row in place.
+A statement that deletes ten thousand files created as many versions of the owner's row, which takes seconds because the
+cost is quadratic. SQLite changes a row in place.
 """
 
 from alembic import op

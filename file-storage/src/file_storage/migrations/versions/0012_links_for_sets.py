@@ -1,6 +1,6 @@
-"""Links for sets of files, which may have a password.
+"""Add links for sets of files, which may have a password.
 
-In PostgreSQL no row is rewritten; SQLite cannot make a column optional without a new table.
+On PostgreSQL no row is rewritten; SQLite cannot make a column nullable without a new table.
 """
 
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def _copy_links() -> None:
         INSERT INTO links (id, file_id, owner, created_at, expires_at, disposition, note)
         SELECT id, file_id, owner, created_at, expires_at, disposition, note FROM earlier_links
     """)
-    # SQLite would forget with the table which ids were given, and give that of a revoked link again.
+    # With the old table, SQLite would forget which ids were used, and assign those of revoked links again.
     op.execute("DELETE FROM sqlite_sequence WHERE name = 'links'")
     op.execute("UPDATE sqlite_sequence SET name = 'links' WHERE name = 'earlier_links'")
     op.drop_table("earlier_links")

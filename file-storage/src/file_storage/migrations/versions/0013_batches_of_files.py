@@ -1,7 +1,7 @@
-"""Which batch made a file, and indexes of the files that are not in the trash.
+"""Add the batch that made a file, and indexes of files that are not in the trash.
 
-A column without a default changes no row. The lists in the order of ids read the new indexes: they do not pass a
-million deleted files on the way to the next one.
+A column without a default changes no row. Lists in id order read the new indexes, so they do not skip over a million
+deleted files to find the next one.
 """
 
 import sqlalchemy as sa
@@ -27,5 +27,5 @@ def upgrade() -> None:
     op.create_index(
         "ix_files_owner_present", "files", ["owner", "id"], postgresql_where=_present, sqlite_where=_present
     )
-    # Every list of an owner's files is of those that are not in the trash.
+    # All lists of an owner's files exclude the trash.
     op.drop_index("ix_files_owner_id", "files")

@@ -1,7 +1,7 @@
-"""Count files and their bytes by owner, kind of media type and month, by the triggers that count an owner's files.
+"""Count files and their bytes by owner, kind of media type and month, with the triggers that count an owner's files.
 
-What is in the trash counts, as it does in the totals, so that deleting and restoring a file writes nothing here. On
-PostgreSQL each connection adds to its own rows, once a statement. The files that exist are counted in one pass.
+Files in the trash are included, as in the totals, so that deleting and restoring a file writes nothing here. On
+PostgreSQL each connection adds to its own rows, once per statement. Existing files are counted in one pass.
 """
 
 import sqlalchemy as sa
@@ -98,7 +98,7 @@ def upgrade() -> None:
         sa.Column("bytes", sa.BigInteger, nullable=False),
     )
     postgresql = op.get_bind().dialect.name == "postgresql"
-    # First the triggers: creating them keeps others from writing, so that no file is missed or counted twice.
+    # Triggers come first: creating them blocks other writers, so that no file is missed or counted twice.
     for statement in _POSTGRESQL if postgresql else _SQLITE:
         op.execute(statement)
     op.execute(_COUNT_POSTGRESQL if postgresql else _COUNT_SQLITE)

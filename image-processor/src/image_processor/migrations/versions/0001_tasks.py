@@ -1,4 +1,4 @@
-"""Tasks."""
+"""Create tasks."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Priorities, claims by process, events, callbacks, discarded and cached results."""
+"""Add priorities, claims by process, events, callbacks, discarded and cached results."""
 
 import sqlalchemy as sa
 from alembic import op

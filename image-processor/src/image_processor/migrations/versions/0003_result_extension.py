@@ -1,4 +1,4 @@
-"""Cached results have an extension, because their format may differ from the source's."""
+"""Add an extension to cached results, because their format may differ from the source's."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""The retry budget is a sum of durations, so that a step of the clock spends none of it."""
+"""Make the retry budget a sum of durations, so that a step of the clock spends none of it."""
 
 import sqlalchemy as sa
 from alembic import op

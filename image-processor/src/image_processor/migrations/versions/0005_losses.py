@@ -1,4 +1,4 @@
-"""Tasks count lost workers separately from crashes of their own process."""
+"""Count lost workers of a task separately from crashes of its own process."""
 
 import sqlalchemy as sa
 from alembic import op

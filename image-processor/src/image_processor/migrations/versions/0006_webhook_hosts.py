@@ -1,4 +1,4 @@
-"""Webhooks are delivered by host, with the attempt of their task."""
+"""Deliver webhooks by host, with the attempt of their task."""
 
 import sqlalchemy as sa
 from alembic import op

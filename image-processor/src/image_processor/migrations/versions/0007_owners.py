@@ -1,6 +1,6 @@
-"""Owners of tasks, events, webhooks and discarded results; the number of each owner's tasks that have not ended.
+"""Add owners to tasks, events, webhooks and discarded results; count each owner's tasks that have not ended.
 
-What exists belongs to the owner ``local``. A constant default changes no row, so that this is quick for any number of
+Existing rows belong to the owner ``local``. A constant default changes no row, so this is quick for any number of
 tasks; the two indexes of tasks read the table once each.
 """
 
@@ -120,7 +120,7 @@ def upgrade() -> None:
         sa.Column("part", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("tasks", sa.BigInteger, nullable=False),
     )
-    # Each in its own subquery, so that it reads the index of tasks in this state and not the table.
+    # A subquery for each, so that it reads the index of tasks in this state instead of the table.
     op.execute("""
         INSERT INTO unended_tasks (owner, part, tasks)
         SELECT 'local', 0, (SELECT count(*) FROM tasks WHERE status = 'pending')

@@ -1,7 +1,7 @@
-"""Batches: what the tasks of one request share is stored once. Tasks know when they began and ended.
+"""Add batches, which store the values shared by the tasks of a request. Add start and end times to tasks.
 
-Tasks that exist keep their own params and callback URL. The new columns are empty, so that no row is rewritten; the new
-index leaves these tasks out, but reads the table once.
+Existing tasks keep their own params and callback URL. The new columns are empty, so that no row is rewritten; the new
+index excludes these tasks, but reads the table once.
 """
 
 import sqlalchemy as sa

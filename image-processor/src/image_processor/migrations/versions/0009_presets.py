@@ -1,4 +1,4 @@
-"""Presets of owners, made by the API."""
+"""Add presets of owners, created through the API."""
 
 import sqlalchemy as sa
 from alembic import op

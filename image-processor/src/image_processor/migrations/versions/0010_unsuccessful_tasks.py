@@ -1,4 +1,4 @@
-"""An index that counts an owner's failed and cancelled tasks."""
+"""Add an index for counting an owner's failed and cancelled tasks."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,6 +1,6 @@
-"""The problem of a failed task in addition to its sentence, in its events and webhooks too.
+"""Add the problem of a failed task to its sentence, also in events and webhooks.
 
-Triggers of their own fill the columns of events and webhooks: those that write the rows stay as they are.
+New triggers fill the columns of events and webhooks; the triggers that write the rows are unchanged.
 """
 
 import sqlalchemy as sa

@@ -1,7 +1,7 @@
-"""Batches and webhooks know the key of the request, whose secret signs the webhooks.
+"""Add the request's key, whose secret signs the webhooks, to batches and webhooks.
 
-What exists has no key, and its webhooks keep the signature of their owner. A trigger of its own fills the column of
-webhooks: those that write the rows stay as they are.
+Existing rows have no key, and their webhooks keep the signature of their owner. A new trigger fills the column of
+webhooks; the triggers that write the rows are unchanged.
 """
 
 import sqlalchemy as sa

@@ -1,7 +1,8 @@
-"""An event when the last task of a batch has ended, in the transaction that ends it.
+"""Add an event for the end of a batch's last task, in the transaction that ends the task.
 
-It is a row of task_events of the task 0, which no task is. On PostgreSQL, transactions that end tasks of a batch wait
-for each other: of two that end the last two at the same time, neither would see that the other task has ended, too.
+The event is a row of task_events with the task id 0, which no task has. On PostgreSQL, transactions that end tasks of
+the same batch wait for each other: two transactions that end the last two tasks at the same time would each miss the
+other's end.
 """
 
 from alembic import op
@@ -10,8 +11,8 @@ revision = "0013"
 down_revision = "0012"
 
 _POSTGRESQL = [
-    # All statements take the locks in one order: two that end tasks of the same batches do not block each other.
-    # Unended tasks are found from the greatest id, where they are: most entries of the index before are of ended ones.
+    # All statements take the locks in one order, so that two which end tasks of the same batches do not deadlock.
+    # Search for unended tasks from the greatest id: lower index entries mostly belong to ended tasks.
     """
     CREATE FUNCTION record_batch_events() RETURNS trigger LANGUAGE plpgsql AS $$
     DECLARE
@@ -34,14 +35,14 @@ _POSTGRESQL = [
         RETURN NULL;
     END $$
     """,
-    # After the triggers of the rows, which record the events of the tasks.
+    # Runs after the row triggers, which record the events of the tasks.
     """
     CREATE TRIGGER batch_ended AFTER UPDATE ON tasks
     REFERENCING OLD TABLE AS tasks_before NEW TABLE AS tasks_after
     FOR EACH STATEMENT EXECUTE FUNCTION record_batch_events()
     """,
 ]
-# SQLite runs triggers in no documented order, so this one writes its row after the task's by replacing its trigger.
+# SQLite runs triggers in no documented order, so replace the task's trigger by one that writes this row after its own.
 _SQLITE = [
     "DROP TRIGGER task_changed",
     """

@@ -1,7 +1,7 @@
-"""Count the tasks that have ended, by owner, status and day, in the transaction that ends, restarts or deletes them.
+"""Count ended tasks by owner, status and day, in the transaction that ends, restarts or deletes them.
 
-On PostgreSQL each change adds a row, as for the tasks that have not ended, so that no transaction waits for another. Of
-tasks that exist, those of the last days count on the day on which they ended; the others have no day.
+On PostgreSQL each change adds a row, as for tasks that have not ended, so that no transaction waits for another.
+Existing tasks of the last days are counted on the day of their end; older ones have no day.
 """
 
 import sqlalchemy as sa
@@ -56,7 +56,7 @@ _POSTGRESQL = [
           AND (OLD.status NOT IN ('pending', 'processing') OR NEW.status NOT IN ('pending', 'processing')))
     EXECUTE FUNCTION count_task()
     """,
-    # Once a statement: a thousand tasks are deleted at once.
+    # Once per statement, because a thousand tasks are deleted by one statement.
     """
     CREATE FUNCTION count_deleted_tasks() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -101,7 +101,7 @@ _SQLITE = [
     f"CREATE TRIGGER task_counted_ended_delete AFTER DELETE ON tasks WHEN {_OLD_ENDED} BEGIN {_ONE_LESS} END",
 ]
 
-# Tasks from before their end was recorded did not change after it.
+# Rows without a recorded end were not changed after their end.
 _COUNT_POSTGRESQL = """
     INSERT INTO ended_tasks (owner, status, day, part, tasks)
     SELECT owner, status,
@@ -134,7 +134,7 @@ def upgrade() -> None:
         sa.Column("tasks", sa.BigInteger, nullable=False),
     )
     postgresql = op.get_bind().dialect.name == "postgresql"
-    # First the triggers: creating them keeps others from writing, so that no task is missed or counted twice.
+    # Triggers come first: creating them blocks other writers, so that no task is missed or counted twice.
     for statement in _POSTGRESQL if postgresql else _SQLITE:
         op.execute(statement)
     op.execute(_COUNT_POSTGRESQL if postgresql else _COUNT_SQLITE)

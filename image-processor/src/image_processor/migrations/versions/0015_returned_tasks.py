@@ -1,4 +1,4 @@
-"""An index of the tasks that are pending again: claims look for them apart, and begin above what was claimed."""
+"""Add an index of tasks that are pending again: claims search for them separately, and start above claimed tasks."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,1 +1,1 @@
-"""Decoding, processing and encoding of images, with the details of each format."""
+"""Decodes, processes and encodes images, with the details of each format."""

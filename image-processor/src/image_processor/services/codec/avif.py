@@ -1,4 +1,4 @@
-"""What libvips does not read of an AVIF (AVIF 1.1; ISO/IEC 14496-12): the frames of a sequence, premultiplied alpha."""
+"""Reads AVIF properties that libvips ignores: frames of sequences, premultiplied alpha (AVIF 1.1; ISO/IEC 14496-12)."""
 
 import struct
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from typing import IO
 
 _MOST_BOXES = 1000
 _MOST_BYTES = 4_000_000
-"""Bytes read of the box that describes a sequence."""
+"""Maximum number of bytes read from the box that describes a sequence."""
 _PICTURES = b"pict"
 _VERSION = 4
-"""Bytes of version and flags at the start of some boxes."""
+"""Length in bytes of the version and flags at the start of some boxes."""
 
 
 def is_sequence(source: Path) -> bool:
-    """Return whether the file's major brand is that of sequences (AVIF 1.1, 7.2), which libvips does not recognize."""
+    """Return whether the file's major brand is that of a sequence (AVIF 1.1, 7.2), which libvips does not recognize."""
     with source.open("rb") as file:
         return file.read(12)[4:] == b"ftypavis"
 

@@ -1,4 +1,4 @@
-"""CIELAB in a TIFF, which libvips does not convert as its files mean it."""
+"""Converts CIELAB samples of a TIFF that libvips misinterprets."""
 
 import pyvips
 
@@ -6,7 +6,7 @@ import pyvips
 def from_cielab(image: pyvips.Image, *, signed: bool) -> pyvips.Image:
     """Convert 8-bit or 16-bit samples to CIELAB (TIFF 6.0, 23; Adobe Photoshop TIFF Technical Notes).
 
-    :param signed: whether a* and b* are signed; otherwise zero is the middle of their range.
+    :param signed: whether a* and b* are signed; if not, their zero is at the middle of the range.
     """
     white, unit = (65_280, 256) if image.format == "ushort" else (255, 1)
     chroma = image[1:3] / unit
@@ -16,7 +16,7 @@ def from_cielab(image: pyvips.Image, *, signed: bool) -> pyvips.Image:
 
 
 def with_alpha_of_255(image: pyvips.Image) -> pyvips.Image:
-    """Return 16-bit CIELAB as libvips reads it, with its alpha, which libvips read as signed, scaled to 0 … 255."""
+    """Return 16-bit CIELAB with its alpha, which libvips misreads as signed, scaled to 0 … 255."""
     if image.bands == 3:
         return image
     alpha = (image[3] < 0).ifthenelse(image[3] + 65_536, image[3]) / 257

@@ -1,4 +1,4 @@
-"""Colors described without an ICC profile: by PNG chunks, an AVIF's nclx box or a camera's EXIF."""
+"""Finds color spaces that a file describes without an ICC profile: by PNG chunks, an AVIF nclx box or camera EXIF."""
 
 import struct
 from pathlib import Path
@@ -11,9 +11,9 @@ from image_processor.services.codec.png import chunks_before_pixels
 
 PROFILE = "icc-profile-data"
 _LIKE_SRGB = (43_182, 47_727)
-"""gAMA (times 100,000) that counts as sRGB: 1/2.2 within five percent, as in libpng."""
+"""Range of gAMA values (times 100,000) that count as sRGB: 1/2.2 within five percent, as in libpng."""
 _GAMMAS_OF_PNG = (16, 625_000_000)
-"""gAMA (times 100,000) that is plausible, as in libpng."""
+"""Range of plausible gAMA values (times 100,000), as in libpng."""
 _PRIMARIES = {  # ITU-T H.273, table 2
     1: SRGB,
     4: Primaries((0.67, 0.33), (0.21, 0.71), (0.14, 0.08), (0.310, 0.316)),
@@ -24,7 +24,7 @@ _PRIMARIES = {  # ITU-T H.273, table 2
     11: Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), (0.314, 0.351)),
     12: Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
 }
-_GAMMAS = {  # ITU-T H.273, table 3; as in browsers, video transfer functions count as sRGB
+_GAMMAS = {  # ITU-T H.273, table 3; like browsers, treat video transfer functions as sRGB
     **dict.fromkeys((1, 2, 6, 13, 14, 15), Gamma(None)),
     4: Gamma(2.2),
     5: Gamma(2.8),
@@ -37,7 +37,7 @@ _HEAD_OF_AVIF = 65_536
 
 
 def with_described_colors(image: pyvips.Image, source: Path, format_name: str) -> pyvips.Image:
-    """Return the image with an ICC profile for the colors that its file describes in another way."""
+    """Return the image with an ICC profile for the colors that its file describes by other means."""
     described: tuple[Primaries, Gamma] | None = None
     if format_name == "png":
         described = _of_png(source, has_profile=bool(image.get_typeof(PROFILE)))
@@ -60,7 +60,7 @@ def with_described_colors(image: pyvips.Image, source: Path, format_name: str) -
 
 
 def is_adobe_rgb_by_exif(image: pyvips.Image) -> bool:
-    """Return whether EXIF says Adobe RGB, as cameras write it (CIPA DC-008, 4.6.6 and 4.8; DCF 2.0, "option file")."""
+    """Return whether a camera's EXIF specifies Adobe RGB (CIPA DC-008, 4.6.6 and 4.8; DCF 2.0, "option file")."""
     if image.interpretation == "cmyk":
         return False
     space = _text(image, _COLOR_SPACE)
@@ -103,7 +103,7 @@ def _of_png(source: Path, *, has_profile: bool) -> tuple[Primaries, Gamma] | Non
 
 
 def _is_real(points: list[float]) -> bool:
-    """Return whether these are chromaticities, with red, green and blue not on a line."""
+    """Return whether these are valid chromaticities: red, green and blue must not lie on one line."""
     if not all(0 < point < 1 for point in points):
         return False
     (_, (rx, ry), (gx, gy), (bx, by)) = zip(points[::2], points[1::2], strict=True)
@@ -120,6 +120,6 @@ def _of_avif(source: Path) -> tuple[Primaries, Gamma] | None:
 
 
 def coded_colors(primaries: int, transfer: int) -> tuple[Primaries, Gamma] | None:
-    """Return the colors of these H.273 code points; None if a small profile cannot describe them (PQ, HLG)."""
+    """Return the colors for these H.273 code points; None if a small profile cannot describe them (PQ, HLG)."""
     gamma = _GAMMAS.get(transfer)
     return None if gamma is None else (_PRIMARIES.get(primaries, SRGB), gamma)

@@ -1,4 +1,4 @@
-"""Warnings of libvips' loaders: about lost pixels, and about the cause of a failure."""
+"""Collects warnings of libvips' loaders about lost pixels, and about the cause of a failure."""
 
 import logging
 import re
@@ -10,21 +10,21 @@ import pyvips
 _MOST = 1000
 _PREFIX = re.compile(r"(?:VIPS: |VipsJpeg: |tiff2vips: |vipspng: )+")
 _OF_LOST_PIXELS = re.compile(
-    # Skipped bytes before application data, tables and frame headers are padding: no pixel is lost.
+    # Bytes skipped before application data, tables or frame headers are padding: no pixel is lost.
     r"Corrupt JPEG data: (?!\d+ extraneous bytes before marker 0x(?:e.|fe|d[bcd]|c[0-35-9a-f])).*"
     r"|premature end of JPEG (?:image|file)|Inconsistent progression sequence.*|Premature end of JPEG file"
-    # libtiff's decoders of CCITT and PackBits.
+    # Messages of libtiff's CCITT and PackBits decoders.
     r"|Line length mismatch at line .*|Premature EO[LF] at line .*|Bad code word at line .*"
     r"|Uncompressed data \(not supported\) at line .*|Buffer overrun detected.*"
     r"|Discarding \d+ bytes to avoid buffer overrun|Terminating PackBitsDecode due to lack of data",
 )
 _OF_TILES = re.compile(r"tiff2vips: (?!source input: ).+")
-"""Errors about pixels of a TIFF; those with "source input" are about tags."""
+"""Errors about the pixels of a TIFF; errors with "source input" concern tags."""
 _CAUSES = re.compile(
     r"not enough data|IDAT: (?!Extra|Too much).*|\w{4}: (?:CRC error|unhandled critical chunk)|.* in IHDR"
     r"|Not enough image data|Unexpected end of GIF source data"
 )
-"""Warnings that explain a failure whose own message names no cause."""
+"""Warnings that name the cause of a failure whose own message does not."""
 
 
 class _Warnings(logging.Handler):
@@ -42,24 +42,24 @@ _warnings = _Warnings()
 
 
 def forget() -> None:
-    """Drop all warnings so far: they are about another file."""
-    # Added each time, because setting up logging removes all handlers.
+    """Drop all earlier warnings, which belong to another file."""
+    # Add the handler each time: configuring the logs removes all handlers.
     logging.getLogger("pyvips").addHandler(_warnings)
     _warnings.lines.clear()
     pyvips.Error("")
 
 
 def lost_pixels() -> str | None:
-    """Return the first warning since :func:`forget` about lost pixels."""
-    # Creating an Error reads and clears libvips' log, which holds the errors that a loader ignored.
+    """Return the first warning about lost pixels since :func:`forget`."""
+    # Creating an Error reads and clears libvips' log, which holds errors that a loader ignored.
     return next((line for line in _lines(pyvips.Error("").detail) if _OF_LOST_PIXELS.fullmatch(line)), None)
 
 
 def lost_tile(decode: Callable[[], object]) -> str | None:
-    """Decode the tiles of a TIFF; return the first error about one.
+    """Decode the tiles of a TIFF; return the first error about a tile.
 
-    libvips paints a tile that it cannot decode black, and goes on. Only its log tells, which pyvips clears often, so
-    all tiles are to be decoded at once.
+    libvips paints an undecodable tile black and continues. Only its log records the error, and pyvips clears that log
+    often, so all tiles must be decoded in one call.
     """
     pyvips.Error("")
     decode()

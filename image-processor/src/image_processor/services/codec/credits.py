@@ -1,4 +1,4 @@
-"""An image's author and copyright, which IPTC and XMP may name where EXIF does not."""
+"""Finds an image's author and copyright in IPTC or XMP if EXIF does not have them."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ _UTF_8 = b"\x1b%G"
 _BY_LINE, _COPYRIGHT_NOTICE = (2, 80), (2, 116)
 _BETWEEN_AUTHORS = "; "
 _LONGEST = 8_000
-"""Characters of a name or a notice."""
+"""Maximum length of a name or notice, in characters."""
 
 
 class _Credits(NamedTuple):
@@ -23,7 +23,7 @@ class _Credits(NamedTuple):
 
 
 def with_credits(image: pyvips.Image) -> pyvips.Image:
-    """Return the image with Artist and Copyright of EXIF from IPTC, or else from XMP, where EXIF lacks them.
+    """Return the image with the EXIF fields Artist and Copyright filled in, if missing, from IPTC or else from XMP.
 
     The order of the sources, and of the authors within a value, is that of the Metadata Working Group (Guidelines for
     Handling Image Metadata 2.0, 5.3 and 5.4).
@@ -52,7 +52,7 @@ def _of_iptc(image: pyvips.Image) -> _Credits:
 
 
 def _text(value: bytes, *, is_utf_8: bool) -> str:
-    """Return a text of IPTC; most programs that do not name its character set write UTF-8 or Latin-1."""
+    """Decode an IPTC text; most programs that do not declare its character set write UTF-8 or Latin-1."""
     try:
         text = value.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Decoding of image files: safe with hostile input, upright, and shrunk while decoding if possible."""
+"""Decodes image files: safe with hostile input, upright, and shrunk while decoding if possible."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,12 +34,12 @@ from image_processor.services.readers import KNOWN, DamagedError, Opened, open_f
 __all__ = ["Decoded", "ImageError", "Limits", "NamedFiles", "decode"]
 
 _FORMATS_OF_LIBVIPS = ("Jpeg", "Uhdr", "Png", "Webp", "Nsgif", "Tiff", "Heif")
-"""The loaders that may run, by their names in libvips' class hierarchy; any other that a libvips has may not."""
+"""Loaders that may run, by their names in libvips' class hierarchy; all others are blocked."""
 
 pyvips.operation_block_set("VipsForeignLoad", True)  # noqa: FBT003 (the binding has no keyword)
 for _format in _FORMATS_OF_LIBVIPS:
     pyvips.operation_block_set(f"VipsForeignLoad{_format}", False)  # noqa: FBT003
-# The last call: libvips also distrusts a loader of these whose library has a known hole.
+# Must come last: libvips also blocks an allowed loader if its library has a known vulnerability.
 pyvips.block_untrusted_set(True)  # noqa: FBT003
 pyvips.cache_set_max(0)
 
@@ -52,7 +52,7 @@ READABLE = {
     "tiffload": "tiff",
     "heifload": "avif",
 }
-"""Allowed libvips loaders, with the formats that they read."""
+"""The allowed libvips loaders and the formats that they read."""
 READABLE_NAMES = ", ".join(("JPEG", "PNG", "WebP", "GIF", "TIFF", "AVIF", *KNOWN))
 _BEGINNINGS = {
     "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
@@ -60,13 +60,13 @@ _BEGINNINGS = {
     "PNG": (b"\x89PNG",),
     "GIF": (b"GIF8",),
 }
-"""First bytes that name the format of a file that no loader accepts."""
+"""First bytes that identify the format of a file that no loader accepts."""
 _LOADERS = {"jpeg": pyvips.Image.jpegload, "avif": pyvips.Image.heifload, "tiff": pyvips.Image.tiffload}
-"""Loaders called by name, because libvips would choose another or none."""
+"""Loaders to call by name, because libvips would choose another or none."""
 _UPRIGHT_AS_STORED = (0, 1, 2)
 """EXIF orientations that keep the order of rows."""
 _READ_ONCE = ("uchar", "ushort", "uint")
-"""Sample formats read once, from top to bottom; others are first scanned for their greatest sample."""
+"""Sample formats that are read once, top to bottom; all others are first scanned for their maximum."""
 _FAIL_ON = "error"
 """Fail if pixels are missing or cannot be decoded; :mod:`complaints` collects the warnings."""
 
@@ -78,7 +78,7 @@ AS_IT_IS = Source()
 class Decoded:
     """A decoded picture and the name of its format.
 
-    :param unread: why the file's other frames are not in the picture, as a sentence; ``None`` if all are.
+    :param unread: why the picture lacks the file's other frames, as a sentence; ``None`` if it has all frames.
     :param lossless: whether the file is lossless; set only for formats that Pixmill does not write.
     """
 
@@ -91,8 +91,8 @@ class Decoded:
 def decode(source: Path, limits: Limits, *, sequential: bool, wanted: Source = AS_IT_IS) -> Decoded:
     """Return the image of a file, with its EXIF orientation applied. Pixels are decoded lazily.
 
-    :param sequential: pixels will be read once, from top to bottom, so they need not stay in memory.
-    :param wanted: the page, and the resolution of a drawing.
+    :param sequential: the pixels are read once, top to bottom, so they need not stay in memory.
+    :param wanted: the requested page, and the resolution of a vector drawing.
     :raises ImageError: the file is not a readable image, is damaged, exceeds a limit, or lacks the page.
     """
     try:
@@ -138,7 +138,7 @@ def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) 
 
 
 def _fewer(layout: Layout, frames: int | None) -> Layout:
-    """Return the layout of at most this many frames, the first ones."""
+    """Return the layout limited to the first ``frames`` frames."""
     if frames is None or frames >= len(layout.pages):
         return layout
     return replace(layout, pages=layout.pages[:frames], frames=max(layout.frames, len(layout.pages)))
@@ -173,7 +173,7 @@ class NamedFiles:
 
 
 def _foreign(source: Path, limits: Limits, wanted: Source) -> Decoded | None:
-    """Return the image of a file that one of our own readers handles; ``None`` if libvips is to try."""
+    """Return the image if a reader of our own handles its format; ``None`` leaves it to libvips."""
     try:
         opened = open_foreign(source, wanted)
         if opened is None:
@@ -203,9 +203,9 @@ def _check_opened(opened: Opened, pixels: int, limits: Limits, subject: str) -> 
 
 
 def _header(source: Path) -> tuple[pyvips.Image, str]:
-    """Return the file's header and the name of its format; choose the libvips loader.
+    """Return the file's header and format name from the libvips loader that accepts the file.
 
-    :raises ImageError: no loader is allowed to read the file, or the header is damaged.
+    :raises ImageError: no loader may read the file, or the header is damaged.
     """
     if is_sequence(source):
         return _loaded(source, "avif"), "avif"
@@ -241,9 +241,9 @@ def _unknown(error: pyvips.Error, source: Path) -> str:
 
 
 def _opened(source: Path, format_name: str, count: int, **options: object) -> pyvips.Image:
-    """Return the image of which pixels will be read.
+    """Open the image for reading its pixels.
 
-    :param count: how many images of this size there will be.
+    :param count: how many images of this size will be opened.
     """
     image = _loaded(source, format_name, **options)
     return _with_tiles(image, count) if format_name == "tiff" and image.get_typeof("tile-width") else image
@@ -273,7 +273,7 @@ def _animation(
     if not layout.together:
         count = len(layout.pages)
         frames = [_single(_opened(source, format_name, count, page=page), upright=upright) for page in layout.pages]
-        # Their bands and formats may differ from those of the header.
+        # Bands and formats of the frames may differ from those of the header.
         check_frames_of(frames, limits, sentence("The image has"))
         frames = [layout.usable(frame, number) for number, frame in enumerate(frames)]
         kinds = {(frame.bands, frame.format, frame.interpretation, _profile(frame)) for frame in frames}
@@ -291,7 +291,7 @@ def _profile(image: pyvips.Image) -> bytes | None:
 
 
 def _described(image: pyvips.Image, source: Path, format_name: str, page: int) -> pyvips.Image:
-    """Return the image with the metadata of its page (counted from 0) that libvips does not read."""
+    """Return the image with metadata of its page (counted from 0) that libvips does not read."""
     image = with_described_colors(image, source, format_name)
     if format_name == "jpeg":
         image = with_all_segments(image, source)
@@ -310,7 +310,7 @@ def _single(frame: pyvips.Image, *, upright: bool) -> pyvips.Image:
 
 
 def _turned(image: pyvips.Image, *, upright: bool) -> pyvips.Image:
-    """Return the image with its EXIF orientation applied, or ignored; it has none afterwards."""
+    """Return the image with its EXIF orientation applied or ignored, and the tag removed."""
     if upright:
         return image.autorot()
     image = image.copy()
@@ -325,7 +325,7 @@ def _still(source: Path, format_name: str, access: str, *, upright: bool, **opti
 
 
 _SHRINKERS = {
-    # Powers of two are what a JPEG's blocks allow; the resampler then shrinks by less than two.
+    # The blocks of a JPEG allow powers of two; the resampler then shrinks by less than two.
     "jpeg": lambda power: {"shrink": power},
     "webp": lambda power: {"scale": 1 / power},
 }

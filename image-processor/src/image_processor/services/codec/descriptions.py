@@ -1,7 +1,7 @@
-"""XMP, Photoshop resources and IPTC, without what no longer holds for a result.
+"""Filters XMP, Photoshop resources and IPTC: removes everything that is not valid for a result.
 
-An embedded picture would show the source as it was before a face was blurred or an edge cut. Entries about a motion
-video, a gain map, a depth map or an XMP extension would be wrong, because results contain none of these.
+An embedded preview would show the source as it was before a face was blurred or an edge cropped. Entries about a motion
+video, gain map, depth map or XMP extension would be wrong, because results contain none of these.
 """
 
 import re
@@ -31,8 +31,7 @@ _OF_DROPPED_PARTS = (
     "http://ns.google.com/photos/",
     "http://ns.apple.com/",
 )
-"""Prefixes of the namespaces of thumbnails, XMP extensions, gain maps, motion videos, depth maps and the other parts
-of a phone's photograph."""
+"""Namespace prefixes of thumbnails, XMP extensions, gain maps, motion videos, depth maps and the like."""
 _PANORAMA = "http://ns.google.com/photos/1.0/panorama/"
 _STORED = {
     "http://ns.adobe.com/tiff/1.0/": re.compile(
@@ -42,7 +41,7 @@ _STORED = {
     "http://ns.adobe.com/exif/1.0/": re.compile("Pixel[XY]Dimension|ColorSpace"),
     "http://ns.adobe.com/photoshop/1.0/": re.compile("ColorMode|ICCProfile"),
 }
-"""Properties that describe how the source's pixels were stored, which no longer holds for the result."""
+"""Properties that describe how the source's pixels were stored, which is not valid for the result."""
 _PICTURE = re.compile(r"(?:data:[^,]*,)?(?:/9j/|iVBORw0KGgo|UklGR|R0lGOD|SUkqA|TU0AK|AAAA.GZ0eX|/woA)")
 """First characters of JPEG, PNG, WebP, GIF, TIFF, HEIF and JPEG XL in Base64."""
 _JPEG = b"\xff\xd8\xff"
@@ -59,7 +58,7 @@ _DESCRIBING_RECORDS = (1, 2, 3)
 
 
 def without_dropped_parts(image: pyvips.Image, format_name: str) -> pyvips.Image:
-    """Return the image with only the metadata that still hold for a result, laid out for this format."""
+    """Return the image with only the metadata that is valid for a result, laid out for this format."""
     changed: dict[str, bytes | None] = {}
     if image.get_typeof(_XMP):
         changed[_XMP] = kept_xmp(bytes(image.get(_XMP)))
@@ -90,10 +89,10 @@ def iptc_of(image: pyvips.Image) -> Iterator[tuple[int, int, bytes]]:
 def xmp_texts(image: pyvips.Image, namespace: str, names: Sequence[str]) -> Sequence[Sequence[str]]:
     """Return the texts of each of these properties in the image's XMP.
 
-    Of a property in several languages, the text in the default language is the first.
+    If a property has several languages, the text in the default language comes first.
     """
     packet = _blob(image, _XMP)
-    # Parsing a packet takes milliseconds.
+    # Skip parsing if possible: it takes milliseconds.
     if len(packet) > _LONGEST_XMP or not any(name.encode() in packet for name in names):
         return [[] for _ in names]
     try:
@@ -115,7 +114,7 @@ def _texts(properties: Iterator[Attr | Element]) -> Sequence[str]:
 
 
 def _items(found: Attr | Element) -> Sequence[Attr | Element]:
-    """Return the items of a property that is a list, else the property itself."""
+    """Return the items of a list property, or the property itself."""
     listed = [] if isinstance(found, Attr) else list(found.getElementsByTagNameNS(_RDF, "li"))
     return listed or [found]
 
@@ -130,7 +129,7 @@ def _blob(image: pyvips.Image, field: str) -> bytes:
 
 
 def kept_xmp(packet: bytes) -> bytes | None:
-    """Return the part of an XMP packet that still holds for a result; None if nothing does or it cannot be read."""
+    """Return the part of an XMP packet that is valid for a result; None if nothing is or the packet cannot be read."""
     if len(packet) > _LONGEST_XMP:
         return None
     try:
@@ -156,7 +155,7 @@ def _drop_from(document: Document) -> bool:
 
 
 def _descriptions(document: Document) -> list[Element]:
-    """Return the top elements, whose attributes and children are properties; not elements within a property's value."""
+    """Return the top elements, whose attributes and children are properties; no elements inside a property's value."""
     parents = document.getElementsByTagNameNS(_RDF, "RDF")
     return [node for parent in parents for node in parent.childNodes if isinstance(node, Element)]
 
@@ -201,7 +200,7 @@ def _is_picture(text: str) -> bool:
 
 
 class _Iptc(NamedTuple):
-    """The IPTC data sets and the other Photoshop resources that a result keeps."""
+    """The IPTC data sets and other Photoshop resources that a result keeps."""
 
     data_sets: bytes
     resources: bytes
@@ -224,7 +223,7 @@ class _Iptc(NamedTuple):
 
     def of_tiff(self) -> tuple[bytes | None, bytes | None]:
         """Return ``iptc-data`` and ``photoshop-data`` for a TIFF: two tags."""
-        # libvips passes a byte count where libtiff expects a count of long integers: only a quarter is written.
+        # libvips passes a byte count where libtiff expects a count of long integers, so only a quarter is written.
         return self.data_sets.ljust(4 * len(self.data_sets), b"\0") or None, self.resources or None
 
 

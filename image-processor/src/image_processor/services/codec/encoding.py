@@ -1,4 +1,4 @@
-"""Encoding of results, in the requested format, with the requested quality and metadata."""
+"""Encodes results in the requested format, quality and metadata."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -60,16 +60,16 @@ _TILES = {"jpeg": ".jpg[Q={quality}]", "png": ".png", "webp": ".webp[Q={quality}
 
 
 def encodes_once(encoding: Output | Tiles) -> bool:
-    """Return whether the pixels are needed only once, because neither format nor quality has to be searched for."""
+    """Return whether the pixels are needed only once: neither the format nor the quality has to be searched for."""
     if isinstance(encoding, Tiles):
         return True
     return encoding.format != "auto" and encoding.max_bytes is None and encoding.min_ssim is None
 
 
 def source_format(decoded: Decoded, picture: Picture) -> str:
-    """Return the format of a result for ``"format": "source"``.
+    """Return the output format for ``"format": "source"``.
 
-    A format that Pixmill does not write becomes PNG if the picture has alpha or the source is lossless, else JPEG.
+    If Pixmill does not write the source's format: PNG for pictures with alpha or lossless sources, otherwise JPEG.
     """
     if decoded.format in EXTENSIONS:
         return decoded.format
@@ -77,7 +77,7 @@ def source_format(decoded: Decoded, picture: Picture) -> str:
 
 
 def write_picture(picture: Picture, output: Output, source_format: str, result: Path) -> str:
-    """Write the picture and return the name of the format; a still format gets the first frame of an animation.
+    """Write the picture and return the format's name; a still format gets the first frame of an animation.
 
     :raises ImageError: the format cannot hold the picture, or the file cannot be made as small as requested.
     """
@@ -100,7 +100,7 @@ def write_picture(picture: Picture, output: Output, source_format: str, result: 
 
 
 def _write_smallest(image: pyvips.Image, candidates: Sequence[str], output: Output, result: Path) -> str:
-    """Write the image in the format that gives the smallest file; for a large image, estimated from a sample.
+    """Write the image in the format with the smallest file; for a large image, estimate sizes from a sample.
 
     Formats that cannot hold the image are skipped.
     """
@@ -136,7 +136,7 @@ def _write_smallest(image: pyvips.Image, candidates: Sequence[str], output: Outp
 def _encoding(image: pyvips.Image, format_name: str, output: Output, path: Path) -> Encoding:
     """Return the encoding of the image in the format.
 
-    :raises ImageError: the format cannot hold the image, or not with these options.
+    :raises ImageError: the format cannot hold the image, or does not support these options.
     """
     prepared = _prepared(image, format_name, output)
     if output.lossless and format_name in _LOSSY:
@@ -160,7 +160,7 @@ def _encoding(image: pyvips.Image, format_name: str, output: Output, path: Path)
 
 
 def _prepared(image: pyvips.Image, format_name: str, output: Output) -> pyvips.Image:
-    """Return the image with the colors and the metadata that the file will have."""
+    """Return the image with the colors and metadata of the output file."""
     if output.profile != "keep" or (format_name != "tiff" and not _holds(format_name, image)):
         image = in_srgb(image)
     if format_name == "jpeg":
@@ -172,7 +172,7 @@ def _prepared(image: pyvips.Image, format_name: str, output: Output) -> pyvips.I
 
 
 def _with_profile(image: pyvips.Image, format_name: str) -> pyvips.Image:
-    """Return the image with a profile that the format accepts; if it does not accept the present one, convert to sRGB.
+    """Return the image with a profile that the format accepts; convert it to sRGB if its own profile is not accepted.
 
     Writers are stricter than readers: libpng refuses some profiles that lcms can read.
     """
@@ -192,7 +192,7 @@ def _with_profile(image: pyvips.Image, format_name: str) -> pyvips.Image:
 
 
 def _with_color_space(image: pyvips.Image, output: Output) -> pyvips.Image:
-    """Return the image with EXIF that no longer says Adobe RGB if the colors are now sRGB."""
+    """Return the image; if its colors were converted to sRGB, replace Adobe RGB in its EXIF."""
     has_other = bool(image.get_typeof(PROFILE)) and output.profile == "keep" and not is_srgb(image)
     return image if has_other or not is_adobe_rgb_by_exif(image) else with_exif_of_srgb(image)
 
@@ -202,7 +202,7 @@ def _is_general_cmyk(image: pyvips.Image) -> bool:
 
 
 def _takes(format_name: str, image: pyvips.Image) -> bool:
-    """Return whether the format's writer keeps the image's profile, neither refusing nor dropping it."""
+    """Return whether the format's writer keeps the image's profile instead of refusing or dropping it."""
     return _tried(format_name, bytes(image.get(PROFILE)), image.bands, image.format, image.interpretation)
 
 
@@ -218,7 +218,7 @@ def _tried(format_name: str, profile: bytes, bands: int, band_format: str, inter
 
 
 def _with_metadata(image: pyvips.Image, output: Output) -> pyvips.Image:
-    """Return the image without unwanted EXIF fields; the savers drop other metadata."""
+    """Return the image without unwanted EXIF fields; the savers drop all other unwanted metadata."""
     if output.metadata == "copyright":
         image = with_credits(image)
     unwanted = [field for field in image.get_fields() if field.startswith("exif-") and not _stays(field, output)]
@@ -230,7 +230,7 @@ def _with_metadata(image: pyvips.Image, output: Output) -> pyvips.Image:
 
 
 def _stays(field: str, output: Output) -> bool:
-    # A thumbnail shows the source as it was before a face was blurred or an edge cut: always drop it.
+    # A thumbnail shows the source as it was before a face was blurred or an edge cropped: always drop it.
     if field.startswith("exif-ifd1-"):
         return False
     if output.metadata == "keep":

@@ -1,4 +1,4 @@
-"""The version of everything that affects pixels of results: our code and the libraries."""
+"""Identifies the version of everything that affects the pixels of results: our code and the libraries."""
 
 import hashlib
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ _LIBRARIES = (
 
 
 def digest_of(folders: Iterable[Path]) -> str:
-    """Return a digest of the names and contents of all Python files and networks in these folders and below."""
+    """Return a digest of the names and contents of all Python files and neural networks below these folders."""
     digest = hashlib.sha256()
     for folder in folders:
         for path in sorted(path for path in folder.rglob("*") if path.suffix in _COMPUTES):
@@ -28,7 +28,7 @@ def digest_of(folders: Iterable[Path]) -> str:
 
 
 def engine_version() -> str:
-    """Return the part of the result cache's key that does not depend on the task."""
+    """Return the task-independent part of the result cache's key."""
     package = Path(image_processor.__path__[0])
     libvips = ".".join(str(pyvips.version(part)) for part in range(3))
     libraries = [f"{name} {version(name)}" for name in _LIBRARIES]

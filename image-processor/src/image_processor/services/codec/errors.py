@@ -1,4 +1,4 @@
-"""Reasons why an image cannot be processed, in words for users."""
+"""Error messages for users about images that cannot be processed."""
 
 import errno
 import os
@@ -19,9 +19,9 @@ class ImageError(Exception):
 
 
 _LONGEST = 200
-"""Characters of a reason."""
+"""Maximum length of a reason, in characters."""
 _WRITERS = re.compile(r"(vips2\w+|wbuffer_\w+|\w+save\w*): ?", re.IGNORECASE)
-"""Prefixes of the log lines of libvips' writers; a writer also reports that it failed because its source did."""
+"""Prefixes in the log of libvips' writers; a writer also logs an error if its source failed."""
 _READERS = re.compile(r"(\w+2vips|VipsJpeg|vipspng|vips_\w+|\w+load\w*|heif|webp|source input|image): ?", re.IGNORECASE)
 _NOISE = re.compile(r".*(: bad seek to -?\d+|load error|write error)|system error: .*", re.IGNORECASE)
 _PLUGIN = re.compile(r"built in: (?P<codec>\S+)|(?P<compression>[\w -]+) compression support is not configured")
@@ -35,9 +35,9 @@ _SCHEMES = {
     "34892": "lossy JPEG of DNG",
     "32767": "Sony ARW",
 }
-"""TIFF compressions that libtiff reports only by number."""
+"""TIFF compressions that libtiff names only by number."""
 _PATH = re.compile(r"(?:^|(?<=[\s\"'(:]))/\S+")
-"""A path on the worker's machine, which means nothing to the user."""
+"""A path on the worker's machine, which is meaningless to the user."""
 _PLAIN = {
     "not enough data": sentence("the file is cut short"),
     "Not enough image data": sentence("the file is cut short"),
@@ -62,7 +62,7 @@ _PLAIN = {
     ),
     "samples_per_pixel not a whole number of bytes": sentence("the bits of a pixel do not fill whole bytes"),
 }
-"""Plain words for libvips' messages, by how these begin."""
+"""Plain descriptions of libvips' messages, by the start of the message."""
 
 
 def reason_of(detail: str) -> str:
@@ -88,12 +88,12 @@ _FILE_TOO_LARGE = os.strerror(errno.EFBIG)
 
 
 def hit_file_limit(detail: str) -> bool:
-    """Return whether a file of libvips, temporary or the result, would exceed what the process may write."""
+    """Return whether a temporary or result file of libvips exceeded the process's file size limit."""
     return _FILE_TOO_LARGE in detail
 
 
 def failed_while_writing(detail: str) -> bool:
-    """Return whether only a writer failed, not the reader of the source."""
+    """Return whether only a writer failed and reading the source succeeded."""
     causes = [line for line in map(str.strip, detail.splitlines()) if line and not _NOISE.fullmatch(line)]
     return bool(causes) and all(_WRITERS.match(line) for line in causes)
 

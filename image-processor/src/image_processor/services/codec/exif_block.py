@@ -1,4 +1,4 @@
-"""Conversion between EXIF tags in a TIFF (CIPA DC-008), which libvips neither reads nor writes, and EXIF fields."""
+"""Converts between EXIF tags in a TIFF (CIPA DC-008), which libvips neither reads nor writes, and EXIF fields."""
 
 import io
 import struct
@@ -13,11 +13,10 @@ from image_processor.services.codec.tiff import EXIF_DIRECTORY, GPS_DIRECTORY, S
 
 _START = b"Exif\0\0"
 _OF_THE_IMAGE = (270, 271, 272, 305, 306, tiff.ARTIST, 316, tiff.COPYRIGHT, *range(40091, 40096))
-"""Description, make, model, software, time, artist, computer, copyright and what Windows adds (title, comment, author,
-keywords, subject); other tags say how pixels are stored."""
+"""Description, make, model, software, time, artist, computer, copyright and Windows' tags (title, comment, author,
+keywords, subject); all other tags describe how the pixels are stored."""
 _BOUND_TO_THEIR_FILE = (40962, 40963, 40965)
-"""Tags that are valid only in their file: width and height are those of its pixels, and the interoperability directory
-is at an offset in it."""
+"""Tags valid only in their file: the width and height of its pixels, the offset of the interoperability directory."""
 _COMPUTER = 316
 ARTIST_FIELD, COPYRIGHT_FIELD = "exif-ifd0-Artist", "exif-ifd0-Copyright"
 """libvips' names of these tags."""
@@ -31,7 +30,7 @@ _REQUIRED = {
 }
 """Tags that DC-008 requires, by libvips' names."""
 _LONGEST = 65_000
-"""Bytes of an EXIF block; a JPEG segment holds at most 65,533."""
+"""Maximum size of an EXIF block in bytes; a JPEG segment holds at most 65,533."""
 
 
 def with_exif_of_tiff(image: pyvips.Image, source: Path, page: int = 0) -> pyvips.Image:
@@ -49,9 +48,9 @@ def with_exif_of_tiff(image: pyvips.Image, source: Path, page: int = 0) -> pyvip
 
 
 def with_credits_alone(image: pyvips.Image, added: Mapping[int, bytes]) -> pyvips.Image:
-    """Return the image with no EXIF but its own Artist and Copyright and those that are added, by their tags.
+    """Return the image with no EXIF but its own Artist and Copyright, and the ``added`` ones by tag.
 
-    They are written as bytes, because libvips replaces letters beyond ASCII in a field that it is given.
+    The tags are written as bytes, because libvips replaces non-ASCII letters in fields.
     """
     own = tiff.described(io.BytesIO(_exif_of(image)))
     before = {} if own is None else _reordered(own.image.entries, own.image.order, "<")
@@ -66,7 +65,7 @@ def _exif_of(image: pyvips.Image) -> bytes:
 
 
 def _pixel_with(block: bytes) -> pyvips.Image:
-    """Return an image with this block of EXIF, as libvips reads it from a JPEG."""
+    """Return an image with this EXIF block, parsed by libvips as in a JPEG."""
     jpeg = pyvips.Image.black(1, 1).jpegsave_buffer(keep="none")
     return pyvips.Image.jpegload_buffer(jpeg[:2] + _segment(block) + jpeg[2:])
 
@@ -74,7 +73,7 @@ def _pixel_with(block: bytes) -> pyvips.Image:
 def write_into_tiff(path: Path, image: pyvips.Image, *, whole: bool) -> None:
     """Add the image's EXIF fields to a TIFF written by libvips, by appending a copy of its first directory.
 
-    :param whole: add tags of the image's EXIF block that libvips has no fields for, too.
+    :param whole: also add tags of the image's EXIF block for which libvips has no fields.
     """
     fields = _with_fields(pyvips.Image.black(1, 1).copy(), image)
     content = fields.jpegsave_buffer(keep="exif")  # saving makes libvips update the block from the fields
@@ -95,7 +94,7 @@ def write_into_tiff(path: Path, image: pyvips.Image, *, whole: bool) -> None:
         groups = ((EXIF_DIRECTORY, found.photo, "exif-ifd2-"), (GPS_DIRECTORY, found.gps, "exif-ifd3-"))
         for tag, directory, prefix in groups:
             own = {} if directory is None else _kept(directory)
-            is_own = _has(image, prefix) or any(entry in _PRIVATE for entry in own)  # libexif adds an empty one
+            is_own = _has(image, prefix) or any(entry in _PRIVATE for entry in own)  # libexif adds an empty directory
             if directory is not None and own and is_own:
                 rows[tag] = added.row(tag, Entry(4, 1, struct.pack(f"{order}I", place)), 0)
                 place += file.write(added.directory(_reordered(own, directory.order, order), place))
@@ -108,9 +107,9 @@ def write_into_tiff(path: Path, image: pyvips.Image, *, whole: bool) -> None:
 
 
 def _with_unknown_tags(found: Described, image: pyvips.Image) -> Described:
-    """Return the tags with those of the image's EXIF block that libexif, and so libvips, drops.
+    """Return the tags with those of the image's EXIF block that libexif, and therefore libvips, drops.
 
-    Private data with a JPEG in it may show the source as it was before an edge was cut.
+    Private data that contains a JPEG may show the source as it was before an edge was cropped; it is not added.
     """
     if not image.get_typeof("exif-data"):
         return found
@@ -132,7 +131,7 @@ def _extended(directory: Directory, entries: Mapping[int, Entry], order: str) ->
 def without_invented_tags(image: pyvips.Image) -> pyvips.Image:
     """Return the image without the EXIF fields that libvips adds because the standard requires them.
 
-    For example, a file without a color space is not "uncalibrated".
+    For example, an image without a color space must not become "uncalibrated".
     """
     if not image.get_typeof("exif-data"):
         return image
@@ -155,7 +154,7 @@ def _without(image: pyvips.Image, fields: Collection[str]) -> pyvips.Image:
 
 
 def has_exif(image: pyvips.Image) -> bool:
-    """Return whether the image has EXIF fields, not only the block that they were read from."""
+    """Return whether the image has EXIF fields, not just the block from which fields were read."""
     return _has(image, "exif-ifd")
 
 
@@ -169,7 +168,7 @@ def _with_fields(image: pyvips.Image, other: pyvips.Image) -> pyvips.Image:
     fields = [field for field in other.get_fields() if field.startswith("exif-")]
     for field in fields:
         image.set_type(other.get_typeof(field), field, other.get(field))
-    # Setting the block makes libvips parse it, which restores fields that ``other`` no longer has.
+    # Setting the block makes libvips parse it, which restores fields that are missing in ``other``.
     for field in image.get_fields():
         if field.startswith("exif-") and field not in fields:
             image.remove(field)
@@ -195,7 +194,7 @@ def _block(found: Described) -> bytes | None:
     layout = _Layout(order, big=False)
     content = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 8)
     places = dict.fromkeys(pointed, 0)
-    for _ in range(2):  # the second pass knows the offsets that the first found
+    for _ in range(2):  # the second pass uses the offsets of the first
         rows = {tag: layout.row(tag, Entry(4, 1, struct.pack(f"{order}I", place)), 0) for tag, place in places.items()}
         body = layout.directory(image, len(content), rows)
         for tag, group in pointed.items():
@@ -206,7 +205,7 @@ def _block(found: Described) -> bytes | None:
 
 
 class _Layout:
-    """Writes directories in a byte order, for TIFF or BigTIFF."""
+    """Writes directories in a given byte order, for TIFF or BigTIFF."""
 
     def __init__(self, order: str, *, big: bool) -> None:
         self._order = order
@@ -214,7 +213,7 @@ class _Layout:
         self._inline = 8 if big else 4
 
     def row(self, tag: int, entry: Entry, place: int) -> bytes:
-        """Return the entry's row; a value that does not fit into it is stored at offset ``place``."""
+        """Return the row of the entry; a value that does not fit into the row is stored at offset ``place``."""
         short = len(entry.data) <= self._inline
         value = entry.data.ljust(self._inline, b"\0") if short else struct.pack(self._order + self._place, place)
         return struct.pack(f"{self._order}HH{self._place}", tag, entry.kind, entry.count) + value
@@ -225,7 +224,7 @@ class _Layout:
         """Return the directory for offset ``place``, followed by the values of its entries.
 
         :param rows: complete rows to include.
-        :param following: offset of the next directory, 0 if this is the last.
+        :param following: the offset of the next directory; 0 if this is the last.
         """
         rows = dict(rows or {})
         count = len(entries) + len(rows)

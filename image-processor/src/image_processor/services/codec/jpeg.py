@@ -1,4 +1,4 @@
-"""JPEG segments of which a file may have several and libvips reads only the first (ISO/IEC 10918-1, B)."""
+"""Reads JPEG segments that may occur several times, of which libvips reads only the first (ISO/IEC 10918-1, B)."""
 
 import struct
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ _PHOTOSHOP = b"Photoshop 3.0\0"
 _START = b"\xff\xd8"
 _APP1, _APP13, _SCAN, _END = 0xE1, 0xED, 0xDA, 0xD9
 _LOSSLESS = (0xC3, 0xC7, 0xCB, 0xCF)
-"""Markers of frames that are predicted, and so cannot be decoded smaller (ISO/IEC 10918-1, B.1.1.3)."""
+"""Markers of lossless frames, which cannot be decoded at a reduced size (ISO/IEC 10918-1, B.1.1.3)."""
 _MOST_SEGMENTS = 10_000
 
 
 def with_all_segments(image: pyvips.Image, source: Path) -> pyvips.Image:
-    """Return the image with the file's main XMP packet, in any position, and with all Photoshop resources."""
+    """Return the image with the file's main XMP packet, at any position, and with all Photoshop resources."""
     if not image.get_typeof("xmp-data") and not image.get_typeof("iptc-data"):
         return image
     segments = list(_segments(source))
@@ -31,17 +31,17 @@ def with_all_segments(image: pyvips.Image, source: Path) -> pyvips.Image:
 
 
 def has_gap_before_pixels(source: Path) -> bool:
-    """Return whether bytes other than segments come before the first scan of a JPEG; readers skip them."""
+    """Return whether a JPEG has bytes other than segments before its first scan; readers skip them."""
     return any(marker is None for marker, _ in _segments(source))
 
 
 def is_lossless(source: Path) -> bool:
-    """Return whether this is a lossless JPEG. libvips believes that the decoder shrinks it, and gets a part of it."""
+    """Return whether this is a lossless JPEG. The decoder does not shrink these, so libvips would get only a part."""
     return any(marker in _LOSSLESS for marker, _ in _segments(source))
 
 
 def _segments(source: Path) -> Iterator[tuple[int | None, bytes]]:
-    """Yield the markers of the segments before the pixels, with the content of APP1 and APP13.
+    """Yield the marker of each segment before the pixels, with the content of APP1 and APP13.
 
     At bytes that are not a segment, yield the marker None and stop.
     """

@@ -1,4 +1,4 @@
-"""The frames of a file, and which of them are read."""
+"""Determines the frames of a file, and which of them are read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,15 +17,15 @@ from image_processor.services.codec.pages import check_page
 
 @dataclass(frozen=True)
 class Layout:
-    """The frames that are read.
+    """The frames to read.
 
     :param pages: their numbers in the file, from 0.
-    :param together: whether libvips can load them all at once: they are alike and follow each other.
-    :param frames: how many frames the file has, if more than are read.
+    :param together: whether libvips can load them in one call: they are alike and consecutive.
+    :param frames: the number of frames in the file, if it is larger than the number of frames to read.
     :param sizes: displayed width and height of all pages of a TIFF.
     :param unread: why the other frames are not read, as a sentence; ``None`` if there are no others.
-    :param directories: of a TIFF, the directories of the frames that are read.
-    :param premultiplied: the colors are multiplied by their alpha, and libvips leaves them so.
+    :param directories: for a TIFF, the directories of the frames to read.
+    :param premultiplied: the colors are multiplied by their alpha, and libvips does not divide them.
     """
 
     pages: Sequence[int]
@@ -56,7 +56,7 @@ class Layout:
         if meaning in (tiff.CIELAB, tiff.ICCLAB) and image.format in ("uchar", "ushort") and image.bands >= 3:
             image = from_cielab(image, signed=meaning == tiff.CIELAB)
         if image.format == "float" and directory.number(tiff.PHOTOMETRIC) == tiff.WHITE_IS_ZERO:
-            image = with_white_at_one(image)  # libvips does this for integers only
+            image = with_white_at_one(image)  # libvips does this only for integers
         image = _without_spare_bands(image, directory)
         if image.interpretation == "labs":
             image = with_alpha_of_255(image)
@@ -64,7 +64,10 @@ class Layout:
 
 
 def _refuse_mixed_planes(image: pyvips.Image, directory: tiff.Directory, *, is_ycbcr: bool) -> None:
-    """:raises UnsuitableImageError: libvips mixes up the rows of the planes."""
+    """Check that libvips can read the separate planes of the image.
+
+    :raises UnsuitableImageError: libvips mixes up the rows of the planes.
+    """
     if is_ycbcr:
         raise UnsuitableImageError(
             sentence("The image has YCbCr in separate planes, which is not supported: save it as RGB.")
@@ -89,7 +92,7 @@ def _without_spare_bands(image: pyvips.Image, directory: tiff.Directory) -> pyvi
 def layout_of(source: Path, header: pyvips.Image, format_name: str, page: int | None = None) -> Layout:
     """Return the frames of a file in this format.
 
-    :param page: the only page to read, from 1; ``None``: all.
+    :param page: the only page to read, from 1; ``None`` reads all.
     :raises ImageError: there is no such page.
     """
     if format_name == "tiff":
@@ -115,7 +118,7 @@ def _first(page: int | None, frames: int, unread: str | None) -> Layout:
 
 
 def with_page_sizes(image: pyvips.Image, layout: Layout) -> pyvips.Image:
-    """Return the frame with the number of all frames and the sizes of a TIFF's pages in its metadata."""
+    """Return the frame with the total number of frames, and the page sizes of a TIFF, in its metadata."""
     return with_pages(image, max(len(layout.pages), len(layout.sizes), layout.frames), layout.sizes)
 
 

@@ -1,4 +1,4 @@
-"""Limits of an image, checked before its pixels are decoded and after each step of a pipeline."""
+"""Checks an image against limits before its pixels are decoded and after each step of a pipeline."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from image_processor.services.causes import Cause
 from image_processor.services.codec.errors import ImageError
 
 MAX_BANDS = 5
-"""Four inks and alpha. More are measurements, not a picture, and each costs as much as a picture."""
+"""Four inks and alpha. More bands are measurements, not a picture, and each one costs as much as a picture."""
 SAMPLE_BYTES = {
     **dict.fromkeys(("uchar", "char"), 1),
     **dict.fromkeys(("ushort", "short"), 2),
@@ -18,14 +18,14 @@ SAMPLE_BYTES = {
     **dict.fromkeys(("double", "complex"), 8),
     "dpcomplex": 16,
 }
-"""Bytes of a sample, by libvips' names of formats."""
+"""Bytes per sample, by libvips' names of the formats."""
 
 _UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Upper limits of an image: its pixels and decoded bytes count all frames together."""
+    """Upper limits of an image; pixels and decoded bytes are the totals of all frames."""
 
     max_pixels: int
     max_frames: int
@@ -33,7 +33,10 @@ class Limits:
 
 
 def check_frames(frames: int, limits: Limits) -> None:
-    """:raises ImageError: there are more frames than the limit."""
+    """Check the number of frames.
+
+    :raises ImageError: there are more frames than the limit.
+    """
     if frames > limits.max_frames:
         detail = sentence(
             "The image has {frames} frames; the limit is {limit}.", frames=frames, limit=limits.max_frames
@@ -42,7 +45,10 @@ def check_frames(frames: int, limits: Limits) -> None:
 
 
 def check_pixels(pixels: int, limits: Limits, subject: str) -> None:
-    """:raises ImageError: there are more pixels than the limit."""
+    """Check the number of pixels.
+
+    :raises ImageError: there are more pixels than the limit.
+    """
     if pixels > limits.max_pixels:
         detail = sentence(
             "{subject} {pixels:,} pixels; the limit is {limit:,}.",
@@ -54,7 +60,10 @@ def check_pixels(pixels: int, limits: Limits, subject: str) -> None:
 
 
 def check_decoded_bytes(size: int, limits: Limits, subject: str) -> None:
-    """:raises ImageError: the decoded pixels take more bytes than the limit."""
+    """Check the size of the decoded pixels.
+
+    :raises ImageError: the decoded pixels take more bytes than the limit.
+    """
     if size > limits.max_decoded_bytes:
         detail = sentence(
             "{subject} {size} of decoded pixels; the limit is {limit}."
@@ -67,9 +76,9 @@ def check_decoded_bytes(size: int, limits: Limits, subject: str) -> None:
 
 
 def check_frames_of(frames: Sequence[pyvips.Image], limits: Limits, subject: str, count: int | None = None) -> None:
-    """Check images whose pixels need not be decoded yet.
+    """Check images without decoding their pixels.
 
-    :param count: how many frames like ``frames`` there are, if only their header is at hand.
+    :param count: the number of frames like ``frames``, if only their header is known.
     :raises ImageError: they exceed a limit.
     """
     times = 1 if count is None else count

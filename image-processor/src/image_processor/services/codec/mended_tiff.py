@@ -1,4 +1,4 @@
-"""Values of tags in a TIFF for which libvips refuses the file, although its pixels can be read."""
+"""Corrects tag values because of which libvips refuses a TIFF, although its pixels are readable."""
 
 import struct
 from collections.abc import Iterator, Sequence
@@ -12,14 +12,14 @@ from image_processor.services.codec import tiff
 
 _UPRIGHT = 1
 _Change = tuple[int, bytes]
-"""A place in the file, and other bytes for it."""
+"""An offset in the file, and the bytes that replace those there."""
 
 
 def open_mended(source: Path, **options: object) -> pyvips.Image | None:
-    """Return the TIFF with other values of such tags, in memory, not in the file; None if it has none of them.
+    """Return the TIFF with such values corrected in memory, not in the file; None if nothing is to be corrected.
 
-    8-bit CIELAB, which libvips mistakes for a packed format of its own, is marked as ICCLAB, which it does not
-    interpret. An Orientation that does not exist becomes that of an upright image, as in other readers.
+    8-bit CIELAB, which libvips mistakes for a packed format of its own, is marked as ICCLAB, which libvips does not
+    interpret. An invalid Orientation is replaced by that of an upright image, as in other readers.
     """
     status = source.stat()
     changes = _changes(source, status.st_size, status.st_mtime_ns)
@@ -32,7 +32,7 @@ def open_mended(source: Path, **options: object) -> pyvips.Image | None:
     return pyvips.Image.new_from_source(pyvips.Source.new_from_memory(content), "", **options)
 
 
-@lru_cache(maxsize=1)  # each page of a file is opened on its own
+@lru_cache(maxsize=1)  # a file is opened once for each page
 def _changes(source: Path, size: int, modified: int) -> Sequence[_Change]:  # noqa: ARG001 (they identify the content)
     return [change for page in tiff.directories(source) for change in _changes_of(page)]
 

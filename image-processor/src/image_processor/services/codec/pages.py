@@ -1,4 +1,4 @@
-"""The requested page of a file."""
+"""Checks the requested page of a file."""
 
 from service_kit.texts import sentence
 
@@ -9,7 +9,7 @@ from image_processor.services.codec.errors import ImageError
 def check_page(page: int | None, pages: int, unread: str | None = None) -> None:
     """Check that the requested page can be read.
 
-    :param pages: how many pages can be read.
+    :param pages: the number of readable pages.
     :param unread: why the other pages cannot be read, as a sentence; ``None`` if there are no others.
     :raises ImageError: there is no such page, or it cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Palettes: counting the colors of an image, and reducing them to a limit."""
+"""Counts the colors of an image, and reduces them to a palette."""
 
 from typing import TypeAlias
 
@@ -6,15 +6,15 @@ import numpy
 import pyvips
 
 MOST = 256
-"""Colors of the largest palette."""
+"""Maximum number of colors in a palette."""
 _AT_ONCE = 1_000_000
-"""Pixels per step of counting, which limits memory."""
+"""Pixels counted per step, to limit memory."""
 
 Array: TypeAlias = numpy.ndarray
 
 
 def colors_of(image: pyvips.Image) -> int | None:
-    """Return how many colors an 8-bit image in memory has; None if too many for a palette."""
+    """Return the number of colors of an 8-bit image in memory; None if a palette cannot hold them."""
     if image.format != "uchar" or image.bands > 4:
         return None
     seen = numpy.empty(0, "uint32")
@@ -51,7 +51,7 @@ def bits_for(colors: int) -> int:
 
 
 def _merged(palette: Array, weights: Array, colors: int) -> Array:
-    """Return the replacement of each color, by repeatedly merging the two colors whose merging costs least.
+    """Return the replacement of each color, found by repeatedly merging the two colors whose merging costs least.
 
     (J. H. Ward, "Hierarchical grouping to optimize an objective function", 1963.)
     """

@@ -1,7 +1,7 @@
-"""Ordinary JPEGs without libvips, whose pipelines cost more than the work on few pixels.
+"""Decodes ordinary JPEGs without libvips, whose pipelines cost more than the work on a few pixels.
 
-The pixels are those of libvips' own loader, which has the same decoder. A file that is unusual, or gives libjpeg-turbo
-a reason to warn, is left to libvips, whose answer is the one that counts.
+The pixels equal those of libvips' own loader, which uses the same decoder. Unusual files, and files for which
+libjpeg-turbo gives a warning, are left to libvips.
 """
 
 import io
@@ -35,28 +35,28 @@ _SCAN_MARKER, _EXIF_MARKER, _PROFILE_MARKER = 0xDA, 0xE1, 0xE2
 _EXIF, _PROFILE = b"Exif\0\0", b"ICC_PROFILE\0"
 _XMP, _PHOTOSHOP = b"http://ns.adobe.com/xap/1.0/\0", b"Photoshop 3.0\0"
 _WORDS_OF_CREDITS = (b"creator", b"rights", b"\x1c\x02\x50", b"\x1c\x02\x74")
-"""In XMP, and the heads of By-line and Copyright Notice in IPTC. A file with other bytes like these takes longer."""
+"""Names in XMP, and headers of By-line and Copyright Notice in IPTC. False matches in other files only cost time."""
 _CLASSIC = (b"", b"II*\0", b"MM\0*")
-"""First bytes of EXIF, if there is any. libvips does not read the layout of a BigTIFF there."""
+"""First bytes of EXIF, if present. libvips does not read BigTIFF there."""
 _WHOLE_PROFILE = b"\1\1"
-"""Number and count of the pieces of a profile that is in one piece."""
+"""Number and count of chunks for a profile stored in a single chunk."""
 _MOST_SEGMENTS = 1000
 _MOST_SCANS = 100
-"""Of a progressive image. Each costs as much as a whole image, and libvips refuses more."""
+"""Maximum number of scans of a progressive image: each costs as much as a whole image, and libvips refuses more."""
 _MOST_BYTES = 32_000_000
-"""Of a file, which is read as a whole."""
+"""Maximum size of a file, because files are read as a whole."""
 _MOST_PIXELS = 4_000_000
-"""Decoded, above which an image is better streamed than held."""
+"""Maximum number of decoded pixels; larger images are better streamed than held in memory."""
 _FEW_PIXELS = 50_000
-"""Decoded, up to which Pillow resamples in less time than libvips needs for a pipeline."""
+"""Number of decoded pixels up to which Pillow resamples faster than libvips sets up a pipeline."""
 _COLOR_SPACE, _ADOBE_RGB, _INTEROPERABILITY_OF_ADOBE_RGB = 40961, 2, b"R03"
 _POWERS = (8, 4, 2, 1)
-"""By which the decoder shrinks most cheaply."""
+"""Factors by which the decoder shrinks most cheaply."""
 
 
 @dataclass(frozen=True)
 class _Head:
-    """What the segments before the pixels say; width and height are those of the stored image."""
+    """The properties in the segments before the pixels; width and height are those of the stored image."""
 
     width: int
     height: int
@@ -67,9 +67,9 @@ class _Head:
 
 
 def plain_jpeg(source: Path, limits: Limits, wanted: Source, whole: Callable[[], Decoded]) -> Decoded | None:
-    """Return an ordinary JPEG, of which nothing is decoded yet.
+    """Return an ordinary JPEG without decoding its pixels yet.
 
-    :param whole: decodes the file by libvips, for those who ask for more than few pixels.
+    :param whole: decodes the file with libvips, for callers that need more than a few pixels.
     :returns: ``None`` if the file is anything else.
     :raises ImageError: the image exceeds a limit.
     """
@@ -98,7 +98,7 @@ def plain_jpeg(source: Path, limits: Limits, wanted: Source, whole: Callable[[],
 
 
 def _content(source: Path) -> bytes | None:
-    """Return the bytes of a JPEG of moderate size."""
+    """Return the bytes of a JPEG; ``None`` if the file is not a JPEG or too large."""
     with source.open("rb") as file:
         if file.read(len(_START)) != _START or not len(_START) < file.seek(0, io.SEEK_END) < _MOST_BYTES:
             return None
@@ -107,7 +107,7 @@ def _content(source: Path) -> bytes | None:
 
 
 def _head(content: bytes) -> _Head | None:
-    """Read the segments before the pixels; ``None`` if one is unusual."""
+    """Read the segments before the pixels; return ``None`` if one is unusual."""
     frame, exif, profile = b"", b"", None
     is_progressive = has_credits = False
     place = 2
@@ -136,7 +136,7 @@ def _head(content: bytes) -> _Head | None:
 
 
 def _profile(piece: bytes) -> bytes | None:
-    """Return an RGB profile that is in one piece and has no other bytes after it."""
+    """Return an RGB profile that is stored in a single chunk without trailing bytes."""
     profile = piece.removeprefix(_WHOLE_PROFILE)
     is_usual = piece.startswith(_WHOLE_PROFILE) and profile[16:20] == b"RGB "
     return profile if is_usual and int.from_bytes(profile[:4], "big") == len(profile) else None
@@ -163,7 +163,7 @@ def _of_segments(frame: bytes, exif: bytes, profile: bytes | None, *, has_credit
 
 
 def _small(content: bytes, head: _Head, orientation: int, width: int, height: int) -> Pixels | None:
-    """Return the image, upright, at this width and height; ``None`` if libvips is to decode it."""
+    """Return the upright image at this width and height; ``None`` leaves it to libvips."""
     wide, high = (height, width) if orientation > 4 else (width, height)
     if wide > head.width or high > head.height:
         return None
@@ -186,7 +186,7 @@ def _small(content: bytes, head: _Head, orientation: int, width: int, height: in
 def _resampled(pixels: Pixels, width: int, height: int, box: tuple[float, float]) -> Pixels:
     """Return the pixels at this size.
 
-    :param box: the part of them that the image covers: its last row and column may be parts of a pixel.
+    :param box: the part of the pixels that the image covers: the last row and column may be fractions of a pixel.
     """
     high, wide, bands = pixels.shape
     if (wide, high) == (width, height) == box:
@@ -201,7 +201,7 @@ def _resampled(pixels: Pixels, width: int, height: int, box: tuple[float, float]
 
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Return the pixels turned as an EXIF orientation says (CIPA DC-008, 4.6.4)."""
+    """Return the pixels turned according to an EXIF orientation (CIPA DC-008, 4.6.4)."""
     if orientation > 4:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):

@@ -1,4 +1,4 @@
-"""The plan of a task: the steps of its algorithm or pipeline, and the encoding of the result."""
+"""Parses a task's algorithm and params into a plan: the steps, and the encoding of the result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Pipeline(Params):
 
 @dataclass(frozen=True)
 class Plan:
-    """How a source is read, the steps that process the image, and how the result is encoded."""
+    """Describes how to read the source, process the image and encode the result."""
 
     steps: Sequence[tuple[Algorithm, Params]]
     encoding: Output | Tiles
@@ -54,7 +54,7 @@ class Plan:
         return list(dict.fromkeys(file_id for _, params in self.steps for file_id in params.file_ids()))
 
     def identity(self) -> list[object]:
-        """Return what the result depends on except the files, for JSON, with defaults filled in."""
+        """Return everything except the files that the result depends on, as JSON values with defaults filled in."""
         steps = [[algorithm.name, algorithm.version, _dumped(params)] for algorithm, params in self.steps]
         return [steps, type(self.encoding).__name__, _dumped(self.encoding), _dumped(self.source)]
 
@@ -62,7 +62,7 @@ class Plan:
 def plan_of(algorithm: str, params: Mapping[str, object] | None) -> Plan:
     """Return the plan of a task.
 
-    :raises DomainError: ``unknown-algorithm``; ``invalid-fields``, its params are wrong.
+    :raises DomainError: ``unknown-algorithm``, or ``invalid-fields`` if the params are invalid.
     """
     if algorithm == PIPELINE:
         return _plan_of_pipeline(_validated(Pipeline, params, "/params"))
@@ -100,7 +100,7 @@ def _plan_of_pipeline(pipeline: Pipeline) -> Plan:
 
 
 def _plan(steps: Sequence[tuple[Algorithm, Params]], output: Output | None, source: Source | None) -> Plan:
-    """Return the plan; fields given in ``output`` override the encoding of the last step."""
+    """Return the plan; fields set in ``output`` override the encoding of the last step."""
     last, params = steps[-1]
     given, source = output or Output(), source or Source()
     if not last.encodes:
@@ -112,7 +112,7 @@ def _plan(steps: Sequence[tuple[Algorithm, Params]], output: Output | None, sour
 
 
 def _dumped(params: Params) -> dict[str, object]:
-    """Return the step's own params, without ``output`` and ``source``, which belong to the plan."""
+    """Return the step's own params; ``output`` and ``source`` belong to the plan."""
     return params.model_dump(mode="json", exclude={"output", "source"})
 
 

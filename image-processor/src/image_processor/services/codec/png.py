@@ -1,4 +1,4 @@
-"""PNG chunks that libvips does not report (W3C PNG, third edition)."""
+"""Reads PNG chunks that libvips does not expose (W3C PNG, third edition)."""
 
 import struct
 from collections.abc import Mapping
@@ -7,11 +7,11 @@ from pathlib import Path
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MOST_CHUNKS = 1000
 _LONGEST = 1000
-"""Bytes of a chunk that is returned; those in use are far shorter."""
+"""Maximum size in bytes of a returned chunk; the chunks in use are far shorter."""
 
 
 def chunks_before_pixels(source: Path) -> Mapping[bytes, bytes]:
-    """Return the short chunks before the first IDAT by their names; if a name repeats, the first."""
+    """Return the short chunks before the first IDAT by name; the first one if a name repeats."""
     found: dict[bytes, bytes] = {}
     with source.open("rb") as file:
         if file.read(8) != _SIGNATURE:
@@ -28,8 +28,8 @@ def chunks_before_pixels(source: Path) -> Mapping[bytes, bytes]:
 
 
 def frames_of_animation(source: Path) -> int:
-    """Return how many frames an APNG has; 1 for any other PNG."""
+    """Return the number of frames of an APNG; 1 for any other PNG."""
     control = chunks_before_pixels(source).get(b"acTL", b"")
     frames = int(struct.unpack(">I", control[:4])[0]) if len(control) == 8 else 1
-    # Ignore a number that PNG does not allow (PNG, third edition, 7.1).
+    # Ignore a number that the standard does not allow (PNG, third edition, 7.1).
     return frames if 1 <= frames < 2**31 else 1

@@ -1,4 +1,4 @@
-"""Presets: pipelines that the operator defines in the settings."""
+"""Presets defined by the operator: pipelines in the settings."""
 
 from collections.abc import Iterator, Mapping
 
@@ -10,7 +10,7 @@ from image_processor.services.codec.plan import PIPELINE, plan_of
 
 
 class Presets:
-    """The params of a ``pipeline`` by the name of the preset.
+    """Maps preset names to the params of a ``pipeline``.
 
     :raises SettingsError: a preset is not a valid pipeline.
     """
@@ -31,7 +31,10 @@ class Presets:
         return name in self._params
 
     def __getitem__(self, name: str) -> Mapping[str, object]:
-        """:raises DomainError: ``preset-not-found``."""
+        """Return the params of a preset.
+
+        :raises DomainError: ``preset-not-found``.
+        """
         if name not in self._params:
             names = ", ".join(self._params) or sentence("none in this server's configuration")
             detail = sentence("There is no preset '{name}'; there are: {names}.", name=name, names=names)

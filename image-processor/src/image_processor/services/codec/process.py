@@ -1,4 +1,4 @@
-"""Running a plan on files: decode, apply each step, encode."""
+"""Runs a plan on files: decode, apply each step, encode."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -28,15 +28,15 @@ from image_processor.services.codec.plain import plain_jpeg
 from image_processor.services.codec.plan import Plan
 
 _EXTRANEOUS = "extraneous bytes before marker"
-"""Part of libjpeg's warning about skipped bytes: no pixel is lost if they come before the pixels."""
+"""Part of libjpeg's warning about skipped bytes; no pixel is lost if they are before the pixels."""
 MAX_REPORT_LENGTH = 256 * 1024
-"""Of an analysis among several: a file may carry megabytes of EXIF."""
+"""Maximum length of an analysis among several: a file may contain megabytes of EXIF."""
 
 
 def process_image(source: Path, files: Mapping[int, Path], result: Path, plan: Plan, limits: Limits) -> str | None:
     """Apply ``plan`` to ``source`` and write ``result``.
 
-    EXIF orientation is applied first; the ICC profile and other metadata are kept as the output says.
+    EXIF orientation is applied first; the plan's output decides whether the ICC profile and other metadata are kept.
 
     :param files: paths of the other files that the plan uses, by their ids.
     :returns: the extension of the result, such as ``.webp``; ``None`` if it has the format of the source.
@@ -53,15 +53,15 @@ def process_image(source: Path, files: Mapping[int, Path], result: Path, plan: P
 
 
 def write_reports(source: Path, result: Path, plan: Plan, limits: Limits) -> None:
-    """Run analyses on an image that is decoded once; write what they report as a JSON object, by their names.
+    """Run several analyses on an image that is decoded once; write their reports by name as a JSON object.
 
-    An analysis that does not suit the image is missing, and the object ``unavailable`` says why, by its name.
+    The report of an unsuitable analysis is missing, and the object ``unavailable`` has the reason by its name.
 
     :raises ImageError: as :func:`process_image`.
     """
     reports, unavailable = dict[str, object](), dict[str, str]()
     with explained(source):
-        # Not sequential: several analyses read the same pixels. Those of the header read none.
+        # Not sequential, because several analyses read the same pixels. Analyses of the header read none.
         picture = decode(source, limits, sequential=False, wanted=plan.source).picture
         for algorithm, params in plan.steps:
             try:
@@ -85,7 +85,7 @@ def _report(made: object) -> object:
 
 @contextmanager
 def explained(source: Path) -> Iterator[None]:
-    """Raise ImageError with a sentence if the image cannot be decoded, or loses pixels while it is."""
+    """Raise ImageError with an explanation if the image cannot be decoded or loses pixels while decoding."""
     complaints.forget()
     try:
         yield
@@ -109,7 +109,7 @@ def _refusal(error: pyvips.Error) -> ImageError:
 
 
 def _refuse_lost_frames(decoded: Decoded, plan: Plan) -> None:
-    """Raise ImageError if the result should have all frames and some cannot be read."""
+    """Raise ImageError if the result needs all frames and some cannot be read."""
     if decoded.unread is None or isinstance(plan.encoding, Tiles):
         return
     is_first_enough = any(algorithm.frames == "first" for algorithm, _ in plan.steps)
@@ -127,7 +127,7 @@ def _apply(decoded: Decoded, plan: Plan, files: NamedFiles, result: Path, limits
             return write_report(made, result)
         picture = made
         check_pixels(picture.width * picture.height * len(picture.frames), limits, sentence("The result would have"))
-        if picture.plain is None:  # else it has 8 bits and at most three bands
+        if picture.plain is None:  # a plain picture always has 8 bits and at most three bands
             check_frames_of(picture.frames, limits, sentence("The result would have"))
     if isinstance(plan.encoding, Tiles):
         return write_tiles(picture, plan.encoding, result)

@@ -1,4 +1,4 @@
-"""The writer of each format, and which metadata it writes."""
+"""Writes image files: the saver of each format, and the metadata that it keeps."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ _IN_MEMORY_BYTES = 100_000_000
 
 
 def save(image: pyvips.Image, format_name: str, output: Output, quality: int, path: Path) -> None:
-    """Write the image to ``path`` in this format, with this quality instead of that of ``output``."""
+    """Write the image to ``path`` in this format; ``quality`` replaces that of ``output``."""
     image = _without_thumbnail(image)
     _SAVERS[format_name](image, output, quality, path)
 
@@ -33,7 +33,7 @@ def _without_thumbnail(image: pyvips.Image) -> pyvips.Image:
 
 def _save_jpeg(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
     effort = output.effort or DEFAULT_EFFORT["jpeg"]
-    # Optimal Huffman codes need a second pass over the coefficients: 12 bytes of memory per pixel.
+    # Optimal Huffman codes need a second pass over the coefficients, which costs 12 bytes of memory per pixel.
     is_small = image.width * image.height <= _OPTIMIZED_PIXELS
     image.jpegsave(
         str(path),
@@ -41,7 +41,7 @@ def _save_jpeg(image: pyvips.Image, output: Output, quality: int, path: Path) ->
         optimize_coding=effort > 5 or (effort > 1 and is_small),
         interlace=output.progressive,
         subsample_mode=_SUBSAMPLING[output.subsampling],
-        # Only mozjpeg has these; a libvips without it ignores them.
+        # Only mozjpeg supports these options; a libvips without it ignores them.
         trellis_quant=effort > 5,
         overshoot_deringing=effort > 5,
         optimize_scans=effort > 5 and output.progressive,
@@ -50,10 +50,10 @@ def _save_jpeg(image: pyvips.Image, output: Output, quality: int, path: Path) ->
 
 
 def save_plain(plain: Plain, pixels: Pixels, output: Output, path: Path) -> bool:
-    """Save an image as JPEG with libjpeg-turbo's encoder, which needs no pipeline, and without EXIF.
+    """Save an image as JPEG without EXIF, with libjpeg-turbo's encoder, which needs no pipeline.
 
-    :returns: whether it is saved; else :func:`save` is to do it, because metadata stay, colors change, the
-        quality is searched, or the image has too much noise for this encoder.
+    :returns: ``False`` if nothing was saved and :func:`save` must be used, because metadata are kept, colors change,
+        the quality is searched for, or the image is too noisy for this encoder.
     """
     effort = output.effort or DEFAULT_EFFORT["jpeg"]
     is_as_stored = plain.profile is None or output.profile == "keep" or plain.is_srgb
@@ -78,13 +78,16 @@ def save_plain(plain: Plain, pixels: Pixels, output: Output, path: Path) -> bool
     except OSError as error:
         if error.errno is not None:
             raise
-        # Pillow expects a JPEG to have at most a byte or two for each pixel: much noise of high quality has more.
+        # Pillow's buffer allows a byte or two per pixel; noisy images of high quality need more.
         return False
     return True
 
 
 def without_metadata(plain: Plain, pixels: Pixels, format_name: str, output: Output) -> pyvips.Image | None:
-    """Return these pixels if no metadata stay and no color changes, for which the file would have to be opened."""
+    """Return these pixels as an image if no metadata are kept and no color changes; otherwise ``None``.
+
+    ``None`` means that the file must be opened with libvips.
+    """
     is_profile_dropped = plain.profile is None or (plain.is_srgb and output.profile == "strip")
     if _keeps_fields(plain, output) or not is_profile_dropped or format_name in _WITH_RESOLUTION:
         return None
@@ -99,13 +102,13 @@ def _keeps_fields(plain: Plain, output: Output) -> bool:
 
 _OPTIMIZED_PIXELS = 4_000_000
 _WITH_RESOLUTION = ("png", "tiff")
-"""Formats whose writers always write a resolution: that of the source, even if no other metadata stay."""
+"""Formats that always contain a resolution: the source's, even if no other metadata are kept."""
 
 _SUBSAMPLING = {"auto": "auto", "4:2:0": "on", "4:4:4": "off"}
 
 
 _QUICK_PNG: Mapping[str, object] = {"filter": "sub", "compression": 2}
-"""Trying all filters for each line takes most of the time. Level 1 is a third faster still, but half as large again."""
+"""Trying all filters for each line takes most of the time. Level 1 is a third faster, but files are 50% larger."""
 
 
 def _save_png(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
@@ -137,12 +140,15 @@ def _save_with_its_palette(image: pyvips.Image, path: Path, options: Mapping[str
 
 
 def _visible(image: pyvips.Image) -> pyvips.Image:
-    """Return the image with transparent pixels black, as libvips writes them into palettes."""
+    """Return the image with transparent pixels turned black, as libvips writes them into palettes."""
     return (image[image.bands - 1] > 0).ifthenelse(image, 0) if image.hasalpha() else image
 
 
 def _with_few_colors(image: pyvips.Image, colors: int, quality: int, effort: int) -> tuple[pyvips.Image, float]:
-    """Return the image reduced to ``colors``, and the dithering for its saver, which supports only 2, 4, 16 and 256."""
+    """Return the image reduced to ``colors``, and the dithering for its saver.
+
+    The saver itself supports only 2, 4, 16 and 256 colors.
+    """
     if colors in (2, 4, 16, 256):
         return image, 1
     return with_at_most(_eight_bits(image), colors, quality, effort), 0
@@ -177,12 +183,12 @@ def _avif_effort(image: pyvips.Image, effort: int) -> int:
 
 
 _AVIF_EFFORTS = ((6_000_000, 2), (2_000_000, 3), (1_000_000, 5), (500_000, 6), (250_000, 7))
-"""Pixels, and the highest effort for images with more pixels. Of a noisy photograph, a megapixel takes 5 seconds of a
-processor at effort 4, 15 at 6 and 70 at 9."""
+"""Pairs of a number of pixels and the maximum effort for images with more pixels. A megapixel of a noisy photograph
+takes 5 seconds of processor time at effort 4, 15 at 6 and 70 at 9."""
 
 
 def _save_gif(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
-    # A GIF's only quality is the number of its colors.
+    # The quality of a GIF is determined only by the number of its colors.
     bits = min((output.colors - 1).bit_length(), max(1, round(quality * 8 / 100)))
     effort = _palette_effort(image, output.effort or DEFAULT_EFFORT["gif"])
     dither = 1.0
@@ -198,13 +204,13 @@ GIF_QUALITIES = (13, 25, 38, 50, 63, 75, 88, 100)
 
 
 def _palette_effort(image: pyvips.Image, effort: int) -> int:
-    """Return the effort for quantizing, limited for large images, which would take minutes."""
+    """Return the quantization effort, limited for large images, which would take minutes."""
     pixels = image.width * image.height
     return min(effort, next((most for least, most in _PALETTE_EFFORTS if pixels > least), 9))
 
 
 _PALETTE_EFFORTS = ((6_000_000, 3), (1_000_000, 5))
-"""Pixels, and the highest effort for images with more pixels."""
+"""Pairs of a number of pixels and the maximum effort for images with more pixels."""
 
 
 def _save_tiff(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:  # noqa: ARG001 (same signature for all savers)
@@ -224,7 +230,7 @@ _SAVERS: Mapping[str, Callable[[pyvips.Image, Output, int, Path], None]] = {
 
 
 def _keep(image: pyvips.Image, output: Output) -> str:
-    """Return the metadata that the saver writes, as its option ``keep``."""
+    """Return the metadata to write, as the saver's option ``keep``."""
     kept = [] if output.profile == "strip" else ["icc"]
     if output.metadata == "keep":
         kept += ["xmp", "iptc", "other"]
@@ -235,9 +241,9 @@ def _keep(image: pyvips.Image, output: Output) -> str:
 
 
 def materialized(image: pyvips.Image, count: int = 1) -> pyvips.Image:
-    """Return the image with its pixels computed, in memory or, if there are many, in a temporary file.
+    """Return the image with its pixels computed, in memory or, if there are many pixels, in a temporary file.
 
-    :param count: how many images of this size there will be.
+    :param count: how many images of this size will exist.
     """
     if image.width * image.height * image.bands * count <= _IN_MEMORY_BYTES:
         return image.copy_memory()

@@ -1,7 +1,7 @@
-"""Search for the quality at which a file reaches an SSIM, or is small enough.
+"""Searches for the quality at which a file reaches an SSIM or is small enough.
 
-For a large image, qualities are tried on a sample, and the whole image is encoded only a few times. The result itself
-is always measured.
+For a large image, a sample is encoded at each quality and the whole image only a few times. The final file itself is
+always measured.
 """
 
 import math
@@ -22,13 +22,13 @@ from image_processor.services.codec.errors import ImageError
 from image_processor.services.codec.saving import GIF_QUALITIES, save
 
 SAMPLED_FROM = 2_000_000
-"""Pixels of an image above which a sample is tried first."""
+"""Number of pixels above which a sample is encoded first."""
 _SIDE, _COUNT = 256, 3
 """The sample is a grid of at most 3 × 3 squares of 256 × 256 pixels."""
 _BLOCK = 16
-"""Squares are aligned to the blocks of JPEG, so that they show artifacts of an earlier encoding as the image does."""
+"""Squares are aligned to JPEG blocks, so that they show artifacts of an earlier encoding just as the image does."""
 _FEW = 3
-"""Encodings of the whole large image, after which the best one is used."""
+"""Maximum number of encodings of a whole large image; after them, the best one is used."""
 _NEAR = 0.03
 """Share of all steps: a quality this close to the estimate is good enough."""
 
@@ -36,9 +36,9 @@ Measure = Callable[[int], float]
 
 
 class Encoding:
-    """The encoding of an image in a format, with a given quality or one to search for.
+    """Encodes an image in a format, with a given quality or one to search for.
 
-    :param image: already has the colors and metadata of the file.
+    :param image: already has the colors and metadata of the output file.
     """
 
     def __init__(self, image: pyvips.Image, format_name: str, output: Output, path: Path) -> None:
@@ -83,7 +83,7 @@ class Encoding:
             save(self._sample, self._format, self._output, quality, self._trial)
             return self._trial.stat().st_size
         except (ImageError, pyvips.Error):
-            return math.inf  # writing the image will raise the reason
+            return math.inf  # writing the image will raise the error
         finally:
             self._trial.unlink(missing_ok=True)
 
@@ -93,7 +93,7 @@ class Encoding:
 
     @property
     def _limit(self) -> float:
-        """The greatest acceptable measure."""
+        """The maximum acceptable measure."""
         return self._output.max_bytes or 0 if self._output.min_ssim is None else 1 - self._output.min_ssim
 
     def _quality_at(self, step: int) -> int:
@@ -109,18 +109,18 @@ class Encoding:
             save(image, self._format, self._output, self._quality_at(step), self._trial)
             if is_size:
                 return self._trial.stat().st_size
-            # Rounded like the result of `compare`.
+            # Rounded as in the result of `compare`.
             return 1 - round(ssim(luma, comparable(in_srgb(_read(self._trial)))), 6)
 
         return measured
 
     def _first_of_sample(self, ratio: float) -> int:
-        """Return the first step at which the sample's measure, multiplied by ``ratio``, is within the limit."""
+        """Return the first step at which the sample's measure times ``ratio`` is within the limit."""
         steps = range(1, len(self._qualities) + 1)
         return 1 + bisect_left(steps, True, key=lambda step: self._measured_sample(step) * ratio <= self._limit)  # noqa: FBT003 (bisect looks for the first True)
 
     def _search(self) -> None:
-        """Write the file at the first step within the limit; for a large image, perhaps a few steps later."""
+        """Write the file at the first step within the limit; for a large image, possibly a few steps later."""
         measured = self._measure_of(self._whole)
         last = len(self._qualities)
         failed, found, value = 0, last + 1, 0.0
@@ -179,7 +179,7 @@ class Encoding:
 
 
 def sample_of(image: pyvips.Image) -> pyvips.Image:
-    """Return squares from all over the image as one image, with its profile and without other metadata."""
+    """Return squares from all over the image as one image with its profile but without other metadata."""
     across, down = min(_COUNT, max(1, image.width // _SIDE)), min(_COUNT, max(1, image.height // _SIDE))
     width, height = min(_SIDE, image.width), min(_SIDE, image.height)
     squares = [

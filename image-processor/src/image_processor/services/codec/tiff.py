@@ -1,4 +1,4 @@
-"""The directories and tags of a TIFF (TIFF 6.0; BigTIFF), which libvips does not report."""
+"""Reads directories and tags of a TIFF that libvips does not expose (TIFF 6.0; BigTIFF)."""
 
 import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,24 +12,24 @@ from service_kit.texts import sentence
 MOST_DIRECTORIES = 4096
 _MOST_ENTRIES = 4096
 _MOST_BYTES = 60_000
-"""Bytes of all values of a directory, as much as EXIF in a JPEG can hold; longer values are skipped."""
+"""Maximum size in bytes of all values of a directory, as in the EXIF of a JPEG; longer values are skipped."""
 
 WIDTH, HEIGHT, ORIENTATION = 256, 257, 274
 ARTIST, COPYRIGHT = 315, 33432
 EXIF_DIRECTORY, GPS_DIRECTORY = 34665, 34853
 _SUBFILE_TYPE = 254
 _REDUCED, _MASK = 1, 4
-"""Bits of NewSubfileType: a smaller copy of another page; a transparency mask."""
+"""Bits of NewSubfileType: a reduced copy of another page; a transparency mask."""
 _BITS, SAMPLES, _PLANES, _COMPRESSION, _PROFILE = 258, 277, 284, 259, 34675
 _SUBSAMPLING, _COEFFICIENTS, _BLACK_AND_WHITE = 530, 529, 532
 _KIND = (WIDTH, HEIGHT, _BITS, 262, ORIENTATION, SAMPLES, _PLANES, 338, 339, _SUBSAMPLING, _PROFILE)
-"""Tags that must agree in pages that libvips loads together, because it uses those of one page for all.
+"""Tags that must agree for pages to be loaded together, because libvips applies those of one page to all.
 
-Size, bits, meaning and number of samples, and the ICC profile.
+They are the size, the bits, meaning and number of samples, and the ICC profile.
 """
 _EXTRA_SAMPLES, PHOTOMETRIC = 338, 262
 WHITE_IS_ZERO = 0
-"""A value of PhotometricInterpretation."""
+"""The PhotometricInterpretation of images in which 0 is white."""
 _OF_A_PAGE = frozenset({_SUBFILE_TYPE, _EXTRA_SAMPLES, _COMPRESSION, _COEFFICIENTS, _BLACK_AND_WHITE, *_KIND})
 _YCBCR, CIELAB, ICCLAB = 6, 8, 9
 UNREAD = {
@@ -37,13 +37,13 @@ UNREAD = {
     32803: sentence("the mosaic of a camera's sensor"),
     32844: sentence("LogL"),
 }
-"""Values of PhotometricInterpretation that libvips mistakes for gray or RGB."""
+"""PhotometricInterpretation values that libvips mistakes for gray or RGB."""
 _JPEG = (6, 7)
 """Compressions whose decoder converts YCbCr to RGB."""
 _COLORS = {0: 1, 1: 1, 2: 3, 3: 3, 5: 4, 6: 3, 8: 3, 9: 3}
 """Number of color samples, by PhotometricInterpretation."""
 _ALPHA = (1, 2)
-"""Values of ExtraSamples that mean alpha; 0 is unspecified data."""
+"""ExtraSamples values that mean alpha; 0 is unspecified data."""
 
 DAMAGED = (struct.error, KeyError, ValueError, OverflowError, OSError)
 """Exceptions that reading a damaged file may raise."""
@@ -80,9 +80,9 @@ class YCbCr:
 
 @dataclass(frozen=True)
 class Directory:
-    """A directory: the tags of one page, or of a group of tags such as EXIF's.
+    """The tags of one page, or of a group of tags such as EXIF's.
 
-    :param order: ``<`` or ``>``, the byte order.
+    :param order: the byte order, ``<`` or ``>``.
     :param tags: all tags, including those whose values were too long to be read.
     """
 
@@ -121,7 +121,7 @@ class Directory:
 
     @property
     def depths(self) -> Collection[int]:
-        """The bits of its samples, without duplicates: more than one if the samples differ in size."""
+        """The distinct bit depths of the samples: several if the samples differ in size."""
         entry = self.entries.get(_BITS)
         if entry is None or entry.kind != 3:
             return ()
@@ -129,7 +129,7 @@ class Directory:
 
     @property
     def is_in_planes(self) -> bool:
-        """Whether each band is stored as a separate plane."""
+        """Whether each band is stored in a plane of its own."""
         return self.number(_PLANES) == 2
 
     @property
@@ -143,10 +143,10 @@ class Directory:
         return size[::-1] if (self.number(ORIENTATION) or 1) in (5, 6, 7, 8) else size
 
     def samples(self, bands: int) -> Sequence[int]:
-        """Return which of this number of bands are colors or alpha; the others are spare."""
+        """Return the numbers of the bands that are colors or alpha; the others are spare."""
         colors = _COLORS.get(self.number(PHOTOMETRIC) or 0, bands)
         if self.number(PHOTOMETRIC) == _YCBCR and bands > (self.number(SAMPLES) or bands):
-            return range(colors)  # libvips let libtiff convert them to RGBA
+            return range(colors)  # libvips makes libtiff convert them to RGBA
         entry = self.entries.get(_EXTRA_SAMPLES)
         if bands <= colors or (entry is None and bands == colors + 1):  # many writers do not declare their alpha
             return range(bands)
@@ -156,7 +156,7 @@ class Directory:
 
     @property
     def kind(self) -> Sequence[bytes | None]:
-        """Values that are equal in pages that libvips can load together."""
+        """Values that are equal for all pages that libvips can load together."""
         return [entry.data if (entry := self.entries.get(tag)) else None for tag in _KIND]
 
 
@@ -173,9 +173,9 @@ class _Reader:
         self.first = int(struct.unpack_from(self.order + self._offset, head, 8 if self._big else 4)[0])
 
     def directory(self, place: int, tags: Collection[int] | None = None) -> tuple[Directory, int]:
-        """Return the directory at offset ``place``, and the offset of the next, 0 after the last.
+        """Return the directory at offset ``place``, and the offset of the next directory, which is 0 after the last.
 
-        :param tags: tags whose values are read; ``None``: all.
+        :param tags: tags whose values are read; ``None`` reads all.
         """
         self._file.seek(place)
         count = self._number("Q" if self._big else "H")
@@ -191,11 +191,11 @@ class _Reader:
                 end = place + (8 if self._big else 2) + row.size * (row_number + 1)
                 data = self._value(length, inline)
                 if tag == _PROFILE and tags is not None:
-                    data = sha256(data).digest()  # not 4,096 profiles in memory for as many pages
+                    data = sha256(data).digest()  # saves memory: 4,096 pages may have as many profiles
                 entries[tag] = Entry(kind, number, data, end - len(inline))
                 left -= length
             elif tag == _PROFILE and tags is not None:
-                entries[tag] = Entry(kind, number, inline)  # the offset shows whether two pages share it
+                entries[tag] = Entry(kind, number, inline)  # equal offsets show that two pages share it
         return Directory(self.order, entries, [tag for tag, *_ in rows]), following
 
     def _value(self, length: int, inline: bytes) -> bytes:
@@ -210,7 +210,7 @@ class _Reader:
 
 
 def directories(source: Path) -> Sequence[Directory]:
-    """Return the directories in the order of the file; of a damaged file, those before the damage."""
+    """Return the directories in file order; for a damaged file, those before the damage."""
     return list(_directories(source))
 
 

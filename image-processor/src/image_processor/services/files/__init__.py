@@ -1,1 +1,1 @@
-"""The files that tasks need, read from file-storage."""
+"""Access to the files that tasks need, which file-storage holds."""

@@ -1,11 +1,11 @@
-"""Read sources from file-storage's folder of blobs, if this machine has that folder."""
+"""Reads sources directly from file-storage's blob folder if it is on this machine."""
 
 from pathlib import Path
 from typing import IO
 
 
 class BlobFolder:
-    """The blobs of file-storage: ``<folder>/ab/cd/<sha256>``. A blob never changes."""
+    """The folder of file-storage's blobs, ``<folder>/ab/cd/<sha256>``. A blob never changes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""Fetch sources by SHA-256 from the web server, without a request to file-storage or its database."""
+"""Fetches sources by SHA-256 from the web server, bypassing file-storage and its database."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from image_processor.services.files.client import FileStorageUnavailableError, c
 class BlobClient:
     """Fetches blobs over HTTP.
 
-    :param url: the prefix of a blob's URL; its SHA-256 follows.
-    :param timeout_seconds: to connect, and between two chunks.
+    :param url: the URL prefix of a blob, which its SHA-256 follows.
+    :param timeout_seconds: the timeout for connecting, and between two chunks.
     """
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
@@ -23,7 +23,7 @@ class BlobClient:
         """Write the blob to ``target``; return ``False`` if the web server does not have it.
 
         :raises FileStorageUnavailableError: try again later.
-        :raises SourceError: the blob has more than ``max_bytes``.
+        :raises SourceError: the blob is larger than ``max_bytes``.
         """
         try:
             with self._http.stream("GET", self._url + sha256, extensions=self._limits) as response:

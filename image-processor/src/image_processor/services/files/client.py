@@ -1,4 +1,4 @@
-"""The client of file-storage."""
+"""The worker's HTTP client of file-storage."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,17 @@ from service_kit.texts import Sentence, sentence
 from image_processor.services.causes import Cause
 
 CHUNK = 256 * 1024
-"""Bytes read from a response at a time."""
+"""Maximum number of bytes read from a response at a time."""
 
 SMALL_BYTES = 512 * 1024
-"""Larger results have a request of their own, so that file-storage need not parse them from a form."""
+"""Results above this size get a request of their own, so that file-storage need not parse a form."""
 
 MAX_FORM_BYTES = 4 * 1024 * 1024
-"""Results in one form; they are all sent again if the connection breaks."""
+"""Maximum size of the results in one form; all of them are sent again if the connection breaks."""
 
 
 SOURCE_ID, TASK_ID, BATCH_ID = "X-Pixmill-Source-Id", "X-Pixmill-Task-Id", "X-Pixmill-Batch-Id"
-"""Headers in which a request for a single file says of which task it is the result."""
+"""Headers of a request for a single file that identify the task of the result."""
 
 
 class FileStorageUnavailableError(Exception):
@@ -31,7 +31,7 @@ class FileStorageUnavailableError(Exception):
 
 
 class SourceError(Exception):
-    """A file is gone or too large, or the result is refused; a retry does not help."""
+    """A file is gone or too large, or the result was refused; a retry does not help."""
 
     def __init__(self, detail: str, cause: Cause = Cause.FILE_GONE) -> None:
         super().__init__(detail)
@@ -39,11 +39,11 @@ class SourceError(Exception):
 
 
 class ResultRevokedError(Exception):
-    """The result's key was revoked: no task waits for the result any more."""
+    """The result's key was revoked, because no task needs the result any more."""
 
 
 class SourceFile(NamedTuple):
-    """The properties of a source that its task needs."""
+    """The properties of a source that a task needs."""
 
     name: str
     extension: str
@@ -51,9 +51,9 @@ class SourceFile(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """What made a result, and how long it is kept.
+    """Describes how a result was made, and how long it is kept.
 
-    :param expires_in: seconds after which file-storage deletes it; ``None``: it is kept.
+    :param expires_in: seconds after which file-storage deletes the result; ``None`` keeps it.
     """
 
     source_id: int | None = None
@@ -62,7 +62,7 @@ class Origin(NamedTuple):
     batch_id: int | None = None
 
     def fields(self) -> dict[str, int]:
-        """Return what is known, as file-storage names it."""
+        """Return the known values under file-storage's field names."""
         return {name: value for name, value in self._asdict().items() if value is not None}
 
 
@@ -70,9 +70,9 @@ NO_ORIGIN = Origin()
 
 
 class NewFile(NamedTuple):
-    """A file to be stored.
+    """A file to store.
 
-    :param name: with its extension.
+    :param name: the file's name with its extension.
     :param key: its idempotency key.
     """
 
@@ -83,9 +83,9 @@ class NewFile(NamedTuple):
 
 
 class NewCopy(NamedTuple):
-    """A copy to be made of a file.
+    """A copy to make of a file.
 
-    :param name: of the copy, as ``extension``.
+    :param name: the name of the copy; ``extension`` is the copy's as well.
     :param key: its idempotency key.
     """
 
@@ -97,9 +97,9 @@ class NewCopy(NamedTuple):
 
 
 class FileStorage:
-    """Talks to file-storage through ``http``, whose base URL is ``…/api/file-server``.
+    """Sends requests to file-storage through ``http``, whose base URL is ``…/api/file-server``.
 
-    :param headers: of every request.
+    :param headers: sent with every request.
     """
 
     def __init__(self, http: httpx2.Client, headers: Mapping[str, str] | None = None) -> None:
@@ -109,14 +109,14 @@ class FileStorage:
     def acting_for(self, owner: str, *, sees_all: bool = True) -> "FileStorage":
         """Return a client whose new files and idempotency keys belong to ``owner``.
 
-        :param sees_all: whether it may use the files of every owner, as a worker may: what a task may use was decided
-            when the task was created.
+        :param sees_all: whether the client may use files of every owner. Workers may: access was checked when the task
+            was created.
         """
         headers = {OWNER_HEADER: owner, **({SEES_HEADER: "all"} if sees_all else {})}
         return FileStorage(self._http, headers)
 
     def find(self, file_ids: Sequence[int]) -> Mapping[int, SourceFile]:
-        """Return those of ``file_ids`` that exist.
+        """Return the existing files among ``file_ids``.
 
         :raises FileStorageUnavailableError: try again later.
         """
@@ -129,7 +129,7 @@ class FileStorage:
         """Write the file's bytes to ``target``.
 
         :raises FileStorageUnavailableError: try again later.
-        :raises SourceError: there is no such file, or it has more than ``max_bytes``.
+        :raises SourceError: the file does not exist, or it is larger than ``max_bytes``.
         """
         try:
             with (
@@ -145,13 +145,13 @@ class FileStorage:
             raise FileStorageUnavailableError(f"the download of file {file_id} is incomplete")
 
     def store(self, files: Sequence[NewFile]) -> Sequence[int | Exception]:
-        """Upload results and return their file ids; the same key returns the same file.
+        """Upload results and return their file ids; the same key always returns the same file.
 
-        If an earlier attempt stored other bytes with the key, perhaps from another version of an encoder, its result
-        counts.
+        If an earlier attempt stored different bytes with the key, for example from another encoder version, that
+        earlier result is kept.
 
-        :returns: for each file its id, or why it was not stored: :class:`FileStorageUnavailableError` if a retry may
-            help; :class:`SourceError` if it is refused; :class:`ResultRevokedError` if its key was revoked.
+        :returns: for each file its id, or the error: :class:`FileStorageUnavailableError` if a retry may help;
+            :class:`SourceError` if the file was refused; :class:`ResultRevokedError` if its key was revoked.
         """
         results: dict[NewFile, int | Exception] = {}
         for group in _groups(files):
@@ -159,7 +159,7 @@ class FileStorage:
         return [results[file] for file in files]
 
     def _store_in_one_form(self, files: Sequence[NewFile]) -> Sequence[int | Exception] | None:
-        """Store files by one request; return ``None`` if it is refused as a whole: each file is then tried alone."""
+        """Store files in one request; return ``None`` if it is refused as a whole and each file must be sent alone."""
         if len(files) == 1:
             return None
         fields = json.dumps(
@@ -190,9 +190,9 @@ class FileStorage:
         return self._single_result(response, file.key)
 
     def copy(self, copies: Sequence[NewCopy]) -> Sequence[int | Exception]:
-        """Create copies of files, at most 100 at a time.
+        """Create copies of files, at most 100 per request.
 
-        :returns: for each copy its file id, or why it was not created, as :meth:`store`.
+        :returns: for each copy its file id or the error, as :meth:`store`.
         """
         fields = [
             {
@@ -213,14 +213,17 @@ class FileStorage:
         return self._results_of(response, [copy.key for copy in copies])
 
     def revoke(self, key: str) -> None:
-        """Delete the file that was uploaded with ``key``, and have file-storage refuse later uploads with it.
+        """Delete the file that was uploaded with ``key``, and make file-storage refuse later uploads with it.
 
         :raises FileStorageUnavailableError: try again later.
         """
         self._request("DELETE", f"/idempotency-keys/{key}")
 
     def ping(self) -> None:
-        """:raises FileStorageUnavailableError: file-storage is not alive."""
+        """Check the connection to file-storage.
+
+        :raises FileStorageUnavailableError: file-storage is not available.
+        """
         self._request("GET", "/healthz")
 
     def _results_of(self, response: httpx2.Response, keys: Sequence[str]) -> Sequence[int | Exception]:
@@ -275,12 +278,12 @@ class FileStorage:
 
 
 def _exceeds_quota(response: httpx2.Response) -> bool:
-    """Return whether files must be deleted first: a retry would compute the same result for nothing."""
+    """Return whether the quota is exceeded: until files are deleted, a retry would compute the result for nothing."""
     return response.status_code == 507 and '"urn:pixmill:problem:quota-exceeded"' in response.text
 
 
 def _reason_of(problem: Mapping[str, object]) -> str:
-    """Return why the file server refuses: in its own words, which can be translated if it is for a quota."""
+    """Return file-storage's reason for refusing; the quota's reason is translatable."""
     said, context = str(problem.get("detail")), problem.get("context")
     used, limit = (context.get("used"), context.get("limit")) if isinstance(context, Mapping) else (None, None)
     if (
@@ -324,7 +327,7 @@ def _announced_size(response: httpx2.Response, file_id: int, max_bytes: int) -> 
 def check_size(size: int, max_bytes: int) -> None:
     """Check the size of a file.
 
-    :raises SourceError: it is larger than a worker may fetch.
+    :raises SourceError: the file is larger than a worker may fetch.
     """
     if size > max_bytes:
         detail = sentence("A file has {size:,} bytes; {max_bytes:,} are possible.", size=size, max_bytes=max_bytes)

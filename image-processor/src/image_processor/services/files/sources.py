@@ -1,4 +1,4 @@
-"""The input files of tasks, read locally or fetched; the next task's source is prefetched."""
+"""Provides the input files of tasks, local or fetched, and prefetches the source of the next task."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -25,8 +25,8 @@ class _Prefetch(NamedTuple):
 class Sources:
     """Provides the files of one task at a time: from ``folder``, else ``blobs``, else ``storage``.
 
-    :param folder: a local folder of blobs, if there is one.
-    :param blobs: a web server for blobs, if there is one.
+    :param folder: a local folder of blobs, if available.
+    :param blobs: a web server for blobs, if available.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Sources:
 
     @contextmanager
     def opened(self, claim: Claim, scratch: Path) -> Iterator[Path]:
-        """Provide the task's source, readable inside the block; it is in ``scratch`` if it had to be fetched.
+        """Open the task's source for the duration of the block; a fetched source is stored in ``scratch``.
 
         :raises FileStorageUnavailableError: try again later.
         :raises SourceError: the file was deleted, or it is too large.
@@ -54,7 +54,7 @@ class Sources:
             yield path
 
     def prefetch(self, claim: Claim, scratch: Path) -> None:
-        """Start to fetch the source of the next task in the background, for a later :meth:`opened`."""
+        """Start fetching the next task's source in the background, for a later :meth:`opened`."""
         if self._folder and claim.source_sha256 and self._folder.has(claim.source_sha256):
             return
         path = scratch / "next-source"
@@ -70,13 +70,13 @@ class Sources:
         prefetch.path.unlink(missing_ok=True)
 
     def fetch_files(self, owner: str, files: Mapping[int, Path], source: Path) -> None:
-        """Fetch the files that params name.
+        """Fetch the files that the params name.
 
-        :param owner: of the task.
-        :param files: the path for each file id.
-        :param source: the task's source: the limit on a task's bytes applies to all of them together.
+        :param owner: the task's owner.
+        :param files: the target path of each file id.
+        :param source: the task's source, because the byte limit applies to all files of a task together.
         :raises FileStorageUnavailableError: try again later.
-        :raises SourceError: a file was deleted, or it is too large.
+        :raises SourceError: a file was deleted, or the files are too large.
         """
         left = self._limits.max_task_bytes - source.stat().st_size
         for file_id, path in files.items():
@@ -87,7 +87,8 @@ class Sources:
     def _readable(self, stored: IO[bytes]) -> Iterator[Path]:
         with stored:
             check_size(os.fstat(stored.fileno()).st_size, self._source_bytes)
-            # By this path the file can be opened repeatedly, even after its deletion; not every system has such paths.
+            # Through this path the file can be opened repeatedly, even after its deletion; not every system has such
+            # paths.
             by_descriptor = Path(f"/proc/self/fd/{stored.fileno()}")
             yield by_descriptor if by_descriptor.exists() else Path(stored.name)
 

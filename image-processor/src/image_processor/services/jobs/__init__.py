@@ -1,1 +1,1 @@
-"""The work of a worker: claims tasks, runs them, records how they ended."""
+"""The jobs of a worker: claim tasks, run them, and record their outcomes."""

@@ -1,4 +1,4 @@
-"""One attempt at a task: fetch its source, apply its algorithm, leave the result on disk for the upload."""
+"""Runs one attempt at a task: fetches the source, applies the algorithm, leaves the result on disk for the upload."""
 
 import errno
 from collections.abc import Callable, Iterator
@@ -27,15 +27,15 @@ from image_processor.services.jobs.scratch import ScratchFullError, detecting_fu
 log = structlog.get_logger()
 
 TimeLimit = Callable[[], AbstractContextManager[None]]
-"""Kills the process if the block takes too long."""
+"""Kills the process if the block exceeds the time limit."""
 
 
 @dataclass(frozen=True)
 class ResultFile:
     """A result on disk.
 
-    :param extension: of the result; ``None`` if it is the source's.
-    :param cache_key: its key in the result cache; ``None`` if it is not cached.
+    :param extension: the result's extension; ``None`` if it has the format of the source.
+    :param cache_key: the key in the result cache; ``None`` if the result is not cached.
     """
 
     path: Path
@@ -44,11 +44,11 @@ class ResultFile:
 
 
 Attempt = Callable[[Claim, Claim | None], ResultFile | Outcome]
-"""Makes the result of the first claim; the second is expected next."""
+"""Makes the result of the first claim; the second is the claim expected next."""
 
 
 class AttemptService:
-    """Makes results."""
+    """Runs attempts and makes their results."""
 
     def __init__(
         self,
@@ -64,21 +64,21 @@ class AttemptService:
 
     @contextmanager
     def working_in(self, folder: Path) -> Iterator[Attempt]:
-        """Provide :meth:`attempt` with ``folder``; after the block, nothing uses the folder."""
+        """Provide :meth:`attempt` bound to ``folder``; after the block, nothing uses the folder any more."""
         try:
             yield partial(self.attempt, folder=folder)
         finally:
             self._sources.cancel_prefetch()
 
     def attempt(self, claim: Claim, next_claim: Claim | None, folder: Path) -> ResultFile | Outcome:
-        """Make the result in ``folder``; return it, or how the attempt ended without one.
+        """Make the result in ``folder``; return it, or the outcome of an attempt that failed.
 
-        :param next_claim: the task that is expected next: its source is prefetched.
+        :param next_claim: the task that is expected next; its source is prefetched.
         :raises DBAPIError: the database is unavailable.
         """
         with structlog.contextvars.bound_contextvars(task_id=claim.task_id, attempt=claim.attempt):
             try:
-                # The mark names the task that is at fault if the time limit kills the process.
+                # If the time limit kills the process, this mark identifies the task responsible.
                 with in_progress(folder, claim.task_id, claim.attempt), self._time_limit():
                     return self._attempt(claim, next_claim, folder)
             except DBAPIError:
@@ -102,7 +102,7 @@ class AttemptService:
             with self._sources.opened(claim, folder) as source:
                 if next_claim is not None:
                     self._sources.prefetch(next_claim, folder)
-                # Inside the blocks that delete the files: the disk is still as full as when an error occurred.
+                # Check before the enclosing blocks delete files, while the disk is as full as at the error.
                 with detecting_full_disk(folder):
                     self._sources.fetch_files(claim.owner, files, source)
                     return ResultFile(result, process_image(source, files, result, plan, limits), key)
@@ -115,7 +115,7 @@ class AttemptService:
 
 
 def outcome_of(error: Exception) -> Outcome:
-    """Return how an attempt ends that raised this error."""
+    """Return the outcome of an attempt that raised this error."""
     match error:
         case ImageError() | SourceError():
             return Failed(text_of(error), error.cause)

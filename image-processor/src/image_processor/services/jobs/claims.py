@@ -1,6 +1,6 @@
-"""Claim tasks with a lease, and let only the newest attempt end a task.
+"""Claims tasks with a lease, and lets only the newest attempt end a task.
 
-``attempt`` grows with each claim: a fencing token (M. Kleppmann, "How to do distributed locking", 2016).
+``attempt`` grows with each claim and serves as a fencing token (M. Kleppmann, "How to do distributed locking", 2016).
 """
 
 import random
@@ -45,8 +45,8 @@ log = structlog.get_logger()
 class ClaimService:
     """Starts and ends attempts.
 
-    :param lease_seconds: after which a task whose lease was not renewed is pending again.
-    :param processes: of this worker; each claims at most its share of the pending tasks.
+    :param lease_seconds: a task whose lease was not renewed for this time becomes pending again.
+    :param processes: processes of this worker; each claims at most its share of the pending tasks.
     """
 
     def __init__(self, database: Database, retry: RetrySettings, lease_seconds: float, processes: int) -> None:
@@ -59,17 +59,17 @@ class ClaimService:
         self._processes = processes
 
     def claim(self, holder: Holder, count: int = 1, holds_others: bool = False) -> Sequence[Claim]:
-        """Claim at most ``count`` pending tasks, the most urgent first; among equals owners take turns, oldest first.
+        """Claim at most ``count`` pending tasks by priority; within a priority owners take turns, oldest task first.
 
-        :param holds_others: whether the holder has other tasks; then it gets no suspect.
+        :param holds_others: whether the holder has other tasks; if so, it gets no suspect.
         """
         with self._database.begin() as connection:
             return self._claim(connection, holder, count, holds_others)
 
     def end(self, ended: Sequence[Ended]) -> Sequence[Claim]:
-        """Record how attempts ended; return the claims that were lost.
+        """Record the outcomes of attempts; return the claims that were lost.
 
-        A claim is lost when another attempt has taken the task over, or the task was cancelled.
+        A claim is lost if another attempt took over the task, or the task was cancelled.
         """
         with self._database.begin() as connection:
             return self._record(connection, ended)
@@ -77,13 +77,13 @@ class ClaimService:
     def end_and_claim(
         self, ended: Sequence[Ended], holder: Holder, count: int = 1, holds_others: bool = False
     ) -> tuple[Sequence[Claim], Sequence[Claim]]:
-        """:meth:`end` and :meth:`claim` in one transaction; nothing is claimed if a claim was lost."""
+        """Do :meth:`end` and :meth:`claim` in one transaction; claim nothing if a claim was lost."""
         with self._database.begin() as connection:
             lost = self._record(connection, ended)
             return lost, [] if lost else self._claim(connection, holder, count, holds_others)
 
     def hand_back(self, claims: Sequence[Claim]) -> None:
-        """Make claimed tasks pending again that were not started."""
+        """Make claimed tasks that have not started pending again."""
         with self._database.begin() as connection:
             held = self._lock_held(connection, claims)
             if held:
@@ -100,7 +100,7 @@ class ClaimService:
         return state is None or state.claimed_by == holder.worker
 
     def claimable(self, limit: int) -> int:
-        """Return how many tasks may be claimed now, at most ``limit``."""
+        """Return the number of tasks that can be claimed now, at most ``limit``."""
         with self._database.connect() as connection:
             return len(self._front.look(connection, limit))
 
@@ -112,7 +112,7 @@ class ClaimService:
 
     def _claim(self, connection: Connection, holder: Holder, count: int, holds_others: bool) -> Sequence[Claim]:
         due = self._lock_front(connection, count)
-        # Tasks of less urgency than these may have several owners: they are for the next claim.
+        # Tasks after the first whose priority other owners share are left to the next claim, so that owners take turns.
         chosen: Sequence[DueTask] = list(takewhile(lambda row: row.later_owner is None, due))
         if due and not chosen:
             chosen = self._turns.lock(connection, due[0].priority, len(due)) or due
@@ -131,7 +131,7 @@ class ClaimService:
         return [_claim_of(rows[task_id], batches.get(rows[task_id].batch_id)) for task_id in ids]
 
     def _lock_front(self, connection: Connection, count: int) -> Sequence[DueTask]:
-        """Lock this process's share of the first claimable tasks that others have not locked.
+        """Lock this process's share of the first claimable tasks, skipping those that others have locked.
 
         :returns: the tasks, each with its ``later_owner``.
         """
@@ -193,7 +193,7 @@ class ClaimService:
         The delay is exponential with full jitter (M. Brooker, "Exponential Backoff And Jitter", 2015).
         """
         ceiling = min(self._retry.max_delay_seconds, self._retry.base_delay_seconds * 2 ** min(claim.attempt - 1, 20))
-        # Not for secrets.
+        # Not security-relevant.
         delay = random.uniform(0, 1) * ceiling  # noqa: S311  # nosec B311
         tried = Task.retry_seconds + (time.monotonic() - claim.claimed_at)
         spent = tried > self._retry.max_seconds
@@ -209,14 +209,14 @@ class ClaimService:
 
 
 def _claimed_together(due: Sequence[DueTask], holds_others: bool) -> Sequence[DueTask]:
-    """Return the first tasks that one process may hold together: a suspect alone, or those before a suspect."""
+    """Return the first tasks that one process may hold together: either a single suspect, or those before a suspect."""
     if due and due[0].suspect:
         return [] if holds_others else due[:1]
     return list(takewhile(lambda row: not row.suspect, due))
 
 
 class _Shared(NamedTuple):
-    """What the tasks of a batch share, and their holder needs."""
+    """The values that all tasks of a batch share and their holder needs."""
 
     params: dict[str, object] | None
     expires_in: int | None
@@ -229,7 +229,7 @@ def _batches_of(connection: Connection, rows: Collection["Row[*tuple[object, ...
 
 
 def _claim_of(row: "Row[*tuple[object, ...]]", batch: _Shared | None) -> Claim:
-    # A task from before there were batches has its own params.
+    # Tasks created before batches existed have params of their own.
     shared = batch or _Shared(row.params, None)
     return Claim(
         task_id=row.id,

@@ -1,4 +1,4 @@
-"""Results that no task will have: deleted at file-storage, including those still being uploaded."""
+"""Deletes results that no task needs from file-storage, including those still being uploaded."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from image_processor.services.files.client import FileStorage, FileStorageUnavai
 log = structlog.get_logger()
 
 BATCH = 50
-"""Keys revoked in one run, at most."""
+"""Maximum number of keys revoked in one run."""
 RETRY_SECONDS = 5
 """Delay before a key is tried again."""
 
@@ -23,14 +23,14 @@ _FIRST_DUE = select(DiscardedResult.key).where(_DUE).order_by(DiscardedResult.du
 
 
 class DiscardedResults:
-    """The idempotency keys of discarded results, which are each one owner's."""
+    """The idempotency keys of discarded results; each key belongs to one owner."""
 
     def __init__(self, database: Database, storage: FileStorage) -> None:
         self._database = database
         self._storage = storage
 
     def revoke_due(self) -> None:
-        """Revoke the keys that are due; postpone those that file-storage does not revoke now."""
+        """Revoke the keys that are due; postpone those that file-storage cannot revoke now."""
         for key, owner in self._take_due():
             try:
                 self._storage.acting_for(owner).revoke(key)

@@ -1,8 +1,8 @@
-"""The front of the queue: the first claimable tasks, found without reading those that were claimed before them.
+"""Finds the first claimable tasks of the queue without reading the index entries of tasks claimed before them.
 
-While an old snapshot is held, as by ``pg_dump``, VACUUM may not remove the index entries of claimed tasks, and a look
-at the queue would read all of them. So a process remembers for an owner of each priority the lowest id that a new task
-can have, and begins there. Tasks that are pending again are below it; they have an index of their own.
+While an old snapshot is held, for example by ``pg_dump``, VACUUM cannot remove the index entries of claimed tasks, and
+each query of the queue would read all of them. Therefore each process remembers, for one owner of each priority, the
+lowest id that a new task can have, and starts there. Returned tasks have lower ids and an index of their own.
 """
 
 import time
@@ -17,12 +17,12 @@ from image_processor.models import Task
 from image_processor.services.jobs.turns import CLAIMABLE, URGENCY
 
 MAX_KNOWN = 3
-"""Priorities for which a process remembers where to begin; each makes the statement longer."""
+"""Maximum number of priorities with a remembered start; each makes the statement longer."""
 FORGET_SECONDS = 30.0
-"""After this time a process begins at the first task again, so that none waits longer whose id was not expected."""
+"""After this time a process starts at the first task again, which limits the wait of a task with an unexpected id."""
 
 FrontTask = Row[int, str, int, int, int]
-"""The id, owner and priority of a claimable task, and the oldest and the next transaction."""
+"""The id, owner and priority of a claimable task, and the oldest and the next transaction id."""
 
 _RETURNED = (Task.attempt > 0) | (Task.restarts > 0)
 _COUNT = bindparam("front_count", type_=Integer)
@@ -30,10 +30,10 @@ _COUNT = bindparam("front_count", type_=Integer)
 
 @dataclass
 class _Known:
-    """Where the new tasks of one owner and priority begin.
+    """The start of the new tasks of one owner and priority.
 
-    - ``begin``: no new task of a lower id is pending, or will be.
-    - ``seen``: no new task of a lower id was pending when the next transaction had the id ``transaction``.
+    - ``begin``: no new task with a lower id is or will be pending.
+    - ``seen``: no new task with a lower id was pending when ``transaction`` was the next transaction id.
     """
 
     owner: str
@@ -43,18 +43,18 @@ class _Known:
 
 
 class Front:
-    """What a process knows of the front of the queue."""
+    """Remembers where the claimable tasks of the queue start."""
 
     def __init__(self, longest_delay: float) -> None:
         self._delay = {"longest_delay": longest_delay}
         self._known: dict[int, _Known] = {}
-        """By priority; the one that was looked at last is the last."""
+        """By priority, in the order of their last use."""
         self._forget_at = 0.0
         self._owners: Mapping[int, str] = {}
         self._look = _statement({})
 
     def look(self, connection: Connection, count: int) -> Sequence[FrontTask]:
-        """Return the first ``count`` claimable tasks, the most urgent first; others may have locked some of them."""
+        """Return the first ``count`` claimable tasks by priority; others may have locked some of them."""
         if time.monotonic() >= self._forget_at:
             self._known.clear()
             self._forget_at = time.monotonic() + FORGET_SECONDS
@@ -79,7 +79,7 @@ class Front:
         if known is None or known.owner != first.owner:
             known = _Known(first.owner, first.id, first.next_transaction)
         elif first.oldest_transaction >= known.transaction:
-            # Every transaction has ended that may have taken an id below ``seen``: what it added is among the rows.
+            # All transactions that may have taken an id below ``seen`` have ended, so their tasks are among the rows.
             begin = min(known.seen, first.id)
             known = _Known(first.owner, first.id, first.next_transaction, begin)
         self._known.pop(priority, None)
@@ -91,15 +91,15 @@ def _name(priority: int) -> str:
 
 
 def _statement(owners: Mapping[int, str]) -> Select[int, str, int, int, int]:
-    """Return the statement that looks at the front, given whose tasks begin at a known id, by priority.
+    """Return the query for the first claimable tasks, given by priority the owners whose start is known.
 
-    Its parts are ranges of the index of pending tasks, in the order of the index. They are read one after the other,
-    each only if those before it have too few tasks.
+    The query is a union of ranges of the index of pending tasks, in index order. PostgreSQL reads a range only if the
+    ranges before it have too few tasks.
     """
     parts: list[Sequence[ColumnElement[bool]]] = []
     above: list[ColumnElement[bool]] = []
     for priority in sorted(owners, reverse=True):
-        # For an equality PostgreSQL sorts by id alone, and may read the primary key through all ended tasks.
+        # With an equality, PostgreSQL sorts by id alone and may read the primary key through all ended tasks.
         level, own = Task.priority == priority, Task.owner.between(owners[priority], owners[priority])
         begin = bindparam(_name(priority), type_=Task.id.type)
         parts += [

@@ -1,4 +1,4 @@
-"""The leases of tasks: renewed by a worker's heartbeat, ended when a process dies or its worker is silent."""
+"""Manages task leases: renews them by a worker's heartbeat, ends those of dead processes and silent workers."""
 
 from collections.abc import Collection, Sequence
 
@@ -22,7 +22,7 @@ from image_processor.services.jobs.transitions import (
 log = structlog.get_logger()
 
 MAX_EXPIRED = 1000
-"""Leases expired in one transaction, at most."""
+"""Maximum number of leases expired in one transaction."""
 
 _HELD_CANCELLED = (Task.claimed_by == bindparam("worker")) & (Task.status == TaskStatus.CANCELLED)
 _CANCELLED = select(Task.id).where(_HELD_CANCELLED)
@@ -41,7 +41,7 @@ _EXPIRED = (
 
 
 class LeaseService:
-    """Changes leases and the tasks of dead processes and lost workers."""
+    """Changes leases, and the tasks of dead processes and lost workers."""
 
     def __init__(self, database: Database, retry: RetrySettings, lease_seconds: float) -> None:
         self._database = database
@@ -61,13 +61,13 @@ class LeaseService:
             connection.execute(update(Task).where(in_order(held)).values(lease_until=epoch_now() + self._lease_seconds))
 
     def take_cancelled(self, worker: str) -> list[tuple[int, int]]:
-        """Take the tasks that were cancelled while the worker held them; return each with its process to be killed."""
+        """Take the cancelled tasks that the worker still holds; return each with its process, which must be killed."""
         with self._database.connect() as connection:
             rows = connection.execute(_CANCELLED, {"worker": worker}).all()
         if not rows:
             return []
         with self._database.begin() as connection:
-            # Without those given up meanwhile, whose processes work on other tasks by now.
+            # Skip tasks given up in the meantime: their processes work on other tasks by now.
             ids = [row.id for row in rows]
             taken = connection.execute(_TAKE_CANCELLED, {"worker": worker, "ids": ids}).all()
         return [(row.id, row.process) for row in taken if row.process is not None]
@@ -80,9 +80,9 @@ class LeaseService:
             put_back(connection, in_order(held), values, reason)
 
     def overran(self, holder: Holder, task_id: int, attempt: int, reason: str) -> None:
-        """End a task in error whose attempt exceeded the time limit, as a retry would again.
+        """End a task in error whose attempt exceeded the time limit; a retry would exceed it, too.
 
-        The other tasks of the killed process are pending again and count no crash.
+        The other tasks of the killed process become pending again without counting a crash.
         """
         held = _held_by(holder.worker) & (Task.process == holder.process)
         at_fault = held & (Task.id == task_id) & (Task.attempt == attempt)
@@ -94,9 +94,9 @@ class LeaseService:
             connection.execute(update(Task).where(in_order(held)).values(**PENDING))
 
     def expire_leases(self, now: float) -> None:
-        """Make the tasks pending again whose lease has expired.
+        """Make tasks with an expired lease pending again.
 
-        Each counts a loss, not a crash: a machine may be lost for reasons other than its tasks.
+        Each counts a loss, not a crash: a machine may be lost for reasons unrelated to its tasks.
 
         :param now: seconds since the epoch by the database's clock, which was not set since the leases began. The clock
             is not read again here, because it may have been set since.
@@ -109,13 +109,13 @@ class LeaseService:
                 put_back(connection, Task.id.in_(ids), values, reason)
 
     def renew_all_leases(self) -> None:
-        """Renew every lease, after the database's clock was set."""
+        """Renew every lease after the database's clock was set."""
         with self._database.begin() as connection:
             held = in_order(Task.status == TaskStatus.PROCESSING)
             connection.execute(update(Task).where(held).values(lease_until=epoch_now() + self._lease_seconds))
 
     def release(self, worker: str, process: int | None = None) -> None:
-        """Make all tasks pending again that a worker, or one process of it, holds; they count no crash."""
+        """Make all tasks that a worker or one of its processes holds pending again, without counting a crash."""
         held = _held_by(worker)
         if process is not None:
             held &= Task.process == process

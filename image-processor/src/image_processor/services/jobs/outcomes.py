@@ -1,4 +1,4 @@
-"""Claims of tasks, and the outcomes of attempts."""
+"""The data types for claims of tasks and outcomes of attempts."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ class Holder:
 
 @dataclass(frozen=True)
 class Claim:
-    """One attempt at a task, with the task's properties that its holder needs."""
+    """One attempt at a task, with the task properties that its holder needs."""
 
     task_id: int
     attempt: int
@@ -37,18 +37,18 @@ class Claim:
     cache: bool
     result_key: str
     suspect: bool
-    """An earlier attempt crashed, or several workers were lost. Its process holds no other task meanwhile, which would
-    count a crash too."""
+    """Whether an earlier attempt crashed or several workers were lost. The process of a suspect holds no other task,
+    because a crash would count for that task, too."""
     expires_in: int | None = None
-    """Seconds after which the result is deleted; ``None``: it is kept."""
+    """Seconds after which the result is deleted; ``None`` keeps it."""
     batch_id: int | None = None
-    """``None`` for a task from before there were batches."""
+    """``None`` for a task created before batches existed."""
     claimed_at: float = field(default_factory=time.monotonic, compare=False)
-    """By this machine's monotonic clock."""
+    """Time of the claim, by this machine's monotonic clock."""
 
     @property
     def origin(self) -> Origin:
-        """What the task's result says about itself."""
+        """The origin that is stored with the task's result."""
         return Origin(self.source_id, self.task_id, self.expires_in, self.batch_id)
 
 
@@ -61,7 +61,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """The attempt failed, and every retry would."""
+    """The attempt failed, and a retry would fail, too."""
 
     reason: str
     cause: Cause = Cause.TASK_FAILED
@@ -69,7 +69,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Postponed:
-    """The attempt failed for a transient reason; it is retried later."""
+    """The attempt failed for a transient reason and is retried later."""
 
     reason: str
 
@@ -94,7 +94,7 @@ class Ended(NamedTuple):
 def for_each_owner(
     work: Sequence[tuple[Claim, _Item]], function: Callable[[str, Sequence[tuple[Claim, _Item]]], Sequence[_Answer]]
 ) -> list[_Answer]:
-    """Call ``function`` with each owner and the owner's part of ``work``; return the answers in its order."""
+    """Call ``function`` for each owner and that owner's part of ``work``; return the answers in its order."""
     owners = dict.fromkeys(claim.owner for claim, _ in work)
     answers = {
         owner: iter(function(owner, [(claim, item) for claim, item in work if claim.owner == owner]))

@@ -1,4 +1,4 @@
-"""The cache of results: the same content, algorithm, params and engine give the same bytes."""
+"""Caches results: the same content, algorithm, params and engine produce the same bytes."""
 
 import hashlib
 import json
@@ -17,9 +17,9 @@ ENGINE = engine_version()
 
 
 class CacheHit(NamedTuple):
-    """A file that holds the result; it may have been deleted since.
+    """A file with the cached result, which may have been deleted since.
 
-    :param extension: of the result; ``None`` if it is the source's.
+    :param extension: the result's extension; ``None`` if it has the format of the source.
     """
 
     result_id: int
@@ -33,7 +33,7 @@ class ResultCache:
         self._database = database
 
     def find(self, keys: Sequence[str]) -> Mapping[str, CacheHit]:
-        """Return the cached results of those keys that have one."""
+        """Return the cached results for those keys that have one."""
         with self._database.connect() as connection:
             rows = connection.execute(_FIND, {"keys": keys})
             return {row.key: CacheHit(row.result_id, row.extension) for row in rows}
@@ -59,12 +59,12 @@ _FIND = select(CachedResult.key, CachedResult.result_id, CachedResult.extension)
 
 
 def cache_key(owner: str, plan: Plan, contents: Sequence[str]) -> str:
-    """Return a hash of everything that a result depends on, and of whom it belongs to: no owner gets another's result.
+    """Return a hash of the owner and everything that a result depends on: owners never share results.
 
     :param contents: the SHA-256 of the source, and of the files that the plan names.
     """
     parts = [ENGINE, contents, plan.identity()]
     if owner != LOCAL_OWNER:
-        # Keys from before there were owners stay valid.
+        # Keys from before owners existed stay valid.
         parts.append(owner)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

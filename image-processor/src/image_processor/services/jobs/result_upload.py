@@ -1,4 +1,4 @@
-"""Upload results from the disk to file-storage, several at a time."""
+"""Uploads results from disk to file-storage, several at a time."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ class ResultUpload:
         self._cache = cache
 
     def store(self, attempts: Sequence[tuple[Claim, ResultFile | Outcome]]) -> Sequence[Ended]:
-        """Store the results among the attempts; return how each attempt ended.
+        """Store the results of the attempts; return the outcome of each attempt.
 
         :raises DBAPIError: the database is unavailable.
         """

@@ -1,4 +1,4 @@
-"""Finish tasks with cached results, without decoding an image."""
+"""Finishes tasks with cached results, without decoding an image."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -12,7 +12,7 @@ from image_processor.services.jobs.outcomes import Claim, Ended, Finished, for_e
 from image_processor.services.jobs.result_cache import CacheHit, ResultCache, cache_key
 
 Contents = Callable[[str, tuple[int, ...]], Sequence[str]]
-"""Returns the SHA-256 of the files that an owner's task names."""
+"""Returns the SHA-256 of each file that an owner's task names."""
 
 
 class ReuseService:
@@ -31,7 +31,7 @@ class ReuseService:
         return _key(claim, plan, self._contents)
 
     def reuse(self, claims: Sequence[Claim]) -> Sequence[Ended]:
-        """Finish the tasks that have a cached result; return those. Errors of the others surface when they run.
+        """Finish the tasks that have a cached result; return them. Errors of the others surface when they run.
 
         :raises DBAPIError: the database is unavailable.
         """

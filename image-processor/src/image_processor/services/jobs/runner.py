@@ -1,4 +1,4 @@
-"""Run tasks in a worker's process until none is pending, across database outages."""
+"""Runs tasks in a worker's process until none is pending, and waits during database outages."""
 
 import shutil
 import time
@@ -22,9 +22,9 @@ from image_processor.services.jobs.work_loop import WorkLoop
 log = structlog.get_logger()
 
 ABANDONED_AFTER_SECONDS = 3600
-"""Age beyond a task's time limit at which scratch files are deleted at the start."""
+"""Seconds beyond a task's time limit after which scratch files count as abandoned and are deleted at the start."""
 DATABASE_POLL_SECONDS = 0.5
-"""Between two attempts to reach the database."""
+"""Delay between two attempts to reach the database."""
 
 
 class Runner:
@@ -53,9 +53,9 @@ class Runner:
         self._max_seconds = max_seconds
 
     def drain(self, holder: Holder, stopping: Callable[[], bool]) -> bool:
-        """Do tasks, the most urgent first, until none is pending or ``stopping()`` is true.
+        """Run tasks by priority until none is pending or ``stopping()`` is true.
 
-        Every outcome is recorded in the task's row. During a database outage it waits.
+        Every outcome is recorded in the task's row. During a database outage this method waits.
 
         :returns: ``False`` if the worker is about to kill this process, which then must not start another task.
         """
@@ -75,7 +75,7 @@ class Runner:
             return WorkLoop(self._claims, self._reuse, self._upload, holder, stopping).run(attempt)
 
     def _recover(self, holder: Holder, stopping: Callable[[], bool]) -> None:
-        """Wait for the database, then release what this process may have claimed when the outage began."""
+        """Wait for the database, then release tasks that this process may have claimed when the outage began."""
         while not stopping():
             time.sleep(DATABASE_POLL_SECONDS)
             with suppress(DBAPIError):
@@ -83,7 +83,7 @@ class Runner:
                 return
 
     def discard(self, holder: Holder) -> AttemptInProgress | None:
-        """Delete the files of a killed process; return the attempt that it was processing."""
+        """Delete the files of a killed process; return the attempt that was in progress."""
         found = None
         for folder in self._scratch.glob(f"{_prefix(holder)}*"):
             found = find_attempt_in_progress(folder) or found
@@ -91,7 +91,7 @@ class Runner:
         return found
 
     def delete_abandoned(self) -> None:
-        """Delete the files of killed workers: those too old for any running task."""
+        """Delete files left by killed workers: those too old for any running task."""
         for path in self._scratch.iterdir():
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > self._max_seconds + ABANDONED_AFTER_SECONDS:

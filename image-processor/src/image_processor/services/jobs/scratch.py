@@ -1,4 +1,4 @@
-"""A worker's scratch folder, for sources and results of running tasks."""
+"""Manages a worker's scratch folder for sources and results of running tasks."""
 
 import os
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 MIN_FREE_BYTES = 32 * 1024 * 1024
-"""Below this, any error counts as a full disk: libvips does not always report why it cannot write."""
+"""With less free space, any error counts as a full disk, because libvips does not always report why it cannot write."""
 
 
 class ScratchFullError(Exception):
@@ -16,7 +16,7 @@ class ScratchFullError(Exception):
 
 @contextmanager
 def detecting_full_disk(scratch: Path) -> Iterator[None]:
-    """Replace an error of the block if the disk of ``scratch`` is full.
+    """Replace an error raised in the block if the disk of ``scratch`` is full.
 
     :raises ScratchFullError: the block failed with less than :data:`MIN_FREE_BYTES` free.
     """
@@ -30,7 +30,7 @@ def detecting_full_disk(scratch: Path) -> Iterator[None]:
 
 
 class AttemptInProgress(NamedTuple):
-    """The attempt that a process was processing."""
+    """An attempt that a process has started and not ended."""
 
     task_id: int
     attempt: int
@@ -41,7 +41,7 @@ _PREFIX = "in-progress-"
 
 @contextmanager
 def in_progress(folder: Path, task_id: int, attempt: int) -> Iterator[None]:
-    """Mark the attempt in the folder while the block runs; the mark stays if the process is killed."""
+    """Mark the attempt in the folder while the block runs; the mark remains if the process is killed."""
     mark = folder / f"{_PREFIX}{task_id}-{attempt}"
     mark.touch()
     try:

@@ -1,4 +1,4 @@
-"""Values and statements for changes of tasks, shared by claims and leases."""
+"""Values and statements for status changes of tasks, shared by claims and leases."""
 
 from collections.abc import Mapping
 
@@ -20,21 +20,21 @@ _RESULT_KEY = Task.result_key.concat("-").concat(Task.restarts)
 
 
 def has_status(status: TaskStatus) -> ColumnElement[bool]:
-    """Return the condition for tasks that are chosen by id: no index of a status serves it.
+    """Return a status condition for tasks selected by id, which the planner does not look up in a status index.
 
-    While an old snapshot is held, such an index has an entry of each task that ever was in the status. The planner does
-    not know of them, and would rather read the index than find a few tasks by their ids.
+    While an old snapshot is held, such an index has an entry for each task that ever had the status. The planner
+    ignores these dead entries and would prefer the index to finding a few tasks by id.
     """
     return Task.status.concat("") == status.value
 
 
 def in_order(which: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Return the condition for the same tasks, locked by ascending id: two transactions never deadlock on them."""
+    """Return the condition for the same tasks, locked by ascending id so that two transactions never deadlock."""
     return Task.id.in_(select(Task.id).where(which).order_by(Task.id).with_for_update())
 
 
 def pending_or_given_up(counter: InstrumentedAttribute[int], most: int, reason: str) -> dict[str, object]:
-    """Return the values that raise ``counter`` and make a task pending again, or end it in error at ``most``."""
+    """Return values that increment ``counter`` and make a task pending again, or end it in error at ``most``."""
     given_up = counter + 1 >= most
     detail = sentence("Gave up after {attempts} attempts: {reason}.", attempts=most, reason=reason)
     return {
@@ -48,9 +48,9 @@ def pending_or_given_up(counter: InstrumentedAttribute[int], most: int, reason: 
 
 
 def put_back(connection: Connection, which: ColumnElement[bool], values: Mapping[str, object], reason: str) -> None:
-    """Take tasks from a process that has died.
+    """Take tasks away from a dead process.
 
-    :param values: the new state of the rows, such as :func:`pending_or_given_up` returns.
+    :param values: the new values of the rows, for example from :func:`pending_or_given_up`.
     """
     changed = connection.execute(
         update(Task).where(which).values(**UNHELD, **values).returning(Task.id, Task.status)
@@ -61,7 +61,7 @@ def put_back(connection: Connection, which: ColumnElement[bool], values: Mapping
 
 
 def discard_results(connection: Connection, which: ColumnElement[bool]) -> None:
-    """Mark results for deletion that earlier attempts of these tasks may have uploaded."""
+    """Mark results for deletion that earlier attempts at these tasks may have uploaded."""
     found = connection.execute(select(_RESULT_KEY, Task.owner).where(which)).all()
     if found:
         rows = [{"key": key, "owner": owner} for key, owner in found]

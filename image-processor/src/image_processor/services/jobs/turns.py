@@ -1,6 +1,6 @@
-"""The order of pending tasks: the most urgent first; among equally urgent ones owners take turns, each with its oldest.
+"""Orders pending tasks: by priority; within a priority owners take turns, each with its oldest task.
 
-Owners are found by a loose index scan: a step for each owner, however many tasks an owner has.
+Owners are found by a loose index scan, which takes one step per owner regardless of the number of tasks.
 """
 
 import random
@@ -28,9 +28,9 @@ from image_processor.models import Task, TaskStatus
 from image_processor.services.jobs.transitions import has_status
 
 SUSPECT_LOSSES = 3
-"""A task that has lost this many workers may be the cause of their loss."""
+"""Number of lost workers after which a task is suspected as the cause."""
 MAX_DRAWN = 1000
-"""The owners among whom the first turn is drawn, at most."""
+"""Maximum number of owners among which the first turn is drawn."""
 
 DueTask = Row[int, str, int, bool]
 """The id, owner, priority and ``suspect`` of a claimable task."""
@@ -48,13 +48,13 @@ def _is_due(task: type[Task]) -> ColumnElement[bool]:
 
 
 def _by_urgency(task: type[Task]) -> tuple[UnaryExpression[int], UnaryExpression[str], UnaryExpression[int]]:
-    # The order of the index of pending tasks. Without it the planner may scan all ended tasks for "any" pending one.
+    # The order of the index of pending tasks. Without it, the planner may scan all ended tasks for "any" pending task.
     return task.priority.desc(), task.owner.asc(), task.id.asc()
 
 
 CLAIMABLE = _is_claimable(Task)
 CLAIMABLE_BY_ID = has_status(TaskStatus.PENDING) & _is_due(Task)
-"""The same for tasks whose ids are known."""
+"""The same condition for tasks whose ids are known."""
 URGENCY = _by_urgency(Task)
 SUSPECT = ((Task.crashes > 0) | (Task.losses >= SUSPECT_LOSSES)).label("suspect")
 DUE_TASK = (Task.id, Task.owner, Task.priority, SUSPECT)
@@ -80,7 +80,7 @@ _OWNERS = select(_WAITING.c.owner).where(_WAITING.c.owner.is_not(None)).order_by
 _OWNER = bindparam("of_owner", type_=String)
 _OLDEST = (
     select(*DUE_TASK)
-    # For an equality PostgreSQL sorts by id alone, and may read the primary key through all ended tasks.
+    # With an equality, PostgreSQL sorts by id alone and may read the primary key through all ended tasks.
     .where(CLAIMABLE, Task.priority == _PRIORITY, Task.owner.between(_OWNER, _OWNER))
     .order_by(*URGENCY)
     .limit(bindparam("share", type_=Integer))
@@ -96,13 +96,13 @@ LATER_OWNER = (
     .scalar_subquery()
     .label("later_owner")
 )
-"""The next owner, by name, who has a claimable task as urgent as this one; ``NULL`` if no owner has."""
+"""The next owner by name with a claimable task of this priority; ``NULL`` if there is no other owner."""
 
 
 class Turns:
-    """Whose turn it is in this process. Each process begins with an owner drawn by lot.
+    """Decides which owner's turn it is in this process, starting with a random owner.
 
-    In a fixed order, an owner whose tasks kill their processes would always be first in the new ones.
+    In a fixed order, an owner whose tasks crash processes would be first again in each new process.
     """
 
     def __init__(self, longest_delay: float) -> None:
@@ -110,11 +110,11 @@ class Turns:
         self._last: str | None = None
 
     def taken(self, owner: str) -> None:
-        """Record whose task was the last to be claimed."""
+        """Record the owner whose task was claimed last."""
         self._last = owner
 
     def lock(self, connection: Connection, priority: int, count: int) -> Sequence[DueTask]:
-        """Lock at most ``count`` tasks of this priority, in turn, and return them; none if others have locked them."""
+        """Lock at most ``count`` tasks of this priority in turn and return them; none if others have locked them."""
         owners = self._next_owners(connection, priority, count)
         share = -(-count // max(1, len(owners)))
         shares: list[Sequence[DueTask]] = []

@@ -1,7 +1,7 @@
-"""Two threads of a worker's process: one makes results, the other uploads and records them and claims more tasks.
+"""Runs tasks in two threads of a worker's process: one makes results; the other uploads them and claims tasks.
 
 A result is uploaded at once if no other task remains, or if its priority is higher than that of the next task.
-Otherwise it waits briefly for others, so that one upload and two transactions serve several results.
+Otherwise it briefly waits for others, so that one upload and two transactions serve several results.
 """
 
 import math
@@ -19,30 +19,30 @@ from image_processor.services.jobs.result_upload import ResultUpload
 from image_processor.services.jobs.reuse import ReuseService
 
 PREFETCH_SECONDS = 1.0
-"""Work that a process claims in advance, estimated from the duration of its last tasks."""
+"""Seconds of work to claim in advance, estimated from the duration of the last tasks."""
 MAX_PREFETCH = 31
-"""Tasks claimed in advance, at most."""
+"""Maximum number of tasks claimed in advance."""
 HAND_BACK_SECONDS = 1.5
-"""When a task takes longer, the tasks claimed in advance are handed back for other processes."""
+"""If a task takes longer, the tasks claimed in advance are handed back for other processes."""
 BATCH_SIZE = 16
-"""Results uploaded without waiting for more: half of the claimed tasks, so that the process never runs out of tasks."""
+"""Results uploaded without waiting for more: half of the claimed tasks, so that the process never runs out."""
 BATCH_SECONDS = 0.5
 """Longest wait of a result for others: half of :data:`PREFETCH_SECONDS`, because only an upload leads to new claims."""
 POLL_SECONDS = 0.2
-"""Between two checks for a pending task with a higher priority than the next task."""
+"""Interval between checks for a pending task with a higher priority than the next task."""
 
 
 class _Step(NamedTuple):
-    """The recording thread's next step, and when it is due; ``take`` returns whether there may be another."""
+    """The recording thread's next step and its delay; ``take`` returns whether another step may follow."""
 
     in_seconds: float
     take: Callable[[], bool]
 
 
 class WorkLoop:
-    """Does tasks until none is pending; an instance runs once.
+    """Runs tasks until none is pending; an instance runs once.
 
-    :param stopping: returns whether no more task may start.
+    :param stopping: returns whether no further task may start.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class WorkLoop:
         self._pace = Pace()
         self._changed = threading.Condition()
         self._ready: deque[Claim] = deque()
-        """Claimed tasks that have not started, the most urgent first."""
+        """Claimed tasks that have not started, by priority."""
         self._running: Claim | None = None
         self._progressed_at = 0.0
         self._polled_at = 0.0
@@ -74,7 +74,7 @@ class WorkLoop:
         """Call ``attempt`` in this thread for each claimed task.
 
         :returns: ``False`` if the worker is about to kill this process, which then must not start another task.
-        :raises DBAPIError: the database is unavailable; some tasks may be claimed and not ended.
+        :raises DBAPIError: the database is unavailable; some claimed tasks may not have ended.
         """
         with ThreadPoolExecutor(1, "recorder") as background:
             recorder = background.submit(self._record)
@@ -174,7 +174,7 @@ class WorkLoop:
             self._changed.notify_all()
 
     def _add_claims(self, claimed: Sequence[Claim]) -> None:
-        """Finish claimed tasks with cached results where there are any, and queue the others."""
+        """Finish claimed tasks that have cached results, and queue the others."""
         began = time.monotonic()
         reused = self._reuse.reuse(claimed) if claimed else []
         done = [claim for claim, _ in reused]
@@ -202,7 +202,7 @@ class WorkLoop:
         return True
 
     def _has_batch(self) -> bool:
-        """Return whether to upload the results at once, although another task is running or ready."""
+        """Return whether to upload the results now, although another task is running or ready."""
         if len(self._results) >= BATCH_SIZE:
             return True
         current = self._running or self._ready[0]
@@ -212,7 +212,7 @@ class WorkLoop:
         return self._running is None and not self._ready
 
     def _wanted(self) -> int:
-        """Return how many more tasks to claim; none while a suspect is held."""
+        """Return the number of further tasks to claim; 0 while a suspect is held."""
         held = [claim for claim in (self._running, *self._ready) if claim is not None]
         if any(claim.suspect for claim in held):
             return 0
@@ -220,7 +220,7 @@ class WorkLoop:
 
 
 class Pace:
-    """The duration of recent tasks, and the number to claim in advance."""
+    """Measures recent tasks to decide how many to claim in advance."""
 
     def __init__(self) -> None:
         self._seconds: float | None = None
@@ -230,7 +230,7 @@ class Pace:
         self._seconds = seconds if self._seconds is None else 0.8 * self._seconds + 0.2 * seconds
 
     def prefetch_count(self) -> int:
-        """Return the number of tasks done in :data:`PREFETCH_SECONDS`; 0 before the first task."""
+        """Return the number of tasks that take :data:`PREFETCH_SECONDS`; 0 before the first task."""
         if self._seconds is None:
             return 0
         return min(MAX_PREFETCH, int(PREFETCH_SECONDS / max(self._seconds, 1e-6)))

@@ -1,1 +1,1 @@
-"""Presets: those of the settings, and those of owners."""
+"""Presets from the settings and from owners."""

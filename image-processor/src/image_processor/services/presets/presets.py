@@ -1,4 +1,4 @@
-"""Presets as people see them: those of the settings for everybody, and each owner's own."""
+"""Manages presets: those of the settings, visible to all, and each owner's own."""
 
 import hashlib
 import json
@@ -21,18 +21,18 @@ from image_processor.services.files.client import FileStorage, FileStorageUnavai
 log = structlog.get_logger()
 
 MAX_PRESETS = 200
-"""Of an owner."""
+"""Maximum number of presets per owner."""
 MAX_NAME = 64
 MAX_BYTES = 64 * 1024
-"""Of the params as JSON in UTF-8."""
+"""Maximum size of a preset's params as UTF-8 JSON."""
 
 
 @dataclass(frozen=True)
 class NamedPreset:
     """A preset.
 
-    :param params: those of a ``pipeline``.
-    :param updated_at: seconds since 1970; ``None`` for a preset of the settings, which nobody changes by the API.
+    :param params: the params of a ``pipeline``.
+    :param updated_at: seconds since 1970; ``None`` for a preset of the settings, which the API cannot change.
     """
 
     name: str
@@ -41,7 +41,7 @@ class NamedPreset:
 
     @property
     def read_only(self) -> bool:
-        """Whether it is one of the settings."""
+        """Whether the preset is from the settings."""
         return self.updated_at is None
 
     @property
@@ -53,17 +53,20 @@ class NamedPreset:
 
 @dataclass(frozen=True)
 class Condition:
-    """What a change expects (RFC 9110, 13.1).
+    """Preconditions of a change (RFC 9110, 13.1).
 
-    :param matching: ETags of which the preset has one, or ``*`` if it only has to exist; ``None``: no such condition.
-    :param not_matching: ETags of which it has none, or ``*`` if it must not exist.
+    :param matching: the preset must have one of these ETags, or exist if this is ``*``; ``None``: no such condition.
+    :param not_matching: the preset must have none of these ETags, or not exist if this is ``*``.
     """
 
     matching: Collection[str] | None = None
     not_matching: Collection[str] | None = None
 
     def check(self, name: str, current: NamedPreset | None) -> None:
-        """:raises DomainError: ``precondition-failed``."""
+        """Check the preconditions.
+
+        :raises DomainError: ``precondition-failed``.
+        """
         tags = set() if current is None else {"*", current.etag}
         if self.matching is not None and not tags.intersection(self.matching):
             raise _refused(_changed(name, current), name, current)
@@ -75,7 +78,7 @@ UNCONDITIONAL = Condition()
 
 
 class PresetService:
-    """Finds and changes presets: those of other owners do not exist."""
+    """Finds and changes presets; presets of other owners are invisible."""
 
     def __init__(self, database: Database, configured: Presets, storage: FileStorage) -> None:
         self._database = database
@@ -92,7 +95,7 @@ class PresetService:
         return [*configured, *(preset for preset in own if preset.name not in hidden)]
 
     def get(self, principal: Principal, name: str) -> NamedPreset:
-        """Return a preset; one of the settings before one of the owner.
+        """Return a preset; the settings take precedence over the owner's presets.
 
         :raises DomainError: ``preset-not-found``.
         """
@@ -101,13 +104,13 @@ class PresetService:
     def put(
         self, principal: Principal, name: str, params: Mapping[str, object], condition: Condition = UNCONDITIONAL
     ) -> tuple[NamedPreset, bool]:
-        """Make a preset of the principal's owner, or replace it; return it, and whether it is new.
+        """Create or replace a preset of the principal's owner; return it, and whether it is new.
 
-        Tasks that exist keep the steps that they were created with.
+        Existing tasks keep the steps that they were created with.
 
-        :raises DomainError: ``preset-read-only``, the settings have one of this name; ``precondition-failed``;
-            ``too-many-presets``; ``invalid-fields``, ``unknown-algorithm``, the params are no pipeline;
-            ``file-not-found``, they name a file that is not the owner's; ``file-storage-unavailable``.
+        :raises DomainError: ``preset-read-only`` if the settings have a preset of this name; ``precondition-failed``;
+            ``too-many-presets``; ``invalid-fields`` or ``unknown-algorithm`` if the params are not a pipeline;
+            ``file-not-found`` if they name a file that is not the owner's; ``file-storage-unavailable``.
         """
         if name in self._configured:
             raise _read_only(name)
@@ -132,7 +135,7 @@ class PresetService:
     def delete(self, principal: Principal, name: str, condition: Condition = UNCONDITIONAL) -> None:
         """Delete a preset of the principal's owner.
 
-        :raises DomainError: ``preset-not-found``; ``preset-read-only``, it is one of the settings;
+        :raises DomainError: ``preset-not-found``; ``preset-read-only`` if it is from the settings;
             ``precondition-failed``.
         """
         with self._database.write() as session:
@@ -147,7 +150,7 @@ class PresetService:
         log.info("preset deleted", owner=principal.owner, preset=name)
 
     def _check(self, principal: Principal, params: Mapping[str, object]) -> None:
-        """Check what a preset says when it is stored, rather than when it is used."""
+        """Check a preset's params when it is stored, rather than when it is used."""
         size = len(json.dumps(params, ensure_ascii=False).encode("utf-8", "surrogatepass"))
         if size > MAX_BYTES:
             detail = sentence(
@@ -161,7 +164,7 @@ class PresetService:
         file_ids = plan_of(PIPELINE, params).file_ids()
         if not file_ids:
             return
-        # Signed URLs do not ask again whose files these are.
+        # Requests with signed URLs do not check the owner of these files again.
         storage = self._storage.acting_for(principal.owner, sees_all=principal.sees_all)
         try:
             found = storage.find(file_ids)
@@ -179,7 +182,7 @@ class PresetService:
 
 
 def find_preset(database: Database, configured: Presets, principal: Principal, name: str) -> NamedPreset:
-    """Return a preset; one of the settings before one of the principal's owner.
+    """Return a preset; the settings take precedence over the owner's presets.
 
     :raises DomainError: ``preset-not-found``.
     """
@@ -198,7 +201,7 @@ def _named(row: Preset) -> NamedPreset:
 
 
 def _is_name(name: str) -> bool:
-    """Return whether a preset may have this name; PostgreSQL refuses to compare with others."""
+    """Return whether this can be a preset's name; PostgreSQL refuses to compare some other strings."""
     return 0 < len(name) <= MAX_NAME and name.isprintable()
 
 

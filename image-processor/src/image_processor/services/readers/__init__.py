@@ -1,4 +1,4 @@
-"""Readers of formats that libvips does not read: one module per family, imported with its library at first use."""
+"""Readers for formats that libvips does not read: one module per family, imported with its library at first use."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -11,14 +11,14 @@ from image_processor.services.readers.sniffing import HEAD, reader_of
 __all__ = ["KNOWN", "DamagedError", "Opened", "open_foreign"]
 
 KNOWN = ("HEIC", "JPEG XL", "JPEG 2000", "BMP", "ICO", "PSD", "SVG", "PDF")
-"""Names of the formats for users."""
+"""Format names for users."""
 
 _DRAWINGS = ("pdf", "svg")
-"""Readers of formats without pixels, which take the page and the resolution."""
+"""Readers of vector formats, which take the page and the resolution."""
 
 
 def open_foreign(source: Path, wanted: Source) -> Opened | None:
-    """Return the image if its format has a reader, with its header read and no pixel decoded yet; else None.
+    """Return the image with its header read and no pixels decoded, if its format has a reader here; else None.
 
     :raises DamagedError: the header cannot be read.
     """

@@ -1,4 +1,4 @@
-"""HEIC and HEIF, as phones write them: the primary image, upright, with 8 or 16 bits per band."""
+"""Reads HEIC and HEIF, as phones write them: the primary image, upright, with 8 or 16 bits per band."""
 
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from image_processor.services.codec.errors import ImageError
 from image_processor.services.readers.metadata import metadata_of
 from image_processor.services.readers.opened import Opened
 
-# A worker has a process per core, so one thread is enough. Only the primary image is used.
+# A worker has one process per core, so one thread is enough. Only the primary image is used.
 pillow_heif.options.DECODE_THREADS = 1
 pillow_heif.options.THUMBNAILS = False
 pillow_heif.options.DEPTH_IMAGES = False
@@ -39,9 +39,9 @@ def open_image(source: Path) -> Opened:
 
 
 def _coded_profile(image: HeifImage) -> bytes | None:
-    """Return a profile for the colors that an nclx box describes; ``None`` if they are sRGB or not described.
+    """Return a profile for the colors that an nclx box describes; ``None`` if they are sRGB or undescribed.
 
-    :raises ImageError: they are of high dynamic range.
+    :raises ImageError: the colors are of high dynamic range.
     """
     coded = image.info.get("nclx_profile")
     if not isinstance(coded, dict):

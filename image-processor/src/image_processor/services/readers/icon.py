@@ -1,4 +1,4 @@
-"""ICO: its largest picture, and of several of that size the one with most colors."""
+"""Reads ICO: the largest picture, and among pictures of that size the one with the most colors."""
 
 import struct
 from functools import partial
@@ -20,12 +20,12 @@ _DEEP = 32
 
 
 def open_image(source: Path) -> Opened:
-    """Return the icon's picture, with the size in its own header: the directory cannot hold more than 256."""
+    """Return the icon's picture, with the size from its own header: the directory cannot hold sizes above 256."""
     with source.open("rb") as file:
         entries = IcoFile(file).entry
         if not entries:
             raise DamagedError(sentence("the icon has no picture"))
-        # A PNG in the directory often has no depth; it has alpha.
+        # A PNG in the directory often has a depth of 0; it has alpha.
         number = max(range(len(entries)), key=lambda place: (entries[place].square, entries[place].bpp or _DEEP))
         width, height = _size(file, entries[number].offset)
     return Opened("ico", width, height, lossless=True, pixels=partial(_pixels, source, number))
@@ -51,13 +51,13 @@ def _pixels(source: Path, number: int) -> pyvips.Image:
         is_deep = not head.startswith(_PNG) and int.from_bytes(head[14:16], "little") == _DEEP
         if not is_deep or not image.hasalpha() or image[image.bands - 1].max() > 0:
             return image
-        # Programs older than alpha leave it at 0 everywhere; only the mask says what is visible.
+        # Programs that do not know alpha leave it at 0 everywhere; then only the mask determines visibility.
         file.seek(4 * image.width * image.height, 1)
         return image[0:3].bandjoin(_visible(file, image.width, image.height)).copy(interpretation="srgb")
 
 
 def _visible(file: IO[bytes], width: int, height: int) -> pyvips.Image:
-    """Return alpha by the mask that follows the colors: a bit per pixel, from the bottom up, 1 for an invisible one."""
+    """Return alpha from the mask after the colors: one bit per pixel, bottom row first, 1 for invisible pixels."""
     stride = (width + 31) // 32 * 4
     mask = numpy.frombuffer(file.read(stride * height).ljust(stride * height, b"\0"), "uint8").reshape(height, stride)
     hidden = numpy.unpackbits(mask[::-1], axis=1)[:, :width]

@@ -1,4 +1,4 @@
-"""JPEG 2000, as a file with boxes (JP2) or a bare codestream."""
+"""Reads JPEG 2000, as a file with boxes (JP2) or a bare codestream."""
 
 from functools import partial
 from pathlib import Path
@@ -23,13 +23,13 @@ _SYCC = b"colr\1\0\0\0\0\0\x12"
 _PALETTE = b"pclr"
 _MOST_COMPONENTS = 4
 _DECODING_BYTES = 4 * (4 + 2)
-"""Memory per pixel while decoding: four samples of 32 bits in OpenJPEG and of 16 bits in the result."""
+"""Bytes of memory per pixel while decoding: four samples of 32 bits in OpenJPEG and of 16 bits in the result."""
 
 
 def open_image(source: Path) -> Opened:
     """Return the image with 8 or 16 bits.
 
-    :raises ImageError: its components are of a kind that cannot be read.
+    :raises ImageError: its components cannot be read.
     """
     with source.open("rb") as file:
         head = file.read(_HEADER)
@@ -38,16 +38,16 @@ def open_image(source: Path) -> Opened:
         width, height = image.size
     metadata = Metadata(profile=_profile(head))
     pixels = partial(_pixels, source) if bits is None else partial(_scaled_pixels, source, bits, width * height)
-    # Pillow gives 16 bits of a gray image alone, imagecodecs of four bands.
+    # imagecodecs returns up to four bands of 16 bits; Pillow returns 16 bits only for gray images.
     is_deep = bits is not None and bits > 8
     return Opened("jp2", width, height, _is_lossless(head), pixels, metadata, pixel_bytes=8 if is_deep else 4)
 
 
 def _bits(head: bytes) -> int | None:
-    """Return the bits of the samples if imagecodecs is to decode them; ``None`` if Pillow is.
+    """Return the bits of the samples if imagecodecs must decode them; ``None`` if Pillow can.
 
-    Of more than 8 bits Pillow keeps 8, except in a gray image; of fewer it makes a white that is too dark. Sizes of
-    components: ISO/IEC 15444-1, A.5.1.
+    Pillow reduces more than 8 bits to 8, except in a gray image, and makes white too dark with fewer than 8 bits. Sizes
+    of components: ISO/IEC 15444-1, A.5.1.
 
     :raises ImageError: there are too many components, or they have fewer than 8 bits and other peculiarities.
     """
@@ -76,7 +76,7 @@ def _bits(head: bytes) -> int | None:
 
 
 def _scaled_pixels(source: Path, bits: int, pixels: int) -> pyvips.Image:
-    bytearray(_DECODING_BYTES * pixels)  # raises MemoryError early: OpenJPEG does not report that it has too little
+    bytearray(_DECODING_BYTES * pixels)  # raises MemoryError early: OpenJPEG does not report a lack of memory
     try:
         array = imagecodecs.jpeg2k_decode(source.read_bytes(), numthreads=1)
     except imagecodecs.Jpeg2kError as error:  # its message only names a function of OpenJPEG
@@ -94,7 +94,7 @@ def _pixels(source: Path) -> pyvips.Image:
 
 
 def _is_lossless(head: bytes) -> bool:
-    """Return whether the wavelet is the reversible 5-3 (ISO/IEC 15444-1, A.6.1)."""
+    """Return whether the wavelet transform is the reversible 5-3 (ISO/IEC 15444-1, A.6.1)."""
     main_header = head.partition(_CODESTREAM)[2].partition(_FIRST_TILE)[0]
     style = main_header.partition(_CODING_STYLE)[2]
     return style[11:12] == b"\x01"

@@ -1,4 +1,4 @@
-"""JPEG XL, in a container or as a bare codestream: upright, with 8 or 16 bits; only the first frame of an animation."""
+"""Reads JPEG XL from a container or bare codestream: upright, 8 or 16 bits, only the first frame of an animation."""
 
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ def open_image(source: Path) -> Opened:
 
 
 def _without_offset(exif: bytes | None) -> bytes | None:
-    """Return the EXIF in a box, which begins with four bytes for the offset of the EXIF (ISO/IEC 18181-2, 9.4)."""
+    """Return the EXIF in a box without the four-byte offset at its start (ISO/IEC 18181-2, 9.4)."""
     return None if exif is None else exif[4 + int.from_bytes(exif[:4], "big") :]
 
 

@@ -1,6 +1,6 @@
-"""libjxl's decoder through its C interface (jxl/decode.h), from the wheel of imagecodecs.
+"""Calls libjxl's decoder through its C interface (jxl/decode.h), from the wheel of imagecodecs.
 
-imagecodecs' own function returns only pixels, without their profile, orientation or metadata.
+The function of imagecodecs itself returns only pixels, without profile, orientation or metadata.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ _LONGEST_BOX = 4 * 1024 * 1024
 _SUCCESS, _ERROR, _NEED_MORE_INPUT, _NEED_IMAGE_BUFFER, _NEED_BOX_BUFFER = 0, 1, 2, 5, 7
 _BASIC_INFO, _COLOR_ENCODING, _FULL_IMAGE, _BOX = 0x40, 0x100, 0x1000, 0x4000
 _ORIGINAL, _DATA = 0, 1
-"""Targets of a profile: the image before it was encoded, or the decoded pixels."""
+"""Which profile to request: the original image's, or that of the decoded pixels."""
 _BLACK = 4
 _UINT8, _UINT16 = 2, 3
 _RGB, _GRAY = 0, 1
@@ -76,7 +76,7 @@ class ColorEncoding(ctypes.Structure):
 
 
 class PixelFormat(ctypes.Structure):
-    """JxlPixelFormat; endianness 0 is that of the machine."""
+    """JxlPixelFormat; endianness 0 is the machine's."""
 
     _fields_ = (("num_channels", c_uint32), ("data_type", c_int), ("endianness", c_int), ("align", c_size_t))
 
@@ -116,9 +116,9 @@ class _Cms(ctypes.Structure):
 class Header:
     """The properties of an image, read before any pixel is decoded.
 
-    :param width: of the upright image, like ``height``: the decoder turns it.
-    :param bits: per decoded sample, 8 or 16.
-    :param profile: of the decoded pixels; ``None`` if they are sRGB or gray with sRGB's transfer function.
+    :param width: width of the upright image, as is ``height``, because the decoder turns it.
+    :param bits: bits of a decoded sample, 8 or 16.
+    :param profile: profile of the decoded pixels; ``None`` if they are sRGB, or gray with sRGB's transfer function.
     :param lossless: the image is neither XYB nor a recompressed JPEG.
     """
 
@@ -136,7 +136,7 @@ class Header:
 
 @cache
 def library() -> ctypes.CDLL:
-    """Return imagecodecs' module as a library, through which the functions of libjxl, linked to it, are found."""
+    """Return imagecodecs' module as a library, which exports the functions of libjxl linked into it."""
     found = find_spec("imagecodecs")
     folders = [] if found is None else found.submodule_search_locations or []
     (module,) = (path for folder in folders for path in Path(folder).glob("_jpegxl.*"))
@@ -167,7 +167,7 @@ def header_of(content: bytes) -> Header:
     """Return the header of the file's image.
 
     :raises DamagedError: the headers are damaged.
-    :raises ImageError: the image is of a kind whose pixels would come out wrong.
+    :raises ImageError: the pixels of this kind of image would be decoded incorrectly.
     """
     with _decoder(content, _BASIC_INFO | _COLOR_ENCODING | _BOX) as decoder:
         info, profile, boxes = BasicInfo(), None, _Boxes(decoder)
@@ -255,7 +255,7 @@ class _Boxes:
 
 
 class _Memory:
-    """A memory manager that records whether memory ran out: libjxl reports that with the same error as damage."""
+    """A memory manager that records failed allocations: libjxl reports them with the same error as damage."""
 
     def __init__(self) -> None:
         c = ctypes.CDLL(None)

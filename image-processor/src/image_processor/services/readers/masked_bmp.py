@@ -1,4 +1,4 @@
-"""BMP with a mask for each of red, green, blue and perhaps alpha: Pillow reads only the most common ones."""
+"""Reads BMP with bit masks for red, green, blue and perhaps alpha, of which Pillow reads only the most common."""
 
 import struct
 from collections.abc import Sequence
@@ -13,20 +13,20 @@ from image_processor.services.readers.opened import DamagedError
 
 _FILE_HEADER = 14
 _MASKS = _FILE_HEADER + 40
-"""Where the masks are, at the end of a short header or after it (BITMAPV5HEADER, "bV5RedMask")."""
+"""Offset of the masks, at the end of a short header or after it (BITMAPV5HEADER, "bV5RedMask")."""
 _BITFIELDS, _ALPHA_BITFIELDS = 3, 6
 """Values of biCompression."""
 _WITH_ALPHA = 56
-"""Bytes of the shortest header with a mask for alpha."""
+"""Size in bytes of the shortest header with a mask for alpha."""
 HEAD = _MASKS + 16
 
 
 class MaskedBmp(NamedTuple):
-    """The layout of the pixels, as the header says.
+    """The layout of the pixels according to the header.
 
-    :param start: where the pixels begin.
-    :param is_top_down: the first row is the upper one.
-    :param masks: of red, green, blue and perhaps alpha.
+    :param start: offset of the pixels.
+    :param is_top_down: the first row is the top one.
+    :param masks: masks of red, green, blue and perhaps alpha.
     """
 
     width: int
@@ -51,7 +51,7 @@ def masked_bmp(head: bytes) -> MaskedBmp | None:
 
 
 def pixels_of(source: Path, layout: MaskedBmp) -> pyvips.Image:
-    """Return the decoded pixels. Alpha that is 0 everywhere does not count, as in browsers.
+    """Return the decoded pixels. Alpha that is 0 everywhere is ignored, as in browsers.
 
     :raises DamagedError: pixels are missing.
     """

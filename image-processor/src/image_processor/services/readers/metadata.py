@@ -1,4 +1,4 @@
-"""EXIF, XMP and ICC profiles of files that libvips does not read, attached to libvips images."""
+"""Attaches EXIF, XMP and ICC profiles to libvips images from files that libvips does not read."""
 
 import io
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ _FIELDS = ("exif-", "xmp-data", "icc-profile-data", "orientation")
 class Metadata(NamedTuple):
     """The metadata of an image.
 
-    :param is_upright: the decoder has already turned the pixels, so ignore EXIF's orientation.
+    :param is_upright: the decoder has already turned the pixels, so EXIF's orientation must be ignored.
     """
 
     exif: bytes | None = None
@@ -25,7 +25,7 @@ class Metadata(NamedTuple):
 
 
 def metadata_of(info: Iterable[tuple[object, object]], *, is_upright: bool = False) -> Metadata:
-    """Return the metadata among the items of an image's ``info``, as Pillow and its plugins name them."""
+    """Return the metadata in an image's ``info``, under the names of Pillow and its plugins."""
     found = {name: value for name, value in info if isinstance(value, bytes)}
     return Metadata(found.get("exif"), found.get("xmp"), found.get("icc_profile"), is_upright)
 

@@ -1,4 +1,4 @@
-"""What readers return: the size of an image from its header, and its pixels on demand."""
+"""The return type of readers: an image whose size is known and whose pixels are decoded on demand."""
 
 import errno
 import re
@@ -15,11 +15,10 @@ from image_processor.services.codec.errors import ImageError, shortened
 from image_processor.services.readers.metadata import Metadata, with_metadata
 
 _OF_THE_FILE = (None, errno.EINVAL, errno.EOVERFLOW)
-"""Error numbers that the file's content causes: None in an OSError that Pillow raises itself, the others if a header
-names an impossible offset."""
+"""Error numbers caused by the file's content: None if Pillow raised the OSError, others for an impossible offset."""
 
 _NO_MEMORY = re.compile(r"out of memory|allocating \d+ bytes failed", re.IGNORECASE)
-"""How OpenJPEG and libheif report it."""
+"""Out-of-memory messages of OpenJPEG and libheif."""
 
 
 class DamagedError(Exception):
@@ -30,15 +29,15 @@ class DamagedError(Exception):
 class Opened:
     """An image whose header has been read.
 
-    :param format: the name that ``info`` reports.
-    :param width: pixels of the upright image, like ``height``.
-    :param lossless: the file is lossless, and so must be a result in the format of its source.
+    :param format: the format name in the report of ``info``.
+    :param width: pixels of the upright image, as is ``height``.
+    :param lossless: the file is lossless, and a result in the source's format must be, too.
     :param pixels: decodes the image.
-    :param frames: how many frames or pages the file has.
-    :param pages: width and height of the pages of a document; of very many pages, only of the first.
+    :param frames: number of frames or pages in the file.
+    :param pages: width and height of a document's pages; of very many pages, only of the first.
     :param unread: why the file's other frames are not read, as a sentence; ``None`` if there are no others.
-    :param pixel_bytes: of a decoded pixel, at most.
-    :param at_size: renders a drawing at another width and height; ``None`` if the file has pixels.
+    :param pixel_bytes: maximum bytes of a decoded pixel.
+    :param at_size: renders a vector drawing at another width and height; ``None`` if the file has pixels.
     """
 
     format: str
@@ -65,7 +64,7 @@ class Opened:
         return image
 
     def rendered(self, width: int, height: int) -> pyvips.Image:
-        """Return a drawing at this size; return an image with pixels unchanged.
+        """Return a vector drawing at this size; return an image with pixels unchanged.
 
         :raises DamagedError: the drawing cannot be rendered, or the pixels cannot be decoded.
         """
@@ -82,9 +81,9 @@ class Opened:
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Turn what a decoder raises into DamagedError, unless the machine lacks memory or disk space.
+    """Convert a decoder's exceptions to DamagedError, unless the machine lacks memory or disk space.
 
-    :raises MemoryError: the decoder had too little memory.
+    :raises MemoryError: the decoder ran out of memory.
     :raises DamagedError: the decoder raised any other error.
     """
     try:

@@ -1,4 +1,4 @@
-"""PDF: one page on white, at a resolution or at the size that a step of the plan needs."""
+"""Reads PDF: one page on white, at a resolution or at the size that a step of the plan needs."""
 
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from image_processor.services.readers.opened import DamagedError, Opened
 _POINTS_PER_INCH = 72
 _BANDS = 3
 _MOST_LISTED = 1000
-"""Pages whose sizes are listed; a file of a few bytes may claim a million pages."""
+"""Maximum number of pages whose sizes are listed; a file of a few bytes may claim a million pages."""
 
 
 def open_image(source: Path, wanted: Source) -> Opened:

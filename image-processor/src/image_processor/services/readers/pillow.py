@@ -1,4 +1,4 @@
-"""Pillow without its own limit of pixels and its warnings: the service has its own limit and error messages."""
+"""Imports Pillow without its pixel limit and warnings: the service has its own limit and error messages."""
 
 import warnings
 

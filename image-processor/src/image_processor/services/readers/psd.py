@@ -1,4 +1,4 @@
-"""PSD: its flattened picture, of 8 or 16 bits (Adobe Photoshop File Formats Specification)."""
+"""Reads PSD: the flattened picture with 8 or 16 bits (Adobe Photoshop File Formats Specification)."""
 
 import struct
 from collections.abc import Iterator, Mapping
@@ -21,23 +21,23 @@ from image_processor.services.readers.opened import DamagedError, Opened
 _HEADER = struct.Struct(">4sH6xHIIHH")
 _BITMAP, _GRAY, _INDEXED, _RGB, _CMYK, _MULTICHANNEL, _DUOTONE, _LAB = 0, 1, 2, 3, 4, 7, 8, 9
 _COLORS = {_BITMAP: 1, _GRAY: 1, _INDEXED: 1, _RGB: 3, _CMYK: 4, _DUOTONE: 1, _LAB: 3}
-"""Number of color channels, by color mode; other channels are alpha, or saved selections."""
+"""Number of color channels by color mode; other channels are alpha or saved selections."""
 _PROFILE, _TRANSPARENT_INDEX, _EXIF, _XMP = 1039, 1047, 1058, 1060
 """Numbers of image resources."""
 _LAYERS = (b"Lr16", b"Lr32")
 _TRANSPARENCY = (b"Mt16", b"Mt32", b"Mtrn")
-"""Keys of blocks: layers of deep pictures, and the mark of a flattened picture with transparency."""
+"""Keys of blocks: layers of 16-bit or 32-bit pictures, and the mark of a flattened picture with transparency."""
 _RAW, _PACKBITS = 0, 1
 _MOST_BLOCKS = 1000
 
 
 @dataclass(frozen=True)
 class _File:
-    """What comes before the pixels.
+    """The properties stored before the pixels.
 
     :param has_alpha: the first channel after the colors is the alpha of the flattened picture.
-    :param is_on_white: its colors were mixed with white where it is transparent.
-    :param start: where the flattened picture begins.
+    :param is_on_white: the colors were blended with white where the picture is transparent.
+    :param start: offset of the flattened picture.
     """
 
     channels: int
@@ -53,7 +53,7 @@ class _File:
 
     @property
     def used(self) -> int:
-        """The channels that the picture needs."""
+        """The number of channels that the picture needs."""
         return _COLORS[self.mode] + self.has_alpha
 
     @property
@@ -88,14 +88,17 @@ def _read(file: IO[bytes]) -> _File:
     (length,) = struct.unpack(">I", file.read(4))
     start = file.tell() + length
     layers, is_marked = _layers(file, start) if length else (0, False)
-    # A picture without layers does not say what its fourth channel is.
+    # A picture without layers does not declare the meaning of its fourth channel.
     has_alpha = channels > _COLORS[mode] and (layers < 0 or is_marked or not length)
     is_on_white = has_alpha and length > 0 and mode in (_GRAY, _DUOTONE, _RGB)
     return _File(channels, width, height, bits, mode, palette, resources, has_alpha, is_on_white, start)
 
 
 def _refuse_unread(bits: int, mode: int) -> None:
-    """:raises ImageError: the picture is of a kind that is not supported."""
+    """Check the kind of the picture.
+
+    :raises ImageError: the kind is not supported.
+    """
     if mode == _MULTICHANNEL:
         raise ImageError(
             sentence("A PSD in multichannel mode is not supported: save it as RGB, gray or CMYK."),
@@ -117,14 +120,14 @@ def _resources(section: bytes) -> Iterator[tuple[int, bytes]]:
     place = 0
     while section[place : place + 4] == b"8BIM":
         (number,) = struct.unpack_from(">H", section, place + 4)
-        place += 6 + (section[place + 6] + 2) // 2 * 2  # a name, with its length before it, padded to be even
+        place += 6 + (section[place + 6] + 2) // 2 * 2  # a name with a length byte, padded to an even size
         (length,) = struct.unpack_from(">I", section, place)
         yield number, section[place + 4 : place + 4 + length]
         place += 4 + (length + 1) // 2 * 2
 
 
 def _layers(file: IO[bytes], end: int) -> tuple[int, bool]:
-    """Return the number of layers, below 0 if the picture has transparency, and whether it is marked to have some."""
+    """Return the number of layers, negative with transparency, and whether the picture is marked as transparent."""
     (length,) = struct.unpack(">I", file.read(4))
     start = file.tell()
     count = _count(file) if length else 0
@@ -171,7 +174,7 @@ def _pixels(source: Path, read: _File) -> pyvips.Image:
 def _contents(file: IO[bytes], read: _File) -> Iterator[bytes]:
     """Yield the bytes of each channel that the picture needs.
 
-    :raises DamagedError: they are missing, corrupt or compressed in another way.
+    :raises DamagedError: the bytes are missing, corrupt or compressed in another way.
     """
     (compression,) = struct.unpack(">H", file.read(2))
     size = read.row_bytes * read.height
@@ -202,7 +205,7 @@ def _unpacked(content: bytes) -> bytes:
 
 
 def _plane(content: bytes, read: _File) -> numpy.ndarray:
-    """Return a channel as rows of samples, in the byte order of the machine."""
+    """Return a channel as rows of samples, in the machine's byte order."""
     if read.bits == 16:
         return numpy.frombuffer(content, ">u2").reshape(read.height, read.width).astype("uint16")
     samples = numpy.frombuffer(content, "uint8").reshape(read.height, read.row_bytes)
@@ -212,7 +215,7 @@ def _plane(content: bytes, read: _File) -> numpy.ndarray:
 
 
 def _without_white(plane: numpy.ndarray, alpha: numpy.ndarray) -> numpy.ndarray:
-    """Return the colors before they were mixed with white, as ImageMagick does."""
+    """Return the colors before they were blended with white, as ImageMagick does."""
     white = numpy.iinfo(plane.dtype).max
     opacity = numpy.maximum(alpha, 1).astype("float64") / white
     pure = (plane - white * (1 - opacity)) / opacity

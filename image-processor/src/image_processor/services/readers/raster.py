@@ -1,4 +1,4 @@
-"""BMP, mostly read by Pillow; conversion of Pillow's images for other readers."""
+"""Reads most BMPs with Pillow; converts Pillow's images for other readers."""
 
 import struct
 from functools import partial
@@ -21,13 +21,13 @@ _PLAIN = {"1": "L", "I;16B": "I;16", "I;16L": "I;16", "I": "I;16", "RGBX": "RGB"
 _HEADER_WITH_COMPRESSION = 40
 _BITS_OF_BMP = (1, 4, 8, 16, 24, 32)
 _COMPRESSIONS_OF_BMP = (0, 1, 2, 3, 6)
-"""None, RLE of 8 and of 4 bits, and masks without and with alpha."""
+"""None, RLE of 8 and 4 bits, and masks without and with alpha."""
 
 
 def open_image(source: Path) -> Opened:
     """Return the image of a BMP.
 
-    :raises ImageError: it is of a kind that is not supported.
+    :raises ImageError: this kind of BMP is not supported.
     """
     with source.open("rb") as file:
         head = file.read(HEAD)
@@ -41,7 +41,10 @@ def open_image(source: Path) -> Opened:
 
 
 def _refuse_unread(head: bytes) -> None:
-    """:raises ImageError: Pillow does not read BMPs of this kind."""
+    """Check the kind of the BMP.
+
+    :raises ImageError: Pillow does not read this kind of BMP.
+    """
     if int.from_bytes(head[14:18], "little") < _HEADER_WITH_COMPRESSION:
         return
     bits, compression = struct.unpack_from("<HI", head, 28)

@@ -1,4 +1,4 @@
-"""Choice of a reader by the first bytes of a file."""
+"""Chooses a reader by the first bytes of a file."""
 
 import codecs
 import re
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 HEAD = 64 * 1024
-"""Bytes to examine: drawing programs write long comments before the root of an SVG."""
+"""Number of bytes to examine: drawing programs write long comments before the root of an SVG."""
 _ANY_GZIP = 31
 """zlib's ``wbits`` for the largest window and a gzip header."""
 _BINARY_HEAD = 4096
@@ -28,7 +28,7 @@ _ROOT = re.compile(rb"<(?:\w+:)?svg[\s>/]", re.IGNORECASE)
 
 
 def reader_of(head: bytes) -> str | None:
-    """Return the name of the reader's module; ``None`` if libvips is to try."""
+    """Return the name of the reader's module; ``None`` leaves the file to libvips."""
     short = head[:_BINARY_HEAD]
     return next((name for is_format, name in _READERS if is_format(short)), "svg" if is_svg(head) else None)
 
@@ -55,14 +55,15 @@ def is_svg(head: bytes) -> bool:
     if head.startswith(_UTF_16):
         head = head.decode("utf-16", "ignore").encode()
     position = len(_BOM) if head.startswith(_BOM) else 0
-    # One part at a time: a pattern of all parts would backtrack, and possessive groups are wrong before Python 3.11.5.
+    # Match one part at a time: a pattern of all parts would backtrack, and possessive groups are wrong before Python
+    # 3.11.5.
     while part := _BEFORE_ROOT.match(head, position):
         position = part.end()
     return _ROOT.match(head, position) is not None
 
 
 def uncompressed(content: bytes, longest: int) -> bytes:
-    """Return the bytes of an SVG; decompress at most ``longest`` + 1, which is enough to see that it is too long.
+    """Return the bytes of an SVG; decompress at most ``longest`` + 1, enough to detect that it is too long.
 
     :raises zlib.error: the compressed bytes are damaged.
     """
@@ -72,12 +73,12 @@ def uncompressed(content: bytes, longest: int) -> bytes:
 
 
 def is_bmp(head: bytes) -> bool:
-    """Return whether "BM", with which a text may begin too, is followed by a bitmap header of a known size."""
+    """Return whether a bitmap header of a known size follows "BM", which may also start a text."""
     return head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS
 
 
 def begins_with(*beginnings: bytes) -> Callable[[bytes], bool]:
-    """Return a predicate for these first bytes."""
+    """Return a predicate that checks for these first bytes."""
     return lambda head: head.startswith(beginnings)
 
 

@@ -1,4 +1,4 @@
-"""SVG, rendered by resvg at a resolution or at the size that a step of the plan needs, without external resources."""
+"""Renders SVG with resvg, at a resolution or at the size that a step of the plan needs, without external resources."""
 
 import threading
 from functools import partial
@@ -19,7 +19,7 @@ from image_processor.services.readers.svg_rules import keep_harmless
 
 _LONGEST = 32 * 1024 * 1024
 _STACK = 64 * 1024 * 1024
-"""Bytes: resvg recurses per level, and on a default stack a few hundred levels crash the process."""
+"""Stack size in bytes: resvg recurses per level, and on a default stack a few hundred levels crash the process."""
 
 _FONT = "Roboto"
 _PIXEL_BYTES = 4
@@ -28,7 +28,7 @@ _CANVASES = 4
 
 
 def open_image(source: Path, wanted: Source) -> Opened:
-    """Return the drawing; at 96 dpi, the resolution of CSS, it has the size that its root element gives."""
+    """Return the drawing; at 96 dpi, the resolution of CSS, it has the size given by its root element."""
     content = uncompressed(source.read_bytes(), _LONGEST) if source.stat().st_size <= _LONGEST else None
     if content is None or len(content) > _LONGEST:
         raise DamagedError(sentence("an SVG may have at most {limit:,} bytes", limit=_LONGEST))
@@ -58,7 +58,7 @@ def _rendered(root: Element, width: int, height: int) -> pyvips.Image:
 def _check_memory(size: int) -> None:
     """Allocate this many bytes for a moment, because Rust aborts the process when it runs out of memory.
 
-    :raises MemoryError: the process cannot have them.
+    :raises MemoryError: the process cannot allocate them.
     """
     bytearray(size)
 

@@ -1,4 +1,4 @@
-"""Rules against hostile SVGs: no references to other files, no huge embedded pictures, no deep nesting."""
+"""Makes hostile SVGs harmless: no references to other files, no huge embedded pictures, no deep nesting."""
 
 import base64
 import binascii
@@ -14,10 +14,10 @@ from image_processor.services.readers.opened import DamagedError
 from image_processor.services.readers.pillow import Image
 
 _DEEPEST = 100
-"""Levels of elements and of the elements they refer to. Drawings have about ten; resvg recurses for each."""
+"""Maximum levels of elements including the elements they refer to. Drawings have about ten; resvg recurses for each."""
 
 _MOST_EMBEDDED = 100_000_000
-"""Pixels of all embedded pictures together."""
+"""Maximum number of pixels of all embedded pictures together."""
 _EMBEDDED = re.compile(r"data:image/(?:png|jpe?g|gif|webp)[^,]*?(;base64)?,(.*)", re.IGNORECASE | re.DOTALL)
 _REFERENCE = re.compile(r"url\(\s*['\"]?#([^'\")\s]+)")
 
@@ -48,7 +48,7 @@ def keep_harmless(root: Element) -> None:
 
 
 def _embedded(address: str) -> bytes | None:
-    """Return the raster picture in a ``data:`` URL; None for an SVG, to which these rules would not be applied."""
+    """Return the raster picture in a ``data:`` URL; None for an SVG, because these rules would not apply to it."""
     found = _EMBEDDED.fullmatch(address)
     if found is None:
         return None
@@ -67,7 +67,7 @@ def _pixels_in(picture: bytes) -> int:
 
 
 def _check_depth(root: Element) -> None:
-    """Limit the depth of elements and references by a depth-first walk; follow no cycles, as resvg does."""
+    """Limit the depth of elements and references by a depth-first walk; skip cycles, as resvg does."""
     named = {element.get("id"): element for element in root.iter() if element.get("id")}
     depths: dict[Element, int] = {}
     below = {element: [*element, *_referred(element, named)] for element in root.iter()}

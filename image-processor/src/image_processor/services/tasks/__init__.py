@@ -1,1 +1,1 @@
-"""Tasks as users see them: created, listed, followed, cancelled, restarted, deleted."""
+"""Operations on tasks for users: create, list, follow, cancel, restart, delete."""

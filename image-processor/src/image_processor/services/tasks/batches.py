@@ -1,4 +1,4 @@
-"""Batches as users see them: their tasks by status, how fast they run, and why tasks failed."""
+"""Reads batches for users: their tasks by status, their progress, and the causes of errors."""
 
 import math
 import re
@@ -19,9 +19,9 @@ from image_processor.services.causes import KindOfProblem
 from image_processor.services.tasks.filters import UNENDED, visible_to
 
 RECENT_SECONDS = 60
-"""The rate of a batch that runs is that of this time."""
+"""Time over which the rate of a running batch is measured."""
 MAX_CAUSES = 50
-"""Causes of errors that an answer lists, at most; the most frequent."""
+"""Maximum number of causes of errors in an answer; the most frequent are listed."""
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
@@ -44,9 +44,9 @@ class BatchRow(NamedTuple):
 class StatusPart:
     """The tasks of a batch in one status.
 
-    :param recent: how many of them ended within :data:`RECENT_SECONDS`.
-    :param started_at: when the first of them was started.
-    :param ended_at: when the last of them ended.
+    :param recent: number of these tasks that ended within :data:`RECENT_SECONDS`.
+    :param started_at: start of the first of these tasks.
+    :param ended_at: end of the last of these tasks.
     """
 
     status: TaskStatus
@@ -58,11 +58,11 @@ class StatusPart:
 
 @dataclass(frozen=True)
 class Progress:
-    """How a batch runs.
+    """The progress of a batch.
 
     :param ended_at: ``None`` while a task has not ended.
-    :param rate: tasks finished or failed a second: recently, or of the whole batch if it has ended.
-    :param seconds_left: at this rate; ``None`` if nothing ended recently.
+    :param rate: tasks finished or failed per second: recently, or over the whole time of an ended batch.
+    :param seconds_left: estimate at this rate; ``None`` if no task ended recently.
     """
 
     started_at: float | None
@@ -74,9 +74,9 @@ class Progress:
 class Failure(NamedTuple):
     """Tasks that ended in the same error.
 
-    :ivar error: its text, and ``problem`` what the rows keep of it: ``None`` if they ended before tasks had problems.
-    :ivar tasks: how many ended so.
-    :ivar task_id: the oldest of them.
+    :ivar error: the error's text; ``problem`` is the stored problem, or ``None`` if rows did not store problems yet.
+    :ivar tasks: number of these tasks.
+    :ivar task_id: the oldest of these tasks.
     """
 
     error: str
@@ -86,12 +86,12 @@ class Failure(NamedTuple):
 
 
 class Cause(NamedTuple):
-    """Errors with the same type of problem and the same sentence, regardless of its values.
+    """Errors with the same problem type and the same sentence, regardless of its values.
 
     :ivar cause: the sentence with ``…`` for each value; without a problem, the text with ``…`` for each number.
-    :ivar type: of the problems, if there are any.
-    :ivar tasks: how many ended so.
-    :ivar example: the failure with the oldest of them.
+    :ivar type: the type of the problems, if there are any.
+    :ivar tasks: number of tasks that ended with this cause.
+    :ivar example: the failure with the oldest of these tasks.
     """
 
     cause: str
@@ -109,17 +109,17 @@ class BatchDetail(NamedTuple):
 
 
 class BatchService:
-    """Reads batches, as far as a principal may: batches of other owners do not exist for it.
+    """Reads batches that a principal may see; batches of other owners are invisible.
 
-    A batch has at most as many tasks as a request may name files, so counting them in an index is cheap, and no counter
-    is kept that every worker would have to lock.
+    A request limits the number of files, and so the tasks of a batch. Counting them in an index is cheap, and avoids a
+    counter that every worker would have to lock.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def page(self, principal: Principal, after: int, limit: int, *, newest_first: bool) -> Sequence[BatchRow]:
-        """Return at most ``limit`` batches after the one with the id ``after``, if any, in the order wanted."""
+        """Return at most ``limit`` batches after the batch with the id ``after``, if any, in the order wanted."""
         conditions = list(visible_to(principal, Batch.owner))
         if after:
             conditions.append(Batch.id < after if newest_first else Batch.id > after)
@@ -145,14 +145,14 @@ class BatchService:
         return BatchDetail(BatchRow(batch, counts), progress_of(parts, now), causes)
 
     def unended(self, batch_id: int) -> int:
-        """Return how many tasks of a batch have not ended, if it exists; for a caller who knows that it is visible."""
+        """Return the number of tasks of a batch that have not ended; the caller must know that the batch is visible."""
         with self._database.read() as session:
             counts = _counts(session, [batch_id])[batch_id]
         return sum(counts[status] for status in UNENDED)
 
 
 def progress_of(parts: Sequence[StatusPart], now: float) -> Progress:
-    """Return how a batch runs whose tasks are these, by the database's clock."""
+    """Return the progress of a batch with these tasks, by the database's clock."""
     begun = [part.started_at for part in parts if part.started_at is not None]
     started_at = min(begun) if begun else None
     worked = [part for part in parts if part.status in (TaskStatus.FINISHED, TaskStatus.ERROR)]

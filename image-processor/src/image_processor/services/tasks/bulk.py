@@ -1,7 +1,7 @@
-"""Cancel, restart and forget many tasks: those with these ids, of a batch, or that a filter chooses.
+"""Cancels, restarts and deletes many tasks, selected by ids, batch or filter.
 
-Each request is a series of transactions of at most :data:`STEP` tasks, so that none holds its locks for long. A task
-that is created meanwhile is not part of it.
+Each request is a series of transactions of at most :data:`STEP` tasks, so that none holds its locks for long. Tasks
+created in the meantime are not affected.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -25,13 +25,13 @@ from image_processor.services.tasks.unended import check_limit, take_turn, too_m
 log = structlog.get_logger()
 
 STEP = 1000
-"""Tasks changed in one transaction, at most."""
+"""Maximum number of tasks changed in one transaction."""
 NAMED_IDS = 100
-"""Unknown ids that a problem lists, at most."""
+"""Maximum number of unknown ids listed in a problem."""
 
 _Change = Callable[[Connection, Sequence[int]], None]
 
-# By the indexes of these states. The others are found by id.
+# The index orders of these statuses. Tasks in other statuses are found by id.
 _ORDERS: dict[TaskStatus, Sequence[ColumnElement[int] | ColumnElement[str] | ColumnElement[float | None]]] = {
     TaskStatus.PENDING: URGENCY,
     TaskStatus.PROCESSING: (Task.lease_until.asc(),),
@@ -39,9 +39,9 @@ _ORDERS: dict[TaskStatus, Sequence[ColumnElement[int] | ColumnElement[str] | Col
 
 
 class _Search(NamedTuple):
-    """What finds the tasks of a request that have this status.
+    """A search for the tasks of a request in one status.
 
-    :ivar by_id: whether they are found in the order of their ids.
+    :ivar by_id: whether tasks are found in the order of their ids.
     """
 
     status: TaskStatus
@@ -50,27 +50,27 @@ class _Search(NamedTuple):
 
 
 class BulkService:
-    """Changes many tasks, as far as a principal may: tasks and batches of other owners do not exist for it."""
+    """Changes many tasks that a principal may see; tasks and batches of other owners are invisible."""
 
     def __init__(self, database: Database, hints: Hints) -> None:
         self._database = database
         self._hints = hints
 
     def cancel(self, principal: Principal, wanted: TaskFilter) -> Sequence[int]:
-        """Cancel the wanted tasks that have not ended; return their ids in order.
+        """Cancel the wanted tasks that have not ended; return their ids in ascending order.
 
         :raises DomainError: ``task-not-found`` or ``batch-not-found``; then no task is changed.
         """
-        # Pending ones twice: a worker may have handed some back meanwhile.
+        # Search pending tasks twice: a worker may have handed some back in the meantime.
         cancelled = self._change(principal, wanted, (*UNENDED, TaskStatus.PENDING), cancel_tasks)
         log.info("tasks cancelled", count=len(cancelled))
         return cancelled
 
     def restart(self, principal: Principal, wanted: TaskFilter) -> Sequence[int]:
-        """Make the wanted tasks pending again that are in error or cancelled; return their ids in order.
+        """Make wanted tasks that failed or were cancelled pending again; return their ids in ascending order.
 
         :raises DomainError: ``task-not-found``, ``batch-not-found`` or ``too-many-pending-tasks``; then no task is
-            restarted, unless the owner created others meanwhile.
+            restarted, unless the owner created others in the meantime.
         """
 
         def change(connection: Connection, ids: Sequence[int]) -> None:
@@ -85,7 +85,7 @@ class BulkService:
         return restarted
 
     def forget(self, principal: Principal, wanted: TaskFilter) -> Sequence[int]:
-        """Delete the wanted tasks that have ended, but not their result files; return their ids in order.
+        """Delete the wanted tasks that have ended, but not their result files; return their ids in ascending order.
 
         :raises DomainError: ``task-not-found`` or ``batch-not-found``; then no task is deleted.
         """
@@ -102,9 +102,9 @@ class BulkService:
         *,
         in_turn: bool = False,
     ) -> list[int]:
-        """Change the wanted tasks that have one of the statuses, step by step; return their ids in order.
+        """Change the wanted tasks in these statuses step by step; return their ids in ascending order.
 
-        :param in_turn: other transactions of an owner with a limit wait for each step.
+        :param in_turn: if the owner has a limit, make the owner's other transactions wait for each step.
         """
         allowed = [status for status in statuses if not wanted.statuses or status in wanted.statuses]
         self._check_existence(principal, wanted)
@@ -113,7 +113,7 @@ class BulkService:
             with self._database.begin() as connection:
                 if in_turn:
                     take_turn(connection, principal)
-                # In the order of the ids, so that two requests never wait for each other.
+                # Lock in the order of the ids, so that two requests never deadlock.
                 still = select(Task.id).where(Task.id.in_(found), Task.status.in_(allowed)).order_by(Task.id)
                 ids = connection.scalars(still.with_for_update()).all()
                 change(connection, ids)
@@ -139,7 +139,7 @@ class BulkService:
     def _found(
         self, principal: Principal, wanted: TaskFilter, statuses: Collection[TaskStatus]
     ) -> Iterator[Sequence[int]]:
-        """Yield the ids of the wanted tasks in parts; each must be changed before the next is asked for."""
+        """Yield the ids of the wanted tasks in parts; the caller must change each part before it asks for the next."""
         if wanted.ids:
             yield from _parts(wanted.ids)
             return
@@ -161,7 +161,7 @@ class BulkService:
             return connection.scalars(found.order_by(*order).limit(STEP)).all()
 
     def _check_limit(self, principal: Principal, wanted: TaskFilter) -> None:
-        """Check that an owner with a limit may restart all that is wanted, before the first step."""
+        """Check before the first step that an owner with a limit may restart all wanted tasks."""
         limit = principal.limits.pending_tasks
         if limit is None:
             return

@@ -1,4 +1,4 @@
-"""Cancel and restart tasks that a transaction has locked."""
+"""Cancels and restarts tasks that a transaction has locked."""
 
 from collections.abc import Collection
 
@@ -9,14 +9,14 @@ from image_processor.services.jobs.transitions import ENDS_NOW, discard_results
 
 
 def cancel_tasks(connection: Connection, ids: Collection[int]) -> None:
-    """Cancel tasks that have not ended; their workers notice, and their results are discarded."""
+    """Cancel tasks that have not ended; their workers will notice, and the results are discarded."""
     discard_results(connection, Task.id.in_(ids) & (Task.attempt > 0))
     values = {"status": TaskStatus.CANCELLED, "lease_until": None, **ENDS_NOW}
     connection.execute(update(Task).where(Task.id.in_(ids)).values(values))
 
 
 def restart_tasks(connection: Connection, ids: Collection[int]) -> None:
-    """Make tasks pending again that are in error or cancelled."""
+    """Make tasks that failed or were cancelled pending again."""
     values = {
         "status": TaskStatus.PENDING,
         "error": None,
@@ -26,7 +26,7 @@ def restart_tasks(connection: Connection, ids: Collection[int]) -> None:
         "retry_seconds": 0.0,
         "claimed_by": None,
         "process": None,
-        # For a new idempotency key: the old one may be revoked.
+        # Yields a new idempotency key, because the old key may be revoked.
         "restarts": Task.restarts + 1,
         "due_at": 0.0,
         "started_at": None,

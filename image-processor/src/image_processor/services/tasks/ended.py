@@ -1,4 +1,4 @@
-"""The numbers of tasks by status and by the day of their end, from counters that triggers maintain."""
+"""Counts tasks by status and by the day of their end, from counters that triggers maintain."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ from sqlalchemy.orm import Session
 from image_processor.models import EndedTasks, Task, TaskStatus, UnendedTasks
 
 DAYS = 30
-"""That :func:`ends_by_day` returns; what ended earlier is folded into rows without a day."""
+"""Number of days that :func:`ends_by_day` returns; earlier counts are folded into rows without a day."""
 MAX_ROWS = 200
-"""The rows of an owner that are left alone: folded, they are three for each day."""
+"""Number of rows that an owner may have before they are folded; folding leaves three rows for each day."""
 MAX_FOLDED = 100_000
-"""The rows folded in one transaction, at most."""
+"""Maximum number of rows folded in one transaction."""
 
 MAX_PROCESSING = 100_000
-"""Counting stops here: each has a process that works on it, or had one within the time of a lease."""
+"""Counting stops here. Each of these tasks has, or had within the time of a lease, a process that works on it."""
 
 ENDS = (TaskStatus.FINISHED, TaskStatus.ERROR, TaskStatus.CANCELLED)
 
@@ -29,9 +29,9 @@ _KEY = tuple_(EndedTasks.owner, EndedTasks.status, EndedTasks.day, EndedTasks.pa
 
 
 class DayOfEnds(NamedTuple):
-    """How many tasks ended on a day, by status; those that were restarted or deleted since count, too.
+    """Number of tasks that ended on a day, by status, including tasks restarted or deleted since.
 
-    :param day: in UTC, such as ``2026-11-29``.
+    :param day: the UTC date, such as ``2026-11-29``.
     """
 
     day: str
@@ -39,12 +39,12 @@ class DayOfEnds(NamedTuple):
 
 
 def tasks_by_status(session: Session, owner: str | None) -> Mapping[TaskStatus, int]:
-    """Return how many tasks an owner has, or all have, in each status."""
+    """Return the number of tasks in each status, of an owner or of all."""
     unended = select(cast(func.coalesce(func.sum(UnendedTasks.tasks), 0), BigInteger))
     ended = select(EndedTasks.status, _TASKS).group_by(EndedTasks.status)
     if owner is not None:
         unended, ended = unended.where(UnendedTasks.owner == owner), ended.where(EndedTasks.owner == owner)
-    # One statement sees one state of the database: the number of pending tasks is the difference.
+    # Pending tasks are the difference, so both numbers must come from one statement and one state of the database.
     one_state = select(unended.scalar_subquery(), processing(owner).scalar_subquery())
     [(unended_tasks, processing_tasks)] = session.execute(one_state)
     counts = {TaskStatus.PENDING: unended_tasks - processing_tasks, TaskStatus.PROCESSING: processing_tasks}
@@ -53,16 +53,16 @@ def tasks_by_status(session: Session, owner: str | None) -> Mapping[TaskStatus, 
 
 
 def processing(owner: str | None) -> Select[int]:
-    """Return the query for the number of tasks that are processing, of an owner or of all."""
+    """Return the query for the number of tasks in processing, of an owner or of all."""
     held = select(Task.id).where(Task.status == TaskStatus.PROCESSING)
     if owner is not None:
         held = held.where(Task.owner == owner)
-    # In the order of the index, so that the planner uses it.
+    # Ordered like the index, so that the planner uses it.
     return select(func.count()).select_from(held.order_by(Task.lease_until).limit(MAX_PROCESSING).subquery())
 
 
 def ends_by_day(session: Session, owner: str | None) -> Sequence[DayOfEnds]:
-    """Return how many tasks ended on each of the last :data:`DAYS` days, the earliest first."""
+    """Return the number of tasks that ended on each of the last :data:`DAYS` days, the earliest first."""
     days = _last_days(session.execute(select(epoch_now())).scalar_one(), DAYS)
     statement = select(EndedTasks.day, EndedTasks.status, _TASKS).where(EndedTasks.day >= days[0])
     if owner is not None:
@@ -77,12 +77,12 @@ def _last_days(now: float, days: int) -> Sequence[str]:
 
 
 def fold(database: Database) -> None:
-    """Replace the rows of owners who have many of them by one for each status and day."""
+    """Fold the rows of owners with many rows into one for each status and day."""
     with database.connect() as connection:
         many = select(EndedTasks.owner).group_by(EndedTasks.owner).having(func.count() > MAX_ROWS)
         owners = connection.scalars(many).all()
         now = connection.execute(select(epoch_now())).scalar_one()
-    # One day more than a page shows: a day may begin before it asks.
+    # One more day than a page shows: a new day may begin before the page's request.
     [first, *_] = _last_days(now, DAYS + 1)
     for owner in owners:
         with database.begin() as connection:

@@ -1,4 +1,4 @@
-"""The events of tasks that a listener chose."""
+"""Selects the task events that a listener wants."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from image_processor.models import TaskEvent
 
 @dataclass(frozen=True)
 class TaskChoice:
-    """Events of some tasks.
+    """A choice of task events.
 
-    :param task_ids: only of these; empty for all.
-    :param batch_id: only of the tasks of this batch; ``None`` for all.
+    :param task_ids: only events of these tasks; empty for all.
+    :param batch_id: only events of the tasks of this batch; ``None`` for all.
     """
 
     task_ids: Collection[int] = ()
     batch_id: int | None = None
 
     def conditions(self) -> Sequence[ColumnElement[bool]]:
-        """Return the conditions on rows of events."""
+        """Return the conditions on event rows."""
         conditions: list[ColumnElement[bool]] = []
         if self.task_ids:
             conditions.append(TaskEvent.task_id.in_(self.task_ids))
@@ -36,6 +36,6 @@ class TaskChoice:
         return [("batch", self.batch_id)]
 
     def has(self, event: TaskEvent) -> bool:
-        """Return whether the event is one of these."""
+        """Return whether the choice includes the event."""
         is_of_batch = self.batch_id is None or event.batch_id == self.batch_id
         return is_of_batch and (not self.task_ids or event.task_id in self.task_ids)

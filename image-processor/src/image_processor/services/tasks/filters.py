@@ -1,4 +1,4 @@
-"""Which tasks a request is about."""
+"""Filters that select the tasks of a request."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ ENDED = (TaskStatus.FINISHED, *RESTARTABLE)
 
 @dataclass(frozen=True)
 class TaskFilter:
-    """A filter of tasks: all conditions hold, of each any of its values; empty and ``None`` match all."""
+    """A filter of tasks: every condition must match one of its values; empty and ``None`` match all."""
 
     ids: Collection[int] = ()
     statuses: Collection[TaskStatus] = ()
@@ -29,7 +29,7 @@ class TaskFilter:
         if self.ids:
             conditions.append(Task.id.in_(self.ids))
         if self.statuses:
-            # For an OR PostgreSQL combines the indexes of several states; for an IN it would read all tasks.
+            # For an OR PostgreSQL combines the indexes of several statuses; for an IN it would read all tasks.
             conditions.append(or_(*(Task.status == status for status in self.statuses)))
         if self.algorithms:
             conditions.append(Task.algorithm.in_(self.algorithms))
@@ -41,11 +41,11 @@ class TaskFilter:
 
 
 def visible_to(principal: Principal, owner: InstrumentedAttribute[str]) -> Sequence[ColumnElement[bool]]:
-    """Return the conditions that a row is visible.
+    """Return the conditions for a row to be visible.
 
-    :param owner: the row's owner; the rows of all owners but ``local`` have an index.
+    :param owner: the row's owner column; the rows of all owners but ``local`` have an index.
     """
     if principal.sees_all or principal.owner == LOCAL_OWNER:
         return [principal.owns(owner)]
-    # SQLite uses the index of owners only where the statement repeats the index's condition.
+    # SQLite uses the partial index of owners only if the statement repeats the index's condition.
     return [principal.owns(owner), owner != literal_column("'local'")]

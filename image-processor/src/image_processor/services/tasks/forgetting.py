@@ -1,4 +1,4 @@
-"""Delete tasks that have ended, and batches with their last task. Their files stay."""
+"""Deletes ended tasks, and batches together with their last task. Files are kept."""
 
 from collections.abc import Collection
 
@@ -12,20 +12,20 @@ from image_processor.services.tasks.filters import ENDED
 log = structlog.get_logger()
 
 STEP = 1000
-"""Tasks looked at in one transaction, at most."""
+"""Maximum number of tasks examined in one transaction."""
 MAX_STEPS = 50
-"""Steps of one run, at most, so that other chores have their turn."""
+"""Maximum number of steps per run, so that other chores get their turn."""
 
-# Not as NOT EXISTS, for which a planner may read all tasks to join them.
+# Avoids NOT EXISTS, for which a planner may read all tasks to join them.
 _HAS_NO_TASK = select(Task.id).where(Task.batch_id == Batch.id).limit(1).correlate(Batch).scalar_subquery().is_(None)
 
 
 def delete_tasks(connection: Connection, ids: Collection[int]) -> None:
-    """Delete tasks that this transaction has locked, and their batches that have no other task."""
+    """Delete tasks that this transaction has locked, and batches left without tasks."""
     deleted = delete(Task).where(Task.id.in_(ids)).returning(Task.batch_id)
     batches = sorted({batch_id for batch_id in connection.scalars(deleted) if batch_id is not None})
     if batches:
-        # Of two transactions that delete the last tasks, the second to get the lock sees that none is left.
+        # If two transactions delete the last tasks, the second to get the lock sees that no task is left.
         connection.execute(select(Batch.id).where(Batch.id.in_(batches)).order_by(Batch.id).with_for_update())
         connection.execute(delete(Batch).where(Batch.id.in_(batches), _HAS_NO_TASK))
 
@@ -33,27 +33,27 @@ def delete_tasks(connection: Connection, ids: Collection[int]) -> None:
 class Retention:
     """Deletes tasks that ended long ago.
 
-    It walks through the tasks by id and turns back at the first young ones: ids grow with time. So it needs no index of
-    the times, and reads few tasks that it does not delete.
+    It walks through the tasks by id and starts over at the first young ones, because ids grow with time. So it needs no
+    index of the times, and reads few tasks that it does not delete.
 
-    :param seconds: that a task is kept after it has ended; 0 keeps all.
+    :param seconds: how long a task is kept after it has ended; 0 keeps all.
     """
 
     def __init__(self, database: Database, seconds: float) -> None:
         self._database = database
         self._seconds = seconds
         self._after = 0
-        """The task after which the next step begins."""
+        """The id after which the next step begins."""
 
     def run(self) -> None:
-        """Delete what is due, in steps; go on in the next run if there is more."""
+        """Delete due tasks in steps; leave the rest to the next run."""
         if self._seconds:
             for _ in range(MAX_STEPS):
                 if not self._step():
                     return
 
     def _step(self) -> bool:
-        """Delete the tasks that are due among the next ones; return whether older tasks may follow."""
+        """Delete the due tasks among the next ones; return whether more old tasks may follow."""
         values = {"after": self._after, "seconds": self._seconds}
         with self._database.connect() as connection:
             rows = connection.execute(_NEXT, values).all()
@@ -69,7 +69,7 @@ class Retention:
 
 
 _THEN = epoch_now() - bindparam("seconds", type_=Double)
-# Tasks from before their end was recorded did not change after it.
+# Rows without a recorded end were not changed after their end.
 _IS_DUE = Task.status.in_(ENDED) & (func.coalesce(Task.ended_at, Task.updated_at) < _THEN)
 _NEXT = (
     select(Task.id, _IS_DUE.label("is_due"), (Task.created_at < _THEN).label("is_old"))

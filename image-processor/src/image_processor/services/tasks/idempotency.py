@@ -1,4 +1,4 @@
-"""Idempotency keys: requests with the same key create one batch, as uploads with the same key make one file."""
+"""Idempotency keys of batches: requests with the same key create one batch."""
 
 import hashlib
 import json
@@ -17,11 +17,11 @@ from image_processor.models import BatchKey
 KEY_LIFETIME = 24 * 3600
 """Seconds until an idempotency key expires."""
 STEP = 1000
-"""Expired keys deleted in one transaction, at most."""
+"""Maximum number of expired keys deleted in one transaction."""
 
 
 class KeyUse(NamedTuple):
-    """A key of an owner, and the fingerprint of the request that uses it."""
+    """An owner's key, and the fingerprint of the request that uses it."""
 
     owner: str
     key: str
@@ -29,7 +29,7 @@ class KeyUse(NamedTuple):
 
 
 class CreatedBatch(NamedTuple):
-    """The id of a new batch, and those of its tasks in the order of the files."""
+    """The id of a new batch, and the ids of its tasks in the order of the files."""
 
     batch_id: int
     task_ids: Sequence[int]
@@ -41,9 +41,9 @@ def fingerprint_of(request: Mapping[str, object]) -> str:
 
 
 def created_earlier(connection: Connection, use: KeyUse | None) -> CreatedBatch | None:
-    """Return what an earlier request with this key created, if any; its tasks may be deleted since.
+    """Return the batch that an earlier request with this key created, if any; its tasks may be deleted since.
 
-    :raises DomainError: ``idempotency-key-reused``, for another request.
+    :raises DomainError: ``idempotency-key-reused`` if that request was different.
     """
     if use is None:
         return None
@@ -57,7 +57,7 @@ def created_earlier(connection: Connection, use: KeyUse | None) -> CreatedBatch 
 
 
 def record(connection: Connection, use: KeyUse | None, created: CreatedBatch) -> None:
-    """Record what a request has created."""
+    """Record the batch that a request has created."""
     if use is not None:
         values = {**use._asdict(), "batch_id": created.batch_id, "task_ids": ranges_of(created.task_ids)}
         connection.execute(insert(BatchKey).values(values))
@@ -67,7 +67,7 @@ def record(connection: Connection, use: KeyUse | None, created: CreatedBatch) ->
 def conflict_as_in_use(use: KeyUse | None) -> Iterator[None]:
     """Wrap a transaction that records a key.
 
-    :raises DomainError: ``idempotency-key-in-use``, another transaction recorded it first.
+    :raises DomainError: ``idempotency-key-in-use`` if another transaction recorded it first.
     """
     try:
         yield
@@ -79,7 +79,7 @@ def conflict_as_in_use(use: KeyUse | None) -> Iterator[None]:
 
 
 def forget_expired(database: Database) -> None:
-    """Delete keys that have expired, in steps."""
+    """Delete expired keys in steps."""
     count = STEP
     while count == STEP:
         with database.begin() as connection:
@@ -87,7 +87,7 @@ def forget_expired(database: Database) -> None:
 
 
 def ranges_of(ids: Sequence[int]) -> list[list[int]]:
-    """Return ascending numbers as ranges, ``[first, last]`` each."""
+    """Return ascending numbers as ranges ``[first, last]``."""
     ranges: list[list[int]] = []
     for number in ids:
         if ranges and ranges[-1][1] + 1 == number:

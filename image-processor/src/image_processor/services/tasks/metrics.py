@@ -1,4 +1,4 @@
-"""Metrics of waiting and failed work, for monitoring."""
+"""Prometheus metrics of waiting and failed work."""
 
 from collections.abc import Iterator
 from typing import TypeVar
@@ -17,9 +17,9 @@ from image_processor.services.tasks.ended import tasks_by_status
 _Value = TypeVar("_Value")
 
 MAX_COUNTED = 100_000
-"""Counting stops here, so that the cost of a scrape is limited."""
+"""Counting stops here, to limit the cost of a scrape."""
 
-# As in the index of pending tasks.
+# The order of the index of pending tasks.
 _IN_ORDER = (Task.priority.desc(), Task.owner, Task.id)
 
 
@@ -39,14 +39,14 @@ _WAITING_OWNERS = _FIRST_OWNERS.union_all(
         _first(Task.owner, Task.priority == _FIRST_OWNERS.c.priority, Task.owner > _FIRST_OWNERS.c.owner),
     ).where(_FIRST_OWNERS.c.owner.is_not(None))
 )
-# The first index entry of an owner is the owner's oldest task, because ids grow with time.
+# Ids grow with time, so an owner's first index entry is the owner's oldest task.
 _OLDEST = (
     select(
         _first(
             Task.created_at, Task.priority == _WAITING_OWNERS.c.priority, Task.owner == _WAITING_OWNERS.c.owner
         ).label("created_at")
     )
-    # Each of them: without this, only the first owner of the highest priority would count.
+    # Correlate with each owner: otherwise only the first owner of the highest priority would be considered.
     .select_from(_WAITING_OWNERS)
     .subquery()
 )

@@ -12,9 +12,9 @@ class QueueUnavailableError(Exception):
 
 
 class TaskQueue(Protocol):
-    """A queue of hints that tasks are pending; a lost or duplicate hint does no harm.
+    """A queue of hints that tasks are pending; lost or duplicate hints do no harm.
 
-    A hint names no task: the process that takes it claims the most urgent tasks until none is pending.
+    A hint does not name a task: the process that receives it claims tasks by priority until none is pending.
     """
 
     def publish(self, hints: int) -> None:
@@ -37,9 +37,9 @@ class TaskQueue(Protocol):
 
 
 class Hints:
-    """Publishes the hints for new tasks.
+    """Publishes hints for new tasks.
 
-    :param most: hints published at once, at most: as many as processes can start at once.
+    :param most: maximum number of hints published at once: the number of processes that can start at once.
     """
 
     def __init__(self, queue: TaskQueue, most: int) -> None:
@@ -47,7 +47,7 @@ class Hints:
         self._most = most
 
     def publish_for(self, tasks: int) -> None:
-        """Publish the hints for this many tasks; without a broker, the relay will."""
+        """Publish hints for this many tasks; if the broker is unavailable, the relay publishes them later."""
         try:
             self._queue.publish(min(tasks, self._most))
         except QueueUnavailableError as error:

@@ -1,4 +1,4 @@
-"""Numbers of tasks for a page: those of an owner, or of all for an administrator."""
+"""Statistics of tasks for the web page: of an owner, or of all owners for an administrator."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from image_processor.services.tasks.ended import ENDS, DayOfEnds, ends_by_day, t
 from image_processor.services.tasks.metrics import MAX_COUNTED, OLDEST_PENDING_SECONDS
 
 REMEMBERED_SECONDS = 1.0
-"""However many pages ask, the database is asked once in this time."""
+"""Time for which numbers are cached, regardless of how many pages request them."""
 MAX_EVENTS = 50_000
-"""Of the last minute, that are counted at most: the newest."""
+"""Maximum number of events of the last minute to count; the newest are counted."""
 MAX_WORKERS = 100
 
 
@@ -25,7 +25,7 @@ MAX_WORKERS = 100
 class BusyWorker:
     """A worker that holds tasks.
 
-    :param processes: those that do.
+    :param processes: number of its processes that hold tasks.
     """
 
     name: str
@@ -37,8 +37,8 @@ class BusyWorker:
 class TaskNumbers:
     """Numbers of tasks.
 
-    :param tasks: by status.
-    :param ended: tasks that ended within the last minute, by status; of many, those of less than a minute.
+    :param tasks: tasks by status.
+    :param ended: tasks that ended within the last minute, by status; less than a minute if there are very many.
     :param workers: ``None`` unless the numbers are those of all owners.
     :param days: the last days, the earliest first.
     """
@@ -51,14 +51,14 @@ class TaskNumbers:
 
 
 class TaskStats:
-    """Reads counters, and counts tasks by statements whose cost is limited."""
+    """Reads counters, and counts tasks with queries of limited cost."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._remembered = Remembered[TaskNumbers](REMEMBERED_SECONDS)
 
     def of(self, principal: Principal) -> TaskNumbers:
-        """Return the numbers of the tasks that a principal sees, at most :data:`REMEMBERED_SECONDS` old."""
+        """Return the numbers of the tasks that a principal can see, at most :data:`REMEMBERED_SECONDS` old."""
         owner = None if principal.sees_all else principal.owner
         return self._remembered.get(owner, lambda: self._read(owner))
 
@@ -67,7 +67,7 @@ class TaskStats:
             oldest = session.execute(OLDEST_PENDING_SECONDS if owner is None else _oldest_of_owner(owner)).scalar_one()
             return TaskNumbers(
                 tasks=tasks_by_status(session, owner),
-                # A clock that is set back would make it negative.
+                # A clock that was set back would make the age negative.
                 oldest_pending_seconds=None if oldest is None else max(0.0, oldest),
                 ended=_ended(session, owner),
                 workers=_workers(session) if owner is None else None,

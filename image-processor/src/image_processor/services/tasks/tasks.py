@@ -1,4 +1,4 @@
-"""Tasks as users see them: created in batches, listed, cancelled, restarted, deleted."""
+"""Creates, lists, cancels, restarts and deletes tasks for users."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -34,16 +34,16 @@ from image_processor.services.tasks.unended import check_limit, take_turn
 log = structlog.get_logger()
 
 NAMED_IDS = 100
-"""Unknown file ids that a problem lists, at most."""
+"""Maximum number of unknown file ids listed in a problem."""
 
 
 @dataclass(frozen=True)
 class NewBatch:
-    """The same algorithm, or the same preset, for each of the files.
+    """A request for one algorithm or one preset on several files.
 
     :param priority: 0 to 9; tasks of a higher priority run first.
-    :param cache: whether an earlier result may be reused.
-    :param callback_url: gets a webhook when a task ends.
+    :param cache: whether cached results may be reused.
+    :param callback_url: receives a webhook when a task ends.
     :param expires_in: seconds after which a result is deleted; ``None`` keeps it.
     """
 
@@ -58,7 +58,7 @@ class NewBatch:
 
 
 class TaskService:
-    """Creates and changes tasks, as far as a principal may: tasks of other owners do not exist for it."""
+    """Creates and changes tasks that a principal may see; tasks of other owners are invisible."""
 
     def __init__(self, database: Database, hints: Hints, storage: FileStorage, presets: Presets) -> None:
         self._database = database
@@ -69,8 +69,8 @@ class TaskService:
     def create(self, principal: Principal, batch: NewBatch, key: str | None = None) -> CreatedBatch:
         """Create a batch of the principal's owner, with a pending task for each file.
 
-        :param key: an idempotency key; if the owner has sent the same request with it before, nothing is created, and
-            the answer is that of the first.
+        :param key: an idempotency key; if the owner has sent the same request with it before, create nothing and return
+            the first batch.
         :raises DomainError: ``file-not-found``, ``preset-not-found``, ``unknown-algorithm``, ``invalid-fields``,
             ``too-many-pending-tasks``, ``file-storage-unavailable``, or ``idempotency-key-reused`` or ``-in-use``; then
             no task is created.
@@ -106,7 +106,7 @@ class TaskService:
             take_turn(connection, principal)
             batch_id = connection.execute(_INSERT_BATCH, row).scalar_one()
             inserted = connection.execute(_INSERT_TASKS, {**shared, "batch_id": batch_id, "rows": rows}).scalars()
-            # Ids are assigned in the order of the rows, but may be returned in another.
+            # Ids are assigned in row order, but may be returned in another order.
             created = CreatedBatch(batch_id, sorted(inserted))
             check_limit(connection, principal, len(created.task_ids))
             record(connection, use, created)
@@ -130,9 +130,10 @@ class TaskService:
     def _sources(
         self, principal: Principal, batch: NewBatch, named: Sequence[int], *, for_everybody: bool
     ) -> Mapping[int, SourceFile]:
-        """Return the batch's sources, after a check that they and the ``named`` files exist.
+        """Return the batch's sources after checking that they and the ``named`` files exist.
 
-        :param for_everybody: a preset of the settings names the files: they are the operator's, for everybody's use.
+        :param for_everybody: whether the files are named by a preset of the settings: the operator's files, which all
+            may use.
         """
         storage = self._storage.acting_for(principal.owner, sees_all=principal.sees_all)
         storage_of_named = self._storage.acting_for(principal.owner) if for_everybody else storage
@@ -159,20 +160,20 @@ class TaskService:
     def page(
         self, principal: Principal, after: int, limit: int, wanted: TaskFilter, *, newest_first: bool = False
     ) -> Sequence[Task]:
-        """Return at most ``limit`` matching tasks after the one with the id ``after``, if any, in the order wanted."""
+        """Return at most ``limit`` matching tasks after the task with the id ``after``, if any, in the order wanted."""
         conditions = [*visible_to(principal, Task.owner), *wanted.conditions()]
         if after:
             conditions.append(Task.id < after if newest_first else Task.id > after)
-        # An expression, so that a planner sorts the tasks of a batch rather than read all tasks in the order of ids.
+        # An expression makes the planner sort the tasks of a batch instead of reading all tasks in id order.
         key = Task.id if wanted.batch_id is None else Task.id + literal_column("0")
         order = key.desc() if newest_first else key.asc()
         with self._database.read() as session:
             return session.scalars(select(Task).where(*conditions).order_by(order).limit(limit)).all()
 
     def cancel(self, principal: Principal, task_id: int) -> Task:
-        """Cancel a task that is pending or processing; its process is stopped and its result discarded.
+        """Cancel a pending or processing task: stop its process and discard its result.
 
-        :raises DomainError: ``task-not-found``; ``task-not-cancellable``: it has already ended.
+        :raises DomainError: ``task-not-found``; ``task-not-cancellable`` if it has already ended.
         """
         with self._database.write() as session:
             task = _found(session, principal, task_id, lock=True)
@@ -204,9 +205,9 @@ class TaskService:
         log.info("task deleted", task_id=task_id)
 
     def restart(self, principal: Principal, task_id: int) -> Task:
-        """Make a task pending again that ended in error or was cancelled.
+        """Make a task that failed or was cancelled pending again.
 
-        :raises DomainError: ``task-not-found``; ``task-not-restartable``: it has another status;
+        :raises DomainError: ``task-not-found``; ``task-not-restartable`` if it has another status;
             ``too-many-pending-tasks``.
         """
         with self._database.write() as session:

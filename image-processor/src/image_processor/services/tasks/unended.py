@@ -1,4 +1,4 @@
-"""The number of an owner's tasks that have not ended, which triggers maintain so that no query counts tasks."""
+"""Counts an owner's tasks that have not ended, from counters that triggers maintain, so that no query counts tasks."""
 
 import hashlib
 
@@ -11,23 +11,23 @@ from sqlalchemy import BigInteger, Connection, Sequence, cast, delete, func, ins
 from image_processor.models import UnendedTasks
 
 RETRY_SECONDS = 5
-"""When a client may try again whose tasks are too many."""
+"""Seconds after which a client with too many tasks may try again."""
 MAX_PARTS = 100
-"""The rows of an owner that are left alone; more of them are folded into one."""
+"""Number of rows that an owner may have before they are folded into one."""
 MAX_FOLDED = 100_000
-"""The rows folded in one transaction, at most."""
+"""Maximum number of rows folded in one transaction."""
 
 _TASKS = cast(func.coalesce(func.sum(UnendedTasks.tasks), 0), BigInteger)
 _KEY = tuple_(UnendedTasks.owner, UnendedTasks.part)
 
 
 def unended_tasks(connection: Connection, owner: str) -> int:
-    """Return how many tasks of the owner are pending or processing, with the changes of this transaction."""
+    """Return the number of the owner's pending and processing tasks, including changes of this transaction."""
     return connection.execute(select(_TASKS).where(UnendedTasks.owner == owner)).scalar_one()
 
 
 def take_turn(connection: Connection, principal: Principal) -> None:
-    """Let other transactions of an owner with a limit wait for this one, so that they cannot exceed it together."""
+    """Make other transactions of an owner with a limit wait for this one, so that they cannot exceed it together."""
     if principal.limits.pending_tasks is not None:
         number = int.from_bytes(
             hashlib.sha256(f"unended tasks of {principal.owner}".encode()).digest()[:8], signed=True
@@ -36,7 +36,7 @@ def take_turn(connection: Connection, principal: Principal) -> None:
 
 
 def check_limit(connection: Connection, principal: Principal, more: int) -> None:
-    """Check that the owner has not too many tasks, after :func:`take_turn` and after ``more`` became pending.
+    """Check the owner's limit of tasks, after :func:`take_turn` and after ``more`` tasks became pending.
 
     :raises DomainError: ``too-many-pending-tasks``; the transaction must not be committed.
     """
@@ -49,7 +49,7 @@ def check_limit(connection: Connection, principal: Principal, more: int) -> None
 
 
 def too_many(principal: Principal, limit: int, unended: int, more: int) -> DomainError:
-    """Return the error of an owner whose tasks would be more than the limit."""
+    """Return the error of an owner who would exceed the limit."""
     detail = sentence(
         "The owner '{owner}' may have {limit} tasks that have not ended; there are {unended}, and {more}"
         " more would be too many.",
@@ -58,12 +58,12 @@ def too_many(principal: Principal, limit: int, unended: int, more: int) -> Domai
         unended=unended,
         more=more,
     )
-    # A batch that is larger than the limit never has a chance.
+    # A batch larger than the limit can never succeed, so a retry is pointless.
     return DomainError("too-many-pending-tasks", detail, retry_after=RETRY_SECONDS if more <= limit else None)
 
 
 def fold(database: Database) -> None:
-    """Replace the rows of owners who have many of them by one for each owner, on PostgreSQL."""
+    """On PostgreSQL, fold the rows of each owner with many rows into one."""
     with database.connect() as connection:
         many = select(UnendedTasks.owner).group_by(UnendedTasks.owner).having(func.count() > MAX_PARTS)
         owners = connection.scalars(many).all() if dialect_of(connection) == "postgresql" else []

@@ -1,4 +1,4 @@
-"""Webhooks of ended tasks: take those that are due, host by host, and record the outcomes of deliveries."""
+"""Manages webhooks of ended tasks: takes due webhooks host by host, and records the outcomes of deliveries."""
 
 import json
 import random
@@ -16,24 +16,24 @@ from image_processor.services.causes import problem_document
 log = structlog.get_logger()
 
 DELIVERIES_OF_A_HOST = 2
-"""Concurrent deliveries to a host, by all processes that send; one while the host fails."""
+"""Maximum number of concurrent deliveries to a host by all sending processes; 1 while the host fails."""
 BASE_DELAY_SECONDS = 2
 """Base of the exponential delays between retries of a webhook, and between deliveries to a host that fails."""
 MAX_DELAY_SECONDS = 3600
-"""The longest of these delays."""
+"""Maximum of these delays."""
 MAX_DELAY_OF_ANSWERING_SECONDS = 60
-"""The longest delay of a host that answers: one of its webhooks may be refused forever, and others be accepted."""
+"""Maximum delay of a host that answers: it may refuse one webhook forever and accept others."""
 ANSWER_NOTED_SECONDS = 3600
-"""An accepted webhook updates its host's row only where that row is older."""
+"""An accepted webhook updates its host's row only if the row is older than this."""
 RESOLVING_SECONDS = 60
-"""The longest look-up of a host's name, which has no timeout of ours."""
+"""Longest lookup of a host's name, for which we cannot set a timeout."""
 SCANNED_HOSTS = 500
-"""The most hosts that are considered at once."""
+"""Maximum number of hosts considered at once."""
 CHUNK = 1000
-"""The most rows that a statement deletes."""
+"""Maximum number of rows deleted by one statement."""
 
 _LOCK = 508
-"""The number of the lock :class:`one_at_a_time`; file-storage's quota has another in the same database."""
+"""Number of the lock in :class:`one_at_a_time`; file-storage's quota uses another number in the same database."""
 
 _DUE = Callback.due_at <= epoch_now()
 _TAKEN = Callback.taken_until > epoch_now()
@@ -41,9 +41,9 @@ _FIRST_DUE = select(Callback.id).where(_DUE).order_by(Callback.due_at).limit(1)
 
 
 class Taken(NamedTuple):
-    """A webhook to be delivered now.
+    """A webhook to deliver now.
 
-    :ivar proven: its host has answered, and accepted the last delivery.
+    :ivar proven: the host has answered before and accepted the last delivery.
     """
 
     callback: Callback
@@ -51,9 +51,9 @@ class Taken(NamedTuple):
 
 
 class _Host(NamedTuple):
-    """A host that may get webhooks now.
+    """A host that may receive webhooks now.
 
-    :ivar room: how many.
+    :ivar room: number of further concurrent deliveries.
     """
 
     name: str
@@ -63,11 +63,11 @@ class _Host(NamedTuple):
 
 
 class WebhookService:
-    """Reads and changes the rows of undelivered webhooks, and of their hosts. Any number of processes may send.
+    """Reads and changes the rows of undelivered webhooks and of their hosts. Any number of processes may send.
 
-    :param timeout_seconds: of a delivery.
-    :param max_seconds: after which a webhook is no longer retried.
-    :param max_silent_seconds: after which a host gets no webhook any more that has never answered.
+    :param timeout_seconds: timeout of a delivery.
+    :param max_seconds: time after which a webhook is no longer retried.
+    :param max_silent_seconds: time after which a host that has never answered no longer receives webhooks.
     """
 
     def __init__(
@@ -81,16 +81,16 @@ class WebhookService:
         """The host after which the next scan begins."""
 
     def take_due(self, count: int, unproven: int) -> Sequence[Taken]:
-        """Return webhooks that are due, reserved for the longest time that a delivery may take.
+        """Return due webhooks, reserved for the longest time that a delivery may take.
 
-        :param count: the most to be returned; at most two for a host, together with those that are being delivered.
-        :param unproven: the most of them for hosts that have never answered or fail.
+        :param count: maximum number of webhooks; at most two per host, including deliveries in progress.
+        :param unproven: maximum number of these for hosts that have never answered or are failing.
         """
         with self._database.connect() as connection:
             if connection.execute(_FIRST_DUE).first() is None or not self._scan(connection)[0]:
                 return []
         with self._database.write() as session:
-            # Two processes that count a host's deliveries at the same time would both take one.
+            # Without the lock, two processes that count a host's deliveries at the same time would both take one.
             session.execute(select(one_at_a_time(_LOCK)))
             hosts, self._after = self._scan(session.connection())
             return [
@@ -100,7 +100,7 @@ class WebhookService:
             ]
 
     def _scan(self, connection: Connection) -> tuple[list[_Host], str]:
-        """Return the hosts that may get webhooks now, and the host after which the next scan begins."""
+        """Return the hosts that may receive webhooks now, and the host after which the next scan begins."""
         rows = connection.execute(_SCAN, {"after": self._after, "scanned": SCANNED_HOSTS}).all()
         hosts: list[_Host] = []
         for name, due, taken, failures, answered_at, delay in rows:
@@ -145,10 +145,10 @@ class WebhookService:
     def failed(self, callback: Callback, reason: str, *, answered: bool) -> None:
         """Delay the next try of a webhook, and the next delivery to its host, exponentially.
 
-        Delete the webhook when its time is over, and with it those of the same host whose time is over, too. Delete all
-        of the host if it has been silent for too long.
+        Delete the webhook if its time is over, along with other expired webhooks of the host. Delete all webhooks of
+        the host if it has been silent for too long.
 
-        :param answered: the host sent an answer, which was not an acceptance.
+        :param answered: the host responded, but did not accept the webhook.
         """
         delay = _delay(callback.tries, MAX_DELAY_SECONDS)
         log.warning("callback failed", task_id=callback.task_id, host=callback.host, reason=reason, delay_seconds=delay)
@@ -182,26 +182,26 @@ class WebhookService:
             self._give_up(callback.host, "too old", is_over)
 
     def release(self, callbacks: Sequence[Callback]) -> None:
-        """Make webhooks due again whose delivery was interrupted."""
+        """Make webhooks whose delivery was interrupted due again."""
         ids = [callback.id for callback in callbacks]
         with self._database.write() as session:
             session.execute(update(Callback).where(Callback.id.in_(ids)).values(due_at=epoch_now(), taken_until=None))
 
     def forget_hosts(self, seconds: float) -> None:
-        """Delete hosts of which nothing was recorded for so long."""
+        """Delete hosts whose rows were not changed for this many seconds."""
         old = select(CallbackHost.host).where(CallbackHost.changed_at < epoch_now() - seconds).limit(CHUNK)
         with self._database.write() as session:
             session.execute(delete(CallbackHost).where(CallbackHost.host.in_(old)))
 
     def reset_delays(self) -> None:
-        """Make webhooks due that would wait for longer than a delivery takes, after the database's clock was set."""
+        """Make webhooks that wait longer than a delivery takes due, after the database's clock was set."""
         latest = epoch_now() + self._reserved_seconds
         with self._database.write() as session:
             session.execute(update(Callback).where(Callback.due_at > latest).values(due_at=0.0, taken_until=None))
             session.execute(update(CallbackHost).where(CallbackHost.due_at > 0).values(due_at=0.0))
 
     def _give_up(self, host: str, reason: str, which: ColumnElement[bool]) -> None:
-        """Delete webhooks of a host, a chunk in each transaction."""
+        """Delete webhooks of a host, in transactions of at most :data:`CHUNK` rows."""
         chunk = select(Callback.id).where(Callback.host == host, which).limit(CHUNK)
         count = CHUNK
         while count == CHUNK:
@@ -228,11 +228,11 @@ def payload(callback: Callback) -> bytes:
 
 
 def _shares(hosts: Sequence[_Host], count: int, unproven: int) -> list[tuple[_Host, int]]:
-    """Return how many webhooks each host gets, ``count`` in all, ``unproven`` for hosts that are not proven.
+    """Return how many webhooks each host gets: ``count`` in all, at most ``unproven`` for unproven hosts.
 
-    Chance gives each host its turn: a fixed order would let the first starve the last. Hosts that fail are last.
+    Hosts are in random order, because in a fixed order the first would starve the last. Failing hosts come last.
     """
-    # Not for secrets.
+    # Not security-relevant.
     shuffled = sorted(random.sample(hosts, len(hosts)), key=lambda host: host.failing)  # nosec B311
     shares = dict.fromkeys(shuffled, 0)
     for room in range(1, DELIVERIES_OF_A_HOST + 1):
@@ -249,13 +249,13 @@ def _delay(tries: int, longest: float) -> float:
 
 
 def _locked(session: Session, host: str) -> CallbackHost:
-    """Return the row of a host, which is created if it does not exist."""
+    """Return the locked row of a host; create it if it does not exist."""
     new = insert_or_ignore(session.get_bind().dialect.name, CallbackHost)
     session.execute(new.values(host=host, failures=0, due_at=0.0, changed_at=epoch_now()))
     return session.get_one(CallbackHost, host, with_for_update=True)
 
 
-# Each step finds the next host in the index, without reading the webhooks between.
+# Each step finds the next host in the index and skips the webhooks in between.
 _FIRST = (
     select(func.min(Callback.host).label("host"), literal(1).label("number"))
     .where(Callback.host > bindparam("after"))
