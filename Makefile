@@ -58,7 +58,7 @@ unit: .venv/test
 # Every change must pass these.
 test: .venv/test web/node_modules/.installed
 	@scripts/install-servers
-	@$(if $(K),,$(MAKE) --no-print-directory lint)
+	@$(if $(K),,$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint)
 	$(PYTEST) -m "not thorough" $(ENOUGH) $(NO_HANG) $(CHOSEN)
 
 # Before a release, and before closing an issue that only these tests cover: all tests on both stacks, more examples, ten

@@ -1,4 +1,4 @@
-"""Setup of every test: hypothesis profiles, immediate reports of failures, removal of a killed run's leftovers."""
+"""Setup for every test: hypothesis profiles, immediate reports of failures, removal of a killed run's leftovers."""
 
 import fcntl
 import os
@@ -19,7 +19,7 @@ settings.load_profile("quick")
 
 
 class ImmediateFailures:
-    """Print each failure immediately; pytest reports failures at the end, which may be an hour later."""
+    """Prints each failure immediately; pytest reports failures only at the end, which may be an hour later."""
 
     def __init__(self, terminal: pytest.TerminalReporter) -> None:
         self._terminal = terminal
@@ -33,7 +33,7 @@ class ImmediateFailures:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one more than the cores: a test of servers waits for them half of its time."""
+    """Return the number of cores plus one: a test of servers spends half of its time waiting for them."""
     return (os.cpu_count() or 1) + 1
 
 

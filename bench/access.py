@@ -1,6 +1,7 @@
-"""``python -m bench.access``: what a key costs, as CPU time of a request with one to that of the same request without.
+"""``python -m bench.access``: the cost of a key, as the ratio of the CPU time of requests with and without one.
 
-Both run in this process without a web server, in turns, so that the rest of the machine changes both alike.
+Both kinds of requests run in this process, without a web server and alternating, so that other load on the machine
+affects both equally.
 """
 
 import os
@@ -21,7 +22,7 @@ from tests.support.environment import ENVIRONMENT, PROJECT
 MOST = 1.05
 ROUNDS = 30
 REQUESTS = 200
-"""Of each kind in a round."""
+"""Requests of each kind per round."""
 
 
 def main() -> None:

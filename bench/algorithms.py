@@ -1,6 +1,6 @@
 """``python -m bench.algorithms``: time and peak memory of each algorithm on 12 megapixels, compared with a peer.
 
-Both read the same JPEG and write a result, in turn, each in its own process on one core; the fastest of three runs
+Both read the same JPEG and write a result, alternating, each in its own process on one core; the fastest of three runs
 counts. The peer is Pillow, or OpenCV if Pillow has no such operation.
 
 ``python -m bench.algorithms --ratios``: the time of each algorithm at its default parameters (or typical ones) as a
@@ -81,14 +81,14 @@ CASES: list[tuple[str, dict[str, object], str]] = [
 ]  # fmt: skip
 
 LIMIT = 25
-"""The time that an algorithm may take, as a multiple of a plain resize."""
+"""The maximum time of an algorithm, as a multiple of a plain resize."""
 PLAIN: tuple[str, dict[str, object]] = ("resize", {"width": 1024})
-# The baseline of algorithms whose results have more pixels than their sources.
+# Baseline for algorithms whose results have more pixels than their sources.
 BASELINES: dict[str, tuple[str, dict[str, object]]] = {
     "upscale": ("resize", {"width": 8000}),
     "animate": ("resize", {"width": 4000, "height": 6000, "output": {"format": "webp"}}),
 }
-# Replaces an algorithm's examples that are too small, or where one of several parameters is required.
+# Params that replace an algorithm's examples, because these are too small or lack a required choice of params.
 TYPICAL: dict[str, dict[str, object]] = {
     "animate": {"others": [2]},
     "crop": {"width": 2000, "height": 1500},
@@ -99,13 +99,13 @@ TYPICAL: dict[str, dict[str, object]] = {
     "pad": {"top": 100, "bottom": 100},
     "resize": {"width": 2000},
 }
-# The benchmark's photographs have no faces: these algorithms end without a result.
+# The benchmark's photographs have no faces, so these algorithms end without a result.
 REFUSED = ("crop_faces",)
 CUBE = "LUT_3D_SIZE 2\n" + "\n".join(f"{1 - r} {g} {b}" for b in (0, 1) for g in (0, 1) for r in (0, 1))
 
 
 def pixmill(source: Path, result: Path, name: str, params: dict[str, object]) -> Callable[[], object]:
-    """Return what a worker runs."""
+    """Return a function that runs the algorithm as a worker does."""
     from image_processor.services.codec.decoding import Limits
     from image_processor.services.codec.plan import plan_of
     from image_processor.services.codec.process import process_image
@@ -118,7 +118,7 @@ def pixmill(source: Path, result: Path, name: str, params: dict[str, object]) ->
 
 
 def defaults() -> list[tuple[str, dict[str, object]]]:
-    """Return every algorithm with its required parameters only."""
+    """Return every algorithm with only its required params."""
     from image_processor.algorithms.registry import all_algorithms
 
     needed = []
@@ -132,7 +132,7 @@ def defaults() -> list[tuple[str, dict[str, object]]]:
 
 
 def ratios(source: Path, folder: Path, only: list[str]) -> int:
-    """Print the time of each as a multiple of a plain resize; return how many are above the limit."""
+    """Print the time of each algorithm as a multiple of a plain resize; return the number of those above the limit."""
     known: dict[str, float] = {}
     above = 0
     for name, params in defaults():
@@ -154,7 +154,7 @@ def ratios(source: Path, folder: Path, only: list[str]) -> int:
 
 
 def measured(run: Callable[[], object]) -> tuple[float, float]:
-    """Return the seconds of the fastest of three runs, and the megabytes used in addition to the libraries' own."""
+    """Return the seconds of the fastest of three runs, and the megabytes used on top of the libraries' own."""
     before = peak_of(os.getpid())
     seconds = []
     for _ in range(ROUNDS):
@@ -165,7 +165,7 @@ def measured(run: Callable[[], object]) -> tuple[float, float]:
 
 
 def child(side: str, name: str, params: str, source: Path, folder: Path) -> None:
-    """Measure a side of a case in this process and print the result."""
+    """Measure one side of a case in this process, and print the result."""
     if side == "ours":
         run = pixmill(source, folder / "pixmill", json.loads(name), json.loads(params))
     else:
@@ -201,7 +201,7 @@ def main() -> None:
 
 
 def in_process(side: list[str], source: Path, folder: Path) -> tuple[float, float]:
-    """Measure a side of a case in a new process on one core."""
+    """Measure one side of a case in a new process on one core."""
     command = [sys.executable, "-m", "bench.algorithms", "--child", *side, str(source), str(folder)]
     one_core = {**os.environ, "OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1", "MALLOC_ARENA_MAX": "2"}
     pinned = ["taskset", "--cpu-list", "0", *command]

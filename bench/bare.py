@@ -1,4 +1,4 @@
-"""libvips alone and Pillow alone, for comparison: this module imports nothing of Pixmill, nor may it."""
+"""libvips alone and Pillow alone, for comparison; this module must not import anything from Pixmill."""
 
 import os
 
@@ -9,14 +9,14 @@ from PIL import Image
 
 
 def thumbnail(source: str, result: str, width: int, height: int | None = None, quality: int = 80) -> None:
-    """Write a picture of this width, cut to the height if there is one; its name says its format."""
+    """Write a picture of this width, cropped to the height if given; the extension sets the format."""
     crop = "none" if height is None else "centre"
     image = pyvips.Image.thumbnail(source, width, height=height or 10_000_000, crop=crop)
     image.write_to_file(result, strip=True, **({} if result.endswith(".png") else {"Q": quality}))
 
 
 def drafted(source: str, result: str, width: int, height: int | None = None, quality: int = 80) -> None:
-    """Do the same with Pillow, whose decoder of JPEG shrinks as far as it can; only without a height."""
+    """Do the same with Pillow, whose JPEG decoder scales down as far as it can; only without a height."""
     assert height is None
     image = Image.open(source)
     size = width, max(1, round(image.height * width / image.width))

@@ -1,7 +1,7 @@
-"""``python -m bench.claims``: the time of a claim in tables that have grown, compared with that in an empty one.
+"""``python -m bench.claims``: the time of a claim in large tables, compared with that in an empty one.
 
-On PostgreSQL: with a million finished tasks, and while a snapshot is held, as by a running ``pg_dump``, during which
-200,000 tasks have come and gone: VACUUM may not remove their dead rows.
+Runs on PostgreSQL, first with a million finished tasks, then while a snapshot is held (as by a running ``pg_dump``) and
+200,000 tasks are added and finished: VACUUM cannot remove their dead rows.
 """
 
 import argparse
@@ -25,10 +25,10 @@ from tests.support.processes import free_port
 from tests.support.servers import create_roles, start_postgres
 
 WANTED = 2
-"""The p95 of a claim at most, as a multiple of that in an empty table."""
+"""Maximum p95 of a claim, as a multiple of that in an empty table."""
 CLAIMS = 200
 TOGETHER = 8
-"""Tasks of a claim."""
+"""Number of tasks per claim."""
 HOLDER = Holder("bench", 1)
 
 FINISHED = """
@@ -38,14 +38,14 @@ SELECT 'local', n, 'a', '.jpg', 'finished', 'flip', 0, true, md5(n::text), 0, 1,
 FROM generate_series(1, %s) n
 """
 PENDING = FINISHED.replace("'finished'", "'pending'").replace("0, 1, 0, 0", "0, 0, 0, 0")
-"""Tasks that come …"""
+"""Adds pending tasks …"""
 TAKEN = "UPDATE tasks SET status = 'processing', attempt = attempt + 1 WHERE status = 'pending'"
 ENDED = "UPDATE tasks SET status = 'finished' WHERE status = 'processing'"
-"""… and go."""
+"""… and finishes them, after they are taken."""
 
 
 def p95(database: Database) -> float:
-    """Return the milliseconds of a claim, of which each ends before the next, at the 95th percentile."""
+    """Return the 95th percentile of the milliseconds of sequential claims."""
     claims = ClaimService(database, RetrySettings.model_validate({}), lease_seconds=60, processes=2)
     with database.begin() as connection:
         connection.execute(insert(Task), [{"source_id": 1, "algorithm": "flip"}] * CLAIMS * TOGETHER)
@@ -75,7 +75,7 @@ def main() -> None:
             database = Database(url)
             address = f"postgresql://pixmill@127.0.0.1:{port}/pixmill"
             with psycopg.connect(address, autocommit=True) as operator, psycopg.connect(address) as dump:
-                # Events and counters of these tasks would only take time.
+                # Events and counters for these tasks would only take time.
                 operator.execute("SET session_replication_role = replica")
                 empty = p95(database)
                 print(f"an empty table: p95 {empty:.1f} ms", flush=True)

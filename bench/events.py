@@ -1,7 +1,7 @@
-"""``python -m bench.events``: how late events reach many listeners, most of whom chose one task.
+"""``python -m bench.events``: the latency of events with many listeners, most of which listen to one task.
 
-PostgreSQL and the event server are real; this process is all listeners, and it also changes the tasks. A latency is the
-time from the commit until the listener has the bytes. ``--open`` keeps a transaction of another database open.
+PostgreSQL and the event server are real; this process runs all listeners and also changes the tasks. A latency is the
+time from the commit until the listener has received the bytes. ``--open`` keeps a transaction in another database open.
 """
 
 import argparse
@@ -28,13 +28,13 @@ from tests.support.servers import create_roles, start_postgres
 
 WANTED_MS = 300
 A_COMMIT = 3
-"""Events of one transaction."""
+"""Number of events per transaction."""
 _DATA = re.compile(rb'"id": (\d+), "status": "(\w+)"')
 _REQUEST = "GET /api/image-processing/events{query} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
 class Clock:
-    """When each change of a task was committed, and how late it came."""
+    """Records when each change of a task was committed, and the latency of its events."""
 
     def __init__(self) -> None:
         self.committed: dict[tuple[int, bytes], float] = {}
@@ -42,7 +42,7 @@ class Clock:
         self.listening = 0
 
     def record(self, received: bytes, now: float) -> None:
-        """Note the events in some received bytes."""
+        """Record the events in some received bytes."""
         for task_id, status in _DATA.findall(received):
             self.latencies.append(now - self.committed[int(task_id), status])
 
@@ -76,9 +76,9 @@ def change(database: Database, task_ids: list[int], rate: int, seconds: int, clo
 
 
 async def measure(port: int, database: Database, chosen: argparse.Namespace) -> Clock:
-    """Return the clock after all listeners got the events of the run."""
+    """Return the clock after all listeners have received the events of the run."""
     row = {"source_id": 1, "algorithm": "flip"}
-    # A whole number of transactions, so that each change of a status is one.
+    # Use a whole number of transactions, so that each one changes the status of every task in it.
     count = -(-max(chosen.filtered, 1) // A_COMMIT) * A_COMMIT
     with database.begin() as connection:
         task_ids = list(connection.scalars(insert(Task).returning(Task.id), [row] * count))

@@ -3,7 +3,7 @@
 Uploads are compared with nginx's DAV PUT, downloads with nginx's static files: the same bytes on the same disk in the
 same run, with the same client (curl for large files, wrk for small ones). DAV PUT does not make its bytes durable, so
 large uploads are also compared with DAV PUT followed by fsync. Small files also show the processor time that each of
-our programs spends on a request: on a machine that does other work, too, this says more than requests per second.
+our programs spends on a request: on a machine with other load, this is more meaningful than requests per second.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def curl(*arguments: str) -> float:
 
 
 def best(*measures: Callable[[], float]) -> list[float]:
-    """Return the fastest of several rounds of each, in turn; each begins with a sync, to flush earlier writes."""
+    """Return the fastest of several alternating rounds of each; a sync before each round flushes writes."""
     seconds: list[list[float]] = [[] for _ in measures]
     for _ in range(ROUNDS):
         for measure, taken in zip(measures, seconds, strict=True):
@@ -83,7 +83,7 @@ def large_files(ours: str, theirs: str, folder: Path, size: int) -> None:
     stored = folder / "peer/large.bin"
     with source.open("wb") as file:
         for number in range(size // 2**20):
-            # Each MiB differs, also from those of other rounds.
+            # Each MiB is different, also across rounds.
             file.write((number.to_bytes(8, "big") + os.urandom(1024) * 1024)[: 2**20])
     megabytes = size / 1e6
 
@@ -134,7 +134,7 @@ def large_files(ours: str, theirs: str, folder: Path, size: int) -> None:
 
 
 class Rate(NamedTuple):
-    """Requests per second, and the processor time in microseconds that each program spends on a request."""
+    """Requests per second, and the CPU time in microseconds that each program spends per request."""
 
     per_second: float
     cost: Mapping[str, float]
@@ -145,7 +145,7 @@ class Rate(NamedTuple):
 
 
 def spent(programs: Mapping[str, Process]) -> Mapping[str, float]:
-    """Return the processor time in seconds of each program, with all of its processes."""
+    """Return the CPU time in seconds of each program, including all of its processes."""
     ticks: dict[int, int] = {}
     parents: dict[int, int] = {}
     for place in Path("/proc").glob("[0-9]*/stat"):
@@ -233,7 +233,7 @@ def main() -> None:
         stack = FullStack(
             folder, {"FILE_STORAGE_LOG__LEVEL": "warning", "FILE_STORAGE_UPLOAD__MAX_BYTES": str(8 * GIB)}
         )
-        # wrk is one address, and sends more than an address may.
+        # wrk has a single address, and sends more requests than an address may.
         port = free_port()
         unlimited = {"NGINX_REQUESTS_PER_SECOND": "100000", "NGINX_REQUESTS_AT_ONCE": "100000"}
         nginx = stack.start_nginx("unlimited", port, free_port(), unlimited)

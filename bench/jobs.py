@@ -32,16 +32,16 @@ SIZES = {
     "12 MP to 1024 px": (4000, 3000, 1024),
 }
 TARGETS = {"0.3 MP to 128 px": (0.6, 0.35), "2 MP to 128 px": (0.8, 0.6), "12 MP to 1024 px": (0.95, 0.9)}
-"""Shares of what libvips alone does, and of what the faster of libvips and Pillow does."""
+"""Required shares of the throughput of libvips alone, and of the faster of libvips and Pillow."""
 QUALITY = 80
 VARIANTS = 8
 LATENCY_SAMPLES = 100
 FIRST_POLL_SECONDS = 0.015
-"""Wait before the first poll: no task finishes sooner, and polling would slow down what is measured."""
+"""Delay before the first poll: no task finishes sooner, and polling would slow down the measured work."""
 UNDISTURBED_SECONDS = 0.1
-"""Wait before the first request for a task's status: an idle service has finished it by then."""
+"""Delay before the first request for a task's status; by then an idle service has finished the task."""
 LOAD = 2000
-"""Tasks that keep the worker busy."""
+"""Number of tasks that keep the worker busy."""
 WANTED_MS = {"full": 40, "embedded": 80}
 
 Stack = EmbeddedStack | FullStack
@@ -49,7 +49,7 @@ Peer = Callable[[str, str, int, int | None, int], None]
 
 
 def bare(peer: Peer, paths: Sequence[Path], width: int, count: int) -> float:
-    """Return the pictures per second of a peer alone, from file to file: a process per core, with none of our code."""
+    """Return the pictures per second of a peer alone, from file to file, in one process per core without our code."""
     processes = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(processes) as pool:
         jobs = [(str(paths[n % len(paths)]), f"{folder}/{n}.jpg", width, None, QUALITY) for n in range(count)]
@@ -70,7 +70,7 @@ def service(pixmill: Pixmill, paths: Sequence[Path], width: int, count: int, at_
     body = {"file_ids": copies, "algorithm": "resize", "params": params, "cache": False}
     began = time.perf_counter()
     pixmill.post_tasks(body).raise_for_status()
-    time.sleep(count / at_most)  # polling earlier would slow down what is measured
+    time.sleep(count / at_most)  # earlier polling would slow down the measured work
     await_all(pixmill)
     return count / (time.perf_counter() - began)
 
@@ -80,7 +80,7 @@ def copy_of(pixmill: Pixmill, file_id: int) -> int:
 
 
 def await_all(pixmill: Pixmill) -> None:
-    """Wait until no task is left; poll rarely, to slow the service down little."""
+    """Wait until no task is left; poll rarely, so as not to slow the service down."""
     for status in ("pending", "processing"):
         while pixmill.http.get(f"{TASKS}/", params={"status": status, "limit": 1}).json():
             time.sleep(0.1)
@@ -89,7 +89,7 @@ def await_all(pixmill: Pixmill) -> None:
 def latency(pixmill: Pixmill, database: Database, file_id: int) -> list[float]:
     """Return the milliseconds from the POST of a small task until its row says finished, by the database's clock.
 
-    Nobody polls in the meantime: responses would take processor time from the task.
+    No client polls in the meantime: responses would take CPU time from the task.
     """
     began = {}
     for _ in range(LATENCY_SAMPLES):
@@ -125,7 +125,7 @@ def polled_latency(pixmill: Pixmill, file_id: int) -> list[float]:
 
 
 def event_delays(pixmill: Pixmill, file_id: int) -> list[float]:
-    """Return the milliseconds from the moment a task is seen finished until the event arrives; never below 0."""
+    """Return the milliseconds from seeing a task finished until its event arrives; never below 0."""
     received: dict[int, float] = {}
     listening, ended = threading.Event(), threading.Event()
 
@@ -154,7 +154,7 @@ def event_delays(pixmill: Pixmill, file_id: int) -> list[float]:
 
 
 def begin_load(pixmill: Pixmill, paths: Sequence[Path]) -> None:
-    """Create a batch of large photographs that keeps every process of the worker busy while latency is measured."""
+    """Create a batch of large photographs that keeps every worker process busy while latency is measured."""
     originals = [int(str(pixmill.upload(path.name, path.read_bytes())["id"])) for path in paths]
     file_ids = [copy_of(pixmill, originals[n % len(originals)]) for n in range(LOAD)]
     body = {"file_ids": file_ids, "algorithm": "resize", "params": {"width": 1024}, "cache": False}

@@ -1,6 +1,6 @@
-"""``python -m bench.listing``: the time of a page of a list of a million files, on PostgreSQL.
+"""``python -m bench.listing``: the response time of a page from a list of a million files, on PostgreSQL.
 
-The database itself generates the rows; the service then gets each query over HTTP many times.
+The database itself generates the rows; then the service receives each query over HTTP many times.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def milliseconds(pixmill: Pixmill, query: str) -> list[float]:
 
 
 def unlimited(stack: FullStack, pixmill: Pixmill) -> str:
-    """Stream the whole list; return its size and time, and how much the service's memory grew."""
+    """Stream the whole list; return its size, its time, and the growth of the service's memory."""
     workers = [number for number, command in processes_of(stack.folder).items() if "file-storage/wsgi" in command]
     before = {number: memory_of(number) for number in workers}
     began, size, peak = time.perf_counter(), 0, 0

@@ -1,4 +1,4 @@
-"""Other libraries' versions of our algorithms: each returns a function that reads a JPEG and writes a result."""
+"""The same operations with other libraries: each returns a function that reads a JPEG and writes a result."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ class Peer(Protocol):
 
 
 def pillow(change: Change, format: str = "JPEG", **options: int) -> Peer:
-    """Return a change by Pillow, saved as JPEG with our default quality unless ``options`` set another."""
+    """Return an operation with Pillow, saved as JPEG with our default quality unless ``options`` set another."""
     chosen = options or {"quality": DEFAULT_QUALITY["jpeg"]}
 
     def prepared(source: Path, result: Path) -> Callable[[], object]:
@@ -30,7 +30,7 @@ def pillow(change: Change, format: str = "JPEG", **options: int) -> Peer:
 
 
 def opencv(change: Callable[[Pixels], Pixels], flags: int = cv2.IMREAD_COLOR) -> Peer:
-    """Return a change by OpenCV, saved as JPEG with our default quality."""
+    """Return an operation with OpenCV, saved as JPEG with our default quality."""
     cv2.setNumThreads(1)
 
     def prepared(source: Path, result: Path) -> Callable[[], object]:
@@ -47,7 +47,7 @@ def opencv(change: Callable[[Pixels], Pixels], flags: int = cv2.IMREAD_COLOR) ->
 
 
 def analysis(look: Callable[[Image.Image], object]) -> Peer:
-    """Return an analysis of an image by Pillow, saved as text."""
+    """Return an analysis of an image with Pillow, saved as text."""
 
     def prepared(source: Path, result: Path) -> Callable[[], object]:
         return lambda: result.write_text(str(look(Image.open(source))))
@@ -131,7 +131,7 @@ opencv_canny = opencv(lambda gray: cv2.Canny(gray, 100, 200, L2gradient=True), c
 
 
 def blurhash_python(source: Path, result: Path) -> Callable[[], object]:
-    """Return the hash by the pure-Python library, on an image of the same size as ours."""
+    """Return the hash from the pure-Python library, for an image of the same size as ours."""
     import blurhash
 
     def look(image: Image.Image) -> object:
@@ -143,14 +143,14 @@ def blurhash_python(source: Path, result: Path) -> Callable[[], object]:
 
 
 def imagehash_phash(source: Path, result: Path) -> Callable[[], object]:
-    """Return the hash by the library imagehash."""
+    """Return the hash from the library imagehash."""
     import imagehash
 
     return analysis(imagehash.phash)(source, result)
 
 
 def opencv_faces(source: Path, result: Path) -> Callable[[], object]:
-    """Return the same detector on the same sizes, without Pixmill."""
+    """Return a run of the same detector at the same sizes, without Pixmill."""
     from image_processor.imaging.faces import SIDES, WEIGHTS
 
     detector = cv2.FaceDetectorYN.create(str(WEIGHTS), "", (320, 320))

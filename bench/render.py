@@ -1,8 +1,8 @@
 """``python -m bench.render``: images by URL, compared with thumbor, ipx, bare libvips and nginx.
 
-All run on the same cores and take turns: each serves the same photographs with two processes and without a cache.
-``scripts/install-peers`` installs the other servers. Then: hits of the cache compared with a static file of nginx, 304,
-the latency of the API while every process renders, and the memory after many different renders.
+All run on the same cores in turn: each serves the same photographs with two processes and without a cache.
+``scripts/install-peers`` installs the other servers. Then measures cache hits against a static file of nginx, 304
+responses, the latency of the API while every process renders, and the memory after many different renders.
 """
 
 import argparse
@@ -78,10 +78,11 @@ end
 
 @dataclass(frozen=True)
 class Work:
-    """Photographs of one size, and what is made of them.
+    """Photographs of one size, and the result to make from them.
 
-    :ivar height: of the result, which is cut to it; ``None`` keeps the ratio.
-    :ivar copies: of the photographs: their results exceed Pixmill's smallest cache, so that none is found there.
+    :ivar height: the height to which the result is cropped; ``None`` keeps the aspect ratio.
+    :ivar copies: the number of copies of the photographs; their results exceed Pixmill's smallest cache, so none
+    is a cache hit.
     """
 
     name: str
@@ -101,7 +102,7 @@ WORKS = [
 
 
 def of_pixmill(work: Work, file_id: int) -> str:
-    """Return the path of Pixmill's URL."""
+    """Return the path of Pixmill's URL for the work."""
     size = {"width": work.width} | ({} if work.height is None else {"height": work.height, "fit": "cover"})
     output = {"format": work.format} | ({} if work.format == "png" else {"quality": QUALITY})
     pipeline = json.dumps({"steps": [{"algorithm": "resize", "params": size}], "output": output})
@@ -132,7 +133,7 @@ def ipx(folder: Path) -> Iterator[str]:
     port = free_port()
     script = PEERS / "ipx/serve.mjs"
     script.write_text(IPX)
-    # libvips of Node would otherwise use each core in each process.
+    # Otherwise libvips in Node would use every core in every process.
     variables = {"PORT": str(port), "FOLDER": str(folder / "photographs"), "PROCESSES": str(PROCESSES)}
     with _running("ipx", [str(NODE), str(script)], port, folder, variables) as url:
         yield url
@@ -147,11 +148,11 @@ def _running(name: str, command: Sequence[str], port: int, folder: Path, variabl
 
 
 _answered = Counter[str]()
-"""Answers of each server. Each run goes on where the last one ended, so that no result is still in Pixmill's cache."""
+"""Responses per server. Each run continues where the last one ended, so that no result is still in Pixmill's cache."""
 
 
 def per_second(url: str, paths: Sequence[str], folder: Path, headers: Mapping[str, str] | None = None) -> float:
-    """Return the answers a second that wrk gets for the paths in turn; none may fail."""
+    """Return the responses per second that wrk gets for the paths in turn; none may fail."""
     first = _answered[url] % len(paths)
     script = folder / "paths.lua"
     script.write_text(WRK.format(paths=", ".join(json.dumps(path) for path in [*paths[first:], *paths[:first]])))
@@ -166,7 +167,7 @@ def per_second(url: str, paths: Sequence[str], folder: Path, headers: Mapping[st
 
 
 def bare(work: Work, sources: Sequence[Path], folder: Path) -> float:
-    """Return the results a second of libvips alone, from file to file: processes that import nothing of Pixmill."""
+    """Return the results per second of libvips alone, from file to file; its processes import nothing from Pixmill."""
     jobs = [
         (
             str(sources[number % len(sources)]),
@@ -211,14 +212,14 @@ def misses(ours: str, pixmill: Pixmill, folder: Path) -> None:
 
 
 def copies(pixmill: Pixmill, sources: Sequence[Path], count: int) -> list[int]:
-    """Upload this many copies of the photographs; return the ids. A few bytes behind the image make each different."""
+    """Upload this many copies of the photographs, made different by a few bytes after the image; return the ids."""
     contents = [path.read_bytes() for path in sources]
     numbered = (contents[number % len(contents)] + number.to_bytes(4, "big") for number in range(count))
     return [int(str(pixmill.upload("photograph.jpg", content)["id"])) for content in numbered]
 
 
 def median_rates(measures: Mapping[str, Callable[[], float]]) -> dict[str, float]:
-    """Return the median of each of several rounds, in which all take turns."""
+    """Return the median rate of each side over several rounds in which all take turns."""
     rates: dict[str, list[float]] = {name: [] for name in measures}
     for _ in range(ROUNDS):
         for name, measure in measures.items():
@@ -241,7 +242,7 @@ def hits(stack: FullStack, pixmill: Pixmill, folder: Path) -> None:
     file_id = int(str(pixmill.upload(photograph.name, photograph.read_bytes())["id"]))
     path = of_pixmill(WORKS[0], file_id)
     answer = pixmill.http.get(path).raise_for_status()
-    # The limit of requests of an address is far below what is measured.
+    # The per-address limit of requests is far below the measured rates.
     limits = {"NGINX_REQUESTS_PER_SECOND": "1000000", "NGINX_REQUESTS_AT_ONCE": "1000000"}
     port = free_port()
     front = stack.start_nginx("unlimited", port, free_port(), limits)
@@ -266,7 +267,7 @@ def hits(stack: FullStack, pixmill: Pixmill, folder: Path) -> None:
 
 
 def latencies(pixmill: Pixmill, file_id: int, seconds: float) -> list[float]:
-    """Return the milliseconds of requests to both APIs, twenty a second."""
+    """Return the milliseconds of requests to both APIs, sent twenty times a second."""
     samples = []
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
@@ -287,7 +288,7 @@ def saturation(stack: FullStack, pixmill: Pixmill, folder: Path, seconds: float)
     def render() -> None:
         with httpx2.Client(base_url=stack.url, timeout=120, trust_env=False) as http:
             while not ended.is_set():
-                # The number makes each a different render.
+                # The number makes each render different.
                 http.get(signed(random.choice(file_ids), w=random.randrange(100, 1600), f="jpeg"))
 
     clients = [threading.Thread(target=render) for _ in range(2 * CLIENTS)]
@@ -347,7 +348,7 @@ def main() -> None:
         "RENDER_LOG__LEVEL": "warning",
     }
     pool = {"RENDER_POOL__PROCESSES": str(PROCESSES)}
-    # With as few results as possible, none of them in nginx. Files are remembered as they are where nothing is set.
+    # Cache as few results as possible, and none in nginx. The time for which file lookups are cached is the default.
     small_cache = {
         "RENDER_CACHE__MAX_BYTES": str(2**20),
         "RENDER_FRONT__URL": "",

@@ -1,8 +1,8 @@
-"""``python -m bench.waits``: how long clients wait while other clients are slow or RabbitMQ is unavailable.
+"""``python -m bench.waits``: waiting times of clients while other clients are slow or RabbitMQ is unavailable.
 
-Compares the time of an upload on an idle stack with its time while slow clients are connected, in the same run, on both
-stacks. Measures how long the POST of a batch takes without RabbitMQ, how soon a cancelled task ends, and how soon
-`make run` stops. Exits with 1 if a limit is exceeded.
+Compares the time of an upload on an idle stack with that while slow clients are connected, in the same run, on both
+stacks. Also measures the POST of a batch without RabbitMQ, the end of a cancelled task, and the stop of `make run`.
+Exits with 1 if a limit is exceeded.
 """
 
 import os
@@ -30,7 +30,7 @@ from tests.support.waiting import wait_until
 
 UPLOADS = 20
 MAX_SLOWDOWN = 20
-"""The time that an upload may take while slow clients are connected, as a multiple of an idle stack's."""
+"""Maximum time of an upload while slow clients are connected, as a multiple of an idle stack's."""
 BATCH_SECONDS = 1
 """Limit for the POST of a batch without RabbitMQ."""
 CANCEL_SECONDS = 2
@@ -60,17 +60,17 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def upload_seconds(client: Pixmill) -> float:
-    """Return the median of several uploads, one after the other."""
+    """Return the median time of several uploads, run one after the other."""
     return statistics.median(seconds_of(lambda: client.upload("quick.bin", b"quick")) for _ in range(UPLOADS))
 
 
 def with_slow_clients(stack: Stack, client: Pixmill) -> Iterator[Measured]:
-    """Yield the time of an upload during each kind of slow clients, as a multiple of the idle stack's."""
+    """Yield the time of an upload with each kind of slow clients, as a multiple of the idle stack's."""
     large = client.upload("large.bin", os.urandom(30_000_000))["id"]
     kinds = {"downloads": [download_request(large)] * SLOW_CLIENTS}
     kinds["conditional ranges"] = [download_request(large, f"If-Match: *\r\n{RANGES}")] * SLOW_CLIENTS
     if isinstance(stack, FullStack):
-        # In `make run` each of these occupies a thread of uWSGI.
+        # In `make run`, each of these clients occupies a uWSGI thread.
         kinds["uploads"] = [SLOW_UPLOAD] * SLOW_CLIENTS
         kinds["resumable uploads"] = resumable_uploads(client)
         kinds["archives"] = [archive_request(large)] * SLOW_CLIENTS
@@ -85,21 +85,21 @@ def with_slow_clients(stack: Stack, client: Pixmill) -> Iterator[Measured]:
 
 
 def resumable_uploads(client: Pixmill) -> list[str]:
-    """Begin resumable uploads; return a request for each that sends only its beginning."""
+    """Start resumable uploads; return for each a request that sends only its beginning."""
     begin = {"Tus-Resumable": "1.0.0", "Upload-Length": "1000000"}
     urls = [client.http.post(f"{FILES}/uploads/", headers=begin).headers["Location"] for _ in range(SLOW_CLIENTS)]
     return [resumable_upload(url) for url in urls]
 
 
 def long_list(client: Pixmill) -> str:
-    """Store enough files that their list does not fit into socket buffers; return the request for the list."""
+    """Store enough files for their list to exceed the socket buffers; return the request for the list."""
     for number in range(LISTED):
         client.upload(f"{number}.txt", b"listed", comment="c" * 10_000)
     return f"GET {FILES}/ HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def cancelling(stack: Stack, client: Pixmill) -> Measured:
-    """Measure the time from cancelling a task until nothing of it is left in the worker."""
+    """Measure the time from cancelling a task until its process in the worker is gone."""
     source = client.upload("p.png", photo())["id"]
     [task_id] = client.create_tasks([source], "pause", {"seconds": 60})
     wait_until(lambda: client.http.get(f"{TASKS}/{task_id}").json()["status"] == "processing", "the task runs")
@@ -123,7 +123,7 @@ def without_rabbitmq(stack: FullStack, client: Pixmill) -> Measured:
 
 
 def waits(name: str) -> Iterator[Measured]:
-    """Start the stack of that name and yield its waiting times."""
+    """Start the stack with that name and yield its waiting times."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         stack = start(name, Path(folder), MISBEHAVING)

@@ -1,4 +1,4 @@
-"""Fixtures for stacks. Tests that share one run on one test runner (tests.support.distribution), which starts it once.
+"""Fixtures for stacks. Tests that share a stack run on the same test runner (tests.support.distribution).
 
 The API suite runs on the full stack. The embedded stack mounts the same two Flask apps, so it can behave differently
 only where one of these differs:
@@ -43,7 +43,7 @@ def full() -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def strict() -> Iterator[FullStack]:
-    """A full stack with limits that a test can exceed and short leases, which tests may break and restore."""
+    """A full stack with short leases and limits that a test can exceed; tests may break and restore it."""
     stack = start("full", temporary_folder("strict"), STRICT)
     assert isinstance(stack, FullStack)
     yield stack
@@ -52,7 +52,7 @@ def strict() -> Iterator[FullStack]:
 
 @pytest.fixture(scope="session")
 def tuned() -> Iterator[EmbeddedStack]:
-    """An embedded stack with an operator's settings for pictures by URL, and small limits for images and waits."""
+    """An embedded stack with an operator's settings for images by URL, and small limits for images and waits."""
     stack = start("embedded", temporary_folder("tuned"), TUNED)
     assert isinstance(stack, EmbeddedStack)
     with Pixmill(stack.url) as client:
@@ -62,7 +62,7 @@ def tuned() -> Iterator[EmbeddedStack]:
 
 
 class RemoteStack:
-    """A Pixmill that already runs, such as one in docker-compose."""
+    """A Pixmill that is already running, such as one in docker-compose."""
 
     name = "remote"
 
@@ -71,7 +71,7 @@ class RemoteStack:
         self.folder = self.files = self.scratch = self.worker_log = self.render_log = Path()
 
     def stop(self) -> None:
-        """Do nothing: the tests did not start it."""
+        """Do nothing: the tests have not started it."""
 
 
 @pytest.fixture(scope="session", params=["remote"] if REMOTE else ["full", "embedded"])

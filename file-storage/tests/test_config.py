@@ -1,4 +1,4 @@
-"""Settings that are valid alone but not together."""
+"""Settings that are valid on their own but not together."""
 
 import pytest
 from file_storage.config import Settings

@@ -1,4 +1,4 @@
-"""Fixtures: the database of tasks, and the services over it."""
+"""Fixtures: the task database and the services that use it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +33,7 @@ def postgresql() -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
 def each_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """Return a database without tasks, of either kind."""
+    """Return a database without tasks; tests run on both SQLite and PostgreSQL."""
     if request.param == "sqlite":
         yield Database(empty_sqlite(tmp_path / "tasks.db", "image_processor"))
         return

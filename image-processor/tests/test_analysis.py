@@ -1,4 +1,4 @@
-"""Analyses, against the libraries that define them."""
+"""Analyses, compared with the libraries that define them."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Colors and tones, against NumPy, Pillow and scikit-image."""
+"""Colors and tones, compared with NumPy, Pillow and scikit-image."""
 
 import io
 import math
@@ -261,7 +261,7 @@ def test_a_small_cmyk_image_has_a_small_profile() -> None:
 
 
 def as_lab(inks: Image.Image, profile: bytes) -> numpy.ndarray:
-    """Return the colors of CMYK in sRGB, converted by the LittleCMS of Pillow, as CIELAB."""
+    """Return CMYK colors as CIELAB, converted to sRGB by Pillow's LittleCMS."""
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     shown = ImageCms.profileToProfile(inks, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     lab: numpy.ndarray = color.rgb2lab(numpy.asarray(shown))

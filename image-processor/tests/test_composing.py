@@ -1,4 +1,4 @@
-"""Several images in one, against Pillow and NumPy."""
+"""Algorithms that combine images, compared with Pillow and NumPy."""
 
 import io
 from collections.abc import Callable
@@ -62,7 +62,7 @@ BLENDS: dict[str, Callable[[Channel, Channel], Channel]] = {
 
 
 def composed(base: numpy.ndarray, over: numpy.ndarray, blend: str) -> numpy.ndarray:
-    """Apply the formulas of the W3C to RGBA of 0 to 1: colors weighted by their alpha, and alpha (9.1.4 and 9.2)."""
+    """Apply the W3C formulas to RGBA from 0 to 1: colors weighted by their alpha, and alpha (9.1.4 and 9.2)."""
     below, above = base[..., 3:], over[..., 3:]
     if blend == "add":
         weighted = numpy.minimum(1, base[..., :3] * below + over[..., :3] * above)

@@ -1,4 +1,4 @@
-"""Each code, of a problem or of a field, has one status and one set of values; the documentation lists them."""
+"""Each code of a problem or a field has one status and one set of values; the documentation lists them."""
 
 import json
 import re
@@ -30,12 +30,12 @@ TABLES = (
 )
 
 PASSED_ON = {"problems.py": "another error's", "service.py": "another process's", "api.py": "werkzeug's"}
-"""Modules in which the code of a problem is not to be seen, each with whose it is."""
+"""Modules whose problem codes cannot be determined from the source, each with the origin of the code."""
 INNER = {"no-render-route"}
-"""Codes that no client sees."""
+"""Codes that no client receives."""
 
 
-# Not read while pytest collects: each test runner collects all tests, and one runs these.
+# Not read during collection: each test runner collects all tests, but only one runs these.
 @cache
 def problems() -> Sequence[Refusal]:
     return problems_in(PACKAGES)
@@ -56,7 +56,7 @@ def by_code(found: Iterable[Refusal]) -> Mapping[str, set[frozenset[str] | None]
 
 
 def statuses_of(code: str) -> set[int]:
-    """Return the HTTP statuses that the sources give a code."""
+    """Return the HTTP statuses of a code in the sources."""
     said = {each.status for each in problems() if each.code == code and each.status is not None}
     return said | {table[code] for table in TABLES if code in table}
 
@@ -68,11 +68,11 @@ def documented(page: str) -> Mapping[str, tuple[int, frozenset[str]]]:
 
 
 STATIC = [json.loads(path.read_text("utf-8")) for path in sorted((PROJECT / "web/problems").rglob("*.json"))]
-"""What nginx answers by itself."""
+"""The problems that nginx answers itself."""
 
 
 def codes() -> Sequence[str]:
-    """Return the codes of problems that clients see."""
+    """Return the codes of problems that clients receive."""
     found = sorted(by_code(problems()).keys() - INNER)
     assert len(found) > 100
     return found
@@ -90,7 +90,7 @@ def test_only_the_makers_of_documents_have_fields_whose_codes_are_not_to_be_seen
 
 
 def unclear(contexts: Mapping[str, set[frozenset[str] | None]]) -> Mapping[str, set[frozenset[str] | None]]:
-    """Return the codes whose context is not one set of names, or is not to be seen."""
+    """Return the codes whose context has several sets of names or cannot be determined."""
     return {code: keys for code, keys in contexts.items() if len(keys) != 1 or None in keys}
 
 

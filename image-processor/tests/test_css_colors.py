@@ -1,4 +1,4 @@
-"""Colors as CSS writes them, against resvg, which parses CSS itself, and the examples of CSS Color 4."""
+"""CSS colors, compared with resvg's own CSS parser and the examples of CSS Color 4."""
 
 import io
 import re
@@ -24,7 +24,7 @@ def as_resvg_paints(color: str) -> list[int]:
 
 
 def test_a_name_is_the_color_that_an_svg_renderer_paints() -> None:
-    of_svg = sorted(NAMES.keys() - {"rebeccapurple"})  # newer than the list of SVG
+    of_svg = sorted(NAMES.keys() - {"rebeccapurple"})  # newer than SVG's list
 
     assert {name: list(rgba(canonical(name))) for name in of_svg} == {name: as_resvg_paints(name) for name in of_svg}
 

@@ -1,4 +1,4 @@
-"""The pages of defaults agree with the code."""
+"""The pages of defaults match the code."""
 
 import json
 import re

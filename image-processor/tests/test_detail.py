@@ -1,4 +1,4 @@
-"""Filters, against SciPy, scikit-image and OpenCV."""
+"""Filters, compared with SciPy, scikit-image and OpenCV."""
 
 import cv2
 import numpy
@@ -30,7 +30,7 @@ def source() -> numpy.ndarray:
 
 
 def spread(weights: numpy.ndarray) -> numpy.ndarray:
-    """Return the source convolved with the weights, its edges repeated."""
+    """Return the source convolved with the weights, with repeated edges."""
     bands = [ndimage.correlate(source()[..., band], weights, mode="nearest") for band in range(3)]
     return numpy.dstack(bands)
 

@@ -57,13 +57,13 @@ KINDS = {
     "WebP animation": animation("WEBP"),
 }
 ALSO_ELSEWHERE = ("CMYK TIFF", "WebP animation")
-"""Kinds whose pixels are decoded like those of another kind; the tests of animations have both formats."""
+"""Kinds whose pixels are decoded like those of another kind; the tests of animations cover both formats."""
 ALGORITHMS = list(all_algorithms().values())
 FACELESS = "crop_faces"
 
 
 def files_for(algorithm: Algorithm, content: bytes) -> dict[int, bytes]:
-    """Return the files of the ids 2 and 3 in the examples."""
+    """Return the files for the ids 2 and 3 in the examples."""
     if algorithm.name == "lut":
         return {2: CUBE.encode()}
     return {2: content if algorithm.name == "compare" else photo(33, 21, mode="RGBA"), 3: photo(20, 40)}
@@ -96,7 +96,7 @@ def test_every_kind_of_image_gives_a_result(algorithm: Algorithm, kind: str) -> 
     [
         algorithm
         for algorithm in ALGORITHMS
-        # `animate` makes an animation of its own; the other finds no face.
+        # `animate` creates its own animation; the other algorithm finds no face.
         if algorithm.result == "image" and algorithm.frames != "first" and algorithm.name not in ("animate", FACELESS)
     ],
     ids=lambda algorithm: algorithm.name,
@@ -115,7 +115,7 @@ def test_animations_keep_their_frames_and_their_timing(algorithm: Algorithm, for
 
 
 def plays(image: Image.Image) -> int:
-    """Return how often an animation plays; a GIF has the number of repetitions."""
+    """Return how often an animation plays; a GIF stores the number of repetitions."""
     loop = int(image.info["loop"])
     return loop + 1 if image.format == "GIF" else loop
 
@@ -141,7 +141,7 @@ def tall() -> bytes:
 
 
 @pytest.mark.parametrize(
-    # Algorithms that only encode leave the pixels alone.
+    # Algorithms that only encode do not change the pixels.
     "algorithm",
     [algorithm for algorithm in ALGORITHMS if algorithm.sequential and not algorithm.encodes],
     ids=lambda algorithm: algorithm.name,
@@ -167,7 +167,7 @@ def test_every_parameter_is_described(algorithm: Algorithm) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda algorithm: algorithm.name)
-# There are many algorithms, so each gets a part of the examples.
+# There are many algorithms, so each gets only a part of the examples.
 @settings(max_examples=settings().max_examples // 20, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_valid_params_give_a_result_or_a_reason(algorithm: Algorithm, data: st.DataObject) -> None:

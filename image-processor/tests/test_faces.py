@@ -1,4 +1,4 @@
-"""Faces, on photographs where people marked them, all installed with scikit-image.
+"""Face detection on photographs with faces marked by people, all installed with scikit-image.
 
 They are an astronaut (NASA, public domain), a photographer from the side, and a part of Labeled Faces in the Wild: a
 hundred portraits and a hundred other pictures.
@@ -33,9 +33,9 @@ MARKED = {
 }
 HOPPER = Face(41, 28, 42, 49)
 SAME = 0.5
-"""Two boxes with at least this share of their union in common mean the same face (as in the PASCAL VOC challenge)."""
+"""Minimum intersection over union of two boxes that mean the same face (as in the PASCAL VOC challenge)."""
 PORTRAITS = 100
-"""The first pictures of the subset have a face each, the others none."""
+"""Each of the first pictures of the subset shows a face, the others none."""
 
 
 def searched(image: Image.Image) -> list[Face]:
@@ -43,7 +43,7 @@ def searched(image: Image.Image) -> list[Face]:
 
 
 def in_common(face: Face, other: Face) -> float:
-    """Return the share of the union of two boxes that lies in both."""
+    """Return the intersection of two boxes as a share of their union."""
     width = min(face.left + face.width, other.left + other.width) - max(face.left, other.left)
     height = min(face.top + face.height, other.top + other.height) - max(face.top, other.top)
     both = max(0, width) * max(0, height)
@@ -123,7 +123,7 @@ def test_a_turned_face_is_found(degrees: int) -> None:
 
     (face,) = searched(turned)
 
-    # The middle of the face turns around the middle of the image, 256 across and down.
+    # The center of the face rotates around the center of the image, 256 across and down.
     across, down = 224 - 256, 125 - 256
     angle = numpy.radians(-degrees)
     x = 256 + across * numpy.cos(angle) - down * numpy.sin(angle)
@@ -156,7 +156,7 @@ def test_an_image_of_a_strange_size_is_searched(size: tuple[int, int]) -> None:
 
 @pytest.fixture(scope="module")
 def subset() -> list[Image.Image]:
-    """Return the pictures of the subset, 25 pixels large, as a part of a gray image each."""
+    """Return the subset's pictures, 25 pixels wide, each placed in a gray image."""
     canvases = []
     for picture in data.lfw_subset():
         canvas = Image.new("L", (200, 200), 128)
@@ -196,7 +196,7 @@ def test_a_face_is_hidden_and_the_rest_stays(method: str) -> None:
 
 
 def faces_seen_by_another_detector(image: numpy.ndarray) -> bool:
-    """Whether the detector of scikit-image (local binary patterns) finds a face near that of the astronaut."""
+    """Return whether scikit-image's detector (local binary patterns) finds a face near that of the astronaut."""
     cascade = Cascade(data.lbp_frontal_face_cascade_filename())
     found = cascade.detect_multi_scale(
         img=image[:240, 120:330].astype("uint8"), scale_factor=1.2, step_ratio=1, min_size=(50, 50), max_size=(150, 150)
@@ -205,7 +205,7 @@ def faces_seen_by_another_detector(image: numpy.ndarray) -> bool:
 
 
 def detail(image: numpy.ndarray, cycles: int) -> float:
-    """Return the power of all waves in the face with at least this many cycles across its 65 pixels."""
+    """Return the power of all frequencies in the face with at least this many cycles across its 65 pixels."""
     gray = image[FACE].mean(axis=2)
     height, width = gray.shape
     seen = (gray - gray.mean()) * numpy.outer(numpy.hanning(height), numpy.hanning(width))

@@ -1,4 +1,4 @@
-"""Geometry, against NumPy, Pillow and scikit-image."""
+"""Geometry, compared with NumPy, Pillow and scikit-image."""
 
 import io
 import zipfile
@@ -194,7 +194,7 @@ def test_a_smart_crop_shows_the_same_part_of_every_format(algorithm: str, size: 
     }
 
     shown = {kind: image.numpy() / (257 if image.format == "ushort" else 1) for kind, image in results.items()}
-    # Between its two passes, libvips clips values to 8 bits.
+    # libvips clips values to 8 bits between its two passes.
     assert all(numpy.abs(shown["PNG"] - other).max() <= 4 for other in shown.values())
 
 

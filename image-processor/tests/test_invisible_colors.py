@@ -1,4 +1,4 @@
-"""No algorithm lets the colors of invisible pixels into a result."""
+"""No algorithm lets the colors of invisible pixels appear in a result."""
 
 import io
 import json
@@ -22,7 +22,7 @@ HIDDEN = [(255, 0, 255), (0, 255, 0), (0, 0, 0)]
 
 
 def ellipse() -> numpy.ndarray:
-    """Return alpha with a soft edge."""
+    """Return an alpha channel with a soft edge."""
     y, x = numpy.mgrid[0:HEIGHT, 0:WIDTH]
     alpha: numpy.ndarray = numpy.clip((1 - numpy.hypot((x - 32) / 26, (y - 22) / 18)) * 6 * 255, 0, 255).astype("uint8")
     return alpha

@@ -1,4 +1,4 @@
-"""Every kind of image gives the same pixels, against Pillow."""
+"""Every kind of image gives the same pixels as with Pillow."""
 
 import io
 import struct
@@ -90,7 +90,7 @@ def test_the_colors_of_cmyk_are_those_of_its_rgb() -> None:
 
     result = numpy.asarray(seen(processed(source, "brightness", {"amount": 0, "output": {"format": "png"}})))
 
-    # Inks cannot show every color, so only dark and bright are compared.
+    # Inks cannot reproduce every color, so compare only dark and bright.
     expected = numpy.asarray(opened(source).convert("L")).astype(int)
     gray = numpy.asarray(Image.fromarray(result).convert("L")).astype(int)
     assert numpy.corrcoef(expected.ravel(), gray.ravel())[0, 1] > 0.9
@@ -112,7 +112,7 @@ def bytes_of(*bands: numpy.ndarray) -> numpy.ndarray:
     return values
 
 
-# As in ImageMagick and Pillow, 0 is black, and 1, or the greatest number, is white.
+# As in ImageMagick and Pillow, 0 is black, and 1 or the maximum is white.
 SAMPLES = {
     "floating point": (tiff(RAMP.astype("float32")), RAMP),
     "half precision": (tiff(RAMP.astype("float16")), RAMP),
@@ -217,12 +217,12 @@ def test_brightness_and_chroma_are_shown_shown_by_opencv_them(kind: str, target:
     if kind == "a damaged coefficient":
         content = tiff(samples, photometric="ycbcr", subsampling=(1, 1))
     shown = shown_by_opencv(content)
-    # libtiff computes with integers.
+    # libtiff uses integer arithmetic.
     assert numpy.abs(result - shown).max() <= (6 if target == "jpeg" else 3)
 
 
 def test_subsampled_chroma_does_not_become_alpha() -> None:
-    # For each 2 × 2 pixels four luma samples and one pair of chroma samples (TIFF 6.0, 21).
+    # For each 2 × 2 pixels, there are four luma samples and one pair of chroma samples (TIFF 6.0, 21).
     samples = numpy.tile(numpy.array([98] * 4 + [89, 200], "uint8"), 12 * 8)
     tags = {256: 24, 257: 16, 259: 1, 262: 6, 273: 8, 277: 3, 278: 16, 279: len(samples)}
     rows = [(tag, 4, 1, struct.pack("<I", value)) for tag, value in tags.items()]

@@ -1,4 +1,4 @@
-"""Colors laid over an image, parts of it blurred, and stamps, against NumPy."""
+"""Colors laid over an image, blurred areas, and stamps, compared with NumPy."""
 
 import numpy
 import pytest

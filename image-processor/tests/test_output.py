@@ -1,4 +1,4 @@
-"""How results are encoded: formats, quality, metadata, profiles, and the search for the smallest file."""
+"""Encoding of results: formats, quality, metadata, profiles, and the search for the smallest file."""
 
 import io
 import struct
@@ -250,7 +250,7 @@ def test_metadata_is_kept_on_request() -> None:
 
 
 def described(format: str) -> bytes:
-    """Return an image with all metadata that cameras and editors write."""
+    """Return an image with all the metadata that cameras and editors write."""
     exif = Image.Exif()
     exif[0x010E], exif[0x010F], exif[0x013B], exif[0x8298] = "a secret", "Maker secret", "Ada L.", "(c) Ada"
     exif.get_ifd(0x8769)[0x9003] = "2020:02:02 02:02:02"
@@ -326,7 +326,7 @@ def test_a_tiff_has_no_tag_that_libexif_does_not_know_by_default() -> None:
 
 
 OF_THE_RESULT = {0x0112, 0x011A, 0x011B, 0x0128, 0x8769, 0x8825, 0xA002, 0xA003}
-"""Orientation, resolution, the places of other directories, and the number of pixels."""
+"""Tags that describe the result: orientation, resolution, offsets of other directories, and the number of pixels."""
 
 
 @pytest.mark.parametrize("target", ["jpeg", "png", "webp", "avif"])
@@ -419,7 +419,7 @@ def test_every_page_of_a_tiff_stays_next_to_its_exif() -> None:
 
 
 def with_thumbnail(content: bytes) -> bytes:
-    """Return the JPEG with a thumbnail in its EXIF data, as cameras write it."""
+    """Return the JPEG with a thumbnail in its EXIF data, as written by cameras."""
     small = photo(16, 12, format="JPEG")
     entries = [(0x0103, 3, 6), (0x0201, 4, 56), (0x0202, 4, len(small))]  # compression, place and length
     tiff = struct.pack("<2sHIHI", b"II", 42, 8, 0, 14)
@@ -504,7 +504,7 @@ def test_a_result_over_the_limit_is_refused() -> None:
 
 
 def chunks(content: bytes, added: bytes) -> bytes:
-    """Return the PNG with more chunks before its pixels."""
+    """Return the PNG with additional chunks before its pixels."""
     return content[:33] + added + content[33:]
 
 
@@ -515,7 +515,7 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 FLAT = encoded(Image.new("RGB", (16, 16), (188, 100, 50)), "PNG")
 D65_AND_P3 = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
 DESCRIBED = {
-    # (223, 168, 122) and (201, 94, 33) are what LittleCMS gives for (188, 100, 50) in linear light and Display P3.
+    # LittleCMS converts (188, 100, 50) in linear light and Display P3 to (223, 168, 122) and (201, 94, 33).
     "linear gAMA": (chunks(FLAT, chunk(b"gAMA", struct.pack(">I", 100_000))), (223, 168, 122)),
     "gAMA of sRGB": (chunks(FLAT, chunk(b"gAMA", struct.pack(">I", 45_455))), (188, 100, 50)),
     "gAMA next to sRGB": (
@@ -650,7 +650,7 @@ def test_a_background_has_its_color_with_any_profile(gamma: float, mode: str, ba
 
 
 def of_a_camera(format: str, space: int | None, index: str | None) -> bytes:
-    """Return a picture without a profile whose EXIF names its color space."""
+    """Return a picture without a profile whose EXIF specifies its color space."""
     exif = Image.Exif()
     exif[271] = "Maker"
     photo_tags = exif.get_ifd(0x8769)
@@ -701,7 +701,7 @@ def test_exif_says_adobe_rgb_only_if_the_colors_are(profile: str) -> None:
 
 
 def renamed(profile: bytes) -> bytes:
-    """Return the profile with linear curves and the same name."""
+    """Return the profile with linear curves under the same name."""
     linear = b"curv" + bytes(8)
     place = profile.index(b"para")
     return profile[:place] + linear + profile[place + len(linear) :]
@@ -885,3 +885,12 @@ def test_a_format_that_cannot_hold_the_image_does_not_end_auto() -> None:
 def test_auto_says_why_no_format_can_hold_the_image() -> None:
     with pytest.raises(ImageError, match="AVIF holds 16,384"):
         processed(photo(17_000, 2), "convert", {"format": "auto"})
+
+
+@pytest.mark.parametrize(("width", "height", "most"), [(510, 500, 7), (2010, 1000, 3)])
+def test_the_effort_of_a_large_avif_is_limited(width: int, height: int, most: int) -> None:
+    source = encoded(Image.linear_gradient("L").resize((width, height)).convert("RGB"), "PNG")
+
+    greatest, limited = (processed(source, "convert", {"format": "avif", "effort": effort}) for effort in (9, most))
+
+    assert greatest == limited

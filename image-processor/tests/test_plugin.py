@@ -1,4 +1,4 @@
-"""The example of an algorithm in a package of its own: built, installed and run."""
+"""The example of an algorithm in a separate package: built, installed and run."""
 
 import json
 import os
@@ -19,7 +19,7 @@ EXAMPLE = PROJECT / "docs/example-plugin"
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the package, installed by pip."""
+    """Return a folder in which pip has installed the package."""
     folder = tmp_path_factory.mktemp("installed")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*pip, "--target", folder, EXAMPLE], check=True, capture_output=True)

@@ -13,11 +13,11 @@ from tests.support.variants import VARIANTS, Variant, files_for, textured
 pytestmark = pytest.mark.slow
 
 EIGHT_BITS_SAID = {"animate", "montage", "to_colorspace cmyk"}
-"""Their descriptions say so."""
+"""Algorithms whose descriptions announce 8 bits."""
 FEW_TONES = {"blur_faces", "edges canny", "equalize clahe", "extend background", "noise", "posterize", "threshold"}
-"""Algorithms whose results have few tones, or other tones, by their nature."""
+"""Algorithms whose results have few or different tones by their nature."""
 LESS_ALIKE: Mapping[str, float] = {
-    # Levels of 255: OpenCV compares patches in other units.
+    # Tolerances in levels of 255: OpenCV compares patches in other units.
     "denoise non_local_means": 2,
     # Kernels amplify the rounding of colors near invisible pixels.
     "convolve": 5,
@@ -29,7 +29,7 @@ LESS_ALIKE: Mapping[str, float] = {
     # A luma is rounded before it is compared, in units of the image.
     "threshold": 255,
     "edges canny": 255,
-    # Profiles have steps of their own.
+    # Profiles have their own steps.
     "to_colorspace cmyk": 4,
     # Integer weights.
     "blur": 2.1,
@@ -52,7 +52,7 @@ def saved(values: numpy.ndarray) -> bytes:
 
 
 def decoded(content: bytes) -> tuple[numpy.ndarray, str]:
-    """Return the pixels in values of 0 to 255, colors weighted by their alpha, and the format of a band."""
+    """Return the pixels with values from 0 to 255, colors weighted by their alpha, and the format of a band."""
     image = pyvips.Image.new_from_buffer(content, "")
     values = numpy.asarray(image.numpy(), dtype=float) / (257 if image.format == "ushort" else 1)
     if image.hasalpha():

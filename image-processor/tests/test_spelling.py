@@ -1,4 +1,4 @@
-"""The API spells in American English, and still accepts the British names that it had first."""
+"""The API uses American spelling, and still accepts the British names of its first version."""
 
 import json
 import re
@@ -23,7 +23,7 @@ BRITISH_WORD = re.compile("|".join(BRITISH.values()), re.IGNORECASE)
 
 Params = dict[str, object]
 
-# Each parameter and each value that has a British spelling.
+# Each parameter and each value with a British spelling.
 RENAMED: list[tuple[str, Params]] = [
     ("border", {"color": "#ff0000"}),
     ("tint", {"color": "#ff0000"}),

@@ -1,4 +1,4 @@
-"""Large images are processed in little memory."""
+"""Large images are processed with little memory."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Text marks: which characters are drawn, from which fonts, and whether they are readable; against Pillow and NumPy."""
+"""Text marks: the drawn characters, their fonts, and their readability; compared with Pillow and NumPy."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 FONTS = Path(__file__).parent / "fonts"
 NOWHERE = 0xE123
-"""A private character that only fonts of symbols have."""
+"""A private-use character that only symbol fonts contain."""
 
 
 def plain(color: int | tuple[int, int, int], size: tuple[int, int] = (600, 200)) -> bytes:
@@ -122,7 +122,7 @@ def test_a_character_that_a_font_has_is_no_error(text: str) -> None:
 
 
 def luminance(values: numpy.ndarray) -> numpy.ndarray:
-    """Return the relative luminance of WCAG 2 of gray values of 0 to 255."""
+    """Return the WCAG 2 relative luminance of gray values from 0 to 255."""
     shares = values / 255
     linear: numpy.ndarray = numpy.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
     return linear
@@ -141,7 +141,7 @@ def contrast_at_edges(image: bytes, letters: numpy.ndarray) -> float:
 
 
 def letters_of(mark: dict[str, object], other: dict[str, object], size: tuple[int, int] = (600, 200)) -> numpy.ndarray:
-    """Return where the letters are: red, with the same outline, on a background without red."""
+    """Return the positions of the letters: red, with the same outline, on a background without red."""
     red = {**mark, "color": "#ff0000", "outline": "#00ff00"}
     drawn = pixels(processed(plain(0, size), "watermark", {**other, "mark": red, "opacity": 100}))
     return (drawn[..., 0] > 127) & (drawn[..., 1] < 128)

@@ -1,4 +1,4 @@
-"""Everything that people read has a Russian text, with the same placeholders."""
+"""All texts for users have a Russian translation with the same placeholders."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -46,7 +46,7 @@ PLAIN = {
     "events/rows.py": "caught: the caller says it in its own words",
     "imaging/cube.py": "caught: the caller says it in its own words",
 }
-"""Modules whose refusals need no translation, each with the reason."""
+"""Modules whose errors need no translation, each with the reason."""
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -100,7 +100,7 @@ def test_a_translation_has_the_placeholders_of_its_message(package: str) -> None
 
 
 def placeholders_of(message: str) -> frozenset[tuple[str, str]]:
-    """Return the placeholders; none of a text with other braces."""
+    """Return the placeholders; none if the text has other braces."""
     try:
         return placeholders(message)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The process that sends webhooks: what it imports, and how it starts and stops."""
+"""The webhook sender's process: its imports, its start and its stop."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ COMMAND = [sys.executable, "-m", "image_processor.webhooks"]
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """The variables of a sender with a database and an empty file of settings."""
+    """Return the variables for a sender with a database and an empty settings file."""
     (tmp_path / "conf.yml").touch()
     return {
         "WEBHOOKS_CONFIG": str(tmp_path / "conf.yml"),

@@ -1,4 +1,4 @@
-"""Settings of the worker that contradict each other."""
+"""Contradicting settings of the worker."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from service_kit.settings import SettingsError, load
 
 @pytest.fixture(autouse=True)
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty file, and the variables that the defaults need."""
+    """Create an empty settings file, and the variables that the defaults need."""
     path = tmp_path / "conf.yml"
     path.touch()
     monkeypatch.setenv("WORKER_CONFIG", str(path))

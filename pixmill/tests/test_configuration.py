@@ -1,4 +1,4 @@
-"""The shipped configuration: generated from the models, and its files agree with each other."""
+"""The shipped configuration: it is generated from the models, and its files are consistent."""
 
 import re
 import subprocess
@@ -31,7 +31,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture(autouse=True)
 def shares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folders of secrets that docker-compose makes; all secrets are variables too."""
+    """Return the folders of secrets that docker-compose creates; all secrets are variables too."""
     monkeypatch.chdir(PROJECT)
     shares = tmp_path / "shares"
     shares.mkdir()
@@ -199,11 +199,11 @@ def test_each_thread_of_the_embedded_stack_finds_a_connection(
 def test_postgresql_takes_the_connections_of_the_services_and_of_a_large_worker() -> None:
     [command] = [part for part in compose("postgres")["command"] if part.startswith("max_connections=")]
     pools = [
-        # The event stream is one more process of each service.
+        # The event stream is an additional process of each service.
         (int(wsgi("file-storage")["processes"]) + 1, load(Settings).database.pool_size),
         (int(wsgi("image-processor")["processes"]) + 1, load(ApiSettings).database.pool_size),
         (64 + 1, load(WorkerSettings).database.pool_size),
-        # Each process of file-storage has two applications.
+        # Each file-storage process contains two applications.
         (2 * int(wsgi("file-storage")["processes"]) + 1, load(AccessSettings).database.pool_size),
         (int(wsgi("image-processor")["processes"]) + 1, load(AccessSettings).database.pool_size),
         (1, load(WebhookSettings).database.pool_size),
@@ -255,7 +255,7 @@ def nginx() -> dict[str, str]:
 
 
 def wsgi(service: str) -> dict[str, str]:
-    """Return the options of uWSGI; of an option that occurs several times, the last."""
+    """Return the options of uWSGI; for a repeated option, the last value."""
     parser = ConfigParser(strict=False, interpolation=None, delimiters=("=",))
     parser.read(PROJECT / f"config/{service}/wsgi.ini")
     return dict(parser["uwsgi"])

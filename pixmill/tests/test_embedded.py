@@ -1,4 +1,4 @@
-"""The environment that the embedded stack starts its processes with."""
+"""The environment in which the embedded stack starts its processes."""
 
 import stat
 from pathlib import Path

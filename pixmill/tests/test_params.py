@@ -1,4 +1,4 @@
-"""The client's params are those of the registry."""
+"""The client's params match the registry."""
 
 import importlib.util
 from pathlib import Path

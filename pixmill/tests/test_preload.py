@@ -1,4 +1,4 @@
-"""What processes import: the main process of uWSGI before it forks, and the front."""
+"""Imports of processes: uWSGI's main process before it forks, and the front."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What a server writes while it starts and afterwards, and what of it the terminal shows."""
+"""The output of a server during and after its start, and the part that the terminal shows."""
 
 import os
 from pathlib import Path

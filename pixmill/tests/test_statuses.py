@@ -1,4 +1,4 @@
-"""Every error of a service's rules has an HTTP status."""
+"""Every domain error has an HTTP status."""
 
 import ast
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Steps, and the request that they make."""
+"""Steps, and the requests that they produce."""
 
 import pytest
 from pixmill.params import Custom, FocalPoint, Output, Resize, Source, TextMark, Watermark

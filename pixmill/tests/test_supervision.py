@@ -1,4 +1,4 @@
-"""A supervised child of a launcher in a process of its own, which is stopped or killed."""
+"""A supervised child, whose launcher runs in a separate process and is stopped or killed."""
 
 import os
 import signal
@@ -44,7 +44,7 @@ class Launcher:
         return self.popen.communicate(timeout=STATE_SECONDS)[1].strip()
 
     def left(self) -> list[psutil.Process]:
-        """Return the processes that still run in its folder."""
+        """Return the processes that are still running in its folder."""
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):

@@ -40,7 +40,7 @@ def database(server: Process, port: int) -> Iterator[Database]:
 
 
 def backend(database: Database) -> int:
-    """Return the server process of the connection that is used next."""
+    """Return the id of the server process behind the next connection."""
     with database.read() as session:
         return int(session.execute(text("SELECT pg_backend_pid()")).scalar_one())
 

@@ -1,4 +1,4 @@
-"""Readiness depends on the process of events, where a service has one."""
+"""The readiness of a service depends on its event process, if it has one."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""A process forks while one of its threads writes to SQLite."""
+"""Forking a process while one of its threads writes to SQLite."""
 
 import subprocess
 import sys

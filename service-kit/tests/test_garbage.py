@@ -1,7 +1,9 @@
-"""The garbage collector skips what a process has at its start."""
+"""The garbage collector skips objects that exist when a process starts."""
 
 import subprocess
 import sys
+
+import pytest
 
 SCRIPT = """
 import gc
@@ -13,6 +15,7 @@ print(before, len(gc.get_objects()))
 """
 
 
+@pytest.mark.slow
 def test_later_collections_skip_nearly_all_imported_objects() -> None:
     run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
 

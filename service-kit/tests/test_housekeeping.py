@@ -40,7 +40,7 @@ def counter() -> Counter:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
-    """A database with a table ``things``."""
+    """Return a database with a table ``things``."""
     database = Database(f"sqlite:///{tmp_path}/things.db")
     with database.begin() as connection:
         connection.execute(text("CREATE TABLE things (id INTEGER)"))
@@ -49,7 +49,7 @@ def database(tmp_path: Path) -> Database:
 
 @pytest.fixture
 def of_others() -> set[threading.Thread]:
-    """The housekeeping of applications that other tests of this process created."""
+    """Return the housekeeping threads of applications that other tests in this process created."""
     return housekeepings()
 
 

@@ -1,4 +1,4 @@
-"""Answers that are made once."""
+"""Responses that are built once and cached."""
 
 import gzip
 

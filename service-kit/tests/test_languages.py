@@ -1,4 +1,4 @@
-"""The language of an answer, and sentences in it."""
+"""The language of a response, and its sentences."""
 
 import pytest
 from service_kit.errors import FieldError

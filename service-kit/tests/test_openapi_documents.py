@@ -1,4 +1,4 @@
-"""OpenAPI documents, in which every reference resolves."""
+"""Every reference in the OpenAPI documents resolves."""
 
 import pytest
 from pydantic import BaseModel

@@ -1,4 +1,4 @@
-"""Values that may be a moment old."""
+"""Cached values that may be slightly stale."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Request bodies: JSON with a problem for each error, decoded chunks, and unread rests."""
+"""Request bodies: JSON with a problem for each error, chunked bodies, and unread remainders."""
 
 import os
 import sys
@@ -40,7 +40,7 @@ class Order(BaseModel):
 
 
 def order(body: bytes, content_type: str = "application/json") -> Order:
-    """Return what a request's body is read as."""
+    """Return a request's body as parsed."""
     with app.test_request_context(method="POST", data=body, content_type=content_type):
         return json_body(Order)
 
@@ -142,7 +142,7 @@ def test_an_operation_is_described_by_the_schema_of_its_body() -> None:
 
 
 def drain(method: str, status: int, body: BytesIO, length: int) -> Response:
-    """Return the response to a request of ``length`` declared bytes whose body nobody has read."""
+    """Return the response to a request with ``length`` declared bytes whose body has not been read."""
     environ = EnvironBuilder(method=method).get_environ()
     with app.request_context(environ | {"wsgi.input": body, "CONTENT_LENGTH": str(length)}):
         return drain_unread(Response(status=status))
@@ -204,7 +204,7 @@ def start(status: str, headers: list[tuple[str, str]], exc_info: object = None, 
 
 
 def read_by(environ: "WSGIEnvironment", size: int) -> bytes:
-    """Return the body as an application reads it, ``size`` bytes at a time."""
+    """Return the body as read by an application, ``size`` bytes at a time."""
     stream = get_input_stream(environ, max_content_length=None)
     return b"".join(iter(lambda: stream.read(size), b""))
 

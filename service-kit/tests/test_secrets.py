@@ -1,4 +1,4 @@
-"""Secrets that the start generates, and those it refuses."""
+"""Secrets that the start generates, and weak ones that it refuses."""
 
 import base64
 import hashlib
@@ -27,7 +27,7 @@ PUBLISHED = "pixmill-development"
 
 
 def values(folder: Path) -> dict[str, set[str]]:
-    """Return the values that the services have, by name."""
+    """Return the values of the services' secrets by name."""
     found: dict[str, set[str]] = {}
     for path in folder.glob("*/*"):
         found.setdefault(path.name, set()).add(path.read_text())

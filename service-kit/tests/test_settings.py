@@ -1,4 +1,4 @@
-"""Settings: the environment over a YAML file over the defaults."""
+"""Settings: the environment overrides the YAML file, which overrides the defaults."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ class PoolSection(Section):
 
 
 class DefaultSettings(ServiceSettings):
-    """Settings that all have defaults."""
+    """Settings with defaults only."""
 
     model_config = SettingsConfigDict(env_prefix="KIT_TEST_", yaml_file="conf.yml")
 
@@ -61,7 +61,7 @@ class DefaultSettings(ServiceSettings):
 
 @pytest.fixture(autouse=True)
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The settings file, in the folder where the service runs."""
+    """Return the settings file in the service's working directory."""
     path = tmp_path / "conf.yml"
     path.write_text(FILE)
     monkeypatch.chdir(tmp_path)
@@ -283,7 +283,7 @@ class SignedSettings(ServiceSettings):
 
 @pytest.fixture
 def secrets_folder(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of secrets, and a settings file without settings."""
+    """Return a folder of secrets; there is also an empty settings file."""
     file.write_text("")
     folder = tmp_path / "secrets"
     folder.mkdir()

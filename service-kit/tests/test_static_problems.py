@@ -1,4 +1,4 @@
-"""The problems that nginx answers by itself: files in English and Russian, chosen as the services choose a language."""
+"""nginx's own problems: static files in English and Russian, with the services' choice of language."""
 
 import json
 import re
@@ -22,12 +22,12 @@ def read(path: Path) -> dict[str, object]:
 
 
 def without_texts(problem: Mapping[str, object]) -> Mapping[str, object]:
-    """Return what a problem says to programs."""
+    """Return the parts of a problem that are meant for programs."""
     return {name: value for name, value in problem.items() if name not in ("title", "detail")}
 
 
 def chosen_by_nginx(accepted: str) -> str:
-    """Return the language that nginx's map chooses for a header Accept-Language."""
+    """Return the language that nginx's map chooses for an Accept-Language header."""
     [rules] = re.findall(r"map \$http_accept_language \$problem_language \{\n(.*?)\n    \}", NGINX, re.DOTALL)
     for expression, folder in re.findall(r'"~\*(.*)" (\S+);', rules):
         if re.search(expression, accepted, re.IGNORECASE):

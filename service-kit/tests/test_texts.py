@@ -1,4 +1,4 @@
-"""Sentences that can be translated, and what remains of them in JSON and in another process."""
+"""Translatable sentences, and their form in JSON and in another process."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""Many files in one request, on both stacks."""
+"""Uploads of many files in one request, on both stacks."""
 
 import json
 from uuid import uuid4

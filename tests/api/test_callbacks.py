@@ -1,4 +1,4 @@
-"""Webhooks: their signature, their content, retries."""
+"""Webhooks: signature, content and retries."""
 
 import base64
 import json

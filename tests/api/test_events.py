@@ -216,7 +216,7 @@ def test_a_listener_whose_key_was_revoked_gets_no_more_events(pixmill: Pixmill) 
         pixmill.http.delete(f"/api/keys/{made['id']}")
 
         def has_ended() -> bool:
-            """Make another event, and return whether the stream has ended instead of telling it."""
+            """Trigger another event; return whether the stream has ended instead of delivering it."""
             pixmill.http.post(f"{TASKS}/", json=body, headers={"Authorization": f"Bearer {valid}"})
             return next((False for line in lines if line.startswith("data:")), True)
 

@@ -141,7 +141,7 @@ def test_wrong_options_are_refused(pixmill: Pixmill, more: dict[str, object], wo
 def test_an_urgent_task_does_not_wait_behind_a_batch(pixmill: Pixmill) -> None:
     sources = [pixmill.upload(f"{n}.jpg", photo(3000, 2000, format="JPEG", quality=n + 40))["id"] for n in range(20)]
     small = pixmill.upload("small.png", photo(50, 60))["id"]
-    # More tasks than all processes of all workers take at once.
+    # Create more tasks than all worker processes take at once.
     body = {"file_ids": sources, "algorithm": "resize", "params": {"width": 1800}, "cache": False}
     with pixmill.http.stream("GET", f"{TASKS}/events", timeout=600) as events:
         lines = events.iter_lines()
@@ -151,12 +151,12 @@ def test_an_urgent_task_does_not_wait_behind_a_batch(pixmill: Pixmill) -> None:
 
         ended = ended_in_order(lines, batch | {urgent})
 
-    # Without its priority it would be among the last of as many tasks as there are processes.
+    # Without its priority, it would be among the last few tasks, one per process.
     assert len(ended) - ended.index(urgent) > 4
 
 
 def ended_in_order(lines: Iterator[str], task_ids: set[int]) -> Sequence[int]:
-    """Return these tasks in the order in which they end, by the lines of the event stream."""
+    """Return these tasks in the order in which they end, according to the event stream."""
     ended: list[int] = []
     while len(ended) < len(task_ids):
         line = next(lines)

@@ -23,7 +23,7 @@ def cursor(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def mark() -> str:
-    """Return a part of the name that only the files of this module have."""
+    """Return a name prefix that only the files of this module have."""
     return f"listing-{time.time_ns()} "
 
 

@@ -1,4 +1,4 @@
-"""Schemathesis: the services behave as their OpenAPI documents say."""
+"""Schemathesis: the services behave as their OpenAPI documents describe."""
 
 import subprocess
 import sys
@@ -14,11 +14,11 @@ PLACES: dict[str, list[str | Path]] = {
     FILES: ["--config-file", Path(__file__).with_name("file_server_schemathesis.toml")],
     TASKS: ["--config-file", Path(__file__).with_name("image_processing_schemathesis.toml")],
 }
-# The event stream never ends. Whether steps suit a file, and each other, shows only when they are planned and run. The
-# requests of a resumable upload depend on each other; tests/e2e/test_tus_clients.py sends them.
+# The event stream never ends. Whether steps suit a file and each other shows only when they are planned and run.
+# Requests of a resumable upload depend on each other; tests/e2e/test_tus_clients.py sends them.
 EXCLUDED = ("/events", "/preview", "/render-urls", "/uploads/", "/uploads/{upload_id}")
 OPTIONS = ("--seed", "1", "--no-color", *(part for path in EXCLUDED for part in ("--exclude-path", path)))
-# The boundaries of all parameters of 57 algorithms take thousands of requests: only the thorough run tests them.
+# The boundaries of all parameters of 57 algorithms take thousands of requests, so only the thorough run tests them.
 A_FEW_EXAMPLES = ("--phases", "examples,fuzzing", "--max-examples", "5")
 
 

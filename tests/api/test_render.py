@@ -1,4 +1,4 @@
-"""Pictures by URL, thumbnails and previews, over HTTP."""
+"""Images by URL, thumbnails and previews, over HTTP."""
 
 import os
 import signal
@@ -24,20 +24,20 @@ RENDERS = "pixmill_renders_total"
 
 @pytest.fixture
 def file_id(pixmill: Pixmill) -> Iterator[object]:
-    """A photograph that no other test has, so that no result of it is in the cache."""
+    """Return the id of a photograph that no other test uses, so that the cache contains no render of it."""
     yield pixmill.upload("photo.jpg", _new_photo())["id"]
 
 
 @pytest.fixture
 def behind_nginx(full: Stack) -> Iterator[Pixmill]:
-    """The stack that has nginx."""
+    """Return the stack that has nginx."""
     with Pixmill(full.url) as pixmill:
         yield pixmill
 
 
 @pytest.fixture
 def photo_id(behind_nginx: Pixmill) -> object:
-    """As `file_id`, on the stack that has nginx."""
+    """Return the same as `file_id`, on the stack that has nginx."""
     return behind_nginx.upload("photo.jpg", _new_photo())["id"]
 
 
@@ -322,11 +322,11 @@ def test_clients_cannot_have_nginx_forget_an_image(behind_nginx: Pixmill, photo_
 
 
 def _kept_by_nginx(pixmill: Pixmill, url: str) -> bytes:
-    """Ask for an image until nginx sends it by itself; return its bytes."""
+    """Request an image until nginx serves it from its cache; return its bytes."""
 
     def content() -> bytes | None:
         response = pixmill.http.get(url).raise_for_status()
-        # The service adds how long it looked up files.
+        # The service adds the duration of file lookups.
         return response.content if response.headers["Server-Timing"] == "cache;desc=hit" else None
 
     return wait_until(content, "nginx keeps the image")
@@ -355,6 +355,8 @@ def test_a_killed_process_fails_what_it_was_rendering_and_nothing_else(
     pixmill: Pixmill, stack: Stack, file_id: object
 ) -> None:
     url = f"{stack.url}{signed(file_id, w=270)}"
+    # A stack is ready before its render service has started all its processes.
+    wait_until(lambda: _content_of(f"{stack.url}{signed(file_id, w=269)}"), "the service renders")
 
     with ThreadPoolExecutor(1) as client:
         processes = render_processes(stack)
@@ -409,7 +411,7 @@ def test_there_are_no_other_thumbnails(pixmill: Pixmill, place: str) -> None:
 
 @pytest.mark.both_stacks
 def test_a_thumbnail_needs_a_key_where_others_do(pixmill: Pixmill, file_id: object) -> None:
-    # What comes through a proxy is not this machine's own user.
+    # A request that comes through a proxy is not from this machine's own user.
     response = pixmill.http.get(f"{TASKS}/thumbnails/{file_id}/128", headers={"X-Forwarded-For": "192.0.2.1"})
 
     assert_problem(response, 401, "key")
@@ -546,7 +548,7 @@ def test_a_preview_is_stopped_when_its_client_leaves(pixmill: Pixmill, stack: St
 
     wait_until(lambda: metric(stack, "pixmill_render_killed_total", left) == killed + 1, "the render is stopped")
     for process in processes:
-        # The one that had the preview is gone.
+        # The process that rendered the preview has been killed.
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGCONT)
 

@@ -1,4 +1,4 @@
-"""The worker's client of file-storage: each key has exactly one result."""
+"""The worker's client for file-storage: each key has exactly one result."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -287,7 +287,7 @@ def _when_free(attempt: Callable[[], httpx2.Response]) -> httpx2.Response:
 
 
 def _half_sent(stack: Stack, url: str, content: bytes) -> socket.socket:
-    """Begin a PATCH of the whole content and stop after ``content``; return the connection."""
+    """Start a PATCH of the whole content and stop after ``content``; return the connection."""
     address = httpx2.URL(stack.url)
     client = socket.create_connection((address.host, address.port or 80))
     head = (

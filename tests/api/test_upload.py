@@ -1,4 +1,4 @@
-"""Uploads whose body is the file itself, and digests (RFC 9530)."""
+"""Uploads with the file itself as the body, and digests (RFC 9530)."""
 
 import hashlib
 import socket

@@ -1,4 +1,4 @@
-"""The docs' commands for docker-compose, run as printed."""
+"""Runs the docker-compose commands of the docs as printed."""
 
 import os
 import re
@@ -23,7 +23,7 @@ OTHERS = [block for block in PRINTED if block not in [*STARTS, *BACKUP]]
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    """Return the environment in which a command applies to the running stack, from any folder."""
+    """Return the environment in which a command works on the running stack from any folder."""
     return {**os.environ, "COMPOSE_FILE": str(PROJECT / "docker-compose.yml")}
 
 
@@ -49,7 +49,7 @@ def test_the_command_in_the_readme_starts_the_stack(environment: dict[str, str],
     process = Process("compose", ["bash", "-c", start.text], environment, tmp_path / "log")
     process.wait_until(lambda: "Attaching to" in process.log.read_text())
     await_ready()
-    # SIGKILL, because after SIGTERM it would stop the containers.
+    # Use SIGKILL: after SIGTERM it would stop the containers.
     os.killpg(process.popen.pid, signal.SIGKILL)
     process.popen.wait()
 

@@ -1,4 +1,4 @@
-"""Restarts of each service of docker-compose while tasks run: no task is lost, and each has exactly one result."""
+"""Restarts of each docker-compose service while tasks run: no task is lost, and each has exactly one result."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""``python -m tests.conformance [FILE…]``: print each entry that does not hold, and how many do."""
+"""``python -m tests.conformance [FILE…]``: print each entry that does not hold, and the number of those that do."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The facts of a file, typed."""
+"""Typed entries of a file of facts."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ Kind = Literal["parse", "reject", "signature", "geometry"]
 
 
 class Fact(BaseModel):
-    """What a URL means to a peer."""
+    """The meaning of a URL to a peer."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -30,7 +30,7 @@ class Fact(BaseModel):
 
 
 class Pixels(BaseModel):
-    """The SHA-256 of the RGBA pixels that imgproxy makes in one of its tests.
+    """The SHA-256 of the RGBA pixels that imgproxy produces in one of its tests.
 
     :param images: the folder of the pictures.
     """
@@ -48,7 +48,7 @@ Entry = Fact | Pixels
 
 
 def entries(path: Path) -> Iterator[Entry]:
-    """Generate the entries of a file; its pictures are in ``images`` next to it."""
+    """Yield the entries of a file; its pictures are in ``images`` next to it."""
     for entry in json.loads(path.read_text("utf-8")):
         if isinstance(entry, Mapping) and "case" in entry:
             yield Pixels(case=entry["case"], sha256=entry["sha256"], images=path.parent / "images")

@@ -1,4 +1,4 @@
-"""Facts that Pixmill does not conform to, with the reason for each."""
+"""Facts to which Pixmill does not conform, each with the reason."""
 
 from tests.conformance.entries import Entry, Fact
 
@@ -9,16 +9,16 @@ _STALE = (
 
 
 def reason(entry: Entry) -> str | None:
-    """Return why the entry need not hold; ``None`` if it must."""
+    """Return the reason why the entry need not hold; ``None`` if it must."""
     if not isinstance(entry, Fact) or entry.peer != "thumbor" or entry.kind != "geometry":
         return None
     return _STALE if _is_of_an_older_rule(entry) else None
 
 
 def _is_of_an_older_rule(fact: Fact) -> bool:
-    """Return whether the fact is what thumbor did before version 6.7, where height is cut, or a box for ``orig``.
+    """Return whether the fact is the behavior of thumbor before version 6.7, for a cut height or an ``orig`` box.
 
-    The old rule took the share of the focal point for a share of what is cut.
+    The old rule applied the focal point's fraction to the part that is cut off.
     """
     box = fact.expected.get("crop_before_resize")
     if not isinstance(box, list) or fact.source_size is None:

@@ -1,4 +1,4 @@
-"""Where the facts are."""
+"""Finds the folder of facts."""
 
 import os
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ _BESIDE = Path(__file__).parents[2].parent / "shared" / "conformance"
 
 
 def folder() -> Path | None:
-    """Return the folder of the facts; ``None`` if it does not exist, as where only the project was fetched."""
+    """Return the folder of the facts; ``None`` if it is missing, as in a checkout of the project alone."""
     found = Path(os.environ.get(VARIABLE, _BESIDE))
     return found if found.is_dir() else None
 

@@ -1,4 +1,4 @@
-"""Judge entries by calling the dialects and running the plans in this process, as a render process does."""
+"""Checks entries by calling the dialects and running the plans in this process, as a render process does."""
 
 import hashlib
 import tempfile
@@ -29,10 +29,10 @@ _PARSERS: Mapping[str, Callable[[bytes], ThumborUrl]] = {"thumbor": thumbor.pars
 
 
 class Renderer(Protocol):
-    """Renders a picture by an imgproxy URL: here in this process, or through a server."""
+    """Renders a picture by an imgproxy URL, in this process or through a server."""
 
     def __call__(self, options: str, picture: Path) -> pyvips.Image:
-        """Return the PNG that ``/{signature}/{options}/plain/{picture}@png`` gives."""
+        """Return the PNG for ``/{signature}/{options}/plain/{picture}@png``."""
 
 
 def in_process(options: str, picture: Path) -> pyvips.Image:
@@ -46,7 +46,7 @@ def in_process(options: str, picture: Path) -> pyvips.Image:
 
 
 def judged(entry: Entry, renderer: Renderer = in_process) -> str | None:
-    """Return what is otherwise than the entry says; ``None`` if it holds."""
+    """Return the difference from the entry; ``None`` if the entry holds."""
     if isinstance(entry, Pixels):
         return _pixels(entry, renderer)
     if entry.peer in _PARSERS:
@@ -87,7 +87,7 @@ def _signer(fact: Fact) -> ThumborSigner | ImagorSigner:
 
 
 def thumbor_facts(url: ThumborUrl) -> dict[str, JsonValue]:
-    """Return the URL in the form of the facts: what has its default is absent."""
+    """Return the URL in the form of the facts: values equal to their defaults are omitted."""
     facts: dict[str, JsonValue] = {name: True for name in _FLAGS if getattr(url, name)}
     facts |= {name: getattr(url, name) for name in _TEXTS if getattr(url, name)}
     if url.trim is not None:

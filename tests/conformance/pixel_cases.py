@@ -1,4 +1,4 @@
-"""imgproxy's tests of pixels as URLs: the name of a case says what is done with which picture."""
+"""imgproxy's pixel tests as URLs: a case's name gives the picture and the operation."""
 
 import re
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ _GEOMETRY = "geometry.png"
 
 @dataclass(frozen=True)
 class PixelCase:
-    """A picture, and the options of the URL that asks for the result."""
+    """A picture, and the URL options that produce the result."""
 
     picture: str
     options: str
 
 
 def pixel_case(name: str) -> PixelCase:
-    """Return the case of that name.
+    """Return the case with this name.
 
-    :raises ValueError: it is of a test that is not known.
+    :raises ValueError: the name belongs to an unknown test.
     """
     _, suite, test, *_ = name.split("/")
     if found := _TURN.fullmatch(test):

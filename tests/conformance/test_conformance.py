@@ -1,4 +1,4 @@
-"""The facts of the folder next to the project hold, but for the exceptions that are listed with their reasons."""
+"""The facts in the folder next to the project hold, except for the listed exceptions with their reasons."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Bodies that nginx writes to files for file-storage: read or moved in place, and deleted afterwards."""
+"""Bodies that nginx writes to files for file-storage: they are read or moved in place, and deleted afterwards."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ from tests.support.waiting import wait_until
 
 CONTENT = os.urandom(3_000_000)
 RELOADED = "chain reloading complete"
-"""uWSGI's log line after a reload; it ignores a SIGHUP before that."""
+"""uWSGI's log line at the end of a reload; until then it ignores a SIGHUP."""
 
 
 @pytest.fixture
@@ -78,12 +78,12 @@ def test_the_client_must_send_a_lost_body_again(full: FullStack, incoming: Path)
 
 
 LARGE = os.urandom(2**20) * 40
-"""Large enough that nginx first asks for room, and file-storage reads it while it arrives."""
+"""Large enough that nginx first checks the free space, and file-storage reads the body while it arrives."""
 HEAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="p.bin"\r\n\r\n'
 
 
 class PausingBody:
-    """A large body that pauses after half of its bytes, until file-storage reads it."""
+    """A large body that pauses after half of its bytes until file-storage reads it."""
 
     def __init__(self, full: FullStack, head: bytes = b"", tail: bytes = b"") -> None:
         self.size = len(head) + len(LARGE) + len(tail)
@@ -99,7 +99,7 @@ class PausingBody:
 
 
 def bodies_read(full: FullStack) -> list[str]:
-    """Return the paths of nginx's body files that processes of file-storage have open."""
+    """Return the paths of nginx's body files that file-storage processes have open."""
     workers = map(psutil.Process, children_of(full.file_storage.popen.pid))
     opened = [file.path for worker in workers for file in worker.open_files()]
     return [path for path in opened if path.startswith(f"{full.files}/incoming/")]
@@ -150,7 +150,7 @@ def test_a_large_form_is_read_while_it_arrives(full: FullStack, incoming: Path, 
 
 
 def test_the_boundary_in_the_header_counts(full: FullStack, staging: Path) -> None:
-    """The body begins with another boundary; everything before the declared one is a preamble (RFC 2046)."""
+    """The body starts with another boundary; everything before the declared one is a preamble (RFC 2046)."""
     boundary = "a-boundary-that-no-random-bytes-contain"
     form = HEAD.replace(b"--x", f"--{boundary}".encode()) + f"The file\r\n--{boundary}--\r\n".encode()
     body = PausingBody(full, HEAD, b"\r\n--x--\r\n" + form)

@@ -1,4 +1,4 @@
-"""The Python client over a network that cuts, delays and duplicates, and after a kill of its program."""
+"""The Python client over a network that cuts, delays and duplicates, and after its program is killed."""
 
 import asyncio
 import hashlib
@@ -50,7 +50,7 @@ def test_each_small_file_is_stored_once_although_answers_are_lost(
     with proxy(stack.url, CUTTING) as between:
         ends, rest = uploaded(between.url, paths[:200]), iter(paths[200:])
         while not (between.happened["swallow"] and between.happened["duplicate"]):
-            # On a connection of its own: these faults happen to the first request of a connection.
+            # Use a new connection: these faults affect the first request of a connection.
             ends += uploaded(between.url, [next(rest)])
         ends += uploaded(between.url, list(rest))
 

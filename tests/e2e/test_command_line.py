@@ -1,4 +1,4 @@
-"""The command line against a running Pixmill: what it prints where, and how it ends."""
+"""The command line against a running Pixmill: outputs and exit codes."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def environment(stack: Stack, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def pixmill_command(environment: dict[str, str], tmp_path: Path) -> Run:
-    """Return a function that runs a command, without the time that a start of the program takes."""
+    """Return a function that runs a command without the program's start time."""
 
     def run(*words: str, stdin: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
         return run_command(words, environment | variables, tmp_path, stdin)
@@ -219,7 +219,7 @@ def test_two_images_are_compared_and_nothing_stays(pixmill_command: Run, tmp_pat
     report = json.loads(compared.stdout)
     assert (report["same_bytes"], report["equal"]) == (False, False)
     assert 0 < report["ssim"] < 1
-    # The file itself and its blurred copy.
+    # The file itself and its blurred copy match.
     assert pixmill_command("ls", mark, "--count").stdout.strip() == "2"
     assert pixmill_command("tasks", "ls", "--source", file).stdout.count("compare") == 0
 
@@ -253,14 +253,14 @@ def test_a_russian_terminal_reads_why_a_task_failed_in_russian(pixmill_program: 
 
 
 def test_an_interrupt_leaves_the_tasks_and_says_how_to_go_on(environment: dict[str, str], tmp_path: Path) -> None:
-    # Programs that a shell starts in the background, and all that they start, ignore the signal of Ctrl-C.
+    # Programs that a shell starts in the background, and their children, ignore the signal of Ctrl-C.
     command = ["env", "--default-signal=INT", str(SCRIPTS / "pixmill"), "watch"]
     (tmp_path / "a.png").write_bytes(photo())
     run = [str(SCRIPTS / "pixmill"), "run", "flip", str(tmp_path / "a.png"), "--no-cache"]
     events, words = tmp_path / "events", tmp_path / "words"
 
     def an_event_of_a_new_task() -> bool:
-        # The stream may begin after the events of this task: the next call creates another.
+        # The stream may start after the events of this task; then the next call creates another.
         subprocess.run(run, env=environment, check=True, capture_output=True)
         return events.stat().st_size > 0
 

@@ -1,4 +1,4 @@
-"""A thousand whole and damaged image files of many formats: each task finishes, or ends in an error with the reason.
+"""A thousand whole and damaged image files of many formats: each task finishes or fails with a reason.
 
 They are the images of Pillow's own tests; ``scripts/fetch-corpus`` downloads them into ``.corpus``.
 """
@@ -24,7 +24,7 @@ BATCHES: dict[str, dict[str, object]] = {
     "info": {"algorithm": "info"},
 }
 UNCLEAR = re.compile(r"crash|unexpected error|took longer|/|Traceback")
-"""Words of errors that do not say what is wrong with the image."""
+"""Words in error messages that do not explain what is wrong with the image."""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_every_file_ends_finished_or_in_a_clear_error(corpus: tuple[Pixmill, dic
 
     body = {"file_ids": list(files), "cache": False, **BATCHES[batch]}
     task_ids = pixmill.post_tasks(body).json()["task_ids"]
-    # In their order, so that the time to wait begins again with each.
+    # Wait in the order of the tasks, so that the timeout restarts with each.
     tasks = [pixmill.wait_for_task(task_id) for task_id in task_ids]
 
     unclear = [(files[int(str(task["source_id"]))].name, task["error"]) for task in tasks if is_unclear(task)]

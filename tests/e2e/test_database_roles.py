@@ -1,4 +1,4 @@
-"""The roles of ``config/postgresql/roles.sh``: each service reaches its own tables and nothing else."""
+"""The roles of ``config/postgresql/roles.sh``: each service can access only its own tables."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ OWNER = "SELECT tableowner FROM pg_tables WHERE schemaname = 'public' AND tablen
 
 
 class Databases:
-    """A PostgreSQL with the roles, and the URL of its database for each of them."""
+    """A PostgreSQL server with the roles, and the database URL of each role."""
 
     def __init__(self, folder: Path, *, with_tables: bool) -> None:
         self.port = free_port()
@@ -31,7 +31,7 @@ class Databases:
             self._server = start_postgres(folder, self.port, ENVIRONMENT)
         self.administrator = f"postgresql+psycopg://pixmill@127.0.0.1:{self.port}/pixmill"
         if with_tables:
-            # The last revisions before there were roles.
+            # The last revisions without roles.
             migrate(self.administrator, "file_storage", "0005")
             migrate(self.administrator, "image_processor", "0005")
         self.start_again()
@@ -39,16 +39,16 @@ class Databases:
         migrate(self.urls["image_processor"], "image_processor")
 
     def start_again(self) -> None:
-        """Do what each start of docker-compose does before the services start."""
+        """Run the steps of a docker-compose start that precede the services."""
         self.urls = create_roles(self._folder, self.port)
 
     def forget(self, name: str) -> None:
-        """Remove a password, so that the next start generates another."""
+        """Delete a password, so that the next start generates another."""
         for path in (self._folder / "secrets").glob(f"*/{name}"):
             path.unlink()
 
     def run(self, role: str, statement: str, *values: str) -> list[tuple[object, ...]]:
-        """Return the rows of a statement that a role sends."""
+        """Return the rows of a statement executed by a role."""
         url = self.administrator if role == "pixmill" else self.urls[role]
         with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
             cursor = connection.execute(statement.encode(), values or None)
@@ -61,7 +61,7 @@ class Databases:
 
 @pytest.fixture(scope="module", params=["new", "of an earlier version"])
 def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
-    """A database that was created with roles, and one whose tables the administrator had created before."""
+    """A database created with roles, or one whose tables the administrator created before the roles existed."""
     databases = Databases(temporary_folder("roles"), with_tables=request.param != "new")
     yield databases
     databases.stop()

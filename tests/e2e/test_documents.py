@@ -1,4 +1,4 @@
-"""The pages keep their word: each shell block runs as printed, links lead somewhere, both languages show the same."""
+"""The pages are correct: each shell block runs as printed, links have targets, both languages show the same."""
 
 import re
 import shutil
@@ -38,7 +38,7 @@ EMBEDDED = [
 
 
 class Clone:
-    """A clone of the project with installed requirements, in which the `make run` of README has been started."""
+    """A clone of the project with installed requirements, in which README's `make run` has been started."""
 
     def __init__(self, folder: Path) -> None:
         for path in PROJECT.iterdir():
@@ -70,7 +70,7 @@ def clone() -> Iterator[Clone]:
 
 @pytest.fixture(scope="module")
 def images(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the pages of the API have their readers be, and README too: a folder with the photograph."""
+    """The folder with the photograph, in which README and the API pages expect their reader to be."""
     folder = tmp_path_factory.mktemp("images")
     shutil.copytree(PROJECT / "docs/images", folder / "docs/images")
     shutil.copy(PROJECT / "docs/images/rocket.jpg", folder)
@@ -100,7 +100,7 @@ def test_the_commands_of_a_page_run_as_printed(clone: Clone, images: Path, page:
             assert_runs(block, images, clone.environment, clone.url)
             continue
         for command, shown in steps(block):
-            # A reader takes longer for the next command than a task for its work.
+            # A reader takes longer to enter the next command than a task takes to run.
             await_tasks(clone)
             answer = answer_of(command, images, clone.environment, clone.url)
             assert matches(shown, answer), f"{block}\n$ {command}shown: {shown}\nanswered: {answer}"
@@ -147,7 +147,7 @@ def test_starts_are_printed_once() -> None:
 
 
 def translations() -> list[tuple[Path, Path]]:
-    """Return the English pages, each with its Russian translation."""
+    """Return each English page with its Russian translation."""
     docs, russian = PROJECT / "docs", PROJECT / "docs/ru"
     found = [(docs / page.relative_to(russian), page) for page in sorted(russian.rglob("*.md"))]
     return [(PROJECT / "README.md", PROJECT / "README.ru.md"), *found]

@@ -31,7 +31,7 @@ def maintain(command: str, data: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
-# The end of every embedded stack checks SIGTERM (tests.support.stacks).
+# Stopping any embedded stack already tests SIGTERM (tests.support.stacks).
 @pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_every_process(tmp_path: Path, number: int) -> None:
@@ -58,7 +58,7 @@ def test_a_signal_during_the_start_stops_every_process(tmp_path: Path, seconds: 
     assert processes_of(tmp_path) == {}
 
 
-# pixmill/tests/test_supervision.py checks the same for a child that is no server.
+# pixmill/tests/test_supervision.py tests the same with a child that is not a server.
 @pytest.mark.thorough
 def test_no_process_is_left_when_the_server_dies(tmp_path: Path) -> None:
     stack = EmbeddedStack(tmp_path)

@@ -1,4 +1,4 @@
-"""Message framing (RFC 9112, 6): no byte more or less than a message declares."""
+"""Message framing (RFC 9112, 6): messages have exactly the declared number of bytes."""
 
 import fcntl
 import socket
@@ -26,7 +26,7 @@ CHUNKED = f"{PUT}Transfer-Encoding: chunked\r\n\r\n"
 
 @cache
 def places(url: str) -> dict[str, str]:
-    """Return each way to download a file from the stack at this URL."""
+    """Return each way of downloading a file from the stack at this URL."""
     with Pixmill(url) as client:
         file_id = client.upload("a.txt", CONTENT)["id"]
         link = client.http.post(f"{FILES}/{file_id}/links", json={}).headers["Location"]
@@ -58,7 +58,7 @@ def test_a_download_has_as_many_bytes_as_its_content_length(
 ) -> None:
     request = f"{method} {places(stack.url)[place]} HTTP/1.1\r\n{HOST}{header}\r\n"
 
-    # Surplus bytes of the first response would be the beginning of the second.
+    # Surplus bytes of the first response would appear at the start of the second.
     came = received(stack.url, f"{request}\r\n".encode(), f"{request}{CLOSE}".encode())
 
     first, second = answers(came, method, method)
@@ -170,5 +170,5 @@ def test_a_chunked_body_that_breaks_off_is_not_stored(stack: Stack, pixmill: Pix
 
 
 def _received_by_the_server(connection: socket.socket) -> Callable[[], bool]:
-    """Return a function that returns whether the kernel has sent everything."""
+    """Return a function that checks whether the kernel has sent everything."""
     return lambda: struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, b"\0" * 4))[0] == 0

@@ -1,4 +1,4 @@
-"""Programs that make clients from OpenAPI documents understand ours, without an error or a warning."""
+"""Client generators accept our OpenAPI documents without an error or a warning."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ NPM_PACKAGES = ("openapi-typescript@7.13.0", "typescript@5.9.3")
 
 @pytest.fixture(scope="module")
 def generators(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the programs in Python, which need other versions of packages than the tests."""
+    """The folder of the Python generators, which need other package versions than the tests."""
     folder = tmp_path_factory.mktemp("generators")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=300)
     locked = ["--quiet", "--require-hashes", "-r", str(PROJECT / "requirements/generators.txt")]

@@ -1,4 +1,4 @@
-"""Pixmill behind a proxy for HTTPS, with the configuration that the docs print."""
+"""Pixmill behind an HTTPS proxy, with the configuration printed in the docs."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from tests.support.stacks import FullStack
 
 
 def printed_in(page: str) -> str:
-    """Return the configuration of the proxy that the page prints."""
+    """Return the proxy configuration printed on the page."""
     blocks: list[str] = re.findall(
         r"```nginx\n(server .*?)```", (PROJECT / page / "operations/https.md").read_text(), re.DOTALL
     )

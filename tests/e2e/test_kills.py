@@ -1,4 +1,4 @@
-"""Ten thousand small files, and one of 2 GiB, although the program and the server are killed."""
+"""Transfers of ten thousand small files and of one with 2 GiB while the program or the server is killed."""
 
 import hashlib
 import os
@@ -15,15 +15,15 @@ from tests.support.processes import kill_all, peak_of
 from tests.support.stacks import EmbeddedStack
 from tests.support.waiting import wait_until
 
-# Each copies gigabytes, or sends thousands of requests.
+# Each test copies gigabytes or sends thousands of requests.
 pytestmark = [pytest.mark.thorough, pytest.mark.timeout(1800)]
 
 SMALL_FILES = 10_000
 LARGE_MEGABYTES = 2048
 UNREACHABLE = 5
-"""The exit code of a program whose server is gone."""
+"""The exit code of a program whose server is unreachable."""
 HEADROOM = 48 * 2**20
-"""By which the memory of the program may grow with a hundred times as many files."""
+"""Maximum growth of the program's memory with a hundred times as many files."""
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def stack(tmp_path: Path) -> Iterator[EmbeddedStack]:
     running = EmbeddedStack(tmp_path, {"FILE_STORAGE_UPLOAD__MAX_BYTES": str(4 * 2**30)})
     yield running
     running.stop()
-    # pytest keeps the folders of three runs.
+    # pytest would keep the folders of three runs.
     rmtree(tmp_path)
 
 
@@ -42,7 +42,7 @@ def command_environment(stack: EmbeddedStack, tmp_path: Path) -> dict[str, str]:
 
 
 class Program:
-    """A command that runs, with its output in a file."""
+    """A running command with its output in a file."""
 
     def __init__(self, environment: dict[str, str], folder: Path, *words: str) -> None:
         self.output = folder / "output"
@@ -53,7 +53,7 @@ class Program:
         self.peak = 0
 
     def wait_until_it_has_moved(self, megabytes: int) -> None:
-        """Wait until it has read or written this many megabytes."""
+        """Wait until the program has read or written this many megabytes."""
 
         def has_moved() -> bool:
             assert self._popen.poll() is None, self.output.read_text()
@@ -70,10 +70,10 @@ class Program:
         assert self._popen.wait() < 0, "the program had ended before it was killed"
 
     def end(self, code: int = 0) -> None:
-        """Wait until it ends with this code; note its peak memory."""
+        """Wait until the program exits with this code; record its peak memory."""
         while True:
             try:
-                # Of a program that has ended nothing is known any more.
+                # The kernel has no data of a process that has ended.
                 self.peak = max(self.peak, peak_of(self._popen.pid))
             except (OSError, IndexError):
                 break
@@ -123,7 +123,7 @@ def test_a_large_file_goes_both_ways_although_the_program_and_the_server_were_ki
             digest.update(piece)
 
     def killed_server_ends(program: Program) -> None:
-        """Kill the server, for longer than the program asks again; start it."""
+        """Kill the server for longer than the program retries, then start it again."""
         kill_all(stack.data)
         stack.process.kill()
         program.end(UNREACHABLE)

@@ -1,4 +1,4 @@
-"""Limits of tasks, with algorithms that exceed them, and of what is stored; other tasks are not affected."""
+"""Limits of tasks, with algorithms that exceed them, and limits of storage; other tasks are not affected."""
 
 import time
 from collections.abc import Iterator
@@ -95,7 +95,7 @@ def test_a_cancelled_task_is_stopped_and_leaves_no_result(pixmill: Pixmill, limi
 
     assert cancelled["status"] == "cancelled"
     assert f'"task_id": {task_id}' in one_line_of(limited.worker_log, "cancelled task stopped")
-    time.sleep(2)  # long enough for another attempt to begin
+    time.sleep(2)  # long enough for another attempt to start
     assert pixmill.http.get(f"{TASKS}/{task_id}").json()["status"] == "cancelled"
     assert pixmill.counts()[0] == files_before + 1
 
@@ -108,7 +108,7 @@ def test_an_upload_over_the_quota_is_refused_before_it_is_sent(strict: FullStack
 
 def test_an_upload_within_the_quota_is_stored(strict: FullStack) -> None:
     with Pixmill(strict.url) as client:
-        # Large enough that nginx first asks for room.
+        # Large enough that nginx first checks the free space.
         stored = client.http.put(f"{FILES}/a.bin", content=bytes(12_000_000))
 
     assert stored.status_code == 201

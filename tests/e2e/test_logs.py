@@ -1,4 +1,4 @@
-"""Log lines of the full stack that are not its own events are JSON as well."""
+"""All log lines of the full stack are JSON, not only those of its own events."""
 
 import json
 import socket

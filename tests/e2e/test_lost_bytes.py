@@ -1,4 +1,4 @@
-"""Files whose bytes are missing on disk: clients get a problem, and the log a line."""
+"""Files whose bytes are missing on disk: clients get a problem, and the log an entry."""
 
 import os
 import re

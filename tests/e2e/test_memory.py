@@ -20,7 +20,7 @@ ALLOWED_GROWTH = 64 * 1024 * 1024
 
 @contextmanager
 def growth_of(stack: Stack) -> Iterator[dict[str, int]]:
-    """Return the peak growth in bytes of each process of ``stack`` by its command; filled when the block ends."""
+    """Return the peak memory growth of each process of ``stack`` by its command; filled when the block ends."""
     commands = processes_of(stack.folder)
     before = {number: memory_of(number) for number in commands}
     peak = dict(before)

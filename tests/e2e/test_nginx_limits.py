@@ -30,7 +30,7 @@ def test_too_many_requests_of_an_address_get_429_with_retry_after(full: FullStac
 def test_behind_a_trusted_proxy_each_client_has_its_own_limits(full: FullStack) -> None:
     trusted = "real_ip_header X-Forwarded-For; set_real_ip_from 127.0.0.0/8;"
     with Pixmill(full.url) as local:
-        # What a proxy forwards needs a key.
+        # Requests forwarded by a proxy need a key.
         key = local.make_key("team", "reader")
     with limited(full, FEW, trusted) as client:
         client.http.headers["Authorization"] = f"Bearer {key}"
@@ -43,7 +43,7 @@ def test_behind_a_trusted_proxy_each_client_has_its_own_limits(full: FullStack) 
 
 @contextmanager
 def limited(full: FullStack, values: Mapping[str, str], http_lines: str = "") -> Iterator[Pixmill]:
-    """Return a client of an nginx with a changed configuration."""
+    """Return a client for an nginx with a modified configuration."""
     port = free_port()
     nginx = full.start_nginx("limited-nginx", port, free_port(), values, http_lines)
     try:

@@ -1,4 +1,4 @@
-"""The page and the pages of the APIs in a real browser."""
+"""The web page and the API pages in a real browser."""
 
 import base64
 import gzip
@@ -39,19 +39,19 @@ def name() -> str:
 
 
 def files_shown(page: Page) -> list[WebElement]:
-    """Return the files in the gallery whose names are there already."""
+    """Return the gallery's files whose names are already loaded."""
     return page.all("[role=option]:has(.name)")
 
 
 def open_gallery(page: Page, name: str, count: int) -> list[WebElement]:
-    """Open the files with a name; wait until there are ``count``."""
+    """Open the gallery filtered by a name; wait until it shows ``count`` files."""
     page.open(f"/files?q={name}&sort=name")
     wait_until(lambda: len(files_shown(page)) == count, f"{count} files are shown")
     return files_shown(page)
 
 
 def address_of_steps(steps: Sequence[Mapping[str, object]], *file_ids: object) -> str:
-    """Return the address of the screen with these steps and files."""
+    """Return the address of the screen for these steps and files."""
     text = base64.urlsafe_b64encode(json.dumps({"steps": steps, "output": {}}).encode()).decode().rstrip("=")
     return f"/process?files={','.join(map(str, file_ids))}#s={text}"
 
@@ -358,7 +358,7 @@ def test_a_pipeline_runs_on_the_selected_files(pixmill: Pixmill, page: Page, nam
     stored = pixmill.http.get(f"{FILES}/", params={"name": name, "sort": "id"}).json()
     sources, results = stored[:2], stored[2:]
     assert len(results) == 2
-    # Invert, then flip from top to bottom: the example of `flip` says "vertical".
+    # Invert, then flip vertically, as the example of `flip` says.
     expected = 255 - pixels(pixmill.download(sources[0]["id"]))[::-1]
     assert any((pixels(pixmill.download(file["id"])) == expected).all() for file in results)
 
@@ -431,7 +431,7 @@ def test_many_tasks_are_forgotten_with_one_request(pixmill: Pixmill, page: Page,
     page.button("Forget: 2", "[role=toolbar]").click()
     page.says("2 tasks forgotten")
 
-    # A batch goes with its last task.
+    # A batch is deleted with its last task.
     assert pixmill.http.get(f"{TASKS}/batches/{batch_id}").status_code == 404
     requests = page.browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert sum(request.endswith("/forget") for request in requests) == 1
@@ -586,7 +586,7 @@ def test_many_windows_share_one_stream_of_events(pixmill: Pixmill, page: Page, n
         page.says("Nothing matches")
     windows = [handle for handle in page.browser.window_handles if handle != first]
 
-    # The window that listens for all is closed: another one takes over.
+    # Close the window that listens for all: another window takes over.
     page.browser.switch_to.window(first)
     page.browser.get("about:blank")
     pixmill.upload(f"{name}.png", photo(), folder=name)
@@ -600,11 +600,11 @@ def test_many_windows_share_one_stream_of_events(pixmill: Pixmill, page: Page, n
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 OF_COLORS = ["color-contrast", "link-in-text-block"]
-"""The only of these rules that look at colors, and thus may find other violations in a dark page."""
+"""The only ones of these rules that depend on colors and may therefore find other violations in a dark page."""
 
 
 def violations(page: Page, *, of_colors: bool = False) -> list[str]:
-    """Return what axe finds in the page as it is now, with where."""
+    """Return the violations that axe finds in the page now, with their places."""
     if not page.browser.execute_script("return 'axe' in window"):
         page.browser.execute_script((PROJECT / "web/node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
     run = """const [rules, done] = arguments;

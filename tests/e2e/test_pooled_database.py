@@ -1,4 +1,4 @@
-"""Everything runs through PgBouncer in transaction mode, where requests share few connections of the database."""
+"""All requests share few database connections through PgBouncer in transaction mode."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +15,9 @@ from tests.support.stacks import PooledStack
 pytestmark = pytest.mark.thorough
 
 CLIENTS = 8
-"""More than the connections that a role has."""
+"""More than the number of connections per role."""
 REPEATS = 12
-"""psycopg would prepare a statement that it has sent five times."""
+"""psycopg would prepare a statement after sending it five times."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The client libraries of thumbor and imgproxy, where they change a host name and nothing else."""
+"""The client libraries of thumbor and imgproxy, with only the host name changed."""
 
 import subprocess
 from pathlib import Path

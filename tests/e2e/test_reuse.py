@@ -1,4 +1,4 @@
-"""The result cache: results of equal tasks are copied, many in a request."""
+"""The result cache: results of identical tasks are copied, many in one request."""
 
 from tests.support.client import Pixmill
 from tests.support.images import photo

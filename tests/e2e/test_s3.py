@@ -23,7 +23,7 @@ BUCKET = "files"
 
 
 class S3:
-    """moto's server, the only one in the package registries that answers ranges as S3 does."""
+    """moto's server, the only one in the package registries that answers ranges like S3."""
 
     def __init__(self, folder: Path) -> None:
         self._port = free_port()
@@ -40,7 +40,7 @@ class S3:
         }
 
     def make_bucket(self) -> None:
-        """Create the bucket once the server answers."""
+        """Create the bucket as soon as the server answers."""
         self.process.wait_until(accepts(self._port))
         http.put(f"{self.url}/{BUCKET}").raise_for_status()
 
@@ -68,7 +68,7 @@ def start_on(s3: S3, sender: str, folder: Path) -> FullStack:
     settings = {
         "FILE_STORAGE_STORAGE__URL": f"s3://{BUCKET}/{sender}",
         "FILE_STORAGE_DOWNLOAD__REDIRECT": str(sender == "redirect").lower(),
-        # Deletions reach the bucket at once.
+        # Make deletions reach the bucket at once.
         "FILE_STORAGE_TRASH__SECONDS": "0",
     }
     started = start("full", folder, settings | s3.environment)

@@ -1,4 +1,4 @@
-"""The file server and the image processor agree on the format and the displayed size of an image."""
+"""The file server and the image processor agree on an image's format and displayed size."""
 
 import io
 from collections.abc import Callable
@@ -107,7 +107,7 @@ def test_both_services_agree_on_a_thousand_files() -> None:
             continue
         # The two services name read-only formats differently.
         media_type = processor.media_type if processor.media_type in WRITTEN else stored.media_type
-        # For a damaged header or a PDF the file server may know no size, but never a different one.
+        # For a damaged header or a PDF, the file server may report no size, but never a different one.
         if stored not in (Media(media_type, processor.width, processor.height), Media(media_type)):
             differing[path.name] = stored, processor
 

@@ -25,10 +25,10 @@ from tests.support.stacks import FullStack, Stack
 from tests.support.waiting import STATE_SECONDS
 
 THOUSANDS = 500 + 1024 * (os.cpu_count() or 1)
-"""More than 1,024 per core, the limit of nginx's example configurations."""
+"""More than 1,024 per core, the limit in nginx's example configurations."""
 
 IDLE_CPU_SECONDS = 0.1
-"""CPU time per second, at most, of a service's idle processes."""
+"""Maximum CPU time per second of a service's idle processes."""
 
 SINCE_2019 = "If-Modified-Since: Tue, 01 Jan 2019 00:00:00 GMT"
 
@@ -118,7 +118,7 @@ def test_slow_readers_of_a_list_do_not_block_others(full: FullStack) -> None:
 
 
 def await_idle(stack: FullStack) -> None:
-    """Wait until the service has built the lists, which keeps the machine busy; nobody reads them yet."""
+    """Wait until the service has built the lists, which loads the machine; no client reads them yet."""
     processes = [psutil.Process(number) for number in children_of(stack.file_storage.popen.pid)]
 
     def seconds_of_work() -> float:
@@ -133,7 +133,7 @@ def await_idle(stack: FullStack) -> None:
 
 @pytest.fixture(scope="module")
 def long_list(full: FullStack) -> None:
-    """Store enough files that their list does not fit into socket buffers."""
+    """Store enough files for their list to exceed the socket buffers."""
     with Pixmill(full.url) as client:
         for number in range(1000):
             client.upload(f"{number}.txt", b"listed", comment="c" * 10_000)
@@ -141,15 +141,15 @@ def long_list(full: FullStack) -> None:
 
 @cache
 def large_file(url: str) -> int:
-    """Return the id of a file on the stack at this URL that does not fit into socket buffers."""
+    """Return the id of a file on the stack at this URL that exceeds the socket buffers."""
     with Pixmill(url) as client:
         return int(str(client.upload("large.bin", os.urandom(30_000_000))["id"]))
 
 
 def assert_serves(client: Pixmill, slow: Sequence[socket.socket], content: bytes = b"quick") -> None:
-    """Upload files while the slow clients are connected; ``bench.waits`` measures how long that takes.
+    """Upload files while the slow clients are connected; ``bench.waits`` measures the duration.
 
-    A blocked server would recover after a minute by closing the slow connections, so these must still be open, or have
+    A blocked server would recover after a minute by closing the slow connections, so these must still be open or have
     been refused with 503.
     """
     time.sleep(0.5)

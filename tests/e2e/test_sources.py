@@ -1,4 +1,4 @@
-"""How workers get sources: from the shared folder, or from nginx by SHA-256."""
+"""Workers read sources from the shared folder, or fetch them from nginx by SHA-256."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""A server that is used every day keeps its size: thirty days, of which each lasts seconds."""
+"""A server in daily use keeps its size: thirty simulated days, each of which lasts seconds."""
 
 import time
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ DAYS = 30
 DAY_SECONDS = 10
 FILES_A_DAY = 40
 KEPT_DAYS = 2
-"""For files and tasks; events are kept for at least a minute, which is six days."""
+"""How long files and tasks are kept; events are kept for at least a minute, which is six simulated days."""
 GROWTH = 1.25
-"""The largest size of the last ten days in that of the ten days before, at most: VACUUM runs when it likes."""
+"""Maximum ratio of the largest size in the last ten days to that in the ten days before; VACUUM runs irregularly."""
 
 _kept = str(KEPT_DAYS * DAY_SECONDS)
 RETENTION = {
@@ -44,7 +44,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[FullStack | EmbeddedStack]
 
 
 def use_for_a_day(pixmill: Pixmill) -> None:
-    """Upload, process and delete; nothing is kept for long."""
+    """Upload, process and delete files; nothing is kept for long."""
     ids: list[object] = []
     for _ in range(FILES_A_DAY):
         content = photo(64 + next(_numbers) % 512, 48, format="JPEG", quality=95)

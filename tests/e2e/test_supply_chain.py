@@ -1,4 +1,4 @@
-"""What we ship and under which licenses: NOTICE, the bill of materials, the audit."""
+"""Shipped packages and their licenses: NOTICE, the bill of materials, the audit."""
 
 import json
 import re

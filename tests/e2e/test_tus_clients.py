@@ -1,4 +1,4 @@
-"""Resumable uploads by tus-js-client and tuspy, on both stacks."""
+"""Resumable uploads with tus-js-client and tuspy, on both stacks."""
 
 import subprocess
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def test_tus_js_client_uploads(
 
 
 def content_of(pixmill: Pixmill, url: str | None) -> bytes:
-    """Return the bytes of the file that the upload at this URL has created."""
+    """Return the bytes of the file created by the upload at this URL."""
     upload = pixmill.http.head(str(url), headers={"Tus-Resumable": "1.0.0"})
     return pixmill.download(upload.headers["Pixmill-File-Id"])
 

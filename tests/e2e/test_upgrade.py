@@ -1,6 +1,7 @@
-"""What an earlier version stored is found again by the API, on both databases. No server but PostgreSQL is started.
+"""After an upgrade, the API returns everything that an earlier version stored, on both databases.
 
-``python -m tests.upgrade COMMIT`` has made the installation with the code of that version.
+``python -m tests.upgrade COMMIT`` made the installation with that version's code. Only PostgreSQL is started as a
+server.
 """
 
 import hashlib
@@ -60,7 +61,7 @@ MORE_TASKS = f"""
 class Installation:
     """An earlier version's installation.
 
-    :param databases: their URLs by service.
+    :param databases: the database URLs by service.
     """
 
     folder: Path
@@ -80,11 +81,11 @@ class Installation:
 
 @dataclass(frozen=True)
 class Upgraded:
-    """The API over an installation, and what the earlier version said of it.
+    """The API of an upgraded installation, and the earlier version's answers.
 
-    :param key: of the owner ``ann``.
-    :param upload: an unfinished one.
-    :param answers: by service and path.
+    :param key: a key of the owner ``ann``.
+    :param upload: an unfinished upload.
+    :param answers: the earlier version's answers by service and path.
     """
 
     installation: Installation
@@ -151,7 +152,7 @@ def serving(installation: Installation) -> Iterator[Upgraded]:
 
 
 def lost(before: object, now: object, place: str = "") -> Iterator[str]:
-    """Yield the places where an answer no longer says what it said; keys may have been added."""
+    """Yield the paths at which an answer differs from the earlier one; new keys are allowed."""
     if isinstance(before, dict) and isinstance(now, dict):
         for name, value in before.items():
             yield from lost(value, now.get(name, "nothing"), f"{place}/{name}")
@@ -190,7 +191,7 @@ def test_every_file_has_its_bytes(upgraded: Upgraded) -> None:
 
 def digest_of(upgraded: Upgraded, file_id: int) -> str:
     answer = upgraded.send("files", "GET", f"/{file_id}/download")
-    # nginx sends the bytes; here only their place is known.
+    # In production nginx sends the bytes; here the response only names their path.
     name = answer.headers["X-Accel-Redirect"].rpartition("/")[2]
     [blob] = (upgraded.installation.folder / "files" / "blobs").glob(f"*/*/{name}")
     return hashlib.sha256(blob.read_bytes()).hexdigest()
@@ -208,7 +209,7 @@ def test_a_link_made_before_downloads(upgraded: Upgraded) -> None:
     [link] = [each for each in first if each["note"] == "for Carol"]
     file = upgraded.json("files", f"/{link['file_id']}")
     assert isinstance(file, dict)
-    # A token of the earlier version, which may be valid for a week at most.
+    # A token from the earlier version, which may be valid for at most a week.
     soon = int(time.time()) + 3600
     signed = f"{link['id']}.{soon}.{file['sha256'][:16]}"
     with upgraded.installation.database("file-storage").begin() as connection:

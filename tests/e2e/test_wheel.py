@@ -1,4 +1,4 @@
-"""What would be published: a wheel and a source package that install into an empty environment."""
+"""The packages to publish: a wheel and a source package that install into an empty environment."""
 
 import os
 import shutil
@@ -15,9 +15,9 @@ from tests.support.stacks import Stack
 pytestmark = pytest.mark.thorough
 
 LARGEST_MEGABYTES = 30
-"""Of httpx2, typer, rich and what they need, with compiled modules."""
+"""Maximum size of httpx2, typer, rich and their dependencies, with compiled modules."""
 OTHER_PYTHONS = ("3.12", "3.13", "3.14")
-"""In addition to the one that runs the tests; `.github/workflows/release.yml` has them all."""
+"""In addition to the Python that runs the tests; `.github/workflows/release.yml` lists them all."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def python_of(version: str) -> str | None:
-    """Return a Python of this version that runs: a version manager's command may be there without its Python."""
+    """Return a Python of this version that runs: a version manager may have its command without the Python itself."""
     name = f"python{version}"
     for candidate in (shutil.which(name), *Path.home().glob(f".pyenv/versions/{version}.*/bin/{name}")):
         if candidate and subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
@@ -38,10 +38,10 @@ def python_of(version: str) -> str | None:
 
 
 def installed(package: Path, python: str, folder: Path) -> tuple[Path, dict[str, str]]:
-    """Install a package into an empty environment; return where its programs are, and their environment."""
+    """Install a package into an empty environment; return the folder of its programs, and their environment."""
     subprocess.run([python, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=300)
     binary = folder / "bin"
-    # Without the sources of this clone, which PYTHONPATH may name.
+    # Exclude this clone's sources, which PYTHONPATH may contain.
     environment = {"PATH": f"{binary}:/usr/bin:/bin", "HOME": str(Path.home()), "LANG": "C.UTF-8"}
     pip = [sys.executable, "-m", "pip", "--python", str(binary / "python"), "install", "--quiet", str(package)]
     subprocess.run(pip, env=environment, check=True, capture_output=True, timeout=500)

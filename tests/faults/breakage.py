@@ -15,7 +15,7 @@ Breakage = Callable[[FullStack, random.Random], None]
 
 
 def kill_worker_children(stack: FullStack, rng: random.Random) -> None:
-    """Kill the worker's processes, a few times."""
+    """Kill the worker's processes a few times."""
     for _ in range(3):
         for child in children_of(stack.worker.popen.pid):
             with suppress(ProcessLookupError):
@@ -67,7 +67,7 @@ def kill_nginx(stack: FullStack, rng: random.Random) -> None:
 
 
 def freeze_worker(stack: FullStack, rng: random.Random) -> None:
-    """Stop a worker until its leases expire and another takes over; then let the stale worker continue."""
+    """Freeze a worker until its leases expire and another takes over; then let the stale worker continue."""
     group = os.getpgid(stack.worker.popen.pid)
     os.killpg(group, signal.SIGSTOP)
     other = stack.start_worker("other-worker")

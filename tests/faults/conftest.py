@@ -1,4 +1,4 @@
-"""A separate full stack for each module of faults, because other tests must not find it broken."""
+"""A separate full stack for each module of faults, because these break it for other tests."""
 
 from collections.abc import Iterator
 

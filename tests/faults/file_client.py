@@ -1,4 +1,4 @@
-"""Clients that upload, copy and delete files while parts break, and remember what was acknowledged."""
+"""Clients that upload, copy and delete files during failures, and remember acknowledged operations."""
 
 import random
 import threading
@@ -11,23 +11,23 @@ from tests.support.client import FILES, Pixmill
 from tests.support.stacks import FullStack
 
 CONTENTS = [random.Random(size).randbytes(size) for size in (0, 1, 4096, 70_000, 2_000_000)]
-"""Few, so that files share their bytes, and blobs are deleted and created again all the time."""
+"""Few contents, so that files share bytes, and blobs are deleted and recreated all the time."""
 LARGE = random.Random(-1).randbytes(20_000_000)
 """Uploaded slowly, so that the server reads it while it arrives."""
 CHUNK = 700_000
-"""Bytes in one request of a resumable upload."""
+"""Bytes per request of a resumable upload."""
 TUS = {"Tus-Resumable": "1.0.0"}
 RETRY_SECONDS = 60
-"""Longest time for retries of a request."""
+"""Maximum duration of a request's retries."""
 
 
 class FileClient(threading.Thread):
-    """A client that sends random requests; what was acknowledged must be true at the end."""
+    """A client that sends random requests; acknowledged operations must be visible at the end."""
 
     def __init__(self, stack: FullStack, seed: str) -> None:
         super().__init__()
         self.files: dict[int, bytes] = {}
-        """The content of each file that was acknowledged as stored, and not deleted."""
+        """The content of each file whose storing was acknowledged and that was not deleted."""
         self.deleted: set[int] = set()
         self.errors: list[str] = []
         """Unexpected responses, other than 503 and broken connections."""
@@ -120,7 +120,7 @@ class FileClient(threading.Thread):
             try:
                 self._http.patch(location, content=content[start : start + CHUNK], headers=TUS | headers)
             except httpx2.TransportError:
-                continue  # the next request asks for the offset
+                continue  # the next request queries the offset
 
     def _copy(self) -> None:
         if self.files:
@@ -132,7 +132,7 @@ class FileClient(threading.Thread):
             file_id = self._rng.choice(list(self.files))
             del self.files[file_id]
             response = self._retry(lambda: self._http.delete(f"{FILES}/{file_id}"))
-            # If the response to a deletion was lost, the retry gets a 404.
+            # If the response to a deletion is lost, the retry gets a 404.
             if response.status_code == 404 or self._has_status(response, 204):
                 self.deleted.add(file_id)
 
@@ -173,7 +173,7 @@ class FileClient(threading.Thread):
 
 
 def differences_from_expected(stack: FullStack, clients: Sequence[FileClient]) -> list[str]:
-    """Return how the stored files differ from what the clients expect."""
+    """Return the differences between the stored files and the clients' expectations."""
     differences = []
     with Pixmill(stack.url) as pixmill:
         listed = {file["id"] for file in pixmill.http.get(f"{FILES}/").json()}
@@ -187,7 +187,7 @@ def differences_from_expected(stack: FullStack, clients: Sequence[FileClient]) -
 
 
 def _slowly(body: bytes) -> Iterator[bytes]:
-    """Yield the body with a pause, so that the server starts to read before all of it has arrived."""
+    """Yield the body with a pause, so that the server starts to read before the rest has arrived."""
     yield body[:-1000]
     time.sleep(0.2)
     yield body[-1000:]

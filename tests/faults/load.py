@@ -1,4 +1,4 @@
-"""Tasks that run while parts break, and the checks afterwards."""
+"""Tasks that run during failures, and the checks afterwards."""
 
 import threading
 import time
@@ -82,7 +82,7 @@ class Load:
         raise AssertionError(f"{len(unfinished)} tasks are stuck: {unfinished[:5]}")
 
     def check(self) -> list[dict[str, object]]:
-        """Check that every task has ended, finished ones with one result each, and that no other file or blob is left.
+        """Check that every task has ended, each finished one with one result, and that no other file or blob is left.
 
         :returns: the tasks.
         """
@@ -99,7 +99,7 @@ class Load:
         return tasks
 
     def _await_files(self, results: set[object]) -> None:
-        # Uploads of cancelled and crashed tasks are deleted a moment later.
+        # Uploads of cancelled and crashed tasks are deleted with a short delay.
         def results_stored() -> set[object]:
             return {file["id"] for file in self._get(f"{FILES}/") if file["name"] == self.name} - self._files_before
 

@@ -9,7 +9,7 @@ from tests.faults.breakage import BREAKAGES
 from tests.faults.load import Load
 from tests.support.stacks import FullStack
 
-# One of each kind: a process dies during its task, the database fails, a stale worker continues.
+# One breakage of each kind: a process dies during its task, the database fails, a stale worker continues.
 QUICK = ("kill_worker_children", "kill_postgres")
 NAMES = [*QUICK, *(pytest.param(name, marks=pytest.mark.thorough) for name in BREAKAGES if name not in QUICK)]
 

@@ -1,4 +1,4 @@
-"""Set clocks while tasks run: leases and delays depend on the database's clock only, and survive its steps."""
+"""Clocks are set while tasks run: leases and delays depend only on the database's clock, and survive its steps."""
 
 import time
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ HOUR = 3600
 
 
 class Clock:
-    """The time of day of all processes with ``environment``; like a real step, it leaves monotonic clocks unchanged."""
+    """The wall clock of all processes with ``environment``; like a real step, it leaves monotonic clocks unchanged."""
 
     def __init__(self, file: Path) -> None:
         library = find_program("libfaketimeMT.so.1", "/usr/lib/*/faketime", "/usr/lib/faketime")
@@ -36,7 +36,7 @@ class Clock:
         self.set(0)
 
     def set(self, seconds: int) -> None:
-        """Set the clock ahead of the true time, or behind it."""
+        """Set the clock ahead of or behind the true time."""
         changed = self._file.with_suffix(".new")
         changed.write_text(f"{seconds:+}\n")
         changed.chmod(0o644)
@@ -108,7 +108,7 @@ def test_a_database_clock_set_back_delays_no_webhook(stack: FullStack, clocks: d
         source = pixmill.upload("webhook.png", photo())
         pixmill.post_tasks({"file_ids": [source["id"]], "algorithm": "flip", "callback_url": receiver.url})
         receiver.await_count(1)
-        time.sleep(1)  # the refusal is recorded, the retry is not due
+        time.sleep(1)  # the refusal is recorded, but the retry is not yet due
 
         clocks["database"].set(-HOUR)
 

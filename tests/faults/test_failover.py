@@ -19,7 +19,7 @@ pytestmark = pytest.mark.thorough
 
 CLIENTS = 4
 LOAD_SECONDS = 5
-"""Before the primary dies, and again after the standby took over."""
+"""Seconds of load before the primary dies, and again after the standby has taken over."""
 
 
 def services_of(stack: FullStack) -> list[Process]:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.thorough
 SECONDS = 40
 CLIENTS = 8
 YOUNG_SECONDS = 15
-"""Younger bytes may belong to a request that waits for a process or the database to restart."""
+"""Younger bytes may belong to a request that waits for a restart of a process or the database."""
 
 
 def kill_child(stack: FullStack, rng: random.Random) -> None:

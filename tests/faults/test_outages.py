@@ -1,4 +1,4 @@
-"""Outages: the responses while a part is unavailable, and the recovery."""
+"""Outages: responses while a part is unavailable, and the recovery."""
 
 import json
 import os
@@ -82,7 +82,7 @@ def test_services_started_before_postgresql_wait_for_it(stack: FullStack, pixmil
 def test_without_file_storage_responses_are_503_with_retry_after(stack: FullStack, pixmill: Pixmill) -> None:
     stack.file_storage.kill()
     responses = [pixmill.http.get(f"{FILES}/")]
-    # nginx first asks whether there is room for the second.
+    # For the second, nginx first asks whether there is enough space.
     responses += [pixmill.http.put(f"{FILES}/a.bin", content=bytes(size)) for size in (1, 15_000_000)]
     responses.append(pixmill.post_tasks({"file_ids": [1], "algorithm": "flip"}))
     stack.file_storage.start()
@@ -118,7 +118,7 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
 
 
 def fill(filler: Path) -> None:
-    """Fill the disk of a file to the last block."""
+    """Fill the file system of a file to the last block."""
     with filler.open("wb", buffering=0) as file:
         for size in (MIB, 4096):
             with suppress(OSError):
@@ -161,7 +161,7 @@ def test_a_disk_that_is_full_to_the_last_byte_is_told_by_the_embedded_stack_and_
                 source = client.upload("p.png", photo(600, 400))["id"]
                 sources = [client.upload(f"{n}.png", photo(400 + n, 300))["id"] for n in range(10)]
                 waiting = client.create_tasks(sources, "convert", {"format": "avif"})
-                # The service of pictures has started.
+                # Make sure that the render service has started.
                 assert client.http.get(f"{TASKS}/thumbnails/{source}/128").status_code == 200
                 fill(filler)
                 form = client.post_file("large.bin", os.urandom(MIB))

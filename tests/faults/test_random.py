@@ -15,7 +15,7 @@ pytestmark = pytest.mark.thorough
 
 SECONDS = int(os.environ.get("PIXMILL_FAULTS_SECONDS", "120"))
 SEED = os.environ.get("PIXMILL_FAULTS_SEED", "1")
-# Batches are posted more slowly than the worker runs them, so that few are left at the end.
+# Post batches more slowly than the worker processes them, so that few are left at the end.
 PAUSE_SECONDS = 0.7
 
 
@@ -39,5 +39,5 @@ def test_no_task_is_lost_duplicated_or_stuck_under_random_breakages(
     tasks = load.check()
     record_property("broken", broken)
     assert len(load.task_ids) > SECONDS
-    # Only a task whose processes were killed three times may end in error.
+    # Only a task whose process was killed three times may end in error.
     assert all("Gave up after 3 attempts" in str(task["error"]) for task in tasks if task["status"] == "error")

@@ -1,6 +1,6 @@
-"""``python -m tests.fuzz.decode CORPUS… [libFuzzer options]``: feeds damaged image files to what a worker does.
+"""``python -m tests.fuzz.decode CORPUS… [libFuzzer options]``: process damaged image files as a worker does.
 
-A file must end in a result or in an :class:`ImageError`. Everything else, a crash of libvips or a hang too, is a
+Each file must lead to a result or an :class:`ImageError`. Anything else, including a crash or hang of libvips, is a
 finding, which atheris (libFuzzer) writes to a file; run it again with that file as the only argument.
 """
 
@@ -28,7 +28,7 @@ FOLDER = Path(tempfile.mkdtemp())
 
 
 def decode(content: bytes) -> None:
-    """One file; its last byte chooses what is done to it."""
+    """Process one file; its last byte selects the operation."""
     if not content:
         return
     source = FOLDER / "source"

@@ -1,4 +1,4 @@
-"""``python -m tests.fuzz.seeds FOLDER``: writes small files of what the corpus lacks, for the fuzzer to damage."""
+"""``python -m tests.fuzz.seeds FOLDER``: write small files of kinds missing from the corpus, as fuzzing seeds."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from tests.support.jpegxl import jpeg_xl_files
 
 
 def write(folder: Path) -> None:
-    """Write the files, each under its number."""
+    """Write the files, named by their numbers."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, content in enumerate(jpeg_xl_files()):
         (folder / f"jpeg-xl-{number}.jxl").write_bytes(content)

@@ -110,7 +110,7 @@ class TaskMachine(RuleBasedStateMachine):
 
     @rule(holder=st.sampled_from(HOLDERS))
     def process_starts(self, holder: Holder) -> None:
-        """It does not know where the front of the queue was."""
+        """A new process does not know the previous front of the queue."""
         self.claims[holder] = self._process()
 
     @precondition(lambda self: self.held)

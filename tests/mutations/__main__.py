@@ -22,9 +22,9 @@ from tests.support.folders import temporary_folder
 PACKAGES = ("service-kit", "file-storage", "image-processor", "pixmill")
 CONCURRENT_RUNS = 2
 FIRST_RUNNER = 10
-"""Each run of tests has its own range of ports (tests.support.processes), apart from those of `make test`."""
+"""Each test run has its own range of ports (tests.support.processes), separate from those of `make test`."""
 FAILED, PASSED = 1, 0
-"""Exit codes of pytest. With any other it ran no test."""
+"""Exit codes of pytest. Any other code means that no test ran."""
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def is_caught(mutation: Mutation, runner: int) -> bool:
             return False
         path.write_text(text.replace(mutation.before, mutation.after))
         run = run_tests(project, mutation.caught_by.split(), runner)
-    # A server that does not start is an error, not a failure of a test, but pytest's exit code is the same.
+    # A server that fails to start is an error instead of a test failure, but pytest's exit code is the same.
     caught = run.returncode == FAILED and " failed" in run.stdout.splitlines()[-1]
     print(f"{'caught   ' if caught else 'NOT CAUGHT'} {mutation.rule}", flush=True)
     if not caught and run.returncode != PASSED:

@@ -10,8 +10,8 @@ class Mutation:
     :ivar rule: the rule, as a sentence.
     :ivar file: path in the project's folder.
     :ivar before: text that occurs in the file exactly once.
-    :ivar after: text that replaces it.
-    :ivar caught_by: pytest's names of the tests (or their file); at least one test must fail.
+    :ivar after: the replacement.
+    :ivar caught_by: pytest's names of the tests, or their file; at least one test must fail.
     """
 
     rule: str
@@ -236,6 +236,21 @@ MUTATIONS = [
     ),
     # Uploads and downloads.
     Mutation(
+        rule="uploads with the same key are not stored together",
+        file=_STORING,
+        before="(key is None or all(key != one.addition.key for one in group))",
+        after="(key is None or len(group) > 0)",
+        caught_by="file-storage/tests/services/test_uploads_at_once.py::test_a_key_makes_one_file",
+    ),
+    Mutation(
+        rule="a short query finds a link's file only while its token says so",
+        file="file-storage/src/file_storage/services/links.py",
+        before="return SentByLink(file, disposition) if is_claimed else None",
+        after="return SentByLink(file, disposition) if is_claimed or row else None",
+        caught_by="file-storage/tests/services/test_links.py"
+        "::test_a_link_does_not_fit_another_file_to_which_its_id_is_given_again",
+    ),
+    Mutation(
         rule="a file in a form is not larger than the limit",
         file="file-storage/src/file_storage/intake/multipart.py",
         before="if staged.size + len(data) > self._max_bytes:",
@@ -351,8 +366,8 @@ MUTATIONS = [
     Mutation(
         rule="the EXIF orientation of an image is applied",
         file="image-processor/src/image_processor/services/codec/decoding.py",
-        before="return _turned(_opened(source, format_name, access=access, **options), upright=upright)",
-        after="return _turned(_opened(source, format_name, access=access, **options), upright=False)",
+        before="return _turned(_opened(source, format_name, 1, access=access, **options), upright=upright)",
+        after="return _turned(_opened(source, format_name, 1, access=access, **options), upright=False)",
         caught_by="image-processor/tests/test_geometry.py::test_orientation_is_applied_once",
     ),
     Mutation(
@@ -479,6 +494,13 @@ MUTATIONS = [
         before="        self._uses[key] = time.time()\n",
         after="",
         caught_by="image-processor/tests/render/test_cache.py::test_the_least_recently_used_results_go_for_a_new_one",
+    ),
+    Mutation(
+        rule="nginx forgets the images of a file whose renders are removed",
+        file="image-processor/src/image_processor/render/api.py",
+        before="        await self._front.forget(file_id)\n",
+        after="",
+        caught_by="tests/api/test_render.py::test_what_nginx_keeps_ends_at_once_when_the_renders_of_a_file_are_removed",
     ),
     Mutation(
         rule="a redirect of an origin is judged as the first URL",

@@ -1,1 +1,1 @@
-"""Requests that cost, and what responses tell: the reproductions of the security review."""
+"""Expensive requests and information in responses: the cases from the security review."""

@@ -44,7 +44,7 @@ def other_site(tmp_path: Path, stack: Stack) -> Iterator[str]:
 
 
 def open_in_browser(url: str, profile: Path, *options: str) -> str:
-    """Return the page as the browser shows it when its requests have ended."""
+    """Return the page as shown by the browser once its requests have ended."""
     command = [
         find_program("chromium"),
         "--headless",

@@ -1,4 +1,4 @@
-"""Requests that cost: each is refused or bounded, on both stacks."""
+"""Expensive requests: each is refused or bounded, on both stacks."""
 
 import http.client
 import json
@@ -84,7 +84,7 @@ def test_an_upload_without_its_length_is_stored_up_to_10_mb(pixmill: Pixmill) ->
 
 @contextmanager
 def clients(stack: Stack, count: int, begun: str) -> Iterator[list[socket.socket]]:
-    """Open connections from one address, send each the text and read nothing."""
+    """Open connections from one address, send the text on each, and read nothing."""
     url = httpx2.URL(stack.url)
     with ExitStack() as opened:
         connections = []
@@ -92,7 +92,7 @@ def clients(stack: Stack, count: int, begun: str) -> Iterator[list[socket.socket
             connection = opened.enter_context(
                 socket.create_connection((url.host, url.port or 80), 60, ("127.0.0.3", 0))
             )
-            # Small, so that the server waits for the client soon.
+            # Small, so that the server soon waits for the client.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.sendall(begun.encode())
             connections.append(connection)
@@ -110,7 +110,7 @@ def test_forty_bodies_that_do_not_arrive_hold_nobody_up(stack: Stack, pixmill: P
 def test_archives_that_are_read_slowly_leave_room_to_other_addresses(stack: Stack, pixmill: Pixmill) -> None:
     file_id = pixmill.upload("large.bin", bytes(30_000_000))["id"]
     with clients(stack, 24, archive_request(file_id)) as slow:
-        # The refused ones are answered; then all places that this address may have are taken.
+        # The refused requests are answered; then all slots of this address are taken.
         starts = [connection.recv(12) for connection in slow]
 
         archive = pixmill.http.get(f"{FILES}/archive?id={pixmill.upload('a.txt', b'a')['id']}")

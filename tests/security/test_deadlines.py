@@ -1,4 +1,4 @@
-"""A request of the JSON API that does not end is given up, and the service lives."""
+"""An endless request to the JSON API is aborted, and the service keeps working."""
 
 import sqlite3
 import subprocess
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.both_stacks
 
 @pytest.fixture(scope="module", params=[pytest.param("full", marks=pytest.mark.thorough), "tuned"])
 def impatient(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """Return a stack that gives up after seconds."""
+    """Return a stack with timeouts of a few seconds."""
     if request.param == "tuned":
         yield request.getfixturevalue("tuned")
         return
@@ -28,7 +28,7 @@ def impatient(request: pytest.FixtureRequest) -> Iterator[Stack]:
 
 @contextmanager
 def locked_database(stack: Stack) -> Iterator[None]:
-    """Hold a lock on the files, for which every change of one waits."""
+    """Lock the table of files, so that every change of a file waits."""
     if isinstance(stack, EmbeddedStack):
         connection = sqlite3.connect(stack.data / "file-storage.db", isolation_level=None)
         connection.execute("BEGIN IMMEDIATE")

@@ -1,4 +1,4 @@
-"""Owners of files, on both stacks and with real keys: what belongs to another owner is not there."""
+"""Owners of files, on both stacks and with real keys: files of other owners appear not to exist."""
 
 import secrets
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ BYTES = {"Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"
 
 @dataclass(frozen=True)
 class Case:
-    """A request for something that belongs to Bob."""
+    """A request for an object of Bob's."""
 
     method: str
     path: str
@@ -54,7 +54,7 @@ NOT_THERE = [
     Case("DELETE", "/uploads/{upload_id}", headers=TUS),
     Case("POST", "/uploads/", headers=TUS | {"Upload-Concat": "final;/uploads/{upload_id}"}),
 ]
-"""Requests that another owner's key gets 404 for."""
+"""Requests that return 404 for another owner's key."""
 FOR_ALL = {
     "DELETE /idempotency-keys/{key}",
     "GET /links/{link}",
@@ -63,11 +63,11 @@ FOR_ALL = {
     "GET /shared/{token}/archive",
     "POST /shared/{token}/unlock",
 }
-"""Routes with a path parameter that do something else for another owner: see the tests below."""
+"""Routes with a path parameter that behave differently for another owner: see the tests below."""
 
 
 class People:
-    """Clients with keys of three owners, and what belongs to Bob."""
+    """Clients with keys of three owners, and Bob's objects."""
 
     def __init__(self, anyone: Pixmill, bob: Pixmill, ann: Pixmill, admin: Pixmill) -> None:
         self.anyone, self.bob, self.ann, self.admin = anyone, bob, ann, admin

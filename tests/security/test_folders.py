@@ -1,4 +1,4 @@
-"""Other accounts of the machine read nothing of `make run`."""
+"""Other users of the machine cannot read anything of `make run`."""
 
 import os
 from pathlib import Path

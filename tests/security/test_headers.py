@@ -1,4 +1,4 @@
-"""What responses tell a browser, by kind of response, on both stacks."""
+"""Security headers by kind of response, on both stacks."""
 
 import re
 from base64 import b64encode

@@ -1,4 +1,4 @@
-"""Pictures made to cost too much, or to reach a decoder that nobody meant, sent over HTTP."""
+"""Pictures designed to be expensive, or to reach a decoder that is not allowed, sent over HTTP."""
 
 import struct
 import zlib
@@ -86,7 +86,7 @@ def test_the_start_says_in_one_line_whether_decoding_is_confined(stack: Embedded
 
     lines = [line for line in log if '"event": "sandbox"' in line]
 
-    # uWSGI starts a worker that ended again, and writes "spawning" or "respawning" each time.
+    # uWSGI restarts a worker process that ended, and each time logs "spawning" or "respawning".
     reports = log + (stack.data / "start.log").read_text().splitlines()
     starts = [line for line in reports if "spawning" in line and "image_processor.worker" in line]
     assert len(lines) == len(starts) > 0
@@ -109,7 +109,7 @@ def test_images_and_texts_are_processed_in_the_sandbox(pixmill: Pixmill) -> None
 
 
 def bomb(side: int, bands: int) -> bytes:
-    """Return a TIFF of black floating-point samples, all of whose strips are the same few compressed bytes."""
+    """Return a TIFF of black floating-point samples whose strips all share the same few compressed bytes."""
     rows, sample_bytes = 10, 4
     strip = zlib.compress(bytes(rows * side * bands * sample_bytes), 1)
     strips = side // rows
@@ -135,5 +135,5 @@ def bomb(side: int, bands: int) -> bytes:
 
 
 def used(folder: Path) -> int:
-    """Return the bytes of all files below a folder."""
+    """Return the total bytes of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

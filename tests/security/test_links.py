@@ -1,4 +1,4 @@
-"""Links are made of what the server knows, not of what a client says."""
+"""Links are built from the server's own settings, not from a client's headers."""
 
 import httpx2
 import pytest

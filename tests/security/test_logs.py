@@ -1,4 +1,4 @@
-"""No query of a URL, no token of a link and no signature of an image's URL is in a log."""
+"""Logs contain no query of a URL, no token of a link and no signature of an image's URL."""
 
 import httpx2
 import pytest

@@ -1,6 +1,6 @@
-"""Every route, asked by everybody: who gets in, and with which status.
+"""Every route with every kind of principal: who has access, and with which status.
 
-A route without a line in the table fails a test, so that nobody forgets one.
+A route without a line in the table fails a test, so that none is forgotten.
 """
 
 import subprocess
@@ -28,14 +28,17 @@ from tests.support.stacks import EmbeddedStack
 pytestmark = pytest.mark.both_stacks
 
 PEOPLE = ("nobody", "reader", "other", "writer", "admin")
-"""They ask in this order: without a key; with a key of the thing's owner that reads; with one of another owner that
-writes; with one of its owner that writes; with that of an admin."""
+"""The senders of the requests, in this order.
+
+They have no key, the owner's key for reading, another owner's key for writing, the owner's key for writing, and an
+admin's key.
+"""
 
 
 class Line(NamedTuple):
-    """A route, the path to ask, and the status for each of ``PEOPLE``.
+    """A route, the path to request, and the status for each of ``PEOPLE``.
 
-    A status of 400, 412, 415 or 422 means that the gate let a request pass that lacks its body.
+    A status of 400, 412, 415 or 422 means that the gate passed a request that lacks its body.
     """
 
     route: str
@@ -220,7 +223,7 @@ TABLE = [
 ]
 _THINGS = ("once", "file", "task", "batch", "upload", "link", "token", "shared", "key")
 ANYTHING = dict.fromkeys(_THINGS, 1) | {"sha256": "0" * 64}
-"""For requests that are refused before anybody looks at what they name."""
+"""For requests that are refused before their objects are looked up."""
 CHANGES = [line for line in TABLE if line.route.split()[0] not in ("GET", "HEAD", "OPTIONS")]
 
 
@@ -234,19 +237,19 @@ def keys_stack() -> Iterator[EmbeddedStack]:
 @pytest.fixture(scope="module")
 def secrets(keys_stack: EmbeddedStack) -> Mapping[str, str]:
     people = {"reader": ("alice", "reader"), "writer": ("alice", "writer"), "other": ("bob", "writer")}
-    made = {person: _key(keys_stack, owner, role) for person, (owner, role) in people.items()}
-    return made | {"admin": _key(keys_stack, "root", "admin")}
-
-
-def _key(stack: EmbeddedStack, owner: str, role: str) -> str:
-    command = [str(SCRIPTS / "pixmill"), "keys", "create", "--owner", owner, "--role", role, "--data", str(stack.data)]
-    made = subprocess.run(command, env=ENVIRONMENT, cwd=PROJECT, check=True, capture_output=True, text=True)
-    return made.stdout.strip()
+    # The first key of an installation is made on its machine, the others by the API.
+    words = ["keys", "create", "--owner", "root", "--role", "admin", "--data", str(keys_stack.data)]
+    command = [str(SCRIPTS / "pixmill"), *words]
+    run = subprocess.run(command, env=ENVIRONMENT, cwd=PROJECT, check=True, capture_output=True, text=True)
+    admin = run.stdout.strip()
+    with Pixmill(keys_stack.url) as root:
+        root.http.headers["Authorization"] = f"Bearer {admin}"
+        return {person: root.make_key(owner, role) for person, (owner, role) in people.items()} | {"admin": admin}
 
 
 @pytest.fixture(scope="module")
 def untouched(keys_stack: EmbeddedStack, secrets: Mapping[str, str]) -> Mapping[str, object]:
-    """The things that all requests share that change nothing."""
+    """The objects shared by all requests that change nothing."""
     return _things(keys_stack, secrets)
 
 
@@ -254,7 +257,7 @@ def untouched(keys_stack: EmbeddedStack, secrets: Mapping[str, str]) -> Mapping[
 def mine(
     keys_stack: EmbeddedStack, secrets: Mapping[str, str], untouched: Mapping[str, object], line: Line
 ) -> Mapping[str, object]:
-    """Things of the owner whom the keys of the reader and of the writer belong to."""
+    """New objects of the owner of the reader's and the writer's keys."""
     return _things(keys_stack, secrets) if line in CHANGES and "{" in line.path else untouched
 
 
@@ -296,10 +299,10 @@ def http(keys_stack: EmbeddedStack) -> Iterator[httpx2.Client]:
 
 
 def asked(http: httpx2.Client, line: Line, mine: Mapping[str, object], **headers: str) -> int:
-    """Return the status of the line's route."""
+    """Return the status of a request to the line's route."""
     method = line.route.split()[0]
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    # Without a cookie that an earlier answer may have set.
+    # Send no cookie that an earlier response may have set.
     http.cookies.clear()
     with http.stream(method, line.path.format_map(mine), headers={"Tus-Resumable": "1.0.0", **named}) as answer:
         return answer.status_code
@@ -361,7 +364,7 @@ def test_the_table_has_every_route(monkeypatch: pytest.MonkeyPatch) -> None:
         for base, create in ((FILES, create_file_server), (TASKS, create_image_processing), ("/api", create_access))
         for rule in create().url_map.iter_rules()
         for method in (rule.methods or set()) - {"OPTIONS"}
-        # HEAD is answered by the route of GET, but where a route has HEAD alone.
+        # GET routes also answer HEAD, unless HEAD has its own route.
         if method != "HEAD" or "GET" not in (rule.methods or set())
     }
 
@@ -372,6 +375,6 @@ def test_the_table_has_every_route(monkeypatch: pytest.MonkeyPatch) -> None:
         if isinstance(route, Route) and route.path.startswith("/api/")
         for method in (route.methods or set()) - {"HEAD"}
     }
-    # The event streams are applications of their own.
+    # The event streams are separate applications.
     found |= {f"GET {base}/events" for base in (FILES, TASKS)}
     assert found == {line.route for line in TABLE if not line.route.startswith("OPTIONS")}

@@ -1,4 +1,4 @@
-"""nginx fetches from an S3 with https only if a trusted authority has signed its certificate."""
+"""nginx fetches from an S3 over https only if a trusted authority has signed its certificate."""
 
 import ssl
 from collections.abc import Iterator
@@ -26,9 +26,9 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(scope="module")
 def stack_on_https(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
-    """Start a full stack on an S3 whose authority file-storage trusts, and nginx does not."""
+    """Start a full stack on an S3 whose certificate authority is trusted by file-storage but not by nginx."""
     folder, port = tmp_path_factory.mktemp("s3-https"), free_port()
-    # nginx compares its name for the server with DNS names and the common name only.
+    # nginx compares the server's name only with DNS names and the common name.
     certificate = authority.issue_cert("127.0.0.1", common_name="127.0.0.1")
     certificate.private_key_pem.write_to_path(folder / "key.pem")
     for part in certificate.cert_chain_pems:

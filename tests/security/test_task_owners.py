@@ -1,4 +1,4 @@
-"""Tasks belong to owners: with a key, nobody reaches, delays or follows another's tasks, or has more than allowed."""
+"""Owners of tasks: no key can access, delay or follow another owner's tasks, or exceed its limits."""
 
 import json
 import secrets
@@ -58,7 +58,7 @@ def limit(pixmill: Pixmill, owner: Owner, **limits: int) -> None:
 
 
 def with_new_key(pixmill: Pixmill, stack: Stack, owner: Owner) -> Owner:
-    """Return the owner with another key, whose limits no process remembers."""
+    """Return the owner with a new key, whose limits no process has cached."""
     return Owner(pixmill, stack.url, WRITER, owner.name)
 
 
@@ -77,7 +77,7 @@ def listening(stack: Stack, owner: Owner, **query: object) -> Iterator[Iterator[
 
 
 def next_task_in(lines: Iterator[str]) -> int:
-    # The end of a batch is not an event of a task.
+    # The end of a batch is not a task event.
     found = next(line for line in lines if line.startswith("data: ") and '"ended"' not in line)
     task_id: int = json.loads(found.removeprefix("data: "))["id"]
     return task_id

@@ -23,12 +23,12 @@ return [...document.querySelectorAll(selector)].filter((element) => {
     return texts.some((text) => text && plain(text).includes(plain(name)));
 });
 """
-"""Elements that may have a name: to ask the browser for the name of each element takes seconds."""
+"""Elements that may have an accessible name: asking the browser about every element takes seconds."""
 
 
 @contextmanager
 def open_browser(width: int = 1280, height: int = 800, *, language: str = "en", dark: bool = False) -> Iterator[Chrome]:
-    """Start a browser with an empty profile whose window has this size inside."""
+    """Start a browser with an empty profile and a viewport of this size."""
     options = ChromeOptions()
     # Without these options Chromium connects to Google's servers.
     for option in ("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "disable-background-networking"):
@@ -46,7 +46,7 @@ def open_browser(width: int = 1280, height: int = 800, *, language: str = "en", 
 
 
 def prefer_dark(chrome: Chrome, dark: bool) -> None:
-    """Let the system of a browser prefer dark or light pages, and no motion: colors change at once."""
+    """Emulate the system preferences for dark or light pages and reduced motion, so that colors change at once."""
     features = [
         {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
         {"name": "prefers-reduced-motion", "value": "reduce"},
@@ -55,7 +55,7 @@ def prefer_dark(chrome: Chrome, dark: bool) -> None:
 
 
 class Page:
-    """The page, as a person uses it: by the texts and roles that they see."""
+    """The page as a user operates it: found by visible texts and roles."""
 
     def __init__(self, browser: Chrome, url: str) -> None:
         self.browser = browser
@@ -74,7 +74,7 @@ class Page:
         )
 
     def button(self, text: str, within: str = "body") -> WebElement:
-        """Wait for a button or link that says ``text``, in its text or for a screen reader, and that can be used."""
+        """Wait for an enabled button or link whose text or accessible name is ``text``."""
         kinds = ", ".join(f"{within} {kind}" for kind in ("button", "a", "summary"))
 
         def usable() -> WebElement | None:
@@ -90,7 +90,7 @@ class Page:
 
     def named(self, selector: str, name: str) -> WebElement | None:
         """Return the first visible element of a selector with this accessible name."""
-        # An element may be replaced while it is looked at.
+        # The page may replace an element during this check.
         with suppress(StaleElementReferenceException):
             for element in self.browser.execute_script(_CANDIDATES, selector, name):
                 if element.accessible_name.strip() == name and element.is_displayed():
@@ -105,7 +105,7 @@ class Page:
         return str(self.browser.execute_script("return document.body.innerText"))
 
     def choose_files(self, *paths: Path) -> None:
-        """Choose files as if in the dialog of the button that uploads."""
+        """Choose files as in the file dialog of the upload button."""
         wait_until(lambda: self.all("#upload-files"), "the field for files")
         self.all("#upload-files")[0].send_keys("\n".join(map(str, paths)))
 

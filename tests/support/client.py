@@ -1,4 +1,4 @@
-"""HTTP client of the API tests."""
+"""The HTTP client of the API tests."""
 
 import ssl
 from typing import Self
@@ -11,11 +11,11 @@ from tests.support.waiting import wait_until
 FILES = "/api/file-server"
 TASKS = "/api/image-processing"
 CERTIFICATES = ssl.create_default_context()
-"""The machine's certificates, loaded once: loading them for each client takes 0.1 s of CPU time."""
+"""The system's certificates, loaded once: loading them for each client takes 0.1 s of CPU time."""
 http = httpx2.Client(
     timeout=60, trust_env=False, verify=CERTIFICATES, limits=httpx2.Limits(max_keepalive_connections=0)
 )
-"""For single requests, each on a new connection, because the server may have restarted since the last."""
+"""For single requests, each on a new connection, because the server may have restarted since the last request."""
 
 
 def is_ready(place: str) -> bool:
@@ -27,7 +27,7 @@ def is_ready(place: str) -> bool:
 
 
 class Pixmill:
-    """A client of both APIs."""
+    """A client for both APIs."""
 
     def __init__(self, url: str, verify: ssl.SSLContext = CERTIFICATES) -> None:
         self.http = httpx2.Client(base_url=url, timeout=60, trust_env=False, verify=verify)
@@ -39,7 +39,7 @@ class Pixmill:
         self.http.close()
 
     def make_key(self, owner: str, role: str) -> str:
-        """Return the secret of a new key; only without keys (``auth.mode: local``) or as an admin."""
+        """Return the secret of a new key; works only without keys (``auth.mode: local``) or as an admin."""
         secret: str = (
             self.http.post("/api/keys", json={"owner": owner, "role": role}).raise_for_status().json()["secret"]
         )
@@ -86,9 +86,9 @@ class Pixmill:
         return self.download(task["result_id"])
 
     def counts(self) -> tuple[int, int]:
-        """Return the number of files and the id of the newest task; a refused request must not change them.
+        """Return the number of files and the id of the newest task, which a refused request must not change.
 
-        Not the lists: other tests on this stack have made them long, and there are hundreds of refused requests.
+        Do not fetch the lists: other tests on this stack make them long, and there are hundreds of refused requests.
         """
         files = self.http.get(f"{FILES}/index").raise_for_status().json()["total"]
         newest = self.http.get(f"{TASKS}/", params={"sort": "-id", "limit": 1}).raise_for_status().json()
@@ -96,7 +96,7 @@ class Pixmill:
 
 
 def assert_problem(response: httpx2.Response, status: int, word: str) -> None:
-    """Check that the response is a problem document (RFC 9457) with ``status``, whose detail contains ``word``."""
+    """Check that the response is a problem document (RFC 9457) with ``status`` whose detail contains ``word``."""
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == "application/problem+json"
     document = response.json()

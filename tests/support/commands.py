@@ -1,4 +1,4 @@
-"""Run the command line as a process of its own that need not load the code: a process that has loaded it forks."""
+"""Runs the command line in a separate process without loading the code again: it is forked from a loaded process."""
 
 import multiprocessing
 import os
@@ -17,7 +17,7 @@ def run_command(
 ) -> "subprocess.CompletedProcess[str]":
     """Run ``pixmill`` with these words.
 
-    It cannot show that the program starts, and texts have the language of the tests' own environment.
+    This does not test the start of the program, and texts are in the language of the tests' environment.
     """
     with tempfile.TemporaryDirectory() as place:
         paths = [Path(place, name) for name in ("stdin", "stdout", "stderr")]
@@ -40,7 +40,7 @@ def _run(words: list[str], environment: dict[str, str], folder: Path, paths: lis
         opened = os.open(path, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT)
         os.dup2(opened, number)
         os.close(opened)
-    # multiprocessing has replaced it.
+    # multiprocessing has replaced sys.stdin.
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     sys.argv = ["pixmill", *words]
     from pixmill.cli import app

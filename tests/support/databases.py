@@ -1,4 +1,4 @@
-"""Databases for tests of one process: copies of an empty one, because a migration takes longer than most tests."""
+"""Databases for the tests in one process: copies of an empty one, because a migration takes longer than most tests."""
 
 import itertools
 import shutil
@@ -18,7 +18,7 @@ from tests.support.servers import start_postgres
 
 _numbers = itertools.count(1)
 _servers: dict[int, Process] = {}
-"""The PostgreSQL of this process, by its port, once a test has asked for it."""
+"""The PostgreSQL server of this process by its port, started when a test first asks for it."""
 
 
 def empty_sqlite(path: Path, package: str) -> str:
@@ -36,7 +36,7 @@ def _migrated(package: str) -> Path:
 
 @contextmanager
 def postgres_database(name: str) -> Iterator[str]:
-    """Create a database without tables for the block, in a PostgreSQL that all tests of this process share.
+    """Create a database without tables for the block, in a PostgreSQL server shared by all tests of this process.
 
     :returns: its URL.
     """
@@ -51,7 +51,7 @@ def postgres_database(name: str) -> Iterator[str]:
 
 
 def stop_postgres() -> None:
-    """Stop the shared PostgreSQL, if a test has started it."""
+    """Stop the shared PostgreSQL server, if a test has started it."""
     while _servers:
         _servers.popitem()[1].stop()
 

@@ -1,4 +1,4 @@
-"""The shell blocks of the project's pages: found, run, and compared with what the page shows."""
+"""Finds and runs the shell blocks of the project's pages, and compares the output with the page."""
 
 import re
 import sqlite3
@@ -14,10 +14,10 @@ PRINTED_URL = "http://127.0.0.1:8080"
 _FENCE = re.compile(r"(?:^<!-- (?P<comment>.+?) -->\n)?^```(?P<language>sh|console)\n(?P<text>.*?)^```$", re.M | re.S)
 _DATE = r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"
 _VARYING = re.compile(rf"({_DATE}| ?…)")
-"""What an answer has that no page can foresee, and what a page leaves out."""
+"""Parts of an answer that no page can predict, and the mark for omitted parts."""
 
 KEPT = ("alembic_version", "storage_totals", "owner_totals", "file_counts")
-"""Tables that are not emptied: the schema's version, and sums that follow the other tables by triggers."""
+"""Tables that are not emptied: the schema's version, and sums that triggers maintain."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Block:
     language: str
     text: str
     comment: str
-    """The HTML comment in the line before: `not run: …` with the reason, or `run: …` with the state it needs."""
+    """The HTML comment in the line before: `not run: …` with the reason, or `run: …` with the required state."""
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -74,7 +74,7 @@ def is_translation(block: Block) -> bool:
 
 
 def steps(block: Block) -> Iterator[tuple[str, str]]:
-    """Return the commands of a `console` block, each with the answer that the page shows."""
+    """Return the commands of a `console` block, each with the answer shown on the page."""
     command, answer = "", ""
     for line in block.text.splitlines(keepends=True):
         if line.startswith("$ "):
@@ -99,7 +99,7 @@ def assert_runs(
 ) -> None:
     """Run a `sh` block as a script; every command must succeed.
 
-    :param url: takes the place of the printed one: a test has a port of its own.
+    :param url: replaces the printed one, because each test has its own port.
     """
     script = block.text.replace(PRINTED_URL, url)
     run = _run(["bash", "-euo", "pipefail", "-c", script], folder, environment, seconds)
@@ -108,7 +108,7 @@ def assert_runs(
 
 
 def answer_of(command: str, folder: Path, environment: Mapping[str, str], url: str = PRINTED_URL) -> str:
-    """Run a command of a `console` block and return what it prints, with the printed address."""
+    """Run a command of a `console` block and return its output, with the printed address."""
     run = _run(["bash", "-c", command.replace(PRINTED_URL, url)], folder, environment)
     return run.stdout.replace(url, PRINTED_URL)
 
@@ -116,7 +116,7 @@ def answer_of(command: str, folder: Path, environment: Mapping[str, str], url: s
 def _run(
     command: list[str], folder: Path, environment: Mapping[str, str], seconds: float = 120
 ) -> "subprocess.CompletedProcess[str]":
-    # A silent curl: its progress would hide the errors.
+    # Make curl silent, so that its progress meter does not hide errors.
     (folder / ".curlrc").write_text("silent\nshow-error\nmax-time = 60\n")
     environment = {**environment, "HOME": str(folder)}
     return subprocess.run(
@@ -125,7 +125,7 @@ def _run(
 
 
 def matches(shown: str, answer: str) -> bool:
-    """Return whether an answer matches the page, except for dates and for parts that the page replaces by `…`."""
+    """Return whether an answer matches the page, ignoring dates and parts that the page replaces with `…`."""
     parts = _VARYING.split(shown.strip())
     patterns = [re.escape(part) if place % 2 == 0 else _pattern(part) for place, part in enumerate(parts)]
     return re.fullmatch("".join(patterns), answer.replace("\r", "").strip(), re.DOTALL) is not None
@@ -136,7 +136,7 @@ def _pattern(varying: str) -> str:
 
 
 def forget_everything(data: Path) -> None:
-    """Empty the embedded stack's databases, so that ids start at 1 again: each page begins with no files."""
+    """Empty the embedded stack's databases, so that ids start at 1 again: each page starts without files."""
     for name in ("file-storage", "image-processor"):
         with sqlite3.connect(data / f"{name}.db", timeout=30) as connection:
             tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()

@@ -1,4 +1,4 @@
-"""Databases as an earlier version left them, for tests of migrations."""
+"""Databases of earlier schema revisions, for tests of migrations."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 
 def earlier_database(url: str, package: str, revision: str, statements: Sequence[str]) -> Database:
-    """Return a database of an earlier revision, after these statements."""
+    """Return a database at an earlier revision, after running these statements."""
     migrate(url, package, revision)
     database = Database(url)
     with database.begin() as connection:
@@ -18,5 +18,5 @@ def earlier_database(url: str, package: str, revision: str, statements: Sequence
 
 
 def upgrade(database: Database, package: str, revision: str = "head") -> None:
-    """Migrate a database as the start of a service does."""
+    """Migrate a database as a service does at its start."""
     migrate(database.engine.url.render_as_string(hide_password=False), package, revision)

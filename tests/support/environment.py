@@ -1,4 +1,4 @@
-"""Environment variables of every server in the tests."""
+"""Environment variables for every server in the tests."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ LINK_SECRET = "test-secret-of-links-of-32-bytes-and-more"
 RENDER_KEY = "test-key-of-render-urls-of-32-bytes-and-more"
 INNER_SECRET = "test-secret-of-inner-calls-of-32-bytes-and-more"
 TRUSTED_PROXY = "127.0.0.9"
-"""The address of the proxies whose X-Forwarded-Proto counts."""
+"""The proxy address whose X-Forwarded-Proto is trusted."""
 ENVIRONMENT = {
     "FILE_STORAGE_HTTP__TRUSTED_PROXIES": f'["{TRUSTED_PROXY}/32"]',
     "RENDER_HTTP__TRUSTED_PROXIES": f'["{TRUSTED_PROXY}/32"]',
@@ -23,18 +23,18 @@ ENVIRONMENT = {
     "WEBHOOKS_ALLOW_NETWORKS": '["127.0.0.0/8"]',
     "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
     "LANG": "C.UTF-8",
-    # Small enough that a test can exceed it.
+    # Small enough for a test to exceed it.
     "FILE_STORAGE_UPLOAD__MAX_BYTES": str(MAX_UPLOAD),
-    # Large, so that tests do not fail on a busy machine; tests of this limit set their own.
+    # Large enough for a busy machine; tests of this limit set their own.
     "WORKER_LIMITS__MAX_SECONDS": "120",
     "RENDER_LIMITS__MAX_SECONDS": "60",
     "RENDER_POOL__QUEUE_SECONDS": "120",
-    # Deletions show soon.
+    # Make deletions visible soon.
     "RENDER_HTTP__LOOKUP_SECONDS": "2",
     "RENDER_NATIVE__KEYS": f'["{RENDER_KEY}"]',
 }
 _SOURCES = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
-"""Servers run the same sources as the tests: ``tests.mutations`` runs both on a changed copy."""
+"""Servers run the same sources as the tests: ``tests.mutations`` runs both on a modified copy."""
 _SOURCES.append(str(PROJECT / "tests/support/absent"))
 ENVIRONMENT["PYTHONPATH"] = os.pathsep.join(_SOURCES)
 MISBEHAVING = {"PYTHONPATH": os.pathsep.join([str(PROJECT / "tests/faults/plugin"), *_SOURCES])}
@@ -42,7 +42,7 @@ MISBEHAVING = {"PYTHONPATH": os.pathsep.join([str(PROJECT / "tests/faults/plugin
 
 LEASE_SECONDS = 3
 LEASE = MISBEHAVING | {"WORKER_LEASE__SECONDS": str(LEASE_SECONDS), "WORKER_LEASE__HEARTBEAT_SECONDS": "0.5"}
-"""Additional variables with which another worker soon takes over the tasks of one that died."""
+"""Additional variables with which another worker soon takes over the tasks of a dead worker."""
 
 STRICT = LEASE | {
     "WORKER_CONCURRENCY": "2",
@@ -75,4 +75,4 @@ TUNED = {
     # Long enough for every other request on a busy machine.
     "PIXMILL_JSON_SECONDS": "10",
 }
-"""Additional variables: pictures by the URLs of other servers, a fallback for missing ones, limits of decoding."""
+"""Additional variables: image URLs of other servers, a fallback for missing images, and decoding limits."""

@@ -9,7 +9,7 @@ from tests.support import leftovers
 def temporary_folder(name: str) -> Path:
     """Return a new folder that every user may enter, because PostgreSQL runs as a different user than the tests.
 
-    pytest's own folders cannot be used: each run of pytest closes their common parent to other users. A later test run
+    pytest's own folders are unsuitable: each run of pytest closes their common parent to other users. A later test run
     removes the leftovers of this one.
     """
     place = leftovers.folder()

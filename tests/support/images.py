@@ -8,7 +8,7 @@ import numpy
 from PIL import Image
 
 FALLBACK_SIZE = (77, 55)
-"""Of the image that the stack `tuned` renders where a file is missing."""
+"""The size of the image that the stack `tuned` renders in place of a missing file."""
 
 
 def photo(width: int = 64, height: int = 48, mode: str = "RGB", format: str = "PNG", **options: object) -> bytes:

@@ -1,4 +1,4 @@
-"""JPEG XL files of every kind, made with libjxl: imagecodecs' own function sets no profile and no metadata."""
+"""JPEG XL files of every kind, encoded with libjxl: imagecodecs' own function sets no profile and no metadata."""
 
 import ctypes
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from image_processor.services.readers.libjxl import BasicInfo, ColorEncoding, Ex
 from PIL import Image, ImageCms
 
 P3 = 11
-"""Number of the primaries; BT.2020 has 9."""
+"""The number of the P3 primaries; that of BT.2020 is 9."""
 PQ, HLG, LINEAR, SRGB = 16, 18, 8, 13
-"""Numbers of the transfer functions."""
+"""The numbers of the transfer functions."""
 _UINT8, _UINT16, _FLOAT = 2, 3, 0
 _TYPES = {"uint8": _UINT8, "uint16": _UINT16, "float32": _FLOAT}
 _ALPHA, _BLACK = 0, 4
@@ -33,9 +33,9 @@ def jpegxl(
     premultiplied: bool = False,
     black: numpy.ndarray | None = None,
 ) -> bytes:
-    """Encode arrays of height, width and 1 to 4 bands; lossless if the distance is 0.
+    """Encode arrays with shape (height, width, 1 to 4 bands); losslessly if the distance is 0.
 
-    :param black: the fourth ink; the frame's bands are the other three.
+    :param black: the black (K) plane; the frame's bands are the other three.
     """
     jxl, frame = library(), frames[0]
     height, width, bands = frame.shape
@@ -101,7 +101,7 @@ def _done(status: int) -> None:
 
 
 def jpeg_xl_files() -> list[bytes]:
-    """JPEG XL of each kind of samples, colors, boxes and frames."""
+    """Return JPEG XL files with each kind of samples, colors, boxes and frames."""
     ramp = numpy.arange(48 * 64 * 4, dtype="uint32").reshape(48, 64, 4)
     rgba = (ramp % 251).astype("uint8")
     rgb, gray = rgba[..., :3].copy(), rgba[..., :1].copy()

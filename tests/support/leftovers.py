@@ -1,7 +1,7 @@
-"""Removal of what an earlier test run left: folders, and if it was killed also servers and mounted file systems.
+"""Removes the leftovers of earlier test runs: folders, and after a killed run also servers and mounted file systems.
 
-A run locks its own file as long as it lives. Every server has the run's number in its environment, every folder and
-file system in its name.
+A run locks its own file as long as it lives. The run's number is in the environment of each of its servers and in the
+name of each of its folders and file systems.
 """
 
 import fcntl
@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import IO
 
 OWNER = "PIXMILL_TESTS"
-"""Environment variable with the number of the run, which is its process id."""
+"""Environment variable with the number of the run (its process id)."""
 NAME = "pixmill-tests-"
 
 _locks: list[IO[str]] = []
-"""Kept open as long as this process lives; the kernel releases the locks when it ends."""
+"""Files kept open as long as this process lives; the kernel releases their locks when it ends."""
 
 
 def own() -> None:
@@ -50,9 +50,9 @@ def folder() -> Path:
 
 
 def end_leftovers() -> str:
-    """Remove what ended runs have left.
+    """Remove the leftovers of finished runs.
 
-    :returns: a message if a killed run left processes or file systems, else an empty text.
+    :returns: a message if a killed run left processes or file systems, else an empty string.
     """
     servers = [number for number, run in _owned_servers() if not _lives(run)]
     for number in servers:
@@ -86,9 +86,9 @@ def _lives(run: int) -> bool:
 
 
 def _owned_servers() -> list[tuple[int, int]]:
-    """Return the processes that runs have started, each with the number of its run."""
+    """Return the servers started by runs, each with the number of its run."""
     runs = dict(_named_runs())
-    # nginx's workers do not name their run; find them by the session of their master.
+    # The environment of nginx's workers lacks the run's number; find them by the session of their master.
     leaders = {number: run for number, run in runs.items() if _session_of(number) == number}
     for place in Path("/proc").glob("[0-9]*"):
         number = int(place.name)
@@ -98,7 +98,7 @@ def _owned_servers() -> list[tuple[int, int]]:
 
 
 def _named_runs() -> Iterator[tuple[int, int]]:
-    """Yield the processes that name a run in their environment, or, as nginx overwrites it, in their command."""
+    """Yield the processes that have a run's number in their environment or, as nginx overwrites that, their command."""
     name = rb"(?:^|\0)" + OWNER.encode() + rb"=(\d+)|/" + NAME.encode() + rb"(\d+)/"
     for place in Path("/proc").glob("[0-9]*"):
         # The process belongs to another user, or has just ended.

@@ -1,4 +1,4 @@
-"""The messages of a package that its catalogs translate."""
+"""Extracts the translatable messages of a package."""
 
 import ast
 from collections import defaultdict
@@ -31,9 +31,9 @@ REFUSALS = frozenset(
         "unsupported",
     }
 )
-"""Errors, and functions that make them, whose texts people see."""
+"""Errors, and functions that create them, whose texts users see."""
 NAMES_IN_REFUSALS = frozenset({"kind", "pointer", "code", "option"})
-"""Their arguments that are no texts."""
+"""Arguments of theirs that are not user-visible texts."""
 
 
 def messages_of(sources: Path) -> set[str]:
@@ -50,7 +50,10 @@ def _marked(tree: ast.AST) -> Iterator[str]:
 
 
 def untranslatable_in(sources: Path) -> set[tuple[str, str]]:
-    """Return the plain texts that refusals in a folder are made with, each with the path of its module."""
+    """Return the plain strings with which a folder's modules create errors, each with its module's path.
+
+    These cannot be translated.
+    """
     return {
         (module.relative_to(sources).as_posix(), found)
         for module in sources.rglob("*.py")
@@ -92,7 +95,7 @@ def _name_of(function: ast.expr) -> str:
 
 
 def translations_in(catalog: Path) -> dict[tuple[str, str], str]:
-    """Return the translations in a ``.po`` by context and message; without those that need a review."""
+    """Return the translations in a ``.po`` file by context and message, without those that need a review."""
     with catalog.open("rb") as file:
         return {
             (message.context or "", str(message.id)): str(message.string)

@@ -1,14 +1,14 @@
-"""What every OpenAPI document must be."""
+"""Validates OpenAPI documents."""
 
 import importlib
 from collections.abc import Iterator, Mapping
 
-# Schemathesis brings the schema of the OpenAPI Initiative.
+# The schema from the OpenAPI Initiative comes with Schemathesis.
 _DEFINITIONS = importlib.import_module("schemathesis.specs.openapi.definitions")
 
 
 def faults_of(document: Mapping[str, object]) -> list[str]:
-    """Return where a document breaks OpenAPI 3.1: its own schema, and references that do not resolve."""
+    """Return the errors of a document under OpenAPI 3.1: violations of its schema, and unresolved references."""
     broken = [
         f"{error.instance_path}: {error.message}" for error in _DEFINITIONS.OPENAPI_31_VALIDATOR.iter_errors(document)
     ]

@@ -1,4 +1,4 @@
-"""Random params of a model, for property tests: each field is valid or omitted."""
+"""Random params for a model, for property tests: each field is valid or omitted."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -21,7 +21,7 @@ def params_of(model: type[BaseModel]) -> st.SearchStrategy[dict[str, object]]:
 
 
 def _meets(params: Mapping[str, object], alternative: Schema) -> bool:
-    """Return whether the params have all fields that the alternative requires, with values that it allows."""
+    """Return whether the params have all fields that the alternative requires, with allowed values."""
     properties = cast("Mapping[str, Schema]", alternative.get("properties", {}))
     return set(cast("list[str]", alternative.get("required", []))) <= params.keys() and all(
         params[name] in cast("list[object]", field["enum"]) for name, field in properties.items() if name in params

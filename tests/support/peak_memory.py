@@ -1,6 +1,6 @@
 """``python -m tests.support.peak_memory SOURCE RESULT ALGORITHM PARAMS``: run a task, print its peak memory in bytes.
 
-This is a separate process, so that the peak is that of the task.
+It runs in a separate process, so that the peak is that of the task alone.
 """
 
 import json

@@ -18,7 +18,7 @@ from tests.support import leftovers
 from tests.support.waiting import wait_until
 
 START_SECONDS = 300
-"""Long, for busy machines; a server that exits during its start is noticed immediately."""
+"""Long, for busy machines; a server that exits during its start is noticed at once."""
 
 _PORTS_OF_A_RUNNER = 300
 _RUNNER = int(os.environ.get("PIXMILL_TEST_RUNNER") or os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -32,7 +32,7 @@ class MissingProgramError(Exception):
 
 @contextmanager
 def skip_where_missing() -> Iterator[None]:
-    """Skip the test if a server is not installed; in CI let it fail."""
+    """Skip the test if a server is not installed; in CI, let it fail."""
     try:
         yield
     except MissingProgramError as error:
@@ -42,9 +42,9 @@ def skip_where_missing() -> Iterator[None]:
 
 
 def free_port() -> int:
-    """Return a port that no other process uses before its server does.
+    """Return a port that no other process will take before the server does.
 
-    It is below Linux's ports of outgoing connections (from 32,768 on, ip_local_port_range), each parallel test runner
+    It is below Linux's range for outgoing connections (from 32,768 on, ip_local_port_range), each parallel test runner
     has its own range, and no port is returned again soon.
     """
     while True:
@@ -67,7 +67,7 @@ def find_program(name: str, *places: str) -> str:
 
 
 class Process:
-    """A server with its log; stopped together with its child processes.
+    """A server and its log; it is stopped together with its child processes.
 
     :param stop_signal: the signal that stops the server quickly, without waiting for its clients.
     """
@@ -109,7 +109,7 @@ class Process:
         raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text(errors='replace')[-3000:]}")
 
     def logged(self, words: str) -> list[str]:
-        """Wait until a line of the log contains the words; return all such lines."""
+        """Wait until a line of the log contains these words; return all such lines."""
 
         def lines() -> list[str]:
             return [line for line in self.log.read_text().splitlines() if words in line]
@@ -145,7 +145,7 @@ def children_of(process: int) -> list[int]:
 
 @contextmanager
 def frozen(processes: Sequence[int]) -> Iterator[None]:
-    """Stop the processes during the block (SIGSTOP), then continue them."""
+    """Suspend the processes during the block (SIGSTOP), then continue them."""
     for process in processes:
         os.kill(process, signal.SIGSTOP)
     try:

@@ -1,4 +1,4 @@
-"""A proxy on TCP between a client and a server that cuts, delays and duplicates."""
+"""A TCP proxy between a client and a server that cuts, delays and duplicates."""
 
 import random
 import socket
@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Faults:
-    """What the proxy does to connections.
+    """The faults that the proxy adds to connections.
 
-    :param cut: the share of connections that end after some bytes, of the request or of the response.
-    :param within: the most bytes before a cut.
-    :param swallow: the share of connections whose response never arrives, although the server has done its work.
-    :param delay: the longest pause before a piece, in seconds.
-    :param duplicate: the share of requests that the server gets twice; the client sees the second response.
+    :param cut: the share of connections that are cut within the request or the response.
+    :param within: the maximum number of bytes before a cut.
+    :param swallow: the share of connections whose response is dropped after the server has done its work.
+    :param delay: the maximum delay before a chunk, in seconds.
+    :param duplicate: the share of requests that the server receives twice; the client sees the second response.
     """
 
     cut: float = 0
@@ -63,7 +63,7 @@ class Proxy:
                 self._forward(client, server, limit=None)
 
     def _forward(self, client: socket.socket, server: socket.socket, limit: int | None) -> None:
-        """Forward both ways; with a limit, reset the connection after this many bytes."""
+        """Forward in both directions; with a limit, reset the connection after this many bytes."""
         budget = [limit]
         threads = [
             threading.Thread(target=self._pump, args=(*pair, budget), daemon=True)
@@ -92,13 +92,13 @@ class Proxy:
             target.shutdown(socket.SHUT_WR)
 
     def _swallow(self, client: socket.socket, server: socket.socket) -> None:
-        """Let the server do the first request, and drop its response."""
+        """Let the server process the first request, and drop its response."""
         server.sendall(_request(client))
         server.recv(1)
         self.happened["swallow"] += 1
 
     def _duplicate(self, client: socket.socket, server: socket.socket) -> None:
-        """Send the first request twice, on two connections, and forward the second response."""
+        """Send the first request twice on two connections, and forward the second response."""
         request = _request(client)
         server.sendall(request)
         server.recv(65536)
@@ -109,7 +109,7 @@ class Proxy:
 
 
 def _request(client: socket.socket) -> bytes:
-    """Return a whole request."""
+    """Return a complete request."""
     received = b""
     while b"\r\n\r\n" not in received:
         piece = client.recv(65536)
@@ -124,13 +124,13 @@ def _request(client: socket.socket) -> bytes:
         if not piece:
             raise ConnectionError("the client left")
         body += piece
-    # One request a connection: what follows would get another fault.
+    # Allow one request per connection, so that each gets its own fault.
     return head + b"\r\nConnection: close\r\n\r\n" + body
 
 
 @contextmanager
 def proxy(url: str, faults: Faults, seed: int = 1) -> Iterator[Proxy]:
-    """Give a proxy to the server at ``url``."""
+    """Start a proxy for the server at ``url``."""
     made = Proxy(url, faults, seed)
     try:
         yield made

@@ -1,4 +1,4 @@
-"""HTTP as bytes on a socket, to see what clients that stop at Content-Length do not."""
+"""HTTP as raw bytes on a socket, to see bytes that clients ignore after Content-Length."""
 
 import socket
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ CLOSE = "Connection: close\r\n\r\n"
 
 
 class Answer(NamedTuple):
-    """A response; the names of its headers are in lower case."""
+    """A response; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -37,7 +37,7 @@ def begun(url: str, target: str, size: int, host: str = "localhost") -> Iterator
 
 
 def assert_refused(connection: socket.socket, status: bytes, word: bytes) -> None:
-    """Check that a problem answers a request that was only begun."""
+    """Check that an incomplete request is answered with a problem."""
     answer = connection.recv(10_000)
     assert answer.startswith(b"HTTP/1.1 " + status)
     assert b"application/problem+json" in answer

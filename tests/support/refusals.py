@@ -1,4 +1,4 @@
-"""The codes of problems and of their fields in a package's sources, with the names of the values in their contexts."""
+"""Finds the codes of problems and field errors in a package's sources, with the names in their contexts."""
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 _PROBLEMS = {"Problem": 2, "DomainError": 1}
-"""Calls that make problems, and the place of the sentence among their arguments."""
+"""Calls that create problems, with the position of the sentence among their arguments."""
 _FIELDS = {"FieldError": 1, "RuleError": 1}
 _ALWAYS = {"invalid-fields": frozenset({"fields"})}
-"""Contexts that the problem document makes by itself."""
+"""Contexts that the problem document creates itself."""
 _REASON = frozenset({"reason", "values"})
-"""What ``reason_of`` returns."""
+"""The names that ``reason_of`` returns."""
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Refusal(NamedTuple):
-    """A code, and the names in its context; ``None`` if the sources do not show it."""
+    """A code and the names in its context; ``None`` if the sources do not show them."""
 
     code: str | None
     keys: frozenset[str] | None
@@ -28,7 +28,7 @@ class Refusal(NamedTuple):
 
 
 class _Bound(NamedTuple):
-    """An expression, the function that it stands in, and what the function's parameters are."""
+    """An expression, its enclosing function, and the values of the function's parameters."""
 
     node: ast.expr
     function: _Function | None
@@ -54,9 +54,11 @@ class _Module:
         return next(functions, None)
 
     def uses(self, function: _Function | None, levels: int = 2) -> Iterator[Mapping[str, _Bound]]:
-        """Yield what each call in the module gives for the parameters of a function; nothing is known without calls.
+        """Yield the arguments of each call in the module as values of a function's parameters.
 
-        :param levels: how many callers of callers to look at.
+        Without calls, the values are unknown.
+
+        :param levels: maximum depth of callers to follow.
         """
         found = False
         for call in self.calls:
@@ -85,7 +87,7 @@ class _Module:
             yield bound
 
     def _assigned(self, name: ast.Name, function: _Function | None) -> Sequence[ast.expr]:
-        """Return what a variable may be: its last value in the blocks around, or the values of the branches before."""
+        """Return the possible values of a variable: the last in the enclosing blocks, or those of earlier branches."""
         before = [
             node
             for node in (ast.walk(function) if function is not None else ())
@@ -150,7 +152,7 @@ class _Module:
         status = call.args[1] if _name(call) == "Problem" else None
         codes = {None} if code is None else self.texts(use.bound(code))
         if is_field and code is None:
-            # The problem says which code its fields have.
+            # The problem determines the code of its fields.
             codes = {found.code for found in self._problems_in(use.function)}
         for found in codes:
             keys = {frozenset[str]()} if said is None else self.keys(use.bound(said))
@@ -171,12 +173,12 @@ class _Use(NamedTuple):
 
 
 def problems_in(packages: Sequence[Path]) -> Sequence[Refusal]:
-    """Return what the problems of packages are made with."""
+    """Return the kinds and contexts of the problems that packages create."""
     return [found for module in _modules(tuple(packages)) for found in module.refusals(_PROBLEMS)]
 
 
 def fields_in(packages: Sequence[Path]) -> Sequence[Refusal]:
-    """Return what the wrong fields of packages are made with."""
+    """Return the codes and contexts of the field errors that packages create."""
     return [found for module in _modules(tuple(packages)) for found in module.refusals(_FIELDS)]
 
 
@@ -203,7 +205,7 @@ def _name(call: ast.Call) -> str:
 
 
 def _is_inherited(call: ast.Call) -> bool:
-    """Return whether a class names its code to :class:`DomainError`, of which it is one."""
+    """Return whether a subclass of :class:`DomainError` passes its code to the base class."""
     first = call.args[0] if call.args else None
     is_code = isinstance(first, ast.Constant) and isinstance(first.value, str) and "-" in first.value
     return is_code and ast.unparse(call.func) == "super().__init__"

@@ -1,4 +1,4 @@
-"""Signed URLs, and the render service of a stack."""
+"""Signed URLs and the render service of a stack."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ _SAMPLE = re.compile(r"^(?P<name>\w+)(?:\{(?P<labels>[^}]*)\})? (?P<value>\S+)$"
 
 
 def signed(source: object, key: str = RENDER_KEY, **options: object) -> str:
-    """Return the path of a signed URL of Pixmill's own form."""
+    """Return the path of a signed URL in Pixmill's own format."""
     path = path_of(str(source), {name: str(value) for name, value in options.items()})
     return f"/img/{NativeSigner([key.encode()]).sign(path)}/{path.decode()}"
 
@@ -32,7 +32,7 @@ def metric(stack: Stack, name: str, labels: str = "") -> float:
 
 
 def render_processes(stack: Stack) -> list[int]:
-    """Return the ids of the processes that render."""
+    """Return the ids of the render processes."""
     return wait_until(lambda: _children_of_forkserver(stack.folder), "the render processes run")
 
 
@@ -42,5 +42,5 @@ def _children_of_forkserver(folder: Path) -> list[int]:
 
 
 def await_running(stack: Stack, count: int) -> None:
-    """Wait until ``count`` renders have begun and not ended."""
+    """Wait until ``count`` renders are running."""
     wait_until(lambda: metric(stack, "pixmill_render_running") == count, f"{count} renders have begun")

@@ -1,4 +1,4 @@
-"""Run the plan of a URL on bytes, without a server."""
+"""Runs the plan of a URL on bytes, without a server."""
 
 import tempfile
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Servers that Pixmill needs, started for a test on a free port in a temporary folder."""
+"""Servers that Pixmill needs, started for a test on a free port with a temporary folder."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ _POSTGRES_PROGRAMS = "/usr/lib/postgresql/*/bin"
 def start_postgres(
     folder: Path, port: int, env: Mapping[str, str], server_env: Mapping[str, str] | None = None
 ) -> Process:
-    """Start a PostgreSQL in ``folder`` with an empty database ``pixmill`` for the user ``pixmill``.
+    """Start a PostgreSQL server in ``folder`` with an empty database ``pixmill`` for the user ``pixmill``.
 
     :param server_env: variables of the server itself, not of the commands that start it.
     """
@@ -44,7 +44,7 @@ def start_postgres(
 
 
 def start_standby(folder: Path, primary_port: int, port: int, env: Mapping[str, str]) -> Process:
-    """Start a standby of the primary in ``folder``, and make the primary wait for it with every commit."""
+    """Start a standby of the primary in ``folder``; every commit of the primary then waits for it."""
     data = _data_folder(folder, "standby")
     copy = [
         find_program("pg_basebackup", _POSTGRES_PROGRAMS),
@@ -59,7 +59,7 @@ def start_standby(folder: Path, primary_port: int, port: int, env: Mapping[str, 
     subprocess.run([*_as_postgres(), *copy, *options], check=True, capture_output=True, cwd="/")
     process = _serve("standby", data, port, env, {})
     process.wait_until(lambda: query(primary_port, "SELECT state FROM pg_stat_replication") == "streaming")
-    # Only now: the copy of this setting would make the standby, once it is promoted, wait for a standby of its own.
+    # Set this only now: the standby would copy it and, once promoted, wait for a standby of its own.
     query(primary_port, "ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'")
     query(primary_port, "SELECT pg_reload_conf()")
     process.wait_until(lambda: query(primary_port, "SELECT sync_state FROM pg_stat_replication") == "quorum")
@@ -67,7 +67,7 @@ def start_standby(folder: Path, primary_port: int, port: int, env: Mapping[str, 
 
 
 def start_pgbouncer(folder: Path, database_port: int, port: int, env: Mapping[str, str]) -> Process:
-    """Start a PgBouncer in transaction mode, with two connections of the database for each role."""
+    """Start a PgBouncer in transaction mode, with two database connections per role."""
     users, settings = folder / "pgbouncer-users.txt", folder / "pgbouncer.ini"
     users.write_text("".join(f'"{role}" ""\n' for role in DATABASE_ROLES))
     settings.write_text(
@@ -83,7 +83,7 @@ def start_pgbouncer(folder: Path, database_port: int, port: int, env: Mapping[st
 
 
 def query(port: int, statement: str) -> str:
-    """Run a statement as administrator; return its first value as text."""
+    """Run a statement as administrator; return its first value as a string."""
     command = ["psql", "-h", "127.0.0.1", "-p", str(port), "-U", "pixmill", "-d", "pixmill", "-X", "-q", "-At"]
     run = subprocess.run([*command, "-c", statement], check=True, capture_output=True, text=True)
     return run.stdout.strip()
@@ -130,7 +130,7 @@ def create_roles(folder: Path, port: int) -> dict[str, str]:
 
 @contextmanager
 def started_postgres(name: str) -> Iterator[str]:
-    """Start a PostgreSQL for the block and return the URL of an empty database."""
+    """Start a PostgreSQL server for the block and return the URL of an empty database."""
     port = free_port()
     with skip_where_missing():
         server = start_postgres(temporary_folder(name), port, ENVIRONMENT)

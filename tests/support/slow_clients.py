@@ -1,4 +1,4 @@
-"""Clients that begin a request and then keep the server waiting."""
+"""Clients that start a request and then keep the server waiting."""
 
 import socket
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from tests.support.client import FILES
 from tests.support.stacks import Stack
 
 SLOW_CLIENTS = 100
-"""More clients than the service has threads."""
+"""More than the number of the service's threads."""
 
 SLOW_UPLOAD = f"PUT {FILES}/slow.bin HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n" + "\0" * 1000
 """An upload that sends only its beginning."""

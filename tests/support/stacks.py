@@ -31,15 +31,16 @@ class Stack(Protocol):
     name: str
     url: str
     folder: Path
-    """Contains everything the stack writes; its processes have this path in their command or environment."""
+    """The folder for everything that the stack writes; its path is in the command or environment of each process.
+    """
     files: Path
-    """The folder of file-storage: ``blobs/`` and ``staging/``."""
+    """The data folder of file-storage: ``blobs/`` and ``staging/``."""
     scratch: Path
     """The worker's folder for sources and results while a task runs."""
     worker_log: Path
-    """The log of the worker, or of the process that contains it."""
+    """The log of the worker, or of the process that runs it."""
     render_log: Path
-    """The log of the render service, or of the process that contains it."""
+    """The log of the render service, or of the process that runs it."""
 
     def stop(self) -> None: ...
 
@@ -63,7 +64,7 @@ class EmbeddedStack:
         self.process.wait_until(lambda: is_ready(self.url))
 
     def stop(self) -> None:
-        """Stop the stack; check that this leaves no process."""
+        """Stop the stack; check that no process remains."""
         if self.process.popen.poll() is None:
             try:
                 self.process.popen.terminate()
@@ -75,7 +76,7 @@ class EmbeddedStack:
 
 
 class FullStack:
-    """nginx, both services under uWSGI, PostgreSQL, RabbitMQ, a worker, a sender of webhooks, as real processes."""
+    """nginx, both services under uWSGI, PostgreSQL, RabbitMQ, a worker and a webhook sender, as real processes."""
 
     name = "full"
 
@@ -159,13 +160,14 @@ class FullStack:
         return process
 
     def await_ready(self) -> None:
-        """Wait until both services, all their dependencies and their streams of events are ready."""
+        """Wait until both services, all their dependencies and their event streams are ready."""
         self.nginx.wait_until(lambda: is_ready(f"{self.url}/api/file-server") and is_ready(self.url))
 
     def await_saved_queue(self) -> None:
-        """Wait until RabbitMQ has saved a queue that was just declared.
+        """Wait until RabbitMQ has persisted a newly declared queue.
 
-        It saves the queue's name some seconds later; one that is killed before finds a queue without a leader.
+        It saves the queue's name a few seconds later; if it is killed before, it restarts with a queue that has no
+        leader.
         """
         saved = self.folder / "rabbitmq" / "mnesia"
         wait_until(
@@ -174,17 +176,17 @@ class FullStack:
         )
 
     def requests(self, *parts: str) -> list[str]:
-        """Return the lines of nginx's log that contain all these parts."""
+        """Return the lines of nginx's log that contain all of these parts."""
         lines = (self.folder / "nginx-access.log").read_text().splitlines()
         return [line for line in lines if all(part in line for part in parts)]
 
     def maintain(self, name: str, older_than: float = 0) -> "subprocess.CompletedProcess[str]":
-        """Run file-storage's ``fsck`` or ``gc`` as an operator does; here for left-over bytes of any age."""
+        """Run file-storage's ``fsck`` or ``gc`` as an operator does, but for unreferenced bytes of any age."""
         command = [str(SCRIPTS / "python"), "-m", f"file_storage.{name}", "--older-than", str(older_than)]
         return subprocess.run(command, env=self.environment, cwd=PROJECT, check=False, capture_output=True, text=True)
 
     def check_files(self) -> None:
-        """Check every file and remove left-over bytes."""
+        """Check every file and remove unreferenced bytes."""
         run = self.maintain("fsck")
         assert run.returncode == 0, run.stdout + run.stderr
         assert '"miscounted": 0' in run.stdout + run.stderr, run.stdout + run.stderr
@@ -253,11 +255,11 @@ class FullStack:
             "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
             "RABBITMQ_LOG_BASE": str(home / "log"),
             "RABBITMQ_PID_FILE": str(home / "pid"),
-            # One scheduler: with one for each core, the start takes a second more of processor time.
+            # Use one scheduler: with one per core, the start takes one more second of CPU time.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1",
         }
         server = find_program("rabbitmq-server", "/usr/lib/rabbitmq/bin")
-        # RabbitMQ writes a crash dump into its working folder when its own folder is gone.
+        # RabbitMQ writes a crash dump into its working directory when its own folder is gone.
         command = ["env", f"--chdir={home}", server]
         process = Process("rabbitmq", command, self._rabbitmq_environment, self.folder / "rabbitmq.log")
         process.wait_until(accepts(self._rabbitmq_port))
@@ -275,7 +277,7 @@ class FullStack:
     def start_nginx(
         self, name: str, port: int, inner_port: int, values: Mapping[str, str] | None = None, http_lines: str = ""
     ) -> Process:
-        """Start an nginx on ``port`` with the shipped configuration and an operator's changes.
+        """Start nginx on ``port`` with the shipped configuration and an operator's changes.
 
         :param inner_port: the port without limits.
         :param values: changed variables of ``config/nginx.env``.
@@ -306,21 +308,21 @@ class FullStack:
 
 
 class ReplicatedStack(FullStack):
-    """A full stack whose PostgreSQL commits only what its standby has, too."""
+    """A full stack whose PostgreSQL commits only once its standby has the data too."""
 
     def stop(self) -> None:
         super().stop()
         self.standby.stop()
 
     def promote_standby(self) -> None:
-        """Make the standby the primary, as the manager of a cluster does when the primary is gone."""
+        """Make the standby the primary, as a cluster manager does when the primary fails."""
         query(self._standby_port, "SELECT pg_promote()")
 
     def _prepare_databases(self) -> Mapping[str, str]:
         self._standby_port = free_port()
         databases = super()._prepare_databases()
         self.standby = start_standby(self.folder, self.postgres_port, self._standby_port, ENVIRONMENT)
-        # The standby stands first: it must not be taken as the primary.
+        # List the standby first, to test that it is not taken for the primary.
         hosts = "&".join(f"host=127.0.0.1:{port}" for port in (self._standby_port, self.postgres_port))
         one_host = f"127.0.0.1:{self.postgres_port}/pixmill"
         return {
@@ -330,7 +332,7 @@ class ReplicatedStack(FullStack):
 
 
 class PooledStack(FullStack):
-    """A full stack whose services share few connections of PostgreSQL through PgBouncer, in transaction mode."""
+    """A full stack whose services share few PostgreSQL connections through PgBouncer, in transaction mode."""
 
     def stop(self) -> None:
         super().stop()
@@ -347,7 +349,7 @@ class PooledStack(FullStack):
 
 
 def substituted(template: Path, values: Mapping[str, str]) -> str:
-    """Return the text of a template, with the variables of its ``.env`` file replaced as by nginx's image.
+    """Return the text of a template after substituting the variables of its ``.env`` file, as nginx's image does.
 
     :param values: values that replace those of the ``.env`` file.
     :raises AssertionError: the file lacks a variable of ``values``.
@@ -364,11 +366,11 @@ STACKS: Mapping[str, type[EmbeddedStack] | type[FullStack]] = {"embedded": Embed
 
 
 def start(name: str, folder: Path, environment: Mapping[str, str] | None = None) -> EmbeddedStack | FullStack:
-    """Start the stack of that name in ``folder``; skip the test if a server is not installed."""
+    """Start the stack with that name in ``folder``; skip the test if a server is not installed."""
     with skip_where_missing():
         try:
             return STACKS[name](folder, environment)
         except BaseException:
-            # No object refers to the servers that have started: kill them by their folder.
+            # No object refers to the servers already started, so kill them by their folder.
             kill_all(folder)
             raise

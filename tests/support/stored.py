@@ -23,7 +23,7 @@ def stored(
     """Store a file.
 
     :param key: the upload's Idempotency-Key.
-    :param principal: who stores it.
+    :param principal: the owner of the file.
     """
     with services.get(Staging).stage() as staged:
         staged.write(content)

@@ -1,4 +1,4 @@
-"""A database that lacks a table."""
+"""A database with a missing table."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

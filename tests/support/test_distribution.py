@@ -1,4 +1,4 @@
-"""Which tests one test runner gets together."""
+"""The distribution of tests to test runners."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every algorithm with the params of its example, and with each method that computes differently."""
+"""Every algorithm with the params of its example, and with each method that uses different code."""
 
 from collections.abc import Mapping
 from itertools import chain
@@ -69,7 +69,7 @@ CUBE = "LUT_3D_SIZE 2\n" + "\n".join(f"{1 - r} {g} {b}" for b in (0, 1) for g in
 
 
 def files_for(algorithm: Algorithm, content: bytes) -> dict[int, bytes]:
-    """Return the files with the ids 2 and 3 of the examples.
+    """Return the files for the ids 2 and 3 in the examples.
 
     :param content: an image of the source's size, for ``compare``.
     """

@@ -1,7 +1,7 @@
-"""``python -m tests.upgrade COMMIT``: make the installation of a version that the tests of upgrades begin with.
+"""``python -m tests.upgrade COMMIT``: create the installation of an earlier version for the upgrade tests.
 
-It comes from that version's own code, in a worktree of git, and is kept as ``tests/upgrade/installation.tar.xz``: a
-SQLite database of each service, a dump of PostgreSQL, the folder of files of each, and what the API said of both.
+That version's own code creates it in a git worktree. The archive ``tests/upgrade/installation.tar.xz`` contains a
+SQLite database of each service, a PostgreSQL dump, both folders of files, and the API's answers for both databases.
 """
 
 import os
@@ -46,7 +46,7 @@ def _fill(worktree: Path, folder: Path, databases: Mapping[str, str]) -> None:
     env = ENVIRONMENT | environment_of(folder, databases) | {"PYTHONPATH": sources}
     subprocess.run([sys.executable, PROJECT / "tests/upgrade/fill.py", folder], cwd=worktree, env=env, check=True)
     for path in folder.glob("*.db"):
-        # The last connection to leave moves the log of changes into the database.
+        # Closing the last connection merges the write-ahead log into the database.
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

@@ -1,6 +1,6 @@
-"""``python fill.py FOLDER``: make an installation with something of everything, by the API of the version on the path.
+"""``python fill.py FOLDER``: create an installation with something of everything, through that version's API.
 
-Writes what the API says of it afterwards to ``FOLDER/answers.json``. The settings come from the environment.
+Writes the API's answers to ``FOLDER/answers.json``. The settings come from the environment.
 """
 
 import base64
@@ -26,7 +26,7 @@ from werkzeug.test import TestResponse
 
 TUS = {"Tus-Resumable": "1.0.0"}
 FAR_FUTURE = 4_102_444_800
-"""The year 2100: what expires would be gone when a test looks for it."""
+"""The year 2100, so that nothing has expired when a test runs."""
 EXPIRING = [
     f"UPDATE links SET expires_at = {FAR_FUTURE}",
     f"UPDATE uploads SET expires_at = {FAR_FUTURE}",
@@ -89,7 +89,7 @@ def fill_files(files: Service, ann: str) -> list[int]:
 
 
 def fill_tasks(files: Service, tasks: Service, pictures: list[int]) -> None:
-    """Add a task in each state, with webhooks of those that have ended."""
+    """Add a task in each state, with webhooks for those that have ended."""
 
     def create(file_id: int, priority: int) -> int:
         wanted = {"file_ids": [file_id], "algorithm": "resize", "params": {"width": 8}, "priority": priority}

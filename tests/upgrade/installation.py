@@ -1,4 +1,4 @@
-"""The installation of an earlier version: where it is, and how its services find it."""
+"""The path of an earlier version's installation, and the environment for its services."""
 
 import subprocess
 import tarfile
@@ -14,7 +14,7 @@ _VARIABLES = {
 
 
 def unpack(name: str, folder: Path) -> Path:
-    """Unpack the installation on ``sqlite`` or ``postgresql`` into a folder and return its own folder in it."""
+    """Unpack the installation on ``sqlite`` or ``postgresql`` into a folder; return its own folder there."""
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(folder)
     return folder / name
@@ -34,7 +34,7 @@ def load_dump(folder: Path, url: str) -> None:
 
 
 def databases_in(folder: Path) -> dict[str, str]:
-    """Return the URL of each service's database of SQLite in a folder."""
+    """Return the URL of each service's SQLite database in a folder."""
     return {service: f"sqlite:///{folder}/{service}.db" for service in _VARIABLES}
 
 

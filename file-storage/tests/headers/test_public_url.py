@@ -1,4 +1,4 @@
-"""The address with which links begin."""
+"""The public address at the start of links."""
 
 import pytest
 from file_storage.config import HttpSettings

@@ -1,4 +1,4 @@
-"""Bodies in files of the web server that are removed or incomplete."""
+"""Bodies in the web server's files that are removed or incomplete."""
 
 import os
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ BODY_BYTES = 10 * 2**20
 
 @pytest.fixture
 def pipe(tmp_path: Path) -> Path:
-    """Return a pipe in place of a body's file: writing blocks until the test's reader has opened it."""
+    """Return a pipe in place of a body's file: opening it for writing blocks until the test's reader has opened it."""
     path = tmp_path / "incoming" / "0000000001"
     path.parent.mkdir()
     os.mkfifo(path)

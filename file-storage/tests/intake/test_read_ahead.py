@@ -1,4 +1,4 @@
-"""Bodies that are read ahead give the same result as later reading, or are left to their request."""
+"""Bodies that are read ahead give the same result as reading them later, or are left to their request."""
 
 import hashlib
 import os
@@ -41,7 +41,7 @@ class Folders:
         return path
 
     def read(self) -> set[Path]:
-        """Return the paths of open bodies, including removed files."""
+        """Return the paths of open bodies, including deleted files."""
         opened = []
         for number in Path("/proc/self/fd").iterdir():
             with suppress(FileNotFoundError):
@@ -129,7 +129,7 @@ def test_a_body_whose_client_hung_up_is_discarded(folders: Folders, content: byt
 
 @pytest.mark.parametrize("content", [CONTENT, FORM], ids=["raw", "form"])
 def test_a_body_that_stops_growing_is_discarded(folders: Folders, content: bytes) -> None:
-    """nginx leaves such files when it is killed."""
+    """nginx leaves such files behind when it is killed."""
     path = folders.begin(content)
 
     an_hour_ago = time.time() - 3600

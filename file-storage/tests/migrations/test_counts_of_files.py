@@ -1,4 +1,4 @@
-"""Migration 0014: the files of an earlier version are counted by kind and month."""
+"""Migration 0014 counts the files of an earlier version by kind and month."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ BEFORE = [
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
 def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """Return a database of the revision before, with rows."""
+    """Return a database of the previous revision with rows."""
     if request.param == "postgresql":
         with postgres_database("counts-before") as url:
             yield earlier_database(url, "file_storage", "0013", BEFORE)

@@ -1,4 +1,4 @@
-"""Links that exist stay as they are when links for sets come."""
+"""The migration to links for sets leaves existing links unchanged."""
 
 from collections.abc import Iterator
 
@@ -28,7 +28,7 @@ BEFORE = [
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
 def upgraded(request: pytest.FixtureRequest, settings: Settings, tmp_path: object) -> Iterator[Database]:
-    """Return a database that had a link, and another one that was revoked."""
+    """Return an upgraded database that had a valid and a revoked link."""
     if request.param == "postgresql":
         with postgres_database("links-for-sets") as url:
             yield filled(url)

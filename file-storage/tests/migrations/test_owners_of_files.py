@@ -1,4 +1,4 @@
-"""Owners: rows from before there were any belong to ``local``, and no file is rewritten."""
+"""The migration to owners: existing rows belong to ``local``, and no file is rewritten."""
 
 from collections.abc import Iterator
 
@@ -33,7 +33,7 @@ BEFORE = [
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
 def earlier(request: pytest.FixtureRequest, settings: Settings, tmp_path: object) -> Iterator[Database]:
-    """Return a database of the revision before, with rows."""
+    """Return a database of the previous revision with rows."""
     if request.param == "postgresql":
         with postgres_database("owners") as url:
             yield earlier_database(url, "file_storage", "0005", BEFORE)

@@ -1,4 +1,4 @@
-"""What files had before they had folders, origins and an end is all found again, and no file is rewritten."""
+"""The migration to folders, origins and expiry keeps all data of existing files and rewrites no file."""
 
 from collections.abc import Iterator
 
@@ -29,7 +29,7 @@ BEFORE = [
 
 @pytest.fixture
 def earlier(settings: Settings, tmp_path: object) -> Database:
-    """Return a database of the revision before, with rows."""
+    """Return a database of the previous revision with rows."""
     return earlier_database(f"sqlite:///{tmp_path}/earlier.db", "file_storage", "0007", BEFORE)
 
 

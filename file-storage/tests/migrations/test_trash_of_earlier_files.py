@@ -1,4 +1,4 @@
-"""Migration of the trash: no file of an earlier version is in it, and none is rewritten."""
+"""The migration to the trash: it contains no file of an earlier version, and no file is rewritten."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ BEFORE = [
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
 def earlier(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -> Iterator[Database]:
-    """Return a database of the revision before, with rows."""
+    """Return a database of the previous revision with rows."""
     if request.param == "postgresql":
         with postgres_database("trash-before") as url:
             yield earlier_database(url, "file_storage", "0008", BEFORE)

@@ -1,4 +1,4 @@
-"""Migration 0006 cleans names that older versions stored."""
+"""Migration 0006 cleans the names stored by earlier versions."""
 
 from importlib.resources import files
 from pathlib import Path

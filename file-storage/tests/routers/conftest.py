@@ -1,4 +1,4 @@
-"""File servers without a web server in front, one for a module: the start of an application takes most of a test."""
+"""File servers without a web server in front, one per module: starting an application takes most of a test's time."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

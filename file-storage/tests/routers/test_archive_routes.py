@@ -1,4 +1,4 @@
-"""Archives by ids and by filters, the batch that made a file, and filters that contradict each other."""
+"""Archives by ids and by filters, the batch of a result file, and contradicting filters."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ LIMIT = 3
 
 @pytest.fixture(scope="module")
 def client(start: Callable[[str], FlaskClient]) -> FlaskClient:
-    """Return a server with the files 1 to 4: three results of the batch 7, and one of the batch 8."""
+    """Return a client of a server with the files 1 to 4: three results of batch 7, and one of batch 8."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("FILE_STORAGE_ARCHIVE__MAX_FILES", str(LIMIT))
         client = start("86400")

@@ -1,4 +1,4 @@
-"""The stream of file events: what it sends, and what it refuses. No server: the application is called directly."""
+"""The stream of file events: its content and its refusals. No server is started: the application is called directly."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ BEGINNING = {"Last-Event-ID": "0-0"}
 
 @dataclass(frozen=True)
 class Answer:
-    """What a listener got until it left."""
+    """The response that a listener received until it disconnected."""
 
     status: int
     headers: Mapping[str, str]
@@ -29,7 +29,7 @@ class Answer:
 
     @property
     def events(self) -> list[dict[str, str]]:
-        """The events of the stream, each as its fields."""
+        """The events of the stream as dictionaries of their fields."""
         blocks = [block for block in self.body.replace("\r\n", "\n").split("\n\n") if "data: " in block]
         return [dict(line.split(": ", 1) for line in block.splitlines()) for block in blocks]
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the file server, as programs that generate clients read it."""
+"""The OpenAPI document of the file server, as read by client generators."""
 
 from collections.abc import Mapping
 

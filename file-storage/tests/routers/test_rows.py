@@ -1,4 +1,4 @@
-"""What requests may say of a file besides its name, and what answers show of it."""
+"""The data of a file besides its name, in requests and responses."""
 
 import json
 from base64 import b64encode
@@ -26,7 +26,7 @@ def client(settings: Settings, restored_logging: None) -> FlaskClient:
 
 @pytest.fixture
 def worker(client: FlaskClient) -> Mapping[str, str]:
-    """Return the headers with which a worker acts for the owner ``ann``."""
+    """Return the headers of a worker that acts for the owner ``ann``."""
     secret = load(AccessSettings).auth.inner_secret.get_secret_value()
     return {"Authorization": f"Bearer {secret}", "X-Pixmill-Owner": "ann"}
 

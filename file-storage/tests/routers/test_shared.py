@@ -1,4 +1,4 @@
-"""The routes of links for sets of files: what they answer to whom, and what they refuse."""
+"""The routes of links for sets of files: responses by visitor, and refusals."""
 
 import base64
 import io
@@ -35,7 +35,7 @@ def document(response: TestResponse) -> dict[str, object]:
 
 
 def share(client: FlaskClient, *file_ids: int, **fields: object) -> str:
-    """Make a link for files; return its token."""
+    """Create a link for files; return its token."""
     made = client.post("/links", json={"file_ids": file_ids, **fields})
     assert made.status_code == 201, made.text
     return str(document(made)["token"])

@@ -1,4 +1,4 @@
-"""The numbers of files as a page gets them."""
+"""The statistics of files in the API."""
 
 from datetime import UTC, datetime
 from io import BytesIO

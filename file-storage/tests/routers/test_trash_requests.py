@@ -1,4 +1,4 @@
-"""What clients send to delete, restore and empty, and what they get."""
+"""Requests that delete, restore and empty, and their responses."""
 
 from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
@@ -70,7 +70,7 @@ def client(start: Callable[[str], FlaskClient]) -> FlaskClient:
 
 @pytest.fixture
 def ids(client: FlaskClient) -> Iterator[list[int]]:
-    """Yield the ids of the only files."""
+    """Return the ids of the only files."""
     names = ("a.txt", "b.txt", "c.bin")
     yield [client.put(f"/{name}", data=name.encode()).get_json()["id"] for name in names]
     client.post("/delete", json={"filter": {"size_min": 0}})

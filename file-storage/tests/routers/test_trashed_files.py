@@ -1,4 +1,4 @@
-"""What any route says about a file in the trash is what it says about a file that was removed for good."""
+"""Every route treats a file in the trash like a file that was deleted permanently."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ TUS_BYTES = {"Content-Type": "application/offset+octet-stream", "Upload-Offset":
 
 @dataclass(frozen=True)
 class Ask:
-    """A request that names the deleted file, or would find it."""
+    """A request that names the deleted file or would find it."""
 
     route: str
     path: str = ""
@@ -59,13 +59,13 @@ ASKED = [
     Ask("PATCH /uploads/<string:upload_id>", "/uploads/{upload}", None, TUS | TUS_BYTES),
 ]
 OF_THE_TRASH = {"GET /trash", "POST /restore", "POST /trash/empty", "GET /metrics", "GET /stats"}
-"""Routes that know the trash."""
+"""Routes for the trash itself."""
 OF_SETS = {
     "GET /shared/<string:token>",
     "GET /shared/<string:token>/<int:file_id>",
     "GET /shared/<string:token>/archive",
 }
-"""Routes of links for sets, which have a test of their own."""
+"""Routes of links for sets, which have their own test."""
 OF_NO_FILE = {
     "PATCH /links/<string:link>",
     "POST /shared/<string:token>/unlock",
@@ -90,11 +90,15 @@ OF_NO_FILE = {
 }
 """Routes that read no stored file."""
 OF_WHAT_IS_RESTORED = {"DELETE /links/<string:link>", "DELETE /idempotency-keys/<string:key>"}
-"""A link can be revoked while its file is in the trash, lest it work again; a key can be refused at any time."""
+"""Routes that ignore the trash.
+
+A link can be revoked while its file is in the trash, so that restoring the file does not make it valid again. An
+idempotency key can be revoked at any time.
+"""
 
 
 class World:
-    """A server on which the same has happened as on others, and the names of what is there."""
+    """A server with the same history as others, and the names of its objects."""
 
     def __init__(self, client: FlaskClient) -> None:
         self.client = client
@@ -117,7 +121,7 @@ class World:
         return text
 
     def answer(self, ask: Ask) -> tuple[int, bytes, str | None]:
-        """Return the status, the body without the names of this world, and the name of the upload's file."""
+        """Return the status, the body without the names of this server, and the name of the upload's file."""
         response = self.client.open(
             self.named(ask.path or ask.route.partition(" ")[2]),
             method=ask.route.partition(" ")[0],

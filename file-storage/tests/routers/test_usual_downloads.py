@@ -1,4 +1,4 @@
-"""Downloads that are answered before Flask, and those that are not."""
+"""Downloads that are answered before Flask, and those that reach Flask."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,7 +41,7 @@ def stored(client: FlaskClient, query: str, headers: dict[str, str], content: by
 
 @pytest.fixture
 def link(client: FlaskClient, url: str) -> str:
-    """The path of a link to the file."""
+    """Return the path of a link to the file."""
     made = client.post(f"/{url.split('/')[1]}/links", json={"expires_in": 60}, headers=ANN).get_json()
     return f"/links/{made['url'].rpartition('/')[2]}"
 
@@ -64,7 +64,7 @@ def requests_of_flask(client: FlaskClient) -> Iterator[list[str]]:
 
 
 def described(response: TestResponse) -> dict[str, str]:
-    """Return the headers, without those that say who sends the bytes and which request it was."""
+    """Return the headers, except those that depend on the sending server or identify the request."""
     sent_by = ("X-Accel-Redirect", "Accept-Ranges", "Content-Length", "X-Request-ID")
     return {name: value for name, value in response.headers.items() if name not in sent_by}
 

@@ -1,4 +1,4 @@
-"""Which bytes a range selects, and how a response contains them (RFC 9110, 14 and 15.3.7)."""
+"""The bytes that a range selects, and their form in a response (RFC 9110, 14 and 15.3.7)."""
 
 import random
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def wanted(header: str) -> Range:
 
 
 def offsets_named(specs: Sequence[Spec], size: int) -> set[int]:
-    """Return the offsets that RFC 9110, 14.1.2 selects: by position, or for a suffix-range by distance from the end."""
+    """Return the offsets that RFC 9110, 14.1.2 selects: by position, or by distance from the end for a suffix range."""
     return {
         offset
         for offset in range(size)

@@ -1,4 +1,4 @@
-"""Which server sends a file's bytes (nginx, the front, S3 or the application), with the response of RFC 9110."""
+"""The server that sends a file's bytes (nginx, the front, S3 or the application), with the response of RFC 9110."""
 
 import hashlib
 import random
@@ -29,27 +29,27 @@ EARLIER = "Mon, 01 Jan 2001 00:00:00 GMT"
 LATER = "Wed, 01 Jan 2098 00:00:00 GMT"
 
 YOUNGER = {"If-Modified-Since": EARLIER}
-"""A condition that is met."""
+"""A condition that is true."""
 
 MATCH = {"If-Match": f'"{SHA256}"'}
-"""A condition that is met. nginx would compare its own entity tag, so it must repeat the request without it."""
+"""A condition that is true. nginx would compare its own entity tag, so it must repeat the request without this one."""
 
 
 class Sites(NamedTuple):
-    """Applications with different settings over the same store."""
+    """Applications with different settings over the same blob store."""
 
     folder: Path
     nginx: FlaskClient
     front: FlaskClient
-    """Behind the front of the embedded stack."""
+    """The application behind the front of the embedded stack."""
     full: FlaskClient
-    """Behind the front, with a full disk."""
+    """The application behind the front, with a full disk."""
     s3: FlaskClient
-    """Behind nginx, with its blobs in S3."""
+    """The application behind nginx, with its blobs in S3."""
     full_s3: FlaskClient
-    """Behind nginx with S3, with a full disk."""
+    """The application behind nginx with S3, with a full disk."""
     redirecting: FlaskClient
-    """Behind nginx, redirecting clients to S3."""
+    """The application behind nginx, redirecting clients to S3."""
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def names_no_file(response: TestResponse) -> bool:
 
 
 def sent_by_front(response: TestResponse) -> bytes:
-    """Return what the front sends for a response: the bytes of the file that its headers name."""
+    """Return the bytes that the front sends for a response: those of the file named in its headers."""
     if "X-Sendfile" not in response.headers:
         given: bytes = response.data
         return given

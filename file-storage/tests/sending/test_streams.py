@@ -1,4 +1,4 @@
-"""Bodies that end early because of an error while they are sent."""
+"""Bodies that break off because of an error while they are sent."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 @pytest.fixture(autouse=True)
 def own_logging() -> Iterator[None]:
-    """Ignore the logging configuration of other tests."""
+    """Shield the tests from the logging configuration of other tests."""
     structlog.reset_defaults()
     yield
     structlog.reset_defaults()

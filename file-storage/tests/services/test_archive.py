@@ -1,4 +1,4 @@
-"""ZIP archives of files whose number of bytes differs from their rows."""
+"""ZIP archives of files whose actual size differs from their rows."""
 
 from io import BufferedReader, BytesIO
 from typing import cast

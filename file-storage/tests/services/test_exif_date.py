@@ -1,4 +1,4 @@
-"""When an image was taken, as Pillow writes it and as cameras do."""
+"""The date of an image's EXIF, as written by Pillow and by cameras."""
 
 import struct
 from io import BytesIO
@@ -9,7 +9,7 @@ from file_storage.services.media import media_of, taken_at_of
 from PIL import ExifTags, Image
 
 MOMENT = 1_782_907_386.0
-"""2026-07-01T12:03:06Z, by ``date -d``."""
+"""2026-07-01T12:03:06Z, computed with ``date -d``."""
 
 
 def exif_of(date: str | None, zone: str | None = None) -> Image.Exif:
@@ -27,7 +27,7 @@ def exif_of(date: str | None, zone: str | None = None) -> Image.Exif:
 def photo(kind: str, exif: Image.Exif) -> bytes:
     written = BytesIO()
     if kind == "TIFF":
-        # Pillow saves no EXIF directory in a TIFF, but the EXIF of other formats is a TIFF.
+        # Pillow saves no EXIF directory in a TIFF, but the EXIF data of other formats is a TIFF.
         exif[ExifTags.Base.ImageWidth], exif[ExifTags.Base.ImageLength] = 30, 20
         return exif.tobytes().removeprefix(b"Exif\0\0")
     Image.new("RGB", (30, 20), "red").save(written, kind, exif=exif)
@@ -40,7 +40,7 @@ def taken(content: bytes) -> float | None:
 
 
 def heic(content: bytes, *, in_pieces: bool = False) -> bytes:
-    """Return a HEIC without pixels, whose item 3 is this EXIF."""
+    """Return a HEIC without pixels whose item 3 is this EXIF."""
 
     def box(name: bytes, content: bytes) -> bytes:
         return struct.pack(">I4s", 8 + len(content), name) + content
@@ -115,7 +115,8 @@ def test_no_damaged_header_stops_an_upload(kind: str) -> None:
 
 
 def test_places_without_bytes_are_passed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    # An item's 65,535 pieces whose numbers have no bytes: read one by one, a megabyte of such items takes days.
+    # Each item has 65,535 extents whose numbers take no bytes: read one by one, a megabyte of such items would take
+    # days.
     places = b"".join(struct.pack(">HHH", 2, 0, 65_535) for _ in range(5))
     iloc = b"\0\0\0\0" + struct.pack(">BBH", 0, 0, 5) + places
     read: list[int] = []

@@ -1,4 +1,4 @@
-"""A file that has expired does not exist for anybody, and housekeeping removes it with its bytes."""
+"""An expired file does not exist for anybody, and housekeeping deletes it with its bytes."""
 
 import time
 from collections.abc import Callable

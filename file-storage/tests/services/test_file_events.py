@@ -19,7 +19,7 @@ POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.server)
 
 @pytest.fixture(scope="module", params=["sqlite", POSTGRESQL])
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """Return a database with a blob; the tests add files of their own to it."""
+    """Return a database with a blob; the tests add their own files to it."""
     if request.param == "postgresql":
         with postgres_database("file-events") as url:
             yield migrated(url)
@@ -199,7 +199,7 @@ def test_a_transaction_that_commits_late_hides_no_event(
         with database.begin() as quick:
             [of_quick] = add_files(quick)
 
-        # A listener that got this one now would never get the other, whose position is before it.
+        # If a listener received this event now, it would never receive the other, whose position is before it.
         meanwhile = events.after(start, 10)
 
     found = events.after(start, 10)
@@ -242,7 +242,7 @@ def test_a_statement_runs_each_trigger_once_for_all_files(database: Database) ->
 
         [[plan]] = connection.scalars(text(statement), {"ids": file_ids}).all()
 
-    # Those of foreign keys run for each file; each reads an index.
+    # The triggers of foreign keys run for each file; each of them reads an index.
     calls = {
         trigger["Trigger Name"]: trigger["Calls"] for trigger in plan["Triggers"] if "Constraint Name" not in trigger
     }

@@ -1,4 +1,4 @@
-"""The numbers of files for a page."""
+"""The statistics of files for a page."""
 
 import svcs
 from file_storage.services.files import FileService

@@ -1,4 +1,4 @@
-"""The file service with a store that fails, and with concurrent requests."""
+"""The file service with a failing store, and with concurrent requests."""
 
 from pathlib import Path
 

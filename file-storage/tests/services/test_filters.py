@@ -1,4 +1,4 @@
-"""Which files the filters find, and in which order, in lists and in the index alike."""
+"""The files that filters find, and their order, in lists and in the index."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -30,7 +30,7 @@ FILES: Mapping[str, tuple[str, Details, float | None]] = {
     "f.webp": ("", Details(source_id=7, task_id=70), None),
     "g.webp": ("ёж", Details("holiday/2026/may", source_id=7, task_id=71), None),
 }
-"""Comment, details and time of a photo, by the file's name."""
+"""The comment, the details and the time of a photo, by the file's name."""
 
 
 @pytest.fixture(
@@ -65,7 +65,7 @@ def filled(url: str, monkeypatch: pytest.MonkeyPatch) -> svcs.Container:
         file_name = FileName(stem, f".{extension.lower()}")
         file = stored(services, content, principal=WORKER, name=file_name, comment=comment, details=details)
         with services.get(Database).begin() as connection:
-            # One second after the other, in the same order.
+            # One second apart, in the same order.
             times = {"taken_at": taken_at, "created_at": 2_500 + file.id, "media_type": f"image/{extension.lower()}"}
             connection.execute(update(File).where(File.id == file.id).values(times))
     return services

@@ -1,4 +1,4 @@
-"""The folders that the paths of clients give, for any path."""
+"""The folders that result from clients' paths, for arbitrary paths."""
 
 import unicodedata
 

@@ -1,4 +1,4 @@
-"""fsck finds the faults of stored files and repairs what it can."""
+"""fsck finds faults of stored files and repairs those that it can."""
 
 import time
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def path_of(tmp_path: Path, files: FileService, file: File) -> Path:
 def while_fsck_waits(services: svcs.Container) -> Iterator[tuple[Session, Future[Report]]]:
     """Yield a transaction, and a check that has found a fault and waits for the transaction to end."""
     with ThreadPoolExecutor() as executor, services.get(Database).write() as session:
-        session.connection()  # begins the transaction
+        session.connection()  # starts the transaction
         report = executor.submit(checked, services)
         time.sleep(WAITING_SECONDS)
         assert not report.done()

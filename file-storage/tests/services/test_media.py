@@ -136,7 +136,7 @@ def test_a_truncated_heic_has_no_size(length: int) -> None:
 
 
 SIDES = [(1, 1), (8, 8), (256, 8), (257, 100), (600, 8), (64, 48), (120, 100), (150, 100), (125, 100), (1920, 1080)]
-"""Widths and heights for each way in which a JPEG XL writes its size: multiples of 8, a ratio, or two numbers."""
+"""Widths and heights for each way in which a JPEG XL stores its size: multiples of 8, a ratio, or two numbers."""
 
 
 @pytest.mark.parametrize("size", [*SIDES, (200, 100), (9000, 7), (7, 9000), (270000, 1)])

@@ -1,4 +1,4 @@
-"""The rules of file names, for any text that a client may send."""
+"""The rules for file names, for arbitrary text from a client."""
 
 import unicodedata
 

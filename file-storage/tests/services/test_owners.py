@@ -1,4 +1,4 @@
-"""What belongs to another owner does not exist, except for those who see all."""
+"""Files of other owners do not exist, except for principals that see all owners."""
 
 from collections.abc import Callable
 from io import BytesIO

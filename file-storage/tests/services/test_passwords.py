@@ -1,4 +1,4 @@
-"""Passwords of links are hashed, each with a salt of its own."""
+"""Passwords of links are hashed, each with its own salt."""
 
 from file_storage.services.passwords import hashed, matches
 

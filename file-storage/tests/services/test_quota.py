@@ -1,4 +1,4 @@
-"""The quotas over all files, and of each owner."""
+"""The quotas for all files together and for each owner."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Links for sets of files: who has one reads these files and no others, until it expires or is revoked."""
+"""Links for sets of files give access to these files only, until they expire or are revoked."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Groups of what threads want at the same time."""
+"""Batching of work that threads request at the same time."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -37,7 +37,7 @@ def is_like(number: int, group: Sequence[int]) -> bool:
 
 
 def at_once(together: Together[int, int], numbers: Sequence[int], threads: ThreadPoolExecutor) -> list[Future[int]]:
-    """Have threads want all of this at the same time."""
+    """Let threads request the work for all numbers at the same time."""
     with together._turn:
         wanted = [threads.submit(together.do, number) for number in numbers]
         wait_until(lambda: len(together._waiting) == len(numbers), "all of them wait")

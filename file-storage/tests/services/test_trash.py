@@ -1,4 +1,4 @@
-"""The trash: what is deleted can be restored for a time, and is nowhere else meanwhile."""
+"""The trash: deleted files can be restored for a time, and appear nowhere else in the meantime."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -50,7 +50,7 @@ def postgresql() -> Iterator[str]:
 def services(
     request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[svcs.Container]:
-    """Return services with a trash of a day."""
+    """Return services whose trash keeps files for a day."""
     if request.param == "postgresql":
         monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", request.getfixturevalue("postgresql"))
     monkeypatch.setenv("FILE_STORAGE_TRASH__SECONDS", str(DAY))
@@ -79,7 +79,7 @@ def refusal(act: Callable[[], object]) -> str:
 
 
 def age(services: svcs.Container, seconds: float, *files: File) -> None:
-    """Make it so long ago that these files were deleted."""
+    """Move the deletion of these files this far into the past."""
     with services.get(Database).write() as session:
         these = update(File).where(File.id.in_([file.id for file in files]))
         session.execute(these.values(deleted_at=File.deleted_at - seconds))

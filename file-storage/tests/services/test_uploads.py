@@ -1,4 +1,4 @@
-"""Resumable uploads that expire, or are interrupted by a crash."""
+"""Resumable uploads that expire or are interrupted by a crash."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -114,7 +114,7 @@ def test_appending_bytes_postpones_the_expiry(services: svcs.Container, uploads:
 
 
 def complete_but_no_file_yet(uploads: UploadService, tmp_path: Path) -> Upload:
-    """Create an upload in the state that a crash after its last byte leaves."""
+    """Create an upload in the state after a crash that followed its last byte."""
     upload = create(uploads, 4)
     (tmp_path / "uploads" / upload.id).write_bytes(b"full")
     return upload

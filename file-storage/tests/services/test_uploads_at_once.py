@@ -23,7 +23,7 @@ BOB, EVE = (Principal(name, WRITER, limits=Limits(bytes=100)) for name in ("bob"
 def uploaded_at_once(
     services: svcs.Container, uploads: Sequence[tuple[Principal, bytes, str | None]]
 ) -> list[Future[File]]:
-    """Store files, with these owners, bytes and keys, in threads that wait for each other."""
+    """Store files with these owners, bytes and keys, in threads that wait for each other."""
     storing, staging = services.get(StoringService, Staging)
 
     def upload(principal: Principal, content: bytes, key: str | None) -> File:

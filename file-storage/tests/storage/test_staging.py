@@ -1,4 +1,4 @@
-"""Staging files are hashed and synced in the background, for pieces of any sizes."""
+"""Staging files are hashed and synced in the background, for chunks of any size."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An upload that is killed at any step leaves a whole file, or none."""
+"""An upload that is killed at any step leaves either a complete file or none."""
 
 import signal
 import subprocess
@@ -26,7 +26,7 @@ Upload = Callable[[int], dict[str, int]]
 
 @pytest.fixture
 def uploads(settings: Settings) -> Iterator[Upload]:
-    """A function that uploads a file and is killed before a step; it returns what the script prints."""
+    """Return a function that uploads a file and is killed before a step; it returns the script's output."""
     with subprocess.Popen([sys.executable, SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as script:
         assert script.stdin is not None
         assert script.stdout is not None
@@ -37,7 +37,7 @@ def uploads(settings: Settings) -> Iterator[Upload]:
             asked.flush()
             printed: dict[str, int] = {}
             while "exit" not in printed:
-                # The service logs there, too.
+                # The service logs to the same stream.
                 word, _, number = answers.readline().partition(" ")
                 if word in ("stored", "exit"):
                     printed[word] = int(number)
@@ -76,7 +76,7 @@ def test_an_upload_killed_at_any_step_leaves_a_whole_file_or_none(
 
 
 def _retry_upload(services: svcs.Container, files: FileService) -> None:
-    """Retry the upload with the same key, as a client without a response does: there is exactly one file."""
+    """Retry the upload with the same key, as a client without a response does: exactly one file exists."""
     with services.get(Staging).stage() as staged:
         staged.write(CONTENT)
         file = services.get(StoringService).store(LOCAL, NewFile(staged, FileName("killed", ".bin"), "", "key"))

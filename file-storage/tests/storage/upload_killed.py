@@ -1,7 +1,7 @@
 """Store a file, and kill the process before its N-th change of the disk or the database.
 
-For each N on standard input, a process of its own stores the file. It prints "stored" and the id
-of the file if it is not killed; then "exit" and its exit code are printed.
+For each N on standard input, a separate process stores the file. It prints "stored" and the id of the file if it is not
+killed; then "exit" and its exit code are printed.
 """
 
 import os
@@ -61,7 +61,7 @@ def upload() -> int:
 
 
 for line in sys.stdin:
-    # The modules are loaded already: that takes far longer than the upload.
+    # The modules are already loaded, because loading takes far longer than the upload.
     process = os.fork()
     if process == 0:
         steps_left = int(line)

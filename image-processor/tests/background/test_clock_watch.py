@@ -41,7 +41,7 @@ class DatabaseClock:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
-    """An empty database: reading its clock needs no table."""
+    """Return an empty database: reading its clock needs no table."""
     return Database(f"sqlite:///{tmp_path}/clock.db")
 
 
@@ -61,7 +61,7 @@ def watch(database: Database, clock: DatabaseClock, steps: list[str]) -> ClockWa
 
 
 def check_in_time(watch: ClockWatch) -> None:
-    """Check until a response is fast enough, on a busy machine too."""
+    """Check repeatedly until a response is fast enough, which may take a while on a busy machine."""
     wait_until(lambda: watch.check() is not None)
 
 

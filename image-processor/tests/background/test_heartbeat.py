@@ -31,7 +31,7 @@ StartHeartbeat = Callable[..., Heartbeat]
 
 
 class Hooks:
-    """Records the calls of a heartbeat: the holders whose files it had deleted, and how many hints were lost."""
+    """Records the calls of a heartbeat: the holders whose files it deletes, and the number of lost hints."""
 
     def __init__(self) -> None:
         self.discarded: list[Holder] = []
@@ -70,7 +70,7 @@ def living() -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.fixture
 def dead() -> int:
-    """The id of a process that has ended."""
+    """Return the id of a process that has ended."""
     process = subprocess.Popen(["true"])
     process.wait()
     return process.pid
@@ -98,7 +98,7 @@ def start_heartbeat(leases: LeaseService, hooks: Hooks, monkeypatch: pytest.Monk
 def hold_tasks(
     database: Database, claims: ClaimService, process: int, count: int = 1, worker: str = WORKER
 ) -> list[int]:
-    """Add tasks that a process holds by an expired lease; return their ids."""
+    """Add tasks held by a process with an expired lease; return their ids."""
     with database.write() as session:
         for _ in range(count):
             session.execute(insert(Task).values(source_id=1, algorithm="flip"))

@@ -34,7 +34,7 @@ StartRelay = Callable[..., Relay]
 
 
 class CountingQueue(CeleryTaskQueue):
-    """Counts the relay's runs: each asks for the length."""
+    """Counts the relay's runs: each run queries the length."""
 
     def __init__(self, celery: Celery) -> None:
         super().__init__(celery)
@@ -51,7 +51,7 @@ class CountingQueue(CeleryTaskQueue):
 @pytest.fixture
 def celery() -> Celery:
     celery = create_celery(BrokerSettings(url="memory://", queue_type="classic", transport_options={}))
-    # In-memory queues are shared by the process: another test may have left messages.
+    # In-memory queues are shared within the process, so another test may have left messages.
     delete_queue(celery)
     declare_queue(celery)
     return celery
@@ -94,7 +94,7 @@ def start_relay(
 
 
 def await_complete_run(queue: CountingQueue) -> None:
-    """Wait for a run of the relay that began after the call."""
+    """Wait for a run of the relay that starts after the call."""
     before = queue.runs
     wait_until(lambda: queue.runs >= before + 3)
 

@@ -1,4 +1,4 @@
-"""Webhooks are signed, sent until accepted, to public addresses only; a slow receiver blocks no other."""
+"""Webhooks are signed, and sent until accepted, only to public addresses; a slow receiver blocks no other."""
 
 import base64
 import ipaddress
@@ -41,7 +41,7 @@ def running_receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def receiver(running_receiver: Receiver) -> Receiver:
-    """A receiver without requests; the server is shared by all tests, because stopping it is slow."""
+    """Return a receiver without recorded requests; all tests share the server, because stopping it is slow."""
     running_receiver.received.clear()
     running_receiver.refusals = 0
     return running_receiver
@@ -49,7 +49,7 @@ def receiver(running_receiver: Receiver) -> Receiver:
 
 @pytest.fixture
 def silent() -> Iterator[socket.socket]:
-    """A server on each address of this machine that accepts connections and never responds."""
+    """Return a server on each address of this machine that accepts connections and never responds."""
     with socket.create_server(("", 0)) as server:
         yield server
 
@@ -262,7 +262,7 @@ def test_a_receiver_that_never_answers_blocks_no_other(
     end_task(database, receiver.url)
     receiver.await_count(1)
 
-    # The silent receiver still holds its two connections: nothing had to end first.
+    # The silent receiver still holds its two connections, so nothing had to end first.
     assert sum(callback.tries for callback in waiting(database) if callback.url == url_of(silent)) == 2
 
 
@@ -287,7 +287,7 @@ def test_a_host_gets_two_webhooks_at_a_time(
     end_tasks(database, url_of(silent), 5)
 
     start_sender()
-    start_sender()  # the limit is that of all processes together
+    start_sender()  # the limit applies to all processes together
     wait_until(lambda: in_flight(database) == 2)
     time.sleep(20 * POLL_SECONDS)
 

@@ -1,4 +1,4 @@
-"""What Celery is allowed to do and to say."""
+"""The restrictions on Celery's actions and logs."""
 
 import os
 import warnings

@@ -1,4 +1,4 @@
-"""Crashes of a worker's processes are reported with their reason; its consumer declares no queues for delays."""
+"""Crashes of worker processes are reported with their reason; the worker's consumer declares no queues for delays."""
 
 import signal
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def pool() -> Iterator[Pool]:
 
 
 def info_of(error: Exception) -> ExceptionInfo:
-    """Return the error as a process sends it to the worker."""
+    """Return the error in the form that a process sends to the worker."""
     try:
         raise error
     except Exception:  # noqa: BLE001 (billiard reads the exception that is being handled)

@@ -1,4 +1,4 @@
-"""The sandbox of a process that decodes images, tried in a process of its own."""
+"""The sandbox of a process that decodes images, tested in a separate process."""
 
 import json
 import os
@@ -76,7 +76,7 @@ UNUSED_PORT = 9
 
 
 class Tried(NamedTuple):
-    """What a process could do, and its folder."""
+    """The outcomes of actions that a process attempted, and its folder."""
 
     outcomes: Mapping[str, str]
     folder: Path

@@ -1,4 +1,4 @@
-"""A shutdown waits for running tasks, starts no new one, and hands the rest back before the worker ends."""
+"""A shutdown waits for running tasks, starts no new ones, and hands back the rest before the worker ends."""
 
 import signal
 import subprocess

@@ -30,7 +30,7 @@ class Spool:
     def begin_to_consume(self) -> None:
         """Declare the queue, as a worker does when it starts."""
         with self.celery.connection_for_read() as connection, connection.channel() as channel:
-            # A new process knows no bindings.
+            # A new process has no bindings yet.
             connection.transport.state.clear()  # type: ignore[attr-defined]  # only virtual transports have a state
             self.celery.amqp.queues[QUEUE](channel).declare()
 

@@ -1,4 +1,4 @@
-"""Look-up tables that lie about their size, or are too long."""
+"""Look-up tables that are too long or declare a wrong size."""
 
 import tracemalloc
 
@@ -9,6 +9,7 @@ from image_processor.imaging.errors import UnsuitableImageError
 FILE_BYTES = 16 * 1024 * 1024
 
 
+@pytest.mark.slow
 def test_a_file_of_16_mb_is_refused_at_the_first_color_too_many_and_its_lines_are_not_collected() -> None:
     row = "0 0 0\n"
     text = "LUT_1D_SIZE 65536\n" + row * (FILE_BYTES // len(row))

@@ -1,4 +1,4 @@
-"""Params that are nested deeper than Python can recurse."""
+"""Params nested more deeply than Python can recurse."""
 
 import pytest
 from image_processor.services.codec.plan import plan_of

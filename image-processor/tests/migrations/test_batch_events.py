@@ -1,4 +1,4 @@
-"""Migration 0013: a batch has one event when its last task has ended, however its tasks end."""
+"""Migration 0013: a batch gets one event when its last task has ended, no matter how its tasks end."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -9,10 +9,10 @@ from service_kit.database import Database
 from service_kit.migrations import migrate
 from sqlalchemy import insert, select, update
 
-from tests.support.servers import started_postgres
+from tests.support.databases import postgres_database
 
 OVERLAP_SECONDS = 0.5
-"""How long two transactions run at the same time."""
+"""How long two transactions overlap."""
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
@@ -22,7 +22,7 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         migrate(url, "image_processor")
         yield Database(url)
         return
-    with started_postgres("batches") as url:
+    with postgres_database("batches") as url:
         migrate(url, "image_processor")
         database = Database(url)
         yield database
@@ -41,7 +41,7 @@ def change(database: Database, ids: Sequence[int], status: str) -> None:
 
 
 def events_of(database: Database, batch_id: int) -> Sequence[TaskEvent]:
-    """Return the events of the end of a batch."""
+    """Return the events for the end of a batch."""
     of_batch = select(TaskEvent).where(TaskEvent.batch_id == batch_id, TaskEvent.task_id == 0)
     with database.read() as session:
         return session.scalars(of_batch).all()

@@ -1,4 +1,4 @@
-"""Migration 0008: tasks that exist keep their params and their webhook; new ones have those of their batch."""
+"""Migration 0008: existing tasks keep their params and their webhook; new ones have those of their batch."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_earlier_tasks_stay_as_they_are_and_their_webhooks_go_on(url: str) -> No
     database = Database(url)
     with database.begin() as connection:
         connection.execute(text(OLD))
-        # PostgreSQL writes one for a task that is inserted as ended, too.
+        # PostgreSQL also writes a webhook for a task that is inserted in a final state.
         connection.execute(text("DELETE FROM callbacks"))
         before = connection.execute(text("SELECT id, owner, status, params, callback_url FROM tasks ORDER BY id")).all()
 

@@ -1,4 +1,4 @@
-"""Migration 0014: the tasks of an earlier version are counted by status, and recent ones by the day of their end."""
+"""Migration 0014 counts the tasks of an earlier version by status, and recent ones by the day of their end."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ def _rows(dialect: str) -> list[str]:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
 def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """Return a database of the revision before, with rows."""
+    """Return a database of the previous revision with rows."""
     rows = _rows(request.param)
     if request.param == "postgresql":
         with postgres_database("ends-before") as url:
@@ -44,7 +44,7 @@ def test_tasks_of_an_earlier_version_are_counted(earlier: Database) -> None:
 
     with earlier.read() as session:
         assert tasks_by_status(session, "ann") == dict.fromkeys(TaskStatus, 2)
-        # Those whose end is not known ended when they were last changed: in 1970.
+        # Tasks without a known end are taken to have ended at their last change, in 1970.
         assert ends_by_day(session, "ann")[-1].tasks == {"finished": 1, "error": 1, "cancelled": 1}
 
 

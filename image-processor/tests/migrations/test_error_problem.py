@@ -1,4 +1,4 @@
-"""Migration 0008: the problem of a task that fails reaches its event and its webhook; earlier rows stay."""
+"""Migration 0008: the problem of a failed task appears in its event and its webhook; existing rows stay unchanged."""
 
 from collections.abc import Iterator
 from pathlib import Path

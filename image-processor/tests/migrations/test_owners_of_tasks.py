@@ -1,4 +1,4 @@
-"""Migration 0007: what exists belongs to the owner ``local``."""
+"""Migration 0007: existing rows belong to the owner ``local``."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Migrations 0008 and 0009: a database of an earlier version gets presets, and its tasks stay."""
+"""Migrations 0008 and 0009: a database of an earlier version gets presets and keeps its tasks."""
 
 from collections.abc import Iterator
 from pathlib import Path

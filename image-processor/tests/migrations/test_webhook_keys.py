@@ -1,4 +1,4 @@
-"""Migration 0012: a webhook has the key of its batch; webhooks and batches that exist have none."""
+"""Migration 0012: a webhook has the key of its batch; existing webhooks and batches have none."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ from service_kit.database import Database
 from service_kit.migrations import migrate
 from sqlalchemy import text
 
-from tests.support.servers import started_postgres
+from tests.support.databases import postgres_database
 
 BATCH = """
     INSERT INTO batches (owner, algorithm, priority, cache, callback_url, tasks, created_at)
@@ -28,7 +28,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/tasks.db"
         return
-    with started_postgres("migration") as started:
+    with postgres_database("migration") as started:
         yield started
 
 

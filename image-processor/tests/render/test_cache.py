@@ -1,4 +1,4 @@
-"""The results on disk: bounded, the least recently used go first, never a half one."""
+"""The cache on disk: it is bounded, evicts the least recently used results, and never contains partial ones."""
 
 from pathlib import Path
 

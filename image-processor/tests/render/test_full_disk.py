@@ -1,4 +1,4 @@
-"""A render without room for its result."""
+"""Renders without disk space for their result."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Client hints on plans of Pixmill's own URLs."""
+"""Client hints applied to the plans of Pixmill's own URLs."""
 
 from image_processor.render.dialects import native
 from image_processor.render.hints import hinted

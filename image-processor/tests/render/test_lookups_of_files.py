@@ -1,4 +1,4 @@
-"""What the file server knows about files: asked together, remembered, and asked again in time."""
+"""The file server's data about files: looked up in batches, cached, and refreshed in time."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ def digest_of(file_id: int) -> str:
 
 
 class FileServer(ThreadingHTTPServer):
-    """Answers lookups as the file server does. It has the files 1 to 100, of which 10 and 20 have equal bytes."""
+    """Answers lookups like the file server. It has the files 1 to 100, of which 10 and 20 have equal bytes."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -80,7 +80,7 @@ Work = Callable[[FileRows], Awaitable[None]]
 
 
 def run(server: FileServer, work: Work, seconds: float = EVER) -> None:
-    """Do the work with rows that are remembered for so long."""
+    """Run the work with rows that are cached for this many seconds."""
     url = f"http://127.0.0.1:{server.server_port}"
     settings = RenderFileSettings.model_validate({"url": url, "inner_secret": "s" * 32, "timeout_seconds": EVER})
 

@@ -1,4 +1,4 @@
-"""What is known about an image: the parts, and the plans that make them."""
+"""The metadata of an image: its parts, and the plans that compute them."""
 
 import json
 from collections.abc import Mapping
@@ -68,7 +68,7 @@ def test_each_part_is_what_its_algorithm_reports(renderer: Renderer, tmp_path: P
 
 
 def test_several_parts_read_the_pixels_of_one_decoding(renderer: Renderer, tmp_path: Path) -> None:
-    # A PNG cannot be decoded smaller, so that every analysis reads the same pixels.
+    # A PNG cannot be decoded at a reduced size, so every analysis reads the same pixels.
     content = photo(300, 200)
 
     found = metadata(renderer, tmp_path, content, "histogram", "colors", "blurhash")
@@ -125,14 +125,14 @@ def test_what_is_no_image_is_refused(renderer: Renderer, tmp_path: Path) -> None
 
 
 class Long(Report):
-    """A report whose length the image decides."""
+    """A report whose length depends on the image."""
 
     text: str
 
 
 @algorithm
 def long(image: pyvips.Image, params: NoParams) -> Long:
-    """Report a letter for each column."""
+    """Return a report with a letter for each column."""
     return Long(text="x" * image.width)
 
 

@@ -1,4 +1,4 @@
-"""The format that a client gets, by its Accept header and the size of the result."""
+"""The format of a response, depending on the Accept header and the size of the result."""
 
 import pytest
 from image_processor.render.negotiation import most_pixels, negotiated

@@ -1,4 +1,4 @@
-"""What nginx may keep of the render service's responses, and until when."""
+"""Which responses of the render service nginx may cache, and for how long."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ def front(url: str = "http://nginx.invalid:8081") -> Front:
 
 
 def found(seconds: float) -> Found:
-    """Return a result whose file is looked up again after this many seconds."""
+    """Return a result whose file must be looked up again after this many seconds."""
     return Found("key", PLAN, None, (), "source", None, time.monotonic() + seconds)
 
 

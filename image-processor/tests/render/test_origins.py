@@ -1,4 +1,4 @@
-"""Pictures of other servers: only of allowed hosts, at allowed addresses, and asked for again when they are old."""
+"""Images from other servers: only from allowed hosts at allowed addresses, and revalidated when stale."""
 
 import asyncio
 import hashlib
@@ -24,10 +24,10 @@ class Origin(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.control = "max-age=3600"
         self.asked = list[tuple[str, str | None]]()
-        """Paths, with the versions that the client has."""
+        """The requested paths, with the versions that the client has."""
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Be quiet: a client that gives up is part of the tests."""
+        """Stay silent: some tests include clients that give up."""
 
     def url(self, path: str) -> str:
         return f"http://localhost:{self.server_port}{path}"
@@ -72,13 +72,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Be quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def origin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin]:
     with Origin() as server:
-        # Ports of tests are chosen by the system; otherwise only the usual ones are allowed.
+        # The system chooses the ports of tests; by default only the standard ports are allowed.
         monkeypatch.setattr(module, "_PORTS", (server.server_port, None))
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()

@@ -1,4 +1,4 @@
-"""What `meta/` answers: JSON in the form of thumbor and of imagor."""
+"""The responses of `meta/`: JSON in the form of thumbor and imagor."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The canonical form of a plan: equal for equal results, other for other ones."""
+"""The canonical form of a plan: equal for equal results, different for different ones."""
 
 import pytest
 from image_processor.imaging.output import QUICKEST, Output
@@ -47,7 +47,7 @@ def test_urls_with_other_results_have_other_digests(other: str) -> None:
 def test_the_digest_does_not_change_between_versions_unnoticed() -> None:
     digest = of_imgproxy("w:1").digest()
 
-    # A change here is a change of the canonical form: raise FORM with it.
+    # If this changes, the canonical form has changed: increase FORM.
     assert digest == KNOWN
     assert FORM == 2
 

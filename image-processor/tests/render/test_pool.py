@@ -1,4 +1,4 @@
-"""The render processes, with real ones: they render, die, are replaced, and never make anybody wait forever."""
+"""The pool with real render processes: they render, die, are replaced, and never make a client wait forever."""
 
 import asyncio
 import os
@@ -71,7 +71,7 @@ def ticket(source: LocalFile, tmp_path: Path, name: str = "result") -> Ticket:
 
 
 def paused(pool: Pool) -> None:
-    """Stop the processes, so that a job that was given to one goes on forever."""
+    """Suspend the processes, so that a job given to one never ends."""
     for process in pool.process_ids:
         os.kill(process, signal.SIGSTOP)
 
@@ -135,7 +135,7 @@ def test_a_render_that_takes_too_long_is_killed(source: LocalFile, tmp_path: Pat
         paused(pool)
         return await refusal(pool.run(ticket(source, tmp_path))), await pool.run(ticket(source, tmp_path, "second"))
 
-    # The second render has this long, too; new processes start quickly.
+    # The second render has this much time too; new processes start quickly.
     kind, second = with_pool(settings(tmp_path, {}, max_seconds=5), work)
 
     assert kind == TOO_SLOW

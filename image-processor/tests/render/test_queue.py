@@ -1,4 +1,4 @@
-"""Renders that wait: sources take turns, slow ones wait for their share of the processes."""
+"""Waiting renders: sources take turns, and slow ones wait for their share of the processes."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ JOB = Job(RenderPlan(ColorSource("#fff"), (), Encoding(Output())), None, (), "so
 
 
 def order(tickets: list[tuple[str, bool]], *, slow_too: bool = True) -> list[str]:
-    """Return the names of tickets in the order in which they leave the queue; a name begins with its source."""
+    """Return the names of tickets in the order in which they leave the queue; a name starts with its source."""
 
     async def run() -> list[str]:
         waiting, names = WaitingTickets(), dict[Ticket, str]()

@@ -1,4 +1,4 @@
-"""PNG that somebody waits for: the same pixels, without a search for the best filter."""
+"""PNG for a waiting client: the same pixels, without a search for the best filter."""
 
 import struct
 import zlib
@@ -28,7 +28,7 @@ def rendered(folder: Path, content: bytes, output: Output) -> bytes:
 
 
 def filters_of(png: bytes) -> set[int]:
-    """Return the filters of a PNG's lines; its pixels are RGB of eight bits."""
+    """Return the filters of a PNG's lines; its pixels are 8-bit RGB."""
     width = struct.unpack(">I", png[16:20])[0]
     packed, place = b"", 8
     while place < len(png):

@@ -1,4 +1,4 @@
-"""Which dialect a request is of, and that nothing unsigned gets a plan."""
+"""The dialect of a request is recognized, and unsigned requests get no plan."""
 
 import asyncio
 import time
@@ -165,7 +165,7 @@ def test_a_url_without_a_signature_is_refused(section: Mapping[str, object], tar
         ("imagor", b"/img/imagor/unsafe/42"),
         ("imgproxy", b"/img/imgproxy/any/plain/42"),
         ("imgproxy", str(ImgProxy("local:///42", "/img/imgproxy", resizing_type="fill", width=64)).encode()),
-        # As imgproxy's client for Node writes it.
+        # The format of imgproxy's client for Node.
         ("imgproxy", b"/img/imgproxy/insecure/rs:fill:64:48/plain/local:///42@png"),
     ],
 )

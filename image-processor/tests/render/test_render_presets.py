@@ -1,4 +1,4 @@
-"""Presets of owners for images by URL: asked of an API, and remembered."""
+"""Owners' presets for images by URL: fetched from the API and cached."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ FLIP: Mapping[str, object] = {"steps": [{"algorithm": "flip"}]}
 
 
 class Seen(NamedTuple):
-    """A request that the API has seen."""
+    """A request that the API has received."""
 
     path: str
     owner: str
@@ -26,7 +26,7 @@ class Seen(NamedTuple):
 
 
 class Api(ThreadingHTTPServer):
-    """Answers as the API does; it has a preset ``mine`` of each owner, and fails for ``broken``."""
+    """Answers like the API; each owner has a preset ``mine``, and requests for ``broken`` fail."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)

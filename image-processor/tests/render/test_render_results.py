@@ -1,4 +1,4 @@
-"""Responses of results that go from the cache."""
+"""Responses for results that disappear from the cache before they are sent."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 
 def body_of(paths: Sequence[Path]) -> bytes:
-    """Return what is sent where the results are at these paths, one after the other."""
+    """Return the body sent when the results are at these paths, one after the other."""
     results = iter(paths)
 
     async def find() -> Result:

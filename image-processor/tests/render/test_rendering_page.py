@@ -1,4 +1,4 @@
-"""``docs/rendering.md`` has every option of every dialect with its state, in both languages."""
+"""``docs/rendering.md`` lists every option of every dialect with its state, in both languages."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Signatures, against the peers' own client libraries and their published examples."""
+"""Signatures, compared with the peers' own client libraries and their published examples."""
 
 import hashlib
 import hmac

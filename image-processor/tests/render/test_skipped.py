@@ -1,4 +1,4 @@
-"""imgproxy's `skip_processing`: which sources are sent as they are.
+"""imgproxy's `skip_processing`: the sources that are sent unchanged.
 
 Cites the documentation of imgproxy (usage/processing.mdx): *Processing can only be skipped when the requested format
 is the same as the source format.*

@@ -1,4 +1,4 @@
-"""The application over an empty database, without a server, a broker or a file server."""
+"""The application with an empty database, without a server, a broker or a file server."""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Batches over HTTP, with the file server in the same process: what is created, answered, changed and refused."""
+"""Batches over HTTP, with the file server in the same process: creation, responses, changes and refusals."""
 
 import asyncio
 import logging
@@ -27,14 +27,14 @@ COUNTS = {"pending": 0, "processing": 0, "finished": 0, "error": 0, "cancelled":
 
 
 class Created(NamedTuple):
-    """The answer to a new batch."""
+    """The response to the creation of a batch."""
 
     batch_id: int
     task_ids: list[int]
 
 
 class Api(NamedTuple):
-    """Both services and the database of tasks. Requests without an owner are those of the machine's own user."""
+    """Both services and the task database. Requests without an owner come from the machine's own user."""
 
     tasks: FlaskClient
     files: FlaskClient
@@ -57,7 +57,7 @@ class Api(NamedTuple):
         return [row["id"] for row in self.get(path, owner).get_json()]
 
     def body(self, files: int = 1, owner: str | None = None, **more: object) -> dict[str, object]:
-        """Return the body of a request for a batch of new files."""
+        """Return the request body for a batch of new files."""
         return {"file_ids": [self.file(owner) for _ in range(files)], "algorithm": "flip", **more}
 
     def create(self, files: int = 1, owner: str | None = None, **more: object) -> Created:

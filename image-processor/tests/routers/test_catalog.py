@@ -1,4 +1,4 @@
-"""The list of algorithms: who gets it compressed, or not again; its languages, its schemas and their hints."""
+"""The list of algorithms: compression, revalidation, languages, schemas and hints."""
 
 import gzip
 import json

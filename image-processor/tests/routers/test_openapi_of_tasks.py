@@ -1,4 +1,4 @@
-"""The OpenAPI document of the image processor, as programs that generate clients read it."""
+"""The OpenAPI document of the image processor, as read by client generators."""
 
 from collections.abc import Mapping
 

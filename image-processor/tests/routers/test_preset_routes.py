@@ -1,4 +1,4 @@
-"""The endpoints of presets: the whole application on SQLite, without a server."""
+"""The routes of presets: the whole application on SQLite, without a server."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ ROTATE = {"steps": [{"algorithm": "rotate", "params": {"angle": 90}}]}
 
 @dataclass(frozen=True)
 class Site:
-    """Both services, and the keys of two owners and of a reader."""
+    """Both services, with the keys of two owners and of a reader."""
 
     tasks: FlaskClient
     files: FlaskClient
@@ -43,7 +43,7 @@ class Site:
         content_type: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> TestResponse:
-        """Send a request of a person to the API of tasks."""
+        """Send a user's request to the API of tasks."""
         every = {"Authorization": f"Bearer {self.keys[who]}", **(headers or {})}
         return self.tasks.open(path, method=method, headers=every, json=json, data=data, content_type=content_type)
 
@@ -52,7 +52,7 @@ class Site:
         return self.send("PUT", f"/presets/{name}", who, json={"params": params}, headers=named)
 
     def upload(self, who: str) -> int:
-        """Store an image of a person; return its id."""
+        """Store a user's image; return its id."""
         headers = {"Authorization": f"Bearer {self.keys[who]}"}
         stored: int = self.files.put("/?name=a.png", data=photo(8, 6), headers=headers).get_json()["id"]
         return stored

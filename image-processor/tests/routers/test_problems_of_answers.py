@@ -1,4 +1,4 @@
-"""A failed task in answers: the sentence in English, and its problem in the language of the request."""
+"""A failed task in responses: the sentence in English, and the problem in the language of the request."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The problems that nginx answers by itself have the members of those of the services."""
+"""nginx's own problems have the same members as those of the services."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The numbers of tasks as a page gets them."""
+"""The statistics of tasks in the API."""
 
 from flask.testing import FlaskClient
 from image_processor.models import Task

@@ -1,4 +1,4 @@
-"""A key learns the secrets of its own webhooks, and nobody those of the installation."""
+"""A key can read the secrets of its own webhooks; nobody can read those of the installation."""
 
 from base64 import b64encode
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Hints for forms: what a parameter looks like, follows from its model and its schema."""
+"""Hints for forms: a parameter's widget follows from its model and its schema."""
 
 from collections.abc import Mapping
 from typing import cast

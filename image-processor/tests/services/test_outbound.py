@@ -1,4 +1,4 @@
-"""A client's URL reaches public addresses only, in any notation, and the address that was judged."""
+"""A client's URL reaches only public addresses, in any notation, and only the address that was checked."""
 
 import ipaddress
 import socket
@@ -11,7 +11,7 @@ from image_processor.services.outbound import ForbiddenAddressError, PublicNetwo
 
 LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 
-# The names are those of IANA's registries of special-purpose addresses, of multicast and of the IPv6 address space.
+# The names come from IANA's registries of special-purpose addresses, of multicast and of the IPv6 address space.
 SPECIAL = {
     "0.0.0.0": '"This network"',
     "0.255.255.255": '"This network"',
@@ -167,7 +167,7 @@ def test_a_host_is_looked_up_once_and_the_judged_address_is_connected(monkeypatc
     asked: list[str] = []
 
     def rebinding(host: str, port: int, *_: object, **__: object) -> list[tuple[object, ...]]:
-        """Answer with a server's address first, with another one later."""
+        """Resolve a name to the server's address first, and to another one later."""
         asked.append(host)
         address = host if host[0].isdigit() else f"127.0.0.{len(asked)}"
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
@@ -234,7 +234,7 @@ def test_a_response_that_drips_ends_at_the_deadline() -> None:
 
 
 def _drip(server: socket.socket, ended: threading.Event) -> None:
-    """Send a byte of an endless header now and again, until the other side is gone or the test has ended."""
+    """Send a byte of an endless header now and then, until the other side disconnects or the test ends."""
     connection, _ = server.accept()
     with connection:
         connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")

@@ -1,4 +1,4 @@
-"""`source`: a page of a document and the resolution of a drawing; a missing page is an error."""
+"""The option `source`: a page of a document and the resolution of a drawing; a missing page is an error."""
 
 import io
 
@@ -30,7 +30,7 @@ def pdf() -> bytes:
 
 
 def tiff(*sizes: tuple[int, int]) -> bytes:
-    """Return a TIFF whose pages have a single color each, with red of 10, 20, 30 …"""
+    """Return a TIFF whose pages each have a single color, with red of 10, 20, 30 …"""
     file = io.BytesIO()
     with tifffile.TiffWriter(file) as writer:
         for number, (width, height) in enumerate(sizes, 1):

@@ -105,7 +105,8 @@ class Output(Value):
     """1 to 100, for JPEG (default 85), WebP (85), AVIF (65) and the ``palette`` of PNG (100)."""
     effort: int | None = None
     """1 (fast) to 9 (small): how much time to spend on a smaller file. Default: AVIF 2, JPEG and WebP 5, PNG 6, GIF
-    7. A palette is computed with at most 5 above a megapixel, and at most 3 above six.
+    7. A palette is computed with at most 5 above a megapixel, and at most 3 above six; AVIF with at most 7 above a
+    quarter of a megapixel, 6 above a half, 5 above one, 3 above two and 2 above six.
     """
     lossless: bool | None = None
     """WebP and AVIF: keep every pixel. JPEG and GIF refuse it; PNG and TIFF are always lossless."""
@@ -348,7 +349,8 @@ class Convert(Step):
     """1 to 100, for JPEG (default 85), WebP (85), AVIF (65) and the ``palette`` of PNG (100)."""
     effort: int | None = None
     """1 (fast) to 9 (small): how much time to spend on a smaller file. Default: AVIF 2, JPEG and WebP 5, PNG 6, GIF
-    7. A palette is computed with at most 5 above a megapixel, and at most 3 above six.
+    7. A palette is computed with at most 5 above a megapixel, and at most 3 above six; AVIF with at most 7 above a
+    quarter of a megapixel, 6 above a half, 5 above one, 3 above two and 2 above six.
     """
     lossless: bool | None = None
     """WebP and AVIF: keep every pixel. JPEG and GIF refuse it; PNG and TIFF are always lossless."""

@@ -1,7 +1,7 @@
-"""A program that uses every public function of the client; type checkers of users read it as it is.
+"""A program that uses every public function of the client, for type checkers.
 
-`make lint` checks it with mypy --strict, and `pyright` in strict mode finds nothing. Nobody runs it: each function
-wants other data on a server, and its own tests have them.
+`make lint` checks it with mypy --strict, and `pyright` in strict mode reports no errors. It is never run: each function
+needs other data on the server, and has tests of its own with such data.
 """
 
 import asyncio
@@ -50,12 +50,12 @@ from pixmill import (
 
 
 def show(progress: Progress) -> None:
-    """Show how far an upload or a download is."""
+    """Print the progress of an upload or download."""
     print(progress.name, progress.done, progress.total)
 
 
 def use_files(px: Pixmill, photo: Path) -> None:
-    """Call each function for files once; what it returns has its type."""
+    """Call each function for files once; its result has the right type."""
     file: File = px.files.upload(
         photo, comment="a photo", folder="holiday", expires=timedelta(days=7), on_progress=show
     )
@@ -142,7 +142,7 @@ def use_runs(px: Pixmill, file: File) -> None:
 
 
 def use_server(px: Pixmill, file: File) -> None:
-    """Call each function for what else the server has once."""
+    """Call each other function for the server once."""
     steps = Resize(width=800) | Watermark(text="© me")
     preset: Preset = px.presets.save("web", steps, output=Output(format="webp"), source=Source(dpi=300))
     presets: Sequence[Preset] = px.presets.list()
@@ -183,7 +183,7 @@ def use_server(px: Pixmill, file: File) -> None:
 
 
 async def use_files_async(px: AsyncPixmill, photo: Path) -> None:
-    """Call each function for files once; what it returns has its type."""
+    """Call each function for files once; its result has the right type."""
     file: File = await px.files.upload(
         photo, comment="a photo", folder="holiday", expires=timedelta(days=7), on_progress=show
     )
@@ -270,7 +270,7 @@ async def use_runs_async(px: AsyncPixmill, file: File) -> None:
 
 
 async def use_server_async(px: AsyncPixmill, file: File) -> None:
-    """Call each function for what else the server has once."""
+    """Call each other function for the server once."""
     steps = Resize(width=800) | Watermark(text="© me")
     preset: Preset = await px.presets.save("web", steps, output=Output(format="webp"), source=Source(dpi=300))
     presets: Sequence[Preset] = await px.presets.list()
@@ -313,7 +313,7 @@ async def use_server_async(px: AsyncPixmill, file: File) -> None:
 
 
 def sign(key: str) -> ImageUrls:
-    """Return signed URLs without asking the server."""
+    """Return signed URLs without a request to the server."""
     signer = ImageSigner("https://images.example.com", key, path="/img/", preset_owner="shop")
     return signer.urls("https://example.org/cat.jpg", Rendition(preset="avatar", dprs=[1, 2], width=64))
 
@@ -324,7 +324,7 @@ def receive(headers: Mapping[str, str], body: bytes) -> WebhookEvent:
 
 
 def main(photo: Path) -> None:
-    """Use both clients; name what can go wrong."""
+    """Use both clients; catch all exceptions by name."""
     try:
         with Pixmill("http://127.0.0.1:8080", key="pxm_…", retries=Retries(attempts=3), language="ru") as px:
             use_files(px, photo)

@@ -1,4 +1,4 @@
-"""Answers: what is unknown is kept, what is missing is an error."""
+"""Answers: unknown fields are kept, and missing ones are an error."""
 
 import pytest
 

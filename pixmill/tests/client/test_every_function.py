@@ -1,4 +1,4 @@
-"""The program for type checkers uses all that the client offers."""
+"""The program for type checkers uses every function of the client."""
 
 import ast
 import inspect
@@ -19,7 +19,7 @@ CLASSES = [
 
 
 def names_used_in(program: Path) -> set[str]:
-    """Return the names of the attributes that a program calls or reads."""
+    """Return the names of the attributes that a program accesses."""
     tree = ast.parse(program.read_text("utf-8"))
     return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 

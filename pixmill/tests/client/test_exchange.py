@@ -1,4 +1,4 @@
-"""What is sent again, when, and what is not."""
+"""Retries: which requests are sent again, and when."""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def refusal(status: int, kind: str = "some", **headers: str) -> Reply:
 
 
 def exchanged(call: Call, answers: Sequence[Reply | UnreachableError]) -> tuple[Reply, list[float]]:
-    """Return the reply to a call that is answered so, and the pauses; too many or too few calls are an error."""
+    """Return the reply to a call with these answers, and the pauses; too many or too few calls are an error."""
     operation, left, pauses = Exchange(POLICY).send(call), list(answers), []
     effect = next(operation)
     while True:

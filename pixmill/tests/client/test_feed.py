@@ -1,4 +1,4 @@
-"""The stream of events: what is asked for, and when it ends."""
+"""The event stream: its requests and its end."""
 
 from collections.abc import Sequence
 

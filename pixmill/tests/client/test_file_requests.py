@@ -1,4 +1,4 @@
-"""Which requests the operations on files make."""
+"""The requests that the operations on files make."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ DOWNLOADS = DownloadOperations(Exchange(Retries()))
 
 
 def answered(operation: Operation[Deletion], answers: Sequence[dict[str, object]]) -> tuple[Deletion, list[Call]]:
-    """Return the result of an operation whose calls are answered so, and the calls."""
+    """Return the result of an operation with these answers to its calls, and the calls."""
     calls, left = [], list(answers)
     effect = next(operation)
     while True:

@@ -1,4 +1,4 @@
-"""URLs that the client signs by itself, read by the server's grammar and checked by its signer."""
+"""URLs signed by the client, parsed by the server's grammar and verified by its signer."""
 
 from datetime import UTC, datetime, timedelta
 

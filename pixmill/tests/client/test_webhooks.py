@@ -1,4 +1,4 @@
-"""Webhooks, signed by the library that the server uses."""
+"""Verification of webhooks signed with the server's library."""
 
 import json
 from datetime import UTC, datetime, timedelta

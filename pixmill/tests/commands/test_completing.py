@@ -1,4 +1,4 @@
-"""What a shell offers."""
+"""Shell completions."""
 
 import pytest
 from pixmill.commands.completing import Catalog, proposals

@@ -1,4 +1,4 @@
-"""How commands end: docs/cli.md has the table."""
+"""Exit codes of commands; docs/cli.md has the table."""
 
 import re
 from pathlib import Path

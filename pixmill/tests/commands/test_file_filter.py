@@ -1,4 +1,4 @@
-"""The filter of files as people write it."""
+"""Parsing of file filters from the shell."""
 
 from datetime import UTC, datetime, timedelta
 

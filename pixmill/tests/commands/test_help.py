@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 
 def commands(group: typer.Typer, *above: str) -> Iterator[tuple[str, str]]:
-    """Generate each command's words and the end of its help."""
+    """Yield each command's words and the end of its help."""
     for command in group.registered_commands:
         name = command.name or getattr(command.callback, "__name__", "")
         yield " ".join([*above, str(name)]), command.epilog or ""

@@ -1,4 +1,4 @@
-"""The memory of a hot folder, and where results go."""
+"""The state of a hot folder, and the paths of its results."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which files a command means."""
+"""The files that a command's arguments select."""
 
 from pathlib import Path
 

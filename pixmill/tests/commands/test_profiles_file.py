@@ -1,4 +1,4 @@
-"""Profiles: who may read them, and which server a command uses."""
+"""Profiles: access to the file, and the server that a command uses."""
 
 import stat
 from pathlib import Path

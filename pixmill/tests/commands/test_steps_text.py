@@ -1,4 +1,4 @@
-"""Steps as people write them in a shell."""
+"""Parsing of steps from the shell."""
 
 import pytest
 from pixmill.commands.steps_text import parsed, set_in

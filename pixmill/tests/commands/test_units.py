@@ -1,4 +1,4 @@
-"""Times and sizes as people write them."""
+"""Parsing of durations and sizes."""
 
 import pytest
 from pixmill.commands.units import duration, size

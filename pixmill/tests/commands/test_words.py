@@ -1,4 +1,4 @@
-"""The words of the command line have Russian ones."""
+"""All texts of the command line are translated into Russian."""
 
 import ast
 import json
@@ -34,14 +34,16 @@ FOR_PROGRAMS = {
     "give widths or dprs, not both",
     "dprs need a width or a height to multiply",
 }
-"""Sentences that no command can print: about webhooks and images by URL, which no command has, and about mistakes
-in the library's own code."""
+"""Sentences that no command can print.
+
+They are about webhooks and images by URL, for which there are no commands, and about errors in the library's own code.
+"""
 CATALOG = LOCALE / "ru/LC_MESSAGES/messages.po"
 
 
 @cache
 def messages() -> frozenset[str]:
-    """Return the first arguments of ``text``, and what others say."""
+    """Return the first arguments of ``text``, and the messages of the parser and the library."""
     marked = [call.args[0] for call in calls_in(COMMANDS) if name_of(call.func) == "text"]
     return frozenset(str(first.value) for first in marked if isinstance(first, ast.Constant)) | {
         *BY_THE_PARSER,
@@ -51,13 +53,13 @@ def messages() -> frozenset[str]:
 
 
 def plurals() -> set[str]:
-    """Return the first two arguments of ``plural``, as the catalog names them."""
+    """Return the first two arguments of ``plural`` in the catalog's form."""
     marked = [call.args[:2] for call in calls_in(COMMANDS) if name_of(call.func) == "plural"]
     return {str(tuple(form.value for form in forms if isinstance(form, ast.Constant))) for forms in marked}
 
 
 def errors_of_the_library() -> set[str]:
-    """Return the templates of the sentences that the client's exceptions are made with."""
+    """Return the templates of the messages of the client's exceptions."""
     made = [call for call in calls_in(COMMANDS / "client") if name_of(call.func).endswith("Error")]
     given = [template for call in made for argument in call.args for template in templates_in(argument)]
     return {template for template in given if " " in template} - {"Not Found"}
@@ -69,14 +71,14 @@ def calls_in(folder: Path) -> list[ast.Call]:
 
 
 def templates_in(argument: ast.expr) -> list[str]:
-    """Return a text with ``{}`` for each of its values."""
+    """Return a text with ``{}`` in place of each value."""
     if isinstance(argument, ast.JoinedStr):
         return ["".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in argument.values)]
     return [argument.value] if isinstance(argument, ast.Constant) and isinstance(argument.value, str) else []
 
 
 def in_one(forms: object) -> str:
-    """Return a message, or its forms, as the catalog names it."""
+    """Return a message, or its plural forms, in the catalog's form."""
     return str(tuple(forms) if isinstance(forms, list) else forms)
 
 
@@ -233,7 +235,7 @@ MISTAKES = {
 
 @pytest.fixture(scope="module")
 def russian_answers() -> dict[str, tuple[str, int]]:
-    """Return what a Russian terminal shows for commands with mistakes and for help, and how they end."""
+    """Return the output and exit codes of commands with errors and of help in a Russian terminal."""
     program = (
         "import io, json, shlex, sys\n"
         "from contextlib import redirect_stderr, redirect_stdout\n"

@@ -83,7 +83,7 @@ class Peers:
 
 
 def front_of(socket: Path) -> Front:
-    """Return a front whose render service listens next to ``socket``."""
+    """Return a front whose render service listens at a path next to ``socket``."""
     settings = RenderSettings.model_validate(
         {
             "native": {"keys": []},
@@ -116,8 +116,8 @@ def exchanged(
 ) -> Exchange:
     """Send one request through a front; the parameters are those of :class:`Peers`.
 
-    :param answer: ``None`` if uWSGI does not run.
-    :param server: which of them is to receive the request.
+    :param answer: ``None`` if uWSGI is not running.
+    :param server: the one that should receive the request.
     """
     path, _, query = target.partition(b"?")
     scope = {

@@ -1,4 +1,4 @@
-"""Requests with ambiguous framing, and requests whose target is an absolute URL."""
+"""Requests with ambiguous framing, and requests with an absolute URL as their target."""
 
 import pytest
 from pixmill.front.framing import MAX_HEAD_BYTES, check_framing, in_origin_form

@@ -1,4 +1,4 @@
-"""How many clients do something at a time."""
+"""Limits of concurrent clients."""
 
 import asyncio
 import resource

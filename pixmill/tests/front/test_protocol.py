@@ -1,4 +1,4 @@
-"""Connections of clients to the front's HTTP server."""
+"""Client connections to the front's HTTP server."""
 
 import socket
 import threading
@@ -21,7 +21,7 @@ async def hello(_scope: Scope, _receive: Receive, send: Send) -> None:
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Start a server that takes three connections, and two of an address."""
+    """Start a server that accepts three connections, and two per address; return its port."""
     monkeypatch.setattr(StrictHttp, "limit", Limit(total=3, each=2), raising=False)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         config = uvicorn.Config(hello, http=StrictHttp, ws="none", lifespan="off", log_level="critical")
@@ -58,7 +58,7 @@ def test_a_closed_connection_makes_room(port: int) -> None:
     for _ in range(20):
         with connected(port, "127.0.0.2") as client:
             first = answer(client)
-        # The server learns of the end a moment later.
+        # The server notices the end with a short delay.
         deadline = time.monotonic() + 30
         while not first.startswith(b"HTTP/1.1 204") and time.monotonic() < deadline:
             with connected(port, "127.0.0.2") as client:

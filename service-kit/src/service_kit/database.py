@@ -105,9 +105,9 @@ def _oldest_running_sqlite(_element: object, _compiler: SQLCompiler, **_options:
 
 
 class oldest_transaction(GenericFunction[int]):  # noqa: N801 (named as SQL functions are)
-    """The id of the oldest transaction that has written and not ended; cheap, and of all databases of the server.
+    """The id of the oldest transaction that has written and not ended, in any database of the server; it is cheap.
 
-    SQLite runs one writing transaction at a time: there it is always the next one.
+    SQLite runs one writing transaction at a time, so there it is always the next one.
     """
 
     type = BigInteger()
@@ -182,24 +182,24 @@ def _json_elements_sqlite(element: json_elements, compiler: SQLCompiler, **optio
 
 
 class QuickReadError(Exception):
-    """A query by the driver alone has failed; the same query by the usual way shows why, and mends the pool."""
+    """A query through the driver failed; repeating it through SQLAlchemy reveals the reason and repairs the pool."""
 
 
 class FrequentQuery:
-    """A query that is so frequent that it bypasses SQLAlchemy's execution, which costs several times as much.
+    """A query so frequent that it bypasses SQLAlchemy's execution, which costs several times as much.
 
-    :param statement: selects columns of plain types, and has no parameters but those that each use gives.
+    :param statement: selects columns of plain types; the caller passes a value for each of its parameters.
     """
 
     def __init__(self, statement: Select[*tuple[object, ...]]) -> None:
-        self._statement = statement
+        self.statement = statement
         self._compiled: dict[str, tuple[str, Sequence[str] | None]] = {}
 
     def compiled_for(self, dialect: Dialect) -> tuple[str, Sequence[str] | None]:
-        """Return the text, and the order of the parameters if it has no names for them."""
+        """Return the SQL text, and the order of the parameters if the dialect uses positional ones."""
         found = self._compiled.get(dialect.name)
         if found is None:
-            compiled = self._statement.compile(dialect=dialect)
+            compiled = self.statement.compile(dialect=dialect)
             order = compiled.positiontup if isinstance(compiled, SQLCompiler) and compiled.positional else None
             found = self._compiled[dialect.name] = str(compiled), order
         return found
@@ -241,7 +241,7 @@ class Database:
             yield session
 
     def first_row(self, query: FrequentQuery, parameters: Mapping[str, object]) -> Sequence[object] | None:
-        """Return the first row of a query by the driver alone, or ``None`` if it finds none.
+        """Return the first row of a query through the driver, or ``None`` if there is no row.
 
         :raises QuickReadError: the database does not answer.
         """
@@ -271,7 +271,7 @@ def _first_row(
 ) -> Sequence[object] | None:
     driver = connection.driver_connection
     if isinstance(driver, psycopg.Connection):
-        # As _reading does.
+        # The same as in _reading.
         driver.autocommit = True
         try:
             return driver.execute(text.encode(), parameters).fetchone()

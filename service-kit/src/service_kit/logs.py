@@ -66,5 +66,5 @@ def configure(level: str) -> None:
     for name in tuple(logging.root.manager.loggerDict):
         library = logging.getLogger(name)
         library.handlers.clear()
-        # uvicorn would still make each line of an access log that nobody wants; nginx has one.
+        # uvicorn would still format each line of its access log, which duplicates nginx's.
         library.propagate = name != "uvicorn.access"

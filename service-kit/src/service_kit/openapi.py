@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import BaseModel
 
 REFERENCE = "#/components/schemas/{model}"
-"""The prefix of references to shared schemas of a document."""
+"""The template of a reference to a shared schema."""
 _BEGINNING = REFERENCE.format(model="")
 
 _definitions: dict[str, object] = {}

@@ -17,9 +17,9 @@ TYPES = "urn:pixmill:problem:"
 """The prefix of the type of every problem."""
 
 _SQLITE_DISK_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
-"""The second where the disk has no room for the memory that connections share, which readers need, too."""
+"""The second code means that the disk has no room for the shared memory of connections, which readers need too."""
 _POSTGRESQL_DISK_FULL = "53100"
-"""Its SQLSTATE."""
+"""The SQLSTATE of a full disk."""
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -94,7 +94,7 @@ def database_unavailable() -> Problem:
 
 
 def database_failed(error: SQLAlchemyError) -> Problem:
-    """Return the problem of a statement that failed: 507 if the database's disk is full, 503 otherwise."""
+    """Return the problem for a failed statement: 507 if the database's disk is full, otherwise 503."""
     if not _is_full(error):
         return database_unavailable()
     return Problem(

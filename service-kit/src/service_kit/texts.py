@@ -55,7 +55,7 @@ def context_of(sentence: str) -> dict[str, Value]:
 
 
 def all_values_of(sentence: str) -> dict[str, Value]:
-    """Return the values of a sentence and of the sentences in it; of two with the same name, that of the outer one."""
+    """Return the values of a sentence and its nested sentences; of equal names, the outer one wins."""
     found = context_of(sentence)
     for value in sentence.values.values() if isinstance(sentence, Sentence) else ():
         if isinstance(value, Sentence):

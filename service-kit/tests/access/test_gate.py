@@ -1,4 +1,4 @@
-"""Who sends a request, by its headers."""
+"""The gate identifies the sender of a request by its headers."""
 
 from typing import Literal
 
@@ -19,7 +19,7 @@ Mode = Literal["local", "keys", "open"]
 
 
 class Door:
-    """A gate in a mode, and the keys that fit it."""
+    """A gate in a mode, and keys for it."""
 
     def __init__(self, database: Database, mode: Mode) -> None:
         self.keys = KeyService(database)
@@ -41,7 +41,7 @@ class Door:
         return self.keys.create(KeyRequest(owner, READER)).secret
 
     def session(self) -> str:
-        """Return the token of a browser that has signed in."""
+        """Return the session token of a browser that has signed in."""
         return self.keys.sign_in(self.admit(Authorization=f"Bearer {self.secret()}"), 3600)
 
 

@@ -1,4 +1,4 @@
-"""The guard against web pages of other sites."""
+"""The protection against pages of other sites."""
 
 import pytest
 from service_kit.access.guard import LOOPBACK_HOSTS, check_host, check_site, host_name

@@ -22,7 +22,7 @@ def keys(database: Database) -> KeyService:
 
 
 def signed_in(keys: KeyService, made: NewKey) -> str:
-    """Return the token of a new session of a browser with this key."""
+    """Return the token of a new browser session with this key."""
     principal = keys.recognize(made.secret)
     assert principal is not None
     return keys.sign_in(principal, LONG)

@@ -1,4 +1,4 @@
-"""The audit trail has the requests to an asynchronous endpoint, made and refused."""
+"""The audit trail records the requests to an ASGI endpoint, accepted and refused."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ ROUTE = "/renders/{file_id}"
 
 
 class Site:
-    """An application with one endpoint, which the scope ``files:delete`` opens."""
+    """An application with one endpoint, which requires the scope ``files:delete``."""
 
     def __init__(self, database: Database) -> None:
         self.keys = KeyService(database)

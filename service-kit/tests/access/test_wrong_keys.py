@@ -29,7 +29,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture
 def url(database_url: str) -> str:
-    """Return the URL of a database that has counted nothing."""
+    """Return the URL of a database without counted keys."""
     with Database(database_url).write() as session:
         session.execute(delete(WrongKey))
     return database_url
@@ -47,7 +47,7 @@ def is_counted(wrong_keys: WrongKeys, address: str = STRANGER) -> bool:
 
 
 def counted_by_a_process(url: str) -> int:
-    """Send as many wrong keys as an address may in a minute; return how many were counted."""
+    """Send as many wrong keys as an address may send per minute; return how many were counted."""
     wrong_keys = WrongKeys(Database(url))
     return sum(is_counted(wrong_keys) for _ in range(FAILURES_PER_MINUTE))
 

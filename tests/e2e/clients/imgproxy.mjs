@@ -1,4 +1,4 @@
-// Print the URLs that imgproxy's own client makes, one a line.
+// Print the URLs that imgproxy's own client creates, one per line.
 // node imgproxy.mjs FOLDER-OF-NODE-MODULES ENDPOINT SOURCE KEY SALT
 import { createRequire } from 'node:module'
 

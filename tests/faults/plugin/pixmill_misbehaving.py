@@ -1,4 +1,4 @@
-"""Algorithms that crash, hang, or take too much memory; found through entry points, as any plugin's."""
+"""Algorithms that crash, hang, or take too much memory; found through entry points, like those of any plugin."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-/** What is known about an image without a task. */
+/** The metadata of an image, read without a task. */
 
 import { getJson } from './api/http';
 import { TASKS } from './api/tasks';
@@ -6,7 +6,7 @@ import type { Json } from './api/types';
 
 export type Channel = { counts: number[] };
 
-/** A part that does not suit the image is missing, and `unavailable` says why. */
+/** A part that is not available for the image is missing, and `unavailable` gives the reason. */
 export interface Analysis {
   info?: Record<string, Json>;
   exif?: Record<string, Record<string, Json>>;

@@ -1,4 +1,4 @@
-/** Copy a text. Plain HTTP has no clipboard API, so that there a hidden field is copied. */
+/** Copy a text. Without HTTPS there is no clipboard API, so copy from a hidden field. */
 export async function copy(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);

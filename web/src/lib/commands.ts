@@ -1,4 +1,4 @@
-/** A request as a program, or as a command of `pixmill`. */
+/** Shows a request as a Python program or as a `pixmill` command. */
 
 import { FILES } from './api/files';
 import type { Work } from './api/tasks';
@@ -6,18 +6,18 @@ import type { Json, Params } from './api/types';
 import { quoted, type Request } from './curl';
 
 export interface Command extends Request {
-  /** The run that the request starts: the client and the command line have a way of their own for it. */
+  /** The run that the request starts; the client and the command line have their own functions for it. */
   run?: { fileIds: readonly number[]; work: Work };
-  /** The files that the request moves, each by a request of its own, as `each` says to curl. */
+  /** The files to move, each with its own request, as in `each` for curl. */
   move?: { fileIds: readonly number[]; folder: string };
 }
 
-/** Return a move of files as each form needs it. */
+/** Return the command that moves files, with the data for each form. */
 export function moveOf(fileIds: readonly number[], folder: string): Command {
   return { path: FILES, method: 'PATCH', body: { folder }, each: fileIds, move: { fileIds, folder } };
 }
 
-/** Return JSON as Python writes it. */
+/** Return a JSON value as a Python literal. */
 function literal(value: unknown): string {
   if (value === null || value === undefined) return 'None';
   if (typeof value === 'boolean') return value ? 'True' : 'False';
@@ -55,7 +55,7 @@ export function python({ path, method = 'GET', body, save, run, move }: Command)
 
 export function commandLine({ path, method = 'GET', body, save, run, move }: Command): string {
   const server = `--url ${quoted(location.origin)}`;
-  // A folder that begins with a hyphen would be an option.
+  // Without `--`, a folder that starts with a hyphen would be an option.
   if (move) return `pixmill mv ${server} -- ${move.fileIds.join(' ')} ${quoted(move.folder || '/')}`;
   if (run) {
     const steps = run.work.steps.map(({ algorithm, params }) => words(algorithm, params));
@@ -79,7 +79,7 @@ function words(algorithm: string, params: Params): string | null {
   return parts && [algorithm, ...parts].join(' ');
 }
 
-/** Return `name=value` of each parameter, or null where one is too much for a line. */
+/** Return `name=value` for each parameter, or null if a value is too complex for a line. */
 function assignments(params: Params, before = ''): string[] | null {
   const found: string[] = [];
   for (const [name, value] of Object.entries(params)) {
@@ -95,7 +95,7 @@ function assignments(params: Params, before = ''): string[] | null {
 function valueOf(value: Exclude<Json, null>): string | null {
   if (Array.isArray(value)) return null;
   if (typeof value !== 'string') return String(value);
-  // The command line reads a value as JSON where it can, and `|` begins the next step.
+  // The command line parses a value as JSON if possible, and `|` starts the next step.
   if (/^[-\d"[{]|^(true|false|null)$|["\\|\n]/.test(value) || value === '') return null;
   return /^[\w.#-]+$/.test(value) ? value : `"${value}"`;
 }

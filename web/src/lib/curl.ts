@@ -1,4 +1,4 @@
-/** A request as a command of a shell. */
+/** Shows a request as a shell command. */
 
 import { session } from './state/session.svelte';
 
@@ -6,15 +6,15 @@ export interface Request {
   path: string;
   method?: string;
   body?: unknown;
-  /** Where the answer is saved. */
+  /** The file name for saving the response. */
   save?: string;
-  /** The files that get the request, each its own: their ids follow the path. */
+  /** The files to send a separate request for; their ids follow the path. */
   each?: readonly number[];
 }
 
 export const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
 
-/** Return where the request goes; curl itself sends one to each of `{12,13}`. */
+/** Return the URL of the request; curl sends one request for each id in `{12,13}`. */
 function addressOf(path: string, each: readonly number[] | undefined): string {
   const address = new URL(path, location.origin).href;
   if (!each) return address;

@@ -1,4 +1,4 @@
-/** Params that can be drawn on a picture, as shares of its sides. */
+/** Params that can be drawn on a picture, in fractions of its sides. */
 
 import type { Json, Params, Schema } from './api/types';
 import { resolved } from './schema/fields';
@@ -16,7 +16,7 @@ export interface Rect {
 }
 
 export interface Target {
-  /** The name of the parameter; empty for the part that several parameters name together. */
+  /** The name of the parameter; empty for an area that several parameters define together. */
   name: string;
   kind: 'part' | 'point' | 'corners' | 'rectangles';
 }
@@ -44,7 +44,7 @@ const round = (value: number, digits: number): number => Math.round(value * 10 *
 export const within = (value: number, low = 0, high = 1): number => Math.min(high, Math.max(low, value));
 const isNumber = (value: Json | undefined): value is number => typeof value === 'number';
 
-/** Return the rectangles that params hold; a part that is not placed lies in the middle. */
+/** Return the rectangles in params; an area without a position is centered. */
 export function rectsOf({ name, kind }: Target, params: Params, size: Size): Rect[] {
   if (kind === 'rectangles') {
     const areas = params[name];
@@ -65,7 +65,7 @@ export function pointsOf({ name, kind }: Target, params: Params): Point[] {
   return value && typeof value === 'object' && !Array.isArray(value) ? [{ x: Number(value.x), y: Number(value.y) }] : [];
 }
 
-/** Return params that hold these rectangles. A drawn part is in per cent, so that it suits each picture of a run. */
+/** Return params with these rectangles. A drawn area is in percent, so that it fits each picture of a run. */
 export function withRects({ name, kind }: Target, params: Params, rects: readonly Rect[]): Params {
   if (kind === 'rectangles') {
     const areas = rects.map(({ left, top, width, height }) => ({
@@ -79,7 +79,7 @@ export function withRects({ name, kind }: Target, params: Params, rects: readonl
   const [rect] = rects;
   if (!rect) return params;
   const rest = { ...params };
-  // A ratio would make another part of the one that was drawn.
+  // An aspect ratio would change the drawn area.
   delete rest.aspect_ratio;
   const percent = (share: number): number => round(share * 100, 1);
   return {
@@ -98,7 +98,7 @@ export function withPoints({ name, kind }: Target, params: Params, points: reado
   return { ...params, [name]: kind === 'corners' ? rounded : (first ?? null) };
 }
 
-/** Return the rectangle whose corner (0 is the upper left, then clockwise) was moved to a point. */
+/** Return the rectangle after moving a corner (0 is the upper left, then clockwise) to a point. */
 export function withCorner(rect: Rect, corner: number, { x, y }: Point, least = 0.01): Rect {
   const [right, bottom] = [rect.left + rect.width, rect.top + rect.height];
   const isLeft = corner === 0 || corner === 3;

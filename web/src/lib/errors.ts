@@ -1,7 +1,7 @@
 import { Problem } from './api/http';
 import { i18n } from './i18n/i18n.svelte';
 
-/** Say what went wrong, for a person. */
+/** Return the error message for the user. */
 export function explain(error: unknown): string {
   if (!(error instanceof Problem)) return error instanceof Error ? error.message : String(error);
   if (error.isAway) return i18n.t.noAnswer;

@@ -1,4 +1,4 @@
-/** Numbers, sizes and times in the language of the page. */
+/** Formats numbers, sizes and times in the language of the page. */
 
 import { i18n } from './i18n/i18n.svelte';
 

@@ -2,7 +2,7 @@
 
 import type { Algorithm } from './api/types';
 
-/** Groups in the order of the list; those of plugins follow. */
+/** The order of the groups in the list; groups of plugins follow. */
 const ORDER = ['geometry', 'color', 'detail', 'faces', 'composing', 'encoding', 'analysis'];
 
 export interface Group {
@@ -11,7 +11,7 @@ export interface Group {
   members: Algorithm[];
 }
 
-/** Return the groups of these algorithms with the titles that the server gives them. */
+/** Return the groups of these algorithms with the server's titles. */
 export function groupsOf(algorithms: readonly Algorithm[]): Group[] {
   const groups = new Map<string, Group>();
   for (const algorithm of algorithms) {

@@ -1,4 +1,4 @@
-/** How much two pictures look alike (SSIM), of their brightness at a small size: enough to see what a quality costs. */
+/** The similarity (SSIM) of two pictures' brightness at a small size: enough to judge the effect of a quality. */
 
 const SIDE = 384;
 const WINDOW = 8;
@@ -9,7 +9,7 @@ const C2 = (0.03 * 255) ** 2;
 function brightness(image: CanvasImageSource, width: number, height: number): Float64Array {
   const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
   if (!context) throw new Error('no canvas');
-  // Behind what is transparent, so that two transparent pictures are alike.
+  // The background of transparent pixels, so that two transparent pictures are equal.
   context.fillStyle = '#fff';
   context.fillRect(0, 0, width, height);
   context.drawImage(image, 0, 0, width, height);
@@ -20,7 +20,7 @@ function brightness(image: CanvasImageSource, width: number, height: number): Fl
   });
 }
 
-/** Return null where the pictures have different shapes: then no pixel has a counterpart. */
+/** Return null if the pictures have different aspect ratios, because pixels then have no counterpart. */
 export async function likeness(before: string, after: HTMLImageElement): Promise<number | null> {
   const original = new Image();
   original.src = before;

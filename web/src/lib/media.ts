@@ -1,4 +1,4 @@
-/** Which picture stands for a file. */
+/** Chooses the picture that represents a file. */
 
 import { inlineAddress } from './api/files';
 import { TASKS } from './api/tasks';
@@ -7,7 +7,7 @@ import type { FileRow } from './api/types';
 export type ThumbnailSize = 128 | 256 | 512 | 1024;
 
 const SHOWN_BY_BROWSERS = new Set(['image/jpeg', 'image/png', 'image/webp', 'image/gif', 'image/avif', 'image/bmp']);
-/** A larger original is not fetched in place of a thumbnail. */
+/** Larger originals are not used in place of a thumbnail. */
 export const SMALL_BYTES = 2_000_000;
 
 export const isPicture = (file: FileRow): boolean =>

@@ -1,4 +1,4 @@
-/** Where the months of a long list begin. */
+/** Finds the start of each month in a long list. */
 
 import { lookUp, type FileQuery } from './api/files';
 import type { FileRow } from './api/types';
@@ -10,11 +10,11 @@ export interface Month {
   id: number;
 }
 
-/** A shorter list is scrolled. */
+/** Shorter lists need no months: scrolling is enough. */
 const FEWEST = 60;
 const PARTS = 64;
 const SPLITS = 4;
-/** Months begin at a row of the gallery: a few files more or less do not matter. */
+/** Required precision in files: a month's label marks a row of the gallery, so a few files do not matter. */
 const NEAR = 2;
 
 export const isByTime = (sort: string): boolean => /^-?(id|taken_at)$/.test(sort);
@@ -25,14 +25,14 @@ function monthOf(file: FileRow, sort: string): string {
 }
 
 /**
- * Return where the months begin in a list that is sorted by time.
+ * Return the start of each month in a list that is sorted by time.
  *
  * The index has no times, so some files are looked up, evenly spread, and then more where the month changes between two of them.
  */
 export async function monthsOf(ids: readonly number[], { sort }: Pick<FileQuery, 'sort'>, signal: AbortSignal): Promise<Month[]> {
   if (ids.length < FEWEST || !isByTime(sort)) return [];
   const known = new Map<number, string>();
-  // Files that were deleted meanwhile have no answer.
+  // Files that were deleted in the meantime are missing from the response.
   const tried = new Set<number>();
   const step = (ids.length - 1) / PARTS;
   let asked = [...new Set(Array.from({ length: PARTS + 1 }, (_, part) => Math.round(part * step)))];

@@ -1,4 +1,4 @@
-/** The address of the page: which screen it names, and how to change it. */
+/** The address of the page: selects the screen and can be changed. */
 
 export type Screen =
   | 'files' | 'file' | 'process' | 'pipelines' | 'runs' | 'run' | 'tasks' | 'links' | 'system' | 'trash' | 'shared';
@@ -40,7 +40,7 @@ class Router {
     this.read();
   }
 
-  /** Change parts of the query; empty values leave it. */
+  /** Change parameters of the query; an empty value removes the parameter. */
   setQuery(change: Record<string, string>, replace = false): void {
     const query = new URLSearchParams(location.search);
     for (const [name, value] of Object.entries(change)) {

@@ -1,10 +1,10 @@
-/** What the browser keeps for the page. A browser that forbids this keeps nothing. */
+/** The page's data in the browser's storage, if the browser allows it. */
 
 export function keep(name: string, value: unknown): void {
   try {
     localStorage.setItem(`pixmill.${name}`, JSON.stringify(value));
   } catch {
-    // Forbidden or full: the page works without it.
+    // Storage is forbidden or full; the page works without it.
   }
 }
 

@@ -2,10 +2,10 @@ import type { Work } from './api/tasks';
 import type { Batch, Params, Step, Task } from './api/types';
 import { nameOf } from './i18n/catalog.svelte';
 
-/** Name what a run or a task does: `Resize → Watermark`. */
+/** Return the title of a run's or a task's steps: `Resize → Watermark`. */
 export const titleOf = ({ steps }: Pick<Work, 'steps'>): string => steps.map(({ algorithm }) => nameOf(algorithm)).join(' → ');
 
-/** Name a run: by its preset, if it has one. */
+/** Return a run's name: that of its preset, if it has one. */
 export const nameOfRun = (run: Pick<Batch, 'algorithm' | 'params' | 'preset'>): string => run.preset ?? titleOf(workOf(run));
 
 export function workOf(task: Pick<Task, 'algorithm' | 'params'>): Work {
@@ -14,8 +14,8 @@ export function workOf(task: Pick<Task, 'algorithm' | 'params'>): Work {
   return { steps: [{ algorithm: task.algorithm, params }], output: output ?? {} };
 }
 
-/** Return how many tasks of a run have ended. */
+/** Return the number of tasks of a run that have ended. */
 export const overOf = ({ counts }: Pick<Batch, 'counts'>): number => counts.finished + counts.error + counts.cancelled;
 
-/** Return how many tasks a run has: those that were forgotten do not count. */
+/** Return the number of tasks of a run, without forgotten ones. */
 export const sizeOf = (run: Pick<Batch, 'counts'>): number => overOf(run) + run.counts.pending + run.counts.processing;

@@ -11,29 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-import sqlalchemy
 from service_kit.access.principals import Principal
-from service_kit.database import MAX_ID, Database, FrequentQuery, QuickReadError, epoch_now, json_elements
+from service_kit.database import MAX_ID, Database, FrequentQuery, QuickReadError, epoch_now
 from service_kit.errors import DomainError
 from service_kit.texts import sentence
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    String,
-    bindparam,
-    case,
-    column,
-    delete,
-    exists,
-    func,
-    select,
-    true,
-    update,
-)
+from sqlalchemy import bindparam, delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from file_storage.models import File, Link
-from file_storage.services.file_rows import NOT_EXPIRED, PRESENT, SENT_COLUMNS, SentFile
+from file_storage.services.file_rows import HAS_ID, NOT_EXPIRED, PRESENT, SENT_COLUMNS, SentFile
 from file_storage.services.shared_sets import LinkCleanup, SetSigner
 
 MAX_LINK_SECONDS = 7 * 24 * 3600
@@ -45,19 +31,8 @@ _ID = re.compile(r"[0-9]{1,19}")
 _TOKEN_OF_SET = re.compile(r"[A-Za-z0-9_-]{32}")
 
 
-_FILE_OF_SET = json_elements(Link.file_ids).table_valued(column("value", JSON))
-_COUNTS = (
-    select(
-        Link.id,
-        func.count(case((File.deleted_at.is_(None), 1))),
-        func.count(case((File.deleted_at.is_not(None), 1))),
-    )
-    .select_from(Link)
-    .join(_FILE_OF_SET, true())
-    .join(File, File.id == sqlalchemy.cast(sqlalchemy.cast(_FILE_OF_SET.c.value, String), BigInteger))
-    .where(Link.id.in_(bindparam("sets", expanding=True)), Link.sees_all | (File.owner == Link.owner), NOT_EXPIRED)
-    .group_by(Link.id)
-)
+_LOOKED_UP_AT_ONCE = 10_000
+_FILES = select(File.id, File.owner, File.deleted_at).where(HAS_ID, NOT_EXPIRED)
 
 
 class Claim(NamedTuple):
@@ -150,7 +125,7 @@ class SentByLink(NamedTuple):
     disposition: str | None
 
 
-_SENT = FrequentQuery(
+SENT_LINK = FrequentQuery(
     select(Link.expires_at, Link.disposition, *SENT_COLUMNS)
     .join_from(Link, File, Link.file_id == File.id)
     .where(Link.id == bindparam("link_id"), PRESENT)
@@ -278,7 +253,7 @@ class LinkService:
         """Return what a download by this token needs; ``None`` if :meth:`file` must say what is wrong."""
         try:
             claim = self._signer.read(token)
-            row = self._database.first_row(_SENT, {"link_id": claim.link_id})
+            row = self._database.first_row(SENT_LINK, {"link_id": claim.link_id})
         except (DomainError, QuickReadError):
             return None
         if row is None:
@@ -292,9 +267,20 @@ class LinkService:
 def _counted(session: Session, links: Sequence[Link]) -> Sequence[ListedLink]:
     """Return links with the numbers of their files; only those of sets are looked up."""
     sets = [link.id for link in links if link.file_id is None]
-    rows = session.execute(_COUNTS, {"sets": sets}) if sets else ()
-    counts = {link_id: (seen, trashed) for link_id, seen, trashed in rows}
-    return [ListedLink(link, *(counts.get(link.id, (0, 0)) if link.file_id is None else (1, 0))) for link in links]
+    chosen = select(Link.id, Link.file_ids).where(Link.id.in_(sets))
+    ids_of = {row.id: row.file_ids or [] for row in session.execute(chosen)} if sets else {}
+    wanted = sorted({file_id for file_ids in ids_of.values() for file_id in file_ids})
+    found: dict[int, tuple[str, bool]] = {}
+    for first in range(0, len(wanted), _LOOKED_UP_AT_ONCE):
+        rows = session.execute(_FILES, {"ids": wanted[first : first + _LOOKED_UP_AT_ONCE]})
+        found |= {row.id: (row.owner, row.deleted_at is not None) for row in rows}
+
+    def counts(link: Link) -> tuple[int, int]:
+        files = [found[file_id] for file_id in ids_of[link.id] if file_id in found]
+        trashed = [is_trashed for owner, is_trashed in files if link.sees_all or owner == link.owner]
+        return len(trashed) - sum(trashed), sum(trashed)
+
+    return [ListedLink(link, *(counts(link) if link.file_id is None else (1, 0))) for link in links]
 
 
 def _signature(secret: bytes, text: str) -> str:

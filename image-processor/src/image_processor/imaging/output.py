@@ -45,7 +45,8 @@ class Output(Params):
     effort: Annotated[int, Field(ge=1, le=9)] | None = Field(
         default=None,
         description="1 (fast) to 9 (small): how much time to spend on a smaller file. Default: AVIF 2, JPEG and WebP "
-        "5, PNG 6, GIF 7. A palette is computed with at most 5 above a megapixel, and at most 3 above six.",
+        "5, PNG 6, GIF 7. A palette is computed with at most 5 above a megapixel, and at most 3 above six; AVIF with "
+        "at most 7 above a quarter of a megapixel, 6 above a half, 5 above one, 3 above two and 2 above six.",
         examples=[7],
         json_schema_extra=hint(advanced=True),
     )

@@ -1,4 +1,4 @@
-"""imagor's URLs: what differs from thumbor's."""
+"""imagor's URLs, where they differ from thumbor's."""
 
 import numpy
 import pytest

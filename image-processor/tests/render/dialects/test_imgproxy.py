@@ -1,4 +1,4 @@
-"""imgproxy's URLs: what its documentation says; its pixels are judged by :mod:`tests.conformance`."""
+"""imgproxy's URLs according to its documentation; :mod:`tests.conformance` compares the pixels."""
 
 import numpy
 import pytest

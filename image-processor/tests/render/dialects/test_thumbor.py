@@ -1,4 +1,4 @@
-"""thumbor's URLs, against what thumbor's documentation says and Pillow makes of the same pixels."""
+"""thumbor's URLs, compared with its documentation and with Pillow's result for the same pixels."""
 
 import numpy
 import pytest

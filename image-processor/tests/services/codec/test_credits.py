@@ -1,4 +1,4 @@
-"""Author and copyright that only IPTC or XMP name, as IIM 4.2 and XMP write them, read from results by Pillow."""
+"""Author and copyright that only IPTC (IIM 4.2) or XMP contains, read from results with Pillow."""
 
 import struct
 

@@ -91,7 +91,7 @@ def with_a_corrupt_strip() -> bytes:
 def in_tiles(**options: object) -> bytes:
     file = io.BytesIO()
     with tifffile.TiffWriter(file) as writer:
-        # The types of "write" are stricter than it is.
+        # The type annotations of "write" are stricter than its code.
         getattr(writer, "write")(pixels(photo()).astype("uint8"), photometric="rgb", tile=(16, 16), **options)  # noqa: B009
     return file.getvalue()
 
@@ -138,7 +138,7 @@ def with_header(content: bytes) -> bytes:
 
 
 def interlaced_and_cut_short() -> bytes:
-    """Return an interlaced PNG of whole chunks that have only the first of its pixels."""
+    """Return an interlaced PNG of complete chunks that contain only the first part of its pixels."""
     header = struct.pack(">IIBBBBB", 64, 48, 8, 0, 0, 0, 1)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
@@ -344,7 +344,7 @@ def test_every_frame_is_rotated_upright(format: str, orientation: int) -> None:
 
 
 def pages(*shapes: tuple[int, int], reduced: Sequence[int] = ()) -> bytes:
-    """Return a TIFF whose pages have a single color each: 10, 20, 30 …"""
+    """Return a TIFF whose pages each have a single color: 10, 20, 30 …"""
     file = io.BytesIO()
     with tifffile.TiffWriter(file) as tiff:
         for number, shape in enumerate(shapes):
@@ -406,7 +406,7 @@ COLORS = [(188, 100, 50), (30, 200, 120), (90, 20, 160)]
 
 
 class Page(NamedTuple):
-    """How a page stores its color; with a single band, only the first sample."""
+    """The color storage of a page; with a single band, only the first sample counts."""
 
     bits: int = 8
     bands: int = 3

@@ -1,4 +1,4 @@
-"""What a result keeps of XMP, Photoshop resources and IPTC, checked with Pillow and tifffile."""
+"""The XMP, Photoshop resources and IPTC that a result keeps, checked with Pillow and tifffile."""
 
 import base64
 import io
@@ -127,7 +127,7 @@ def test_a_result_contains_no_picture_of_the_source(
 
 
 def iptc_of(content: bytes) -> bytes:
-    """Return the data sets; in a TIFF they are a tag of long integers, as Photoshop and libtiff write it."""
+    """Return the IPTC data sets; in a TIFF they are a tag of long integers, as written by Photoshop and libtiff."""
     if content[:2] != b"II":
         photoshop: dict[int, bytes] = opened(content).info["photoshop"]
         return photoshop[0x0404]

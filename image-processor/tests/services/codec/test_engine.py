@@ -1,4 +1,4 @@
-"""The engine version, which keeps results of another engine from being reused."""
+"""The engine version, which prevents the reuse of another engine's results."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Only the loaders that we mean can run, regardless of the content and the name of a file."""
+"""Only the intended loaders can run, regardless of a file's content and name."""
 
 import struct
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Ordinary JPEGs without libvips: the pixels and metadata that Pillow finds, and the errors that libvips reports."""
+"""Ordinary JPEGs without libvips: the same pixels and metadata as with Pillow, and the same errors as with libvips."""
 
 import io
 import struct
@@ -209,7 +209,7 @@ def test_an_ordinary_jpeg_needs_no_libvips(tmp_path: Path, *, progressive: bool)
 
 
 def in_pieces(profile: bytes) -> bytes:
-    """Return a JPEG whose profile is in two segments."""
+    """Return a JPEG whose profile is split into two segments."""
     plain = smooth(64, 48)
     half = len(profile) // 2
     pieces = [b"ICC_PROFILE\0" + bytes([number, 2]) for number in (1, 2)]

@@ -1,4 +1,4 @@
-"""Presets: the error for the operator if a preset is wrong."""
+"""Presets in the configuration: the error message for an invalid preset."""
 
 import os
 import subprocess

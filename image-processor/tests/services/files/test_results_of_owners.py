@@ -32,7 +32,7 @@ REFUSALS = {"over-quota": "quota-exceeded", "on-a-full-disk": "storage-full"}
 
 
 class Seen(NamedTuple):
-    """A request that the server has seen."""
+    """A request that the server has received."""
 
     method: str
     path: str
@@ -41,13 +41,13 @@ class Seen(NamedTuple):
 
 
 class FileServer(ThreadingHTTPServer):
-    """Gives each result the length of its owner's name as its id."""
+    """Uses the length of the owner's name as the id of each result."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.seen: list[Seen] = []
         self.told: list[str] = []
-        """What requests say of results: JSON, or of a raw body its query and headers."""
+        """The data of results in requests: the JSON or, for a raw body, its query and headers."""
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 

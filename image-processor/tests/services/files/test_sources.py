@@ -1,4 +1,4 @@
-"""Sources: the next task's is prefetched, and no task gets another's."""
+"""Sources: the next task's source is prefetched, and no task gets another's."""
 
 import hashlib
 import threading
@@ -72,7 +72,7 @@ def sources(storage: FileStorage) -> Sources:
 
 @pytest.fixture
 def local_sources(storage: FileStorage, tmp_path: Path) -> Sources:
-    """Sources on a machine that has the folder of blobs; file 1 is in it."""
+    """Return sources on a machine with access to the folder of blobs; it contains file 1."""
     put_blob(tmp_path, b"1")
     return Sources(storage, BlobFolder(tmp_path / "blobs"), None, LIMITS)
 

@@ -1,4 +1,4 @@
-"""Attempts at tasks that another version has created, and at tasks that take too long; outcomes of errors."""
+"""Attempts at tasks that were created by another version or take too long; outcomes of errors."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Claims: one holder at a time, the most urgent first, and only the newest attempt ends a task."""
+"""Claims: a task has one holder at a time, urgent tasks come first, and only the newest attempt ends a task."""
 
 import time
 from collections.abc import Callable

@@ -40,9 +40,9 @@ from sqlalchemy import insert
 HOLDER = Holder("one", 11)
 LIMITS = Limits(max_pixels=100, max_frames=2, max_decoded_bytes=3000)
 OF_OTHERS = {ForbiddenAddressError, QueueUnavailableError}
-"""Raised to senders of webhooks and to the API."""
+"""Errors for webhook senders and for the API."""
 TURNED_INTO_IMAGE_ERRORS = {DamagedError, UnsuitableImageError}
-"""Those of readers and algorithms, which the codec turns into sentences about the image."""
+"""Errors of readers and algorithms, which the codec turns into sentences about the image."""
 
 
 def damaged(folder: Path) -> None:
@@ -99,7 +99,7 @@ def problems(database: Database, task_id: int) -> tuple[dict[str, object], str]:
 
 
 def said_values(detail: str) -> set[str]:
-    """Return the numbers and the quoted names that the first sentence says; the others are advice."""
+    """Return the numbers and quoted names in the first sentence; the other sentences are advice."""
     plain = re.sub(r"(?<=\d)[,\xa0](?=\d)", "", detail.partition(". ")[0])
     return set(re.findall(r"\d+(?:\.\d+)?", plain)) | set(re.findall(r"'([^']+)'", plain))
 
@@ -126,7 +126,7 @@ def task_id(database: Database) -> int:
 
 @pytest.fixture
 def impatient(database: Database, retry: RetrySettings) -> ClaimService:
-    """Return claims whose tasks end with their first failure."""
+    """Return a claim service that fails tasks at their first error."""
     once = retry.model_copy(update={"max_seconds": 0, "max_crashes": 1})
     return ClaimService(database, once, lease_seconds=60, processes=1)
 

@@ -1,4 +1,4 @@
-"""Where a process begins to look for claimable tasks."""
+"""The id at which a process starts to look for claimable tasks."""
 
 from collections.abc import Sequence
 
@@ -53,7 +53,7 @@ def finish(claims: ClaimService, count: int) -> Sequence[Claim]:
 
 
 def pass_tasks(database: Database, claims: ClaimService, front: Front, **values: object) -> list[int]:
-    """Let tasks come and go until ``front`` begins above some; return the ids of those that are pending."""
+    """Add and finish tasks until ``front`` is above some of them; return the ids of the pending ones."""
     ids = add_tasks(database, 9, **values)
     for _ in range(3):
         look(database, front)

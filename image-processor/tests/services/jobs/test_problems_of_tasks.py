@@ -1,4 +1,4 @@
-"""The problem of a task that ended in error: in its row, its event and its webhook, and in Russian."""
+"""The problem of a failed task: in its row, its event and its webhook, and in Russian."""
 
 import json
 from collections.abc import Mapping

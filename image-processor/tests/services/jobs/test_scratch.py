@@ -1,4 +1,4 @@
-"""A process that is killed leaves the mark of its attempt."""
+"""A killed process leaves a marker of its attempt."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Owners take turns: many tasks of an owner delay others by no more than one turn."""
+"""Owners take turns: many tasks of one owner delay the tasks of others by at most one turn."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The work loop runs every task once, claims tasks in advance, and hands back those that would wait too long."""
+"""The work loop runs every task once, claims tasks in advance, and hands back tasks that would wait too long."""
 
 import threading
 import time

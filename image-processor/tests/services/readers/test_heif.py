@@ -27,7 +27,7 @@ def heic(image: Image.Image, **options: object) -> bytes:
 
 
 def upright(orientation: int) -> Image.Image:
-    """Return what a viewer shows of a photograph stored with this orientation."""
+    """Return the image that a viewer shows for a photograph stored with this orientation."""
     image = opened(photo())
     image.getexif()[0x0112] = orientation
     return ImageOps.exif_transpose(image)

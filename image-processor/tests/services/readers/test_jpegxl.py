@@ -274,7 +274,7 @@ def test_a_damaged_file_gives_a_picture_or_an_error_with_a_reason(number: int, t
 
 @pytest.mark.slow
 def test_too_little_memory_is_not_reported_as_damage(tmp_path: Path) -> None:
-    """It does not end the process either, whether the decoder or the buffer for its pixels has too little."""
+    """Neither does it end the process, whether the decoder or the buffer for its pixels lacks memory."""
     blocks = numpy.random.default_rng(0).integers(0, 256, (100, 100, 3), "uint8")
     (tmp_path / "source").write_bytes(jpegxl(numpy.kron(blocks, numpy.ones((16, 16, 1), "uint8"))))
     code = """if True:

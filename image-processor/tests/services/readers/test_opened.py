@@ -1,4 +1,4 @@
-"""Errors of decoders are damage of the file, unless the machine lacks memory or disk space."""
+"""Decoder errors mean a damaged file, unless the machine lacks memory or disk space."""
 
 import errno
 import struct

@@ -1,4 +1,4 @@
-"""PSD: pixels of every mode, depth and compression compared with what was written; which channel is alpha."""
+"""PSD: pixels of every mode, depth and compression compared with the written ones; the choice of the alpha channel."""
 
 import io
 import struct
@@ -17,7 +17,7 @@ SHAPE = 24, 40
 BITMAP, GRAY, INDEXED, RGB, CMYK, LAB = 0, 1, 2, 3, 4, 9
 LAYERS = 1
 WITH_TRANSPARENCY = -1
-"""Numbers of layers; below 0, the flattened picture has transparency."""
+"""Numbers of layers; a negative number means that the flattened picture has transparency."""
 ALPHA = numpy.tile(numpy.linspace(60, 255, SHAPE[1]).astype("uint8"), (SHAPE[0], 1))
 
 
@@ -37,7 +37,7 @@ def psd(
 ) -> bytes:
     """Return a PSD (Adobe Photoshop File Formats Specification).
 
-    :param layers: their number; ``None``: the section about them is empty.
+    :param layers: the number of layers; with ``None`` their section is empty.
     """
     rows = [row.astype(row.dtype.newbyteorder(">")).tobytes() for plane in planes for row in plane]
     if packed:

@@ -282,7 +282,7 @@ def test_the_error_for_a_bmp_of_another_kind_names_it(place: int, value: int, ki
 
 
 def bitmap_of_icon(colors: numpy.ndarray, mask: numpy.ndarray) -> bytes:
-    """Return a bitmap of 24 or 32 bits, without its file header, and the mask after it."""
+    """Return a 24-bit or 32-bit bitmap without its file header, followed by the mask."""
     height, width, bands = colors.shape
     head = struct.pack("<IiiHHIIiiII", 40, width, 2 * height, 1, 8 * bands, 0, 0, 0, 0, 0, 0)
     order = [2, 1, 0, 3][:bands]
@@ -291,9 +291,9 @@ def bitmap_of_icon(colors: numpy.ndarray, mask: numpy.ndarray) -> bytes:
 
 
 def directory_of_icon(*pictures: tuple[int, bytes]) -> bytes:
-    """Return an ICO of pictures of 32 x 32 pixels.
+    """Return an ICO with pictures of 32 x 32 pixels.
 
-    :param pictures: the bits per pixel that the directory says, and the content.
+    :param pictures: the bits per pixel in the directory, and the content.
     """
     rows, contents, place = b"", b"", 6 + 16 * len(pictures)
     for bits, content in pictures:

@@ -1,4 +1,4 @@
-"""What tasks of a batch share reaches their claims and webhooks; how fast a batch runs, and why tasks failed."""
+"""Claims and webhooks have the shared data of their batch; a batch's rate, and the causes of failures."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ HOOK = "https://example.org/hook"
 
 
 def add_batch(database: Database, tasks: int, **more: object) -> tuple[int, Sequence[int]]:
-    """Return the ids of a new batch and of its tasks."""
+    """Add a batch; return its id and the ids of its tasks."""
     with database.write() as session:
         values = {"algorithm": "blur", "params": {"radius": 2}, "tasks": tasks, **more}
         batch_id = session.execute(insert(Batch).values(values).returning(Batch.id)).scalar_one()

@@ -1,4 +1,4 @@
-"""A request that changes many tasks goes in steps: each is one short transaction, and nothing is left out."""
+"""A request that changes many tasks runs in steps: each is one short transaction, and no task is skipped."""
 
 from collections.abc import Callable, Mapping, Sequence
 

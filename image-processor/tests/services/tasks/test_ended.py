@@ -1,4 +1,4 @@
-"""The numbers of tasks by status and day, which triggers maintain, compared with the rows and the events."""
+"""The numbers of ended tasks by status and day, which triggers maintain, compared with the rows and the events."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

@@ -206,7 +206,7 @@ def test_a_listener_gets_only_the_tasks_it_chose_while_it_follows(
             async for together in stream.follow(subscription):
                 events += together
                 if position_of(together[-1]) > subscription.seen:
-                    break  # it came from the queue, no longer from the database
+                    break  # it came from the queue instead of the database
                 asyncio.get_running_loop().call_later(LATER, change_both)
         return events
 

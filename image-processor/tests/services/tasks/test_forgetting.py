@@ -1,4 +1,4 @@
-"""Tasks are deleted a set time after they have ended, and batches with their last task."""
+"""Tasks are deleted a configured time after their end, and batches with their last task."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ HOUR = 3600
 
 
 def add_task(database: Database, status: str, hours: float, batch_id: int | None = None, **more: object) -> int:
-    """Add a task that was created, and ended if it has, this many hours ago."""
+    """Add a task that was created, and if applicable ended, this many hours ago."""
     then = epoch_now() - hours * HOUR
     ended = {} if status in ("pending", "processing") else {"ended_at": then}
     values = {"source_id": 1, "algorithm": "flip", "created_at": then, "batch_id": batch_id, **ended, **more}

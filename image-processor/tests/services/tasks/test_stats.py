@@ -1,4 +1,4 @@
-"""The numbers of tasks for a page."""
+"""The statistics of tasks for a page."""
 
 from collections.abc import Mapping
 
@@ -97,7 +97,7 @@ def test_an_administrator_sees_the_workers(database: Database) -> None:
     for process in (7, 7, 8):
         add(database, "ann", {"processing": 1}, claimed_by="one", process=process, lease_until=9e9)
     add(database, "bob", {"processing": 1}, claimed_by="two", process=7, lease_until=9e9)
-    # Its worker still has to notice that it was cancelled.
+    # Its worker has yet to notice the cancellation.
     add(database, "bob", {"cancelled": 1}, claimed_by="three", process=7)
 
     workers = numbers(database, ADMIN).workers

@@ -1,4 +1,4 @@
-"""The numbers of tasks that have not ended, which triggers maintain, compared with the rows; and the limit on them."""
+"""The numbers of unended tasks, which triggers maintain, compared with the rows; and the limit on them."""
 
 from collections.abc import Sequence
 

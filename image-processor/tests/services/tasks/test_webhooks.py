@@ -1,4 +1,4 @@
-"""Webhooks are taken host by host; a host that fails is asked less and less often."""
+"""Webhooks are claimed host by host; a failing host is retried less and less often."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ def webhooks(database: Database) -> WebhookService:
 
 
 def end_tasks(database: Database, *urls: str) -> None:
-    """Write a webhook for each URL: end a task with it."""
+    """End a task for each URL, which writes a webhook for it."""
     with database.write() as session:
         session.execute(insert(Task), [{"source_id": 1, "algorithm": "flip", "callback_url": url} for url in urls])
         session.execute(update(Task).where(Task.status == "pending").values(status="finished", result_id=7))

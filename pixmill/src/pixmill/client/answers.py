@@ -365,7 +365,7 @@ class FileStats(Answer):
     :ivar all_owners: whether the numbers cover all owners.
     :ivar bytes: the total size; when covering all owners, identical contents count once.
     :ivar reserved_bytes: the size of unfinished uploads.
-    :ivar room_bytes: the free space.
+    :ivar room_bytes: the number of bytes that still fit.
     :ivar quota: limits of ``bytes`` and ``files``.
     :ivar by_type: ``files`` and ``bytes`` of each kind of ``media_type``, such as ``image/*``.
     :ivar by_month: ``files`` and ``bytes`` uploaded in each ``month``, such as ``2026-11``, in UTC.
@@ -454,8 +454,8 @@ class Link(Answer):
     :ivar url: set only when the link has just been created; it cannot be retrieved later.
     :ivar api_url: for a set, the URL for programs; set like ``url``.
     :ivar file_id: ``None`` for a set.
-    :ivar file_count: the files that who opens it sees.
-    :ivar trashed_count: of a set, those in the trash, which nobody sees.
+    :ivar file_count: the number of files visible through the link.
+    :ivar trashed_count: the number of a set's files in the trash, which the link hides.
     """
 
     id: int

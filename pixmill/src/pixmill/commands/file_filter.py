@@ -1,4 +1,4 @@
-"""Which files a command is about, where it is given their filter instead of their ids."""
+"""The files of a command, selected by a filter instead of by ids."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -28,9 +28,9 @@ _TIMES = ("taken_after", "taken_before", "created_after", "created_before")
 
 
 def file_filter(words: Sequence[str]) -> FileFilter:
-    """Return the filter of the words ``NAME=VALUE``; the names are those of the API.
+    """Return the filter for words of the form ``NAME=VALUE``; the names are those of the API.
 
-    :raises ValueError: a word is no condition, or two contradict each other.
+    :raises ValueError: a word is not a condition, or two words contradict each other.
     """
     given: dict[str, list[str]] = {}
     for word in words:
@@ -74,7 +74,7 @@ def _number(name: str, value: str) -> int:
 
 
 def _time(value: str) -> datetime:
-    """Return a time as in ISO 8601, or so long ago."""
+    """Return a time, given in ISO 8601 or as a duration before now."""
     try:
         return datetime.fromisoformat(value)
     except ValueError:

@@ -282,7 +282,7 @@ def mv(
 
 
 def _chosen(pixmill: Pixmill, wanted: FileFilter | Sequence[int]) -> list[File]:
-    """Return the files that a command is about, of which there is at least one."""
+    """Return the files of a command; there is at least one."""
     if not isinstance(wanted, FileFilter):
         return [pixmill.files.get(file_id) for file_id in wanted]
     files = list(pixmill.files.list(wanted))

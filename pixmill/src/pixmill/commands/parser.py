@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typer._click import Context, Parameter
 
 _VALUES = {int: text("NUMBER"), float: text("NUMBER"), Path: text("PATH")}
-"""What the value of an option is, by its type; of all other types it is a text."""
+"""The placeholder for an option's value, by its type; all other types are texts."""
 USAGE = ("Usage:", "[OPTIONS]", "COMMAND [ARGS]...")
 
 
@@ -25,7 +25,7 @@ class UsageError(typer.BadParameter):
 
 
 class Argument(TyperArgument):
-    """An argument, whose name and help say enough of its type."""
+    """An argument; its name and help describe its type well enough."""
 
     def display_type_rich(self, ctx: "Context") -> str | None:  # noqa: ARG002 (the base class's argument)
         return None
@@ -79,7 +79,7 @@ def use(app: typer.Typer) -> None:
 
 
 def _described(parameters: "list[Parameter]") -> "list[Parameter]":
-    """Let parameters say what people need: no names of types in Python."""
+    """Translate the help of parameters, and replace the names of Python types in it by words."""
     for parameter in parameters:
         if isinstance(parameter, TyperOption):
             if parameter.help:
@@ -96,7 +96,7 @@ def _described(parameters: "list[Parameter]") -> "list[Parameter]":
 
 
 def _in_usage(argument: TyperArgument) -> str:
-    """Return an argument as the usage line shows it: an optional argument is in brackets."""
+    """Return an argument as shown in the usage line: optional arguments are in brackets."""
     name = argument.display_name_raw
     return name if argument.required or name.startswith("[") else f"[{name}]"
 

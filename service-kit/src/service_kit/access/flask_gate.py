@@ -16,8 +16,10 @@ from service_kit.problems import Problem
 _View = TypeVar("_View", bound=Callable[..., object])
 _SCOPE = "pixmill_scope"
 ADMITTED = "pixmill.admitted"
-"""The key in a WSGI environment of what the gate has said already, a principal or a problem: it counts each request
-once."""
+"""The key in the WSGI environment of the gate's earlier decision, a principal or a problem.
+
+It makes the gate count each request only once.
+"""
 _ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Range, Last-Event-ID"
 _ALLOWED_HEADERS += ", Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, Upload-Concat, Upload-Defer-Length"
 _EXPOSED_HEADERS = (
@@ -56,7 +58,7 @@ def client_address() -> str:
 
 
 def asked(by: Request) -> Asked:
-    """Return what the gate looks at in a request."""
+    """Return the parts of a request that the gate checks."""
     address = by.headers.get("X-Real-IP") or by.remote_addr or ""
     session = by.cookies.get(SESSION_COOKIE) if "Cookie" in by.headers else None
     return Asked(by.method, by.headers, address, session)  # type: ignore[arg-type]  # Headers is such a mapping

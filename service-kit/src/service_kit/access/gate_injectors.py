@@ -13,7 +13,7 @@ from service_kit.database import Database
 def create_gate(settings: AccessSettings, keys: KeyService, database: Database) -> Gate:
     """Return the gate for these settings.
 
-    :param database: has the keys.
+    :param database: the database of keys, for counting wrong ones.
     """
     rules = Rules(
         mode=settings.auth.mode,

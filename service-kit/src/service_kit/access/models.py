@@ -57,7 +57,7 @@ class BrowserSession(Base):
 
 
 class WrongKey(Base):
-    """How many wrong keys an address has sent since its minute began, and when that minute is over."""
+    """The number of wrong keys that an address has sent within its current minute, and the end of that minute."""
 
     __tablename__ = "access_wrong_keys"
 

@@ -7,11 +7,11 @@ from sqlalchemy import ColumnElement, true
 from sqlalchemy.orm import InstrumentedAttribute
 
 LOCAL_OWNER = "local"
-"""The owner of everything created without a key, and of all rows that are older than the concept of owners."""
+"""The owner of everything created without a key, and of all rows from before owners existed."""
 
 
 class Scope(StrEnum):
-    """A permission of a key."""
+    """What a key allows."""
 
     FILES_READ = "files:read"
     FILES_WRITE = "files:write"

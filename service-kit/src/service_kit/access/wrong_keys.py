@@ -1,4 +1,4 @@
-"""Wrong keys: counted for each address by the database, because many processes are asked for the same address."""
+"""Counts wrong keys per address in the database, because several processes serve the same address."""
 
 import math
 import time
@@ -14,7 +14,7 @@ from service_kit.texts import sentence
 log = structlog.get_logger()
 
 FAILURES_PER_MINUTE = 10
-"""Wrong keys from an address within a minute, after which further wrong keys get 429 without being counted."""
+"""Wrong keys allowed per address and minute; further wrong keys get 429 without being counted."""
 
 _WINDOW_SECONDS = 60
 _MAX_ADDRESSES = 10_000
@@ -22,13 +22,13 @@ _DELETED_AT_ONCE = 1_000
 _ADDRESS = WrongKey.address == bindparam("of")
 _IS_OVER = WrongKey.until <= epoch_now()
 _SECONDS_LEFT = select(WrongKey.until - epoch_now()).where(_ADDRESS)
-# Rows that another process deletes or counts are skipped: two transactions never wait for each other.
+# Skip rows that another process is deleting or counting, so that two transactions never wait for each other.
 _OVER = select(WrongKey.address).where(_IS_OVER).limit(_DELETED_AT_ONCE).with_for_update(skip_locked=True)
 _DELETE_OVER = delete(WrongKey).where(WrongKey.address.in_(_OVER))
 
 
 class WrongKeys:
-    """Counts the wrong keys of each address within a minute, for all processes together."""
+    """Counts the wrong keys of each address per minute, for all processes together."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -38,7 +38,7 @@ class WrongKeys:
     def count(self, address: str) -> None:
         """Count a wrong key.
 
-        :raises Problem: 429, the address has sent too many; this one is not counted.
+        :raises Problem: 429, the address has sent too many wrong keys; this one is not counted.
         """
         address = address[:64]
         self._delete_old()
@@ -49,7 +49,7 @@ class WrongKeys:
         if seconds is None:
             log.warning("wrong key", address=address)
             return
-        # Until its minute is over, this process refuses the address without asking the database.
+        # Until the minute is over, this process refuses the address without a query to the database.
         if len(self._refused) >= _MAX_ADDRESSES:
             self._refused.clear()
         self._refused[address] = time.monotonic() + seconds

@@ -4,7 +4,7 @@ import type { Batch, BatchDetail, Task } from './types';
 
 export const BATCHES = `${TASKS}/batches`;
 
-/** Create a batch. The key makes the request safe to repeat: a lost answer makes no second batch. */
+/** Create a batch. The key makes retries safe: after a lost response, no second batch is created. */
 export async function createBatch(fileIds: readonly number[], work: Work, key: string): Promise<number> {
   const response = await send(`${TASKS}/`, {
     method: 'POST',
@@ -21,12 +21,12 @@ export async function batchPage(address: string): Promise<{ batches: Batch[]; ne
 
 export const getBatch = (id: number): Promise<BatchDetail> => getJson(`${BATCHES}/${id}`);
 
-/** Delete the ended tasks of a batch; it goes with its last one. Its files stay. */
+/** Delete the ended tasks of a batch, and the batch with its last task. Its files stay. */
 export async function forgetBatch(id: number): Promise<void> {
   await send(`${BATCHES}/${id}`, { method: 'DELETE' });
 }
 
-/** Yield the tasks of a batch in one state, a page at a time. */
+/** Yield the tasks of a batch that are in a state, a page at a time. */
 export async function* batchTasks(id: number, status: 'finished' | 'error'): AsyncGenerator<Task[]> {
   let address: string | null = `${TASKS}/?batch_id=${id}&status=${status}&limit=${IDS}`;
   while (address) {

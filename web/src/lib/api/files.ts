@@ -4,30 +4,30 @@ import type { FileIndex, FileRow, TrashedFile } from './types';
 export const FILES = '/api/file-server';
 export const PAGE = 200;
 export const ARCHIVE_LIMIT = 1000;
-/** Ids in one request that deletes, restores or looks up, at most. */
+/** Maximum number of ids in a request that deletes, restores or looks up files. */
 const MANY = 10_000;
 const MOVES_AT_ONCE = 4;
 
 export interface FileQuery {
-  /** A part of the name or of the comment. */
+  /** A part of the name or the comment. */
   text: string;
   type: string;
-  /** Uploaded within this number of days, today among them. */
+  /** Uploaded within this number of days, including today. */
   since: string;
-  /** Taken on these days and between; such as 2026-01-31. */
+  /** The first day on which the photo was taken, such as 2026-01-31; `takenTo` is the last. */
   takenFrom: string;
   takenTo: string;
   folder: string;
-  /** Empty for files of both kinds. */
+  /** Empty for uploads and results. */
   origin: '' | 'upload' | 'result';
-  /** The id of the file from which results were made. */
+  /** The id of the results' source file. */
   source: string;
   sort: string;
 }
 
 export const SORTS = ['-id', 'id', '-taken_at', 'taken_at', 'name', '-name', '-size', 'size'] as const;
 
-/** Return the filters of a query, by the names that the API gives them. */
+/** Return the filters of a query by their names in the API. */
 export function filtersOf(query: Partial<FileQuery>): Record<string, string> {
   const filters: Record<string, string> = {
     q: query.text ?? '',
@@ -58,7 +58,7 @@ function daysAgo(days: string): string {
   return start.toISOString();
 }
 
-/** Return when a day begins here, some days later. */
+/** Return the start, in local time, of the day that is `later` days after `day`. */
 function startOf(day: string, later: number): Date {
   const [year = 0, month = 1, date = 1] = day.split('-').map(Number);
   return new Date(year, month - 1, date + later);
@@ -92,7 +92,7 @@ export async function lookUp(ids: readonly number[], signal?: AbortSignal): Prom
 export const changeFile = (id: number, change: { name?: string; comment?: string; folder?: string }): Promise<FileRow> =>
   sendJson('PATCH', `${FILES}/${id}`, change);
 
-/** Move files to a folder, a few at a time; return the rows of those that are moved, those that are not, and why. */
+/** Move files to a folder, a few at a time; return the rows of the moved files, the ids of the others, and the error. */
 export async function moveFiles(
   ids: readonly number[],
   folder: string,
@@ -110,7 +110,7 @@ export async function deleteFile(id: number): Promise<void> {
   await send(`${FILES}/${id}`, { method: 'DELETE' });
 }
 
-/** Delete files; return the ids of those that were there, and whether they can be restored. */
+/** Delete files; return the ids of those that existed, and whether they can be restored. */
 export async function deleteFiles(ids: readonly number[]): Promise<{ ids: number[]; restorable: boolean }> {
   const deleted: number[] = [];
   let restorable = true;
@@ -132,10 +132,10 @@ interface Deleted {
   restore_until: string | null;
 }
 
-/** Return how long deleted files can be restored; 0: not at all. */
+/** Return how long deleted files can be restored; 0 means not at all. */
 export const trashSeconds = async (): Promise<number> => (await getJson<{ trash_seconds: number }>(`${FILES}/stats`)).trash_seconds;
 
-/** Take files out of the trash; return the ids of those that were in it. */
+/** Restore files from the trash; return the ids of the restored files. */
 export async function restoreFiles(ids: readonly number[]): Promise<number[]> {
   const restored: number[] = [];
   for (const some of chunks(ids)) {
@@ -151,7 +151,7 @@ export async function trashPage(address: string): Promise<{ files: TrashedFile[]
   return { files: (await response.json()) as TrashedFile[], next: nextPage(response) };
 }
 
-/** Remove files from the trash for good; without ids all of them. Return how many. */
+/** Delete files from the trash permanently, without ids all of them; return their number. */
 export async function emptyTrash(ids: readonly number[] | null): Promise<number> {
   let removed = 0;
   for (const body of ids === null ? [{}] : [...chunks(ids)].map((some) => ({ ids: some }))) {

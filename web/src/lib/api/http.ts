@@ -1,4 +1,4 @@
-/** Requests to the API: one way to send them, one kind of error. */
+/** Requests to the API, with a single function to send them and a single class of errors. */
 
 import { i18n } from '../i18n/i18n.svelte';
 import { connection } from '../state/connection.svelte';
@@ -9,7 +9,7 @@ export interface FieldError {
   detail: string;
 }
 
-/** An error that the server reported (RFC 9457), or that it did not answer. */
+/** An error from the server (RFC 9457), or the lack of an answer. */
 export class Problem extends Error {
   constructor(
     readonly type: string,
@@ -39,11 +39,11 @@ export async function problemOf(response: Response): Promise<Problem> {
   }
 }
 
-/** Send a request; throw a Problem where the answer is not a success. */
+/** Send a request; throw a Problem if the response is not successful. */
 export async function send(path: string, options: RequestInit = {}): Promise<Response> {
   let response: Response;
   try {
-    // The page's language, which need not be the browser's.
+    // The page's language may differ from the browser's.
     response = await fetch(path, { ...options, headers: { 'Accept-Language': i18n.language, ...options.headers } });
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;

@@ -12,9 +12,9 @@ export interface Link {
   created_at: string;
   expires_at: string;
   note: string;
-  /** The files that who opens the link sees. */
+  /** The number of files visible through the link. */
   file_count: number;
-  /** Files of a set that are in the trash, where nobody sees them. */
+  /** The number of a set's files in the trash, which the link hides. */
   trashed_count: number;
   has_password: boolean;
 }

@@ -2,7 +2,7 @@ import { session } from '../state/session.svelte';
 import { getJson, send, sendJson } from './http';
 import type { Readiness, Session } from './types';
 
-/** Ask who uses the page. A server without access control answers 404: then nobody needs a key. */
+/** Request the user's identity. A server without access control answers 404; then no key is needed. */
 export async function askSession(): Promise<void> {
   const response = await fetch('/api/session').catch(() => null);
   if (response?.ok) session.begin((await response.json()) as Session);

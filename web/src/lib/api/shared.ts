@@ -1,4 +1,4 @@
-/** What a link for a set of files shows. A link needs no key, so that 401 asks for its password, not for signing in. */
+/** The content of a link for a set of files. A link needs no key, so 401 asks for its password, not for signing in. */
 
 import { connection } from '../state/connection.svelte';
 import { FILES } from './files';
@@ -24,7 +24,7 @@ export interface SharedSet {
 }
 
 async function ask(path: string, options: RequestInit): Promise<Response> {
-  // For JSON the server leaves asking for the password to this page; otherwise the browser would do it.
+  // With JSON, this page asks for the password; otherwise the browser would show its own prompt.
   const headers = { Accept: 'application/json', 'Content-Type': 'application/json' };
   const response = await fetch(path, { ...options, headers }).catch(() => null);
   if (response === null) {

@@ -1,4 +1,4 @@
-/** Numbers of both services. */
+/** Statistics of both services. */
 
 import { FILES } from './files';
 import { getJson } from './http';

@@ -2,26 +2,26 @@
  * One stream of events for all tabs of this browser.
  *
  * A browser opens at most six connections to a server without TLS. So one visible tab, the leader, listens to the server and
- * passes the events on. When it is hidden, closed or stuck, another takes over. Without BroadcastChannel each tab listens for itself.
+ * forwards the events. When it is hidden, closed or stuck, another takes over. Without BroadcastChannel, each tab listens itself.
  */
 
 const RETRY_MS = 10_000;
-/** How long a tab waits for a leader to answer before it leads. */
+/** How long a tab waits for the leader's answer before it becomes the leader. */
 const ANSWER_MS = 40;
 const BEAT_MS = 2000;
-/** A leader that is silent for so long is gone: its tab crashed, for example. */
+/** After this time of silence the leader is considered gone, for example because its tab crashed. */
 const SILENCE_MS = 7000;
 
 interface Listener<T> {
   onEvent: (event: T) => void;
-  /** Listening begins, for the first time or again: what happened before may be missing. */
+  /** Called when listening starts or restarts; earlier events may have been missed. */
   onStart: () => void;
 }
 
 interface Message {
   kind: 'ask' | 'lead' | 'leave' | 'start' | 'event';
   from: number;
-  /** Of two leaders the one that leads longer stays. */
+  /** Of two leaders, the one that started earlier stays. */
   since?: number;
   open?: boolean;
   data?: string;
@@ -45,13 +45,13 @@ export class SharedStream<T> {
   ) {
     this.channel = 'BroadcastChannel' in globalThis ? new BroadcastChannel(`pixmill:${address}`) : null;
     this.channel?.addEventListener('message', ({ data }: MessageEvent<Message>) => this.receive(data));
-    // A hidden tab fetches what it missed when it is looked at again.
+    // A hidden tab fetches missed changes when it becomes visible again.
     document.addEventListener('visibilitychange', () => (document.hidden ? this.leave() : this.join()));
     addEventListener('pagehide', () => this.leave());
     addEventListener('pageshow', () => this.join());
   }
 
-  /** Call `listener` from now on, while the tab is visible; return a function that stops this. */
+  /** Call `listener` from now on while the tab is visible; return a function that stops listening. */
   listen(listener: Listener<T>): () => void {
     this.listeners.add(listener);
     if (this.role === 'none') this.join();
@@ -112,7 +112,7 @@ export class SharedStream<T> {
     } else if (this.role !== 'following') {
       return;
     } else if (kind === 'leave') {
-      // Not all at the same moment.
+      // Random, so that tabs do not all ask at the same moment.
       this.ask(ANSWER_MS * (1 + Math.random()));
     } else {
       this.heard = Date.now();
@@ -121,7 +121,7 @@ export class SharedStream<T> {
     }
   }
 
-  /** Another tab leads. */
+  /** Handle the message that another tab leads. */
   private meet(from: number, since: number, open: boolean): void {
     this.heard = Date.now();
     if (this.role === 'following') return;
@@ -144,7 +144,7 @@ export class SharedStream<T> {
       this.post({ kind: 'start' });
       this.started();
     });
-    // A browser connects again by itself, but not after an answer that is a problem.
+    // Browsers reconnect on their own, but not after an error response.
     source.addEventListener('error', () => {
       if (source.readyState === EventSource.CLOSED) this.retry = setTimeout(() => this.open(), RETRY_MS);
     });

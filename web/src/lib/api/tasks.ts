@@ -3,9 +3,9 @@ import { getJson, nextPage, send, sendJson } from './http';
 import type { Algorithm, Params, Preset, Step, Task, TaskStatus } from './types';
 
 export const TASKS = '/api/image-processing';
-/** Ids in one request, at most. */
+/** Maximum number of ids in a request. */
 export const IDS = 1000;
-/** Files in one batch, at most. */
+/** Maximum number of files in a batch. */
 export const BATCH = 10_000;
 
 export interface Work {
@@ -13,7 +13,7 @@ export interface Work {
   output: Params;
 }
 
-/** Return the body that creates tasks. A pipeline of one step is that step, so that analyses work, too. */
+/** Return the request body that creates tasks. A pipeline of one step is sent as that step, so analyses work too. */
 export function batchBody(fileIds: readonly number[], work: Work): { file_ids: readonly number[]; algorithm: string; params: Params } {
   const output: Params = Object.keys(work.output).length > 0 ? { output: work.output } : {};
   const [only] = work.steps;
@@ -44,10 +44,10 @@ export async function tasksByIds(ids: readonly number[]): Promise<Task[]> {
 
 export const getTask = (id: number): Promise<Task> => getJson(`${TASKS}/${id}`);
 
-/** Which tasks: those with these ids, at most 10,000, or those of a batch. */
+/** A choice of tasks: at most 10,000 ids, or a batch. */
 export type Chosen = { ids: readonly number[] } | { batch_id: number; status?: TaskStatus };
 
-/** Change many tasks; return how many were in a state that allows it. */
+/** Change tasks; return the number of those whose state allowed it. */
 export async function changeTasks(how: 'cancel' | 'restart' | 'forget', chosen: Chosen): Promise<number> {
   return (await sendJson<{ task_ids: number[] }>('POST', `${TASKS}/${how}`, chosen)).task_ids.length;
 }
@@ -58,7 +58,7 @@ export async function deleteTask(id: number): Promise<void> {
 
 const algorithms = new Map<string, Promise<Algorithm[]>>();
 
-/** Return the algorithms, described in the language of the page; they are asked for once. */
+/** Return the algorithms, described in the language of the page; they are fetched only once. */
 export function allAlgorithms(): Promise<Algorithm[]> {
   const { language } = i18n;
   const asked = algorithms.get(language);

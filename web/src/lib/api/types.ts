@@ -1,4 +1,4 @@
-/** What the API answers (docs/api). */
+/** The types of the API's responses (docs/api). */
 
 export interface FileRow {
   id: number;
@@ -25,7 +25,7 @@ export interface TrashedFile extends FileRow {
   restore_until: string;
 }
 
-/** All files of a list: their ids, and of images the width divided by the height. */
+/** All files of a list: their ids, and the width divided by the height for images. */
 export interface FileIndex {
   ids: number[];
   ratios: (number | null)[];
@@ -46,7 +46,7 @@ export interface Task {
   status: TaskStatus;
   algorithm: string;
   params: Params | null;
-  /** Why it failed, in English; `problem.detail` is the same in the language of the page. */
+  /** The reason of the failure in English; `problem.detail` has it in the language of the page. */
   error?: string;
   problem?: { type: string; detail: string };
   batch_id: number | null;
@@ -65,7 +65,7 @@ export interface TaskEvent {
   batch_id: number | null;
 }
 
-/** Tasks that were created together; the page calls it a run. */
+/** Tasks that were created together; the page calls them a run. */
 export interface Batch {
   id: number;
   status: 'running' | 'ended';
@@ -77,15 +77,15 @@ export interface Batch {
   created_at: string;
 }
 
-/** Errors that differ in their values only, with the first of them. */
+/** A group of errors that differ only in their values, with the first of them. */
 export interface Cause {
-  /** Their sentence, with … for each value. */
+  /** The common sentence, with … for each value. */
   cause: string;
-  /** The kind of their problems; tasks of earlier versions have none. */
+  /** The type of their problems; null for tasks of earlier versions. */
   type: string | null;
   tasks: number;
   task_id: number;
-  /** In English; `problem.detail` is the same in the language of the page. */
+  /** In English; `problem.detail` has it in the language of the page. */
   error: string;
   problem: { detail: string } | null;
 }
@@ -135,7 +135,7 @@ export interface Readiness {
   dependencies: Record<string, string>;
 }
 
-/** The part of JSON Schema that the algorithms use. */
+/** The subset of JSON Schema that the algorithms use. */
 export interface Schema {
   $ref?: string;
   $defs?: Record<string, Schema>;

@@ -1,4 +1,4 @@
-/** Russian names of algorithms, fields and choices. What is not here keeps its English name. */
+/** Russian names of algorithms, fields and choices. Missing names stay English. */
 
 export const names: Record<string, string> = {
   // Algorithms

@@ -1,4 +1,4 @@
-/** Names of algorithms, fields and choices. The server has them in English, as parts of its API. */
+/** Names of algorithms, fields and choices. The server sends them in English, because they are part of its API. */
 
 import { words } from '../format';
 import { i18n } from './i18n.svelte';

@@ -1,4 +1,4 @@
-/** The language of the page: the kept one, or the first of the browser's that there is. */
+/** The language of the page: the stored one, or the first of the browser's languages that the page supports. */
 
 import { keep, kept } from '../storage';
 import { en, type Messages } from './en';

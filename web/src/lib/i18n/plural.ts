@@ -1,4 +1,4 @@
-/** Forms of a noun by number, after the rules of the language (Unicode CLDR). */
+/** Plural forms of a noun by the language's rules (Unicode CLDR). */
 
 export type Forms = Partial<Record<Intl.LDMLPluralRule, string>> & { other: string };
 

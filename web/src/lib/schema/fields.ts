@@ -1,4 +1,4 @@
-/** What a form shows for a part of a JSON Schema. */
+/** The form fields for a part of a JSON Schema. */
 
 import type { Json, Params, Schema } from '../api/types';
 
@@ -19,7 +19,7 @@ export type Kind =
 export interface Field {
   kind: Kind;
   schema: Schema;
-  /** Whether it may be left out or be null. */
+  /** Whether the field may be omitted or null. */
   optional: boolean;
   variants: Schema[];
 }
@@ -77,20 +77,20 @@ function kindOf(name: string, schema: Schema, variants: Schema[], root: Schema):
   }
 }
 
-/** Params that are chosen elsewhere: once for all steps. */
+/** Params that are set elsewhere, once for all steps. */
 const ELSEWHERE = new Set(['output', 'source']);
 
 export function propertiesOf(schema: Schema): [string, Schema][] {
   return Object.entries(schema.properties ?? {}).filter(([name]) => !ELSEWHERE.has(name));
 }
 
-/** Where the example of an algorithm suits a thumbnail more than a first try. */
+/** Initial params of algorithms whose own examples are too small for a first try. */
 const STARTS: Record<string, Params> = {
   resize: { width: 800, height: 800, fit: 'inside' },
   thumbnail: { width: 256, height: 256, crop: true },
 };
 
-/** Return params to begin with: the algorithm's own example, but not the ids in it. */
+/** Return initial params: the algorithm's own example without its ids. */
 export function startOf(algorithm: string, schema: Schema): Params {
   const start = STARTS[algorithm];
   if (start) return { ...start };
@@ -103,7 +103,7 @@ export function startOf(algorithm: string, schema: Schema): Params {
   return params;
 }
 
-/** Return a value for a field that is needed and has none. */
+/** Return an initial value for a required field. */
 export function emptyOf(schema: Schema, root: Schema): Json {
   const found = resolved(schema, root);
   const [example] = found.examples ?? [];
@@ -124,7 +124,7 @@ export function emptyOf(schema: Schema, root: Schema): Json {
   }
 }
 
-/** Return the names of fields that are needed and have no value. */
+/** Return the names of required fields without a value. */
 export function missing(schema: Schema, params: Params): string[] {
   return (schema.required ?? []).filter((name) => {
     const value = params[name];

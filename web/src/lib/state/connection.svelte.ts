@@ -1,4 +1,4 @@
-/** Whether the server answers. While it does not, ask again every few seconds. */
+/** Whether the server answers; if not, it is polled every few seconds. */
 
 const RETRY_MS = 4000;
 
@@ -20,7 +20,7 @@ class Connection {
     for (const listener of this.waiting) listener();
   }
 
-  /** Call `listener` each time that the server is back; return a function that stops this. */
+  /** Call `listener` each time the server answers again; return a function that removes it. */
   onReturn(listener: () => void): () => void {
     this.waiting.add(listener);
     return () => this.waiting.delete(listener);
@@ -35,7 +35,7 @@ class Connection {
         return;
       }
     } catch {
-      // Still away.
+      // The server still does not answer.
     }
     this.lost();
   }

@@ -1,4 +1,4 @@
-/** Deleting files and bringing them back, the same from every screen. */
+/** Deletes and restores files in the same way from every screen. */
 
 import { deleteFiles, restoreFiles, trashSeconds } from '../api/files';
 import { explain } from '../errors';
@@ -13,16 +13,16 @@ interface Question {
 }
 
 class Deletions {
-  /** Asked before files are deleted for good, on a server without a trash. */
+  /** The confirmation question before a permanent deletion, on a server without a trash. */
   question = $state.raw<Question | null>(null);
   busy = $state(false);
-  /** How often files were restored, for a screen that shows the trash. */
+  /** Counts restorations, so that the trash screen notices them. */
   restores = $state(0);
-  /** What Ctrl+Z brings back, the last deletion last. */
+  /** The deletions that Ctrl+Z undoes, the latest last. */
   private done: number[][] = [];
   private hasTrash: boolean | null = null;
 
-  /** Delete files; return whether they are gone. */
+  /** Delete files; return whether this succeeded. */
   async delete(ids: readonly number[]): Promise<boolean> {
     if (ids.length === 0 || this.busy) return false;
     this.busy = true;
@@ -30,7 +30,7 @@ class Deletions {
       this.hasTrash ??= (await trashSeconds()) > 0;
       if (!this.hasTrash && !(await this.ask(ids.length))) return false;
       const deleted = await deleteFiles(ids);
-      // Those that somebody else has deleted are not there either.
+      // Include files that somebody else has deleted.
       const gone = new Set(ids);
       fileList.removed(gone);
       selection.drop(gone);
@@ -38,7 +38,7 @@ class Deletions {
       return true;
     } catch (error) {
       toasts.show(`${i18n.t.notDeleted(ids.length)}: ${explain(error)}`, 'error');
-      // Of very many files some may be deleted.
+      // If there were very many files, some may have been deleted.
       fileList.refresh();
       return false;
     } finally {
@@ -46,14 +46,14 @@ class Deletions {
     }
   }
 
-  /** Bring back what was deleted last. */
+  /** Undo the last deletion. */
   async undo(): Promise<void> {
     const ids = this.done.pop();
-    // Without an answer it can be tried again.
+    // If the request failed, allow another attempt.
     if (ids && !(await this.restore(ids))) this.done.push(ids);
   }
 
-  /** Take files out of the trash; return whether this worked. */
+  /** Restore files from the trash; return whether this succeeded. */
   async restore(ids: readonly number[]): Promise<boolean> {
     try {
       const restored = await restoreFiles(ids);
@@ -70,7 +70,7 @@ class Deletions {
 
   onKey = (event: KeyboardEvent): void => {
     const inField = (event.target as Element).closest('input, textarea, select, dialog') !== null;
-    // The key is named by its place: with a Russian layout it is another letter.
+    // Compare the key's position: a Russian layout produces another letter.
     const isUndo = event.code === 'KeyZ' && (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey;
     if (!isUndo || inField || this.done.length === 0) return;
     event.preventDefault();

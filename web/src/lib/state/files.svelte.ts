@@ -1,6 +1,6 @@
 /**
- * The list of files that the gallery shows: the ids of all, and the rows of those that are in view. It stays while
- * another screen is open, and follows what happens on the server.
+ * The gallery's list of files: the ids of all files and the rows of the visible ones. It is kept while
+ * another screen is open, and follows changes on the server.
  */
 
 import { SvelteMap, SvelteSet } from 'svelte/reactivity';
@@ -9,13 +9,13 @@ import { allFolders, fileIndex, indexAddress, lookUp, type FileQuery } from '../
 import type { FileEvent, FileRow } from '../api/types';
 import { selection } from './selection.svelte';
 
-/** Rows of what a scroll bar is dragged past are not fetched. */
+/** Delay before fetching rows, so that files are skipped while the scroll bar is dragged past them. */
 const ROWS_MS = 60;
 const ROWS_KEPT = 4000;
-/** Changes are shown together: a run has hundreds a second. */
+/** Interval for showing changes together: a run has hundreds per second. */
 const SHOW_MS = 200;
 const REFRESH_MS = 2000;
-/** The list is fetched once the server tells of changes, so that none is missed between; this long it waits for that. */
+/** How long to wait for the event stream before fetching the list; the stream comes first so that no change is missed. */
 const LISTEN_MS = 250;
 
 class FileList {
@@ -23,38 +23,38 @@ class FileList {
   /** Width divided by height of each image, in the order of the ids. */
   ratios = $state.raw<readonly (number | null)[]>([]);
   readonly rows = new SvelteMap<number, FileRow>();
-  /** The folders of all files, and of those that appeared since. */
+  /** The folders of all files, including those that have appeared since. */
   readonly folders = new SvelteSet<string>();
-  /** How often results appeared on the server. */
+  /** Counts how often results have appeared on the server. */
   results = $state(0);
   loading = $state(false);
   loaded = $state(false);
-  /** The ids as they were when the list was opened. */
+  /** The ids when the list was opened. */
   opened = $state.raw<readonly number[]>([]);
   error = $state.raw<unknown>(null);
-  /** Where the gallery was scrolled to. */
+  /** The scroll position of the gallery. */
   scrollTop = 0;
   private query: FileQuery | null = null;
   private address = '';
   private request = new AbortController();
   private listening: Promise<void> | null = null;
   private wanted: readonly number[] = [];
-  /** The files whose rows are being fetched, and by which request. */
+  /** The files whose rows are being fetched, with their requests. */
   private readonly asked = new Map<number, AbortController>();
   private rowsTimer: ReturnType<typeof setTimeout> | undefined;
   private readonly events = new Map<number, FileEvent>();
   private showTimer: ReturnType<typeof setTimeout> | undefined;
   private refreshTimer: ReturnType<typeof setTimeout> | undefined;
 
-  /** Listen to what happens on the server, from now on. */
+  /** Listen to changes on the server from now on. */
   follow(): Promise<void> {
     return (this.listening ??= this.listen());
   }
 
-  /** Show the files of a query, unless they are shown already. */
+  /** Show the files of a query, unless they are already shown. */
   open(query: FileQuery): void {
     const address = indexAddress(query);
-    // A time filter has today's date in it, so that the addresses are compared and not the queries.
+    // Compare addresses instead of queries, because a time filter depends on today's date.
     if (address === this.address && this.error === null) return;
     this.query = query;
     this.address = address;
@@ -66,7 +66,7 @@ class FileList {
     void this.load(address);
   }
 
-  /** Fetch the list again and keep what is shown until it is here. */
+  /** Fetch the list again, and keep showing the old one until it arrives. */
   refresh(): void {
     if (this.address) void this.load(this.address);
   }
@@ -136,7 +136,7 @@ class FileList {
     this.forgetRequest(request);
   }
 
-  /** Stop the requests none of whose files is in view any more. */
+  /** Abort requests whose files are all out of view. */
   private stopPassed(shown: readonly number[]): void {
     const needed = new Set(shown.map((id) => this.asked.get(id)));
     for (const request of new Set(this.asked.values())) {
@@ -156,7 +156,7 @@ class FileList {
       for (const folder of [...this.folders]) if (!found.has(folder)) this.folders.delete(folder);
       for (const folder of found) this.folders.add(folder);
     } catch {
-      // The files are shown all the same, with the folders of those that are in view.
+      // Show the files anyway, with the folders of the visible ones.
     }
   }
 
@@ -196,7 +196,7 @@ class FileList {
     });
   }
 
-  /** Show what happened on the server since the last time. */
+  /** Show the changes on the server since the last call. */
   private show(): void {
     this.showTimer = undefined;
     if (this.loading) {
@@ -230,7 +230,7 @@ class FileList {
     this.refresh();
   }
 
-  /** Whether the list may have this file; the server alone knows about texts and times. */
+  /** Whether the file may belong to the list; only the server can check text and time filters. */
   private fits(file: FileRow): boolean {
     const { type, origin, folder, source } = this.query ?? { type: '', origin: '', folder: '', source: '' };
     const isOfType = type === '' || (type.endsWith('/*') ? file.media_type.startsWith(type.slice(0, -1)) : file.media_type === type);
@@ -238,7 +238,7 @@ class FileList {
     return isOfType && isInside && (origin === '' || file.origin === origin) && (source === '' || file.source_id === Number(source));
   }
 
-  /** Put new files where they belong, if that is an end of the list and nothing but the server's word is needed. */
+  /** Insert new files at their end of the list; return false if only the server knows their position. */
   private insert(files: FileRow[]): boolean {
     const { sort, text, since, takenFrom, takenTo } = this.query ?? { sort: '', text: '', since: '', takenFrom: '', takenTo: '' };
     const isDescending = sort === '-id';

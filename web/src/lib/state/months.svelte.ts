@@ -1,11 +1,11 @@
-/** The months of the list that the gallery shows, and the wish to go to one. */
+/** The months in the gallery's list, and the request to scroll to one of them. */
 
 import type { FileQuery } from '../api/files';
 import { i18n } from '../i18n/i18n.svelte';
 import { monthsOf, type Month } from '../months';
 import { fileList } from './files.svelte';
 
-/** What is in view is fetched first. */
+/** Delay, so that visible files are fetched first. */
 const WAIT_MS = 400;
 
 export interface MonthPlace extends Month {
@@ -14,7 +14,7 @@ export interface MonthPlace extends Month {
 
 class Months {
   private found = $state.raw<readonly Month[]>([]);
-  /** The index of the file to go to. */
+  /** The index of the file to scroll to. */
   target = $state.raw<{ index: number } | null>(null);
 
   readonly places = $derived.by<MonthPlace[]>(() => {
@@ -26,18 +26,18 @@ class Months {
         if (month) places.push({ ...month, index });
       });
     }
-    // One month is no choice.
+    // A single month needs no navigation.
     return places.length > 1 ? places : [];
   });
 
-  /** Find the months of a list; return a function that stops this. */
+  /** Find the months of a list; return a function that stops the search. */
   find(ids: readonly number[], query: FileQuery): () => void {
     const request = new AbortController();
     this.found = [];
     const timer = setTimeout(() => {
       monthsOf(ids, query, request.signal).then(
         (found) => (this.found = found),
-        // The list is used without them.
+        // The list works without months.
         () => undefined,
       );
     }, WAIT_MS);

@@ -1,4 +1,4 @@
-/** Moving files between folders, and moving them back. */
+/** Moves files between folders, and undoes that. */
 
 import { lookUp, moveFiles } from '../api/files';
 import { explain } from '../errors';
@@ -6,10 +6,10 @@ import { i18n } from '../i18n/i18n.svelte';
 import { fileList } from './files.svelte';
 import { toasts } from './toasts.svelte';
 
-/** Ids by the folder to which their files go. */
+/** The ids of files by their target folder. */
 type Moves = ReadonlyMap<string, readonly number[]>;
 
-/** Move files and offer to undo it; return those that are not moved, and why. */
+/** Move files and offer an undo; return the files that were not moved, and the error. */
 export async function move(
   ids: readonly number[],
   folder: string,

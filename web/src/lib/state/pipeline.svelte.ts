@@ -1,4 +1,4 @@
-/** The steps that are being put together. The address of the screen holds them, so that a link is a pipeline. */
+/** The steps being edited. The screen's address contains them, so that a link is a pipeline. */
 
 import type { Work } from '../api/tasks';
 import type { Algorithm, Params, Step } from '../api/types';
@@ -12,7 +12,7 @@ export interface EditedStep extends Step {
 
 const HASH = '#s=';
 
-/** Return a copy that is no proxy. TypeScript gives up on the type of a snapshot of JSON. */
+/** Return a copy that is not a proxy. TypeScript cannot infer the type of a snapshot of JSON. */
 const plain = (params: Params): Params => $state.snapshot<unknown>(params) as Params;
 
 class Pipeline {
@@ -30,7 +30,7 @@ class Pipeline {
   }
 
   load({ steps, output }: Work): void {
-    // A request may leave out params that all have defaults.
+    // A request may omit params if all of them have defaults.
     this.steps = structuredClone(steps).map(({ algorithm, params = {} }) => ({ algorithm, params, key: ++this.lastKey }));
     this.output = structuredClone(output);
     this.open = this.steps[0]?.key ?? null;
@@ -66,29 +66,29 @@ class Pipeline {
     );
   }
 
-  /** Load what the address holds, or else what was edited last. */
+  /** Load the steps in the address, or else those edited last. */
   read(): void {
     if (location.hash.startsWith(HASH)) {
       try {
         this.load(decoded(location.hash.slice(HASH.length)));
         return;
       } catch {
-        // A link that was cut off: begin with what was edited last.
+        // The link was truncated: load the steps edited last.
       }
     }
     if (this.steps.length === 0) this.load(kept<Work>('draft', { steps: [], output: {} }));
   }
 
-  /** Keep the steps for the next visit. */
+  /** Store the steps for the next visit. */
   keep(): void {
     keep('draft', this.work);
   }
 
-  /** Keep the steps, and write them into the address. */
+  /** Store the steps, and write them into the address. */
   save(): void {
     const work = this.work;
     this.keep();
-    // The screen that shows them may still be there while the next one loads.
+    // This screen may still be shown while the next one loads.
     if (router.screen !== 'process') return;
     const hash = work.steps.length > 0 ? HASH + encoded(work) : '';
     history.replaceState(null, '', location.pathname + location.search + hash);

@@ -1,4 +1,4 @@
-/** The presets of the server: those of its configuration, which nobody changes here, and the owner's own. */
+/** The server's presets: those of its configuration, which are read-only, and the owner's own. */
 
 import { allPresets, deletePreset, savePreset, type Work } from '../api/tasks';
 import type { Preset } from '../api/types';
@@ -9,7 +9,7 @@ export interface NamedWork {
   readOnly: boolean;
 }
 
-/** What the server takes as a name. */
+/** The pattern of names that the server accepts. */
 export const PRESET_NAME = '[A-Za-z0-9_][A-Za-z0-9_.\\-]{0,63}';
 
 const named = ({ name, params, read_only }: Preset): NamedWork => ({

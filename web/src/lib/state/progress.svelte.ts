@@ -1,4 +1,4 @@
-/** A run as it is now, and as it changes. */
+/** The current state of a run, kept up to date. */
 
 import { getBatch } from '../api/batches';
 import { listen } from '../api/events';
@@ -6,9 +6,9 @@ import { Problem } from '../api/http';
 import type { BatchDetail } from '../api/types';
 import { connection } from './connection.svelte';
 
-/** A fast run has hundreds of events a second: ask for the numbers at most this often. */
+/** Minimum time between two requests for the numbers, because a fast run has hundreds of events per second. */
 const ASK_MS = 600;
-/** The rate and the time left change without an event, too. */
+/** Refresh interval without events, because the rate and the remaining time change anyway. */
 const IDLE_MS = 5000;
 
 export class Progress {
@@ -21,7 +21,7 @@ export class Progress {
 
   constructor(private readonly id: number) {}
 
-  /** Follow the run; return a function that stops this. */
+  /** Follow the run; return a function that stops following. */
   follow(): () => void {
     void this.load();
     const stopListening = listen(

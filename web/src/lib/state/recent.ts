@@ -1,4 +1,4 @@
-/** The pipelines that were run last. */
+/** The pipelines of the most recent runs. */
 
 import { BATCHES, batchPage } from '../api/batches';
 import type { Work } from '../api/tasks';
@@ -9,12 +9,12 @@ const SHOWN = 12;
 
 export interface RecentWork {
   work: Work;
-  /** The newest run with these steps. */
+  /** The id of the newest run with these steps. */
   run: number;
   at: string;
 }
 
-/** Return the different pipelines of the newest runs, without those that are presets. */
+/** Return the distinct pipelines of the newest runs, except those saved as presets. */
 export async function recentWorks(saved: readonly Work[]): Promise<RecentWork[]> {
   const known = new Set(saved.map((work) => JSON.stringify(work)));
   const found: RecentWork[] = [];

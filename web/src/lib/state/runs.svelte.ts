@@ -1,4 +1,4 @@
-/** Runs are the server's batches. The header shows how many go on. */
+/** Runs, called batches on the server. The header shows the number of unfinished runs. */
 
 import { BATCHES, batchPage, createBatch } from '../api/batches';
 import type { Work } from '../api/tasks';
@@ -8,11 +8,11 @@ const REFRESH_MS = 6000;
 class Runs {
   unfinished = $state(0);
   private timer: ReturnType<typeof setTimeout> | undefined;
-  /** What was asked last, so that the same request after a lost answer makes no second run. */
+  /** The last request, so that repeating it after a lost response creates no second run. */
   private asked = '';
   private key = '';
 
-  /** Count the runs that go on; ask again while there are any. */
+  /** Count the unfinished runs, and repeat while there are any. */
   async look(): Promise<void> {
     clearTimeout(this.timer);
     try {
@@ -21,7 +21,7 @@ class Runs {
         this.unfinished = batches.filter(({ status }) => status === 'running').length;
       }
     } catch {
-      // The bar says that the server is away.
+      // The connection bar already reports that the server does not answer.
     }
     if (this.unfinished > 0) this.timer = setTimeout(() => void this.look(), REFRESH_MS);
   }

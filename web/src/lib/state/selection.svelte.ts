@@ -1,10 +1,10 @@
-/** Which files are selected. A range goes from the anchor, which is where the last plain choice was. */
+/** The selected files. A range starts at the anchor, the file selected last without Shift. */
 
 class Selection {
-  // Replaced as a whole: a set that tracks each of 100,000 ids would be slow.
+  // Replaced as a whole: a reactive set of 100,000 ids would be slow.
   private chosen = $state.raw<ReadonlySet<number>>(new Set());
   private anchor: number | null = null;
-  /** Whether a tap selects and does not open: a finger has no Ctrl. */
+  /** Whether a tap selects instead of opening, for touch screens without Ctrl. */
   choosing = $state(false);
 
   get size(): number {
@@ -26,7 +26,7 @@ class Selection {
     this.anchor = id;
   }
 
-  /** Select from the anchor to this file, in the order of the list. */
+  /** Select the files from the anchor to this file, in the order of the list. */
   extend(list: readonly number[], id: number): void {
     const from = this.anchor === null ? -1 : list.indexOf(this.anchor);
     const to = list.indexOf(id);

@@ -1,10 +1,10 @@
-/** Who uses the page. */
+/** The user of the page. */
 
 import type { Session } from '../api/types';
 
 class SessionState {
   who = $state.raw<Session | null>(null);
-  /** Whether the server asks for a key before it answers. */
+  /** Whether the server requires a key. */
   needsKey = $state(false);
 
   end(): void {

@@ -1,4 +1,4 @@
-/** Single keys that act anywhere, except where something is typed. */
+/** Single-key shortcuts that work everywhere except in text fields. */
 
 import { router } from '../router.svelte';
 import { keep, kept } from '../storage';
@@ -11,7 +11,7 @@ type Actions = Partial<Record<ShortcutName, () => void>>;
 const BY_KEY = new Map(Object.entries(SHORTCUT_KEYS).map(([name, key]) => [key, name as ShortcutName]));
 const WRITES = 'input:not([type=checkbox], [type=radio], [type=range]), textarea, select, [contenteditable]';
 
-/** Return the key as a Latin keyboard has it: with another layout it is another letter. */
+/** Return the key on a Latin keyboard: other layouts produce other letters. */
 function keyOf({ key, code, shiftKey }: KeyboardEvent): string {
   if (/^[a-z/?]$/i.test(key)) return key.toUpperCase();
   if (code === 'Slash' && /^[.,]$/.test(key)) return shiftKey ? '?' : '/';
@@ -19,14 +19,14 @@ function keyOf({ key, code, shiftKey }: KeyboardEvent): string {
 }
 
 class Shortcuts {
-  /** Whoever speaks to the computer switches single keys off: each word would press some (WCAG 2.1.4). */
+  /** Users of speech input can turn shortcuts off, because spoken words would trigger them (WCAG 2.1.4). */
   enabled = $state(kept('keys', true));
   helpIsOpen = $state(false);
   private readonly screens: Actions[] = [];
-  /** What is done as soon as the gallery is there. */
+  /** The shortcut to run once the gallery is shown. */
   private pending: ShortcutName | null = null;
 
-  /** Let keys do this; return a function that stops it. */
+  /** Bind keys to actions; return a function that unbinds them. */
   on(actions: Actions): () => void {
     this.screens.push(actions);
     const wanted = this.pending && actions[this.pending];

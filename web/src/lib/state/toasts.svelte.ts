@@ -1,4 +1,4 @@
-/** Short notices at the lower edge. */
+/** Short messages at the lower edge of the window. */
 
 export interface Toast {
   id: number;

@@ -1,4 +1,4 @@
-/** The files that the next run works on: named in the address, or, when there are too many, kept by the browser. */
+/** The files for the next run: listed in the address or, if there are too many, stored in the browser. */
 
 import { lookUp } from '../api/files';
 import type { FileRow } from '../api/types';
@@ -10,7 +10,7 @@ const IN_ADDRESS = 60;
 class Workset {
   files = $state.raw<FileRow[]>([]);
   error = $state.raw<unknown>(null);
-  /** The part of the address that names these files. */
+  /** The part of the address that lists these files. */
   private named = '';
 
   /** Open the screen that processes these files. */
@@ -22,7 +22,7 @@ class Workset {
     router.go(`/process?files=${this.named}`, replace);
   }
 
-  /** The same for files whose rows are not known. */
+  /** Do the same for files whose rows are not loaded. */
   processIds(ids: readonly number[], replace = false): void {
     if (ids.length > IN_ADDRESS) keep('workset', ids);
     this.named = '';
@@ -30,7 +30,7 @@ class Workset {
     router.go(`/process?files=${ids.length > IN_ADDRESS ? 'kept' : ids.join(',')}`, replace);
   }
 
-  /** Fetch the files that the address names. */
+  /** Fetch the files listed in the address. */
   async read(): Promise<void> {
     const named = router.query.get('files') ?? '';
     const ids = named === 'kept' ? kept<number[]>('workset', []) : named.split(',').map(Number).filter((id) => id > 0);

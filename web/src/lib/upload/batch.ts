@@ -9,7 +9,7 @@ export interface BatchResult {
   problem?: { detail: string };
 }
 
-/** Upload several small files in one request. `fetch` reports no progress of a body, so that this is the older way. */
+/** Upload several small files in one request. Uses XMLHttpRequest, because `fetch` reports no upload progress. */
 export function sendBatch(
   uploads: readonly { file: File; folder: string; key: string }[],
   signal: AbortSignal,

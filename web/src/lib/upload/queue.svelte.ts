@@ -15,7 +15,7 @@ export class Upload {
   state = $state<UploadState>('waiting');
   sent = $state(0);
   error = $state('');
-  /** The same key makes a second attempt safe: it returns the first file. */
+  /** The idempotency key makes a retry safe: it returns the first file. */
   readonly key = randomKey();
 
   constructor(
@@ -30,7 +30,7 @@ const BATCH_BYTES = 16 * 2 ** 20;
 const AT_ONCE = 3;
 
 function randomKey(): string {
-  // Not randomUUID: plain HTTP has none.
+  // randomUUID is not available over plain HTTP.
   return `web-${Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 }
 
@@ -61,7 +61,7 @@ class UploadQueue {
     return this.speed.of(this.sentBytes);
   }
 
-  /** Upload files, each into its folder in the one that is shown. */
+  /** Upload files, each into its own folder below the current one. */
   add(files: readonly Picked[], parent = ''): void {
     if (files.length === 0) return;
     if (!this.active && this.failed === 0) this.reset();
@@ -115,7 +115,7 @@ class UploadQueue {
     }
   }
 
-  /** Return one large file, or small ones that fit into one request. */
+  /** Return one large file, or several small ones that fit into one request. */
   private nextGroup(): Upload[] {
     const group: Upload[] = [];
     let size = 0;
@@ -153,7 +153,7 @@ class UploadQueue {
       for (const upload of group) this.fail(upload, error, controller.signal.aborted);
     }
     this.stops.delete(stop);
-    // While files are sent, events of the server bring them into the gallery.
+    // During uploads, events from the server add the files to the gallery.
     if (!this.active) fileList.refresh();
   }
 

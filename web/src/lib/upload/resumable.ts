@@ -5,7 +5,7 @@ import { Problem } from '../api/http';
 const CHUNK_BYTES = 64 * 2 ** 20;
 const RETRIES_MS = [0, 1000, 3000, 5000, 10_000, 20_000];
 
-/** Upload a large file. If an earlier upload of it broke off, also before a reload of the page, it goes on from there. */
+/** Upload a large file. Resume an interrupted upload of it, even one from before a reload of the page. */
 export async function sendResumable(
   file: File,
   folder: string,

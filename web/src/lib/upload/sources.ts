@@ -1,21 +1,21 @@
-/** Files that a person drops, pastes or chooses. */
+/** Files that the user drops, pastes or chooses. */
 
 const AT_ONCE = 500;
 
-/** A file and the folder it is in, such as `holiday/2026`. */
+/** A file and its folder, such as `holiday/2026`. */
 export interface Picked {
   file: File;
   folder: string;
 }
 
-/** Return the files of a field, with their folders if a folder was chosen. */
+/** Return the files of an input field, with their folders if a folder was chosen. */
 export const chosenFiles = (files: FileList | null): Picked[] =>
   [...(files ?? [])].map((file) => ({ file, folder: folderOf(file.webkitRelativePath) }));
 
-/** A backslash is a part of names on Linux, and would be a path elsewhere. */
+/** On Linux a backslash may be part of a name; elsewhere it would separate folders. */
 const folderOf = (path: string): string => path.split('/').filter(Boolean).slice(0, -1).join('/').replaceAll('\\', '_');
 
-/** Pass on the files of a drop, those of its folders too, some at a time: a folder may hold very many. */
+/** Pass the dropped files to `add`, including those in folders, in portions: a folder may contain very many. */
 export async function dropped(transfer: DataTransfer, add: (files: Picked[]) => void): Promise<void> {
   // The items are only readable until the event ends.
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
@@ -38,7 +38,7 @@ async function* filesOf(entry: FileSystemEntry): AsyncGenerator<Picked> {
     yield { file, folder: folderOf(entry.fullPath) };
   } else if (isFolder(entry)) {
     const reader = entry.createReader();
-    // A reader returns some hundred entries at a time, and none at the end.
+    // A reader returns about a hundred entries at a time, and an empty list at the end.
     for (;;) {
       const children = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
       if (children.length === 0) return;
@@ -50,7 +50,7 @@ async function* filesOf(entry: FileSystemEntry): AsyncGenerator<Picked> {
 const isFile = (entry: FileSystemEntry): entry is FileSystemFileEntry => entry.isFile;
 const isFolder = (entry: FileSystemEntry): entry is FileSystemDirectoryEntry => entry.isDirectory;
 
-/** Return what was pasted. A browser calls every pasted picture `image.png`. */
+/** Return the pasted files. Browsers name every pasted picture `image.png`. */
 export function pasted(transfer: DataTransfer | null, name: string): Picked[] {
   return [...(transfer?.files ?? [])].map((file) => ({
     file: file.name === 'image.png' ? new File([file], `${name}.png`, { type: file.type }) : file,

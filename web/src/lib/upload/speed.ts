@@ -1,4 +1,4 @@
-/** Bytes a second over the last few seconds. */
+/** Transfer speed in bytes per second over the last few seconds. */
 
 const WINDOW_MS = 5000;
 const SAMPLE_MS = 250;

@@ -1,4 +1,4 @@
-"""Wrong keys are counted for all processes together."""
+"""Wrong keys, counted for all processes together."""
 
 import sqlalchemy as sa
 from alembic import op
