@@ -22,8 +22,8 @@ STATES: Mapping[str, Mapping[str, State]] = {
 }
 LANGUAGES: Mapping[str, Language] = {"rendering.md": "en", "ru/rendering.md": "ru"}
 HEADS = {
-    "rendering.md": ("option", "state", "with what, or why not"),
-    "ru/rendering.md": ("опция", "есть ли", "чем делается или почему нет"),
+    "rendering.md": ("option", "supported", "how, or why not"),
+    "ru/rendering.md": ("опция", "поддержка", "как или почему нет"),
 }
 WORDS = {
     "rendering.md": {"yes": "yes", "part": "partly", "no": "no"},

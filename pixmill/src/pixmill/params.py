@@ -243,7 +243,7 @@ class BlurFaces(Step):
     strength: float | None = None
     """Per cent: the more, the less can be seen; the blur or the blocks grow with the face. (default: 50.0)"""
     padding: float | None = None
-    """The margin around the face, in per cent of its size. (default: 15.0)"""
+    """The margin around the face, in percent of its size. (default: 15.0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -422,7 +422,7 @@ class Crop(Step):
     height: float | None = None
     """The height of the part; without it, that of the image."""
     unit: Literal["px", "percent"] | None = None
-    """The unit of ``width``, ``height``, ``left`` and ``top``: pixels, or per cent of the image. (default: px)"""
+    """The unit of ``width``, ``height``, ``left`` and ``top``: pixels, or percent of the image. (default: px)"""
     left: float | None = None
     """The left edge of the part; without it, ``gravity`` decides."""
     top: float | None = None
@@ -459,7 +459,7 @@ class CropFaces(Step):
     faces: Literal["largest", "all"] | None = None
     """Which faces to keep. (default: all)"""
     padding: float | None = None
-    """The margin around the faces, in per cent of their size. (default: 40.0)"""
+    """The margin around the faces, in percent of their size. (default: 40.0)"""
     aspect_ratio: float | None = None
     """Width divided by height, as far as the image allows."""
 
@@ -752,7 +752,7 @@ class Noise(Step):
     algorithm: ClassVar[str] = "noise"
 
     amount: float | None = None
-    """The standard deviation, in per cent of white. (default: 10.0)"""
+    """The standard deviation, in percent of white. (default: 10.0)"""
     seed: int | None = None
     """The same seed gives the same noise. (default: 0)"""
     monochrome: bool | None = None
@@ -982,7 +982,7 @@ class RoundCorners(Step):
     radius_y: float | None = None
     """The vertical radius, for elliptical corners; without it, as ``radius``."""
     unit: Literal["px", "percent"] | None = None
-    """The unit of ``radius``: pixels, or per cent of the shorter side; 50 makes a circle of a square. (default: px)
+    """The unit of ``radius``: pixels, or percent of the shorter side; 50 makes a circle of a square. (default: px)
     """
 
 
@@ -1255,7 +1255,7 @@ class Watermark(Step):
     mark: FileMark | TextMark | None = None
     """The mark to put on the image."""
     scale: float | None = None
-    """The width of the mark, in per cent of the width of the image. (default: 25.0)"""
+    """The width of the mark, in percent of the width of the image. (default: 25.0)"""
     opacity: float | None = None
     """Per cent. (default: 50.0)"""
     rotation: float | None = None
@@ -1265,7 +1265,7 @@ class Watermark(Step):
     ) = None
     """The position of the mark. (default: southeast)"""
     margin: float | None = None
-    """The distance from the edges, in per cent of the width of the image. (default: 3.0)"""
+    """The distance from the edges, in percent of the width of the image. (default: 3.0)"""
     tile: bool | None = None
     """Whether to repeat the mark all over the image."""
     file_id: int | None = None

@@ -29,7 +29,7 @@ class BlurFacesParams(Params):
         15.0,
         ge=0,
         le=100,
-        description="The margin around the face, in per cent of its size.",
+        description="The margin around the face, in percent of its size.",
         json_schema_extra=hint(unit="%"),
     )
 

@@ -26,7 +26,7 @@ class CropParams(Params):
     )
     unit: Literal["px", "percent"] = Field(
         "px",
-        description="The unit of `width`, `height`, `left` and `top`: pixels, or per cent of the image.",
+        description="The unit of `width`, `height`, `left` and `top`: pixels, or percent of the image.",
         examples=["percent"],
     )
     left: Annotated[Offset | None, OPTIONAL] = Field(

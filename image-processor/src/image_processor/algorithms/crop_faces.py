@@ -17,7 +17,7 @@ class CropFacesParams(Params):
         40.0,
         ge=0,
         le=500,
-        description="The margin around the faces, in per cent of their size.",
+        description="The margin around the faces, in percent of their size.",
         examples=[60],
         json_schema_extra=hint(unit="%"),
     )

@@ -18,7 +18,7 @@ class NoiseParams(Params):
         10.0,
         ge=0,
         le=100,
-        description="The standard deviation, in per cent of white.",
+        description="The standard deviation, in percent of white.",
         examples=[15],
         json_schema_extra=hint(unit="%"),
     )

@@ -23,7 +23,7 @@ class RoundCornersParams(Params):
     )
     unit: Literal["px", "percent"] = Field(
         "px",
-        description="The unit of `radius`: pixels, or per cent of the shorter side; 50 makes a circle of a square.",
+        description="The unit of `radius`: pixels, or percent of the shorter side; 50 makes a circle of a square.",
         examples=["percent"],
     )
 

@@ -81,7 +81,7 @@ class WatermarkParams(Params):
         25.0,
         ge=1,
         le=100,
-        description="The width of the mark, in per cent of the width of the image.",
+        description="The width of the mark, in percent of the width of the image.",
         examples=[40],
         json_schema_extra=hint(unit="%"),
     )
@@ -92,7 +92,7 @@ class WatermarkParams(Params):
         3.0,
         ge=0,
         le=50,
-        description="The distance from the edges, in per cent of the width of the image.",
+        description="The distance from the edges, in percent of the width of the image.",
         json_schema_extra=hint(unit="%"),
     )
     tile: bool = Field(default=False, description="Whether to repeat the mark all over the image.")
