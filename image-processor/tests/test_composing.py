@@ -185,7 +185,7 @@ def test_a_text_is_written_in_cyrillic() -> None:
     result = pixels(processed(plain((0, 0, 0), (400, 200)), "watermark", params))
 
     xs = numpy.nonzero(result[..., 0] > 128)[1]
-    assert abs((xs.max() - xs.min()) - 320) < 12, "80 per cent of the width"
+    assert abs((xs.max() - xs.min()) - 320) < 12, "80 percent of the width"
     assert abs((xs.max() + xs.min()) / 2 - 200) < 8
     assert (result[..., 1] == 0).all()
 

@@ -222,7 +222,7 @@ export const en = {
   drawPart: 'The part',
   drawnPart: (index: number) => `Part ${index}`,
   drawnPoint: 'Point',
-  drawHelp: 'Arrow keys move it by one per cent, with Shift by ten. The fields of the step have the same numbers.',
+  drawHelp: 'Arrow keys move it by one percent, with Shift by ten. The fields of the step have the same numbers.',
   drawOn: 'What the picture shows',
   cornerNames: ['Upper left corner', 'Upper right corner', 'Lower right corner', 'Lower left corner'],
   inFull: 'at the size of the preview',
