@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -125,6 +127,7 @@ def test_used_up_processes_are_replaced_and_nothing_is_lost(
 def test_results_survive_a_crash_of_the_service(pixmill: Pixmill, stack: EmbeddedStack, file_id: object) -> None:
     url = signed(file_id, w=123)
     content = pixmill.http.get(url).content
+    wait_until(lambda: _index_is_complete(stack.data / "renders"), "the index has the result")
     (service,) = [number for number, command in processes_of(stack.folder).items() if "render.app" in command]
 
     os.kill(service, signal.SIGKILL)
@@ -142,6 +145,13 @@ def test_thumbnails_need_no_key_for_urls(pixmill: Pixmill, file_id: object) -> N
 def _answer(url: str) -> bytes | None:
     response = http.get(url)
     return response.content if response.status_code == 200 else None
+
+
+def _index_is_complete(folder: Path) -> bool:
+    """Return whether the index of the cache has each result; it is written for several results at once."""
+    with closing(sqlite3.connect(folder / "index.db")) as index:
+        [(indexed,)] = index.execute("SELECT count(*) FROM results").fetchall()
+    return bool(indexed == sum(path.is_file() for path in (folder / "results").rglob("*")))
 
 
 def _halves(folder: Path) -> list[Path]:

@@ -15,12 +15,12 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.both_stacks
 
 
-@pytest.fixture(scope="module", params=[pytest.param("full", marks=pytest.mark.thorough), "tuned"])
+@pytest.fixture(scope="module", params=[pytest.param("full", marks=pytest.mark.thorough), "embedded"])
 def impatient(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """Return a stack with timeouts of a few seconds."""
-    if request.param == "tuned":
-        yield request.getfixturevalue("tuned")
-        return
+    """Return a stack with a deadline of two seconds.
+
+    No other test may use it: uWSGI has one deadline for a process, and any request that ends in the process removes it.
+    """
     stack = start(request.param, temporary_folder("impatient"), {"PIXMILL_JSON_SECONDS": "2"})
     yield stack
     stack.stop()

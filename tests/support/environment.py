@@ -72,7 +72,5 @@ TUNED = {
     "WORKER_LIMITS__MAX_WRITTEN_BYTES": str(MAX_WRITTEN_BYTES),
     "WORKER_LIMITS__MAX_DECODED_BYTES": str(256 * 1024 * 1024),
     "VIPS_DISC_THRESHOLD": "1m",
-    # Long enough for every other request on a busy machine.
-    "PIXMILL_JSON_SECONDS": "10",
 }
 """Additional variables: image URLs of other servers, a fallback for missing images, and decoding limits."""
