@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import svcs
 from file_storage.models import File
@@ -31,7 +31,9 @@ def uploaded_at_once(
             staged.write(content)
             return storing.store(principal, NewFile(staged, FileName(content[:5].decode(), ".txt"), "", key))
 
-    with ThreadPoolExecutor(len(uploads)) as clients, storing._together._turn:
+    with ThreadPoolExecutor(len(uploads)) as clients, ExitStack() as turns:
+        for principal in {principal for principal, _, _ in uploads}:
+            turns.enter_context(storing._together._turn(principal))
         stored = [clients.submit(upload, *arguments) for arguments in uploads]
         wait_until(lambda: len(storing._together._waiting) == len(uploads), "all of them wait")
     return stored

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
 import structlog
@@ -147,11 +148,9 @@ class _Upload(NamedTuple):
 
 
 def _fits(upload: _Upload, group: Sequence[_Upload]) -> bool:
-    """Return whether an upload can join a group: all members have the same owner, and no key occurs twice."""
+    """Return whether an upload can join a group: no key occurs twice."""
     key = upload.addition.key
-    return upload.principal == group[0].principal and (
-        key is None or all(key != member.addition.key for member in group)
-    )
+    return key is None or all(key != member.addition.key for member in group)
 
 
 class StoringService:
@@ -177,7 +176,8 @@ class StoringService:
         self._expiry = expiry
         self._trash = trash
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
-        self._together = Together[_Upload, File | DomainError](self._add_uploads, _fits)
+        # An upload that waits for a lock or for the store delays only uploads of its own principal.
+        self._together = Together[_Upload, File | DomainError](self._add_uploads, attrgetter("principal"), _fits)
 
     def check_room(self, principal: Principal, size: int, files: int = 1) -> None:
         """Check that a body of ``size`` bytes can be stored, before it is received.
