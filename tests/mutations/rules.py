@@ -208,8 +208,9 @@ MUTATIONS = [
     Mutation(
         rule="the row of a file commits only when its bytes are in place",
         file=_STORING,
-        before="self._in_parallel(lambda addition: addition.publish(), new)",
-        after="connection.commit()\n                self._in_parallel(lambda addition: addition.publish(), new)",
+        before="_in_parallel(self._publishing, lambda addition: addition.publish(), new)",
+        after="connection.commit()\n"
+        "                _in_parallel(self._publishing, lambda addition: addition.publish(), new)",
         caught_by="file-storage/tests/storage/test_write_safety.py",
     ),
     Mutation(

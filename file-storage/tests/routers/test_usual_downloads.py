@@ -8,9 +8,11 @@ from typing import TypeVar
 import pytest
 import svcs
 from file_storage.config import Settings
+from file_storage.services.files import FileService
 from flask import request_started
 from flask.testing import FlaskClient
 from service_kit.access.gate import OWNER_HEADER
+from service_kit.access.keys import KeyService
 from service_kit.access.wrong_keys import FAILURES_PER_MINUTE
 from service_kit.database import Database
 from sqlalchemy import text
@@ -20,6 +22,7 @@ T = TypeVar("T")
 
 ANN = {"Authorization": "Bearer a-secret-of-inner-calls-in-tests-only", OWNER_HEADER: "ann"}
 BOB = ANN | {OWNER_HEADER: "bob"}
+WRONG_KEY = {"Authorization": f"Bearer pxm_{'0' * 12}_{'x' * 43}"}
 CONTENT = b"<p>Not text that a browser may show</p>"
 
 
@@ -141,8 +144,42 @@ def test_a_database_that_fails_is_a_problem(client: FlaskClient, url: str) -> No
     assert (failed.status_code, client.get(url, headers=ANN).status_code) == (503, 200)
 
 
+def test_a_database_of_keys_that_fails_is_a_problem(client: FlaskClient, url: str) -> None:
+    gone = Database("sqlite:////nowhere/access.db")
+    keys = service(client, KeyService)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(keys, "_database", gone)
+        failed = client.get(url, headers=WRONG_KEY)
+
+    assert (failed.status_code, failed.get_json()["code"]) == (503, "database-unavailable")
+
+
+def test_a_disk_that_cannot_be_read_is_a_problem(client: FlaskClient, url: str) -> None:
+    def fail(_file: object) -> str:
+        raise PermissionError("the folder of the blobs")
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(service(client, FileService), "place", fail)
+        failed = client.get(url, headers=ANN)
+
+    assert (failed.status_code, failed.get_json()["code"]) == (500, "internal-error")
+
+
+def test_log_lines_before_flask_have_the_id_of_their_request(
+    client: FlaskClient, url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    client.get("/1", headers=ANN | {"X-Request-ID": "of-an-earlier-request"})
+    capfd.readouterr()
+
+    client.get(url, headers=WRONG_KEY | {"X-Real-IP": "192.0.2.8", "X-Request-ID": "of-the-download"})
+
+    [line] = [line for line in capfd.readouterr().err.splitlines() if '"wrong key"' in line]
+    assert "of-the-download" in line
+
+
 def test_a_wrong_key_counts_once(client: FlaskClient, url: str) -> None:
-    wrong = {"Authorization": f"Bearer pxm_{'0' * 12}_{'x' * 43}", "X-Real-IP": "192.0.2.7"}
+    wrong = WRONG_KEY | {"X-Real-IP": "192.0.2.7"}
     statuses = [client.get(url, headers=wrong).status_code for _ in range(FAILURES_PER_MINUTE + 1)]
     assert statuses == [401] * FAILURES_PER_MINUTE + [429]
 

@@ -1,14 +1,16 @@
 """Links for sets of files give access to these files only, until they expire or are revoked."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import cast
 
 import pytest
 import svcs
 from file_storage.models import File, Link
+from file_storage.services import links as file_links
 from file_storage.services.files import FileService
-from file_storage.services.links import LinkService, NewLink
+from file_storage.services.links import LinkService, ListedLink, NewLink
 from file_storage.services.shared_sets import FAILURES_PER_MINUTE, NewSet, SetSigner, SharedSet, SharedSets
 from file_storage.services.trash import TrashService
 from hypothesis import given
@@ -16,7 +18,8 @@ from hypothesis import strategies as st
 from service_kit.access.principals import ALL_SCOPES, LOCAL, READER, WRITER, Principal
 from service_kit.database import Database
 from service_kit.errors import DomainError
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, event, select, text, update
+from sqlalchemy.orm import Session
 
 from tests.support.stored import stored
 
@@ -165,6 +168,40 @@ def test_the_list_counts_what_who_opens_the_link_sees(services: svcs.Container, 
 
     assert listed == [(1, 1), (2, 1)]
     assert len(sets.files(sets.find(token))) == 1
+
+
+def test_a_long_list_loads_the_ids_of_few_sets_at_a_time(services: svcs.Container) -> None:
+    engine, loaded = services.get(Database).engine, []
+    with services.get(Database).write() as session:
+        for number in range(250):
+            link = Link(owner="bob", expires_at=IN_AN_HOUR, note="", file_ids=[number + 1], token_digest=str(number))
+            session.add(link)
+
+    def note(*execution: object) -> None:
+        _, _, statement, parameters, *_ = execution
+        if "links.file_ids" in str(statement):
+            loaded.append(len(cast("tuple[object, ...]", parameters)))
+
+    event.listen(engine, "before_cursor_execute", note)
+    listed = services.get(LinkService).page(BOB, 0, 1000)
+
+    assert (len(listed), sum(loaded), max(loaded)) == (250, 250, 100)
+
+
+def test_a_link_that_is_revoked_while_it_is_listed_has_no_files(
+    services: svcs.Container, sets: SharedSets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sets.create(BOB, NewSet([stored(services, b"content", principal=BOB).id], 60))
+    links = services.get(LinkService)
+
+    def counted_late(session: Session, found: Sequence[Link]) -> Sequence[ListedLink]:
+        session.execute(delete(Link))
+        return counted(session, found)
+
+    counted = file_links._counted
+    monkeypatch.setattr(file_links, "_counted", counted_late)
+
+    assert [(found.file_count, found.trashed_count) for found in links.page(BOB, 0, 10)] == [(0, 0)]
 
 
 def test_the_note_and_the_expiry_of_a_set_change(services: svcs.Container, sets: SharedSets) -> None:

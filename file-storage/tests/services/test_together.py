@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
 
 import pytest
 from file_storage.services.together import Progress, Together
@@ -32,13 +33,17 @@ def doubling() -> Doubling:
     return Doubling()
 
 
+def any_kind(_number: int) -> str:
+    return "any"
+
+
 def is_like(number: int, group: Sequence[int]) -> bool:
     return number % 2 == group[0] % 2
 
 
 def at_once(together: Together[int, int], numbers: Sequence[int], threads: ThreadPoolExecutor) -> list[Future[int]]:
     """Let threads request the work for all numbers at the same time."""
-    with together._turn:
+    with together._turn(any_kind(numbers[0])):
         wanted = [threads.submit(together.do, number) for number in numbers]
         wait_until(lambda: len(together._waiting) == len(numbers), "all of them wait")
     return wanted
@@ -51,24 +56,24 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 
 def test_what_is_wanted_alone_is_done_at_once(doubling: Doubling) -> None:
-    assert Together(doubling, is_like).do(4) == 8
+    assert Together(doubling, any_kind, is_like).do(4) == 8
 
 
 def test_what_is_wanted_at_the_same_time_is_done_together(doubling: Doubling, threads: ThreadPoolExecutor) -> None:
-    wanted = at_once(Together(doubling, is_like), [2, 4, 6, 8], threads)
+    wanted = at_once(Together(doubling, any_kind, is_like), [2, 4, 6, 8], threads)
     assert [future.result() for future in wanted] == [4, 8, 12, 16]
     assert doubling.groups == [[2, 4, 6, 8]]
 
 
 def test_what_does_not_fit_is_done_apart(doubling: Doubling, threads: ThreadPoolExecutor) -> None:
-    wanted = at_once(Together(doubling, is_like), [2, 3, 4, 5], threads)
+    wanted = at_once(Together(doubling, any_kind, is_like), [2, 3, 4, 5], threads)
     assert [future.result() for future in wanted] == [4, 6, 8, 10]
     assert sorted(doubling.groups) == [[2, 4], [3, 5]]
 
 
 def test_the_error_of_one_is_not_that_of_the_others(doubling: Doubling, threads: ThreadPoolExecutor) -> None:
     doubling.fails_for = 4
-    wanted = at_once(Together(doubling, is_like), [2, 4, 6], threads)
+    wanted = at_once(Together(doubling, any_kind, is_like), [2, 4, 6], threads)
     assert [wanted[0].result(), wanted[2].result()] == [4, 12]
     with pytest.raises(ValueError, match="4"):
         wanted[1].result()
@@ -78,7 +83,7 @@ def test_an_error_after_which_nothing_can_be_tried_again_is_that_of_all(
     doubling: Doubling, threads: ThreadPoolExecutor
 ) -> None:
     doubling.fails_for, doubling.fails_late = 4, True
-    wanted = at_once(Together(doubling, is_like), [2, 4, 6], threads)
+    wanted = at_once(Together(doubling, any_kind, is_like), [2, 4, 6], threads)
     assert [str(future.exception()) for future in wanted] == ["4", "4", "4"]
     assert doubling.groups == [[2, 4, 6]]
 
@@ -93,6 +98,30 @@ def test_the_next_group_begins_as_soon_as_the_last_one_lets_it(threads: ThreadPo
         done.extend(numbers)
         return numbers
 
-    wanted = at_once(Together(work, is_like), [2, 3], threads)
+    wanted = at_once(Together(work, any_kind, is_like), [2, 3], threads)
 
     assert [future.result() for future in wanted] == [2, 3]
+
+
+def test_one_kind_does_not_wait_for_another(threads: ThreadPoolExecutor) -> None:
+    even_has_begun, odd_is_done = Event(), Event()
+
+    def work(numbers: Sequence[int], _progress: Progress) -> Sequence[int]:
+        if numbers[0] % 2:
+            odd_is_done.set()
+            return numbers
+        even_has_begun.set()
+        return numbers if odd_is_done.wait(5) else []
+
+    together = Together(work, lambda number: number % 2, is_like)
+    even = threads.submit(together.do, 2)
+    assert even_has_begun.wait(5)
+
+    assert (together.do(3), even.result()) == (3, 2)
+
+
+def test_turns_of_earlier_kinds_are_forgotten(doubling: Doubling) -> None:
+    together = Together(doubling, lambda number: number, is_like)
+    for number in range(100):
+        together.do(number)
+    assert len(together._turns) == 0

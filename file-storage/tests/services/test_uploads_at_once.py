@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from threading import Event
 
 import svcs
 from file_storage.models import File
 from file_storage.services.files import FileService
 from file_storage.services.names import FileName
-from file_storage.services.storing import NewFile, StoringService
+from file_storage.services.storing import DISK_THREADS, NewFile, StoringService
 from file_storage.storage import Staging
 from service_kit.access.principals import LOCAL, WRITER, Limits, Principal
 from service_kit.database import Database
@@ -31,7 +32,9 @@ def uploaded_at_once(
             staged.write(content)
             return storing.store(principal, NewFile(staged, FileName(content[:5].decode(), ".txt"), "", key))
 
-    with ThreadPoolExecutor(len(uploads)) as clients, storing._together._turn:
+    with ThreadPoolExecutor(len(uploads)) as clients, ExitStack() as turns:
+        for principal in {principal for principal, _, _ in uploads}:
+            turns.enter_context(storing._together._turn(principal))
         stored = [clients.submit(upload, *arguments) for arguments in uploads]
         wait_until(lambda: len(storing._together._waiting) == len(uploads), "all of them wait")
     return stored
@@ -80,6 +83,17 @@ def test_a_key_makes_one_file(services: svcs.Container) -> None:
 def test_each_file_is_of_its_owner(services: svcs.Container) -> None:
     stored = uploaded_at_once(services, [(BOB, b"first", None), (EVE, b"other", None), (BOB, b"third", None)])
     assert [future.result().owner for future in stored] == ["bob", "eve", "bob"]
+
+
+def test_they_do_not_wait_for_bytes_that_become_durable(services: svcs.Container) -> None:
+    storing, is_durable = services.get(StoringService), Event()
+    others = [storing._disk.submit(is_durable.wait, 5) for _ in range(DISK_THREADS)]
+
+    stored = uploaded_at_once(services, [(LOCAL, b"first", None), (LOCAL, b"other", None)])
+
+    assert {future.result().name for future in stored} == {"first", "other"}
+    assert not any(other.done() for other in others)
+    is_durable.set()
 
 
 def test_one_above_the_quota_takes_no_other_with_it(services: svcs.Container) -> None:

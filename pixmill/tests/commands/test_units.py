@@ -1,7 +1,7 @@
 """Parsing of durations and sizes."""
 
 import pytest
-from pixmill.commands.units import duration, size
+from pixmill.commands.units import ago, duration, size
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("1.5h", 5400), ("2D", 172_800), ("1w", 604_800)])
@@ -14,13 +14,18 @@ def test_sizes(text: str, count: int) -> None:
     assert size(text) == count
 
 
-@pytest.mark.parametrize("text", ["", "h", "3y", "-1d"])
+@pytest.mark.parametrize("text", ["", "h", "3y", "-1d", "9" * 400 + "d", "9" * 20 + "w"])
 def test_what_is_no_time_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="no time"):
         duration(text)
 
 
-@pytest.mark.parametrize("text", ["", "MB", "3TB", "-1"])
+@pytest.mark.parametrize("text", ["", "MB", "3TB", "-1", "9" * 400])
 def test_what_is_no_size_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="no size"):
         size(text)
+
+
+def test_a_time_before_the_calendar_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no time"):
+        ago("900000d")

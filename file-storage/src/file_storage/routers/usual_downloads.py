@@ -18,6 +18,7 @@ from service_kit.access.principals import Principal, Scope
 from service_kit.database import MAX_ID
 from service_kit.problems import Problem
 from service_kit.request_ids import request_id
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Request
 
 from file_storage.config import DownloadSettings
@@ -63,6 +64,10 @@ def answer_usual_downloads(
         wanted = _wanted(environ)
         if wanted is None:
             return application(environ, start_response)
+        # Also passed on, so that Flask uses the same id.
+        identifier = environ["HTTP_X_REQUEST_ID"] = request_id(environ.get("HTTP_X_REQUEST_ID", ""))
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=identifier)
         principal = _admitted(gate, environ)
         sent = None if principal is None else _sent(wanted, principal, files, links)
         location = None if sent is None else _place(files, sent.file)
@@ -73,14 +78,13 @@ def answer_usual_downloads(
             "Content-Type": file.media_type,
             "Content-Disposition": disposition_of(file, sent.disposition or wanted.disposition),
             "Content-Digest": digest(file.sha256),
-            "X-Request-ID": request_id(environ.get("HTTP_X_REQUEST_ID", "")),
+            "X-Request-ID": identifier,
             **headers_of(file),
             **handed_over(settings.root + location, file),
         }
         start_response("200 OK", list(headers.items()))
         log.info(
             "request",
-            request_id=headers["X-Request-ID"],
             method="GET",
             path=environ.get("SCRIPT_NAME", "") + ("/links/-" if wanted.token else environ["PATH_INFO"]),
             status=200,
@@ -104,11 +108,14 @@ def _wanted(environ: "WSGIEnvironment") -> _Wanted | None:
 
 
 def _admitted(gate: Gate, environ: "WSGIEnvironment") -> Principal | None:
-    """Return the request's principal; ``None`` if Flask must refuse it. Flask does not check access again."""
+    """Return the request's principal; ``None`` if Flask must refuse it. Flask uses this decision."""
     try:
         principal = gate.admit(asked(Request(environ, populate_request=False)))
     except Problem as problem:
         environ[ADMITTED] = problem
+        return None
+    except SQLAlchemyError:
+        # Flask asks the gate again and returns the problem of the database.
         return None
     environ[ADMITTED] = principal
     return principal
@@ -123,9 +130,10 @@ def _sent(wanted: _Wanted, principal: Principal, files: FileService, links: Link
 
 
 def _place(files: FileService, file: SentFile) -> str | None:
+    """Return the path of the bytes; ``None`` if Flask must report that they cannot be read."""
     try:
         return files.place(file)
-    except FileNotFoundError:
+    except OSError:
         return None
 
 

@@ -7,7 +7,7 @@ import hmac
 import re
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -32,6 +32,8 @@ _TOKEN_OF_SET = re.compile(r"[A-Za-z0-9_-]{32}")
 
 
 _LOOKED_UP_AT_ONCE = 10_000
+_SETS_AT_ONCE = 100
+"""Maximum number of sets whose ids of files are in memory: a set has at most a thousand."""
 _FILES = select(File.id, File.owner, File.deleted_at).where(HAS_ID, NOT_EXPIRED)
 
 
@@ -267,9 +269,18 @@ class LinkService:
 
 def _counted(session: Session, links: Sequence[Link]) -> Sequence[ListedLink]:
     """Return links with their numbers of files; only those of sets are queried."""
-    sets = [link.id for link in links if link.file_id is None]
+    sets = [link for link in links if link.file_id is None]
+    counts: dict[int, tuple[int, int]] = {}
+    for first in range(0, len(sets), _SETS_AT_ONCE):
+        counts |= _counts_of_sets(session, sets[first : first + _SETS_AT_ONCE])
+    return [ListedLink(link, *counts.get(link.id, (1, 0))) for link in links]
+
+
+def _counts_of_sets(session: Session, links: Sequence[Link]) -> Mapping[int, tuple[int, int]]:
+    """Return by id of the link its numbers of visible files and of files in the trash."""
+    sets = [link.id for link in links]
     chosen = select(Link.id, Link.file_ids).where(Link.id.in_(sets))
-    ids_of = {row.id: row.file_ids or [] for row in session.execute(chosen)} if sets else {}
+    ids_of = {row.id: row.file_ids or [] for row in session.execute(chosen)}
     wanted = sorted({file_id for file_ids in ids_of.values() for file_id in file_ids})
     found: dict[int, tuple[str, bool]] = {}
     for first in range(0, len(wanted), _LOOKED_UP_AT_ONCE):
@@ -277,11 +288,12 @@ def _counted(session: Session, links: Sequence[Link]) -> Sequence[ListedLink]:
         found |= {row.id: (row.owner, row.deleted_at is not None) for row in rows}
 
     def counts(link: Link) -> tuple[int, int]:
-        files = [found[file_id] for file_id in ids_of[link.id] if file_id in found]
+        # A link that was just revoked is no longer found.
+        files = [found[file_id] for file_id in ids_of.get(link.id, []) if file_id in found]
         trashed = [is_trashed for owner, is_trashed in files if link.sees_all or owner == link.owner]
         return len(trashed) - sum(trashed), sum(trashed)
 
-    return [ListedLink(link, *(counts(link) if link.file_id is None else (1, 0))) for link in links]
+    return {link.id: counts(link) for link in links}
 
 
 def _signature(secret: bytes, text: str) -> str:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
 import structlog
@@ -29,7 +30,7 @@ from file_storage.storage import BlobStore, StagedBlob, Staging
 log = structlog.get_logger()
 
 DISK_THREADS = 16
-"""Maximum number of a request's files made durable concurrently."""
+"""Maximum number of files made durable concurrently, and of files published concurrently."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -147,11 +148,9 @@ class _Upload(NamedTuple):
 
 
 def _fits(upload: _Upload, group: Sequence[_Upload]) -> bool:
-    """Return whether an upload can join a group: all members have the same owner, and no key occurs twice."""
+    """Return whether an upload can join a group: no key occurs twice."""
     key = upload.addition.key
-    return upload.principal == group[0].principal and (
-        key is None or all(key != member.addition.key for member in group)
-    )
+    return key is None or all(key != member.addition.key for member in group)
 
 
 class StoringService:
@@ -177,7 +176,10 @@ class StoringService:
         self._expiry = expiry
         self._trash = trash
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
-        self._together = Together[_Upload, File | DomainError](self._add_uploads, _fits)
+        # Files are published inside a transaction, which must not wait for large files that become durable.
+        self._publishing = ThreadPoolExecutor(DISK_THREADS, "publish")
+        # An upload that waits for a lock or for the store delays only uploads of its own principal.
+        self._together = Together[_Upload, File | DomainError](self._add_uploads, attrgetter("principal"), _fits)
 
     def check_room(self, principal: Principal, size: int, files: int = 1) -> None:
         """Check that a body of ``size`` bytes can be stored, before it is received.
@@ -218,7 +220,7 @@ class StoringService:
         size = sum(file.staged.size for file in new)
         if reserved is None:
             self._quota.check(principal, Addition(size, size, len(new)))
-        contents = self._in_parallel(self._make_durable, [file.staged for file in new])
+        contents = _in_parallel(self._disk, self._make_durable, [file.staged for file in new])
         # Publish inside the transaction: it locks the blob's row, so the bytes cannot be removed before the commit.
         additions = [
             _NewRow(content, name, comment, key, details, _origin(details), partial(self._store.publish, staged))
@@ -296,7 +298,7 @@ class StoringService:
                 check(connection, blobs)
                 if progress is not None:
                     progress.is_final = True
-                self._in_parallel(lambda addition: addition.publish(), new)
+                _in_parallel(self._publishing, lambda addition: addition.publish(), new)
             if progress is not None:
                 # The next group's statements need not wait for this commit.
                 progress.release()
@@ -326,10 +328,11 @@ class StoringService:
     def _share(self, connection: Connection, blobs: Sequence[SizedBlob]) -> None:
         self._blobs.share(connection, [blob.sha256 for blob in blobs])
 
-    def _in_parallel(self, work: Callable[[T], R], items: Sequence[T]) -> Sequence[R]:
-        if len(items) == 1:
-            return [work(items[0])]
-        return list(self._disk.map(work, items))
+
+def _in_parallel(threads: ThreadPoolExecutor, work: Callable[[T], R], items: Sequence[T]) -> Sequence[R]:
+    if len(items) == 1:
+        return [work(items[0])]
+    return list(threads.map(work, items))
 
 
 def _check_claims(principal: Principal, new: Sequence[Details]) -> None:

@@ -1,10 +1,11 @@
 """Groups requests of concurrent threads: while one group is being processed, the next one gathers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from threading import Lock
 from typing import Generic, TypeVar
+from weakref import WeakValueDictionary
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -33,13 +34,16 @@ class Together(Generic[T, R]):
     """Groups the items of concurrent threads; no thread waits for a group to grow.
 
     :param work: processes all members, or raises an error without effect unless its progress is final.
-    :param fits: whether an item can join a group.
+    :param kind: items of different kinds neither share a group nor wait for each other.
+    :param fits: whether an item can join a group of its kind.
     """
 
-    def __init__(self, work: Work[T, R], fits: Callable[[T, Sequence[T]], bool]) -> None:
+    def __init__(self, work: Work[T, R], kind: Callable[[T], Hashable], fits: Callable[[T, Sequence[T]], bool]) -> None:
         self._work = work
+        self._kind = kind
         self._fits = fits
-        self._turn = Lock()
+        # A lock disappears when no thread needs it any more.
+        self._turns: WeakValueDictionary[Hashable, Lock] = WeakValueDictionary()
         self._lock = Lock()
         self._waiting: dict[Future[R], T] = {}
 
@@ -49,10 +53,11 @@ class Together(Generic[T, R]):
         :raises Exception: the error of the work for this item alone, or for the group once its progress is final.
         """
         mine: Future[R] = Future()
+        turn_of_kind = self._turn(self._kind(item))
         with self._lock:
             self._waiting[mine] = item
         with ExitStack() as turn:
-            turn.enter_context(self._turn)
+            turn.enter_context(turn_of_kind)
             if group := self._group_of(mine):
                 self._do(group, Progress(turn.close))
         try:
@@ -62,14 +67,19 @@ class Together(Generic[T, R]):
             [result] = self._work([item], Progress(_nothing))
             return result
 
+    def _turn(self, kind: Hashable) -> Lock:
+        with self._lock:
+            return self._turns.setdefault(kind, Lock())
+
     def _group_of(self, mine: Future[R]) -> dict[Future[R], T]:
         """Take the members of this thread's group; none if another thread has processed its item."""
         with self._lock:
             if mine not in self._waiting:
                 return {}
             group = {mine: self._waiting.pop(mine)}
+            kind = self._kind(group[mine])
             for other, item in list(self._waiting.items()):
-                if self._fits(item, list(group.values())):
+                if self._kind(item) == kind and self._fits(item, list(group.values())):
                     group[other] = self._waiting.pop(other)
             return group
 

@@ -22,8 +22,8 @@ _ORDER = ("exp", "p", "o", "j", "w", "h", "f", "q")
 class ImageSigner:
     """Signs URLs of images like the server, without a request to it.
 
-    >>> signer = ImageSigner("https://images.example.com", key) >>> signer.urls(42, Rendition(width=320,
-    format="webp")).url
+    >>> signer = ImageSigner("https://images.example.com", key)
+    >>> signer.urls(42, Rendition(width=320, format="webp")).url
 
     :param url: the server's URL as browsers reach it.
     :param key: one of the server's ``native.keys``: ``PIXMILL_RENDER_SECRET``, unless the operator has configured

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Annotated
@@ -195,8 +195,8 @@ def ls(
             folder=folder,
             origin=origin,
             source_id=source,
-            created_after=None if since is None else datetime.now(UTC) - units.duration(since),
-            taken_after=None if taken is None else datetime.now(UTC) - units.duration(taken),
+            created_after=None if since is None else units.ago(since),
+            taken_after=None if taken is None else units.ago(taken),
             size_min=None if least is None else units.size(least),
             size_max=None if most is None else units.size(most),
             sort=sort,

@@ -1,7 +1,7 @@
 """Parses durations and sizes such as ``15m`` and ``2GiB``."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from pixmill.commands import words
 
@@ -16,8 +16,22 @@ def duration(text: str) -> timedelta:
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip().lower())
     if found is None:
-        raise ValueError(words.text("'{given}' is no time: write 90s, 15m, 2h, 7d or 1w", given=text))
-    return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+        raise _no_time(text)
+    try:
+        return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+    except OverflowError as error:
+        raise _no_time(text) from error
+
+
+def ago(text: str) -> datetime:
+    """Return the time that is this duration before now.
+
+    :raises ValueError: the text is not a duration, or the time is before the year 1.
+    """
+    try:
+        return datetime.now(UTC) - duration(text)
+    except OverflowError as error:
+        raise _no_time(text) from error
 
 
 def size(text: str) -> int:
@@ -25,7 +39,11 @@ def size(text: str) -> int:
 
     :raises ValueError: the text is not a size.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?i?)b?", text.strip().lower())
+    found = re.fullmatch(r"(\d{1,18}(?:\.\d+)?)\s*([kmg]?i?)b?", text.strip().lower())
     if found is None or found[2] not in _BYTES:
         raise ValueError(words.text("'{given}' is no size: write 500, 20kB, 1MB or 2GiB", given=text))
     return int(float(found[1]) * _BYTES[found[2]])
+
+
+def _no_time(text: str) -> ValueError:
+    return ValueError(words.text("'{given}' is no time: write 90s, 15m, 2h, 7d or 1w", given=text))
