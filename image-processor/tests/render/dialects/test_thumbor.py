@@ -219,7 +219,10 @@ def test_a_source(image: str, source: object) -> None:
     assert thumbor.plan_of(thumbor.parse(f"/unsafe/{image}".encode())).source == source
 
 
-@pytest.mark.parametrize("image", ["photo.jpg", "../etc/passwd", "file:///etc/passwd", "0", "ftp://example.org/a"])
+@pytest.mark.parametrize(
+    "image",
+    ["photo.jpg", "../etc/passwd", "file:///etc/passwd", "0", "9223372036854775808", "ftp://example.org/a"],
+)
 def test_what_is_no_source_is_refused(image: str) -> None:
     with pytest.raises(DomainError, match="neither the id of a file nor"):
         thumbor.plan_of(thumbor.parse(f"/unsafe/{image}".encode()))
