@@ -494,9 +494,9 @@ _STEPS: Mapping[str, Make] = {
     "sharpen": _sharpened,
 }
 
-_WHOLE, _SIGNED, _POSITIVE = r"\d+", r"-?\d+", r"\d*[1-9]\d*"
-_DECIMAL = r"-?(?:\d+\.?\d*|\d*\.?\d+)"
-_TEXT = r"'.+?'|[^,]+?"
+_WHOLE, _SIGNED, _POSITIVE = r"\d+", r"-?\d+", r"0*[1-9]\d*"
+_DECIMAL = r"-?(?:\d+(?:\.\d*)?|\.\d+)"
+_TEXT = r"'.+?'|[^,\s](?:[^,]*?[^,\s])?"
 _YES_OR_NO = r"[Tt]rue|[Ff]alse|1|0"
 _WORD = r"\w+"
 _WHERE = r"-?\d+p?|center|repeat"
