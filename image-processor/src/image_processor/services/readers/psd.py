@@ -1,5 +1,6 @@
 """Reads PSD: the flattened picture with 8 or 16 bits (Adobe Photoshop File Formats Specification)."""
 
+import os
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -113,7 +114,12 @@ def _refuse_unread(bits: int, mode: int) -> None:
 
 def _section(file: IO[bytes]) -> bytes:
     (length,) = struct.unpack(">I", file.read(4))
-    return file.read(length)
+    return _content(file, length)
+
+
+def _content(file: IO[bytes], length: int) -> bytes:
+    """Read at most that many bytes, without reserving memory for bytes that the file does not have."""
+    return file.read(max(0, min(length, os.fstat(file.fileno()).st_size - file.tell())))
 
 
 def _resources(section: bytes) -> Iterator[tuple[int, bytes]]:
@@ -181,7 +187,7 @@ def _contents(file: IO[bytes], read: _File) -> Iterator[bytes]:
     if compression == _RAW:
         lengths = [size] * read.used
     elif compression == _PACKBITS:
-        table = file.read(2 * read.channels * read.height)
+        table = _content(file, 2 * read.channels * read.height)
         if len(table) < 2 * read.channels * read.height:
             raise DamagedError(sentence("the file is cut short"))
         rows = numpy.frombuffer(table, ">u2")
@@ -189,7 +195,7 @@ def _contents(file: IO[bytes], read: _File) -> Iterator[bytes]:
     else:
         raise DamagedError(sentence("its flattened picture is missing, or its compression is unknown"))
     for length in lengths:
-        content = file.read(length)
+        content = _content(file, length)
         if compression == _PACKBITS:
             content = _unpacked(content)
         if len(content) != size:
