@@ -2,8 +2,9 @@
 
 import io
 import struct
+import tracemalloc
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import imagecodecs
@@ -368,3 +369,34 @@ def test_an_icon_cannot_hide_its_size_from_the_limits(tmp_path: Path, picture: b
 
     with pytest.raises(ImageError, match="header is invalid"):
         decode(source, Limits(max_pixels=1000, max_frames=1), sequential=True)
+
+
+def large_psd(side: int) -> bytes:
+    """Return a PSD with layers and a transparent background."""
+    header = struct.pack(">4sH6xHIIHH", b"8BPS", 1, 4, side, side, 8, 3)
+    layers = struct.pack(">IhI", 2, -1, 0)
+    return header + struct.pack(">III", 0, 0, len(layers)) + layers + bytes(2 + 4 * side**2)
+
+
+def large_bmp(side: int) -> bytes:
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    header = struct.pack("<IiiHHIIiiII", 124, side, side, 1, 32, 3, 0, 0, 0, 0, 0) + masks
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 138) + header.ljust(124, b"\0") + bytes(4 * side**2)
+
+
+@pytest.mark.parametrize("large", [large_psd, large_bmp])
+def test_floating_point_numbers_do_not_need_many_times_the_memory(
+    tmp_path: Path, large: Callable[[int], bytes]
+) -> None:
+    side = 2500
+    source = tmp_path / "source"
+    source.write_bytes(large(side))
+    tracemalloc.start()
+
+    try:
+        decode(source, LIMITS, sequential=True)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 5 * 4 * side**2

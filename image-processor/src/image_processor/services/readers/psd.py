@@ -30,6 +30,8 @@ _TRANSPARENCY = (b"Mt16", b"Mt32", b"Mtrn")
 """Keys of blocks: layers of 16-bit or 32-bit pictures, and the mark of a flattened picture with transparency."""
 _RAW, _PACKBITS = 0, 1
 _MOST_BLOCKS = 1000
+_AT_ONCE = 1024 * 1024
+"""Number of samples computed together."""
 
 
 @dataclass(frozen=True)
@@ -223,10 +225,15 @@ def _plane(content: bytes, read: _File) -> numpy.ndarray:
 def _without_white(plane: numpy.ndarray, alpha: numpy.ndarray) -> numpy.ndarray:
     """Return the colors before they were blended with white, as ImageMagick does."""
     white = numpy.iinfo(plane.dtype).max
-    opacity = numpy.maximum(alpha, 1).astype("float64") / white
-    pure = (plane - white * (1 - opacity)) / opacity
-    made: numpy.ndarray = numpy.where(alpha > 0, numpy.rint(pure).clip(0, white), plane).astype(plane.dtype)
-    return made
+    made = plane.ravel().copy()
+    # In parts, because the floating-point numbers of a whole channel need more memory than the picture.
+    for first in range(0, made.size, _AT_ONCE):
+        part = made[first : first + _AT_ONCE]
+        shares = alpha.ravel()[first : first + _AT_ONCE]
+        opacity = numpy.maximum(shares, 1).astype("float64") / white
+        pure = (part - white * (1 - opacity)) / opacity
+        part[:] = numpy.where(shares > 0, numpy.rint(pure).clip(0, white), part)
+    return made.reshape(plane.shape)
 
 
 def _indexed(plane: numpy.ndarray, read: _File) -> pyvips.Image:
