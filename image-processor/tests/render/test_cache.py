@@ -180,3 +180,19 @@ def test_the_files_of_results_are_listed_in_pages(tmp_path: Path) -> None:
     pages = [cache.file_ids(0, 2), cache.file_ids(5, 2)]
 
     assert pages == [[3, 5], [9]]
+
+
+def test_a_result_is_whole_while_its_file_has_all_bytes(tmp_path: Path) -> None:
+    cache = RenderCache(tmp_path, 1000)
+    path = keep(cache, KEYS[0], b"pixels")
+    found = cache.find(KEYS[0])
+    assert found is not None
+    assert found.is_whole
+
+    path.write_bytes(b"")
+
+    assert not found.is_whole
+
+    path.unlink()
+
+    assert not found.is_whole

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from image_processor.render.config import RenderFileSettings
-from image_processor.render.file_rows import FileRow, FileRows
+from image_processor.render.file_rows import AT_ONCE, FileRow, FileRows
 from service_kit.access.principals import READER, Principal
 from service_kit.errors import DomainError
 
@@ -255,3 +255,34 @@ def test_a_file_server_without_an_answer_is_unavailable(server: FileServer) -> N
 async def until(holds: Callable[[], bool]) -> None:
     while not holds():
         await asyncio.sleep(0.01)
+
+
+def test_a_question_that_comes_when_all_lookups_end_is_answered(
+    server: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = list[asyncio.Future[None]]()
+
+    async def lookup(*_: object) -> Sequence[FileRow]:
+        if len(running) < AT_ONCE:
+            running.append(asyncio.get_running_loop().create_future())
+            await running[-1]
+        return ()
+
+    def begun(count: int) -> Callable[[], bool]:
+        return lambda: len(running) == count
+
+    monkeypatch.setattr(FileRows, "_lookup", lookup)
+
+    async def work(rows: FileRows) -> None:
+        questions = list[asyncio.Task[FileRow | None]]()
+        for number in range(AT_ONCE):
+            questions.append(asyncio.create_task(rows.find(number)))
+            await until(begun(number + 1))
+        for each in running:
+            each.set_result(None)
+        # It asks after both lookups have ended, and before their callbacks run.
+        questions.append(asyncio.create_task(rows.find(AT_ONCE)))
+
+        assert ids_of(await asyncio.gather(*questions)) == [None] * len(questions)
+
+    run(server, work)

@@ -52,6 +52,14 @@ class Stored:
     extension: str
     size: int
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file has all its bytes: after a power failure, the index may name an empty file."""
+        try:
+            return self.path.stat().st_size == self.size
+        except OSError:
+            return False
+
 
 @dataclass(frozen=True)
 class _Unwritten:

@@ -132,7 +132,8 @@ class FileRows:
 
     def _start_lookup(self, viewer: _Viewer) -> None:
         tasks = self._lookups.setdefault(viewer, set())
-        if len(tasks) >= AT_ONCE:
+        # Tasks that have ended take no more questions, although their callbacks may not have run yet.
+        if sum(not task.done() for task in tasks) >= AT_ONCE:
             return
         task = asyncio.create_task(self._answer_waiting(viewer))
         tasks.add(task)

@@ -2,7 +2,6 @@
 
 import re
 from base64 import urlsafe_b64decode
-from binascii import Error as Base64Error
 from urllib.parse import unquote_plus
 
 from image_processor.render.imagor_frame import InParent
@@ -119,7 +118,7 @@ def from_base64(text: str) -> str:
     encoded = text.removeprefix("b64:").rstrip("=")
     try:
         return urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
-    except (Base64Error, UnicodeDecodeError):
+    except ValueError:  # also of characters that are not ASCII
         return text
 
 
@@ -140,6 +139,6 @@ def sides_of(path: str) -> tuple[str, InParent | None, InParent | None]:
             break
         texts = [f"{side[1]}0" if side else text for side, text in zip(sides, found.groups(), strict=True)]
         segments[place] = "x".join(texts)
-        width, height = (InParent(less=int(side[2] or 0)) if side else None for side in sides)
+        width, height = (InParent(less=digits(side[2] or "0")) if side else None for side in sides)
         return "/".join(segments), width, height
     return path, None, None

@@ -144,7 +144,7 @@ class RenderService:
     def cached(self, found: Found) -> Result | None:
         """Return the result if it is cached."""
         stored = self._cache.find(found.key)
-        if stored is None or not stored.path.exists():
+        if stored is None or not stored.is_whole:
             return None
         self._metrics.hits.inc()
         return Result(stored, "hit")

@@ -24,7 +24,8 @@ def source_of(text: str) -> Source:
     name = rest[1] if rest else text
     if digest := _DIGEST.fullmatch(name):
         return DigestSource(digest[1])
-    if file := _FILE.fullmatch(name):
+    # The file server would refuse a lookup with a larger id, and with it those of all other files in the batch.
+    if (file := _FILE.fullmatch(name)) and int(file[1]) < _BEYOND_FILES:
         return FileSource(int(file[1]))
     raise bad_url(sentence("'{text}' is neither the id of a file nor an http or https URL.", text=text[:200]))
 

@@ -10,6 +10,7 @@ from image_processor.imaging.css_colors import canonical
 from image_processor.render.deferred import Deferred, Size, Step, deferred
 from image_processor.render.geometry.rounding import half_up
 from image_processor.render.plan import step
+from image_processor.render.thumbor_url import digits
 
 Args = Sequence[str]
 Make = Callable[[Args], Sequence[Step]]
@@ -289,7 +290,7 @@ class Placed(Deferred):
             return near, 0
         word, _, offset = text.partition("-")
         if word in words:
-            return words[word], -int(offset) if offset.isdigit() else 0
+            return words[word], -digits(offset) if offset.isdecimal() else 0
         found = _PLACE.fullmatch(text)
         if found is None:
             return near, 0

@@ -288,3 +288,16 @@ ARGUMENTS = {
     "text": "cat",
     "watermark": "7,0,0,50",
 }
+
+
+@pytest.mark.parametrize("name", [f"text(a,0,0,sans-{'9' * 5000})", f"image(f-{'9' * 5000}xf/7)"])
+def test_a_number_may_have_any_number_of_digits(name: str) -> None:
+    assert imagor.plan_of(imagor_url.parse(f"/unsafe/filters:{name}/42".encode())).ignored == ()
+
+
+def test_a_digit_that_is_no_decimal_has_no_effect() -> None:
+    assert opened(made("filters:label(a,left-²,0)/42")).size == (64, 48)
+
+
+def test_a_text_that_is_no_base64_stays() -> None:
+    assert imagor_url.from_base64("b64:é") == "b64:é"

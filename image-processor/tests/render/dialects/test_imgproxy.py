@@ -184,3 +184,9 @@ def test_an_option_whose_state_is_no_is_refused(name: str) -> None:
         plan(f"{name}:{argument}")
 
     assert caught.value.kind == "unsupported-render-option"
+
+
+def test_a_path_without_a_source_is_read_in_linear_time() -> None:
+    path = "/x/" + "plain/" * 100_000
+
+    assert imgproxy.signature_and_path(path.encode()) == ("x", path.removeprefix("/x").encode())

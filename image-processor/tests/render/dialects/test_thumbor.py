@@ -206,6 +206,27 @@ def test_an_unknown_or_wrong_filter_is_skipped_and_listed(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        f"format({' ' * 10_000},)",
+        f"colorize(1,2,3,{' ' * 10_000}x{' ' * 5000},)",
+        f"watermark({' ' * 10_000})",
+        f"blur({'1' * 15_000}x)",
+        f"proportion({'1' * 15_000}x)",
+    ],
+)
+def test_a_long_argument_is_read_in_linear_time(name: str) -> None:
+    plan = thumbor.plan_of(thumbor.parse(f"/unsafe/filters:{name}/42".encode()))
+
+    assert plan.ignored == (name.partition("(")[0],)
+
+
+@pytest.mark.parametrize("name", [f"focal({'9' * 5000}x1:2x2)", f"blur(5,0.{'0' * 200}1)", f"max_age({'9' * 300})"])
+def test_a_number_may_have_any_number_of_digits(name: str) -> None:
+    assert thumbor.plan_of(thumbor.parse(f"/unsafe/filters:{name}/42".encode())).ignored == ()
+
+
+@pytest.mark.parametrize(
     ("image", "source"),
     [
         ("42", FileSource(42)),
@@ -219,7 +240,10 @@ def test_a_source(image: str, source: object) -> None:
     assert thumbor.plan_of(thumbor.parse(f"/unsafe/{image}".encode())).source == source
 
 
-@pytest.mark.parametrize("image", ["photo.jpg", "../etc/passwd", "file:///etc/passwd", "0", "ftp://example.org/a"])
+@pytest.mark.parametrize(
+    "image",
+    ["photo.jpg", "../etc/passwd", "file:///etc/passwd", "0", "9223372036854775808", "ftp://example.org/a"],
+)
 def test_what_is_no_source_is_refused(image: str) -> None:
     with pytest.raises(DomainError, match="neither the id of a file nor"):
         thumbor.plan_of(thumbor.parse(f"/unsafe/{image}".encode()))

@@ -1,10 +1,12 @@
 """Decoding: limits of pixels and frames, damaged files, pages and animations; no pixel is lost without an error."""
 
+import errno
 import io
 import logging
 import struct
 import zlib
 from collections.abc import Callable, Sequence
+from mmap import mmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,10 +15,11 @@ import numpy
 import pytest
 import pyvips
 import tifffile
+from image_processor.services.codec import mended_tiff, tiff
 from image_processor.services.codec.decoding import ImageError, Limits, decode
 from PIL import Image, ImageCms, ImageOps, ImageSequence
 
-from tests.support.algorithm_runs import processed, report
+from tests.support.algorithm_runs import LIMITS, processed, report
 from tests.support.images import encoded, opened, photo, pixels
 
 pytestmark = pytest.mark.slow
@@ -552,3 +555,51 @@ def test_an_impossible_number_of_png_frames_is_ignored(frames: int) -> None:
     result = processed(still[:after_header] + control + still[after_header:], "flip")
 
     assert numpy.array_equal(pixels(result), pixels(still)[:, ::-1])
+
+
+def of_kinds(path: Path) -> Path:
+    """Return a TIFF with pages that libvips cannot load together, and an Orientation that it refuses."""
+    first, *others = [Image.new(mode, (8, 8)) for mode in ("L", "RGB", "L")]
+    first.save(path, "TIFF", save_all=True, append_images=others, tiffinfo={274: 9})
+    return path
+
+
+def test_the_pages_of_a_mended_tiff_share_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, mapped = of_kinds(tmp_path / "source"), list[int]()
+
+    def counted(*args: int, **options: int) -> mmap:
+        mapped.append(args[0])
+        return mmap(*args, **options)
+
+    monkeypatch.setattr(mended_tiff, "mmap", counted)
+
+    decoded = decode(source, LIMITS, sequential=False)
+
+    assert [frame.avg() for frame in decoded.picture.frames] == [0, 0, 0]
+    assert len(mapped) == 1
+
+
+def test_a_tiff_that_cannot_be_mended_for_lack_of_memory_is_no_unexpected_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> mmap:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(mended_tiff, "mmap", fails)
+
+    with pytest.raises(MemoryError):
+        decode(of_kinds(tmp_path / "source"), LIMITS, sequential=False)
+
+
+def test_overlapping_directories_of_a_tiff_are_not_all_read(tmp_path: Path) -> None:
+    directories, entries, distance = 200, 4096, 6
+    begins = [8 + number * distance for number in range(directories)]
+    content = bytearray(begins[-1] + 2 + 12 * entries + 4)
+    content[:8] = struct.pack("<2sHI", b"II", 42, begins[0])
+    for begin, following in zip(begins, [*begins[1:], 0], strict=True):
+        struct.pack_into("<H", content, begin, entries)
+        struct.pack_into("<I", content, begin + 2 + 12 * entries, following)
+    source = tmp_path / "source"
+    source.write_bytes(content)
+
+    assert len(tiff.directories(source)) < directories

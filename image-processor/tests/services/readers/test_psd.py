@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 from collections.abc import Sequence
 
 import imagecodecs
@@ -140,3 +141,18 @@ def test_the_error_for_32_bits_names_them() -> None:
 
     with pytest.raises(ImageError, match=r"^A PSD with 32 bits per channel is not supported: save it with 8 or 16"):
         shown(bytes(source))
+
+
+def test_a_false_length_reserves_no_memory() -> None:
+    source = bytearray(psd(RGB, noise(3)))
+    source[26:30] = b"\xff" * 4
+    tracemalloc.start()
+
+    try:
+        with pytest.raises(ImageError, match="cut short"):
+            shown(bytes(source))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 2**30

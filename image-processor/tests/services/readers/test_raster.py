@@ -2,7 +2,9 @@
 
 import io
 import struct
-from collections.abc import Sequence
+import tracemalloc
+import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import imagecodecs
@@ -340,3 +342,61 @@ def test_the_error_for_an_empty_icon_says_so() -> None:
 def test_a_text_that_begins_like_a_bmp_is_not_an_image() -> None:
     with pytest.raises(ImageError, match="not an image of a known format"):
         processed(b"BMW sells cars, and this is a text about them.", "info")
+
+
+def icon_of(picture: bytes) -> bytes:
+    return struct.pack("<HHHBBBBHHII", 0, 1, 1, 8, 8, 0, 0, 1, 32, len(picture), 22) + picture
+
+
+def png_with_a_late_size(image: Image.Image) -> bytes:
+    """Return a PNG whose header has a comment before it, which shows a size of 1 × 1 at the header's place."""
+    content = encoded(image, "PNG")
+    comment = struct.pack(">4sII", b"tEXt", 1, 1)
+    return content[:8] + struct.pack(">I", 8) + comment + struct.pack(">I", zlib.crc32(comment)) + content[8:]
+
+
+def bitmap(width: int, height: int) -> bytes:
+    header = struct.pack("<IiiHHIIiiII", 40, width, 2 * height, 1, 32, 0, 0, 0, 0, 0, 0)
+    return header + bytes(abs(width) * height * 4) + bytes(4 * height)
+
+
+@pytest.mark.parametrize(
+    "picture", [png_with_a_late_size(Image.new("RGBA", (100, 100))), bitmap(-8, 8), b"\x0c\0\0\0\x40\0\x40\0\1\0\x20\0"]
+)
+def test_an_icon_cannot_hide_its_size_from_the_limits(tmp_path: Path, picture: bytes) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(icon_of(picture))
+
+    with pytest.raises(ImageError, match="header is invalid"):
+        decode(source, Limits(max_pixels=1000, max_frames=1), sequential=True)
+
+
+def large_psd(side: int) -> bytes:
+    """Return a PSD with layers and a transparent background."""
+    header = struct.pack(">4sH6xHIIHH", b"8BPS", 1, 4, side, side, 8, 3)
+    layers = struct.pack(">IhI", 2, -1, 0)
+    return header + struct.pack(">III", 0, 0, len(layers)) + layers + bytes(2 + 4 * side**2)
+
+
+def large_bmp(side: int) -> bytes:
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    header = struct.pack("<IiiHHIIiiII", 124, side, side, 1, 32, 3, 0, 0, 0, 0, 0) + masks
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 138) + header.ljust(124, b"\0") + bytes(4 * side**2)
+
+
+@pytest.mark.parametrize("large", [large_psd, large_bmp])
+def test_floating_point_numbers_do_not_need_many_times_the_memory(
+    tmp_path: Path, large: Callable[[int], bytes]
+) -> None:
+    side = 2500
+    source = tmp_path / "source"
+    source.write_bytes(large(side))
+    tracemalloc.start()
+
+    try:
+        decode(source, LIMITS, sequential=True)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 5 * 4 * side**2

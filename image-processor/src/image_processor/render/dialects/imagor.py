@@ -34,7 +34,7 @@ from image_processor.render.thumbor_filters import (
     whole,
     within,
 )
-from image_processor.render.thumbor_url import Filter, ThumborUrl
+from image_processor.render.thumbor_url import Filter, ThumborUrl, digits
 
 QUALITY = 75
 _COLOR = "color:"
@@ -307,7 +307,7 @@ class _Lowering:
         font = args[3] if len(args) > 3 else ""
         size = re.search(r"-(\d+)$", font)
         color = args[4] if len(args) > 4 else ""
-        return self._lettered(args, size=int(size[1]) if size else 20, color=color, alpha=5, bold="bold" in font)
+        return self._lettered(args, size=digits(size[1]) if size else 20, color=color, alpha=5, bold="bold" in font)
 
     def _lettered(self, args: Sequence[str], *, size: int, color: str, alpha: int, bold: bool) -> Sequence[Step]:
         text = from_base64(unquote_plus(args[0]))

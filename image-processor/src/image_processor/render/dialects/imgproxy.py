@@ -14,7 +14,8 @@ from image_processor.render.problems import bad_option, bad_url, expired, forbid
 __all__ = ["Grammar", "ImgproxyUrl", "Value", "check_presets", "parse", "preset_of", "signature_and_path"]
 
 PLAIN = "plain"
-_EATEN_SLASHES = re.compile(r"(^|/)plain/(\S+):/([^/])")
+_EATEN_SLASHES = re.compile(r"(^|/)plain/(?:(\S+):/([^/])|\S*)")
+"""Its second part skips text that cannot match either, instead of searching it again after each `plain`."""
 
 Parsed = Sequence[tuple[str, Sequence[str]]]
 """Options with their arguments, in order."""
@@ -122,6 +123,8 @@ def _signature_and_path(target: bytes) -> tuple[str, str]:
 
 
 def _with_slashes(found: re.Match[str]) -> str:
+    if found[2] is None:
+        return found[0]
     root = "/" if found[2] == "local" else ""
     return f"{found[1]}plain/{found[2]}://{root}{found[3]}"
 

@@ -110,6 +110,7 @@ def _filters(text: str) -> tuple[Filter, ...]:
 QUALITY = 80
 _SQUARE_ROOT_OF_3 = 3**0.5
 _LARGEST_RADIUS = 150
+_LEAST_SIGMA = 0.01
 _FORMATS = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "gif": "gif", "webp": "webp", "avif": "avif"}
 _UNWRITTEN = ("heic", "heif")
 
@@ -395,7 +396,7 @@ class _Lowering:
         found = re.match(r"(\d+)x(\d+):(\d+)x(\d+)", args[0] if args else "")
         if found is None:
             raise NotForFilterError
-        left, top, right, bottom = map(int, found.groups())
+        left, top, right, bottom = map(digits, found.groups())
         if left != right and top != bottom:
             self._focal.append((left, top, right, bottom))
 
@@ -437,7 +438,7 @@ class RepeatedMark(Deferred):
 
 def _blurred(args: Sequence[str]) -> Sequence[Step]:
     radius = whole(args, 0)
-    sigma = number(args, 1, 0.0) or radius
+    sigma = max(_LEAST_SIGMA, abs(number(args, 1, 0.0)) or radius)
     radius = min(radius, _LARGEST_RADIUS)
     # thumbor truncates its Gaussian at the radius: blur with the standard deviation of the truncated weights.
     places = range(-radius, radius + 1)
@@ -493,9 +494,9 @@ _STEPS: Mapping[str, Make] = {
     "sharpen": _sharpened,
 }
 
-_WHOLE, _SIGNED, _POSITIVE = r"\d+", r"-?\d+", r"\d*[1-9]\d*"
-_DECIMAL = r"-?(?:\d+\.?\d*|\d*\.?\d+)"
-_TEXT = r"'.+?'|[^,]+?"
+_WHOLE, _SIGNED, _POSITIVE = r"\d+", r"-?\d+", r"0*[1-9]\d*"
+_DECIMAL = r"-?(?:\d+(?:\.\d*)?|\.\d+)"
+_TEXT = r"'.+?'|[^,\s](?:[^,]*?[^,\s])?"
 _YES_OR_NO = r"[Tt]rue|[Ff]alse|1|0"
 _WORD = r"\w+"
 _WHERE = r"-?\d+p?|center|repeat"

@@ -1,10 +1,14 @@
 """Corrects tag values because of which libvips refuses a TIFF, although its pixels are readable."""
 
+import errno
+import os
 import struct
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from mmap import ACCESS_COPY, mmap
 from pathlib import Path
+from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import pyvips
 
@@ -15,26 +19,54 @@ _Change = tuple[int, bytes]
 """An offset in the file, and the bytes that replace those there."""
 
 
+class _Version(NamedTuple):
+    """A file and what identifies its content: another file may have the same path a moment later."""
+
+    path: Path
+    inode: int
+    size: int
+    modified: int
+
+
+_mended: WeakValueDictionary[_Version, mmap] = WeakValueDictionary()
+"""Corrected files in use. The images of a file's pages share one, which counts as the process's memory in full."""
+
+
 def open_mended(source: Path, **options: object) -> pyvips.Image | None:
     """Return the TIFF with such values corrected in memory, not in the file; None if nothing is to be corrected.
 
     8-bit CIELAB, which libvips mistakes for a packed format of its own, is marked as ICCLAB, which libvips does not
     interpret. An invalid Orientation is replaced by that of an upright image, as in other readers.
+
+    :raises MemoryError: the process may not use as much memory as the file has bytes.
     """
     status = source.stat()
-    changes = _changes(source, status.st_size, status.st_mtime_ns)
+    version = _Version(source, status.st_ino, status.st_size, status.st_mtime_ns)
+    changes = _changes(version)
     if not changes:
         return None
-    with source.open("rb") as file:
-        content = mmap(file.fileno(), 0, access=ACCESS_COPY)
-    for place, value in changes:
-        content[place : place + len(value)] = value
+    content = _mended.get(version)
+    if content is None:
+        content = _mended[version] = _changed(source, changes)
     return pyvips.Image.new_from_source(pyvips.Source.new_from_memory(content), "", **options)
 
 
+def _changed(source: Path, changes: Sequence[_Change]) -> mmap:
+    with source.open("rb") as file:
+        try:
+            content = mmap(file.fileno(), 0, access=ACCESS_COPY)
+        except OSError as error:
+            if error.errno == errno.ENOMEM:
+                raise MemoryError(os.strerror(errno.ENOMEM)) from error
+            raise
+    for place, value in changes:
+        content[place : place + len(value)] = value
+    return content
+
+
 @lru_cache(maxsize=1)  # a file is opened once for each page
-def _changes(source: Path, size: int, modified: int) -> Sequence[_Change]:  # noqa: ARG001 (they identify the content)
-    return [change for page in tiff.directories(source) for change in _changes_of(page)]
+def _changes(version: _Version) -> Sequence[_Change]:
+    return [change for page in tiff.directories(version.path) for change in _changes_of(page)]
 
 
 def _changes_of(page: tiff.Directory) -> Iterator[_Change]:

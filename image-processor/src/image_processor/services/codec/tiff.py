@@ -11,6 +11,8 @@ from service_kit.texts import sentence
 
 MOST_DIRECTORIES = 4096
 _MOST_ENTRIES = 4096
+_MOST_ENTRIES_OF_ALL = 250_000
+"""Maximum number of entries of all directories together; they may overlap, so that a short file has millions."""
 _MOST_BYTES = 60_000
 """Maximum size in bytes of all values of a directory, as in the EXIF of a JPEG; longer values are skipped."""
 
@@ -218,10 +220,11 @@ def _directories(source: Path) -> Iterator[Directory]:
     with source.open("rb") as file:
         try:
             reader = _Reader(file)
-            place, seen = reader.first, set[int]()
-            while place and place not in seen and len(seen) < MOST_DIRECTORIES:
+            place, seen, entries = reader.first, set[int](), 0
+            while place and place not in seen and len(seen) < MOST_DIRECTORIES and entries < _MOST_ENTRIES_OF_ALL:
                 seen.add(place)
                 directory, place = reader.directory(place, _OF_A_PAGE)
+                entries += len(directory.tags)
                 yield directory
         except DAMAGED:
             return

@@ -14,6 +14,7 @@ from image_processor.services.readers.opened import DamagedError, Opened
 from image_processor.services.readers.raster import from_pillow
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_FIRST_CHUNK = b"IHDR"
 _BITMAP_HEADER = 40
 _DEEP = 32
 """Bits per pixel of a bitmap with alpha."""
@@ -36,10 +37,15 @@ def _size(file: IO[bytes], offset: int) -> tuple[int, int]:
     file.seek(offset)
     head = file.read(24)
     if head.startswith(_PNG):
-        width, height = struct.unpack(">II", head[16:24])
-        return width, height
-    width, height = struct.unpack("<ii", head[4:12])
-    return width, abs(height) // 2
+        name, width, height = struct.unpack(">4sII", head[12:24])
+        is_valid = name == _FIRST_CHUNK
+    else:
+        length, width, height = struct.unpack("<Iii", head[:12])
+        height = abs(height) // 2
+        is_valid = length >= _BITMAP_HEADER and width > 0
+    if not is_valid:  # the decoder would find another size, which no limit was applied to
+        raise DamagedError(sentence("its header is invalid"))
+    return width, height
 
 
 def _pixels(source: Path, number: int) -> pyvips.Image:

@@ -19,6 +19,8 @@ _BITFIELDS, _ALPHA_BITFIELDS = 3, 6
 _WITH_ALPHA = 56
 """Size in bytes of the shortest header with a mask for alpha."""
 HEAD = _MASKS + 16
+_AT_ONCE = 1024 * 1024
+"""Number of pixels computed together."""
 
 
 class MaskedBmp(NamedTuple):
@@ -74,6 +76,10 @@ def _band(words: numpy.ndarray, mask: int) -> numpy.ndarray:
     if not mask:
         return numpy.zeros(words.shape, "uint8")
     lowest = mask & -mask
-    values = (words & mask) // lowest
-    scaled: numpy.ndarray = numpy.rint(values * (255 / (mask // lowest))).astype("uint8")
+    scaled = numpy.empty(words.shape, "uint8")
+    # In parts, because the floating-point numbers of all pixels need more memory than the picture.
+    rows = max(1, _AT_ONCE // max(1, words.shape[1]))
+    for top in range(0, len(words), rows):
+        values = (words[top : top + rows] & mask) // lowest
+        scaled[top : top + rows] = numpy.rint(values * (255 / (mask // lowest)))
     return scaled

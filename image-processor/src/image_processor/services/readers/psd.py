@@ -1,5 +1,6 @@
 """Reads PSD: the flattened picture with 8 or 16 bits (Adobe Photoshop File Formats Specification)."""
 
+import os
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ _TRANSPARENCY = (b"Mt16", b"Mt32", b"Mtrn")
 """Keys of blocks: layers of 16-bit or 32-bit pictures, and the mark of a flattened picture with transparency."""
 _RAW, _PACKBITS = 0, 1
 _MOST_BLOCKS = 1000
+_AT_ONCE = 1024 * 1024
+"""Number of samples computed together."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,12 @@ def _refuse_unread(bits: int, mode: int) -> None:
 
 def _section(file: IO[bytes]) -> bytes:
     (length,) = struct.unpack(">I", file.read(4))
-    return file.read(length)
+    return _content(file, length)
+
+
+def _content(file: IO[bytes], length: int) -> bytes:
+    """Read at most that many bytes, without reserving memory for bytes that the file does not have."""
+    return file.read(max(0, min(length, os.fstat(file.fileno()).st_size - file.tell())))
 
 
 def _resources(section: bytes) -> Iterator[tuple[int, bytes]]:
@@ -181,7 +189,7 @@ def _contents(file: IO[bytes], read: _File) -> Iterator[bytes]:
     if compression == _RAW:
         lengths = [size] * read.used
     elif compression == _PACKBITS:
-        table = file.read(2 * read.channels * read.height)
+        table = _content(file, 2 * read.channels * read.height)
         if len(table) < 2 * read.channels * read.height:
             raise DamagedError(sentence("the file is cut short"))
         rows = numpy.frombuffer(table, ">u2")
@@ -189,7 +197,7 @@ def _contents(file: IO[bytes], read: _File) -> Iterator[bytes]:
     else:
         raise DamagedError(sentence("its flattened picture is missing, or its compression is unknown"))
     for length in lengths:
-        content = file.read(length)
+        content = _content(file, length)
         if compression == _PACKBITS:
             content = _unpacked(content)
         if len(content) != size:
@@ -217,10 +225,15 @@ def _plane(content: bytes, read: _File) -> numpy.ndarray:
 def _without_white(plane: numpy.ndarray, alpha: numpy.ndarray) -> numpy.ndarray:
     """Return the colors before they were blended with white, as ImageMagick does."""
     white = numpy.iinfo(plane.dtype).max
-    opacity = numpy.maximum(alpha, 1).astype("float64") / white
-    pure = (plane - white * (1 - opacity)) / opacity
-    made: numpy.ndarray = numpy.where(alpha > 0, numpy.rint(pure).clip(0, white), plane).astype(plane.dtype)
-    return made
+    made = plane.ravel().copy()
+    # In parts, because the floating-point numbers of a whole channel need more memory than the picture.
+    for first in range(0, made.size, _AT_ONCE):
+        part = made[first : first + _AT_ONCE]
+        shares = alpha.ravel()[first : first + _AT_ONCE]
+        opacity = numpy.maximum(shares, 1).astype("float64") / white
+        pure = (part - white * (1 - opacity)) / opacity
+        part[:] = numpy.where(shares > 0, numpy.rint(pure).clip(0, white), part)
+    return made.reshape(plane.shape)
 
 
 def _indexed(plane: numpy.ndarray, read: _File) -> pyvips.Image:
