@@ -29,8 +29,8 @@ class DatabaseSettings(Section):
         16,
         ge=1,
         le=1000,
-        description="The maximum number of connections per uWSGI process. It must be at least `threads` in `wsgi.ini`,"
-        " because otherwise requests would wait for a connection.",
+        description="The maximum number of connections per uWSGI process. The service does not start if it is less"
+        " than `threads` in `wsgi.ini`, because requests would wait for a connection.",
     )
 
 
@@ -89,8 +89,8 @@ class TrashSettings(Section):
         ge=0,
         le=315_360_000,
         description="How long a deleted file can be restored. Until then its bytes take space and count toward quotas."
-        " A day is enough to notice a mistake, and frees the space of deleted files by the next day; `POST"
-        " /trash/empty` frees it immediately. 0: no trash; deletions are permanent.",
+        " A day is enough to notice a mistake, and the space is free again the next day; `POST /trash/empty` frees it"
+        " immediately. 0: no trash; deletions are permanent.",
     )
 
 

@@ -137,7 +137,7 @@ _LIST = array_response(_LINK)
 
 @links.post(
     "/<int:id>/links",
-    summary="Create a link that downloads this file until the link expires",
+    summary="Create a link to download this file until the link expires",
     responses={201: LinkOut, **problem_responses(400, 404, 413, 415, 422)},
     openapi_extensions=described(LinkIn),
 )
@@ -154,7 +154,7 @@ def make_link(path: FilePath) -> Response:
 
 @links.post(
     "/links",
-    summary="Create a link to a set of files, which shows and downloads them until the link expires",
+    summary="Create a link to view and download a set of files until the link expires",
     responses={201: SetLinkOut, **problem_responses(400, 404, 413, 415, 422)},
     openapi_extensions=described(SetLinkIn),
 )

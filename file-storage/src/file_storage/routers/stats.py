@@ -28,7 +28,7 @@ class QuotaOut(BaseModel):
 class TypeOut(BaseModel):
     """Files of one kind of media type."""
 
-    media_type: str = Field(description="In the form of the filter media_type of a list.", examples=["image/*"])
+    media_type: str = Field(description="A value of the filter media_type of a list.", examples=["image/*"])
     files: int
     bytes: int
 

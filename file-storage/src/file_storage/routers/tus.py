@@ -127,7 +127,7 @@ def create() -> Response:
             raise _wrong(
                 "Upload-Length",
                 "of_final",
-                sentence("The length of a final upload is that of its parts together; do not send a length."),
+                sentence("The length of a final upload is the total length of its parts; do not send a length."),
             )
         return _created(service.concatenate(principal(), _parts(concat), _new_upload(None), concat))
     if concat not in (None, "partial"):
