@@ -39,8 +39,8 @@ class ApiDatabaseSettings(Section):
         8,
         ge=1,
         le=1000,
-        description="The maximum number of connections per uWSGI process. It must be at least `threads` in `wsgi.ini`,"
-        " because otherwise requests would wait for a connection.",
+        description="The maximum number of connections per uWSGI process. The service does not start if it is less"
+        " than `threads` in `wsgi.ini`, because requests would wait for a connection.",
     )
 
 
@@ -368,8 +368,8 @@ class ApiSettings(ServiceSettings):
         32,
         ge=1,
         le=10_000,
-        description="The maximum number of messages that are sent for a batch. Each message wakes a worker process; it"
-        " names no task: the process runs tasks until none is pending.",
+        description="The maximum number of messages that are sent for a batch: that many worker processes can start at"
+        " once. A message names no task; a process that receives it runs tasks until none is pending.",
     )
     presets: PipelinesByName = Field(
         PRESETS,
