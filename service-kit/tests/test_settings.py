@@ -215,8 +215,8 @@ def test_a_variable_that_a_default_needs_is_named(file: Path, monkeypatch: pytes
     ("text", "message"),
     [
         ("limit:\n  retries: 1\n more: 2", "settings file conf.yml, line 3: expected <block end>"),
-        ("only words", "settings file conf.yml holds no settings"),
-        ("- 1", "settings file conf.yml holds no settings"),
+        ("only words", "settings file conf.yml is not a YAML mapping"),
+        ("- 1", "settings file conf.yml is not a YAML mapping"),
         ("limit: 5", "setting limit in conf.yml"),
         ("more: 5", "setting more in conf.yml or the environment: this setting does not exist"),
     ],

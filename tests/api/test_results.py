@@ -89,4 +89,4 @@ def test_a_file_is_found_by_its_key(storage: FileStorage, pixmill: Pixmill, tmp_
     made = store(storage, tmp_path / "result", key)
 
     assert pixmill.http.get(f"{FILES}/idempotency-keys/{key}").json()["id"] == made
-    assert_problem(pixmill.http.get(f"{FILES}/idempotency-keys/{uuid4().hex}"), 404, "No file was made")
+    assert_problem(pixmill.http.get(f"{FILES}/idempotency-keys/{uuid4().hex}"), 404, "No file was created")

@@ -177,7 +177,7 @@ def test_parts_are_concatenated(pixmill: Pixmill) -> None:
     state = head(pixmill, final.headers["Location"])
     assert (state.headers["Upload-Concat"], state.headers["Upload-Length"]) == (concat, "6")
     assert head(pixmill, parts[0]).headers["Upload-Concat"] == "partial"
-    assert_problem(patch(pixmill, final.headers["Location"], 6, b""), 403, "takes no bytes")
+    assert_problem(patch(pixmill, final.headers["Location"], 6, b""), 403, "accepts no bytes")
 
 
 def test_only_complete_parts_are_concatenated(pixmill: Pixmill) -> None:

@@ -22,15 +22,15 @@ from service_kit.settings import (
 class DatabaseSettings(Section):
     url: Url = Field(
         "postgresql+psycopg://file_storage:${PIXMILL_FILE_STORAGE_DB_PASSWORD}@postgres:5432/${POSTGRES_DB}",
-        description="The database, as a URL of SQLAlchemy: `postgresql+psycopg://…` or `sqlite:////absolute/path.db`."
-        " The first start generates the password of this role.",
+        description="The SQLAlchemy URL of the database: `postgresql+psycopg://…` or `sqlite:////absolute/path.db`."
+        " The first start generates the password of the database role.",
     )
     pool_size: PoolSize = Field(
         16,
         ge=1,
         le=1000,
-        description="The most connections of a uWSGI process. With fewer than `threads` in `wsgi.ini`,"
-        " requests would wait for a connection; the start is refused.",
+        description="The maximum number of connections per uWSGI process. The service does not start if it is less"
+        " than `threads` in `wsgi.ini`, because requests would wait for a connection.",
     )
 
 
@@ -38,27 +38,27 @@ class StorageSettings(Section):
     folder: str = Field(
         "/var/lib/pixmill",
         min_length=1,
-        description="The folder of stored bytes. The service creates `blobs/`, `staging/` and `uploads/` in it. It must"
-        " be a single file system, so that a rename is atomic.",
+        description="The folder of stored files. The service creates `blobs/`, `staging/` and `uploads/` in it. They"
+        " must be on a single file system, so that a rename is atomic.",
     )
     url: str = Field(
         "",
         pattern=r"^(s3://[^/]+(/.*)?)?$",
-        description="Where blobs are stored instead: `s3://bucket/prefix`. Credentials, region and endpoint come from"
-        " `config/s3.env`. Uploads still pass through the folder. Empty: in the folder.",
+        description="The S3 location of blobs: `s3://bucket/prefix`. Credentials, region and endpoint come from"
+        " `config/s3.env`. Uploads still pass through `storage.folder`. Empty: blobs are stored in `storage.folder`.",
     )
     reserve_bytes: Bytes = Field(
         268_435_456,
         ge=0,
-        description="Free space that uploads leave on the file system, so that it never fills up. An upload"
-        " that does not fit gets 507.",
+        description="How much space uploads leave free on the file system, so that it never fills up. An upload that"
+        " does not fit gets 507.",
     )
     quota_bytes: Bytes = Field(
         0,
         ge=0,
-        description="The most that all files and unfinished resumable uploads may have together; bytes that files share"
-        " count once. What goes beyond it gets 507. 0: no limit but `reserve_bytes`; set one where others can upload,"
-        " such as 80 % of the disk. Limits of each owner: `PUT /api/owners/{name}/limits`.",
+        description="The maximum total size of files and unfinished resumable uploads; bytes that files share count"
+        " once. A request that would exceed it gets 507. 0: no limit except `reserve_bytes`; if others can upload, set"
+        " a limit, such as 80% of the disk. `PUT /api/owners/{name}/limits` sets the limits of an owner.",
     )
 
 
@@ -66,14 +66,14 @@ class UploadSettings(Section):
     max_bytes: Bytes = Field(
         5_368_709_120,
         ge=1,
-        description="The largest file. A larger one gets 413. `NGINX_MAX_BODY` in `config/nginx.env` must be a little"
-        " larger, because a form has more bytes than its file.",
+        description="The maximum size of a file. A larger file gets 413. `NGINX_MAX_BODY` in `config/nginx.env` must"
+        " be a little larger, because a form is larger than its file.",
     )
     body_folder: str = Field(
         "/var/lib/pixmill/incoming",
-        description="The folder where nginx writes a raw body (`client_body_temp_path`). On the file system of"
-        " `storage.folder`, the body becomes the file without a copy, and a large body is read there while it arrives."
-        " Empty: no nginx in front of the service.",
+        description="The folder where nginx writes a raw body (`client_body_temp_path`). If it is on the file system"
+        " of `storage.folder`, the body becomes the stored file without a copy, and the service reads a large body"
+        " while it arrives. Empty: there is no nginx in front of the service.",
     )
     resumable_seconds: Seconds = Field(
         86_400,
@@ -88,9 +88,9 @@ class TrashSettings(Section):
         86_400,
         ge=0,
         le=315_360_000,
-        description="How long a deleted file can be restored; until then its bytes take space and count towards quotas."
-        " A day is enough to notice a mistake, and what is deleted for room is gone by tomorrow; `POST /trash/empty`"
-        " makes room now. 0: no trash, a deletion is for good.",
+        description="How long a deleted file can be restored. Until then its bytes take space and count toward quotas."
+        " A day is enough to notice a mistake, and the space is free again the next day; `POST /trash/empty` frees it"
+        " immediately. 0: no trash; deletions are permanent.",
     )
 
 
@@ -107,9 +107,10 @@ class DownloadSettings(Section):
     )
     redirect: bool = Field(
         default=False,
-        description="Whether clients get bytes directly from S3, by a signed URL that is valid for an hour. nginx then"
-        " transfers less, but clients see the headers of the bucket, which lack the file's name. nginx still sends what"
-        " S3 would answer differently, such as `If-Match` with our ETag. Only with `storage.url`.",
+        description="Whether downloads are redirected to S3, with a signed URL that is valid for an hour. nginx then"
+        " transfers less, but clients see the bucket's response headers, which lack the file's name. nginx still"
+        " answers requests that S3 would answer differently, such as `If-Match` with Pixmill's ETag. Requires"
+        " `storage.url`.",
     )
 
 
@@ -118,17 +119,19 @@ class ArchiveSettings(Section):
         10_000,
         ge=1,
         le=100_000,
-        description="The most files in one ZIP archive that filters choose; more of them get 422. The names of all"
-        " files are in memory while an archive is sent: some 2 KB each. 10,000 is a whole batch.",
+        description="The maximum number of files in a ZIP archive that is requested by filters. If more files match,"
+        " the request gets 422. The names of all files are in memory while an archive is sent: about 2 KB each. 10,000"
+        " is the size of the largest batch.",
     )
 
 
 class LinkSettings(Section):
     secret: SigningSecrets = Field(
         SecretStr("${PIXMILL_LINK_SECRET}"),
-        description="Signs download links (HMAC-SHA256); at least 32 bytes. Several with commas between them: the first"
-        " signs, all verify. To change it without ending links, put the new one in front and remove the old one"
-        " when the last link has expired: a week later, or 90 days if there are links for sets of files.",
+        description="The secret that signs download links (HMAC-SHA256); at least 32 bytes. Several secrets are"
+        " separated by commas: the first signs, all verify. To change the secret without invalidating links, put the"
+        " new secret first and remove the old one when the last link has expired: after a week, or after 90 days if"
+        " there are links for sets of files.",
     )
 
     @property
@@ -140,12 +143,12 @@ class FileEventSettings(EventSettings):
     keep_seconds: Seconds = Field(
         86_400,
         ge=60,
-        description="How long events are kept. A listener can reconnect this much later without missing any.",
+        description="How long events are kept. A listener that reconnects within this time misses no events.",
     )
 
 
 class HttpSettings(PublicUrlSettings):
-    """Where clients are."""
+    """How clients reach the service."""
 
 
 class Settings(ServiceSettings):
@@ -165,9 +168,9 @@ class Settings(ServiceSettings):
     @model_validator(mode="after")
     def _check_sender(self) -> Self:
         if self.download.redirect and not self.storage.url:
-            raise ValueError("download.redirect leads to S3: set storage.url")
+            raise ValueError("download.redirect redirects to S3: set storage.url")
         if self.download.header == "X-Sendfile" and self.storage.url and not self.download.redirect:
             raise ValueError(
-                "download.header is X-Sendfile, which cannot name files in storage.url: set download.redirect"
+                "download.header is X-Sendfile, which cannot send files from storage.url: set download.redirect"
             )
         return self

@@ -1,4 +1,6 @@
-"""``python -m file_storage.fsck``: check every stored file and repair what it can; safe while the server runs.
+"""``python -m file_storage.fsck``: check every stored file and repair errors where possible.
+
+It is safe while the server runs.
 
 The exit code is 1 if files are lost (the log has a line for each), and 2 if the database or the store does not answer.
 """

@@ -1,4 +1,4 @@
-"""``python -m file_storage.gc``: remove what is over: in the trash, expired files, uploads, bytes without a file.
+"""``python -m file_storage.gc``: remove old trash, expired files and uploads, and bytes that no file uses.
 
 It is safe while the server runs.
 

@@ -27,7 +27,7 @@ def argument_parser(command: str, description: str | None) -> argparse.ArgumentP
         type=float,
         default=ABANDONED_AFTER_SECONDS,
         metavar="SECONDS",
-        help="leave younger bytes alone: they may belong to an unfinished upload (default: a day)",
+        help="keep newer bytes, which may belong to an unfinished upload (default: a day)",
     )
     return parser
 

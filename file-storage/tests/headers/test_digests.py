@@ -48,7 +48,7 @@ def test_a_body_that_was_changed_in_transit_is_refused(field: str, body: bytes, 
     problem = problem_with(body, {field: value})
 
     assert (problem.kind, problem.status) == ("digest-mismatch", 400)
-    assert f"{value[:7]} is not the one in {field}" in problem.detail
+    assert f"{value[:7]} of the body does not match {field}" in problem.detail
 
 
 @pytest.mark.parametrize(

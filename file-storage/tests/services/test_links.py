@@ -37,7 +37,7 @@ def test_any_changed_letter_is_refused(claim: Claim, place: int, letter: str) ->
     changed = token[:place] + letter + token[place + 1 :]
 
     if changed != token:
-        with pytest.raises(DomainError, match="not made by this server"):
+        with pytest.raises(DomainError, match="not created by this server"):
             SIGNER.read(changed)
 
 
@@ -45,7 +45,7 @@ def test_another_last_letter_that_decodes_to_the_same_signature_is_refused() -> 
     tokens = (SIGNER.sign(Claim(number, int(time.time()) + 3600, "0" * 16)) for number in range(1, 1000))
     token = next(token for token in tokens if token.endswith("A"))
 
-    with pytest.raises(DomainError, match="not made by this server"):
+    with pytest.raises(DomainError, match="not created by this server"):
         SIGNER.read(token[:-1] + "B")
 
 
@@ -70,7 +70,7 @@ def test_a_link_that_has_expired_is_refused(link_id: int, expired_at: int) -> No
 def test_a_link_that_lasts_longer_than_any_that_we_make_is_refused() -> None:
     a_week_and_an_hour = int(time.time()) + 7 * 86_400 + 3600
 
-    with pytest.raises(DomainError, match="not made by this server"):
+    with pytest.raises(DomainError, match="not created by this server"):
         SIGNER.read(SIGNER.sign(Claim(1, a_week_and_an_hour, "0" * 16)))
 
 
@@ -80,7 +80,7 @@ def test_the_first_secret_signs_and_all_verify() -> None:
 
     assert rotated.read(SIGNER.sign(claim)) == claim
     assert LinkSigner([NEW]).read(rotated.sign(claim)) == claim
-    with pytest.raises(DomainError, match="not made by this server"):
+    with pytest.raises(DomainError, match="not created by this server"):
         SIGNER.read(rotated.sign(claim))
 
 

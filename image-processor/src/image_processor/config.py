@@ -32,159 +32,164 @@ SandboxPorts = list[Annotated[int, Field(ge=1, le=65_535)]]
 class ApiDatabaseSettings(Section):
     url: Url = Field(
         "postgresql+psycopg://image_processor:${PIXMILL_IMAGE_PROCESSOR_DB_PASSWORD}@postgres:5432/${POSTGRES_DB}",
-        description="The database of image-processor, as a URL of SQLAlchemy: `postgresql+psycopg://…` or"
-        " `sqlite:////absolute/path.db`. The first start generates the password of this role.",
+        description="The SQLAlchemy URL of image-processor's database: `postgresql+psycopg://…` or"
+        " `sqlite:////absolute/path.db`. The first start generates the password of the database role.",
     )
     pool_size: PoolSize = Field(
         8,
         ge=1,
         le=1000,
-        description="The most connections of a uWSGI process. With fewer than `threads` in `wsgi.ini`,"
-        " requests would wait for a connection; the start is refused.",
+        description="The maximum number of connections per uWSGI process. The service does not start if it is less"
+        " than `threads` in `wsgi.ini`, because requests would wait for a connection.",
     )
 
 
 class WorkerDatabaseSettings(Section):
     url: Url = Field(
         "postgresql+psycopg://worker:${PIXMILL_WORKER_DB_PASSWORD}@postgres:5432/${POSTGRES_DB}",
-        description="The database of image-processor, as a URL of SQLAlchemy: `postgresql+psycopg://…` or"
-        " `sqlite:////absolute/path.db`. This role can change rows of tasks and nothing else. The first start generates"
-        " its password.",
+        description="The SQLAlchemy URL of image-processor's database: `postgresql+psycopg://…` or"
+        " `sqlite:////absolute/path.db`. The database role may change only the rows of tasks. The first start"
+        " generates its password.",
     )
     pool_size: Annotated[int, Unit("connections")] = Field(
         4,
         ge=1,
         le=1000,
-        description="The most connections of each process of the worker. A process that runs tasks needs one; the main"
-        " process needs one each for relay, heartbeat and housekeeping.",
+        description="The maximum number of connections per worker process. A process that runs tasks needs one"
+        " connection; the main process needs three: for the relay, the heartbeat and housekeeping.",
     )
 
 
 class WebhookDatabaseSettings(Section):
     url: Url = Field(
         "postgresql+psycopg://webhooks:${PIXMILL_WEBHOOKS_DB_PASSWORD}@postgres:5432/${POSTGRES_DB}",
-        description="The database of image-processor, as a URL of SQLAlchemy: `postgresql+psycopg://…` or"
-        " `sqlite:////absolute/path.db`. This role can change rows of tasks and nothing else. The first start generates"
-        " its password.",
+        description="The SQLAlchemy URL of image-processor's database: `postgresql+psycopg://…` or"
+        " `sqlite:////absolute/path.db`. The database role may change only the rows of tasks. The first start"
+        " generates its password.",
     )
     pool_size: Annotated[int, Unit("connections")] = Field(
         4,
         ge=1,
         le=1000,
-        description="The most connections of the process, for deliveries that end at the same time.",
+        description="The maximum number of connections of the process. Deliveries that end at the same time need one"
+        " each.",
     )
 
 
 class BrokerSettings(Section):
     url: Url = Field(
         "amqp://${RABBITMQ_DEFAULT_USER}:${RABBITMQ_DEFAULT_PASS}@rabbitmq:5672//",
-        description="The broker, as a URL of kombu; the same for image-processor and its workers. The first start"
+        description="The kombu URL of the broker; the same for image-processor and its workers. The first start"
         " generates the password, unless `config/rabbitmq.env` sets it.",
     )
     queue_type: Literal["quorum", "classic"] = Field(
         "quorum",
-        description="The type of RabbitMQ's queue; the same for image-processor and its workers. `quorum` survives the"
-        " loss of a broker's node.",
+        description="The type of the RabbitMQ queue; the same for image-processor and its workers. A `quorum` queue"
+        " survives the loss of a RabbitMQ node.",
     )
     transport_options: dict[str, str | int | float | bool] = Field(
         {"confirm_publish": True, "connect_timeout": 0.5, "read_timeout": 0.8, "write_timeout": 0.8, "max_retries": 0},
-        description="Options of kombu's transport. `confirm_publish`: a message counts as sent when it is on RabbitMQ's"
-        " disk. The timeouts are seconds: a request waits this long for a broker that does not answer, then leaves the"
-        " message to the workers' relay. `max_retries` 0: the request does not connect a second time.",
+        description="Options of kombu's transport. `confirm_publish`: a message counts as sent when RabbitMQ has"
+        " written it to disk. The timeouts are in seconds: a request waits this long for a broker that does not"
+        " answer, then leaves the message to the workers' relay. `max_retries` 0: the request does not try to connect"
+        " again.",
     )
 
 
 class WorkerBrokerSettings(BrokerSettings):
     transport_options: dict[str, str | int | float | bool] = Field(
         {"confirm_publish": True, "connect_timeout": 3, "read_timeout": 10, "write_timeout": 10, "max_retries": 0},
-        description="Options of kombu's transport. `confirm_publish`: a message counts as sent when it is on RabbitMQ's"
-        " disk. The timeouts are seconds, longer than those of a request, for which a client waits. `max_retries` 0:"
-        " the relay goes on with its other work and connects again in its next round.",
+        description="Options of kombu's transport. `confirm_publish`: a message counts as sent when RabbitMQ has"
+        " written it to disk. The timeouts are in seconds. They are longer than those of image-processor, because no"
+        " client waits. `max_retries` 0: the relay continues its other work and connects again in its next round.",
     )
 
 
 class FileStorageSettings(Section):
     url: Url = Field(
         "http://file-storage:8000/api/file-server",
-        description="The file server, to look up file ids: its own address, without nginx.",
+        description="The URL of the file server for looking up file ids: its own address, not that of nginx.",
     )
     timeout_seconds: Seconds = Field(
-        5, gt=0, le=3600, description="How long a request waits for an answer of the file server; then it gets 503."
+        5, gt=0, le=3600, description="How long a request waits for a response from the file server before it gets 503."
     )
     inner_secret: SigningSecret = Field(
-        SecretStr("${PIXMILL_INNER_SECRET}"), description="Sent to the file server, which has the same secret."
+        SecretStr("${PIXMILL_INNER_SECRET}"),
+        description="The secret that authenticates requests to the file server, which must have the same secret.",
     )
 
 
 class BlobSourceSettings(FileStorageSettings):
     url: Url = Field(
         "http://nginx:8081/api/file-server",
-        description="The file server, to fetch sources and to store results: through nginx, which sends the bytes, by"
-        " its inner port, which has no rate limits.",
+        description="The URL of the file server for fetching sources and storing results, through nginx, which sends"
+        " the bytes. The inner port of nginx has no rate limits.",
     )
     timeout_seconds: Seconds = Field(
         30,
         gt=0,
         le=3600,
-        description="The longest pause between bytes of a transfer. After it the transfer has failed, and the task is"
-        " retried.",
+        description="The maximum pause between bytes of a transfer. After a longer pause the transfer fails, and the"
+        " task is retried.",
     )
     blobs_folder: str = Field(
         "/var/lib/pixmill/blobs",
-        description="The folder of the file server's blobs, if this machine has one; read-only access is enough."
-        " Sources are read there instead of transferred. A source that is not there is fetched. Empty: all are.",
+        description="The folder of the file server's blobs, if this machine has access to it; read-only access is"
+        " enough. Sources are read from it instead of transferred; a source that is not in it is fetched. Empty: all"
+        " sources are fetched.",
     )
     blobs_url: str = Field(
         "http://nginx:8081/blobs-by-sha256/",
         pattern=r"^(https?://.+/)?$",
-        description="Where nginx sends sources by the SHA-256 of their bytes, without a request to the file server. A"
-        " source that is not there, such as one in S3, comes from `file_storage.url`. Empty: all do.",
+        description="The URL at which nginx sends sources by the SHA-256 of their bytes, without a request to the file"
+        " server. A source that is not found there, such as one in S3, comes from `file_storage.url`. Empty: all"
+        " sources do.",
     )
 
 
 class LimitSettings(Section):
     max_file_bytes: Bytes = Field(
-        536_870_912, ge=1, description="The largest source. A larger one ends the task in `error`."
+        536_870_912, ge=1, description="The maximum size of a source. A task with a larger source ends in `error`."
     )
     max_task_bytes: Bytes = Field(
         2_147_483_648,
         ge=1,
-        description="The most that all files of a task may have together, such as those of a montage; at least"
+        description="The maximum total size of all files of a task, such as those of a montage; at least"
         " `limits.max_file_bytes`.",
     )
     max_pixels: Annotated[int, Unit("pixels")] = Field(
         100_000_000,
         ge=1,
-        description="The largest image, before and after processing, all frames together. A small file can decode into"
-        " a very large image.",
+        description="The maximum size of an image, before and after processing, all frames together. A small file can"
+        " decode into a very large image.",
     )
     max_decoded_bytes: Bytes = Field(
         2_147_483_648,
         ge=1,
-        description="The most that the pixels of an image may take once decoded, before processing and after each step:"
-        " width x height x frames x bands x bytes of a sample. An image has at most 5 bands.",
+        description="The maximum size of the decoded pixels of an image, before processing and after each step: width"
+        " x height x frames x bands x bytes per sample. An image has at most 5 bands.",
     )
     max_frames: Annotated[int, Unit("frames")] = Field(
-        1000, ge=1, description="The most frames of an animation or pages of a TIFF."
+        1000, ge=1, description="The maximum number of frames of an animation or pages of a TIFF."
     )
     max_seconds: Annotated[int, Unit("seconds")] = Field(
         60,
         ge=1,
         le=86_400,
-        description="The longest processing of a task. Then its process is killed and the task ends in `error`, which"
-        " stops a decoder that hangs.",
+        description="The maximum processing time of a task. After that, its process is killed and the task ends in"
+        " `error`; this stops a decoder that hangs.",
     )
     max_memory_bytes: Bytes = Field(
         2_147_483_648,
         ge=256 * 1024 * 1024,
-        description="The memory of each process (RLIMIT_DATA). A task that needs more ends in `error`.",
+        description="The maximum memory of each process (RLIMIT_DATA). A task that needs more ends in `error`.",
     )
     max_written_bytes: Bytes = Field(
         4_294_967_296,
         ge=1024 * 1024,
-        description="The largest file that each process may write (RLIMIT_FSIZE): a result, or libvips' temporary files"
-        " of images too large for memory. A task that needs a larger one ends in `error`. An SQLite database that the"
-        " worker uses may not grow beyond it either.",
+        description="The maximum size of a file that a process writes (RLIMIT_FSIZE): a result, or a temporary file of"
+        " libvips for an image too large for memory. A task that needs a larger file ends in `error`. The limit also"
+        " applies to an SQLite database that the worker uses.",
     )
 
     @model_validator(mode="after")
@@ -202,14 +207,15 @@ class LeaseSettings(Section):
         15,
         ge=2,
         le=3600,
-        description="How long a worker may stay silent. After that it counts as dead, and other workers run its tasks.",
+        description="How long a worker may go without a heartbeat. After that it counts as dead, and other workers run"
+        " its tasks.",
     )
     heartbeat_seconds: Seconds = Field(
         3,
         gt=0,
         le=60,
-        description="The time between heartbeats, which renew the lease: at most a third of `lease.seconds`, so that a"
-        " worker which misses one or two keeps its tasks.",
+        description="The interval between heartbeats, which renew the lease; at most a third of `lease.seconds`, so"
+        " that a worker that misses one or two heartbeats keeps its tasks.",
     )
 
     @model_validator(mode="after")
@@ -230,24 +236,25 @@ class RetrySettings(Section):
         " `error`.",
     )
     base_delay_seconds: Seconds = Field(
-        1, gt=0, description="The longest delay before the first retry; it doubles with each retry. Jitter shortens it."
+        1, gt=0, description="The maximum delay before the first retry; it doubles with each retry. Jitter shortens it."
     )
     max_delay_seconds: Seconds = Field(
-        60, gt=0, description="The longest delay between retries; at least `retry.base_delay_seconds`."
+        60, gt=0, description="The maximum delay between retries; at least `retry.base_delay_seconds`."
     )
     max_crashes: Annotated[int, Unit("crashes")] = Field(
         3,
         ge=1,
         le=100,
-        description="The crashes of its process (memory, segmentation fault) after which a task ends in `error`. A task"
-        " that exceeds `limits.max_seconds` ends at once, because it would exceed it again.",
+        description="The number of crashes of its process (out of memory, segmentation fault) after which a task ends"
+        " in `error`. A task that exceeds `limits.max_seconds` ends immediately, because it would exceed the limit"
+        " again.",
     )
     max_losses: Annotated[int, Unit("workers")] = Field(
         10,
         ge=1,
         le=1000,
-        description="The workers that stopped answering while they ran a task, such as a lost machine, after which the"
-        " task ends in `error`. The task may be the cause, so there is a limit.",
+        description="The number of workers lost while they ran a task, such as on a failed machine, after which the"
+        " task ends in `error`. The limit exists because the task may be the cause.",
     )
 
     @model_validator(mode="after")
@@ -265,19 +272,19 @@ class RelaySettings(Section):
         1,
         gt=0,
         le=3600,
-        description="The time between rounds of the relay: it sends lost messages again, frees tasks of dead workers"
-        " and deletes old rows.",
+        description="The interval between rounds of the relay, which sends lost messages again, frees tasks of dead"
+        " workers and deletes old rows.",
     )
     hints: Annotated[int, Unit("messages")] = Field(
         32,
         ge=1,
         le=10_000,
-        description="The most messages that a round sends, if tasks are pending and no message waits.",
+        description="The maximum number of messages that a round sends if tasks are pending and no message is queued.",
     )
     keep_events_seconds: Seconds = Field(
         86_400,
         ge=60,
-        description="How long events are kept. A listener can reconnect this much later without missing any.",
+        description="How long events are kept. A listener that reconnects within this time misses no events.",
     )
     keep_cache_seconds: Seconds = Field(
         2_592_000,
@@ -287,7 +294,7 @@ class RelaySettings(Section):
     keep_tasks_seconds: Seconds = Field(
         0,
         ge=0,
-        description="How long tasks are kept after they have ended; 0: for ever. Their result files stay.",
+        description="How long tasks are kept after they have ended; 0: forever. Their result files stay.",
     )
 
 
@@ -308,7 +315,7 @@ def _signing_secret(text: str) -> bytes:
     try:
         return base64.b64decode(text.removeprefix(WEBHOOK_SECRET_PREFIX), validate=True)
     except binascii.Error as error:
-        raise ValueError(f"a secret behind {WEBHOOK_SECRET_PREFIX} is not base64") from error
+        raise ValueError(f"a secret after {WEBHOOK_SECRET_PREFIX} is not base64") from error
 
 
 def _check_signing_secrets(secret: SecretStr) -> SecretStr:
@@ -354,22 +361,23 @@ class ApiSettings(ServiceSettings):
     file_storage: FileStorageSettings
     webhook_secret: WebhookSecrets = Field(
         SecretStr("${PIXMILL_CALLBACK_SECRET}"),
-        description="As `secret` in `config/webhooks/conf.yml`; each key has secrets of its own, which follow from it.",
+        description="The same value as `secret` in `config/webhooks/conf.yml`. Each key has its own secrets, which are"
+        " derived from it.",
     )
     hints: Annotated[int, Unit("messages")] = Field(
         32,
         ge=1,
         le=10_000,
-        description="The most messages that are sent for a batch: as many as worker processes can start at once. A"
-        " message names no task; a process that gets it works until nothing is pending.",
+        description="The maximum number of messages that are sent for a batch: that many worker processes can start at"
+        " once. A message names no task; a process that receives it runs tasks until none is pending.",
     )
     presets: PipelinesByName = Field(
         PRESETS,
-        description='Pipelines with a name: `{"file_ids": [1], "preset": "avatar"}` creates tasks from one. Each has'
-        " steps and may have an output, as in `docs/algorithms.md`; a wrong preset stops the start. Tasks keep the"
-        " steps they were created with. `avatar` is a square around the face or what draws the eye, `web` is as small"
-        " as a web page needs. Your presets replace both. Everybody may use these, and the API does not change them;"
-        " it has each owner's own besides.",
+        description='Named pipelines: `{"file_ids": [1], "preset": "avatar"}` creates tasks from one. Each has steps'
+        " and may have an output, as in `docs/algorithms.md`; the service does not start with an invalid preset. Tasks"
+        " keep the steps they were created with. `avatar` is a square around the face or the most salient part, `web`"
+        " is as small as a web page needs. Your presets replace both. All owners may use these presets, and the API"
+        " cannot change them; with the API, owners can also create presets of their own.",
     )
     events: EventSettings
     log: LogSettings
@@ -387,32 +395,35 @@ class WorkerSettings(ServiceSettings):
         0,
         ge=0,
         le=256,
-        description="Processes that run tasks at the same time. 0: one for each core of the machine or the container,"
-        " as far as its memory allows (256 MiB each), and at least two. A process fetches its next source and stores"
-        " its last results while it works; choose more where transfers take longer than the work.",
+        description="The number of processes that run tasks at the same time. 0: one for each core of the machine or"
+        " the container, as far as its memory allows (256 MiB each), and at least two. A process fetches its next"
+        " source and stores its last results while it processes an image; choose more processes if transfers take"
+        " longer than processing.",
     )
     shutdown_seconds: Seconds = Field(
         5,
         ge=0,
         le=3600,
-        description="How long running tasks may go on when the worker is stopped; after that they are handed back. Less"
-        " than `stop_grace_period` in `docker-compose.yml`.",
+        description="How long running tasks may continue when the worker is stopped; after that they return to the"
+        " queue. Must be less than `stop_grace_period` in `docker-compose.yml`.",
     )
     scratch_folder: str = Field(
         "/var/lib/pixmill-scratch",
         min_length=1,
-        description="The folder of sources and results while a task runs; on disk, not in memory. A task that fails"
-        " while less than 32 MiB are free there is retried.",
+        description="The folder for the sources and results of running tasks; on disk, not in memory. A task that"
+        " fails while less than 32 MiB are free there is retried.",
     )
     sandbox: SandboxMode = Field(
         "auto",
-        description="Whether the processes that decode images are confined: they open only code, fonts, blobs, their"
-        " database and the scratch folder, start no program, and connect only to the ports of the database and the file"
-        " server. `auto`: as far as the kernel has Landlock and seccomp; the start logs it. `off`: not at all.",
+        description="Whether the processes that decode images run in a sandbox: they can open only code, fonts, blobs,"
+        " their database and the scratch folder, cannot start programs, and can connect only to the ports of the"
+        " database and the file server. `auto`: as far as the kernel supports Landlock and seccomp; the start logs the"
+        " result. `off`: no sandbox.",
     )
     sandbox_ports: SandboxPorts = Field(
         [443],
-        description="Further TCP ports that the sandbox allows: that of S3, if the file server redirects downloads.",
+        description="Additional TCP ports that the sandbox allows: the port of S3, if the file server redirects"
+        " downloads.",
     )
     limits: LimitSettings
     retry: RetrySettings
@@ -434,17 +445,18 @@ class WebhookSettings(ServiceSettings):
     database: WebhookDatabaseSettings
     secret: WebhookSecrets = Field(
         SecretStr("${PIXMILL_CALLBACK_SECRET}"),
-        description="Signs webhooks (Standard Webhooks, HMAC-SHA256); receivers need it too. At least 32 bytes; base64"
-        " after `whsec_` is decoded. Several are separated by commas, and each signs: to change the secret, put the new"
-        " one first, give it to the receivers, then remove the old one. It comes from `config/callbacks.env`.",
+        description="The secret that signs webhooks (Standard Webhooks, HMAC-SHA256); receivers need it too. At least"
+        " 32 bytes; base64 after `whsec_` is decoded. Several secrets are separated by commas, and each signs: to"
+        " change the secret, put the new one first, give it to the receivers, then remove the old one. It comes from"
+        " `config/callbacks.env`.",
     )
     allow_networks: list[IPvAnyNetwork] = Field(
         [],
-        description="Networks that are not public and that a `callback_url` may still reach, such as `[10.1.0.0/16]`."
-        " Without this list, a client could make Pixmill send requests inside your network.",
+        description="Non-public networks that a `callback_url` may reach, such as `[10.1.0.0/16]`. Other non-public"
+        " networks are blocked, because clients could make Pixmill send requests inside your network.",
     )
     timeout_seconds: Seconds = Field(
-        10, gt=0, le=300, description="How long a delivery may take, from the connection to the answer's headers."
+        10, gt=0, le=300, description="How long a delivery may take, from the connection to the response headers."
     )
     max_seconds: Seconds = Field(
         86_400, ge=0, description="How long a webhook is retried; a receiver may be down for a night."
@@ -452,8 +464,8 @@ class WebhookSettings(ServiceSettings):
     max_silent_seconds: Seconds = Field(
         3600,
         ge=0,
-        description="How long a host is tried that has never answered. Then all its webhooks are dropped, and later"
-        " ones have one try.",
+        description="How long webhooks to a host that has never answered are retried. After that, all webhooks to this"
+        " host are dropped, and each later one is tried once.",
     )
     alive_file: str = Field(
         "", description="A file that is touched while the database answers, for a health check. Empty: none."

@@ -195,7 +195,7 @@ def test_the_signature_does_not_depend_on_the_path_before_it() -> None:
     ("section", "reason"),
     [
         ({"native": {"keys": ["short"]}}, "at least 16 bytes"),
-        ({"thumbor": {"keys": ["1234567890123456"]}}, "public documentation"),
+        ({"thumbor": {"keys": ["1234567890123456"]}}, "published in documentation"),
         ({"imgproxy": {"keys": ["zz" * 16], "salts": [HEX_SALT]}}, "hexadecimal"),
         ({"imgproxy": {"keys": [HEX_KEY]}}, "1 keys and 0 salts"),
         ({"imgproxy": {"keys": [HEX_KEY], "salts": [HEX_SALT], "signature_size": 7}}, "greater than or equal to 8"),

@@ -43,7 +43,7 @@ class FieldErrorOut(BaseModel):
 
     model_config = ConfigDict(extra="allow", title="FieldError")
 
-    pointer: str = Field(description="A JSON pointer to it (RFC 6901); empty for the whole.")
+    pointer: str = Field(description="A JSON Pointer to the field (RFC 6901); empty for the whole document.")
     detail: str
     code: str = Field(description="The kind of error, such as `less_than_equal`.")
     context: dict[str, object] = Field(description="The values that `detail` contains, such as `le`.")
@@ -282,7 +282,5 @@ def _render_no_connection(error: NoConnectionError) -> Response:
 def _render_unexpected(error: Exception) -> Response:
     log.error("unexpected error", exc_info=error)
     logged_as = g.get("request_id", "?")
-    detail = sentence(
-        "The server has failed; its log has the details under request {request_id}.", request_id=logged_as
-    )
+    detail = sentence("The server has failed; its log has the details of request {request_id}.", request_id=logged_as)
     return render(Problem("internal-error", 500, detail))

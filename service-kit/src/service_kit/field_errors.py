@@ -76,7 +76,7 @@ def summary_of(errors: Sequence[FieldError]) -> Sentence:
         for item in errors[:3]
     ]
     listed = reduce(lambda before, after: sentence("{before}; {after}", before=before, after=after), named)
-    return sentence("The request has wrong fields: {fields}", fields=listed)
+    return sentence("The request has invalid fields: {fields}", fields=listed)
 
 
 def _sentence(item: ErrorDetails) -> Sentence:

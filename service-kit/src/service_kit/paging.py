@@ -20,7 +20,9 @@ Cursor = TypeVar("Cursor", int, str)
 class PageQuery(Query, Generic[Cursor]):
     """The query parameters of a list."""
 
-    limit: int | None = Field(None, ge=1, le=10_000, description="At most this many, with a Link to the next page.")
+    limit: int | None = Field(
+        None, ge=1, le=10_000, description="The maximum number of entries; the Link header has the next page's URL."
+    )
     after: Cursor
 
 

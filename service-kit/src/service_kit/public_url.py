@@ -20,13 +20,13 @@ class PublicUrlSettings(Section):
     public_url: str = Field(
         "",
         pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+/?)?$",
-        description="The address at which clients reach Pixmill, such as `https://photos.example`; links begin with it."
-        " Empty: with the host of the request, which its client chooses.",
+        description="The address at which clients reach Pixmill, such as `https://photos.example`; links begin with"
+        " it. Empty: links begin with the host of the request, which the client chooses.",
     )
     trusted_proxies: list[IPv4Network | IPv6Network] = Field(
         [],
-        description="Networks of proxies in front of Pixmill, such as `[172.16.0.0/12]`. Of these alone,"
-        " `X-Forwarded-Proto` says whether links begin with `https`.",
+        description="Networks of trusted proxies in front of Pixmill, such as `[172.16.0.0/12]`. Only their"
+        " `X-Forwarded-Proto` determines whether links begin with `https`.",
     )
 
 

@@ -115,7 +115,7 @@ class Section(BaseModel):
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info",
-        description="The least severe events that are logged. `info` has a line for each request or each task.",
+        description="The minimum severity of logged events. `info` logs a line for each request and each task.",
     )
 
 
@@ -183,7 +183,7 @@ def load(settings_class: type[_Settings]) -> _Settings:
     except UnreadableError as error:
         raise SettingsError(f"settings in the environment: {error}") from error
     except (TypeError, ValueError) as error:
-        raise SettingsError(f"settings file {path} holds no settings") from error
+        raise SettingsError(f"settings file {path} is not a YAML mapping") from error
 
 
 _REASONS = {"extra_forbidden": "this setting does not exist", "missing": "this setting is required"}

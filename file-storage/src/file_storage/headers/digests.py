@@ -62,7 +62,7 @@ class CheckedBody:
         for field, name, actual, digest in self._expected:
             if not hmac.compare_digest(actual.digest(), digest):
                 detail = sentence(
-                    "The body's {name} is not the one in {field}: it was changed in transit; send it again.",
+                    "The {name} of the body does not match {field}: the body was changed in transit; send it again.",
                     name=name,
                     field=field,
                 )
@@ -103,5 +103,7 @@ def _digests(field: str, value: str | None) -> dict[str, bytes]:
 
 def _malformed(field: str) -> Problem:
     return Problem(
-        "malformed-digest", 400, sentence("{field} is malformed; RFC 9530 writes it as sha-256=:base64:.", field=field)
+        "malformed-digest",
+        400,
+        sentence("{field} is malformed; it must have the form sha-256=:base64: (RFC 9530).", field=field),
     )

@@ -40,7 +40,7 @@ class _UnannouncedBody(CheckedBody):
         data = super().read(size)
         self._left -= len(data)
         if self._left < 0:
-            detail = sentence("An upload without Content-Length may have 10 MB at most; send its length, or use tus.")
+            detail = sentence("An upload without Content-Length may have at most 10 MB; send its length, or use tus.")
             raise Problem("length-required", 411, detail)
         return data
 
@@ -166,7 +166,7 @@ def _body(request: Request, path: Path | None) -> Iterator[CheckedBody]:
         if path.exists():
             raise
         # The client closed the connection, or the request waited until the sweep removed the body.
-        detail = sentence("The body is gone; send the request again.")
+        detail = sentence("The body was lost; send the request again.")
         raise Problem("body-gone", 503, detail, retry_after=1) from error
 
 

@@ -61,7 +61,7 @@ _FORM_SCHEMA = {
 
 
 class BatchFields(Claims, NewFileFields):
-    """The fields of one of many files."""
+    """The fields of a file in a request with many files."""
 
     idempotency_key: Annotated[str, Field(pattern=KEY)] | None = Field(
         None, description="Like the Idempotency-Key header of a single upload."
@@ -73,7 +73,7 @@ class BatchIn(RootModel[list[BatchFields]]):
 
 
 class CopyOf(Claims, CopyIn):
-    """One of many copies."""
+    """A copy in a request for many copies."""
 
     model_config = ConfigDict(json_schema_extra=hide_claims)
 
@@ -107,10 +107,10 @@ class BatchOut(BaseModel):
 @batch.post(
     "/batch",
     summary="Add many files at once",
-    description=f"Send at most {MAX_FILES} parts named file, and optionally a part named json: an array with one object"
-    " per file, in the same order, with the optional fields name, comment, folder, expires_in and idempotency_key. All"
-    " files are stored in one transaction, except those whose key forbids it; the response has a problem for each of"
-    " these.",
+    description=f"Send at most {MAX_FILES} parts named file, and optionally a part named json: an array with one"
+    " object per file, in the same order, with the optional fields name, comment, folder, expires_in and"
+    " idempotency_key. All files are stored in one transaction, except those rejected because of their"
+    " idempotency_key; the response has a problem for each of these.",
     openapi_extensions={
         "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM_SCHEMA}}}
     },
@@ -127,9 +127,8 @@ def add_files() -> dict[str, object]:
 
 @batch.post(
     "/copies",
-    summary="Make many new files with the bytes of others",
-    description=f"At most {MAX_FILES}, in one transaction. The response has a problem for each copy that cannot be"
-    " made.",
+    summary="Copy many files",
+    description=f"At most {MAX_FILES} copies, in one transaction. The response has a problem for each copy that fails.",
     responses={200: BatchOut, **problem_responses(400, 404, 409, 413, 415, 422, 507)},
     openapi_extensions=described(CopiesIn),
 )

@@ -74,15 +74,19 @@ _INDEX_SCHEMA = {
         "ids": {
             "type": "array",
             "items": {"type": "integer"},
-            "description": "Of all files, in the order of the list.",
+            "description": "The ids of all files, in the order of the list.",
         },
-        "deltas": {"type": "array", "items": {"type": "integer"}, "description": "With delta=true, instead of ids."},
+        "deltas": {
+            "type": "array",
+            "items": {"type": "integer"},
+            "description": "Returned instead of ids if delta=true.",
+        },
         "ratios": {
             "type": "array",
             "items": {"anyOf": [{"type": "number"}, {"type": "null"}]},
             "description": "Each image's width divided by its height, to two decimals; null for other files.",
         },
-        "total": {"type": "integer", "description": "How many files there are."},
+        "total": {"type": "integer", "description": "The number of files."},
     },
 }
 _INDEX = {"content": {"application/json": {"schema": _INDEX_SCHEMA}}}
@@ -114,17 +118,17 @@ class FilterQuery(Query):
 
     sort: Sort = Field(
         "id",
-        description="The field to sort by; with a minus sign in descending order. taken_at counts as created_at where"
-        " nothing says when a file was taken.",
+        description="The field to sort by; with a minus sign, in descending order. For files without taken_at, sorting"
+        " by taken_at uses created_at.",
     )
     name: _Text = Field(None, description="Only files whose name contains this, regardless of case.")
     q: _Text = Field(None, description="Only files whose name or comment contains this, regardless of case.")
-    extension: _Texts = Field(None, description="Only files with this extension; repeated: with any of these.")
+    extension: _Texts = Field(None, description="Only files with this extension; if repeated, with any of them.")
     media_type: _Texts = Field(
-        None, description="Only files of this media type; image/* matches all images. Repeated: of any of these."
+        None, description="Only files of this media type; image/* matches all images. If repeated, of any of them."
     )
     origin: Annotated[list[Literal["upload", "result"]] | None, Field(max_length=MAX_VALUES), OPTIONAL] = Field(
-        None, description="Only files that somebody sent, or only those that tasks made."
+        None, description="Only files that clients uploaded, or only those that tasks made."
     )
     source_id: _Id = Field(None, description="Only files that tasks made from this file.")
     task_id: _Id = Field(None, description="Only files that this task made.")
@@ -176,8 +180,8 @@ class IndexQuery(FilterQuery):
 
     delta: bool = Field(
         default=False,
-        description="Instead of ids, answer with deltas: the first id, then each one's difference from the one before."
-        " In the order of ids this is a tenth of the bytes.",
+        description="Return deltas instead of ids: the first id, then the difference of each id from the previous one."
+        " In the order of ids this takes a tenth of the bytes.",
     )
 
 
@@ -187,7 +191,7 @@ class FolderOut(BaseModel):
     model_config = ConfigDict(title="Folder")
 
     folder: str
-    files: int = Field(description="How many are directly in it.")
+    files: int = Field(description="The number of files directly in it.")
 
 
 class FoldersOut(BaseModel):
@@ -211,7 +215,7 @@ class RawQuery(Query):
     name: Name = Field(description="The file's name with its extension; it may be a path, such as holiday/2026/a.jpg.")
     comment: ShortComment = Field("", description="At most 500 characters; PATCH sets a longer comment.")
     folder: Annotated[Folder | None, OPTIONAL] = Field(
-        None, description="Such as holiday/2026; by default that of the name."
+        None, description="Such as holiday/2026; by default, the folder in the name."
     )
     expires_in: ExpiresIn = Field(None, description="Seconds after which the file is deleted, at most ten years.")
 
@@ -230,8 +234,8 @@ def list_files(query: FileQuery) -> Response:
 @collection.get(
     "/index",
     summary="Get the ids of all files, and the shape of each image",
-    description="As columns, in the order of the list: a page knows the whole list from one small answer and asks for"
-    " the files that it shows by POST /lookup. The answer is compressed if the client accepts gzip.",
+    description="As columns, in the order of the list. A client gets the whole list in one small response, and"
+    " requests the files that it displays with POST /lookup. The response is compressed if the client accepts gzip.",
     responses={200: _INDEX, **problem_responses(422)},
 )
 @needs(Scope.FILES_READ)
@@ -250,7 +254,7 @@ def index_files(query: IndexQuery) -> Response:
 @collection.get(
     "/folders",
     summary="List the folders that contain files",
-    description=f"By name, at most {MOST_FOLDERS}, each with the number of the files directly in it.",
+    description=f"Sorted by name, at most {MOST_FOLDERS}, each with the number of files directly in it.",
     responses={200: FoldersOut},
 )
 @needs(Scope.FILES_READ)
@@ -274,7 +278,8 @@ def check_room(query: RoomQuery) -> Response:
 @collection.post(
     "/",
     summary="Add a file",
-    description="Send a multipart form. With name in the query, a body of another type is the file itself, as in PUT.",
+    description="Send a multipart form. If the query has a name and the body is not a form, the body is the file"
+    " itself, as in PUT.",
     openapi_extensions={"requestBody": {"required": True, "content": {_FORM: {"schema": _FORM_SCHEMA}}}},
     responses={201: FileOut, **_PROBLEMS},
 )
@@ -294,7 +299,7 @@ def add_file() -> Response:
 
 @collection.put(
     "/",
-    summary="Add a file whose bytes are the body",
+    summary="Add a file, sent as the request body",
     openapi_extensions={"requestBody": {"content": _RAW}},
     responses={201: FileOut, **_PROBLEMS},
 )

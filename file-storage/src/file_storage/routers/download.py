@@ -61,12 +61,12 @@ class DownloadQuery(Query):
 
     disposition: Disposition = Field(
         "attachment",
-        description="inline lets a browser show types that cannot run script; all others stay attachments.",
+        description="inline lets a browser display types that cannot run scripts; all other types stay attachments.",
     )
 
 
 class ArchiveQuery(FilterQuery):
-    """Which files an archive contains: those with the ids, or all that the filters of a list choose."""
+    """Which files an archive contains: those with the ids, or all that match the filters of a list."""
 
     id: Annotated[
         list[Annotated[int, Field(ge=1, le=MAX_ID)]] | None, Field(min_length=1, max_length=ARCHIVE_LIMIT), OPTIONAL
@@ -103,8 +103,8 @@ def download(path: FilePath, query: DownloadQuery) -> Response:
 @downloads.get(
     "/archive",
     summary="Download files as a ZIP archive",
-    description="By ids, or by the filters of a list in its order, such as batch_id for the results of a batch. How"
-    " many files filters may choose, the setting archive.max_files says.",
+    description="By ids, or by the filters of a list in its order, such as batch_id for the results of a batch. The"
+    " setting archive.max_files limits the number of files that filters may match.",
     responses=ARCHIVE_RESPONSES | problem_responses(404, 414, 422),
 )
 @needs(Scope.FILES_READ)
@@ -128,7 +128,7 @@ def _chosen(service: FileService, query: ArchiveQuery) -> Sequence[File]:
     if not chosen:
         raise archive_empty()
     if len(chosen) > limit:
-        detail = sentence("An archive has at most {limit} files, and more match: add a filter.", limit=limit)
+        detail = sentence("An archive may have at most {limit} files, but more files match; add a filter.", limit=limit)
         raise DomainError("archive-too-large", detail)
     return chosen
 

@@ -48,7 +48,7 @@ class LookupIn(BaseModel):
 
     ids: list[Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]] = Field([], max_length=LOOKUP_LIMIT)
     sha256: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(
-        [], max_length=LOOKUP_LIMIT, description="Of equal files, the first one is found."
+        [], max_length=LOOKUP_LIMIT, description="Of several files with the same bytes, only the first is found."
     )
 
     @model_validator(mode="after")
@@ -59,7 +59,7 @@ class LookupIn(BaseModel):
 
 
 class LookupOut(BaseModel):
-    """The files with one of the ids, in ascending order."""
+    """The files found, in ascending order of their ids."""
 
     files: list[FileOut]
 
@@ -128,7 +128,7 @@ def change_file(path: FilePath) -> Response:
 
 @files.post(
     "/<int:id>/copy",
-    summary="Make a new file with the same bytes",
+    summary="Copy a file",
     responses={201: FileOut, **problem_responses(400, 404, 409, 413, 415, 422, 507)},
     openapi_extensions=described(CopyIn),
 )
@@ -145,7 +145,7 @@ def copy_file(path: FilePath) -> Response:
 @files.delete(
     "/<int:id>",
     summary="Delete a file",
-    description="For a time that the server's settings name, it is in the trash.",
+    description="The file stays in the trash for the time that the setting trash.seconds specifies.",
     responses={204: None, **problem_responses(404, 405)},
 )
 @needs(Scope.FILES_DELETE)

@@ -43,13 +43,13 @@ class LinkIn(BaseModel):
         3600, ge=1, le=MAX_LINK_SECONDS, description="In seconds, at most a week."
     )
     disposition: Disposition | None = Field(
-        None, description="As in a download; without it, the request by the link says so."
+        None, description="As in a download; by default, the request that uses the link decides."
     )
     note: str = Field("", max_length=255, pattern=NO_NUL, description="What the link is for.")
 
 
 class SetLinkIn(BaseModel):
-    """The files of a link, how long it is valid, and what it needs."""
+    """The files of a link, how long it is valid, and its password."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -59,23 +59,30 @@ class SetLinkIn(BaseModel):
     expires_in: Annotated[int, WHOLE_NUMBER] = Field(
         7 * 24 * 3600, ge=1, le=MAX_SET_SECONDS, description="In seconds, at most 90 days."
     )
-    note: str = Field("", max_length=255, pattern=NO_NUL, description="What people who open the link read.")
+    note: str = Field("", max_length=255, pattern=NO_NUL, description="A text that people who open the link see.")
     password: str | None = Field(
-        None, min_length=1, max_length=MAX_PASSWORD, pattern=NO_NUL, description="Without it, the link is enough."
+        None,
+        min_length=1,
+        max_length=MAX_PASSWORD,
+        pattern=NO_NUL,
+        description="By default, the link needs no password.",
     )
     disposition: Disposition | None = Field(
-        None, description="As in a download; without it, the request by the link says so."
+        None, description="As in a download; by default, the request that uses the link decides."
     )
 
 
 class LinkChange(BaseModel):
-    """What changes; a missing field does not."""
+    """The fields to change; a missing field does not change."""
 
     model_config = ConfigDict(extra="forbid")
 
     note: str | None = Field(None, max_length=255, pattern=NO_NUL)
     expires_in: Annotated[int, WHOLE_NUMBER] | None = Field(
-        None, ge=1, le=MAX_SET_SECONDS, description="In seconds from now, at most 90 days; only of a set of files."
+        None,
+        ge=1,
+        le=MAX_SET_SECONDS,
+        description="In seconds from now, at most 90 days; only for a link to a set of files.",
     )
 
 
@@ -84,7 +91,7 @@ class LinkOut(BaseModel):
 
     model_config = ConfigDict(title="Link")
 
-    id: int = Field(description="With it the link can be revoked.")
+    id: int = Field(description="The id with which the link can be revoked.")
     url: str
     expires_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7).")
 
@@ -94,10 +101,10 @@ class SetLinkOut(BaseModel):
 
     model_config = ConfigDict(title="SetLink")
 
-    id: int = Field(description="With it the link can be changed and revoked.")
-    token: str = Field(description="It opens the link; it is shown only now.")
-    url: str = Field(description="A page for people.")
-    api_url: str = Field(description="The same as JSON, for programs.")
+    id: int = Field(description="The id with which the link can be changed and revoked.")
+    token: str = Field(description="The token that opens the link. Only this response contains it.")
+    url: str = Field(description="The URL of a web page with the files.")
+    api_url: str = Field(description="The URL of the same data as JSON.")
     expires_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7).")
     file_count: int
 
@@ -112,13 +119,16 @@ class LinkPath(BaseModel):
 
 _PROPERTIES = {
     "id": {"type": "integer"},
-    "file_id": {"anyOf": [{"type": "integer"}, {"type": "null"}], "description": "Null of a set of files."},
+    "file_id": {"anyOf": [{"type": "integer"}, {"type": "null"}], "description": "Null for a set of files."},
     "created_at": {"type": "string"},
     "expires_at": {"type": "string"},
     "disposition": {"anyOf": [{"type": "string"}, {"type": "null"}]},
     "note": {"type": "string"},
-    "file_count": {"type": "integer", "description": "The files that who opens the link sees."},
-    "trashed_count": {"type": "integer", "description": "Files of a set that are in the trash: nobody sees them."},
+    "file_count": {"type": "integer", "description": "The number of files that the link shows."},
+    "trashed_count": {
+        "type": "integer",
+        "description": "The number of the set's files that are in the trash; the link does not show them.",
+    },
     "has_password": {"type": "boolean"},
 }
 _LINK: dict[str, object] = {"type": "object", "properties": _PROPERTIES}
@@ -127,7 +137,7 @@ _LIST = array_response(_LINK)
 
 @links.post(
     "/<int:id>/links",
-    summary="Make a link that downloads this file until it expires",
+    summary="Create a link to download this file until the link expires",
     responses={201: LinkOut, **problem_responses(400, 404, 413, 415, 422)},
     openapi_extensions=described(LinkIn),
 )
@@ -144,7 +154,7 @@ def make_link(path: FilePath) -> Response:
 
 @links.post(
     "/links",
-    summary="Make a link by which a set of files is seen and downloaded until it expires",
+    summary="Create a link to view and download a set of files until the link expires",
     responses={201: SetLinkOut, **problem_responses(400, 404, 413, 415, 422)},
     openapi_extensions=described(SetLinkIn),
 )
@@ -167,7 +177,7 @@ def make_set_link() -> Response:
 
 @links.get(
     "/links/<string:link>",
-    summary="Download by a signed link",
+    summary="Download a file with a signed link",
     responses=FILE_RESPONSES | problem_responses(403, 404, 410, 422),
 )
 @public
@@ -178,8 +188,8 @@ def download_link(path: TokenPath, query: DownloadQuery) -> Response:
 
 @links.get(
     "/links",
-    summary="List the links that are valid, to single files and for sets of files",
-    description="Without their URLs, which are shown only when they are made.",
+    summary="List the valid links, to single files and to sets of files",
+    description="Without their URLs, which only the response to their creation contains.",
     responses={200: _LIST, **problem_responses(422)},
 )
 @needs(Scope.LINKS_CREATE)

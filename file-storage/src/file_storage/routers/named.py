@@ -42,7 +42,7 @@ class NamedQuery(Query):
     expires_in: ExpiresIn = None
 
 
-@named.put("/<new_name:name>", summary="Add a file whose bytes are the body, as curl -T does", doc_ui=False)
+@named.put("/<new_name:name>", summary="Add a file, sent as the request body by curl -T", doc_ui=False)
 @needs(Scope.FILES_WRITE)
 def put_named_file(path: NamePath, query: NamedQuery) -> Response:
     # curl appends the local file name to the path even if the query has a name.

@@ -78,7 +78,7 @@ class NewFileFields(FileFields):
 
 
 class Claims(BaseModel):
-    """Of which task a file is the result."""
+    """The task that made a file, its batch and its source."""
 
     source_id: _Id | None = None
     task_id: _Id | None = None
@@ -94,7 +94,7 @@ def hide_claims(schema: JsonDict) -> None:
 
 
 class CopyIn(BaseModel):
-    """The name of a copy; by default that of its source."""
+    """The properties of a copy. By default, its name and folder are those of its source."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -118,17 +118,19 @@ class FileOut(BaseModel):
     size: int = Field(description="In bytes.")
     sha256: str = Field(description="SHA-256 of the bytes, in hexadecimal.")
     media_type: str = Field(description="Media type (RFC 6838), detected from the bytes.")
-    width: int | None = Field(None, description="Of an image as displayed, in pixels.")
-    height: int | None = Field(None, description="Of an image as displayed, in pixels.")
+    width: int | None = Field(None, description="The width of an image as displayed, in pixels.")
+    height: int | None = Field(None, description="The height of an image as displayed, in pixels.")
     created_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7).")
     updated_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7).")
-    origin: Literal["upload", "result"] = Field(description="Whether somebody sent the bytes, or a task made them.")
+    origin: Literal["upload", "result"] = Field(description="Whether a client uploaded the file, or a task made it.")
     source_id: _Optional[int] = Field(None, description="The file from which a task made it.")
     task_id: _Optional[int] = Field(None, description="The task that made it.")
     batch_id: _Optional[int] = Field(None, description="The batch of this task.")
-    folder: _Optional[str] = Field(None, description="Missing without one.")
-    taken_at: _Optional[str] = Field(None, description="When a camera took it, by its EXIF, as an HTTP date.")
-    expires_at: _Optional[str] = Field(None, description="When it is deleted, as an HTTP date.")
+    folder: _Optional[str] = Field(None, description="Missing if the file is in no folder.")
+    taken_at: _Optional[str] = Field(
+        None, description="When the photo was taken, according to its EXIF, as an HTTP date."
+    )
+    expires_at: _Optional[str] = Field(None, description="When the file is deleted, as an HTTP date.")
 
 
 def file_response(file: File, status: int) -> Response:

@@ -43,7 +43,7 @@ class PasswordIn(BaseModel):
 
 
 class UnlockedOut(BaseModel):
-    """The link is open for requests with the cookie of this answer."""
+    """How long the cookie of this response unlocks the link."""
 
     model_config = ConfigDict(title="Unlocked")
 
@@ -60,8 +60,8 @@ class SharedFileOut(BaseModel):
     extension: str = Field(description="With its dot, in lower case; empty for none.")
     size: int = Field(description="In bytes.")
     media_type: str = Field(description="Media type (RFC 6838), detected from the bytes.")
-    width: int | None = Field(description="Of an image as displayed, in pixels.")
-    height: int | None = Field(description="Of an image as displayed, in pixels.")
+    width: int | None = Field(description="The width of an image as displayed, in pixels.")
+    height: int | None = Field(description="The height of an image as displayed, in pixels.")
     download_url: str = Field(description="The path at which this server sends the file.")
 
 
@@ -72,7 +72,7 @@ class SharedOut(BaseModel):
 
     note: str
     expires_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7).")
-    size: int = Field(description="Of all files, in bytes.")
+    size: int = Field(description="The total size of the files, in bytes.")
     archive_url: str = Field(description="The path at which this server sends all files as a ZIP archive.")
     files: list[SharedFileOut]
 
@@ -83,7 +83,7 @@ _PROBLEMS = problem_responses(401, 404, 422, 429)
 @shared.get(
     "/shared/<string:token>",
     summary="Show the files of a link",
-    description="A link with a password needs the cookie that `unlock` sets, or the password as that of HTTP Basic"
+    description="A link with a password needs the cookie that `unlock` sets, or the password in HTTP Basic"
     " authentication, with any user name.",
     responses={200: SharedOut, **_PROBLEMS},
 )
@@ -128,9 +128,9 @@ def download_all_shared(path: SharedPath) -> Response:
 
 @shared.post(
     "/shared/<string:token>/unlock",
-    summary="Give the password of a link",
-    description=f"The answer sets a cookie that opens this link, and no other, for {UNLOCKED_SECONDS // 60} minutes;"
-    " a browser sends it by itself for pictures and downloads, too.",
+    summary="Unlock a link with its password",
+    description=f"The response sets a cookie that unlocks only this link, for {UNLOCKED_SECONDS // 60} minutes. A"
+    " browser also sends it when it requests pictures and downloads.",
     responses={200: UnlockedOut, **problem_responses(400, 401, 404, 413, 415, 422, 429)},
     openapi_extensions=described(PasswordIn),
 )
@@ -167,9 +167,7 @@ def _opened(token: str) -> SharedSet:
         return found
     given = request.authorization
     if given is None or given.type != "basic":
-        detail = sentence(
-            "This link has a password: POST it to unlock, or send it as that of HTTP Basic authentication."
-        )
+        detail = sentence("This link needs a password: POST it to unlock, or send it in HTTP Basic authentication.")
         raise Problem("password-required", 401, detail, headers=_challenge())
     if not service.is_opened_by(given.password or "", found):
         raise _wrong_password()
@@ -177,7 +175,7 @@ def _opened(token: str) -> SharedSet:
 
 
 def _wrong_password() -> Problem:
-    return Problem("wrong-password", 401, sentence("This is not the password of the link."), headers=_challenge())
+    return Problem("wrong-password", 401, sentence("The password of the link is wrong."), headers=_challenge())
 
 
 def _challenge() -> dict[str, str]:

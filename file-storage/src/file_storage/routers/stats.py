@@ -19,7 +19,7 @@ stats = APIBlueprint("stats", __name__, abp_tags=[Tag(name="files")])
 
 
 class QuotaOut(BaseModel):
-    """What may be stored; null is no limit."""
+    """The limits of what may be stored; null means no limit."""
 
     bytes: int | None
     files: int | None
@@ -28,7 +28,7 @@ class QuotaOut(BaseModel):
 class TypeOut(BaseModel):
     """Files of one kind of media type."""
 
-    media_type: str = Field(description="As the filter of lists takes it.", examples=["image/*"])
+    media_type: str = Field(description="A value of the filter media_type of a list.", examples=["image/*"])
     files: int
     bytes: int
 
@@ -42,22 +42,26 @@ class MonthOut(BaseModel):
 
 
 class StatsOut(BaseModel):
-    """Numbers of files."""
+    """Statistics of files."""
 
-    version: str = Field(description="Of Pixmill.")
-    owner: str = Field(description="Who asks.")
-    all_owners: bool = Field(description="Whether the numbers are those of all owners, as for a key with `admin`.")
+    version: str = Field(description="The version of Pixmill.")
+    owner: str = Field(description="The owner who sends the request.")
+    all_owners: bool = Field(description="Whether the numbers include all owners, as for a key with the scope `admin`.")
     files: int
-    bytes: int = Field(description="Of all files of the owner; of all owners, equal bytes count once.")
-    reserved_bytes: int = Field(description="Of resumable uploads that are not complete.")
-    room_bytes: int = Field(description="What still fits: on the disk, and into the quotas.")
+    bytes: int = Field(description="The total size of the owner's files; for all owners, identical bytes count once.")
+    reserved_bytes: int = Field(description="The size of unfinished resumable uploads.")
+    room_bytes: int = Field(description="How many bytes still fit on the disk and into the quotas.")
     trash_seconds: float = Field(description="How long a deleted file can be restored; 0: not at all.")
     quota: QuotaOut
-    by_type: list[TypeOut] = Field(description="`files` by kind of media type, most first; bytes of each file count.")
-    by_month: list[MonthOut] = Field(description="`files` by month of upload, oldest first; bytes of each file count.")
+    by_type: list[TypeOut] = Field(
+        description="`files` by kind of media type, most files first; identical bytes count for each file."
+    )
+    by_month: list[MonthOut] = Field(
+        description="`files` by month of upload, oldest first; identical bytes count for each file."
+    )
 
 
-@stats.get("/stats", summary="Get numbers of files", responses={200: StatsOut})
+@stats.get("/stats", summary="Get statistics of files", responses={200: StatsOut})
 @needs(Scope.FILES_READ)
 def show_stats() -> Response:
     who = principal()

@@ -40,7 +40,7 @@ _Id = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
 
 
 class Matching(FileQuery):
-    """The filters of a list of files, at least one of them, none of them empty."""
+    """The filters of a list of files: at least one filter, and no empty filter."""
 
     @model_validator(mode="before")
     @classmethod
@@ -50,10 +50,10 @@ class Matching(FileQuery):
         if paging := data.keys() & _OF_A_LIST:
             names = ", ".join(sorted(paging))
             raise RuleError(
-                "filters_only", sentence("only filters say which files to delete; leave out {names}", names=names)
+                "filters_only", sentence("only filters may select the files to delete; remove {names}", names=names)
             )
         if not data or any(value in (None, "", [], [""]) for value in data.values()):
-            raise RuleError("empty_filter", sentence("an empty filter would delete every file; name a condition"))
+            raise RuleError("empty_filter", sentence("an empty filter would delete every file; add a condition"))
         fields = cast("dict[str, dict[str, object]]", FileQuery.model_json_schema()["properties"])
         kinds = {name: field.get("type") for name, field in fields.items()}
         # A filter with several possible values may also be a single value.
@@ -69,7 +69,7 @@ class Matching(FileQuery):
         folder = data.get("folder")
         if isinstance(folder, str) and not wanted_folder(folder):
             # For example "/", which would match every file.
-            raise RuleError("empty_filter", sentence("an empty filter would delete every file; name a condition"))
+            raise RuleError("empty_filter", sentence("an empty filter would delete every file; add a condition"))
         return data
 
     @classmethod
@@ -118,7 +118,7 @@ class DeleteIn(BaseModel):
 
 
 class RestoreIn(BaseModel):
-    """Files to take out of the trash."""
+    """Files to restore from the trash."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -126,7 +126,7 @@ class RestoreIn(BaseModel):
 
 
 class EmptyIn(BaseModel):
-    """Files to remove from the trash for good; without ids all of them."""
+    """Files to permanently remove from the trash; without ids, all files."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -134,34 +134,37 @@ class EmptyIn(BaseModel):
 
 
 class DeletedOut(BaseModel):
-    """What was deleted."""
+    """The files that were deleted."""
 
     model_config = ConfigDict(title="Deleted")
 
-    deleted: int = Field(description="How many files.")
-    ids: list[int] = Field(description="Their ids in ascending order. Others were not there.")
-    more: bool = Field(description="The request ended early: send it again to delete the rest.")
+    deleted: int = Field(description="The number of deleted files.")
+    ids: list[int] = Field(description="Their ids in ascending order. Ids of files that did not exist are omitted.")
+    more: bool = Field(description="Whether the request ended early; if so, send it again to delete the rest.")
     restore_until: str | None = Field(
-        None, description="Until when all of them can be restored, as an HTTP date; null: they cannot be."
+        None,
+        description="The time until which all of them can be restored, as an HTTP date; null: they cannot be restored.",
     )
 
 
 class RestoredOut(BaseModel):
-    """What was restored."""
+    """The files that were restored."""
 
     model_config = ConfigDict(title="Restored")
 
-    restored: int = Field(description="How many files.")
-    ids: list[int] = Field(description="Their ids in ascending order. Others were not in the trash.")
+    restored: int = Field(description="The number of restored files.")
+    ids: list[int] = Field(
+        description="Their ids in ascending order. Ids of files that were not in the trash are omitted."
+    )
 
 
 class EmptiedOut(BaseModel):
-    """How many files were removed for good."""
+    """The number of files that were permanently removed."""
 
     model_config = ConfigDict(title="Emptied")
 
     removed: int
-    more: bool = Field(description="The request ended early: send it again to remove the rest.")
+    more: bool = Field(description="Whether the request ended early; if so, send it again to remove the rest.")
 
 
 class TrashedOut(FileOut):
@@ -187,8 +190,8 @@ class TrashQuery(PageQuery[str]):
 @trash.post(
     "/delete",
     summary="Delete files, by ids or by the filters of a list",
-    description=f"At most {MOST_FILES} in one request. Ids that are not there are left out of the answer, so that a"
-    " repeated request does no harm.",
+    description=f"At most {MOST_FILES} files per request. The response omits ids that do not exist, so that a request"
+    " can be repeated safely.",
     responses={200: DeletedOut, **problem_responses(400, 413, 415, 422)},
     openapi_extensions=described(DeleteIn),
 )
@@ -205,8 +208,8 @@ def delete_files() -> dict[str, object]:
 
 @trash.post(
     "/restore",
-    summary="Take files out of the trash",
-    description="With their ids, names and links. Ids that are not in the trash are left out of the answer.",
+    summary="Restore files from the trash",
+    description="The files keep their ids, names and links. The response omits ids that are not in the trash.",
     responses={200: RestoredOut, **problem_responses(400, 413, 415, 422)},
     openapi_extensions=described(RestoreIn),
 )
@@ -230,8 +233,8 @@ def list_trash(query: TrashQuery) -> Response:
 
 @trash.post(
     "/trash/empty",
-    summary="Remove files from the trash for good: these, or all",
-    description=f"At most {MOST_FILES} in one request.",
+    summary="Permanently remove these files, or all files, from the trash",
+    description=f"At most {MOST_FILES} files per request.",
     responses={200: EmptiedOut, **problem_responses(400, 413, 415, 422)},
     openapi_extensions=described(EmptyIn),
 )

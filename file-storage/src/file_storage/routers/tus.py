@@ -54,7 +54,7 @@ class _Checksum:
         name, _, encoded = header.partition(" ")
         if name not in CHECKSUMS:
             raise Problem(
-                "unknown-checksum", 400, sentence("Upload-Checksum takes {names}.", names=", ".join(CHECKSUMS))
+                "unknown-checksum", 400, sentence("Upload-Checksum supports {names}.", names=", ".join(CHECKSUMS))
             )
         self._hash = CHECKSUMS[name]()
         self._expected = _decoded("Upload-Checksum", encoded)
@@ -125,11 +125,13 @@ def create() -> Response:
     if concat is not None and concat.startswith("final;"):
         if "Upload-Length" in request.headers:
             raise _wrong(
-                "Upload-Length", "of_final", sentence("A final upload is as long as its parts: send no length.")
+                "Upload-Length",
+                "of_final",
+                sentence("The length of a final upload is the total length of its parts; do not send a length."),
             )
         return _created(service.concatenate(principal(), _parts(concat), _new_upload(None), concat))
     if concat not in (None, "partial"):
-        detail = sentence("Upload-Concat is 'partial', or 'final;' and the parts' URLs.")
+        detail = sentence("Upload-Concat must be 'partial', or 'final;' followed by the URLs of the parts.")
         raise _wrong("Upload-Concat", "neither_partial_nor_final", detail)
     upload, offset = service.create(principal(), _new_upload(_initial_length()))
     if request.mimetype == BYTES and not upload.finished:
@@ -238,7 +240,7 @@ def _metadata(header: str) -> dict[str, str]:
 def _parts(concat: str) -> list[str]:
     parts = [url.rstrip("/").rsplit("/", 1)[-1] for url in concat.removeprefix("final;").split()]
     if not 0 < len(parts) <= MAX_PARTS:
-        detail = sentence("A final upload has 1 to {max_parts} parts.", max_parts=MAX_PARTS)
+        detail = sentence("A final upload must have 1 to {max_parts} parts.", max_parts=MAX_PARTS)
         raise _wrong("Upload-Concat", "too_many_parts", detail)
     return parts
 

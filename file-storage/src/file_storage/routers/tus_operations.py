@@ -23,31 +23,37 @@ _CHECKSUM = _parameter(
 _CREATION = [
     _LENGTH,
     _parameter(
-        "Upload-Defer-Length", {"type": "string", "enum": ["1"]}, "The length comes later; instead of `Upload-Length`."
+        "Upload-Defer-Length",
+        {"type": "string", "enum": ["1"]},
+        "Instead of `Upload-Length`: the length is sent later.",
     ),
-    _parameter("Upload-Metadata", _TEXT, "`filename` and `comment`, each with its value in base64, after a comma."),
-    _parameter("Upload-Concat", _TEXT, "`partial`, or `final;` and the URLs of the parts, with spaces between."),
+    _parameter(
+        "Upload-Metadata",
+        _TEXT,
+        "`filename` and `comment`, each followed by a space and its value in base64, separated by a comma.",
+    ),
+    _parameter("Upload-Concat", _TEXT, "`partial`, or `final;` and the URLs of the parts, separated by spaces."),
     _CHECKSUM,
 ]
 _UPLOAD_ID = {"name": "upload_id", "in": "path", "required": True, "schema": _TEXT, "description": "From `Location`."}
-_OFFSET = {"schema": _WHOLE, "description": "The bytes that the server has."}
+_OFFSET = {"schema": _WHOLE, "description": "The number of bytes that the server has."}
 _STATE = {
-    "Upload-Expires": {"schema": _TEXT, "description": "When the server forgets the upload: an HTTP date."},
-    FILE_ID: {"schema": _WHOLE, "description": "The file that the finished upload became."},
+    "Upload-Expires": {"schema": _TEXT, "description": "When the upload expires, as an HTTP date."},
+    FILE_ID: {"schema": _WHOLE, "description": "The id of the file made from the finished upload."},
 }
 _PROBLEMS = {
     "400": "A header is wrong, or a part is not finished.",
     "401": "A key is needed.",
-    "403": "The key lacks a scope, or the upload takes no bytes.",
+    "403": "The key lacks a scope, or the upload accepts no bytes.",
     "404": "There is no such upload.",
-    "409": "The server has another number of bytes; ask with HEAD.",
+    "409": "`Upload-Offset` is not the number of bytes that the server has; HEAD returns it.",
     "410": "The upload has expired.",
-    "412": "Another version of tus.",
+    "412": "This version of tus is not supported.",
     "413": "The file would be too large.",
     "415": "The body has another type.",
     "422": "A field is invalid.",
     "423": "Another request writes to the upload.",
-    "460": "The body does not have the checksum.",
+    "460": "The body does not match the checksum.",
     "507": "There is no room for the file.",
 }
 
@@ -65,7 +71,7 @@ def _operation(
 
 _BODY = {"content": {BYTES: {"schema": {"type": "string", "format": "binary"}}}}
 _SUPPORTED = {
-    "description": "What the server can do.",
+    "description": "The server's versions, extensions and limits.",
     "headers": {
         "Tus-Version": {"schema": _TEXT},
         "Tus-Extension": {"schema": _TEXT},
@@ -93,7 +99,7 @@ OPERATIONS: Mapping[str, PathItem] = {
                     },
                 ),
                 ("400", "404", "412", "413", "415", "422", "460", "507"),
-                description="With a body, the first bytes are sent at once.",
+                description="The body may contain the first bytes of the file.",
                 requestBody=_BODY,
             ),
         }
@@ -101,7 +107,7 @@ OPERATIONS: Mapping[str, PathItem] = {
     "/uploads/{upload_id}": PathItem.model_validate(
         {
             "head": _operation(
-                "See how much of an upload the server has",
+                "Get how many bytes of an upload the server has",
                 [_UPLOAD_ID, _VERSION],
                 (
                     "200",
@@ -124,7 +130,7 @@ OPERATIONS: Mapping[str, PathItem] = {
                 [
                     _UPLOAD_ID,
                     _VERSION,
-                    _parameter("Upload-Offset", _WHOLE, "The bytes that the server has.", required=True),
+                    _parameter("Upload-Offset", _WHOLE, "The number of bytes that the server has.", required=True),
                     _LENGTH,
                     _CHECKSUM,
                 ],
@@ -133,9 +139,9 @@ OPERATIONS: Mapping[str, PathItem] = {
                 requestBody=_BODY | {"required": True},
             ),
             "delete": _operation(
-                "Give an upload up",
+                "Cancel an upload",
                 [_UPLOAD_ID, _VERSION],
-                ("204", {"description": "It is deleted."}),
+                ("204", {"description": "The upload is deleted."}),
                 ("404", "410", "412", "423"),
             ),
         }

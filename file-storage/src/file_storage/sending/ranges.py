@@ -82,7 +82,7 @@ def _pieces(file: IO[bytes], parts: Sequence[tuple[bytes, Span]], tail: bytes) -
         while first < stop:
             piece = file.read(min(CHUNK, stop - first))
             if not piece:
-                detail = sentence("Some of the file's bytes are lost; an upload of the same bytes brings them back.")
+                detail = sentence("Some of the file's bytes are lost; upload the same bytes again to restore them.")
                 raise DomainError("bytes-lost", detail, context={"file_id": None})
             first += len(piece)
             yield piece

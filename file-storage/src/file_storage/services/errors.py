@@ -32,12 +32,12 @@ def files_not_found(file_ids: Sequence[int], pointer: str) -> DomainError:
 
 def archive_empty() -> DomainError:
     """Return the error for an archive without files."""
-    return DomainError("archive-empty", sentence("There is no file for this archive."))
+    return DomainError("archive-empty", sentence("The archive would have no files."))
 
 
 def bytes_lost(file: File) -> DomainError:
     """Return the error for a file whose bytes are missing or incomplete in the store."""
     detail = sentence(
-        "The bytes of file {file_id} are lost; an upload of the same bytes brings them back.", file_id=file.id
+        "The bytes of file {file_id} are lost; upload the same bytes again to restore them.", file_id=file.id
     )
     return DomainError("bytes-lost", detail)

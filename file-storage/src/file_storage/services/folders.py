@@ -44,7 +44,9 @@ def wanted_folder(wanted: str) -> str:
     if "\\" in wanted or (parts and _DRIVE.match(parts[0])) or any(map(_is_dots, parts)):
         raise _invalid(
             "no_folder",
-            sentence("A folder has names with slashes between them: no '..', no backslash and no drive's letter."),
+            sentence(
+                "A folder must consist of names separated by slashes, without '..', backslashes or a drive letter."
+            ),
         )
     return _checked("/".join(parts))
 

@@ -81,7 +81,7 @@ class IdempotencyKeys:
         with self._database.read() as session:
             file = session.scalar(select(File).where(File.id == used, PRESENT))
         if file is None:
-            detail = sentence("No file was made with the Idempotency-Key '{key}'.", key=key)
+            detail = sentence("No file was created with the Idempotency-Key '{key}'.", key=key)
             errors = [FieldError(pointer="/key", detail=detail, code="idempotency_key_unused")]
             raise DomainError("file-not-found", detail, errors, context={"file_id": None})
         return file

@@ -203,7 +203,9 @@ class LinkService:
             if found is None:
                 raise _not_found(link_id)
             if expires_in is not None and found.file_id is not None:
-                detail = sentence("The URL of a link to one file says when it expires; make a new link.")
+                detail = sentence(
+                    "The expiry of a link to one file cannot change, because it is part of the URL; create a new link."
+                )
                 raise DomainError("link-expiry-signed", detail)
             changes = {
                 **({} if note is None else {"note": note}),
@@ -310,4 +312,4 @@ def _not_found(link_id: int) -> DomainError:
 
 
 def _invalid() -> DomainError:
-    return DomainError("invalid-link", sentence("This link was not made by this server, or is incomplete."))
+    return DomainError("invalid-link", sentence("This link was not created by this server, or is incomplete."))

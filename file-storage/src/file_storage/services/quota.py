@@ -63,7 +63,7 @@ class _Limit:
     def exceeded(self, used: int) -> DomainError:
         if self.owner is None:
             detail = sentence(
-                "All files together may have at most {limit} bytes and have {used}, with unfinished uploads;"
+                "All files together may have at most {limit} bytes and have {used}, including unfinished uploads;"
                 " delete files and empty the trash to make room.",
                 owner=None,
                 limit=self.maximum,
@@ -79,7 +79,7 @@ class _Limit:
             )
         else:
             detail = sentence(
-                "The files of the owner '{owner}' may have at most {limit} bytes and have {used}, with unfinished"
+                "The files of the owner '{owner}' may have at most {limit} bytes and have {used}, including unfinished"
                 " uploads; delete files and empty the trash to make room.",
                 owner=self.owner,
                 limit=self.maximum,

@@ -257,6 +257,6 @@ def _steps(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
 def _position(cursor: str) -> tuple[float, int]:
     found = _CURSOR.fullmatch(cursor)
     if found is None:
-        detail = sentence("This is no cursor; take the next page's URL from the Link header.")
+        detail = sentence("This is not a valid cursor; take the next page's URL from the Link header.")
         raise DomainError("page-not-found", detail)
     return float(found[1]), int(found[2])

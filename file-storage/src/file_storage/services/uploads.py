@@ -149,7 +149,7 @@ class UploadService:
         """
         upload = self._row(principal, upload_id)
         if upload.is_made_of_parts:
-            raise DomainError("upload-final", sentence("A final upload is made of its parts and takes no bytes."))
+            raise DomainError("upload-final", sentence("A final upload consists of its parts and accepts no bytes."))
         if not upload.finished:
             try:
                 with self._partials.hold(upload_id) as partial:
@@ -451,4 +451,4 @@ def _complete(upload: Upload) -> Progress:
 
 
 def _bytes_gone() -> DomainError:
-    return DomainError("upload-expired", sentence("The bytes of this upload are gone; begin a new one."))
+    return DomainError("upload-expired", sentence("The bytes of this upload are lost; begin a new one."))

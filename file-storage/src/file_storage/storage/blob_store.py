@@ -17,9 +17,7 @@ class StorageUnavailableError(DomainError):
     """
 
     def __init__(self, reason: str) -> None:
-        super().__init__(
-            "storage-unavailable", sentence("The store of the files does not answer; try again."), retry_after=5
-        )
+        super().__init__("storage-unavailable", sentence("The file store does not answer; try again."), retry_after=5)
         self.reason = reason
 
     def __str__(self) -> str:

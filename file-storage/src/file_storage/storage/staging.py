@@ -41,7 +41,7 @@ class StorageFullError(DomainError):
     """There is no room for the bytes; none of them was kept."""
 
     def __init__(self) -> None:
-        super().__init__("storage-full", sentence("The server has no room for this file; nothing of it was kept."))
+        super().__init__("storage-full", sentence("The server has no room for this file; none of it was stored."))
 
 
 def _umask() -> int:

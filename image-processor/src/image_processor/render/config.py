@@ -24,9 +24,10 @@ from image_processor.render.signing import LEAST_SIGNATURE_BYTES, check_key
 Path = Annotated[str, Field(pattern=r"^(/[\w.-]+)+/$|^$")]
 Host = Annotated[str, Field(pattern=r"^[a-z0-9.-]*$")]
 _KEYS = (
-    "Empty: such URLs answer 404. All keys are accepted, the first one signs: to replace a key, put the new one"
-    " before it. At least 16 bytes; examples of the peers' documentation stop the start. `${NAME}` is replaced by that"
-    " environment variable, or by the file of that name in the folder `PIXMILL_SECRETS`."
+    "Empty: such URLs get 404. All keys are accepted, the first one signs: to replace a key, put the new one before"
+    " it. A key has at least 16 bytes; the service does not start with a key from the documentation of thumbor, imagor"
+    " or imgproxy. `${NAME}` is replaced by that environment variable, or by the file of that name in the folder"
+    " `PIXMILL_SECRETS`."
 )
 
 
@@ -36,7 +37,7 @@ class DialectSettings(Section):
     :ivar keys: each key's bytes are its text in UTF-8.
     """
 
-    keys: list[Secret] = Field([], description=f"The keys that sign. {_KEYS}")
+    keys: list[Secret] = Field([], description=f"The keys that sign URLs. {_KEYS}")
 
     @field_validator("keys")
     @classmethod
@@ -54,28 +55,36 @@ class DialectSettings(Section):
 class NativeUrlSettings(DialectSettings):
     keys: list[Secret] = Field(
         [SecretStr("${PIXMILL_RENDER_SECRET}")],
-        description=f"The keys that sign. The first start generates one. {_KEYS}",
+        description=f"The keys that sign URLs. The first start generates one. {_KEYS}",
     )
-    path: Path = Field("/img/", description="Before Pixmill's own URLs: `/img/{signature}/p:avatar/42.webp`.")
+    path: Path = Field(
+        "/img/", description="The path prefix of Pixmill's own URLs: `/img/{signature}/p:avatar/42.webp`."
+    )
     negotiate: bool = Field(
         default=True,
-        description="Whether a client that accepts AVIF or WebP gets it, where the URL names no format.",
+        description="Whether a client that accepts AVIF or WebP gets that format if the URL names none.",
     )
 
 
 class PeerUrlSettings(DialectSettings):
-    path: Path = Field("", description="Before the URLs of this form, with a slash at both ends; empty: no path.")
+    path: Path = Field(
+        "",
+        description="The path prefix of the URLs of this form, with a slash at both ends; empty:"
+        " only `host` selects this form.",
+    )
     host: Host = Field(
-        "", description="A host name whose URLs are all of this form, as a peer's were: clients change nothing else."
+        "",
+        description="A host name whose URLs all have this form, without a path prefix, as on the server that"
+        " Pixmill replaces.",
     )
     unsafe: bool = Field(
         default=False,
-        description="Whether URLs without a signature are served, to everybody and in every size. Only for a network"
-        " that you trust.",
+        description="Whether URLs without a signature are served, to everyone and in any size. Only for a network that"
+        " you trust.",
     )
     negotiate: bool = Field(
         default=False,
-        description="Whether a client that accepts AVIF or WebP gets it, where the URL names no format.",
+        description="Whether a client that accepts AVIF or WebP gets that format if the URL names none.",
     )
 
     @property
@@ -84,22 +93,31 @@ class PeerUrlSettings(DialectSettings):
 
 
 class ThumborSettings(PeerUrlSettings):
-    path: Path = Field("/img/thumbor/", description="Before thumbor's URLs, with a slash at both ends; empty: no path.")
-    quality: int = Field(80, ge=1, le=100, description="Of JPEG, WebP and AVIF, where the URL names none.")
+    path: Path = Field(
+        "/img/thumbor/",
+        description="The path prefix of thumbor's URLs, with a slash at both ends; empty: only at `thumbor.host`.",
+    )
+    quality: int = Field(80, ge=1, le=100, description="The quality of JPEG, WebP and AVIF if the URL specifies none.")
     respect_orientation: bool = Field(
         default=False,
-        description="Whether images are turned as EXIF says, which thumbor does not do by default.",
+        description="Whether images are rotated by their EXIF orientation; thumbor's default is not to rotate them.",
     )
 
 
 class ImagorSettings(PeerUrlSettings):
-    path: Path = Field("/img/imagor/", description="Before imagor's URLs, with a slash at both ends; empty: no path.")
-    algorithm: Literal["sha1", "sha256", "sha512"] = Field("sha1", description="The hash of the signature.")
-    truncate: int = Field(
-        0, ge=0, le=88, description="Letters of the signature that are kept, at least 17; 0: all of them."
+    path: Path = Field(
+        "/img/imagor/",
+        description="The path prefix of imagor's URLs, with a slash at both ends; empty: only at `imagor.host`.",
     )
-    quality: int = Field(75, ge=1, le=100, description="Of JPEG, WebP and AVIF, where the URL names none.")
-    strip_metadata: bool = Field(default=False, description="Whether results lose EXIF, XMP and IPTC.")
+    algorithm: Literal["sha1", "sha256", "sha512"] = Field("sha1", description="The hash algorithm of the signature.")
+    truncate: int = Field(
+        0,
+        ge=0,
+        le=88,
+        description="The number of characters to which the signature is truncated, at least 17; 0: no truncation.",
+    )
+    quality: int = Field(75, ge=1, le=100, description="The quality of JPEG, WebP and AVIF if the URL specifies none.")
+    strip_metadata: bool = Field(default=False, description="Whether EXIF, XMP and IPTC are removed from results.")
 
     @model_validator(mode="after")
     def _check_truncation(self) -> Self:
@@ -110,26 +128,29 @@ class ImagorSettings(PeerUrlSettings):
 
 class ImgproxySettings(PeerUrlSettings):
     path: Path = Field(
-        "/img/imgproxy/", description="Before imgproxy's URLs, with a slash at both ends; empty: no path."
+        "/img/imgproxy/",
+        description="The path prefix of imgproxy's URLs, with a slash at both ends; empty: only at `imgproxy.host`.",
     )
-    keys: list[Secret] = Field([], description=f"The keys that sign, in hexadecimal digits. {_KEYS}")
-    salts: list[Secret] = Field([], description="The salts of the keys, in the same order, in hexadecimal digits.")
+    keys: list[Secret] = Field([], description=f"The keys that sign URLs, in hexadecimal. {_KEYS}")
+    salts: list[Secret] = Field([], description="The salts of the keys, in the same order, in hexadecimal.")
     signature_size: Annotated[int, Unit("bytes")] = Field(
-        32, ge=LEAST_SIGNATURE_BYTES, le=32, description="How much of a signature is kept."
+        32, ge=LEAST_SIGNATURE_BYTES, le=32, description="The length to which the signature is truncated."
     )
-    trusted_signatures: list[str] = Field([], description="Words that stand for a signature.")
+    trusted_signatures: list[str] = Field([], description="Strings that are accepted instead of a signature.")
     presets: list[str] = Field(
         [],
-        description="Options with a name, as imgproxy has them: `name=resizing_type:fill/quality:70`. That of `default`"
-        " comes before all others.",
+        description="Named options, as in imgproxy: `name=resizing_type:fill/quality:70`. The preset `default` is"
+        " applied before all other options.",
     )
-    only_presets: bool = Field(default=False, description="Whether URLs name presets instead of options.")
-    base_url: str = Field("", description="Put before each source that does not begin with it.")
+    only_presets: bool = Field(
+        default=False, description="Whether URLs contain the names of presets instead of options."
+    )
+    base_url: str = Field("", description="The prefix that is added to each source that does not begin with it.")
     url_replacements: list[tuple[str, str]] = Field(
-        [], description="Regular expressions and what their matches in sources become, as `[[old, new]]`."
+        [], description="Regular expressions and the replacements of their matches in sources, as `[[old, new]]`."
     )
     arguments_separator: str = Field(
-        ":", min_length=1, max_length=3, description="What separates an option and its arguments."
+        ":", min_length=1, max_length=3, description="The separator between an option and its arguments."
     )
     base64_url_includes_filename: bool = Field(
         default=False, description="Whether a file name follows a source in base64."
@@ -138,13 +159,15 @@ class ImgproxySettings(PeerUrlSettings):
         default=False, description="Whether URLs may change limits: `msr`, `msfs`, `maf`, `mafr` and `mrd`."
     )
     allowed_processing_options: list[str] = Field(
-        [], description="The only options that URLs may have; empty: all of them. Presets may have others."
+        [], description="The options that URLs may have; empty: all options. Presets may have other options."
     )
     pro: bool = Field(
-        default=True, description="Whether options of imgproxy Pro are understood, where Pixmill has the operation."
+        default=True, description="Whether options of imgproxy Pro are supported if Pixmill has the operation."
     )
     watermark: str = Field(
-        "", description="The picture of `watermark`: the id of a file. Empty: the option has no effect, as in imgproxy."
+        "",
+        description="The id of the file that the option `watermark` uses. Empty: the option has no effect, as in"
+        " imgproxy.",
     )
 
     @field_validator("keys")
@@ -178,18 +201,18 @@ def _bytes_of(secret: SecretStr) -> bytes:
 class RenderFileSettings(BlobSourceSettings):
     url: Url = Field(
         "http://nginx:8081/api/file-server",
-        description="The file server, to look up files and to fetch them: through nginx, by its inner port.",
+        description="The URL of the file server for looking up and fetching files, through the inner port of nginx.",
     )
 
 
 class RenderPresetSettings(Section):
     url: Url = Field(
         "http://nginx:8081/api/image-processing",
-        description="The API that has the presets of owners: through nginx, by its inner port. It is sent"
-        " `file_storage.inner_secret`.",
+        description="The URL of the API that has the presets of owners, through the inner port of nginx. Requests"
+        " contain `file_storage.inner_secret`.",
     )
     timeout_seconds: Seconds = Field(
-        5, gt=0, le=3600, description="How long a request for a preset waits for an answer; then it gets 503."
+        5, gt=0, le=3600, description="How long a request that needs a preset waits for the API before it gets 503."
     )
 
 
@@ -197,23 +220,28 @@ class FrontCacheSettings(Section):
     url: str = Field(
         "http://nginx:8081",
         pattern=r"^(https?://.+)?$",
-        description="The inner port of the nginx that may keep images, as long as it is remembered that their files"
-        " exist; `DELETE …/renders/{file_id}` makes it forget them. Empty: nginx keeps none.",
+        description="The inner port of the nginx that may cache images, for as long as the existence of their files is"
+        " cached (`http.lookup_seconds`); `DELETE …/renders/{file_id}` removes them. Empty: nginx caches none.",
     )
-    timeout_seconds: Seconds = Field(5, gt=0, le=3600, description="How long nginx may take to forget an image.")
+    timeout_seconds: Seconds = Field(
+        5, gt=0, le=3600, description="How long nginx may take to remove an image from its cache."
+    )
 
 
 class RenderCacheSettings(Section):
     folder: str = Field(
-        "/var/lib/pixmill-renders", min_length=1, description="The folder of results; nothing else is in it."
+        "/var/lib/pixmill-renders",
+        min_length=1,
+        description="The folder of cached results; it must contain nothing else.",
     )
     max_bytes: Bytes = Field(
         10 * 1024**3,
         ge=1024 * 1024,
-        description="The most that results may have together. Beyond it, those that nobody asked for the longest go.",
+        description="The maximum total size of cached results. Beyond it, the least recently requested results are"
+        " removed.",
     )
     keep_free_bytes: Bytes = Field(
-        1024**3, ge=0, description="What stays free on the disk: with less, results are removed, too."
+        1024**3, ge=0, description="How much space must stay free on the disk; if less is free, results are removed."
     )
 
 
@@ -222,26 +250,27 @@ class RenderPoolSettings(Section):
         0,
         ge=0,
         le=256,
-        description="Processes that render. 0: one for each core of the machine or the container, as far as its memory"
-        " allows, and at least two.",
+        description="The number of processes that render. 0: one for each core of the machine or the container, as far"
+        " as its memory allows, and at least two.",
     )
     queue: Annotated[int, Unit("renders")] = Field(
         256,
         ge=1,
         le=100_000,
-        description="The most renders that wait for a process; a page of thumbnails asks for many at once. Further ones"
-        " answer 503.",
+        description="The maximum number of renders that wait for a process; a page of thumbnails requests many at"
+        " once. Further requests get 503.",
     )
     queue_seconds: Seconds = Field(
-        10, gt=0, le=300, description="How long a render waits for a process; then it answers 503."
+        10, gt=0, le=300, description="How long a render waits for a process before the request gets 503."
     )
     max_renders: Annotated[int, Unit("renders")] = Field(
-        1000, ge=1, description="The renders after which a process is replaced by a new one."
+        1000, ge=1, description="The number of renders after which a process is replaced by a new one."
     )
     max_resident_bytes: Bytes = Field(
         384 * 1024**2,
         ge=64 * 1024**2,
-        description="A process that still has more memory after a render is replaced by a new one.",
+        description="The maximum resident memory of a process after a render. A process with more is replaced by a new"
+        " one.",
     )
 
     @property
@@ -251,68 +280,83 @@ class RenderPoolSettings(Section):
 
 
 class RenderLimitSettings(Section):
-    max_file_bytes: Bytes = Field(134_217_728, ge=1, description="The largest source; a larger one answers 413.")
-    max_pixels: Annotated[int, Unit("pixels")] = Field(
-        100_000_000, ge=1, description="The largest image, before and after processing, all frames together."
+    max_file_bytes: Bytes = Field(
+        134_217_728, ge=1, description="The maximum size of a source. A request for a larger source gets 413."
     )
-    max_frames: Annotated[int, Unit("frames")] = Field(200, ge=1, description="The most frames of an animation.")
+    max_pixels: Annotated[int, Unit("pixels")] = Field(
+        100_000_000, ge=1, description="The maximum size of an image, before and after processing, all frames together."
+    )
+    max_frames: Annotated[int, Unit("frames")] = Field(
+        200, ge=1, description="The maximum number of frames of an animation."
+    )
     max_decoded_bytes: Bytes = Field(
         2_147_483_648,
         ge=1,
-        description="The most that the pixels of an image may take once decoded, as in `config/worker/conf.yml`.",
+        description="The maximum size of the decoded pixels of an image, as in `config/worker/conf.yml`.",
     )
     max_seconds: Seconds = Field(
         20,
         gt=0,
         le=3600,
-        description="The longest render. Then its process is killed, and the URL is refused for a minute.",
+        description="The maximum duration of a render. After that, its process is killed, and the URL is refused for a"
+        " minute.",
     )
     max_memory_bytes: Bytes = Field(
-        1024**3, ge=256 * 1024 * 1024, description="The memory of each process (RLIMIT_DATA)."
+        1024**3, ge=256 * 1024 * 1024, description="The maximum memory of each process (RLIMIT_DATA)."
     )
 
 
 class RenderHttpSettings(PublicUrlSettings):
     max_age_seconds: Annotated[int, Unit("seconds")] = Field(
-        2_592_000, ge=0, description="How long caches may keep a picture, at most up to the expiry of its URL."
+        2_592_000, ge=0, description="How long caches may keep an image, at most until its URL expires."
     )
     lookup_seconds: Seconds = Field(
         20,
         ge=0,
         le=50,
-        description="How long it is remembered that a file exists: a deleted file is served this much longer.",
+        description="How long the existence of a file is cached. A deleted file may still be served for this long.",
     )
     avif_pixels: Annotated[int, Unit("pixels")] = Field(
         2_000_000,
         ge=0,
-        description="The largest result that is AVIF where the client chooses the format; larger ones take seconds.",
+        description="The maximum size of a result that is encoded as AVIF if the client chooses the format; larger"
+        " results take seconds.",
     )
     fallback_file_id: int = Field(
-        0, ge=0, description="The file that is sent, processed alike, where the source is missing or no image. 0: none."
+        0,
+        ge=0,
+        description="The id of the file that is processed instead if the source is missing or is not an"
+        " image. 0: none.",
     )
     client_hints: bool = Field(
         default=False,
-        description="Whether `Save-Data` lowers the quality and `Sec-CH-Width` narrows the picture. Caches then keep a"
-        " variant for each value.",
+        description="Whether `Save-Data` reduces the quality and `Sec-CH-Width` the width of the image. Caches then"
+        " keep a variant for each value.",
     )
 
 
 class OriginSettings(Section):
     hosts: list[Annotated[str, Field(pattern=r"^(\*\.)?[a-z0-9.-]+$")]] = Field(
         [],
-        description="Other servers whose pictures are processed, as `cdn.example.org` or `*.example.org`. Empty: none.",
+        description="Other servers whose images may be processed, such as `cdn.example.org` or `*.example.org`. Empty:"
+        " none.",
     )
     allow_networks: list[IPvAnyNetwork] = Field(
-        [], description="Networks that are not public and that an origin may still be in, such as `[10.1.0.0/16]`."
+        [], description="Non-public networks that an origin may be in, such as `[10.1.0.0/16]`."
     )
-    max_bytes: Bytes = Field(33_554_432, ge=1, description="The largest file that is fetched.")
-    timeout_seconds: Seconds = Field(5, gt=0, le=60, description="How long an origin may take altogether.")
-    max_redirects: int = Field(3, ge=0, le=10, description="Redirects that are followed, each judged as the first URL.")
+    max_bytes: Bytes = Field(33_554_432, ge=1, description="The maximum size of a fetched file.")
+    timeout_seconds: Seconds = Field(5, gt=0, le=60, description="How long a fetch from an origin may take in total.")
+    max_redirects: int = Field(
+        3,
+        ge=0,
+        le=10,
+        description="The maximum number of redirects that are followed. Each target is checked like the first URL.",
+    )
     fresh_seconds: Annotated[int, Unit("seconds")] = Field(
         86_400,
         ge=0,
-        description="The longest time that a fetched file is used before the origin is asked whether it has changed;"
-        " its own `Cache-Control` shortens it.",
+        description="The maximum time that a fetched file is used before the origin is asked whether it has changed."
+        " The origin's `Cache-Control` can shorten it.",
     )
 
 
@@ -330,8 +374,8 @@ class RenderSettings(ServiceSettings):
     imgproxy: ImgproxySettings
     presets: PipelinesByName = Field(
         PRESETS,
-        description="Pipelines with a name, for Pixmill's own URLs: `/img/{signature}/p:avatar/42`. As in"
-        " `config/image-processor/conf.yml`; a wrong preset stops the start.",
+        description="Named pipelines for Pixmill's own URLs: `/img/{signature}/p:avatar/42`. They have the form of"
+        " `presets` in `config/image-processor/conf.yml`; the service does not start with an invalid preset.",
     )
     file_storage: RenderFileSettings
     image_processor: RenderPresetSettings
@@ -341,13 +385,14 @@ class RenderSettings(ServiceSettings):
     limits: RenderLimitSettings
     sandbox: SandboxMode = Field(
         "auto",
-        description="Whether the processes that render are confined: they open only code, fonts, blobs and their own"
-        " files, start no program, and connect only to the ports of the file server. `auto`: as far as the kernel has"
-        " Landlock and seccomp. `off`: not at all.",
+        description="Whether the processes that render run in a sandbox: they can open only code, fonts, blobs and"
+        " their own files, cannot start programs, and can connect only to the ports of the file server. `auto`: as far"
+        " as the kernel supports Landlock and seccomp. `off`: no sandbox.",
     )
     sandbox_ports: SandboxPorts = Field(
         [443],
-        description="Further TCP ports that the sandbox allows: that of S3, if the file server redirects downloads.",
+        description="Additional TCP ports that the sandbox allows: the port of S3, if the file server redirects"
+        " downloads.",
     )
     http: RenderHttpSettings
     origins: OriginSettings

@@ -47,7 +47,9 @@ def check_key(key: bytes) -> bytes:
     :raises ValueError: the key is from a peer's documentation or too short.
     """
     if key in PUBLISHED_KEYS:
-        raise ValueError("this key is in a public documentation: make one of your own, such as `openssl rand -hex 32`")
+        raise ValueError(
+            "this key is published in documentation: generate your own, for example with `openssl rand -hex 32`"
+        )
     if len(key) < LEAST_KEY_BYTES:
         raise ValueError(f"a key has at least {LEAST_KEY_BYTES} bytes, and this one has {len(key)}")
     return key

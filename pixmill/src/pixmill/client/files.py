@@ -117,7 +117,7 @@ class FileOperations:
         """
         conditions = wanted.conditions()
         if not conditions:
-            raise ValueError("an empty filter would delete every file; name a condition")
+            raise ValueError("an empty filter would delete every file; add a condition")
         return (yield from self._deleted({"filter": conditions}))
 
     def restore(self, file_ids: Sequence[int]) -> Operation[list[int]]:

@@ -48,7 +48,7 @@ BY_THE_LIBRARY = (
     "a preset has its own params, output and source",
     "a result of the batch is no object",
     "an answer lacks what a {name} has: {error}",
-    "an empty filter would delete every file; name a condition",
+    "an empty filter would delete every file; add a condition",
     "an event is no object but {data}",
     "an event is not JSON but {data}",
     "file {file_id} was damaged on its way: its digest is another one",

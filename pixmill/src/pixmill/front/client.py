@@ -92,7 +92,7 @@ class Client:
                 async with asyncio.timeout(READ_TIMEOUT_SECONDS):
                     message = await self._receive()
             except TimeoutError as error:
-                detail = f"No more of the body arrived for {READ_TIMEOUT_SECONDS} seconds; send the request again."
+                detail = f"No bytes of the body arrived for {READ_TIMEOUT_SECONDS} seconds; send the request again."
                 raise Problem("request-timeout", 408, detail) from error
             if message["type"] == "http.disconnect":
                 raise ClientGoneError

@@ -67,7 +67,7 @@ class Limit:
             async with asyncio.timeout(seconds), self._changed:
                 await self._changed.wait_for(lambda: self.enter(address))
         except TimeoutError as error:
-            detail = "Too many such requests at a time, or too many of this address; try again."
+            detail = "Too many such requests at the same time, or too many from this address; try again."
             raise Problem("too-many-at-a-time", 503, detail, retry_after=5) from error
 
 

@@ -59,7 +59,7 @@ class StrictHttp(H11Protocol):
     def _refuse_connection(self) -> None:
         self._is_refused = True
         self._unset_keepalive_if_required()
-        detail = "Too many connections at a time, or too many from this address; try again."
+        detail = "Too many connections at the same time, or too many from this address; try again."
         self._answer(Problem("too-many-connections", 503, detail, retry_after=5))
         # Closing at once would reset a connection on which the request is still arriving, and lose the response.
         self.transport.write_eof()

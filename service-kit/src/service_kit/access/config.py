@@ -12,27 +12,28 @@ from service_kit.settings import LogSettings, Seconds, Section, ServiceSettings,
 class DatabaseSettings(Section):
     url: Url = Field(
         "postgresql+psycopg://access:${PIXMILL_ACCESS_DB_PASSWORD}@postgres:5432/${POSTGRES_DB}",
-        description="The database of owners, keys, sessions and the audit trail, as a URL of SQLAlchemy.",
+        description="The SQLAlchemy URL of the database of owners, keys, sessions and the audit trail.",
     )
     pool_size: int = Field(
         4,
         ge=1,
         le=1000,
-        description="The most connections of a process to it. Keys are remembered for seconds, so that few"
-        " requests need one.",
+        description="The maximum number of connections per process. Keys are cached for a few seconds, so few requests"
+        " need a connection.",
     )
 
 
 class AuthSettings(Section):
     mode: Literal["local", "keys", "open"] = Field(
         "local",
-        description="Who may send requests. `local`: anyone who can reach the port on this machine, without a key; only"
-        " with a bind address of this machine itself. `keys`: only requests with a key. `open`: anyone who can reach"
-        " the port owns everything; each start warns.",
+        description="Who may send requests. `local`: anyone who can reach the port on this machine, without a key;"
+        " requires `http.bind` to be a loopback address. `keys`: only requests with a key. `open`: anyone who can"
+        " reach the port has full access, without a key; each start logs a warning.",
     )
     inner_secret: SigningSecret = Field(
         SecretStr("${PIXMILL_INNER_SECRET}"),
-        description="With it Pixmill's own processes call each other. Generated at the first start.",
+        description="The secret with which Pixmill's own processes authenticate to each other. Generated at the first"
+        " start.",
     )
     session_seconds: Seconds = Field(
         7 * 86_400, gt=0, description="How long a browser stays signed in with a key, unless the key ends earlier."
@@ -74,7 +75,7 @@ class AccessSettings(ServiceSettings):
     def _check_bind(self) -> Self:
         if self.auth.mode == "local" and self.http.bind.strip("[]") not in LOOPBACK_HOSTS:
             raise ValueError(
-                f"bound to {self.http.bind}, where others reach it: set auth.mode to 'keys' (requests need a key) or to"
-                " 'open' (anyone owns everything)"
+                f"http.bind is {self.http.bind}, which others can reach: set auth.mode to 'keys' (requests need a key)"
+                " or to 'open' (anyone has full access)"
             )
         return self

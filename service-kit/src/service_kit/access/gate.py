@@ -123,7 +123,9 @@ def require(principal: Principal, scope: Scope) -> None:
     if scope in principal.scopes:
         return
     if principal == NOBODY:
-        raise _unauthorized(sentence("This needs a key: send it as 'Authorization: Bearer pxm_…'."), invalid=False)
+        raise _unauthorized(
+            sentence("This request needs a key: send it as 'Authorization: Bearer pxm_…'."), invalid=False
+        )
     challenge = f'Bearer realm="Pixmill", error="insufficient_scope", scope="{scope}"'
     detail = sentence("This key lacks the scope '{scope}'.", scope=scope)
     raise Problem("scope-missing", 403, detail, headers={"WWW-Authenticate": challenge})
@@ -151,7 +153,9 @@ class Rates:
             self._buckets[principal.owner] = now, max(left - 1, 0.0)
         if left < 1:
             detail = sentence(
-                "The owner '{owner}' may send {rate} requests a second; wait.", owner=principal.owner, rate=rate
+                "The owner '{owner}' may send at most {rate} requests per second; wait.",
+                owner=principal.owner,
+                rate=rate,
             )
             raise Problem("too-many-requests", 429, detail, retry_after=1)
 

@@ -53,7 +53,9 @@ def check_site(method: str, headers: Mapping[str, str]) -> None:
     foreign_site = site is not None and site not in ("same-origin", "none")
     foreign_origin = origin is not None and _place(origin) != headers.get("Host", "").lower()
     if foreign_site or foreign_origin:
-        raise Problem("cross-site-request", 403, sentence("A web page of another site may not change anything here."))
+        raise Problem(
+            "cross-site-request", 403, sentence("Web pages of other sites may not change anything on this server.")
+        )
 
 
 def _place(origin: str) -> str | None:

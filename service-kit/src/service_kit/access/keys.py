@@ -65,7 +65,8 @@ class KeyService:
         """
         if not _OWNER.fullmatch(wanted.owner):
             detail = sentence(
-                "An owner's name has 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit."
+                "An owner's name must have 1 to 64 of the characters a-z, 0-9, '.', '_' and '-', and begin with a"
+                " letter or digit."
             )
             raise _invalid("/owner", "owner_name", detail)
         if not wanted.scopes:

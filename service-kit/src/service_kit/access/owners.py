@@ -33,7 +33,7 @@ class OwnerService:
             owner = session.get(Owner, name, with_for_update=True)
             if owner is None:
                 raise DomainError(
-                    "owner-not-found", sentence("There is no owner '{name}'; make a key for it first.", name=name)
+                    "owner-not-found", sentence("There is no owner '{name}'; create a key for it first.", name=name)
                 )
             for column, value in columns.items():
                 setattr(owner, column, value)

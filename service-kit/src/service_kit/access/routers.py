@@ -32,19 +32,21 @@ _Rate = Annotated[int, Field(ge=1, le=2**31 - 1)] | None
 
 
 class KeyIn(BaseModel):
-    """A key to make: with a role, with scopes, or with both together."""
+    """A key to create, with a role, scopes, or both."""
 
     model_config = ConfigDict(extra="forbid")
 
-    owner: _Name = Field(description="Whom its files and tasks belong to; made if it does not exist.")
-    role: Literal["reader", "writer", "admin"] | None = Field(None, description="A set of scopes.")
+    owner: _Name = Field(description="The owner of its files and tasks; created if it does not exist.")
+    role: Literal["reader", "writer", "admin"] | None = Field(None, description="A predefined set of scopes.")
     scopes: list[Scope] = Field([], max_length=20, description="Scopes in addition to those of the role.")
-    note: str = Field("", max_length=255, pattern=NO_NUL, description="What it is for.")
-    expires_in: float | None = Field(None, gt=0, le=10 * 365 * 86_400, description="In seconds; null: never.")
+    note: str = Field("", max_length=255, pattern=NO_NUL, description="What the key is for.")
+    expires_in: float | None = Field(
+        None, gt=0, le=10 * 365 * 86_400, description="How long the key is valid, in seconds; null: it never expires."
+    )
 
 
 class RotateIn(BaseModel):
-    """How long the old key lasts."""
+    """How long the old key stays valid."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -52,7 +54,7 @@ class RotateIn(BaseModel):
 
 
 class LimitsIn(BaseModel):
-    """The limits of an owner; null is no limit."""
+    """The limits of an owner; null means no limit."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -72,7 +74,7 @@ class SignIn(BaseModel):
 
 
 class KeyPath(BaseModel):
-    """A key's id, which stands between the underscores of its secret."""
+    """A key's id: the part of its secret between the underscores."""
 
     key_id: str = Field(max_length=16)
 
@@ -84,7 +86,7 @@ class OwnerPath(BaseModel):
 
 
 class AuditQuery(Query):
-    """Which entries of the audit trail."""
+    """Filters of the audit trail."""
 
     after: int = Field(0, ge=0, le=MAX_ID, description="Only entries with a greater id.")
     limit: int = Field(100, ge=1, le=1000)
@@ -105,8 +107,8 @@ def list_keys() -> Response:
 
 @access.post(
     "/keys",
-    summary="Make a key",
-    description="Only this response shows its secret.",
+    summary="Create a key",
+    description="Only this response contains the secret.",
     responses={201: _OBJECT, **problem_responses(400, 401, 403, 415, 422)},
     openapi_extensions=described(KeyIn),
 )
@@ -121,7 +123,7 @@ def create_key() -> Response:
 @access.post(
     "/keys/<key_id>/rotate",
     summary="Replace a key",
-    description="Make a key like this one, which ends after the overlap.",
+    description="Create a key like this one. The old key expires after the overlap.",
     responses={201: _OBJECT, **problem_responses(400, 401, 403, 404, 415, 422)},
     openapi_extensions=described(RotateIn),
 )
@@ -163,7 +165,9 @@ def list_audit(query: AuditQuery) -> Response:
     return jsonify([_entry(entry) for entry in svcs.flask.get(AuditTrail).page(wanted, query.after, query.limit)])
 
 
-@access.get("/session", summary="See who sends this request", responses={200: _OBJECT, **problem_responses(401)})
+@access.get(
+    "/session", summary="Get the owner and scopes of this request", responses={200: _OBJECT, **problem_responses(401)}
+)
 @public
 def show_session() -> Response:
     return jsonify(_who())
@@ -172,7 +176,7 @@ def show_session() -> Response:
 @access.post(
     "/session",
     summary="Sign a browser in with a key",
-    description="The answer sets a cookie that scripts cannot read.",
+    description="The response sets a cookie that scripts cannot read.",
     responses={200: _OBJECT, **problem_responses(400, 401, 415, 422)},
     openapi_extensions=described(SignIn),
 )

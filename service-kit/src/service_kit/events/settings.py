@@ -12,12 +12,12 @@ class EventSettings(Section):
         0.1,
         gt=0,
         le=10,
-        description="The time between reads of new events, while anyone listens: an event is at most this late.",
+        description="The interval between reads of new events while a client listens: the maximum delay of an event.",
     )
     backlog: Annotated[int, Unit("events")] = Field(
         10_000,
         ge=10,
         le=1_000_000,
-        description="The most events that wait for a slow listener. Beyond it the stream ends, and the listener"
-        " reconnects with the id of its last event.",
+        description="The maximum number of events queued for a slow listener. Beyond it the stream ends, and the"
+        " listener reconnects with the id of its last event.",
     )
