@@ -131,7 +131,7 @@ def test_the_task_gets_the_error_of_its_prefetch(sources: Sources, scratch: Path
     sources.prefetch(task_on(10), scratch)
 
     with (
-        pytest.raises(SourceError, match="File 10 does not exist any more"),
+        pytest.raises(SourceError, match="File 10 no longer exists"),
         sources.opened(task_on(10), scratch),
     ):
         pytest.fail("the source does not exist")
