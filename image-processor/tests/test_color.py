@@ -240,9 +240,9 @@ def test_a_one_dimensional_lut_is_applied() -> None:
         (b"hello", "Line 1"),
         (b"LUT_3D_SIZE 2\n0 0 0\n", "needs 8"),
         (b"0 0 0\n", "LUT_3D_SIZE"),
-        (b"LUT_3D_SIZE 999999\n", "not possible"),
+        (b"LUT_3D_SIZE 999999\n", "cannot have the size 999999"),
         (b"LUT_1D_SIZE 2\n0 0 nan\n1 1 1", "Line 2"),
-        (b"\xff\xfe\x00", "not a UTF-8 text"),
+        (b"\xff\xfe\x00", "not UTF-8 text"),
         (b"LUT_1D_SIZE 2\nDOMAIN_MIN 1 1 1\nDOMAIN_MAX 0 0 0\n0 0 0\n1 1 1", "DOMAIN_MAX"),
     ],
 )

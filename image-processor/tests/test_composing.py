@@ -201,7 +201,7 @@ def test_a_large_text_has_sharp_edges() -> None:
 
 
 def test_an_empty_text_is_refused() -> None:
-    with pytest.raises(ImageError, match="no character that can be seen"):
+    with pytest.raises(ImageError, match="no visible character"):
         processed(photo(), "watermark", {"mark": {"text": "   "}})
 
 

@@ -86,7 +86,7 @@ def test_an_error_about_a_color_says_how_colors_are_written() -> None:
 
     (wrong,) = refused.value.errors
     assert wrong["pointer"] == "/params/color"
-    assert wrong["detail"].startswith("'whiteish' is no color. Colors are written as in CSS: a name such as 'white'")
+    assert wrong["detail"].startswith("'whiteish' is not a color. Colors are written as in CSS: a name such as 'white'")
     assert "#rrggbbaa" in wrong["detail"]
     assert "rgb(255 0 0 / 50%)" in wrong["detail"]
 
@@ -120,7 +120,7 @@ def test_a_missing_number_sign_is_pointed_out(color: str) -> None:
     ],
 )
 def test_a_color_that_css_does_not_have_is_refused(color: str) -> None:
-    with pytest.raises(ValueError, match="is no color"):
+    with pytest.raises(ValueError, match="is not a color"):
         canonical(color)
 
 

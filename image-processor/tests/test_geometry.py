@@ -276,7 +276,7 @@ def test_params_that_would_do_nothing_are_refused_with_a_list_of_parameters(algo
 
 
 def test_a_part_outside_of_the_image_is_refused() -> None:
-    with pytest.raises(ImageError, match="outside of the image of 64 × 48 pixels"):
+    with pytest.raises(ImageError, match="outside the image, which has 64 × 48 pixels"):
         processed(photo(), "crop", {"left": 64, "width": 10})
 
 
@@ -425,14 +425,14 @@ def test_fine_stripes_become_gray_where_perspective_shrinks() -> None:
 def test_crossed_corners_are_refused(order: tuple[int, ...]) -> None:
     corners = [{"x": 0.1, "y": 0.1}, {"x": 0.9, "y": 0.2}, {"x": 0.8, "y": 0.9}, {"x": 0.1, "y": 0.7}]
 
-    with pytest.raises(ImageError, match="not a quadrangle"):
+    with pytest.raises(ImageError, match="do not form a quadrangle"):
         processed(photo(), "perspective", {"corners": [corners[place] for place in order]})
 
 
 def test_four_points_on_a_line_are_refused() -> None:
     points = [{"x": 0.1 * n, "y": 0.1 * n} for n in range(4)]
 
-    with pytest.raises(ImageError, match="not a quadrangle"):
+    with pytest.raises(ImageError, match="do not form a quadrangle"):
         processed(photo(), "perspective", {"corners": points})
 
 

@@ -151,8 +151,8 @@ UNCLEAR = {
     "signed": (tiff((RAMP * 127).astype("int8")), "signed samples"),
     "signed 16 bits": (tiff((RAMP * 32_767).astype("int16")), "signed samples"),
     "signed 32 bits": (tiff((RAMP * 2**30).astype("int32")), "signed samples"),
-    "floating point up to 255": (tiff((RAMP * 255).astype("float32")), "up to 255, where 1 is white"),
-    "floating point up to 2": (tiff((COLORS * 2).astype("float32"), photometric="rgb"), "up to 2, where 1 is white"),
+    "floating point up to 255": (tiff((RAMP * 255).astype("float32")), "up to 255, but 1 is white"),
+    "floating point up to 2": (tiff((COLORS * 2).astype("float32"), photometric="rgb"), "up to 2, but 1 is white"),
     "not a number": (tiff(numpy.full((8, 8), numpy.nan, "float32")), "None of the image's samples is a number"),
     "half precision in planes": (
         tiff(numpy.moveaxis(COLORS, -1, 0).astype("float16"), photometric="rgb", planarconfig="separate"),
@@ -162,8 +162,8 @@ UNCLEAR = {
         tiff(bytes_of(COLORS), photometric="rgb").replace(struct.pack("<3H", 8, 8, 8), struct.pack("<3H", 5, 6, 5)),
         "The samples of this TIFF differ in size",
     ),
-    "double precision": (tiff(RAMP), "samples are of a kind that is not supported"),
-    "complex numbers": (tiff(RAMP.astype("complex64")), "samples are of a kind that is not supported"),
+    "double precision": (tiff(RAMP), "kind of samples is not supported"),
+    "complex numbers": (tiff(RAMP.astype("complex64")), "kind of samples is not supported"),
 }
 
 
@@ -376,7 +376,7 @@ def test_a_range_that_is_refused_is_that_of_the_source_and_not_of_what_it_became
     values = numpy.zeros((64, 96), "float32")
     values[30, 40] = 236
 
-    with pytest.raises(ImageError, match="up to 236, where 1 is white"):
+    with pytest.raises(ImageError, match="up to 236, but 1 is white"):
         processed(tiff(values), "resize", {"width": 30, "output": {"format": "png"}})
 
 

@@ -73,8 +73,8 @@ def test_characters_that_no_font_has_are_named(tmp_path: Path) -> None:
     assert run.returncode == 1
     reason = run.stderr.decode().strip()
     assert reason == (
-        "No font of the worker's machine has the characters '漢' (U+6F22), '字' (U+5B57): install a font that has "
-        "what is missing, or leave it out."
+        "No font on the worker's machine has the characters '漢' (U+6F22), '字' (U+5B57): install a font that does, or "
+        "remove these characters from the text."
     )
 
 
@@ -191,7 +191,7 @@ def test_transparent_letters_show_the_image_within_their_outline(color: str) -> 
 
 
 def test_an_outline_that_is_no_color_is_refused() -> None:
-    with pytest.raises(DomainError, match="'thick' is no color"):
+    with pytest.raises(DomainError, match="'thick' is not a color"):
         plan_of("watermark", {"mark": {"text": "H", "outline": "thick"}})
 
 

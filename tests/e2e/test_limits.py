@@ -73,7 +73,7 @@ def test_a_task_of_files_that_are_too_large_together_ends_in_error(pixmill: Pixm
     task = pixmill.wait_for_task(pixmill.create_tasks([first], "montage", {"others": others})[0])
 
     assert task["status"] == "error"
-    assert "are possible" in str(task["error"])
+    assert "the limit is" in str(task["error"])
 
 
 def test_a_killed_task_leaves_nothing_in_the_scratch_folder(pixmill: Pixmill, limited: Stack) -> None:

@@ -39,7 +39,7 @@ def test_a_missing_blob_is_reported(blobs: BlobClient, tmp_path: Path) -> None:
 def test_a_blob_that_is_too_large_is_not_fetched(full: FullStack, blobs: BlobClient, tmp_path: Path) -> None:
     sha256 = upload(full, uuid4().bytes * 10)
 
-    with pytest.raises(SourceError, match="160 bytes; 100 are possible"):
+    with pytest.raises(SourceError, match="160 bytes; the limit is 100"):
         blobs.fetch(sha256, tmp_path / "source", 100)
 
 

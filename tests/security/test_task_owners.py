@@ -154,7 +154,9 @@ def test_an_owner_has_at_most_as_many_unended_tasks_as_its_limit(ann: Owner, pix
             limited.wait_for_task(task_id)
         again = limited.create_tasks(files[:2], "flip")
 
-    assert_problem(refused, 429, "may have 2 tasks that have not ended; there are 0, and 3 more would be too many")
+    assert_problem(
+        refused, 429, "may have at most 2 tasks that have not ended; there are 0, and 3 more would exceed the limit"
+    )
     assert refused.json()["type"] == "urn:pixmill:problem:too-many-pending-tasks"
     assert [task["id"] for task in ann.tasks()] == [*created, *again]
 

@@ -116,7 +116,7 @@ def test_a_killed_process_counts_as_crashed() -> None:
     error = WorkerLostError("Worker exited prematurely: signal 9 (SIGKILL) Job: 1.")
 
     assert not overran(error)
-    assert crash_reason(error, 20) == "it made its process crash, perhaps for lack of memory"
+    assert crash_reason(error, 20) == "the task crashed its process, perhaps because memory ran out"
 
 
 def test_an_unexpected_error_is_named() -> None:

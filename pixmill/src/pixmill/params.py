@@ -97,49 +97,52 @@ class Output(Value):
     """How the result is encoded."""
 
     format: Literal["source", "auto", "jpeg", "png", "webp", "avif", "gif", "tiff"] | None = None
-    """``source``: as the source. If Pixmill only reads that format: PNG for an image with alpha or from a lossless
-    file (BMP, ICO, PSD, SVG, PDF), else JPEG. ``auto``: the smaller of AVIF and WebP; WebP for an animation. JPEG,
-    PNG and AVIF hold only the first frame of an animation. (default: source)
+    """``source``: the format of the source; if Pixmill cannot write it, PNG for an image with alpha or from a
+    lossless file (BMP, ICO, PSD, SVG, PDF), else JPEG. ``auto``: the smaller of AVIF and WebP; WebP for an
+    animation. JPEG, PNG and AVIF hold only the first frame of an animation. (default: source)
     """
     quality: int | None = None
     """1 to 100, for JPEG (default 85), WebP (85), AVIF (65) and the ``palette`` of PNG (100)."""
     effort: int | None = None
-    """1 (fast) to 9 (small): how much time to spend on a smaller file. Default: AVIF 2, JPEG and WebP 5, PNG 6, GIF
-    7. A palette is computed with at most 5 above a megapixel, and at most 3 above six; AVIF with at most 7 above a
+    """How much time to spend on a smaller file, 1 (fast) to 9 (small). Default: AVIF 2, JPEG and WebP 5, PNG 6, GIF
+    7. Large images have a lower maximum: for a palette, 5 above one megapixel and 3 above six; for AVIF, 7 above a
     quarter of a megapixel, 6 above a half, 5 above one, 3 above two and 2 above six.
     """
     lossless: bool | None = None
-    """WebP and AVIF: keep every pixel. JPEG and GIF refuse it; PNG and TIFF are always lossless."""
+    """Whether WebP and AVIF keep every pixel exactly. PNG and TIFF are always lossless; with JPEG and GIF it is an
+    error.
+    """
     progressive: bool | None = None
-    """JPEG, PNG and GIF: a coarse version of the whole image comes first."""
+    """Whether a coarse version of the whole image comes first in the file (JPEG, PNG and GIF)."""
     subsampling: Literal["auto", "4:2:0", "4:4:4"] | None = None
-    """Chroma of JPEG and AVIF; ``auto`` halves it below a quality of 90. (default: auto)"""
+    """The chroma subsampling of JPEG and AVIF; ``auto`` halves the chroma below quality 90. (default: auto)"""
     palette: bool | None = None
-    """PNG: at most ``colors`` colors, a much smaller file."""
+    """Whether a PNG has at most ``colors`` colors, which makes the file much smaller."""
     colors: int | None = None
-    """Of GIF and of the ``palette`` of PNG, at most. (default: 256)"""
+    """The maximum number of colors of a GIF, and of a PNG with ``palette``. (default: 256)"""
     metadata: Literal["keep", "copyright", "strip"] | None = None
-    """``keep``: all of EXIF, XMP and IPTC, which include where a photograph was taken, but no pictures of the
-    source, and nothing about a motion video or a gain map; ``copyright``: only Artist and Copyright of EXIF, taken
-    from IPTC or XMP where EXIF lacks them; ``strip``: none. A GIF has none of them; only JPEG and TIFF have IPTC.
+    """``keep``: all of EXIF, XMP and IPTC, including where a photograph was taken, but no embedded pictures, and
+    nothing about a motion video or a gain map; ``copyright``: only the EXIF tags Artist and Copyright, taken from
+    IPTC or XMP if EXIF lacks them; ``strip``: no metadata. A GIF has none of these; only JPEG and TIFF have IPTC.
     (default: copyright)
     """
     profile: Literal["keep", "srgb", "strip"] | None = None
-    """``keep``: the ICC profile stays; ``srgb``: colors are converted to sRGB, with its profile; ``strip``:
-    converted, without a profile. Colors that gAMA, cHRM, cICP, nclx or the EXIF of a camera (Adobe RGB) describe
-    get a small profile, except PQ and HLG. A GIF, and gray in WebP and AVIF, cannot have a profile and are
-    converted. CMYK from ``to_colorspace`` gets a compact profile (14 kB); CMYK without a profile stays without.
-    (default: keep)
+    """``keep``: keep the ICC profile; ``srgb``: convert the colors to sRGB and embed its profile; ``strip``:
+    convert them to sRGB without a profile. Colors described by gAMA, cHRM, cICP, nclx or the EXIF of a camera
+    (Adobe RGB) get a small profile, except PQ and HLG. A GIF, and a gray WebP or AVIF, cannot have a profile, so
+    their colors are converted. CMYK from ``to_colorspace`` gets a compact profile (14 kB); other CMYK without a
+    profile gets none. (default: keep)
     """
     background: str | None = None
-    """Under transparent pixels where the format has none (JPEG). (default: #ffffff)"""
+    """The color behind transparent pixels if the format has no transparency (JPEG). (default: #ffffff)"""
     max_bytes: int | None = None
-    """The size limit of the file: it has the highest quality that fits; above two megapixels, perhaps a little
-    lower.
+    """The maximum size of the file. It gets the highest quality that fits; above two megapixels, perhaps a slightly
+    lower quality.
     """
     min_ssim: float | None = None
-    """The least SSIM with the image, 0.5 to 1 (Wang et al., 2004): the file has the lowest quality that reaches it,
-    at most ``quality``; an error if no quality does. Above two megapixels, perhaps a little higher.
+    """The minimum SSIM with the image, 0.5 to 1 (Wang et al., 2004). The file gets the lowest quality that reaches
+    it, at most ``quality``; it is an error if no quality does. Above two megapixels, perhaps a slightly higher
+    quality.
     """
 
 
@@ -148,44 +151,45 @@ class Source(Value):
     """How the source is read."""
 
     page: int | None = None
-    """A page of a TIFF or a PDF, or a frame of a GIF or WebP, counted from 1. Without it: all frames of an
-    animation, all pages of a TIFF if they have the same size, else the first page.
+    """The page of a TIFF or PDF, or the frame of a GIF or WebP, to read, counted from 1. Default: all frames of an
+    animation, all pages of a TIFF if they have the same size, otherwise the first page.
     """
     dpi: int | None = None
-    """Dots per inch, 10 to 2400, at which a PDF (default 150) or an SVG (96: its own size) is drawn. ``resize`` and
-    ``thumbnail`` as the first step draw it at their size instead. Other formats ignore it.
+    """The resolution, 10 to 2400 dots per inch, at which a PDF (default 150) or an SVG (default 96, its own size)
+    is drawn. If the first step is ``resize`` or ``thumbnail``, the image is drawn at the size of that step instead.
+    Other formats ignore it.
     """
     upright: bool | None = None
-    """Whether the image is turned as its EXIF orientation says; otherwise it stays as it is stored, and the
-    orientation is dropped. (default: true)
+    """Whether to turn the image upright by its EXIF orientation; otherwise it stays as stored, and the orientation
+    is dropped. (default: true)
     """
     frames: int | None = None
-    """Of an animation or a TIFF, at most this many frames, from ``page`` or from the first."""
+    """The maximum number of frames of an animation or a TIFF to read, from ``page`` or from the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Animate(Step):
-    """Make an animation of several images in 8 bits, the source first: WebP, or GIF by ``output.format``."""
+    """Make an 8-bit animation from several images, the source first: WebP, or GIF if ``output.format`` is ``gif``."""
 
     algorithm: ClassVar[str] = "animate"
 
     others: Sequence[int]
     """The ids of the stored images that follow the source, in order."""
     delay: int | None = None
-    """Milliseconds for which each image is shown. (default: 500)"""
+    """How long each image is shown, in milliseconds. (default: 500)"""
     loop: int | None = None
-    """How often the animation plays; 0: forever. (default: 0)"""
+    """How many times the animation plays; 0 means forever. (default: 0)"""
     width: int | None = None
-    """Pixels; without it, as the source."""
+    """In pixels; by default, as the source."""
     height: int | None = None
-    """Pixels; without it, as the source."""
+    """In pixels; by default, as the source."""
     background: str | None = None
-    """Around images of another shape and under transparent parts. (default: #ffffff)"""
+    """The color around images of another shape and under transparent parts. (default: #ffffff)"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AutoOrient(Step):
-    """Turn the image upright, as its EXIF orientation says. Every algorithm does this first; this one only this."""
+    """Turn the image upright by its EXIF orientation. Every algorithm does this first; this one does nothing else."""
 
     algorithm: ClassVar[str] = "auto_orient"
 
@@ -197,18 +201,19 @@ class Blur(Step):
     algorithm: ClassVar[str] = "blur"
 
     method: Literal["gaussian", "box", "motion"] | None = None
-    """``gaussian`` is soft, ``box`` is a square, ``motion`` is a line. (default: gaussian)"""
+    """The shape of the blur: ``gaussian`` is soft, ``box`` is a square, ``motion`` is a line. (default: gaussian)
+    """
     radius: float | None = None
-    """Pixels: the standard deviation of the Gaussian, or half of the side of the box or of the motion. (default:
-    2.0)
+    """In pixels: the standard deviation of the Gaussian, half the side of the box, or half the length of the
+    motion. (default: 2.0)
     """
     angle: float | None = None
-    """Of the motion, in degrees from the horizontal, clockwise. (default: 0.0)"""
+    """The direction of the motion, in degrees clockwise from the horizontal. (default: 0.0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Area(Value):
-    """A part of the image, in shares of its sides."""
+    """A part of the image, as fractions of its sides."""
 
     left: float
     """0 is the left edge."""
@@ -222,14 +227,14 @@ class Area(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class BlurAreas(Step):
-    """Blur parts of an image, such as a number plate; nothing from outside of a part shows in it."""
+    """Blur parts of an image, such as a license plate; pixels outside a part do not bleed into it."""
 
     algorithm: ClassVar[str] = "blur_areas"
 
     areas: Sequence[Area]
     """The parts to blur."""
     radius: float | None = None
-    """Pixels: the standard deviation of the Gaussian. (default: 10.0)"""
+    """The standard deviation of the Gaussian, in pixels. (default: 10.0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,33 +246,33 @@ class BlurFaces(Step):
     method: Literal["blur", "pixelate"] | None = None
     """How faces are hidden. (default: blur)"""
     strength: float | None = None
-    """Per cent: the more, the less can be seen; the blur or the blocks grow with the face. (default: 50.0)"""
+    """How strongly faces are hidden, in percent; the blur or the blocks grow with the face. (default: 50.0)"""
     padding: float | None = None
     """The margin around the face, in percent of its size. (default: 15.0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Blurhash(Step):
-    """Make a placeholder of a few letters, which a page shows until the image is loaded (BlurHash, by Wolt)."""
+    """Make a short text from which a page draws a placeholder until the image is loaded (BlurHash, by Wolt)."""
 
     algorithm: ClassVar[str] = "blurhash"
 
     x: int | None = None
-    """Waves from left to right. (default: 4)"""
+    """The number of waves from left to right. (default: 4)"""
     y: int | None = None
-    """Waves from top to bottom. (default: 3)"""
+    """The number of waves from top to bottom. (default: 3)"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Border(Step):
-    """Add a frame of one color around the image, which becomes larger."""
+    """Add a frame of one color around the image; the image becomes larger."""
 
     algorithm: ClassVar[str] = "border"
 
     width: int | None = None
-    """Pixels on each side. (default: 10)"""
+    """The width of the border on each side, in pixels. (default: 10)"""
     color: str | None = None
-    """Of the border. (default: #000000)"""
+    """The color of the border. (default: #000000)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,7 +282,7 @@ class Brightness(Step):
     algorithm: ClassVar[str] = "brightness"
 
     amount: float
-    """Per cent of white to add, -100 to 100."""
+    """How much to add, in percent of white, -100 to 100."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,39 +292,39 @@ class Channels(Step):
     algorithm: ClassVar[str] = "channels"
 
     red: float | None = None
-    """Per cent of white to add to red, -100 to 100. (default: 0)"""
+    """How much to add to red, in percent of white, -100 to 100. (default: 0)"""
     green: float | None = None
-    """Per cent of white to add to green, -100 to 100. (default: 0)"""
+    """How much to add to green, in percent of white, -100 to 100. (default: 0)"""
     blue: float | None = None
-    """Per cent of white to add to blue, -100 to 100. (default: 0)"""
+    """How much to add to blue, in percent of white, -100 to 100. (default: 0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Colorize(Step):
-    """Mix a color into every pixel; alpha stays."""
+    """Mix a color into every pixel; alpha is unchanged."""
 
     algorithm: ClassVar[str] = "colorize"
 
     color: str | None = None
     """The color to mix in. (default: #000000)"""
     amount: float | None = None
-    """Per cent of the color, 0 (unchanged) to 100. (default: 50.0)"""
+    """The share of the color, in percent, 0 (unchanged) to 100. (default: 50.0)"""
     red: float | None = None
-    """Per cent for red alone, instead of ``amount``."""
+    """The share for red, in percent, instead of ``amount``."""
     green: float | None = None
-    """Per cent for green alone, instead of ``amount``."""
+    """The share for green, in percent, instead of ``amount``."""
     blue: float | None = None
-    """Per cent for blue alone, instead of ``amount``."""
+    """The share for blue, in percent, instead of ``amount``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compare(Step):
-    """Compare the image with another: SSIM and PSNR, transparent parts on white."""
+    """Compare the image with another image by SSIM and PSNR; transparent parts are put on white."""
 
     algorithm: ClassVar[str] = "compare"
 
     file_id: int
-    """The id of the stored image to compare with; it has the same size."""
+    """The id of the stored image to compare with; it must have the same size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -329,67 +334,70 @@ class Contrast(Step):
     algorithm: ClassVar[str] = "contrast"
 
     amount: float
-    """Per cent, -100 (all gray) to 100 (twice as far from middle gray)."""
+    """In percent, -100 (all gray) to 100 (twice as far from middle gray)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Convert(Step):
-    """Only encode the image: format, quality, metadata, profile. Every algorithm takes the same params as
+    """Only encode the image: format, quality, metadata, profile. Other algorithms take the same params in
     ``output``.
     """
 
     algorithm: ClassVar[str] = "convert"
 
     format: Literal["source", "auto", "jpeg", "png", "webp", "avif", "gif", "tiff"] | None = None
-    """``source``: as the source. If Pixmill only reads that format: PNG for an image with alpha or from a lossless
-    file (BMP, ICO, PSD, SVG, PDF), else JPEG. ``auto``: the smaller of AVIF and WebP; WebP for an animation. JPEG,
-    PNG and AVIF hold only the first frame of an animation. (default: source)
+    """``source``: the format of the source; if Pixmill cannot write it, PNG for an image with alpha or from a
+    lossless file (BMP, ICO, PSD, SVG, PDF), else JPEG. ``auto``: the smaller of AVIF and WebP; WebP for an
+    animation. JPEG, PNG and AVIF hold only the first frame of an animation. (default: source)
     """
     quality: int | None = None
     """1 to 100, for JPEG (default 85), WebP (85), AVIF (65) and the ``palette`` of PNG (100)."""
     effort: int | None = None
-    """1 (fast) to 9 (small): how much time to spend on a smaller file. Default: AVIF 2, JPEG and WebP 5, PNG 6, GIF
-    7. A palette is computed with at most 5 above a megapixel, and at most 3 above six; AVIF with at most 7 above a
+    """How much time to spend on a smaller file, 1 (fast) to 9 (small). Default: AVIF 2, JPEG and WebP 5, PNG 6, GIF
+    7. Large images have a lower maximum: for a palette, 5 above one megapixel and 3 above six; for AVIF, 7 above a
     quarter of a megapixel, 6 above a half, 5 above one, 3 above two and 2 above six.
     """
     lossless: bool | None = None
-    """WebP and AVIF: keep every pixel. JPEG and GIF refuse it; PNG and TIFF are always lossless."""
+    """Whether WebP and AVIF keep every pixel exactly. PNG and TIFF are always lossless; with JPEG and GIF it is an
+    error.
+    """
     progressive: bool | None = None
-    """JPEG, PNG and GIF: a coarse version of the whole image comes first."""
+    """Whether a coarse version of the whole image comes first in the file (JPEG, PNG and GIF)."""
     subsampling: Literal["auto", "4:2:0", "4:4:4"] | None = None
-    """Chroma of JPEG and AVIF; ``auto`` halves it below a quality of 90. (default: auto)"""
+    """The chroma subsampling of JPEG and AVIF; ``auto`` halves the chroma below quality 90. (default: auto)"""
     palette: bool | None = None
-    """PNG: at most ``colors`` colors, a much smaller file."""
+    """Whether a PNG has at most ``colors`` colors, which makes the file much smaller."""
     colors: int | None = None
-    """Of GIF and of the ``palette`` of PNG, at most. (default: 256)"""
+    """The maximum number of colors of a GIF, and of a PNG with ``palette``. (default: 256)"""
     metadata: Literal["keep", "copyright", "strip"] | None = None
-    """``keep``: all of EXIF, XMP and IPTC, which include where a photograph was taken, but no pictures of the
-    source, and nothing about a motion video or a gain map; ``copyright``: only Artist and Copyright of EXIF, taken
-    from IPTC or XMP where EXIF lacks them; ``strip``: none. A GIF has none of them; only JPEG and TIFF have IPTC.
+    """``keep``: all of EXIF, XMP and IPTC, including where a photograph was taken, but no embedded pictures, and
+    nothing about a motion video or a gain map; ``copyright``: only the EXIF tags Artist and Copyright, taken from
+    IPTC or XMP if EXIF lacks them; ``strip``: no metadata. A GIF has none of these; only JPEG and TIFF have IPTC.
     (default: copyright)
     """
     profile: Literal["keep", "srgb", "strip"] | None = None
-    """``keep``: the ICC profile stays; ``srgb``: colors are converted to sRGB, with its profile; ``strip``:
-    converted, without a profile. Colors that gAMA, cHRM, cICP, nclx or the EXIF of a camera (Adobe RGB) describe
-    get a small profile, except PQ and HLG. A GIF, and gray in WebP and AVIF, cannot have a profile and are
-    converted. CMYK from ``to_colorspace`` gets a compact profile (14 kB); CMYK without a profile stays without.
-    (default: keep)
+    """``keep``: keep the ICC profile; ``srgb``: convert the colors to sRGB and embed its profile; ``strip``:
+    convert them to sRGB without a profile. Colors described by gAMA, cHRM, cICP, nclx or the EXIF of a camera
+    (Adobe RGB) get a small profile, except PQ and HLG. A GIF, and a gray WebP or AVIF, cannot have a profile, so
+    their colors are converted. CMYK from ``to_colorspace`` gets a compact profile (14 kB); other CMYK without a
+    profile gets none. (default: keep)
     """
     background: str | None = None
-    """Under transparent pixels where the format has none (JPEG). (default: #ffffff)"""
+    """The color behind transparent pixels if the format has no transparency (JPEG). (default: #ffffff)"""
     max_bytes: int | None = None
-    """The size limit of the file: it has the highest quality that fits; above two megapixels, perhaps a little
-    lower.
+    """The maximum size of the file. It gets the highest quality that fits; above two megapixels, perhaps a slightly
+    lower quality.
     """
     min_ssim: float | None = None
-    """The least SSIM with the image, 0.5 to 1 (Wang et al., 2004): the file has the lowest quality that reaches it,
-    at most ``quality``; an error if no quality does. Above two megapixels, perhaps a little higher.
+    """The minimum SSIM with the image, 0.5 to 1 (Wang et al., 2004). The file gets the lowest quality that reaches
+    it, at most ``quality``; it is an error if no quality does. Above two megapixels, perhaps a slightly higher
+    quality.
     """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Convolve(Step):
-    """Make each pixel the weighted sum of its neighbors; alpha stays."""
+    """Make each pixel the weighted sum of its neighbors; alpha is unchanged."""
 
     algorithm: ClassVar[str] = "convolve"
 
@@ -398,37 +406,37 @@ class Convolve(Step):
     normalize: bool | None = None
     """Whether to divide the result by the sum of the weights. (default: true)"""
     offset: float | None = None
-    """Added at the end, -255 to 255. (default: 0.0)"""
+    """The value to add at the end, -255 to 255. (default: 0.0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FocalPoint(Value):
-    """The point of the image to keep, as shares of its width and height."""
+    """The point of the image to keep, as fractions of its width and height."""
 
     x: float
-    """0 is the left edge, 1 the right one."""
+    """0 is the left edge, 1 the right edge."""
     y: float
-    """0 is the upper edge, 1 the lower one."""
+    """0 is the upper edge, 1 the lower edge."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Crop(Step):
-    """Keep a part of the image: by its position, by a side or corner, or the part that draws the eye."""
+    """Keep a part of the image, chosen by its position, by a side or corner, or by what draws the eye."""
 
     algorithm: ClassVar[str] = "crop"
 
     width: float | None = None
-    """The width of the part; without it, that of the image."""
+    """The width of the part; by default, the width of the image."""
     height: float | None = None
-    """The height of the part; without it, that of the image."""
+    """The height of the part; by default, the height of the image."""
     unit: Literal["px", "percent"] | None = None
     """The unit of ``width``, ``height``, ``left`` and ``top``: pixels, or percent of the image. (default: px)"""
     left: float | None = None
-    """The left edge of the part; without it, ``gravity`` decides."""
+    """The left edge of the part; by default, ``gravity`` decides."""
     top: float | None = None
-    """The upper edge of the part; without it, ``gravity`` decides."""
+    """The upper edge of the part; by default, ``gravity`` decides."""
     aspect_ratio: float | None = None
-    """Width divided by height: the largest part of this ratio within ``width`` and ``height``."""
+    """Width divided by height; the result is the largest part of this ratio within ``width`` and ``height``."""
     gravity: (
         Literal[
             "center",
@@ -445,14 +453,14 @@ class Crop(Step):
         ]
         | None
     ) = None
-    """Which part stays if ``left`` or ``top`` is missing. (default: center)"""
+    """Which part to keep if ``left`` or ``top`` is missing. (default: center)"""
     focal: FocalPoint | None = None
     """The point to keep in the middle; overrides ``gravity``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CropFaces(Step):
-    """Keep the part of the image with the faces; an error if no face is found."""
+    """Crop the image to the faces in it; an image without faces is an error."""
 
     algorithm: ClassVar[str] = "crop_faces"
 
@@ -476,12 +484,12 @@ class CurvePoint(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class Curves(Step):
-    """Change the tones by a smooth curve through points, for all bands or for each."""
+    """Change the tones with a smooth curve through points, for all bands together or for each band."""
 
     algorithm: ClassVar[str] = "curves"
 
     all: Sequence[CurvePoint] | None = None
-    """Points of the curve of all bands, 0 to 255; of two with the same input the last one counts."""
+    """Points of the curve of all bands, 0 to 255; if two have the same input, the last one counts."""
     red: Sequence[CurvePoint] | None = None
     """The curve of red, applied after ``all``."""
     green: Sequence[CurvePoint] | None = None
@@ -492,7 +500,7 @@ class Curves(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Denoise(Step):
-    """Remove noise and keep edges; alpha stays."""
+    """Remove noise and keep edges; alpha is unchanged."""
 
     algorithm: ClassVar[str] = "denoise"
 
@@ -506,12 +514,12 @@ class Denoise(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class DominantColors(Step):
-    """Find the few colors that represent the image (k-means in CIELAB); transparent pixels do not count."""
+    """Find the few colors that represent the image (k-means in CIELAB); transparent pixels are ignored."""
 
     algorithm: ClassVar[str] = "dominant_colors"
 
     count: int | None = None
-    """How many colors, at most. (default: 5)"""
+    """The maximum number of colors. (default: 5)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -528,7 +536,7 @@ class Duotone(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Edges(Step):
-    """Find edges: white on black; alpha stays."""
+    """Find edges: white on black; alpha is unchanged."""
 
     algorithm: ClassVar[str] = "edges"
 
@@ -542,54 +550,58 @@ class Edges(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Emboss(Step):
-    """Turn the image into a gray relief, lit from the upper left; alpha stays."""
+    """Turn the image into a gray relief, lit from the upper left; alpha is unchanged."""
 
     algorithm: ClassVar[str] = "emboss"
 
     amount: float | None = None
-    """Per cent: how deep the relief looks. (default: 100.0)"""
+    """The depth of the relief, in percent. (default: 100.0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Equalize(Step):
-    """Spread the lightness evenly, so that detail shows everywhere; hues stay, and invisible pixels do not count."""
+    """Spread the lightness evenly, so that detail is visible everywhere; hues stay, and invisible pixels are
+    ignored.
+    """
 
     algorithm: ClassVar[str] = "equalize"
 
     method: Literal["global", "clahe"] | None = None
-    """``global``: over the whole image; ``clahe``: around each pixel, limited, in 256 steps. (default: global)"""
+    """``global``: over the whole image; ``clahe``: around each pixel, with limited contrast, in 256 steps.
+    (default: global)
+    """
     window: int | None = None
-    """CLAHE: pixels along a side of the area around a pixel. (default: 64)"""
+    """CLAHE: the side of the area around each pixel, in pixels. (default: 64)"""
     max_slope: int | None = None
-    """CLAHE: the factor by which contrast may grow at most. (default: 3)"""
+    """CLAHE: the maximum factor by which contrast may grow. (default: 3)"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exif(Step):
-    """Read the EXIF tags (CIPA DC-008). The orientation has been applied already, and is missing."""
+    """Read the EXIF tags (CIPA DC-008), except the orientation, which is already applied."""
 
     algorithm: ClassVar[str] = "exif"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Extend(Step):
-    """Put the image on a larger canvas of a size or an aspect ratio; nothing is cut."""
+    """Put the image on a larger canvas of a given size or aspect ratio; nothing is cut off."""
 
     algorithm: ClassVar[str] = "extend"
 
     width: int | None = None
-    """Pixels, at least; without it, the width of the image."""
+    """The minimum width, in pixels; by default, the width of the image."""
     height: int | None = None
-    """Pixels, at least; without it, the height of the image."""
+    """The minimum height, in pixels; by default, the height of the image."""
     aspect_ratio: float | None = None
-    """Width divided by height of the result, which grows as far as needed."""
+    """Width divided by height of the result; the canvas grows as needed."""
     gravity: (
         Literal["center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"] | None
     ) = None
     """The position of the image. (default: center)"""
     mode: Literal["background", "copy", "mirror", "repeat", "blur", "average"] | None = None
-    """What surrounds the image: a color, its edge pixels, or the image mirrored, repeated, or enlarged and blurred;
-    or the average of its colors. (default: background)
+    """What surrounds the image: a color, its edge pixels, the average of its colors, or the image itself mirrored,
+    repeated, or enlarged and blurred. (default: background)
     """
     background: str | None = None
     """The color of the mode ``background``; transparent by default. (default: #ffffff00)"""
@@ -602,7 +614,7 @@ class Flatten(Step):
     algorithm: ClassVar[str] = "flatten"
 
     background: str | None = None
-    """The color behind the image; if it is transparent itself, so is the result. (default: #ffffff)"""
+    """The color behind the image; if this color is transparent, the result is too. (default: #ffffff)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -617,7 +629,7 @@ class Flip(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Gamma(Step):
-    """Brighten or darken the middle tones; black and white stay."""
+    """Brighten or darken the middle tones; black and white are unchanged."""
 
     algorithm: ClassVar[str] = "gamma"
 
@@ -627,20 +639,20 @@ class Gamma(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Gradient(Step):
-    """Lay a color over the image that grows denser in a direction, so that a text on it can be read."""
+    """Lay a color over the image that becomes more opaque in one direction, so that text on it is readable."""
 
     algorithm: ClassVar[str] = "gradient"
 
     color: str | None = None
-    """The color that is laid over. (default: #000000)"""
+    """The color to lay over the image. (default: #000000)"""
     amount: float | None = None
-    """Per cent: how dense the color is at its end. (default: 100.0)"""
+    """The opacity of the color at its end, in percent. (default: 100.0)"""
     direction: float | None = None
-    """Degrees, clockwise: 0 grows downwards, 90 to the left. (default: 0.0)"""
+    """The direction in which it grows, in degrees clockwise: 0 is down, 90 is left. (default: 0.0)"""
     start: float | None = None
-    """Per cent of the way at which the color begins. (default: 0.0)"""
+    """Where the color begins, in percent of the way. (default: 0.0)"""
     stop: float | None = None
-    """Per cent of the way from which it is as dense as ``amount``. (default: 100.0)"""
+    """Where the color reaches ``amount``, in percent of the way. (default: 100.0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -652,14 +664,16 @@ class Grayscale(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Histogram(Step):
-    """Count the tones of red, green, blue and luma in 8 bits; invisible pixels do not count."""
+    """Count the tones of red, green, blue and luma in 8 bits; invisible pixels are ignored."""
 
     algorithm: ClassVar[str] = "histogram"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hue(Step):
-    """Move all colors around the color wheel, as CSS's hue-rotate() does (Filter Effects 1, 9.6); gray stays."""
+    """Move all colors around the color wheel, as CSS's hue-rotate() does (Filter Effects 1, 9.6); gray is
+    unchanged.
+    """
 
     algorithm: ClassVar[str] = "hue"
 
@@ -676,7 +690,7 @@ class Info(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Invert(Step):
-    """Make a negative: black becomes white; transparency stays."""
+    """Make a negative: black becomes white; alpha is unchanged."""
 
     algorithm: ClassVar[str] = "invert"
 
@@ -692,7 +706,7 @@ class Levels(Step):
     white: float | None = None
     """The tone that becomes white, 0 to 255; at or below ``black``, only black and white remain. (default: 255)"""
     gamma: float | None = None
-    """Of the tones between: above 1 makes them brighter. (default: 1.0)"""
+    """The gamma of the tones in between; above 1 makes them brighter. (default: 1.0)"""
     output_black: float | None = None
     """The tone that black becomes at the end. (default: 0)"""
     output_white: float | None = None
@@ -701,14 +715,14 @@ class Levels(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Lut(Step):
-    """Grade the colors with a look-up table, as film and video editors export them."""
+    """Grade the colors with a look-up table (LUT), such as film and video editors export."""
 
     algorithm: ClassVar[str] = "lut"
 
     file_id: int
     """The id of the stored ``.cube`` file (Adobe Cube LUT 1.0), 1D or 3D."""
     amount: float | None = None
-    """Per cent, 0 (unchanged) to 100. (default: 100.0)"""
+    """In percent, 0 (unchanged) to 100. (default: 100.0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -720,29 +734,29 @@ class Monochrome(Step):
     color: str | None = None
     """The color of which light and dark shades are made. (default: #b3b3b3)"""
     amount: float | None = None
-    """Per cent, 0 (unchanged) to 100 (shades of the color only). (default: 100.0)"""
+    """In percent, 0 (unchanged) to 100 (only shades of the color). (default: 100.0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Montage(Step):
-    """Put several images on one contact sheet in 8 bits, the source first."""
+    """Put several images on one 8-bit contact sheet, the source first."""
 
     algorithm: ClassVar[str] = "montage"
 
     others: Sequence[int]
     """The ids of the stored images that follow the source, in order."""
     columns: int | None = None
-    """Images in a row; 0: about as many columns as rows. (default: 0)"""
+    """The number of images in a row; 0: about as many columns as rows. (default: 0)"""
     width: int | None = None
-    """Pixels of a cell. (default: 200)"""
+    """The size of a cell, in pixels. (default: 200)"""
     height: int | None = None
-    """Pixels of a cell. (default: 200)"""
+    """The size of a cell, in pixels. (default: 200)"""
     fit: Literal["contain", "cover"] | None = None
     """``contain`` shows the whole image, ``cover`` fills the cell. (default: contain)"""
     gap: int | None = None
-    """Pixels between and around cells. (default: 8)"""
+    """The space between and around cells, in pixels. (default: 8)"""
     background: str | None = None
-    """Around the images. (default: #ffffff)"""
+    """The color around the images. (default: #ffffff)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -761,18 +775,20 @@ class Noise(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Optimize(Step):
-    """Find the smallest file that still looks the same, or the best one within a size."""
+    """Find the smallest file that still looks the same, or the best file within a size limit."""
 
     algorithm: ClassVar[str] = "optimize"
 
     format: Literal["source", "auto", "jpeg", "png", "webp", "avif", "gif"] | None = None
     """``auto``: the smaller of AVIF and WebP. A PNG gets a palette with 8 bits per band, even if the source has 16;
-    ``convert`` keeps all of them. (default: source)
+    ``convert`` keeps all 16. (default: source)
     """
     min_ssim: float | None = None
-    """The least SSIM with the image, 0.5 to 1. Default without ``max_bytes``: 0.98; ``gif``: the best."""
+    """The minimum SSIM with the image, 0.5 to 1. Default without ``max_bytes``: 0.98; for ``gif``, the best
+    possible.
+    """
     max_bytes: int | None = None
-    """The size limit of the file."""
+    """The maximum size of the file."""
     metadata: Literal["keep", "copyright", "strip"] | None = None
     """As in ``output``. (default: copyright)"""
 
@@ -809,19 +825,19 @@ class Overlay(Step):
     opaque, ``mask-out`` where it is not. (default: normal)
     """
     width: int | None = None
-    """Pixels of the other image; without it, in proportion or unchanged."""
+    """The width of the other image, in pixels; by default, in proportion or unchanged."""
     height: int | None = None
-    """Pixels of the other image; without it, in proportion or unchanged."""
+    """The height of the other image, in pixels; by default, in proportion or unchanged."""
     gravity: (
         Literal["center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"] | None
     ) = None
     """The position of the other image. (default: center)"""
     x: int | None = None
-    """Pixels by which it moves to the right. (default: 0)"""
+    """How far the other image moves to the right, in pixels. (default: 0)"""
     y: int | None = None
-    """Pixels by which it moves down. (default: 0)"""
+    """How far the other image moves down, in pixels. (default: 0)"""
     opacity: float | None = None
-    """Per cent. (default: 100.0)"""
+    """In percent. (default: 100.0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -831,13 +847,13 @@ class Pad(Step):
     algorithm: ClassVar[str] = "pad"
 
     top: int | None = None
-    """Pixels above. (default: 0)"""
+    """The margin above, in pixels. (default: 0)"""
     right: int | None = None
-    """Pixels to the right. (default: 0)"""
+    """The margin on the right, in pixels. (default: 0)"""
     bottom: int | None = None
-    """Pixels below. (default: 0)"""
+    """The margin below, in pixels. (default: 0)"""
     left: int | None = None
-    """Pixels to the left. (default: 0)"""
+    """The margin on the left, in pixels. (default: 0)"""
     mode: Literal["background", "copy", "mirror", "repeat"] | None = None
     """What fills the margin: a color, the edge pixels, or the image mirrored or repeated. (default: background)"""
     background: str | None = None
@@ -846,12 +862,12 @@ class Pad(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Point(Value):
-    """A point, as shares of the image's width and height; it may lie a little outside."""
+    """A point, as fractions of the image's width and height; it may lie slightly outside the image."""
 
     x: float
-    """0 is the left edge, 1 the right one."""
+    """0 is the left edge, 1 the right edge."""
     y: float
-    """0 is the upper edge, 1 the lower one."""
+    """0 is the upper edge, 1 the lower edge."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -863,11 +879,11 @@ class Perspective(Step):
     corners: Sequence[Point]
     """The corners of the quadrangle: upper left, upper right, lower right, lower left."""
     width: int | None = None
-    """Pixels of the result; without it, the length of the longer horizontal edge."""
+    """The width of the result, in pixels; by default, the length of the longer horizontal edge."""
     height: int | None = None
-    """Pixels of the result; without it, the length of the longer vertical edge."""
+    """The height of the result, in pixels; by default, the length of the longer vertical edge."""
     background: str | None = None
-    """The color of parts that lie outside of the image. (default: #ffffff00)"""
+    """The color of parts that lie outside the image. (default: #ffffff00)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -879,17 +895,17 @@ class Phash(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Pixelate(Step):
-    """Make square blocks, each of its mean color."""
+    """Divide the image into square blocks, each filled with its mean color."""
 
     algorithm: ClassVar[str] = "pixelate"
 
     size: int | None = None
-    """Pixels along the side of a block. (default: 10)"""
+    """The side of a block, in pixels. (default: 10)"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Posterize(Step):
-    """Keep few tones: areas of one color, like a poster."""
+    """Reduce the number of tones, so that areas have one color, as on a poster."""
 
     algorithm: ClassVar[str] = "posterize"
 
@@ -899,34 +915,34 @@ class Posterize(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class ProgressiveBlur(Step):
-    """Blur the image more and more in a direction, by mixing in a blurred copy."""
+    """Blur the image increasingly in one direction, by mixing in a blurred copy."""
 
     algorithm: ClassVar[str] = "progressive_blur"
 
     radius: float | None = None
-    """Pixels: the standard deviation where the blur is full. (default: 8.0)"""
+    """The standard deviation where the blur is full, in pixels. (default: 8.0)"""
     direction: float | None = None
-    """Degrees, clockwise: 0 grows downwards, 90 to the left. (default: 0.0)"""
+    """The direction in which it grows, in degrees clockwise: 0 is down, 90 is left. (default: 0.0)"""
     start: float | None = None
-    """Per cent of the way at which the blur begins. (default: 0.0)"""
+    """Where the blur begins, in percent of the way. (default: 0.0)"""
     stop: float | None = None
-    """Per cent of the way from which it is full. (default: 100.0)"""
+    """Where the blur becomes full, in percent of the way. (default: 100.0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resize(Step):
-    """Resize to width × height, or to one of them in proportion."""
+    """Resize to width × height, or to one of them and keep the proportions."""
 
     algorithm: ClassVar[str] = "resize"
 
     width: int | None = None
-    """Pixels, 1 to 16384. Without it, in proportion to the height."""
+    """In pixels, 1 to 16384; by default, in proportion to the height."""
     height: int | None = None
-    """Pixels, 1 to 16384. Without it, in proportion to the width."""
+    """In pixels, 1 to 16384; by default, in proportion to the width."""
     fit: Literal["fill", "contain", "cover", "inside", "outside"] | None = None
-    """With both sides given: ``fill`` gives exactly that size, perhaps distorted; ``cover`` that size, cutting what
-    exceeds it; ``contain`` that size, with a background; ``inside`` at most and ``outside`` at least it. (default:
-    fill)
+    """If both sides are given: ``fill`` stretches the image to exactly that size; ``cover`` fills that size and
+    cuts off the rest; ``contain`` fits the image into that size, on a background; ``inside`` makes it at most that
+    size, and ``outside`` at least. (default: fill)
     """
     gravity: (
         Literal[
@@ -954,7 +970,7 @@ class Resize(Step):
     kernel: Literal["nearest", "linear", "cubic", "mitchell", "lanczos2", "lanczos3"] | None = None
     """The resampling filter, both to shrink and to enlarge. (default: lanczos3)"""
     linear: bool | None = None
-    """Resample in linear light: slower, and correct for fine bright detail."""
+    """Whether to resample in linear light, which is slower but correct for fine bright detail."""
     dpr: float | None = None
     """Device pixel ratio, 0.1 to 8: multiplies width and height. (default: 1.0)"""
 
@@ -966,34 +982,35 @@ class Rotate(Step):
     algorithm: ClassVar[str] = "rotate"
 
     angle: float
-    """Degrees, clockwise; negative for the other direction."""
+    """In degrees, clockwise; a negative angle is counterclockwise."""
     background: str | None = None
     """The color of the new corners; transparent by default. (default: #ffffff00)"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RoundCorners(Step):
-    """Round the corners: they become transparent (in JPEG, ``output.background``)."""
+    """Round the corners: they become transparent (in JPEG, they get the color ``output.background``)."""
 
     algorithm: ClassVar[str] = "round_corners"
 
     radius: float
     """The radius of the corners; at most half of the shorter side."""
     radius_y: float | None = None
-    """The vertical radius, for elliptical corners; without it, as ``radius``."""
+    """The vertical radius, for elliptical corners; by default, as ``radius``."""
     unit: Literal["px", "percent"] | None = None
-    """The unit of ``radius``: pixels, or percent of the shorter side; 50 makes a circle of a square. (default: px)
+    """The unit of ``radius``: pixels, or percent of the shorter side; 50 percent makes a square a circle. (default:
+    px)
     """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Saturation(Step):
-    """Make colors stronger or weaker; the luma stays."""
+    """Make colors stronger or weaker; the luma is unchanged."""
 
     algorithm: ClassVar[str] = "saturation"
 
     amount: float
-    """Per cent, -100 (gray) to 100 (twice as far from gray)."""
+    """In percent, -100 (gray) to 100 (twice as far from gray)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1003,26 +1020,26 @@ class Sepia(Step):
     algorithm: ClassVar[str] = "sepia"
 
     amount: float | None = None
-    """Per cent, 0 (unchanged) to 100 (an old photograph). (default: 100.0)"""
+    """In percent, 0 (unchanged) to 100 (an old photograph). (default: 100.0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sharpen(Step):
-    """Make edges stand out (unsharp mask); alpha stays."""
+    """Make edges stand out (unsharp mask); alpha is unchanged."""
 
     algorithm: ClassVar[str] = "sharpen"
 
     radius: float | None = None
-    """Pixels: the standard deviation of the Gaussian. (default: 1.0)"""
+    """The standard deviation of the Gaussian, in pixels. (default: 1.0)"""
     amount: float | None = None
-    """Per cent of the difference from the blurred image to add. (default: 100.0)"""
+    """How much of the difference from the blurred image to add, in percent. (default: 100.0)"""
     threshold: float | None = None
-    """Smaller differences, 0 to 255, are noise and stay as they are. (default: 0.0)"""
+    """Smaller differences, 0 to 255, count as noise and stay unchanged. (default: 0.0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stamp(Step):
-    """Put another image on this one at a place in pixels, once or repeated; ````watermark```` is simpler."""
+    """Put another image on this one at a position in pixels, once or repeated; ````watermark```` is simpler."""
 
     algorithm: ClassVar[str] = "stamp"
 
@@ -1033,25 +1050,25 @@ class Stamp(Step):
     ) = None
     """The side or corner that ``x`` and ``y`` count from. (default: center)"""
     x: int | None = None
-    """Pixels from the left edge, or from the right one if the gravity is there; to the right of the middle
-    otherwise. (default: 0)
+    """In pixels: the distance from the left or right edge if ``gravity`` is at that edge, otherwise to the right of
+    the middle. (default: 0)
     """
     y: int | None = None
-    """Pixels from the upper edge, or from the lower one if the gravity is there; below the middle otherwise.
-    (default: 0)
+    """In pixels: the distance from the upper or lower edge if ``gravity`` is at that edge, otherwise below the
+    middle. (default: 0)
     """
     repeat: Literal["none", "x", "y", "both"] | None = None
-    """Repeat the other image in a row, in a column, or all over. (default: none)"""
+    """Whether to repeat the other image in a row, in a column, or all over. (default: none)"""
     gap_x: int | None = None
-    """Pixels between its copies in a row. (default: 0)"""
+    """The space between copies in a row, in pixels. (default: 0)"""
     gap_y: int | None = None
-    """Pixels between its copies in a column. (default: 0)"""
+    """The space between copies in a column, in pixels. (default: 0)"""
     width: float | None = None
-    """Per cent of the width of the source that the other image has, at most."""
+    """The maximum width of the other image, in percent of the width of the source."""
     height: float | None = None
-    """Per cent of the height of the source that the other image has, at most."""
+    """The maximum height of the other image, in percent of the height of the source."""
     opacity: float | None = None
-    """Per cent. (default: 100.0)"""
+    """In percent. (default: 100.0)"""
     blend: (
         Literal[
             "normal",
@@ -1082,7 +1099,8 @@ class StripMetadata(Step):
     algorithm: ClassVar[str] = "strip_metadata"
 
     keep_copyright: bool | None = None
-    """Whether to keep Artist and Copyright of EXIF, taken from IPTC or XMP where EXIF lacks them. (default: true)
+    """Whether to keep the EXIF tags Artist and Copyright, taken from IPTC or XMP if EXIF lacks them. (default:
+    true)
     """
     keep_profile: bool | None = None
     """Whether to keep the ICC profile; otherwise colors are converted to sRGB first. (default: true)"""
@@ -1100,16 +1118,16 @@ class Threshold(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Thumbnail(Step):
-    """Make a small sRGB image the fastest way: it is decoded small. It is never enlarged."""
+    """Make a small sRGB image as fast as possible, by decoding it at a reduced size. It is never enlarged."""
 
     algorithm: ClassVar[str] = "thumbnail"
 
     width: int | None = None
-    """Pixels, at most. (default: 200)"""
+    """The maximum width, in pixels. (default: 200)"""
     height: int | None = None
-    """Pixels, at most. (default: 200)"""
+    """The maximum height, in pixels. (default: 200)"""
     crop: bool | None = None
-    """Whether to fill the size and cut what exceeds it."""
+    """Whether to fill the whole size and cut off the rest."""
     gravity: (
         Literal[
             "center",
@@ -1138,11 +1156,11 @@ class Tile(Step):
     layout: Literal["dz", "zoomify", "google", "iiif", "iiif3"] | None = None
     """Deep Zoom, Zoomify, Google Maps, or IIIF Image API 2 or 3. (default: dz)"""
     format: Literal["jpeg", "png", "webp"] | None = None
-    """Of the tiles. (default: jpeg)"""
+    """The format of the tiles. (default: jpeg)"""
     quality: int | None = None
-    """1 to 100, of JPEG and WebP tiles. (default: 85)"""
+    """The quality of JPEG and WebP tiles, 1 to 100. (default: 85)"""
     tile_size: int | None = None
-    """Pixels along the side of a tile, without the overlap. Default: 254 for Deep Zoom, else 256. (default: 254)"""
+    """The side of a tile, in pixels, without the overlap. Default: 254 for Deep Zoom, else 256. (default: 254)"""
     overlap: int | None = None
     """Pixels that adjacent tiles share (Deep Zoom). (default: 1)"""
     id: str | None = None
@@ -1151,14 +1169,14 @@ class Tile(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Tint(Step):
-    """Give the whole image one hue; the lightness stays (CIELAB)."""
+    """Give the whole image one hue; the lightness (CIELAB) is unchanged."""
 
     algorithm: ClassVar[str] = "tint"
 
     color: str
     """The color whose hue and chroma the image gets."""
     amount: float | None = None
-    """Per cent, 0 (unchanged) to 100 (no other hue remains). (default: 100.0)"""
+    """In percent, 0 (unchanged) to 100 (no other hue remains). (default: 100.0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1175,22 +1193,22 @@ class ToColorspace(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Trim(Step):
-    """Cut away edges of one color. An image of only that color stays as it is."""
+    """Cut off edges of one color. An image that has only this color is unchanged."""
 
     algorithm: ClassVar[str] = "trim"
 
     threshold: float | None = None
     """How much a pixel must differ from the background, 0 to 255, to stay. (default: 10.0)"""
     background: str | None = None
-    """The color to cut away; without it, that of the pixel in the ``corner``."""
+    """The color to cut off; by default, the color of the pixel in the ``corner``."""
     corner: Literal["northwest", "southeast"] | None = None
-    """The pixel whose color is cut away: the upper left or the lower right one. (default: northwest)"""
+    """The corner whose pixel has the color to cut off: upper left or lower right. (default: northwest)"""
     equal: Literal["none", "horizontal", "vertical", "both"] | None = None
-    """Cut as much from the left as from the right (``horizontal``), from the top as from the bottom (``vertical``),
-    or both: as much as the side with less to cut allows. (default: none)
+    """Whether to cut off equal amounts on the left and right (``horizontal``), at the top and bottom
+    (``vertical``), or both; the side with less to cut off decides. (default: none)
     """
     margin: int | None = None
-    """Pixels of the background to keep on each side. (default: 0)"""
+    """How much of the background to keep on each side, in pixels. (default: 0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1200,9 +1218,9 @@ class Upscale(Step):
     algorithm: ClassVar[str] = "upscale"
 
     factor: float | None = None
-    """The factor on width and height, up to 8. (default: 2.0)"""
+    """The factor for width and height, at most 8. (default: 2.0)"""
     sharpen: float | None = None
-    """Per cent of an unsharp mask. (default: 50.0)"""
+    """The strength of the unsharp mask, in percent. (default: 50.0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1212,9 +1230,9 @@ class Vignette(Step):
     algorithm: ClassVar[str] = "vignette"
 
     amount: float | None = None
-    """Per cent of the color in the corners. (default: 50.0)"""
+    """The share of the color in the corners, in percent. (default: 50.0)"""
     radius: float | None = None
-    """Per cent of the distance from the middle to a corner that stays unchanged. (default: 50.0)"""
+    """How far from the middle the image stays unchanged, in percent of the distance to a corner. (default: 50.0)"""
     color: str | None = None
     """The color of the edges. (default: #000000)"""
 
@@ -1238,8 +1256,8 @@ class TextMark(Value):
     color: str | None = None
     """The color of the letters. (default: #ffffff)"""
     outline: str | None = None
-    """Around the letters: ``auto`` is black around light letters and white around dark ones, so that the text is
-    readable on any image; a color; or ``none``. (default: auto)
+    """The outline of the letters: ``auto`` is black around light letters and white around dark letters, so that the
+    text is readable on any image; a color; or ``none``. (default: auto)
     """
     bold: bool | None = None
     """Whether the letters are bold."""
@@ -1247,7 +1265,7 @@ class TextMark(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class Watermark(Step):
-    """Put a mark on the image, which is another image or a text, once or all over."""
+    """Put another image or a text on the image as a mark, once or all over."""
 
     algorithm: ClassVar[str] = "watermark"
     gathered: ClassVar[Mapping[str, Sequence[str]]] = {"mark": ["file_id", "text", "color", "outline", "bold"]}
@@ -1257,7 +1275,7 @@ class Watermark(Step):
     scale: float | None = None
     """The width of the mark, in percent of the width of the image. (default: 25.0)"""
     opacity: float | None = None
-    """Per cent. (default: 50.0)"""
+    """In percent. (default: 50.0)"""
     rotation: float | None = None
     """Degrees, clockwise. (default: 0.0)"""
     gravity: (
@@ -1277,8 +1295,8 @@ class Watermark(Step):
     color: str | None = None
     """The color of the letters. (default: #ffffff)"""
     outline: str | None = None
-    """Around the letters: ``auto`` is black around light letters and white around dark ones, so that the text is
-    readable on any image; a color; or ``none``. (default: auto)
+    """The outline of the letters: ``auto`` is black around light letters and white around dark letters, so that the
+    text is readable on any image; a color; or ``none``. (default: auto)
     """
     bold: bool | None = None
     """Whether the letters are bold."""
@@ -1291,4 +1309,4 @@ class WhiteBalance(Step):
     algorithm: ClassVar[str] = "white_balance"
 
     amount: float | None = None
-    """Per cent, 0 (unchanged) to 100 (the mean becomes gray). (default: 100.0)"""
+    """In percent, 0 (unchanged) to 100 (the mean becomes gray). (default: 100.0)"""

@@ -11,7 +11,7 @@ from pydantic import Field
 
 
 class NoParams(Params):
-    """Nothing to choose."""
+    """No parameters."""
 
 
 class PauseParams(Params):

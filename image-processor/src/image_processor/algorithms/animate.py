@@ -27,7 +27,7 @@ class AnimateParams(Params):
         500,
         ge=10,
         le=60_000,
-        description="Milliseconds for which each image is shown.",
+        description="How long each image is shown, in milliseconds.",
         examples=[800],
         json_schema_extra=hint(unit="ms"),
     )
@@ -35,16 +35,18 @@ class AnimateParams(Params):
         0,
         ge=0,
         le=65_535,
-        description="How often the animation plays; 0: forever.",
+        description="How many times the animation plays; 0 means forever.",
         json_schema_extra=hint(advanced=True),
     )
     width: Side | None = Field(
-        None, description="Pixels; without it, as the source.", examples=[240], json_schema_extra=hint(unit="px")
+        None, description="In pixels; by default, as the source.", examples=[240], json_schema_extra=hint(unit="px")
     )
     height: Side | None = Field(
-        None, description="Pixels; without it, as the source.", examples=[180], json_schema_extra=hint(unit="px")
+        None, description="In pixels; by default, as the source.", examples=[180], json_schema_extra=hint(unit="px")
     )
-    background: Color = Field("#ffffff", description="Around images of another shape and under transparent parts.")
+    background: Color = Field(
+        "#ffffff", description="The color around images of another shape and under transparent parts."
+    )
 
     def file_ids(self) -> Sequence[int]:
         return self.others
@@ -52,7 +54,7 @@ class AnimateParams(Params):
 
 @algorithm(category="composing")
 def animate(picture: Picture, params: AnimateParams, files: Files) -> Picture:
-    """Make an animation of several images in 8 bits, the source first: WebP, or GIF by `output.format`."""
+    """Make an 8-bit animation from several images, the source first: WebP, or GIF if `output.format` is `gif`."""
     width, height = params.width or picture.width, params.height or picture.height
     images = chain([picture.first], map(files.image, params.others))
     frames = [_frame(image, width, height, params.background) for image in images]

@@ -17,13 +17,14 @@ from image_processor.imaging.params import hint
 
 class BlurParams(Params):
     method: Literal["gaussian", "box", "motion"] = Field(
-        "gaussian", description="`gaussian` is soft, `box` is a square, `motion` is a line."
+        "gaussian", description="The shape of the blur: `gaussian` is soft, `box` is a square, `motion` is a line."
     )
     radius: float = Field(
         2.0,
         gt=0,
         le=100,
-        description="Pixels: the standard deviation of the Gaussian, or half of the side of the box or of the motion.",
+        description="In pixels: the standard deviation of the Gaussian, half the side of the box, or half the length "
+        "of the motion.",
         examples=[4],
         json_schema_extra=hint(unit="px"),
     )
@@ -31,7 +32,7 @@ class BlurParams(Params):
         0.0,
         ge=-360,
         le=360,
-        description="Of the motion, in degrees from the horizontal, clockwise.",
+        description="The direction of the motion, in degrees clockwise from the horizontal.",
         json_schema_extra=hint(unit="°"),
     )
 

@@ -12,7 +12,7 @@ from image_processor.imaging.params import Share, hint
 
 
 class Area(Params):
-    """A part of the image, in shares of its sides."""
+    """A part of the image, as fractions of its sides."""
 
     left: Share = Field(description="0 is the left edge.")
     top: Share = Field(description="0 is the upper edge.")
@@ -30,7 +30,7 @@ class BlurAreasParams(Params):
         10.0,
         gt=0,
         le=100,
-        description="Pixels: the standard deviation of the Gaussian.",
+        description="The standard deviation of the Gaussian, in pixels.",
         examples=[8],
         json_schema_extra=hint(unit="px"),
     )
@@ -38,7 +38,7 @@ class BlurAreasParams(Params):
 
 @algorithm(category="detail")
 def blur_areas(image: pyvips.Image, params: BlurAreasParams) -> pyvips.Image:
-    """Blur parts of an image, such as a number plate; nothing from outside of a part shows in it."""
+    """Blur parts of an image, such as a license plate; pixels outside a part do not bleed into it."""
     image = image.copy_memory()
     for area in params.areas:
         left, top = round(area.left * image.width), round(area.top * image.height)

@@ -22,7 +22,7 @@ class BlurFacesParams(Params):
         50.0,
         ge=10,
         le=100,
-        description="Per cent: the more, the less can be seen; the blur or the blocks grow with the face.",
+        description="How strongly faces are hidden, in percent; the blur or the blocks grow with the face.",
         json_schema_extra=hint(unit="%"),
     )
     padding: float = Field(

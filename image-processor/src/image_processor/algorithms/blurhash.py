@@ -21,21 +21,21 @@ _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-
 
 
 class BlurhashParams(Params):
-    x: int = Field(4, ge=1, le=9, description="Waves from left to right.", examples=[4])
-    y: int = Field(3, ge=1, le=9, description="Waves from top to bottom.", examples=[3])
+    x: int = Field(4, ge=1, le=9, description="The number of waves from left to right.", examples=[4])
+    y: int = Field(3, ge=1, le=9, description="The number of waves from top to bottom.", examples=[3])
 
 
 class BlurhashReport(Report):
-    """A placeholder of the image in a few letters."""
+    """A short text from which a placeholder of the image is drawn."""
 
     blurhash: str
-    width: int = Field(description="Pixels of the image.", json_schema_extra=hint(unit="px"))
+    width: int = Field(description="The width of the image, in pixels.", json_schema_extra=hint(unit="px"))
     height: int
 
 
 @algorithm(category="analysis", sequential=True)
 def blurhash(picture: Picture, params: BlurhashParams) -> BlurhashReport:
-    """Make a placeholder of a few letters, which a page shows until the image is loaded (BlurHash, by Wolt).
+    """Make a short text from which a page draws a placeholder until the image is loaded (BlurHash, by Wolt).
 
     https://github.com/woltapp/blurhash/blob/master/Algorithm.md
     """

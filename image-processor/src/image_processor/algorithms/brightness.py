@@ -10,7 +10,9 @@ from image_processor.imaging.tone import with_tone
 
 class BrightnessParams(Params):
     amount: Percent = Field(
-        description="Per cent of white to add, -100 to 100.", examples=[25], json_schema_extra=hint(unit="%")
+        description="How much to add, in percent of white, -100 to 100.",
+        examples=[25],
+        json_schema_extra=hint(unit="%"),
     )
 
 

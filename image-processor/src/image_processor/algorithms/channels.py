@@ -11,14 +11,17 @@ from image_processor.imaging.tone import Curve, with_tones
 
 class ChannelsParams(Params):
     red: Percent = Field(
-        0, description="Per cent of white to add to red, -100 to 100.", examples=[20], json_schema_extra=hint(unit="%")
+        0,
+        description="How much to add to red, in percent of white, -100 to 100.",
+        examples=[20],
+        json_schema_extra=hint(unit="%"),
     )
     green: Percent = Field(
-        0, description="Per cent of white to add to green, -100 to 100.", json_schema_extra=hint(unit="%")
+        0, description="How much to add to green, in percent of white, -100 to 100.", json_schema_extra=hint(unit="%")
     )
     blue: Percent = Field(
         0,
-        description="Per cent of white to add to blue, -100 to 100.",
+        description="How much to add to blue, in percent of white, -100 to 100.",
         examples=[-20],
         json_schema_extra=hint(unit="%"),
     )

@@ -19,24 +19,24 @@ class ColorizeParams(Params):
     )
     amount: Amount = Field(
         50.0,
-        description="Per cent of the color, 0 (unchanged) to 100.",
+        description="The share of the color, in percent, 0 (unchanged) to 100.",
         examples=[40],
         json_schema_extra=hint(unit="%"),
     )
     red: Amount | None = Field(
-        None, description="Per cent for red alone, instead of `amount`.", json_schema_extra=hint(unit="%")
+        None, description="The share for red, in percent, instead of `amount`.", json_schema_extra=hint(unit="%")
     )
     green: Amount | None = Field(
-        None, description="Per cent for green alone, instead of `amount`.", json_schema_extra=hint(unit="%")
+        None, description="The share for green, in percent, instead of `amount`.", json_schema_extra=hint(unit="%")
     )
     blue: Amount | None = Field(
-        None, description="Per cent for blue alone, instead of `amount`.", json_schema_extra=hint(unit="%")
+        None, description="The share for blue, in percent, instead of `amount`.", json_schema_extra=hint(unit="%")
     )
 
 
 @algorithm(category="color", sequential=True)
 def colorize(image: pyvips.Image, params: ColorizeParams) -> pyvips.Image:
-    """Mix a color into every pixel; alpha stays."""
+    """Mix a color into every pixel; alpha is unchanged."""
     own = (params.red, params.green, params.blue)
     shares = [(params.amount if share is None else share) / 100 for share in own]
 

@@ -15,7 +15,7 @@ from image_processor.imaging.ssim import comparable, opaque, psnr, ssim
 
 class CompareParams(Params):
     file_id: FileId = Field(
-        description="The id of the stored image to compare with; it has the same size.", examples=[2]
+        description="The id of the stored image to compare with; it must have the same size.", examples=[2]
     )
 
     def file_ids(self) -> Sequence[int]:
@@ -32,7 +32,7 @@ class CompareReport(Report):
 
 @algorithm(category="analysis")
 def compare(image: pyvips.Image, params: CompareParams, files: Files) -> CompareReport:
-    """Compare the image with another: SSIM and PSNR, transparent parts on white."""
+    """Compare the image with another image by SSIM and PSNR; transparent parts are put on white."""
     source, other = opaque(image).copy_memory(), opaque(files.image(params.file_id)).copy_memory()
     if (source.width, source.height) != (other.width, other.height):
         raise UnsuitableImageError(

@@ -10,7 +10,7 @@ from image_processor.imaging.tone import with_tone
 
 class ContrastParams(Params):
     amount: Percent = Field(
-        description="Per cent, -100 (all gray) to 100 (twice as far from middle gray).",
+        description="In percent, -100 (all gray) to 100 (twice as far from middle gray).",
         examples=[40],
         json_schema_extra=hint(unit="%"),
     )

@@ -6,5 +6,5 @@ from image_processor.imaging.output import Output
 
 @algorithm(category="encoding", sequential=True, any_color_space=True)
 def convert(params: Output) -> Output:
-    """Only encode the image: format, quality, metadata, profile. Every algorithm takes the same params as `output`."""
+    """Only encode the image: format, quality, metadata, profile. Other algorithms take the same params in `output`."""
     return params

@@ -31,13 +31,17 @@ class ConvolveParams(Params):
         json_schema_extra=hint(advanced=True),
     )
     offset: float = Field(
-        0.0, ge=-255, le=255, description="Added at the end, -255 to 255.", json_schema_extra=hint(advanced=True)
+        0.0,
+        ge=-255,
+        le=255,
+        description="The value to add at the end, -255 to 255.",
+        json_schema_extra=hint(advanced=True),
     )
 
 
 @algorithm(category="detail", sequential=True)
 def convolve(image: pyvips.Image, params: ConvolveParams) -> pyvips.Image:
-    """Make each pixel the weighted sum of its neighbors; alpha stays."""
+    """Make each pixel the weighted sum of its neighbors; alpha is unchanged."""
     side = math.isqrt(len(params.kernel))
     rows = [params.kernel[start : start + side] for start in range(0, side * side, side)]
     total = sum(params.kernel)

@@ -19,10 +19,10 @@ class CropParams(Params):
     model_config = needs_one_of("width", "height", "aspect_ratio", "left", "top")
 
     width: Annotated[Length | None, OPTIONAL] = Field(
-        None, description="The width of the part; without it, that of the image.", examples=[50]
+        None, description="The width of the part; by default, the width of the image.", examples=[50]
     )
     height: Annotated[Length | None, OPTIONAL] = Field(
-        None, description="The height of the part; without it, that of the image.", examples=[50]
+        None, description="The height of the part; by default, the height of the image.", examples=[50]
     )
     unit: Literal["px", "percent"] = Field(
         "px",
@@ -30,16 +30,18 @@ class CropParams(Params):
         examples=["percent"],
     )
     left: Annotated[Offset | None, OPTIONAL] = Field(
-        None, description="The left edge of the part; without it, `gravity` decides."
+        None, description="The left edge of the part; by default, `gravity` decides."
     )
     top: Annotated[Offset | None, OPTIONAL] = Field(
-        None, description="The upper edge of the part; without it, `gravity` decides."
+        None, description="The upper edge of the part; by default, `gravity` decides."
     )
     aspect_ratio: Annotated[Annotated[float, Field(ge=0.01, le=100)] | None, OPTIONAL] = Field(
-        None, description="Width divided by height: the largest part of this ratio within `width` and `height`."
+        None,
+        description="Width divided by height; the result is the largest part of this ratio within `width` and "
+        "`height`.",
     )
     gravity: Gravity = Field(
-        "center", description="Which part stays if `left` or `top` is missing.", examples=["attention"]
+        "center", description="Which part to keep if `left` or `top` is missing.", examples=["attention"]
     )
     focal: FocalPoint | None = Field(
         None,
@@ -54,7 +56,7 @@ class CropParams(Params):
 
 @algorithm(category="geometry", any_color_space=True)
 def crop(picture: Picture, params: CropParams) -> Picture:
-    """Keep a part of the image: by its position, by a side or corner, or the part that draws the eye."""
+    """Keep a part of the image, chosen by its position, by a side or corner, or by what draws the eye."""
     width, height = _size(picture, params)
     left, top = window(picture, width, height, params.gravity, params.focal)
     if params.left is not None:
@@ -66,7 +68,7 @@ def crop(picture: Picture, params: CropParams) -> Picture:
     if width < 1 or height < 1:
         raise UnsuitableImageError(
             sentence(
-                "The part lies outside of the image of {width} × {height} pixels.",
+                "The part to keep lies outside the image, which has {width} × {height} pixels.",
                 width=picture.width,
                 height=picture.height,
             )

@@ -28,10 +28,10 @@ class CropFacesParams(Params):
 
 @algorithm(category="faces")
 def crop_faces(picture: Picture, params: CropFacesParams) -> Picture:
-    """Keep the part of the image with the faces; an error if no face is found."""
+    """Crop the image to the faces in it; an image without faces is an error."""
     found = faces_of(picture.first)
     if not found:
-        raise UnsuitableImageError(sentence("There is no face in the image that could be found."))
+        raise UnsuitableImageError(sentence("No face was found in the image."))
     wanted = found[:1] if params.faces == "largest" else found
     left, top = min(face.left for face in wanted), min(face.top for face in wanted)
     right = max(face.left + face.width for face in wanted)

@@ -27,7 +27,7 @@ class CurvesParams(Params):
 
     all: Annotated[Points | None, OPTIONAL] = Field(
         None,
-        description="Points of the curve of all bands, 0 to 255; of two with the same input the last one counts.",
+        description="Points of the curve of all bands, 0 to 255; if two have the same input, the last one counts.",
         examples=[
             [
                 {"input": 0, "output": 0},
@@ -55,7 +55,7 @@ class CurvesParams(Params):
 
 @algorithm(category="color", sequential=True)
 def curves(image: pyvips.Image, params: CurvesParams) -> pyvips.Image:
-    """Change the tones by a smooth curve through points, for all bands or for each."""
+    """Change the tones with a smooth curve through points, for all bands together or for each band."""
     if params.all is not None:
         image = with_tone(image, _curve(params.all))
     own = (params.red, params.green, params.blue)

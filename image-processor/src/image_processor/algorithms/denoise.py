@@ -29,7 +29,7 @@ class DenoiseParams(Params):
 
 @algorithm(category="detail")
 def denoise(image: pyvips.Image, params: DenoiseParams) -> pyvips.Image:
-    """Remove noise and keep edges; alpha stays.
+    """Remove noise and keep edges; alpha is unchanged.
 
     (C. Tomasi and R. Manduchi, "Bilateral Filtering for Gray and Color Images", 1998; A. Buades et al., "A non-local
     algorithm for image denoising", 2005.)

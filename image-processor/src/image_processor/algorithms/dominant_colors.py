@@ -16,11 +16,11 @@ Points = NDArray[numpy.float64]
 
 
 class DominantColorsParams(Params):
-    count: int = Field(5, ge=1, le=32, description="How many colors, at most.", examples=[4])
+    count: int = Field(5, ge=1, le=32, description="The maximum number of colors.", examples=[4])
 
 
 class DominantColor(Report):
-    """A color and how much of the image it stands for."""
+    """A color and its share of the image."""
 
     color: str = Field(description="`#rrggbb`")
     share: float = Field(description="The share of the visible pixels, 0 to 1.")
@@ -34,7 +34,7 @@ class DominantColorsReport(Report):
 
 @algorithm(category="analysis", sequential=True)
 def dominant_colors(picture: Picture, params: DominantColorsParams) -> DominantColorsReport:
-    """Find the few colors that represent the image (k-means in CIELAB); transparent pixels do not count.
+    """Find the few colors that represent the image (k-means in CIELAB); transparent pixels are ignored.
 
     (S. P. Lloyd, "Least squares quantization in PCM", 1982.)
     """

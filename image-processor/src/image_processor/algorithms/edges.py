@@ -36,7 +36,7 @@ class EdgesParams(Params):
 
 @algorithm(category="detail")
 def edges(image: pyvips.Image, params: EdgesParams) -> pyvips.Image:
-    """Find edges: white on black; alpha stays.
+    """Find edges: white on black; alpha is unchanged.
 
     (I. Sobel, "An Isotropic 3×3 Image Gradient Operator", 1968; J. Canny, "A Computational Approach to Edge
     Detection", 1986.)

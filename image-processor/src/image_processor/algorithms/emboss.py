@@ -15,7 +15,7 @@ class EmbossParams(Params):
         100.0,
         ge=0,
         le=1000,
-        description="Per cent: how deep the relief looks.",
+        description="The depth of the relief, in percent.",
         examples=[150],
         json_schema_extra=hint(unit="%"),
     )
@@ -23,7 +23,7 @@ class EmbossParams(Params):
 
 @algorithm(category="detail", sequential=True)
 def emboss(image: pyvips.Image, params: EmbossParams) -> pyvips.Image:
-    """Turn the image into a gray relief, lit from the upper left; alpha stays."""
+    """Turn the image into a gray relief, lit from the upper left; alpha is unchanged."""
     slope = pyvips.Image.new_from_array([[-1, -1, 0], [-1, 0, 1], [0, 1, 1]])
 
     def relief(colors: pyvips.Image) -> pyvips.Image:

@@ -15,28 +15,28 @@ from image_processor.imaging.params import hint
 class EqualizeParams(Params):
     method: Literal["global", "clahe"] = Field(
         "global",
-        description="`global`: over the whole image; `clahe`: around each pixel, limited, in 256 steps.",
+        description="`global`: over the whole image; `clahe`: around each pixel, with limited contrast, in 256 steps.",
         examples=["clahe"],
     )
     window: int = Field(
         64,
         ge=8,
         le=1024,
-        description="CLAHE: pixels along a side of the area around a pixel.",
+        description="CLAHE: the side of the area around each pixel, in pixels.",
         json_schema_extra=hint(advanced=True),
     )
     max_slope: int = Field(
         3,
         ge=1,
         le=100,
-        description="CLAHE: the factor by which contrast may grow at most.",
+        description="CLAHE: the maximum factor by which contrast may grow.",
         json_schema_extra=hint(advanced=True),
     )
 
 
 @algorithm(category="color")
 def equalize(image: pyvips.Image, params: EqualizeParams) -> pyvips.Image:
-    """Spread the lightness evenly, so that detail shows everywhere; hues stay, and invisible pixels do not count.
+    """Spread the lightness evenly, so that detail is visible everywhere; hues stay, and invisible pixels are ignored.
 
     (K. Zuiderveld, "Contrast Limited Adaptive Histogram Equalization", 1994.)
     """

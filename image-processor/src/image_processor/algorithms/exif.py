@@ -33,7 +33,7 @@ class ExifReport(Report):
 
 @algorithm(category="analysis", sequential=True, any_color_space=True)
 def exif(image: pyvips.Image, params: NoParams) -> ExifReport:  # noqa: ARG001 (an algorithm's signature)
-    """Read the EXIF tags (CIPA DC-008). The orientation has been applied already, and is missing."""
+    """Read the EXIF tags (CIPA DC-008), except the orientation, which is already applied."""
     tags: dict[str, dict[str, str]] = {group: {} for group in _GROUPS.values()}
     for field in image.get_fields():
         _, _, rest = field.partition("exif-")

@@ -24,21 +24,25 @@ class ExtendParams(Params):
     model_config = needs_one_of("width", "height", "aspect_ratio")
 
     width: Annotated[Side | None, OPTIONAL] = Field(
-        None, description="Pixels, at least; without it, the width of the image.", json_schema_extra=hint(unit="px")
+        None,
+        description="The minimum width, in pixels; by default, the width of the image.",
+        json_schema_extra=hint(unit="px"),
     )
     height: Annotated[Side | None, OPTIONAL] = Field(
-        None, description="Pixels, at least; without it, the height of the image.", json_schema_extra=hint(unit="px")
+        None,
+        description="The minimum height, in pixels; by default, the height of the image.",
+        json_schema_extra=hint(unit="px"),
     )
     aspect_ratio: Annotated[Annotated[float, Field(ge=0.01, le=100)] | None, OPTIONAL] = Field(
         None,
-        description="Width divided by height of the result, which grows as far as needed.",
+        description="Width divided by height of the result; the canvas grows as needed.",
         examples=[1],
     )
     gravity: Compass = Field("center", description="The position of the image.")
     mode: Literal["background", "copy", "mirror", "repeat", "blur", "average"] = Field(
         "background",
-        description="What surrounds the image: a color, its edge pixels, or the image mirrored, repeated, or enlarged "
-        "and blurred; or the average of its colors.",
+        description="What surrounds the image: a color, its edge pixels, the average of its colors, or the image "
+        "itself mirrored, repeated, or enlarged and blurred.",
         examples=["blur"],
     )
     background: Color = Field("#ffffff00", description="The color of the mode `background`; transparent by default.")
@@ -50,7 +54,7 @@ class ExtendParams(Params):
 
 @algorithm(category="geometry")
 def extend(image: pyvips.Image, params: ExtendParams) -> pyvips.Image:
-    """Put the image on a larger canvas of a size or an aspect ratio; nothing is cut."""
+    """Put the image on a larger canvas of a given size or aspect ratio; nothing is cut off."""
     width, height = _canvas(image, params)
     if params.mode == "background":
         return placed(image, width, height, params.gravity, params.background)
@@ -69,7 +73,7 @@ def _canvas(image: pyvips.Image, params: ExtendParams) -> tuple[int, int]:
     if max(width, height) > max(MAX_SIDE, image.width, image.height):
         raise UnsuitableImageError(
             sentence(
-                "The canvas would have {width} × {height} pixels; {limit} a side are possible.",
+                "The canvas would have {width} × {height} pixels; the limit is {limit} per side.",
                 width=width,
                 height=height,
                 limit=MAX_SIDE,

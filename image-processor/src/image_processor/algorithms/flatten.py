@@ -12,7 +12,7 @@ from image_processor.imaging.composite import laid
 class FlattenParams(Params):
     background: Color = Field(
         "#ffffff",
-        description="The color behind the image; if it is transparent itself, so is the result.",
+        description="The color behind the image; if this color is transparent, the result is too.",
         examples=["#ffb703"],
     )
 

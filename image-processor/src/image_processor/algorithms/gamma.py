@@ -15,5 +15,5 @@ class GammaParams(Params):
 
 @algorithm(category="color", sequential=True)
 def gamma(image: pyvips.Image, params: GammaParams) -> pyvips.Image:
-    """Brighten or darken the middle tones; black and white stay."""
+    """Brighten or darken the middle tones; black and white are unchanged."""
     return with_tone(image, lambda value: value ** (1 / params.gamma))

@@ -14,25 +14,25 @@ class GradientParams(Params):
     color: Color = Field(
         "#000000",
         validation_alias=or_british("color"),
-        description="The color that is laid over.",
+        description="The color to lay over the image.",
         examples=["#1d3557"],
     )
     amount: float = Field(
         100.0,
         ge=0,
         le=100,
-        description="Per cent: how dense the color is at its end.",
+        description="The opacity of the color at its end, in percent.",
         examples=[80],
         json_schema_extra=hint(unit="%"),
     )
     direction: Direction = 0.0
-    start: Place = Field(0.0, description="Per cent of the way at which the color begins.", examples=[40])
-    stop: Place = Field(100.0, description="Per cent of the way from which it is as dense as `amount`.")
+    start: Place = Field(0.0, description="Where the color begins, in percent of the way.", examples=[40])
+    stop: Place = Field(100.0, description="Where the color reaches `amount`, in percent of the way.")
 
 
 @algorithm(category="composing", sequential=True)
 def gradient(image: pyvips.Image, params: GradientParams) -> pyvips.Image:
-    """Lay a color over the image that grows denser in a direction, so that a text on it can be read."""
+    """Lay a color over the image that becomes more opaque in one direction, so that text on it is readable."""
     image = in_color(image)
     share = ramp(image, params.direction, params.start, params.stop)
     alpha = (share * (params.amount / 100) * 255).cast("float")

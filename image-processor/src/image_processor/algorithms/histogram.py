@@ -37,7 +37,7 @@ class HistogramReport(Report):
 
 @algorithm(category="analysis")
 def histogram(image: pyvips.Image, params: NoParams) -> HistogramReport:  # noqa: ARG001 (an algorithm's signature)
-    """Count the tones of red, green, blue and luma in 8 bits; invisible pixels do not count."""
+    """Count the tones of red, green, blue and luma in 8 bits; invisible pixels are ignored."""
     image = in_eight_bits(image).copy_memory()
     colors, alpha = color_bands(image), alpha_band(image)
     visible = None if alpha is None else alpha > 0

@@ -23,7 +23,7 @@ class HueParams(Params):
 
 @algorithm(category="color", sequential=True)
 def hue(image: pyvips.Image, params: HueParams) -> pyvips.Image:
-    """Move all colors around the color wheel, as CSS's hue-rotate() does (Filter Effects 1, 9.6); gray stays."""
+    """Move all colors around the color wheel, as CSS's hue-rotate() does (Filter Effects 1, 9.6); gray is unchanged."""
     if is_gray(image):
         return image
     cos, sin = math.cos(math.radians(params.degrees)), math.sin(math.radians(params.degrees))

@@ -9,7 +9,7 @@ from image_processor.imaging.picture import PAGE_SIZES, frames_of
 
 
 class PageSize(BaseModel):
-    """Pixels of an upright page."""
+    """The size of an upright page, in pixels."""
 
     width: int
     height: int
@@ -22,22 +22,22 @@ class InfoReport(Report):
         description="`jpeg`, `png`, `webp`, `gif`, `tiff`, `heif` (AVIF), `heic`, `jxl` (JPEG XL), `jp2` (JPEG 2000), "
         "`bmp`, `ico`, `psd`, `svg` or `pdf`."
     )
-    width: int = Field(description="Pixels of a frame of the upright image.")
+    width: int = Field(description="The width of a frame of the upright image, in pixels.")
     height: int
     frames: int
     pages: list[PageSize] | None = Field(
         None, description="The pages of a TIFF or a PDF (at the `dpi`) that has several; at most the first 1,000."
     )
     bands: int
-    bits: int = Field(description="Per band.")
+    bits: int = Field(description="The bits per band.")
     color_space: str
     alpha: bool
     profile: bool = Field(description="Whether there is an ICC profile.")
     exif: bool
     xmp: bool
     iptc: bool
-    delays: list[int] | None = Field(None, description="Milliseconds for which each frame is shown.")
-    loop: int | None = Field(None, description="How often an animation plays; 0: forever.")
+    delays: list[int] | None = Field(None, description="How long each frame is shown, in milliseconds.")
+    loop: int | None = Field(None, description="How many times an animation plays; 0 means forever.")
     dots_per_inch: float
 
 

@@ -22,7 +22,11 @@ class LevelsParams(Params):
         examples=[220],
     )
     gamma: float = Field(
-        1.0, ge=0.1, le=10, description="Of the tones between: above 1 makes them brighter.", examples=[1.2]
+        1.0,
+        ge=0.1,
+        le=10,
+        description="The gamma of the tones in between; above 1 makes them brighter.",
+        examples=[1.2],
     )
     output_black: Level = Field(
         0, description="The tone that black becomes at the end.", json_schema_extra=hint(advanced=True)

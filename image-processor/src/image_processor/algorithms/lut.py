@@ -20,7 +20,7 @@ class LutParams(Params):
         description="The id of the stored `.cube` file (Adobe Cube LUT 1.0), 1D or 3D.", examples=[2]
     )
     amount: float = Field(
-        100.0, ge=0, le=100, description="Per cent, 0 (unchanged) to 100.", json_schema_extra=hint(unit="%")
+        100.0, ge=0, le=100, description="In percent, 0 (unchanged) to 100.", json_schema_extra=hint(unit="%")
     )
 
     def file_ids(self) -> Sequence[int]:
@@ -29,7 +29,7 @@ class LutParams(Params):
 
 @algorithm(category="color", sequential=True)
 def lut(image: pyvips.Image, params: LutParams, files: Files) -> pyvips.Image:
-    """Grade the colors with a look-up table, as film and video editors export them."""
+    """Grade the colors with a look-up table (LUT), such as film and video editors export."""
     cube = read_cube(files.text(params.file_id, MAX_BYTES))
     share = params.amount / 100
 

@@ -21,7 +21,7 @@ class MonochromeParams(Params):
         100.0,
         ge=0,
         le=100,
-        description="Per cent, 0 (unchanged) to 100 (shades of the color only).",
+        description="In percent, 0 (unchanged) to 100 (only shades of the color).",
         json_schema_extra=hint(unit="%"),
     )
 

@@ -28,20 +28,32 @@ class MontageParams(Params):
         0,
         ge=0,
         le=50,
-        description="Images in a row; 0: about as many columns as rows.",
+        description="The number of images in a row; 0: about as many columns as rows.",
         json_schema_extra=hint(advanced=True),
     )
     width: int = Field(
-        200, ge=1, le=4096, description="Pixels of a cell.", examples=[160], json_schema_extra=hint(unit="px")
+        200,
+        ge=1,
+        le=4096,
+        description="The size of a cell, in pixels.",
+        examples=[160],
+        json_schema_extra=hint(unit="px"),
     )
     height: int = Field(
-        200, ge=1, le=4096, description="Pixels of a cell.", examples=[120], json_schema_extra=hint(unit="px")
+        200,
+        ge=1,
+        le=4096,
+        description="The size of a cell, in pixels.",
+        examples=[120],
+        json_schema_extra=hint(unit="px"),
     )
     fit: Literal["contain", "cover"] = Field(
         "contain", description="`contain` shows the whole image, `cover` fills the cell.", examples=["cover"]
     )
-    gap: int = Field(8, ge=0, le=500, description="Pixels between and around cells.", json_schema_extra=hint(unit="px"))
-    background: Color = Field("#ffffff", description="Around the images.")
+    gap: int = Field(
+        8, ge=0, le=500, description="The space between and around cells, in pixels.", json_schema_extra=hint(unit="px")
+    )
+    background: Color = Field("#ffffff", description="The color around the images.")
 
     def file_ids(self) -> Sequence[int]:
         return self.others
@@ -49,7 +61,7 @@ class MontageParams(Params):
 
 @algorithm(category="composing", first_frame_only=True)
 def montage(image: pyvips.Image, params: MontageParams, files: Files) -> pyvips.Image:
-    """Put several images on one contact sheet in 8 bits, the source first."""
+    """Put several images on one 8-bit contact sheet, the source first."""
     count = 1 + len(params.others)
     columns = min(params.columns or math.ceil(math.sqrt(count)), count)
     rows = -(-count // columns)
@@ -58,7 +70,7 @@ def montage(image: pyvips.Image, params: MontageParams, files: Files) -> pyvips.
     if max(across, down) > MAX_SIDE:
         raise UnsuitableImageError(
             sentence(
-                "The sheet would have {across} × {down} pixels; {limit} a side are possible.",
+                "The sheet would have {across} × {down} pixels; the limit is {limit} per side.",
                 across=across,
                 down=down,
                 limit=MAX_SIDE,

@@ -14,24 +14,25 @@ DEFAULT_SSIM = 0.98
 class OptimizeParams(Params):
     format: Literal["source", "auto", "jpeg", "png", "webp", "avif", "gif"] = Field(
         "source",
-        description="`auto`: the smaller of AVIF and WebP. A PNG gets a palette with 8 bits per band, even "
-        "if the source has 16; `convert` keeps all of them.",
+        description="`auto`: the smaller of AVIF and WebP. A PNG gets a palette with 8 bits per band, even if the "
+        "source has 16; `convert` keeps all 16.",
         examples=["webp"],
     )
     min_ssim: Annotated[float, Field(ge=0.5, lt=1)] | None = Field(
         None,
-        description="The least SSIM with the image, 0.5 to 1. Default without `max_bytes`: 0.98; `gif`: the best.",
+        description="The minimum SSIM with the image, 0.5 to 1. Default without `max_bytes`: 0.98; for `gif`, the "
+        "best possible.",
         examples=[0.97],
     )
     max_bytes: Annotated[int, Field(ge=1, le=2**40)] | None = Field(
-        None, description="The size limit of the file.", json_schema_extra=hint(unit="B")
+        None, description="The maximum size of the file.", json_schema_extra=hint(unit="B")
     )
     metadata: Literal["keep", "copyright", "strip"] = Field("copyright", description="As in `output`.")
 
 
 @algorithm(category="encoding", sequential=True, any_color_space=True)
 def optimize(params: OptimizeParams) -> Output:
-    """Find the smallest file that still looks the same, or the best one within a size."""
+    """Find the smallest file that still looks the same, or the best file within a size limit."""
     wanted = params.min_ssim
     if wanted is None and params.max_bytes is None and params.format != "gif":
         wanted = DEFAULT_SSIM

@@ -36,19 +36,23 @@ class OverlayParams(Params):
     )
     width: Side | None = Field(
         None,
-        description="Pixels of the other image; without it, in proportion or unchanged.",
+        description="The width of the other image, in pixels; by default, in proportion or unchanged.",
         examples=[200],
         json_schema_extra=hint(unit="px"),
     )
     height: Side | None = Field(
         None,
-        description="Pixels of the other image; without it, in proportion or unchanged.",
+        description="The height of the other image, in pixels; by default, in proportion or unchanged.",
         json_schema_extra=hint(unit="px"),
     )
     gravity: Compass = Field("center", description="The position of the other image.")
-    x: Offset = Field(0, description="Pixels by which it moves to the right.", json_schema_extra=hint(unit="px"))
-    y: Offset = Field(0, description="Pixels by which it moves down.", json_schema_extra=hint(unit="px"))
-    opacity: float = Field(100.0, ge=0, le=100, description="Per cent.", json_schema_extra=hint(unit="%"))
+    x: Offset = Field(
+        0, description="How far the other image moves to the right, in pixels.", json_schema_extra=hint(unit="px")
+    )
+    y: Offset = Field(
+        0, description="How far the other image moves down, in pixels.", json_schema_extra=hint(unit="px")
+    )
+    opacity: float = Field(100.0, ge=0, le=100, description="In percent.", json_schema_extra=hint(unit="%"))
 
     def file_ids(self) -> Sequence[int]:
         return [self.file_id]

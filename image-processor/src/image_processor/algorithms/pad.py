@@ -16,10 +16,16 @@ Margin = Annotated[int, Field(ge=0, le=10_000)]
 class PadParams(Params):
     model_config = needs_one_of("top", "right", "bottom", "left")
 
-    top: Margin = Field(0, description="Pixels above.", examples=[20], json_schema_extra=hint(unit="px"))
-    right: Margin = Field(0, description="Pixels to the right.", examples=[20], json_schema_extra=hint(unit="px"))
-    bottom: Margin = Field(0, description="Pixels below.", examples=[60], json_schema_extra=hint(unit="px"))
-    left: Margin = Field(0, description="Pixels to the left.", examples=[20], json_schema_extra=hint(unit="px"))
+    top: Margin = Field(0, description="The margin above, in pixels.", examples=[20], json_schema_extra=hint(unit="px"))
+    right: Margin = Field(
+        0, description="The margin on the right, in pixels.", examples=[20], json_schema_extra=hint(unit="px")
+    )
+    bottom: Margin = Field(
+        0, description="The margin below, in pixels.", examples=[60], json_schema_extra=hint(unit="px")
+    )
+    left: Margin = Field(
+        0, description="The margin on the left, in pixels.", examples=[20], json_schema_extra=hint(unit="px")
+    )
     mode: Literal["background", "copy", "mirror", "repeat"] = Field(
         "background",
         description="What fills the margin: a color, the edge pixels, or the image mirrored or repeated.",

@@ -23,10 +23,10 @@ _READ_PIXELS = 100_000_000
 
 
 class Point(Params):
-    """A point, as shares of the image's width and height; it may lie a little outside."""
+    """A point, as fractions of the image's width and height; it may lie slightly outside the image."""
 
-    x: float = Field(ge=-1, le=2, description="0 is the left edge, 1 the right one.")
-    y: float = Field(ge=-1, le=2, description="0 is the upper edge, 1 the lower one.")
+    x: float = Field(ge=-1, le=2, description="0 is the left edge, 1 the right edge.")
+    y: float = Field(ge=-1, le=2, description="0 is the upper edge, 1 the lower edge.")
 
 
 class PerspectiveParams(Params):
@@ -37,15 +37,15 @@ class PerspectiveParams(Params):
     )
     width: Side | None = Field(
         None,
-        description="Pixels of the result; without it, the length of the longer horizontal edge.",
+        description="The width of the result, in pixels; by default, the length of the longer horizontal edge.",
         json_schema_extra=hint(unit="px"),
     )
     height: Side | None = Field(
         None,
-        description="Pixels of the result; without it, the length of the longer vertical edge.",
+        description="The height of the result, in pixels; by default, the length of the longer vertical edge.",
         json_schema_extra=hint(unit="px"),
     )
-    background: Color = Field("#ffffff00", description="The color of parts that lie outside of the image.")
+    background: Color = Field("#ffffff00", description="The color of parts that lie outside the image.")
 
 
 @algorithm(category="geometry")
@@ -85,7 +85,10 @@ def _check(corners: Sequence[Corner]) -> None:
         turns.append((x1 - x0) * (y2 - y1) - (y1 - y0) * (x2 - x1))
     if not (all(turn > 1e-6 for turn in turns) or all(turn < -1e-6 for turn in turns)):
         raise UnsuitableImageError(
-            sentence("The four corners are not a quadrangle: give upper left, upper right, lower right, lower left.")
+            sentence(
+                "The four corners do not form a quadrangle: give them in the order upper left, upper right, lower "
+                "right, lower left."
+            )
         )
 
 
@@ -119,7 +122,7 @@ def _homography(width: int, height: int, corners: Sequence[Corner]) -> list[floa
         values += [u, v]
     system = numpy.array(rows)
     if numpy.linalg.cond(system) > 1e12:
-        raise UnsuitableImageError(sentence("The four corners are not a quadrangle."))
+        raise UnsuitableImageError(sentence("The four corners do not form a quadrangle."))
     return [float(value) for value in numpy.linalg.solve(system, numpy.array(values))]
 
 

@@ -19,7 +19,7 @@ SIDE, BITS = 32, 8
 class PhashReport(Report):
     """A perceptual hash."""
 
-    phash: str = Field(description="64 bits in hexadecimal; similar images differ in few of them (up to about 10).")
+    phash: str = Field(description="64 bits in hexadecimal; similar images differ in at most about 10 of them.")
 
 
 @algorithm(category="analysis", sequential=True)

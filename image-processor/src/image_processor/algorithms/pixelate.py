@@ -13,7 +13,7 @@ class PixelateParams(Params):
         10,
         ge=2,
         le=1000,
-        description="Pixels along the side of a block.",
+        description="The side of a block, in pixels.",
         examples=[16],
         json_schema_extra=hint(unit="px"),
     )
@@ -21,5 +21,5 @@ class PixelateParams(Params):
 
 @algorithm(category="detail", sequential=True)
 def pixelate(image: pyvips.Image, params: PixelateParams) -> pyvips.Image:
-    """Make square blocks, each of its mean color."""
+    """Divide the image into square blocks, each filled with its mean color."""
     return in_blocks(image, params.size)

@@ -13,7 +13,7 @@ class PosterizeParams(Params):
 
 @algorithm(category="color", sequential=True)
 def posterize(image: pyvips.Image, params: PosterizeParams) -> pyvips.Image:
-    """Keep few tones: areas of one color, like a poster."""
+    """Reduce the number of tones, so that areas have one color, as on a poster."""
     steps = params.levels - 1
     # Each tone covers an equal part of the range; the first is black and the last white.
     return with_tone(image, lambda value: (value * (params.levels * 0.9999999)).floor() / steps)

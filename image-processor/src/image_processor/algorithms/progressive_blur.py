@@ -15,18 +15,18 @@ class ProgressiveBlurParams(Params):
         8.0,
         gt=0,
         le=100,
-        description="Pixels: the standard deviation where the blur is full.",
+        description="The standard deviation where the blur is full, in pixels.",
         examples=[6],
         json_schema_extra=hint(unit="px"),
     )
     direction: Direction = 0.0
-    start: Place = Field(0.0, description="Per cent of the way at which the blur begins.", examples=[30])
-    stop: Place = Field(100.0, description="Per cent of the way from which it is full.")
+    start: Place = Field(0.0, description="Where the blur begins, in percent of the way.", examples=[30])
+    stop: Place = Field(100.0, description="Where the blur becomes full, in percent of the way.")
 
 
 @algorithm(category="detail")
 def progressive_blur(image: pyvips.Image, params: ProgressiveBlurParams) -> pyvips.Image:
-    """Blur the image more and more in a direction, by mixing in a blurred copy."""
+    """Blur the image increasingly in one direction, by mixing in a blurred copy."""
     share = ramp(image, params.direction, params.start, params.stop)
 
     def mixed(bands: pyvips.Image) -> pyvips.Image:

@@ -26,20 +26,21 @@ class ResizeParams(Params):
 
     width: Annotated[Side | None, OPTIONAL] = Field(
         None,
-        description="Pixels, 1 to 16384. Without it, in proportion to the height.",
+        description="In pixels, 1 to 16384; by default, in proportion to the height.",
         examples=[120],
         json_schema_extra=hint(unit="px"),
     )
     height: Annotated[Side | None, OPTIONAL] = Field(
         None,
-        description="Pixels, 1 to 16384. Without it, in proportion to the width.",
+        description="In pixels, 1 to 16384; by default, in proportion to the width.",
         examples=[160],
         json_schema_extra=hint(unit="px"),
     )
     fit: Fit = Field(
         "fill",
-        description="With both sides given: `fill` gives exactly that size, perhaps distorted; `cover` that size, "
-        "cutting what exceeds it; `contain` that size, with a background; `inside` at most and `outside` at least it.",
+        description="If both sides are given: `fill` stretches the image to exactly that size; `cover` fills that "
+        "size and cuts off the rest; `contain` fits the image into that size, on a background; `inside` makes it at "
+        "most that size, and `outside` at least.",
         examples=["cover"],
     )
     gravity: Gravity = Field(
@@ -61,7 +62,7 @@ class ResizeParams(Params):
     )
     linear: bool = Field(
         default=False,
-        description="Resample in linear light: slower, and correct for fine bright detail.",
+        description="Whether to resample in linear light, which is slower but correct for fine bright detail.",
         json_schema_extra=hint(advanced=True),
     )
     dpr: Annotated[float, Field(ge=0.1, le=8)] = Field(
@@ -79,7 +80,7 @@ class ResizeParams(Params):
 
 @algorithm(category="geometry", sequential=True, any_color_space=True)
 def resize(picture: Picture, params: ResizeParams) -> Picture:
-    """Resize to width × height, or to one of them in proportion."""
+    """Resize to width × height, or to one of them and keep the proportions."""
     box_width, box_height = _box(picture, params)
     width, height = _whole_size(picture, params, box_width, box_height)
     # A smart crop must find the same part in every format, so it does not use an image that was decoded smaller.
@@ -109,7 +110,7 @@ def _box(picture: Picture, params: ResizeParams) -> tuple[int, int]:
     if max(sides) > MAX_SIDE:
         raise UnsuitableImageError(
             sentence(
-                "The size would be {width} × {height} pixels; {limit} a side are possible.",
+                "The size would be {width} × {height} pixels; the limit is {limit} per side.",
                 width=sides[0],
                 height=sides[1],
                 limit=MAX_SIDE,
@@ -123,7 +124,7 @@ def _in_proportion(side: int, target: int, other: int) -> int:
     if proportional > MAX_SIDE:
         raise UnsuitableImageError(
             sentence(
-                "The proportional size would be {proportional} pixels; {limit} are possible.",
+                "The proportional side would have {proportional} pixels; the limit is {limit}.",
                 proportional=proportional,
                 limit=MAX_SIDE,
             )
@@ -147,7 +148,7 @@ def _whole_size(picture: Picture, params: ResizeParams, box_width: int, box_heig
     if max(width, height) > MAX_SIDE:
         raise UnsuitableImageError(
             sentence(
-                "The image would have {width} × {height} pixels; {limit} a side are possible.",
+                "The image would have {width} × {height} pixels; the limit is {limit} per side.",
                 width=width,
                 height=height,
                 limit=MAX_SIDE,

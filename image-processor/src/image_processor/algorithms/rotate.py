@@ -14,7 +14,7 @@ class RotateParams(Params):
     angle: float = Field(
         ge=-360,
         le=360,
-        description="Degrees, clockwise; negative for the other direction.",
+        description="In degrees, clockwise; a negative angle is counterclockwise.",
         examples=[15],
         json_schema_extra=hint(unit="°"),
     )

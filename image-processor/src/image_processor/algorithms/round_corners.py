@@ -18,19 +18,19 @@ class RoundCornersParams(Params):
         None,
         ge=0,
         le=10_000,
-        description="The vertical radius, for elliptical corners; without it, as `radius`.",
+        description="The vertical radius, for elliptical corners; by default, as `radius`.",
         json_schema_extra=hint(advanced=True),
     )
     unit: Literal["px", "percent"] = Field(
         "px",
-        description="The unit of `radius`: pixels, or percent of the shorter side; 50 makes a circle of a square.",
+        description="The unit of `radius`: pixels, or percent of the shorter side; 50 percent makes a square a circle.",
         examples=["percent"],
     )
 
 
 @algorithm(category="geometry", sequential=True)
 def round_corners(image: pyvips.Image, params: RoundCornersParams) -> pyvips.Image:
-    """Round the corners: they become transparent (in JPEG, `output.background`)."""
+    """Round the corners: they become transparent (in JPEG, they get the color `output.background`)."""
     shorter = min(image.width, image.height)
     scale = shorter / 100 if params.unit == "percent" else 1
     if params.radius_y is not None:

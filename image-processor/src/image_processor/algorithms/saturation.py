@@ -11,7 +11,7 @@ from image_processor.imaging.params import Percent, hint
 
 class SaturationParams(Params):
     amount: Percent = Field(
-        description="Per cent, -100 (gray) to 100 (twice as far from gray).",
+        description="In percent, -100 (gray) to 100 (twice as far from gray).",
         examples=[60],
         json_schema_extra=hint(unit="%"),
     )
@@ -19,7 +19,7 @@ class SaturationParams(Params):
 
 @algorithm(category="color", sequential=True)
 def saturation(image: pyvips.Image, params: SaturationParams) -> pyvips.Image:
-    """Make colors stronger or weaker; the luma stays."""
+    """Make colors stronger or weaker; the luma is unchanged."""
     if is_gray(image):
         return image
     factor = 1 + params.amount / 100

@@ -15,7 +15,7 @@ class SepiaParams(Params):
         100.0,
         ge=0,
         le=100,
-        description="Per cent, 0 (unchanged) to 100 (an old photograph).",
+        description="In percent, 0 (unchanged) to 100 (an old photograph).",
         json_schema_extra=hint(unit="%"),
     )
 

@@ -15,7 +15,7 @@ class SharpenParams(Params):
         1.0,
         gt=0,
         le=50,
-        description="Pixels: the standard deviation of the Gaussian.",
+        description="The standard deviation of the Gaussian, in pixels.",
         examples=[2],
         json_schema_extra=hint(unit="px"),
     )
@@ -23,7 +23,7 @@ class SharpenParams(Params):
         100.0,
         ge=0,
         le=1000,
-        description="Per cent of the difference from the blurred image to add.",
+        description="How much of the difference from the blurred image to add, in percent.",
         examples=[150],
         json_schema_extra=hint(unit="%"),
     )
@@ -31,14 +31,14 @@ class SharpenParams(Params):
         0.0,
         ge=0,
         le=255,
-        description="Smaller differences, 0 to 255, are noise and stay as they are.",
+        description="Smaller differences, 0 to 255, count as noise and stay unchanged.",
         json_schema_extra=hint(advanced=True),
     )
 
 
 @algorithm(category="detail", sequential=True)
 def sharpen(image: pyvips.Image, params: SharpenParams) -> pyvips.Image:
-    """Make edges stand out (unsharp mask); alpha stays."""
+    """Make edges stand out (unsharp mask); alpha is unchanged."""
     least = params.threshold * maximum(image) / 255
 
     mean = local_mean(image, lambda bands: gaussian(bands, params.radius))

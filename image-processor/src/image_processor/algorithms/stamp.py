@@ -24,37 +24,41 @@ class StampParams(Params):
     gravity: Compass = Field("center", description="The side or corner that `x` and `y` count from.")
     x: Offset = Field(
         0,
-        description="Pixels from the left edge, or from the right one if the gravity is there; to the right of the "
-        "middle otherwise.",
+        description="In pixels: the distance from the left or right edge if `gravity` is at that edge, otherwise to "
+        "the right of the middle.",
         examples=[20],
         json_schema_extra=hint(unit="px"),
     )
     y: Offset = Field(
         0,
-        description="Pixels from the upper edge, or from the lower one if the gravity is there; below the middle "
-        "otherwise.",
+        description="In pixels: the distance from the upper or lower edge if `gravity` is at that edge, otherwise "
+        "below the middle.",
         json_schema_extra=hint(unit="px"),
     )
     repeat: Literal["none", "x", "y", "both"] = Field(
-        "none", description="Repeat the other image in a row, in a column, or all over.", examples=["x"]
+        "none", description="Whether to repeat the other image in a row, in a column, or all over.", examples=["x"]
     )
-    gap_x: Gap = Field(0, description="Pixels between its copies in a row.", json_schema_extra=hint(unit="px"))
-    gap_y: Gap = Field(0, description="Pixels between its copies in a column.", json_schema_extra=hint(unit="px"))
+    gap_x: Gap = Field(
+        0, description="The space between copies in a row, in pixels.", json_schema_extra=hint(unit="px")
+    )
+    gap_y: Gap = Field(
+        0, description="The space between copies in a column, in pixels.", json_schema_extra=hint(unit="px")
+    )
     width: float | None = Field(
         None,
         gt=0,
         le=1000,
-        description="Per cent of the width of the source that the other image has, at most.",
+        description="The maximum width of the other image, in percent of the width of the source.",
         json_schema_extra=hint(unit="%"),
     )
     height: float | None = Field(
         None,
         gt=0,
         le=1000,
-        description="Per cent of the height of the source that the other image has, at most.",
+        description="The maximum height of the other image, in percent of the height of the source.",
         json_schema_extra=hint(unit="%"),
     )
-    opacity: float = Field(100.0, ge=0, le=100, description="Per cent.", json_schema_extra=hint(unit="%"))
+    opacity: float = Field(100.0, ge=0, le=100, description="In percent.", json_schema_extra=hint(unit="%"))
     blend: Blend = Field("normal", description="As in `overlay`.")
 
     def file_ids(self) -> Sequence[int]:
@@ -63,7 +67,7 @@ class StampParams(Params):
 
 @algorithm(category="composing", sequential=True)
 def stamp(image: pyvips.Image, params: StampParams, files: Files) -> pyvips.Image:
-    """Put another image on this one at a place in pixels, once or repeated; ``watermark`` is simpler."""
+    """Put another image on this one at a position in pixels, once or repeated; ``watermark`` is simpler."""
     over = faded(_sized(files.image(params.file_id), image, params), params.opacity / 100)
     left = _start(params.gravity, params.x, image.width - over.width, "west", "east")
     top = _start(params.gravity, params.y, image.height - over.height, "north", "south")

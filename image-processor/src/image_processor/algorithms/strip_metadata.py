@@ -9,7 +9,7 @@ from image_processor.imaging.output import Output
 class StripMetadataParams(Params):
     keep_copyright: bool = Field(
         default=True,
-        description="Whether to keep Artist and Copyright of EXIF, taken from IPTC or XMP where EXIF lacks them.",
+        description="Whether to keep the EXIF tags Artist and Copyright, taken from IPTC or XMP if EXIF lacks them.",
     )
     keep_profile: bool = Field(
         default=True, description="Whether to keep the ICC profile; otherwise colors are converted to sRGB first."

@@ -10,15 +10,21 @@ from image_processor.imaging.scaling import scaled
 
 
 class ThumbnailParams(Params):
-    width: Side = Field(200, description="Pixels, at most.", examples=[160], json_schema_extra=hint(unit="px"))
-    height: Side = Field(200, description="Pixels, at most.", examples=[160], json_schema_extra=hint(unit="px"))
-    crop: bool = Field(default=False, description="Whether to fill the size and cut what exceeds it.", examples=[True])
+    width: Side = Field(
+        200, description="The maximum width, in pixels.", examples=[160], json_schema_extra=hint(unit="px")
+    )
+    height: Side = Field(
+        200, description="The maximum height, in pixels.", examples=[160], json_schema_extra=hint(unit="px")
+    )
+    crop: bool = Field(
+        default=False, description="Whether to fill the whole size and cut off the rest.", examples=[True]
+    )
     gravity: Gravity = Field("attention", description="Which part `crop` keeps.")
 
 
 @algorithm(category="geometry", sequential=True)
 def thumbnail(picture: Picture, params: ThumbnailParams) -> Picture:
-    """Make a small sRGB image the fastest way: it is decoded small. It is never enlarged."""
+    """Make a small sRGB image as fast as possible, by decoding it at a reduced size. It is never enlarged."""
     across, down = params.width / picture.width, params.height / picture.height
     scale = min(1.0, max(across, down) if params.crop else min(across, down))
     width, height = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))

@@ -19,12 +19,12 @@ class TintParams(Params):
         100.0,
         ge=0,
         le=100,
-        description="Per cent, 0 (unchanged) to 100 (no other hue remains).",
+        description="In percent, 0 (unchanged) to 100 (no other hue remains).",
         json_schema_extra=hint(unit="%"),
     )
 
 
 @algorithm(category="color", sequential=True)
 def tint(image: pyvips.Image, params: TintParams) -> pyvips.Image:
-    """Give the whole image one hue; the lightness stays (CIELAB)."""
+    """Give the whole image one hue; the lightness (CIELAB) is unchanged."""
     return tinted(image, params.color, params.amount / 100)

@@ -20,31 +20,31 @@ class TrimParams(Params):
         examples=[20],
     )
     background: Color | None = Field(
-        None, description="The color to cut away; without it, that of the pixel in the `corner`."
+        None, description="The color to cut off; by default, the color of the pixel in the `corner`."
     )
     corner: Literal["northwest", "southeast"] = Field(
         "northwest",
-        description="The pixel whose color is cut away: the upper left or the lower right one.",
+        description="The corner whose pixel has the color to cut off: upper left or lower right.",
         json_schema_extra=hint(advanced=True),
     )
     equal: Literal["none", "horizontal", "vertical", "both"] = Field(
         "none",
-        description="Cut as much from the left as from the right (`horizontal`), from the top as from the bottom "
-        "(`vertical`), or both: as much as the side with less to cut allows.",
+        description="Whether to cut off equal amounts on the left and right (`horizontal`), at the top and bottom "
+        "(`vertical`), or both; the side with less to cut off decides.",
         json_schema_extra=hint(advanced=True),
     )
     margin: int = Field(
         0,
         ge=0,
         le=10_000,
-        description="Pixels of the background to keep on each side.",
+        description="How much of the background to keep on each side, in pixels.",
         json_schema_extra=hint(unit="px"),
     )
 
 
 @algorithm(category="geometry")
 def trim(picture: Picture, params: TrimParams) -> Picture:
-    """Cut away edges of one color. An image of only that color stays as it is."""
+    """Cut off edges of one color. An image that has only this color is unchanged."""
     box = box_of(picture, params)
     if box is None:
         return picture

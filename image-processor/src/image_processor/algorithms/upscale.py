@@ -15,9 +15,13 @@ _SOFTNESS = 0.5
 
 
 class UpscaleParams(Params):
-    factor: float = Field(2.0, gt=1, le=8, description="The factor on width and height, up to 8.", examples=[2])
+    factor: float = Field(2.0, gt=1, le=8, description="The factor for width and height, at most 8.", examples=[2])
     sharpen: float = Field(
-        50.0, ge=0, le=200, description="Per cent of an unsharp mask.", json_schema_extra=hint(unit="%")
+        50.0,
+        ge=0,
+        le=200,
+        description="The strength of the unsharp mask, in percent.",
+        json_schema_extra=hint(unit="%"),
     )
 
 
@@ -28,7 +32,7 @@ def upscale(image: pyvips.Image, params: UpscaleParams) -> pyvips.Image:
     if max(width, height) > MAX_SIDE:
         raise UnsuitableImageError(
             sentence(
-                "The result would have {width} × {height} pixels; {limit} a side are possible.",
+                "The result would have {width} × {height} pixels; the limit is {limit} per side.",
                 width=width,
                 height=height,
                 limit=MAX_SIDE,

@@ -15,7 +15,7 @@ class VignetteParams(Params):
         50.0,
         ge=0,
         le=100,
-        description="Per cent of the color in the corners.",
+        description="The share of the color in the corners, in percent.",
         examples=[70],
         json_schema_extra=hint(unit="%"),
     )
@@ -23,7 +23,7 @@ class VignetteParams(Params):
         50.0,
         ge=0,
         le=100,
-        description="Per cent of the distance from the middle to a corner that stays unchanged.",
+        description="How far from the middle the image stays unchanged, in percent of the distance to a corner.",
         json_schema_extra=hint(unit="%"),
     )
     color: Color = Field("#000000", validation_alias=or_british("color"), description="The color of the edges.")

@@ -56,8 +56,8 @@ class TextMark(Params):
     color: Color = Field("#ffffff", validation_alias=or_british("color"), description="The color of the letters.")
     outline: Outline = Field(
         "auto",
-        description="Around the letters: `auto` is black around light letters and white around dark ones, so that the "
-        "text is readable on any image; a color; or `none`.",
+        description="The outline of the letters: `auto` is black around light letters and white around dark letters, "
+        "so that the text is readable on any image; a color; or `none`.",
         examples=["none"],
     )
     bold: bool = Field(default=False, description="Whether the letters are bold.")
@@ -85,7 +85,9 @@ class WatermarkParams(Params):
         examples=[40],
         json_schema_extra=hint(unit="%"),
     )
-    opacity: float = Field(50.0, ge=0, le=100, description="Per cent.", examples=[80], json_schema_extra=hint(unit="%"))
+    opacity: float = Field(
+        50.0, ge=0, le=100, description="In percent.", examples=[80], json_schema_extra=hint(unit="%")
+    )
     rotation: float = Field(0.0, ge=-360, le=360, description="Degrees, clockwise.", json_schema_extra=hint(unit="°"))
     gravity: Compass = Field("southeast", description="The position of the mark.", examples=["south"])
     margin: float = Field(
@@ -103,7 +105,7 @@ class WatermarkParams(Params):
 
 @algorithm(category="composing", sequential=True)
 def watermark(image: pyvips.Image, params: WatermarkParams, files: Files) -> pyvips.Image:
-    """Put a mark on the image, which is another image or a text, once or all over."""
+    """Put another image or a text on the image as a mark, once or all over."""
     mark = faded(_sized(image, params, files), params.opacity / 100)
     margin = round(image.width * params.margin / 100)
     if params.tile:

@@ -16,7 +16,7 @@ class WhiteBalanceParams(Params):
         100.0,
         ge=0,
         le=100,
-        description="Per cent, 0 (unchanged) to 100 (the mean becomes gray).",
+        description="In percent, 0 (unchanged) to 100 (the mean becomes gray).",
         json_schema_extra=hint(unit="%"),
     )
 

@@ -31,7 +31,7 @@ def crash_reason(error: BaseException, max_seconds: float) -> str:
         return sentence("an unexpected error ({name})", name=type(error).__name__)
     if overran(error):
         return sentence("it took longer than {seconds:g} seconds", seconds=max_seconds)
-    return sentence("it made its process crash, perhaps for lack of memory")
+    return sentence("the task crashed its process, perhaps because memory ran out")
 
 
 def overran(error: BaseException) -> bool:

@@ -134,7 +134,7 @@ def in_srgb(image: pyvips.Image) -> pyvips.Image:
     if image.format in ("uchar", "ushort") and image.interpretation in ("srgb", "rgb16", "b-w", "grey16", "multiband"):
         if image.bands > 4:
             raise UnsuitableImageError(
-                sentence("The image has {bands} bands, and does not say which are its colors.", bands=image.bands)
+                sentence("The image has {bands} bands, and it is unknown which of them are colors.", bands=image.bands)
             )
         return _through_profile(_named(image))
     if image.interpretation == "cmyk":

@@ -53,7 +53,7 @@ def canonical(color: str) -> str:
 def _refusal(color: str) -> RuleError:
     hint = sentence(" (did you mean '#{color}'?)", color=color) if re.fullmatch(_HEX, f"#{color}") else ""
     detail = sentence(
-        "'{color}' is no color{hint}. Colors are written as in CSS: a name such as 'white', 'rebeccapurple' or "
+        "'{color}' is not a color{hint}. Colors are written as in CSS: a name such as 'white', 'rebeccapurple' or "
         "'transparent', '#rgb', '#rgba', '#rrggbb', '#rrggbbaa', 'rgb(255, 0, 0)', 'rgba(255, 0, 0, 0.5)', "
         "'rgb(255 0 0 / 50%)' or 'hsl(120, 100%, 50%)'",
         color=color[:40],

@@ -86,7 +86,7 @@ def _colors_wanted(sizes: dict[str, int]) -> int:
         raise UnsuitableImageError(sentence("The LUT must have either LUT_1D_SIZE or LUT_3D_SIZE."))
     ((kind, size),) = sizes.items()
     if not 2 <= size <= _LARGEST[kind]:
-        raise UnsuitableImageError(sentence("The LUT's size of {size} is not possible.", size=size))
+        raise UnsuitableImageError(sentence("A LUT cannot have the size {size}.", size=size))
     return size**3 if kind == "LUT_3D_SIZE" else size
 
 

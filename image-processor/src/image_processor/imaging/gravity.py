@@ -38,12 +38,12 @@ SMART = ("attention", "entropy")
 
 
 class FocalPoint(Params):
-    """The point of the image to keep, as shares of its width and height."""
+    """The point of the image to keep, as fractions of its width and height."""
 
     model_config = ConfigDict(json_schema_extra=hint(widget="point"))
 
-    x: Share = Field(description="0 is the left edge, 1 the right one.", examples=[0.5])
-    y: Share = Field(description="0 is the upper edge, 1 the lower one.", examples=[0.3])
+    x: Share = Field(description="0 is the left edge, 1 the right edge.", examples=[0.5])
+    y: Share = Field(description="0 is the upper edge, 1 the lower edge.", examples=[0.3])
 
 
 def corner(gravity: str, room_x: int, room_y: int) -> tuple[int, int]:

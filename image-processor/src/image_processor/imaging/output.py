@@ -32,8 +32,8 @@ class Output(Params):
 
     format: Literal["source", "auto", "jpeg", "png", "webp", "avif", "gif", "tiff"] = Field(
         default="source",
-        description="`source`: as the source. If Pixmill only reads that format: PNG for an image with alpha or from a "
-        "lossless file (BMP, ICO, PSD, SVG, PDF), else JPEG. `auto`: the smaller of AVIF and WebP; WebP for an "
+        description="`source`: the format of the source; if Pixmill cannot write it, PNG for an image with alpha or "
+        "from a lossless file (BMP, ICO, PSD, SVG, PDF), else JPEG. `auto`: the smaller of AVIF and WebP; WebP for an "
         "animation. JPEG, PNG and AVIF hold only the first frame of an animation.",
         examples=["webp"],
     )
@@ -44,29 +44,30 @@ class Output(Params):
     )
     effort: Annotated[int, Field(ge=1, le=9)] | None = Field(
         default=None,
-        description="1 (fast) to 9 (small): how much time to spend on a smaller file. Default: AVIF 2, JPEG and WebP "
-        "5, PNG 6, GIF 7. A palette is computed with at most 5 above a megapixel, and at most 3 above six; AVIF with "
-        "at most 7 above a quarter of a megapixel, 6 above a half, 5 above one, 3 above two and 2 above six.",
+        description="How much time to spend on a smaller file, 1 (fast) to 9 (small). Default: AVIF 2, JPEG and WebP "
+        "5, PNG 6, GIF 7. Large images have a lower maximum: for a palette, 5 above one megapixel and 3 above six; "
+        "for AVIF, 7 above a quarter of a megapixel, 6 above a half, 5 above one, 3 above two and 2 above six.",
         examples=[7],
         json_schema_extra=hint(advanced=True),
     )
     lossless: bool = Field(
         default=False,
-        description="WebP and AVIF: keep every pixel. JPEG and GIF refuse it; PNG and TIFF are always lossless.",
+        description="Whether WebP and AVIF keep every pixel exactly. PNG and TIFF are always lossless; with JPEG and "
+        "GIF it is an error.",
     )
     progressive: bool = Field(
         default=False,
-        description="JPEG, PNG and GIF: a coarse version of the whole image comes first.",
+        description="Whether a coarse version of the whole image comes first in the file (JPEG, PNG and GIF).",
         json_schema_extra=hint(advanced=True),
     )
     subsampling: Literal["auto", "4:2:0", "4:4:4"] = Field(
         default="auto",
-        description="Chroma of JPEG and AVIF; `auto` halves it below a quality of 90.",
+        description="The chroma subsampling of JPEG and AVIF; `auto` halves the chroma below quality 90.",
         json_schema_extra=hint(advanced=True),
     )
     palette: bool = Field(
         default=False,
-        description="PNG: at most `colors` colors, a much smaller file.",
+        description="Whether a PNG has at most `colors` colors, which makes the file much smaller.",
         json_schema_extra=hint(advanced=True),
     )
     colors: int = Field(
@@ -74,41 +75,43 @@ class Output(Params):
         ge=2,
         le=256,
         validation_alias=or_british("colors"),
-        description="Of GIF and of the `palette` of PNG, at most.",
+        description="The maximum number of colors of a GIF, and of a PNG with `palette`.",
         json_schema_extra=hint(advanced=True),
     )
     metadata: Literal["keep", "copyright", "strip"] = Field(
         default="copyright",
-        description="`keep`: all of EXIF, XMP and IPTC, which include where a photograph was taken, but no pictures of "
-        "the source, and nothing about a motion video or a gain map; `copyright`: only Artist and Copyright of EXIF, "
-        "taken from IPTC or XMP where EXIF lacks them; `strip`: none. A GIF has none of them; only JPEG and TIFF have "
-        "IPTC.",
+        description="`keep`: all of EXIF, XMP and IPTC, including where a photograph was taken, but no embedded "
+        "pictures, and nothing about a motion video or a gain map; `copyright`: only the EXIF tags Artist and "
+        "Copyright, taken from IPTC or XMP if EXIF lacks them; `strip`: no metadata. A GIF has none of these; only "
+        "JPEG and TIFF have IPTC.",
     )
     profile: Literal["keep", "srgb", "strip"] = Field(
         default="keep",
-        description="`keep`: the ICC profile stays; `srgb`: colors are converted to sRGB, with its profile; `strip`: "
-        "converted, without a profile. Colors that gAMA, cHRM, cICP, nclx or the EXIF of a camera (Adobe RGB) describe "
-        "get a small profile, except PQ and HLG. A GIF, and gray in WebP and AVIF, cannot have a profile and are "
-        "converted. CMYK from `to_colorspace` gets a compact profile (14 kB); CMYK without a profile stays without.",
+        description="`keep`: keep the ICC profile; `srgb`: convert the colors to sRGB and embed its profile; `strip`: "
+        "convert them to sRGB without a profile. Colors described by gAMA, cHRM, cICP, nclx or the EXIF of a camera "
+        "(Adobe RGB) get a small profile, except PQ and HLG. A GIF, and a gray WebP or AVIF, cannot have a profile, "
+        "so their colors are converted. CMYK from `to_colorspace` gets a compact profile (14 kB); other CMYK without "
+        "a profile gets none.",
         json_schema_extra=hint(advanced=True),
     )
     background: Color = Field(
-        default="#ffffff", description="Under transparent pixels where the format has none (JPEG)."
+        default="#ffffff", description="The color behind transparent pixels if the format has no transparency (JPEG)."
     )
     max_bytes: int | None = Field(
         default=None,
         ge=1,
         le=2**40,
-        description="The size limit of the file: it has the highest quality that fits; above two megapixels, perhaps a "
-        "little lower.",
+        description="The maximum size of the file. It gets the highest quality that fits; above two megapixels, "
+        "perhaps a slightly lower quality.",
         json_schema_extra=hint(unit="B", advanced=True),
     )
     min_ssim: float | None = Field(
         default=None,
         ge=0.5,
         lt=1,
-        description="The least SSIM with the image, 0.5 to 1 (Wang et al., 2004): the file has the lowest quality that "
-        "reaches it, at most `quality`; an error if no quality does. Above two megapixels, perhaps a little higher.",
+        description="The minimum SSIM with the image, 0.5 to 1 (Wang et al., 2004). The file gets the lowest quality "
+        "that reaches it, at most `quality`; it is an error if no quality does. Above two megapixels, perhaps a "
+        "slightly higher quality.",
         json_schema_extra=hint(advanced=True),
     )
 
@@ -128,13 +131,13 @@ class Tiles(Params):
     layout: Literal["dz", "zoomify", "google", "iiif", "iiif3"] = Field(
         "dz", description="Deep Zoom, Zoomify, Google Maps, or IIIF Image API 2 or 3."
     )
-    format: Literal["jpeg", "png", "webp"] = Field("jpeg", description="Of the tiles.")
-    quality: Quality = Field(85, description="1 to 100, of JPEG and WebP tiles.", examples=[75])
+    format: Literal["jpeg", "png", "webp"] = Field("jpeg", description="The format of the tiles.")
+    quality: Quality = Field(85, description="The quality of JPEG and WebP tiles, 1 to 100.", examples=[75])
     tile_size: int = Field(
         254,
         ge=64,
         le=4096,
-        description="Pixels along the side of a tile, without the overlap. Default: 254 for Deep Zoom, else 256.",
+        description="The side of a tile, in pixels, without the overlap. Default: 254 for Deep Zoom, else 256.",
         json_schema_extra=hint(unit="px", advanced=True),
     )
     overlap: int = Field(

@@ -123,7 +123,7 @@ def hint(**hints: Unpack[_Hints]) -> dict[str, JsonValue]:
 
 
 class NoParams(Params):
-    """Nothing to choose."""
+    """No parameters."""
 
 
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE, json_schema_extra=hint(unit="px"))]

@@ -13,7 +13,7 @@ Direction = Annotated[
     Field(
         ge=-360,
         le=360,
-        description="Degrees, clockwise: 0 grows downwards, 90 to the left.",
+        description="The direction in which it grows, in degrees clockwise: 0 is down, 90 is left.",
         examples=[0],
         json_schema_extra=hint(unit="°"),
     ),

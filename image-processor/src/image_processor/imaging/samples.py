@@ -87,15 +87,16 @@ def _scaled(image: pyvips.Image) -> pyvips.Image:
     if image.format not in ("float", "double"):
         raise UnsuitableImageError(
             sentence(
-                "The image has signed samples, whose black and white are not defined: save it with unsigned samples."
+                "The image has signed samples, for which black and white are not defined: save it with unsigned "
+                "samples."
             )
         )
     greatest = float(image.get(_GREATEST)) if image.get_typeof(_GREATEST) else _greatest(image)
     if not greatest <= _WHITE:
         raise UnsuitableImageError(
             sentence(
-                "The image has floating-point samples up to {greatest:g}, where 1 is white: scale it to 0 … 1"
-                " first, or save it with 8 or 16 bits.",
+                "The image has floating-point samples up to {greatest:g}, but 1 is white: scale them to 0 … 1 first, "
+                "or save the image with 8 or 16 bits.",
                 greatest=greatest,
             )
         )

@@ -40,8 +40,8 @@ def typeset(text: str, height: int, color: str, *, bold: bool, outline: str | No
     if missing:
         raise UnsuitableImageError(
             sentence(
-                "No font of the worker's machine has {missing}: install a font that has what is missing, or"
-                " leave it out.",
+                "No font on the worker's machine has {missing}: install a font that does, or remove these characters "
+                "from the text.",
                 missing=_named(missing),
             )
         )
@@ -52,7 +52,7 @@ def typeset(text: str, height: int, color: str, *, bold: bool, outline: str | No
     try:
         letters = _drawn(markup, height, bold=bold, in_colors=True)
     except pyvips.Error as error:
-        raise UnsuitableImageError(sentence("The text has no character that can be seen.")) from error
+        raise UnsuitableImageError(sentence("The text has no visible character.")) from error
     letters = letters.copy(interpretation="srgb")
     ink = letters[0:3].bandjoin((letters[3] * (alpha / 255)).cast("uchar"))
     return ink if outline is None else _outlined(ink, letters[3], height, outline, opaque=alpha == 255)

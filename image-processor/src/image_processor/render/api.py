@@ -276,7 +276,7 @@ def preview_plan(wanted: PreviewIn, preset: Mapping[str, object] | None = None) 
     except DomainError as error:
         raise _without_prefix(error) from error
     if isinstance(planned.encoding, Tiles):
-        detail = sentence("A preview is a picture or an analysis, and no tiles.")
+        detail = sentence("A preview can be an image or an analysis, but not tiles.")
         raise DomainError(
             "invalid-fields", detail, [FieldError(pointer="/steps", detail=detail, code="preview_of_tiles")]
         )

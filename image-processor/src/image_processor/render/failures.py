@@ -81,5 +81,5 @@ def storage_unavailable() -> DomainError:
 
 def presets_unavailable() -> DomainError:
     """Return the error of an API that does not answer when a preset is looked up."""
-    detail = sentence("The service that has the presets does not answer; try again.")
+    detail = sentence("The service that stores the presets does not answer; try again.")
     return DomainError(PRESETS_UNAVAILABLE, detail, retry_after=2)

@@ -31,15 +31,15 @@ OF_HEADER = ("info", "exif")
 
 
 class MetadataOut(BaseModel):
-    """What is known about an image; only the parts that were asked for."""
+    """The metadata of an image; only the requested parts."""
 
     info: InfoReport | None = Field(None, description="Format, size, depth, frames, pages, profile.")
-    exif: ExifReport | None = Field(None, description="The EXIF tags, named as the algorithm `exif` names them.")
+    exif: ExifReport | None = Field(None, description="The EXIF tags, named as by the algorithm `exif`.")
     histogram: HistogramReport | None = Field(None, description="The tones of the upright image's first frame.")
-    colors: list[DominantColor] | None = Field(None, description="At most five, the most frequent first.")
+    colors: list[DominantColor] | None = Field(None, description="At most five colors, the most frequent first.")
     blurhash: str | None = Field(None, description="A placeholder of 4 × 3 waves.")
     unavailable: dict[str, str] | None = Field(
-        None, description="Why a part is missing that does not suit the image, by its name; present only then."
+        None, description="Why a requested part is missing, by its name; present only if one is missing."
     )
 
 

@@ -274,7 +274,7 @@ def _has_room(job: Job) -> bool:
 
 def _check_size(size: int, max_bytes: int) -> None:
     if size > max_bytes:
-        detail = sentence("A file has {size:,} bytes; {max_bytes:,} are possible.", size=size, max_bytes=max_bytes)
+        detail = sentence("A file has {size:,} bytes; the limit is {max_bytes:,}.", size=size, max_bytes=max_bytes)
         raise SourceError(detail, Cause.FILE_TOO_LARGE)
 
 

@@ -26,7 +26,7 @@ MAX_SECONDS = 10 * 365 * 86_400
 
 
 class Wanted(BaseModel):
-    """What URLs are to be made."""
+    """The URLs to create."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -59,7 +59,7 @@ class Wanted(BaseModel):
 class SourceOut(BaseModel):
     """A ``<source>`` of a ``<picture>``."""
 
-    type: str = Field(description="Such as `image/webp`.")
+    type: str = Field(description="The media type, such as `image/webp`.")
     srcset: str
 
 
@@ -69,7 +69,7 @@ class UrlsOut(BaseModel):
     url: str
     srcset: str | None = Field(None, description="For an `<img>`; only if `widths` or `dprs` are given.")
     sources: list[SourceOut] | None = Field(None, description="For a `<picture>`; only if `formats` are given.")
-    expires_at: int | None = Field(description="Seconds since 1970; `null`: the URLs do not end.")
+    expires_at: int | None = Field(description="The Unix time at which the URLs expire; `null` if they do not expire.")
 
 
 class UrlMaker:

@@ -51,24 +51,24 @@ class BatchOut(BaseModel):
     priority: int
     cache: bool
     expires_in: int | None = Field(description="Seconds after which a result is deleted.")
-    tasks: int = Field(description="How many were created.")
+    tasks: int = Field(description="The number of tasks that were created.")
     counts: CountsOut
     created_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7), like all times.")
 
 
 class CauseOut(BaseModel):
-    """Errors that differ in their values only, with one of them."""
+    """Errors that differ only in their values, with an example."""
 
     model_config = ConfigDict(title="Cause")
 
-    cause: str = Field(description="What they say, with … for each value.")
+    cause: str = Field(description="The message, with … in place of each value.")
     type: str | None = Field(
-        description="The kind of their problems, as a URN; null for tasks that ended before tasks had problems."
+        description="The type of the problems, as a URN; null for tasks that ended before tasks had problems."
     )
-    tasks: int = Field(description="How many ended so.")
-    task_id: int = Field(description="The first of them.")
-    error: str = Field(description="Its error, in English.")
-    problem: TaskProblemOut | None = Field(description="Its problem; null if type is.")
+    tasks: int = Field(description="The number of tasks that ended with such an error.")
+    task_id: int = Field(description="The id of the first of these tasks.")
+    error: str = Field(description="The error of that task, in English.")
+    problem: TaskProblemOut | None = Field(description="The problem of that task; null if `type` is null.")
 
 
 class BatchDetailOut(BatchOut):
@@ -76,11 +76,15 @@ class BatchDetailOut(BatchOut):
 
     model_config = ConfigDict(title="BatchDetail")
 
-    started_at: str | None = Field(description="When the first attempt began, of those that count.")
-    ended_at: str | None = Field(description="When the last task ended; null while one has not.")
-    rate: float = Field(description="Tasks finished or failed a second, in the last minute; of all, if it has ended.")
-    seconds_left: int | None = Field(description="At this rate; null if nothing ended in the last minute.")
-    errors: list[CauseOut] = Field(description="By cause, the most frequent first; at most 50.")
+    started_at: str | None = Field(description="When the earliest of the tasks' latest attempts began.")
+    ended_at: str | None = Field(description="When the last task ended; null until all tasks have ended.")
+    rate: float = Field(
+        description="Tasks finished or failed per second, in the last minute, or in total if the batch has ended."
+    )
+    seconds_left: int | None = Field(
+        description="The remaining time at this rate; null if no task ended in the last minute."
+    )
+    errors: list[CauseOut] = Field(description="The errors by cause, the most frequent first; at most 50.")
 
 
 class ForgottenOut(BaseModel):
@@ -97,11 +101,13 @@ class BatchPath(BaseModel):
 class BatchQuery(PageQuery[int]):
     """A page of the list of batches."""
 
-    limit: int | None = Field(20, ge=1, le=100, description="At most this many, with a Link to the next page.")
-    after: int = Field(
-        0, ge=0, le=MAX_ID, description="Only batches behind the one with this id, in the order of sort."
+    limit: int | None = Field(
+        20, ge=1, le=100, description="The maximum number of batches; the header Link has the next page."
     )
-    sort: Literal["id", "-id"] = Field("-id", description="The newest first, or without the minus sign the oldest.")
+    after: int = Field(
+        0, ge=0, le=MAX_ID, description="Only batches after the batch with this id, in the order of `sort`."
+    )
+    sort: Literal["id", "-id"] = Field("-id", description="`-id`: the newest first; `id`: the oldest first.")
 
 
 class BatchesOut(RootModel[list[BatchOut]]):
@@ -129,7 +135,7 @@ def get_batch(path: BatchPath) -> dict[str, object]:
 @batches.delete(
     "/batches/<int:id>",
     summary="Delete the tasks of a batch that have ended",
-    description="The batch goes with its last task. Files stay.",
+    description="The batch is deleted with its last task. Files are kept.",
     responses={200: ForgottenOut, **problem_responses(404)},
 )
 @needs(Scope.TASKS_WRITE)

@@ -27,7 +27,7 @@ _Id = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
 _Unended = Literal[TaskStatus.PENDING, TaskStatus.PROCESSING]
 _Restartable = Literal[TaskStatus.ERROR, TaskStatus.CANCELLED]
 _Ended = Literal[TaskStatus.FINISHED, TaskStatus.ERROR, TaskStatus.CANCELLED]
-_STATUS = "Only tasks in this state, or in any of these."
+_STATUS = "Only tasks in this state, or in any of these states."
 _PROBLEMS = problem_responses(400, 404, 413, 415, 422)
 
 
@@ -38,13 +38,13 @@ class TaskIdsOut(BaseModel):
 
 
 class ChosenIn(BaseModel):
-    """The tasks that a request is about: those with these ids, or all that match the other fields."""
+    """The selected tasks: those with these ids, or all that match the other fields."""
 
     model_config = ConfigDict(extra="forbid")
 
     ids: (
         Annotated[list[_Id], Field(min_length=1, max_length=MAX_IDS, json_schema_extra={"uniqueItems": True})] | None
-    ) = Field(None, description="1 to 10,000 different task ids; no other field goes with them.")
+    ) = Field(None, description="1 to 10,000 different task ids, without any other field.")
     batch_id: _Id | None = Field(None, description="Only tasks of this batch.")
     algorithm: Annotated[str, Field(max_length=64, pattern=NO_NUL)] | None = Field(
         None, description="Only tasks of this algorithm."
@@ -54,7 +54,7 @@ class ChosenIn(BaseModel):
     @classmethod
     def _not_null(cls, value: object) -> object:
         if value is None:
-            raise RuleError("null", sentence("may be left out, but not be null"))
+            raise RuleError("null", sentence("may be omitted, but must not be null"))
         return value
 
     @field_validator("ids")
@@ -68,9 +68,9 @@ class ChosenIn(BaseModel):
     def _ids_or_filter(self) -> Self:
         given = [name for name in type(self).model_fields if getattr(self, name) is not None]
         if not given:
-            raise RuleError("ids_or_filters", sentence("say which tasks: give ids, batch_id, status or algorithm"))
+            raise RuleError("ids_or_filters", sentence("select the tasks: give ids, batch_id, status or algorithm"))
         if "ids" in given and len(given) > 1:
-            raise RuleError("ids_or_filters", sentence("ids already say which tasks; leave the other fields out"))
+            raise RuleError("ids_or_filters", sentence("ids already selects the tasks; omit the other fields"))
         return self
 
 

@@ -23,17 +23,20 @@ class AlgorithmOut(BaseModel):
     """An algorithm and the JSON Schema of its params."""
 
     name: str
-    title: str = Field(description="The name for people.")
+    title: str = Field(description="The display name.")
     summary: str
     category: str = Field(description="The group in which a form shows it, such as `geometry`.")
-    category_title: str = Field(description="The group's name for people.")
+    category_title: str = Field(description="The display name of the group.")
     result: Literal["image", "json", "zip"] = Field(description="The kind of the result file.")
     frames: Literal["each", "all", "first"] = Field(
-        description="For an animation: `each` frame is processed alone, `all` together, or only the `first`."
+        description="Which frames of an animation are processed: `each` separately, `all` together, or only the "
+        "`first`."
     )
     streams: bool = Field(description="Whether a large image is processed without loading all of it into memory.")
     example: dict[str, object] = Field(description="Params for a demonstration.")
-    params: dict[str, object] = Field(description="The JSON Schema; `x-pixmill` in it has hints for a form.")
+    params: dict[str, object] = Field(
+        description="The JSON Schema of the params; its `x-pixmill` has hints for a form."
+    )
 
 
 class CatalogOut(BaseModel):
@@ -57,7 +60,7 @@ def list_algorithms() -> Response:
 @catalog.get(
     "/catalog",
     summary="Get all algorithms in one document",
-    description="As `/algorithms`, but what several schemas contain stands once, in `$defs`.",
+    description="Like `/algorithms`, but parts that several schemas share are only in `$defs`.",
     responses={200: CatalogOut, 304: None},
 )
 @needs(Scope.TASKS_READ)

@@ -21,9 +21,9 @@ class TaskEventOut(BaseModel):
     id: int = Field(description="The task's id.")
     status: TaskStatus
     result_id: int | None = Field(description="The id of the result file, once the task is finished.")
-    batch_id: int | None = Field(description="The batch; null for a task from before there were batches.")
+    batch_id: int | None = Field(description="The batch's id; null for a task that was created before batches existed.")
     error: str | None = Field(None, description="Why the task ended in error, in English; present only then.")
-    problem: TaskProblemOut | None = Field(None, description="The same for programs.")
+    problem: TaskProblemOut | None = Field(None, description="The same error as a machine-readable problem.")
 
 
 class BatchEventOut(BaseModel):
@@ -46,7 +46,7 @@ class EndedTaskOut(BaseModel):
     status: TaskStatus
     result_id: int | None
     error: str | None = Field(None, description="Why the task ended in error, in English; present only then.")
-    problem: TaskProblemOut | None = Field(None, description="The same for programs.")
+    problem: TaskProblemOut | None = Field(None, description="The same error as a machine-readable problem.")
 
 
 class TaskWebhookOut(BaseModel):
@@ -73,8 +73,8 @@ EVENTS = events_operation(
     "tasks",
     "Follow the changes of tasks (Server-Sent Events)",
     "Each committed change of a task's status is an event `task`; its data is a JSON object with `id`, `status`,"
-    " `result_id`, `batch_id` and, of a failed task, `error` and `problem`. When the last task of a batch has ended, in"
-    " whichever way, an event `batch` follows that of the task. The stream never ends by itself.",
+    " `result_id`, `batch_id` and, for a failed task, `error` and `problem`. When the last task of a batch has ended,"
+    " with any status, an event `batch` follows the event of that task. The stream never ends by itself.",
     EVENTS_BY_NAME,
     {"batch_id": "Only this batch and its tasks."},
 )
@@ -85,12 +85,14 @@ WEBHOOKS: dict[str, PathItem | Reference] = {
             "post": {
                 "tags": ["tasks"],
                 "summary": "A task has ended",
-                "description": "Sent to the batch's `callback_url`, signed as Standard Webhooks says.",
+                "description": "Sent to the batch's `callback_url`, signed according to Standard Webhooks.",
                 "requestBody": {
                     "required": True,
                     "content": {"application/json": {"schema": {"$ref": REFERENCE.format(model="TaskWebhookOut")}}},
                 },
-                "responses": {"2XX": {"description": "It was received. After any other answer it is sent again."}},
+                "responses": {
+                    "2XX": {"description": "The webhook was received. After any other response it is sent again."}
+                },
             }
         }
     )

@@ -28,10 +28,10 @@ class PresetOut(BaseModel):
 
     name: str
     params: dict[str, object] = Field(description="The params of a `pipeline`.")
-    read_only: bool = Field(description="Whether it is one of the server's settings, which the API does not change.")
-    updated_at: str | None = Field(
-        None, description="As an HTTP date (RFC 9110, 5.6.7); absent from a preset that is read only."
+    read_only: bool = Field(
+        description="Whether the preset is defined in the server's settings, which the API cannot change."
     )
+    updated_at: str | None = Field(None, description="As an HTTP date (RFC 9110, 5.6.7); absent if `read_only`.")
 
 
 class PresetIn(BaseModel):
@@ -47,7 +47,9 @@ class PresetPath(BaseModel):
 
 
 class NewPresetPath(BaseModel):
-    name: NewName = Field(description="1 to 64 of `A-Z a-z 0-9 _ . -`; the first is neither `.` nor `-`.")
+    name: NewName = Field(
+        description="1 to 64 of the characters `A-Z a-z 0-9 _ . -`; the first must not be `.` or `-`."
+    )
 
 
 _BODY = {
@@ -60,7 +62,7 @@ _BODY = {
 
 @presets.get(
     "/presets",
-    summary="List the presets: those of the settings, then one's own",
+    summary="List the presets: those in the settings, then your own",
     responses={200: array_response(PresetOut.model_json_schema())},
 )
 @needs(Scope.TASKS_READ)
@@ -83,9 +85,9 @@ def get_preset(path: PresetPath) -> Response:
 
 @presets.put(
     "/presets/<string:name>",
-    summary="Make or replace a preset",
-    description="Tasks that exist keep the steps that they were created with. `If-Match` with an ETag replaces only"
-    " that version, `If-None-Match: *` only makes a new one; otherwise the answer is 412.",
+    summary="Create or replace a preset",
+    description="Existing tasks keep the steps that they were created with. `If-Match` with an ETag replaces only "
+    "that version; `If-None-Match: *` only creates a new preset. If the condition fails, the response is 412.",
     responses={200: PresetOut, 201: PresetOut, **problem_responses(400, 403, 404, 409, 412, 413, 415, 422, 503)},
     openapi_extensions={"requestBody": {"required": True, "content": {"application/json": {"schema": _BODY}}}},
 )

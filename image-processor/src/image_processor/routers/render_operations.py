@@ -29,19 +29,19 @@ _SIZE = {
     "name": "size",
     "in": "path",
     "required": True,
-    "description": "The longer side, at most.",
+    "description": "The maximum length of the longer side, in pixels.",
     "schema": {"type": "integer", "enum": list(THUMBNAIL_SIZES)},
 }
 _PROBLEMS = {
     "400": "The body is not JSON.",
-    "401": "A key is needed.",
+    "401": "A key is required.",
     "403": "The key lacks a scope.",
     "404": "There is no such file.",
     "409": "The server has no key to sign URLs with.",
     "413": "The source or the body is too large.",
-    "415": "The body has another type.",
+    "415": "The body's media type is not supported.",
     "416": "The range begins after the end.",
-    "421": "This server does not answer for this host.",
+    "421": "The server does not serve this host.",
     "422": "The file is not an image, or a field is invalid.",
     "429": "Too many requests.",
     "503": "No process was free in time, or a dependency is unavailable.",
@@ -58,7 +58,7 @@ def _problems(*statuses: str) -> dict[str, object]:
 def _thumbnail(summary: str, parameter: Mapping[str, object]) -> PathItem:
     responses = {
         "200": {"description": "The thumbnail.", "content": _WEBP},
-        "206": {"description": "A range of it.", "content": _WEBP},
+        "206": {"description": "A range of the thumbnail.", "content": _WEBP},
         "304": {"description": "It has not changed."},
         **_problems("413", "416"),
     }
@@ -70,14 +70,14 @@ def _metadata(summary: str, parameter: Mapping[str, object]) -> PathItem:
     wanted = {
         "name": "parts",
         "in": "query",
-        "description": "Only these parts, with commas between them. For `info` and `exif` alone no pixel is decoded.",
+        "description": "The parts to return, separated by commas. `info` and `exif` alone need no decoded pixels.",
         "style": "form",
         "explode": False,
         "schema": {"type": "array", "items": {"type": "string", "enum": list(PARTS)}, "minItems": 1},
     }
     content = {"application/json": {"schema": schema_of(MetadataOut)}}
     responses = {
-        "200": {"description": "What is known about the image.", "content": content},
+        "200": {"description": "The metadata.", "content": content},
         "304": {"description": "It has not changed."},
         **_problems("413"),
     }
@@ -103,16 +103,16 @@ _JSON = {"application/json": {"schema": {"type": "object"}}}
 
 OPERATIONS: Mapping[str, PathItem] = {
     "/thumbnails/{file_id}/{size}": _thumbnail("Get a small WebP of a file", _FILE_ID),
-    "/thumbnails/sha256/{sha256}/{size}": _thumbnail("Get a small WebP of a file by its bytes", _SHA256),
-    "/metadata/{file_id}": _metadata("Get what is known about an image", _FILE_ID),
-    "/metadata/sha256/{sha256}": _metadata("Get what is known about an image by its bytes", _SHA256),
+    "/thumbnails/sha256/{sha256}/{size}": _thumbnail("Get a small WebP of a file by its SHA-256", _SHA256),
+    "/metadata/{file_id}": _metadata("Get the metadata of an image", _FILE_ID),
+    "/metadata/sha256/{sha256}": _metadata("Get the metadata of an image by its SHA-256", _SHA256),
     "/preview": PathItem.model_validate(
         {
             "post": {
                 "tags": ["renders"],
-                "summary": "Try steps on a file",
-                "description": "The steps, or those of a `preset`, run on the file made smaller (`max_side`). Nothing"
-                " is stored; closing the connection stops it.",
+                "summary": "Preview steps on a file",
+                "description": "Runs the steps, or the steps of a `preset`, on a smaller copy of the file "
+                "(`max_side`). Nothing is stored; closing the connection cancels the preview.",
                 "requestBody": _body(_preview_schema()),
                 "responses": {
                     "200": {"description": "The result: an image, or JSON.", "content": {**_ANY_IMAGE, **_JSON}},
@@ -125,7 +125,7 @@ OPERATIONS: Mapping[str, PathItem] = {
         {
             "post": {
                 "tags": ["renders"],
-                "summary": "Sign URLs of a file's image",
+                "summary": "Create signed URLs of an image",
                 "description": "`url`, a `srcset` for `widths` or `dprs`, `sources` of a `<picture>` for `formats`.",
                 "requestBody": _body(Wanted.model_json_schema()),
                 "responses": {
@@ -144,7 +144,7 @@ OPERATIONS: Mapping[str, PathItem] = {
                 "tags": ["renders"],
                 "summary": "Remove all rendered images of a file",
                 "parameters": [_FILE_ID],
-                "responses": {"204": {"description": "They are removed."}, **_problems()},
+                "responses": {"204": {"description": "The rendered images were removed."}, **_problems()},
             }
         }
     ),

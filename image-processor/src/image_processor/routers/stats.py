@@ -33,34 +33,36 @@ class EndedOut(BaseModel):
 
 
 class DayOut(BaseModel):
-    """Tasks that ended on one day, by status, those that were restarted or deleted since included."""
+    """Tasks that ended on one day, by status, including those that were restarted or deleted since."""
 
-    day: str = Field(description="In UTC.", examples=["2026-11-29"])
+    day: str = Field(description="The day in UTC.", examples=["2026-11-29"])
     finished: int
     error: int
     cancelled: int
 
 
 class WorkerOut(BaseModel):
-    """A worker that is working."""
+    """A running worker."""
 
     name: str
-    processes: int = Field(description="Its processes that are working.")
-    tasks: int = Field(description="The tasks that it holds.")
+    processes: int = Field(description="The number of its running processes.")
+    tasks: int = Field(description="The number of tasks that it holds.")
 
 
 class StatsOut(BaseModel):
     """Numbers of tasks."""
 
-    version: str = Field(description="Of Pixmill.")
-    owner: str = Field(description="Who asks.")
-    all_owners: bool = Field(description="Whether the numbers are those of all owners, as for a key with `admin`.")
-    tasks: TaskCountsOut = Field(description="Those that have not been deleted.")
-    oldest_pending_seconds: float | None = Field(description="How long the oldest pending task waits; null: none does.")
+    version: str = Field(description="The version of Pixmill.")
+    owner: str = Field(description="The owner that sent the request.")
+    all_owners: bool = Field(description="Whether the numbers cover all owners, as for a key with `admin`.")
+    tasks: TaskCountsOut = Field(description="Tasks that have not been deleted.")
+    oldest_pending_seconds: float | None = Field(
+        description="How long the oldest pending task has waited; null if none is pending."
+    )
     last_minute: EndedOut
     by_day: list[DayOut] = Field(description=f"The last {DAYS} days, with today, the earliest first.")
     workers: list[WorkerOut] | None = Field(
-        None, description="Those that are working; present only if the numbers are those of all owners."
+        None, description="The running workers; present only if the numbers cover all owners."
     )
 
 

@@ -73,12 +73,14 @@ class TaskOut(BaseModel):
     algorithm: str
     params: dict[str, object] | None
     error: str | None = Field(None, description="Why the task ended in error, in English; present only then.")
-    problem: TaskProblemOut | None = Field(None, description="The same for programs; its `detail` can be translated.")
+    problem: TaskProblemOut | None = Field(
+        None, description="The same error as a machine-readable problem; its `detail` can be translated."
+    )
     priority: int | None = Field(None, description="1 to 9; absent if it is 0.")
-    batch_id: int | None = Field(description="The batch; null for a task from before there were batches.")
+    batch_id: int | None = Field(description="The batch's id; null for a task that was created before batches existed.")
     preset: str | None = Field(description="The preset that the batch named.")
     source_name: str = Field(description="The source's name with its extension, when the task was created.")
-    attempt: int = Field(description="How often the task was started.")
+    attempt: int = Field(description="How many times the task was started.")
     created_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7), like all times.")
     started_at: str | None = Field(description="When the newest attempt began.")
     ended_at: str | None = Field(description="When the task was finished, failed or cancelled.")
@@ -101,16 +103,18 @@ class TasksIn(BaseModel):
         None, min_length=1, max_length=64, pattern=NO_NUL, description="A name from `presets`, instead of `algorithm`."
     )
     priority: Annotated[int, Field(ge=0, le=9), WHOLE_NUMBER] = Field(
-        0, description="0 to 9; tasks of a higher priority run first. Above 0 needs the scope `tasks:priority`."
+        0,
+        description="0 to 9; tasks of a higher priority run first. A priority above 0 requires the scope "
+        "`tasks:priority`.",
     )
     cache: bool = Field(default=True, strict=True, description="Whether an earlier result may be reused.")
     callback_url: CallbackUrl | None = Field(
         None,
-        description="The URL that gets a signed webhook when a task has ended (finished, error, cancelled). It needs"
-        " the scope `webhooks`.",
+        description="The URL that receives a signed webhook when a task has ended (finished, error, cancelled). It "
+        "requires the scope `webhooks`.",
     )
     expires_in: Annotated[int, Field(ge=1, le=MAX_EXPIRES_IN), WHOLE_NUMBER] | None = Field(
-        None, description="Seconds after which a result is deleted; without it the result is kept."
+        None, description="Seconds after which a result is deleted; by default, results are kept."
     )
 
     @field_validator("file_ids")
@@ -143,8 +147,10 @@ class TaskPath(BaseModel):
 class TaskQuery(PageQuery[int]):
     """The filter of a list of tasks."""
 
-    after: int = Field(0, ge=0, le=MAX_ID, description="Only tasks behind the one with this id, in the order of sort.")
-    sort: Literal["id", "-id"] = Field("id", description="The oldest first, or with the minus sign the newest.")
+    after: int = Field(
+        0, ge=0, le=MAX_ID, description="Only tasks after the task with this id, in the order of `sort`."
+    )
+    sort: Literal["id", "-id"] = Field("id", description="`id`: the oldest first; `-id`: the newest first.")
     id: Annotated[Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(max_length=1000)] | None, OPTIONAL] = (
         Field(None, description="Only these tasks; may be repeated.")
     )
@@ -168,8 +174,8 @@ _TASKS = array_response({"$ref": "#/components/schemas/Task"})
 @tasks.post(
     "/",
     summary="Create tasks",
-    description="With an Idempotency-Key the same request, sent again within 24 hours, gets the first answer again and"
-    " creates nothing.",
+    description="With an Idempotency-Key, the same request within 24 hours gets the first response again and creates "
+    "nothing.",
     openapi_extensions={"requestBody": batch_body(TasksIn, tasks)},
     responses={201: CreatedOut, **problem_responses(400, 403, 404, 409, 413, 415, 422, 429, 503)},
 )

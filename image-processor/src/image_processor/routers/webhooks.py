@@ -19,15 +19,16 @@ webhooks = APIBlueprint("webhooks", __name__, abp_tags=[Tag(name="tasks")])
 
 
 class SecretsOut(BaseModel):
-    """The secrets that sign the webhooks of a key; more than one while the operator changes the installation's."""
+    """The secrets that sign the webhooks of a key; several while the operator replaces the installation's secret."""
 
-    secrets: list[str] = Field(description="As Standard Webhooks writes them: `whsec_` and base64.")
+    secrets: list[str] = Field(description="In the format of Standard Webhooks: `whsec_` and base64.")
 
 
 @webhooks.get(
     "/webhook-secrets",
-    summary="Get the secrets that verify the webhooks of the key that asks",
-    description="No other key gets them. A request without a key has none: the operator's secret signs its webhooks.",
+    summary="Get the secrets that verify the webhooks of the requesting key",
+    description="No other key can get them. A request without a key has none: the operator's secret signs its "
+    "webhooks.",
     responses={200: SecretsOut, **problem_responses(401, 403, 404)},
 )
 @needs(Scope.WEBHOOKS)
@@ -38,8 +39,8 @@ def show_secrets() -> Response:
         raise DomainError(
             "no-webhook-secret",
             sentence(
-                "Only a key has secrets for webhooks. What is made without a key is signed with the operator's"
-                " PIXMILL_CALLBACK_SECRET."
+                "Only a key has webhook secrets. Webhooks of tasks that were created without a key are signed with "
+                "the operator's PIXMILL_CALLBACK_SECRET."
             ),
         )
     installation = signing_secrets(svcs.flask.get(ApiSettings).webhook_secret.get_secret_value())

@@ -18,8 +18,9 @@ from image_processor.services.codec.plan import PIPELINE, Pipeline, task_params
 Json = dict[str, object]
 
 PIPELINE_SUMMARY = (
-    "Several algorithms, one after the other, on an image that is decoded and encoded once. The last may also be an "
-    "analysis, `tile`, or one that only encodes."
+    "Several algorithms in sequence on an image that is decoded and encoded once. The last step may also be an "
+    "analysis,"
+    " `tile`, or an algorithm that only encodes."
 )
 ALGORITHM, PARAMETER, CHOICE, CATEGORY = "algorithm", "parameter", "choice", "category"
 """Translation contexts of the names."""

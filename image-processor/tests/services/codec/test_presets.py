@@ -18,7 +18,7 @@ CONFIG = Path(__file__).parents[4] / "config" / "image-processor" / "conf.yml"
     [
         ({"steps": [{"algorithm": "crop"}]}, "/steps/0/params: nothing to do: give width, height, aspect_ratio, left"),
         ({"steps": [{"algorithm": "flip"}, {"algorithm": "pad", "params": {}}]}, "/steps/1/params: nothing to do"),
-        ({"steps": [{"algorithm": "border", "params": {"color": "x"}}]}, "/steps/0/params/color: 'x' is no color"),
+        ({"steps": [{"algorithm": "border", "params": {"color": "x"}}]}, "/steps/0/params/color: 'x' is not a color"),
         ({"steps": [{"algorithm": "flop"}]}, "/steps/0/algorithm: There is no algorithm 'flop'"),
         ({"steps": [{"algorithm": "flip"}], "output": {"format": "bmp"}}, "/output/format: Input should be"),
         ({}, "/steps: Field required"),

@@ -131,7 +131,7 @@ def test_the_task_gets_the_error_of_its_prefetch(sources: Sources, scratch: Path
     sources.prefetch(task_on(10), scratch)
 
     with (
-        pytest.raises(SourceError, match="File 10 does not exist any more"),
+        pytest.raises(SourceError, match="File 10 no longer exists"),
         sources.opened(task_on(10), scratch),
     ):
         pytest.fail("the source does not exist")
@@ -149,7 +149,7 @@ def test_a_cancelled_prefetch_leaves_no_file(sources: Sources, scratch: Path) ->
 def test_the_size_limit_is_for_all_files_of_a_task(sources: Sources, scratch: Path) -> None:
     with (
         sources.opened(task_on(8), scratch) as source,
-        pytest.raises(SourceError, match="80 bytes; 70 are possible"),
+        pytest.raises(SourceError, match="80 bytes; the limit is 70"),
     ):
         sources.fetch_files("local", {8: scratch / "file-8"}, source=source)
 
@@ -183,7 +183,7 @@ def test_the_size_of_a_local_source_is_limited_too(local_sources: Sources, scrat
     put_blob(tmp_path, b"x" * 101)
 
     with (
-        pytest.raises(SourceError, match="101 bytes; 100 are possible"),
+        pytest.raises(SourceError, match="101 bytes; the limit is 100"),
         local_sources.opened(task_on(4, b"x" * 101), scratch),
     ):
         pytest.fail("it is too large")

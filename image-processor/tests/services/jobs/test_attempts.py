@@ -65,7 +65,7 @@ def test_a_task_whose_params_are_no_longer_valid_fails_with_the_reason(
         outcome = attempts.attempt(task, None, tmp_path)
 
     assert isinstance(outcome, Failed)
-    assert outcome.reason.startswith("The task cannot be done any more: ")
+    assert outcome.reason.startswith("The task can no longer run: ")
     assert "nothing to do: give width, height, aspect_ratio, left or top" in outcome.reason
 
 

@@ -71,7 +71,7 @@ ENDS: dict[str, Callable[[Path], None]] = {
     "bytes of a file": lambda _: check_size(70_000, 60_000),
     "damaged": damaged,
     "unsuitable": unsuitable,
-    "gone": refused(SourceError(sentence("File {file_id} does not exist any more.", file_id=7))),
+    "gone": refused(SourceError(sentence("File {file_id} no longer exists.", file_id=7))),
     "file server away": refused(FileStorageUnavailableError("GET /7 answered 503")),
     "revoked": refused(ResultRevokedError()),
     "disk full": refused(ScratchFullError()),

@@ -70,7 +70,7 @@ def test_the_event_and_the_webhook_have_the_problem_too(claims: ClaimService, da
     ("error", "kind", "context"),
     [
         (ImageError("The image is damaged."), "image-unreadable", {}),
-        (SourceError(sentence("File {file_id} does not exist any more.", file_id=7)), "file-gone", {"file_id": 7}),
+        (SourceError(sentence("File {file_id} no longer exists.", file_id=7)), "file-gone", {"file_id": 7}),
         (MemoryError(), "out-of-memory", {}),
         (OSError(27, "File too large"), "result-too-large", {}),
     ],
@@ -90,14 +90,14 @@ def test_too_many_crashes_are_a_problem_that_says_how_many(
 ) -> None:
     for _ in range(retry.max_crashes):
         claims.claim(HOLDER)
-        leases.crashed(HOLDER, sentence("it made its process crash, perhaps for lack of memory"))
+        leases.crashed(HOLDER, sentence("the task crashed its process, perhaps because memory ran out"))
 
     problem = problem_of_task(database, task_id)
     assert problem is not None
     assert problem["type"] == "urn:pixmill:problem:too-many-crashes"
     assert problem["context"] == {
         "attempts": retry.max_crashes,
-        "reason": "it made its process crash, perhaps for lack of memory",
+        "reason": "the task crashed its process, perhaps because memory ran out",
     }
 
 

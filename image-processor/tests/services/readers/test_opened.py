@@ -18,7 +18,7 @@ from image_processor.services.readers.opened import DamagedError, reading
         (RuntimeError("word " * 100), "word " * 40 + "…"),
         (RuntimeError("x" * 1000), "x" * 200 + " …"),
         (RuntimeError("Bits/sample must be 1"), "Bits/sample must be 1"),
-        (struct.error("unpack requires a buffer of 4 bytes"), "the file is cut short or corrupt"),
+        (struct.error("unpack requires a buffer of 4 bytes"), "the file is truncated or corrupt"),
     ],
 )
 def test_an_error_of_a_decoder_is_damage_with_its_reason(raised: Exception, reason: str) -> None:

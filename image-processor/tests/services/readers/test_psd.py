@@ -123,7 +123,7 @@ def test_half_transparent_colors_have_no_white_in_them() -> None:
 def test_a_picture_that_is_cut_short_is_damaged(kept: float, *, packed: bool) -> None:
     source = psd(RGB, noise(3), packed=packed)
 
-    with pytest.raises(ImageError, match=r"^The image is damaged: the file is cut short"):
+    with pytest.raises(ImageError, match=r"^The image is damaged: the file is truncated"):
         shown(source[: int(len(source) * kept)])
 
 

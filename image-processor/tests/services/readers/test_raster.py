@@ -270,7 +270,7 @@ def test_a_bmp_with_masks_that_is_cut_short_is_damaged() -> None:
     bits, header, masks = MASKS["BGRA"]
     whole = masked_bmp(bits, header, masks, numpy.zeros((9, 31, 4), "uint8"), top_down=False)
 
-    with pytest.raises(ImageError, match=r"^The image is damaged: the file is cut short\.$"):
+    with pytest.raises(ImageError, match=r"^The image is damaged: the file is truncated\.$"):
         processed(whole[:-4], "convert", KEPT)
 
 

@@ -172,7 +172,7 @@ def unreadable(reason: str, task_id: int) -> Failure:
 
 
 def test_problems_that_differ_in_values_have_one_cause_with_its_type() -> None:
-    failures = [unreadable("it has no frame", 8), unreadable("the file is cut short", 3)]
+    failures = [unreadable("it has no frame", 8), unreadable("the file is truncated", 3)]
 
     [cause] = causes_of(failures)
 

@@ -86,7 +86,7 @@ def test_more_tasks_than_the_limit_are_refused(database: Database, more: int, re
         check_limit(connection, ann, more)
 
     assert (refused.value.kind, refused.value.retry_after) == ("too-many-pending-tasks", retry_after)
-    assert f"may have 3 tasks that have not ended; there are 2, and {more} more" in refused.value.detail
+    assert f"may have at most 3 tasks that have not ended; there are 2, and {more} more" in refused.value.detail
 
 
 def test_as_many_tasks_as_the_limit_are_allowed(database: Database) -> None:

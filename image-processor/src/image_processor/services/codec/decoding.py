@@ -169,7 +169,7 @@ class NamedFiles:
         try:
             return path.read_text("utf-8")
         except UnicodeDecodeError as error:
-            raise UnsuitableImageError(sentence("File {file_id} is not a UTF-8 text.", file_id=file_id)) from error
+            raise UnsuitableImageError(sentence("File {file_id} is not UTF-8 text.", file_id=file_id)) from error
 
 
 def _foreign(source: Path, limits: Limits, wanted: Source) -> Decoded | None:
@@ -236,7 +236,7 @@ def _unknown(error: pyvips.Error, source: Path) -> str:
     if name == "TIFF" and any(len(page.depths) > 1 for page in tiff.directories(source)):
         return sentence("The samples of this TIFF differ in size, which is not supported: save them with 8 or 16 bits.")
     if name is not None:
-        return sentence("The image cannot be decoded: the {name} is cut short, or its header is corrupt.", name=name)
+        return sentence("The image cannot be decoded: the {name} is truncated, or its header is corrupt.", name=name)
     return sentence("The file is not an image of a known format ({formats}).", formats=READABLE_NAMES)
 
 

@@ -140,13 +140,13 @@ def _encoding(image: pyvips.Image, format_name: str, output: Output, path: Path)
     """
     prepared = _prepared(image, format_name, output)
     if output.lossless and format_name in _LOSSY:
-        detail = sentence("{format} has no lossless form: choose PNG, WebP or AVIF.", format=format_name.upper())
+        detail = sentence("{format} cannot be lossless: choose PNG, WebP or AVIF.", format=format_name.upper())
         raise ImageError(detail, Cause.OUTPUT_IMPOSSIBLE)
     largest = _LARGEST_SIDE.get(format_name, 2**31)
     height = prepared.get_page_height() if format_name in ANIMATED else prepared.height
     if max(prepared.width, height) > largest:
         detail = sentence(
-            "The result has {width} × {height} pixels; {format} holds {largest:,} per side.",
+            "The result has {width} × {height} pixels; the limit of {format} is {largest:,} per side.",
             width=prepared.width,
             height=height,
             format=format_name.upper(),
@@ -154,7 +154,7 @@ def _encoding(image: pyvips.Image, format_name: str, output: Output, path: Path)
         )
         raise ImageError(detail, Cause.OUTPUT_IMPOSSIBLE)
     if format_name == "tiff" and (output.max_bytes is not None or output.min_ssim is not None):
-        detail = sentence("TIFF has no quality setting: take another format with max_bytes or min_ssim.")
+        detail = sentence("TIFF has no quality setting: choose another format for max_bytes or min_ssim.")
         raise ImageError(detail, Cause.OUTPUT_IMPOSSIBLE)
     return Encoding(prepared, format_name, output, path)
 

@@ -39,26 +39,26 @@ _SCHEMES = {
 _PATH = re.compile(r"(?:^|(?<=[\s\"'(:]))/\S+")
 """A path on the worker's machine, which is meaningless to the user."""
 _PLAIN = {
-    "not enough data": sentence("the file is cut short"),
-    "Not enough image data": sentence("the file is cut short"),
-    "CgBI: unhandled critical chunk": sentence("it is a PNG for iPhones alone (CgBI): save it as an ordinary PNG"),
+    "not enough data": sentence("the file is truncated"),
+    "Not enough image data": sentence("the file is truncated"),
+    "CgBI: unhandled critical chunk": sentence("it is an iPhone-specific PNG (CgBI): save it as a standard PNG"),
     "Unsupported marker type": sentence("its kind of JPEG is not supported"),
     "Unsupported JPEG process": sentence("its kind of JPEG is not supported"),
-    "Unsupported JPEG data precision": sentence("a JPEG with 8 bits per sample is supported, and no other"),
+    "Unsupported JPEG data precision": sentence("only JPEG with 8 bits per sample is supported"),
     "IDAT: ": sentence("its compressed pixels are corrupt"),
     "libpng read error": sentence("its pixels are corrupt"),
     "unable to read pixels": sentence("its pixels are corrupt"),
     "WebPGetInfo() failed": sentence("its pixels, compressed as WebP, are corrupt"),
     "ZLib error": sentence("its compressed pixels are corrupt"),
-    "unable to parse image": sentence("the file is cut short or corrupt"),
-    "Unexpected end of GIF source data": sentence("the file is cut short"),
+    "unable to parse image": sentence("the file is truncated or corrupt"),
+    "Unexpected end of GIF source data": sentence("the file is truncated"),
     "no frames in GIF": sentence("it has no frame"),
-    "bad labq format": sentence("its colors are CIELAB of a kind that is not supported"),
+    "bad labq format": sentence("its kind of CIELAB colors is not supported"),
     "tiled separate planes not supported": sentence("its tiles in separate planes are not supported"),
-    "unsupported tiff image type": sentence("its samples are of a kind that is not supported"),
-    "samples out of range": sentence("its samples are of a kind that is not supported"),
+    "unsupported tiff image type": sentence("its kind of samples is not supported"),
+    "samples out of range": sentence("its kind of samples is not supported"),
     "required field 262 missing": sentence(
-        "it does not say what its samples mean (PhotometricInterpretation is missing)"
+        "the meaning of its samples is unknown (PhotometricInterpretation is missing)"
     ),
     "samples_per_pixel not a whole number of bytes": sentence("the bits of a pixel do not fill whole bytes"),
 }
@@ -76,12 +76,12 @@ def reason_of(detail: str) -> str:
     if written is None:
         return _NO_REASON
     said = _WRITERS.sub("", written, count=1)
-    return sentence("its format refuses it") if said == "unable to write to target" else _worded(said)
+    return sentence("its format does not allow it") if said == "unable to write to target" else _worded(said)
 
 
 TOO_LARGE_A_FILE = sentence(
-    "The task needs a larger file on the worker's disk than the limit of the worker allows (limits.max_written_bytes)."
-    " Make the image smaller first, or choose a format that compresses more."
+    "The task needs a larger file on the worker's disk than limits.max_written_bytes allows. Make the image smaller "
+    "first, or choose a format that compresses more."
 )
 _NO_REASON = sentence("the decoder gave no reason")
 _FILE_TOO_LARGE = os.strerror(errno.EFBIG)
@@ -117,16 +117,16 @@ def _worded(line: str) -> str:
     if line.endswith(" in IHDR"):
         return sentence("its header is invalid")
     if line.endswith(": unhandled critical chunk"):
-        return sentence("its part {part} is of no known kind, and it cannot be read without it", part=line[:4])
+        return sentence("its chunk {part} is critical and of an unknown type", part=line[:4])
     if line.endswith(": CRC error"):
-        return sentence("its part {part} is corrupt: the checksum is wrong", part=line[:4])
+        return sentence("its chunk {part} is corrupt: the checksum is wrong", part=line[:4])
     # 4294967295 is -1: no scanline was read yet.
     return shortened(line.replace(" at scanline 4294967295", "")) or _NO_REASON
 
 
 def _not_read_in_tiff(compression: str) -> str:
     return sentence(
-        "its compression ({name}) is not supported; in a TIFF Deflate, LZW, PackBits, CCITT, JPEG and WebP are",
+        "its compression ({name}) is not supported; a TIFF may use Deflate, LZW, PackBits, CCITT, JPEG or WebP",
         name=compression,
     )
 

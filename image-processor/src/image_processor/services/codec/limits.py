@@ -86,8 +86,8 @@ def check_frames_of(frames: Sequence[pyvips.Image], limits: Limits, subject: str
     bands = max(frame.bands for frame in frames)
     if bands > MAX_BANDS:
         detail = sentence(
-            "{subject} {bands} bands; the limit is {limit}, four inks and transparency."
-            " Save it as gray, RGB or CMYK with at most one alpha channel.",
+            "{subject} {bands} bands; the limit is {limit}: four inks and transparency. Save it as gray, RGB or CMYK "
+            "with at most one alpha channel.",
             subject=subject,
             bands=bands,
             limit=MAX_BANDS,

@@ -19,7 +19,7 @@ _Model = TypeVar("_Model", bound=Params)
 PIPELINE = "pipeline"
 MAX_STEPS = 20
 _OUTPUT = "How the result is encoded."
-_SOURCE = "How the source is read: which page, and how finely it is drawn."
+_SOURCE = "How the source is read: which page, and at which resolution it is drawn."
 
 
 class Step(Params):
@@ -27,15 +27,15 @@ class Step(Params):
 
     algorithm: str = Field(min_length=1, max_length=64, description="A name from `algorithms`.")
     params: dict[str, object] | None = Field(
-        None, description="As the algorithm's own schema says, without `output` and `source`."
+        None, description="According to the algorithm's schema, without `output` and `source`."
     )
 
 
 class Pipeline(Params):
-    """Several algorithms, one after the other, on an image that is decoded and encoded once."""
+    """Several algorithms in sequence on an image that is decoded and encoded once."""
 
     steps: Annotated[list[Step], Field(min_length=1, max_length=MAX_STEPS)] = Field(
-        description="What is done, in order; each step takes what the one before it made."
+        description="The steps, in order; each step processes the result of the previous step."
     )
     output: Output | None = Field(None, description=_OUTPUT)
     source: Source | None = Field(None, description=_SOURCE)
@@ -89,7 +89,7 @@ def _plan_of_pipeline(pipeline: Pipeline) -> Plan:
         pointer = f"/params/steps/{place}"
         algorithm = _named(step.algorithm, f"{pointer}/algorithm")
         if not algorithm.changes_image and place + 1 < len(pipeline.steps):
-            detail = sentence("'{name}' ends a pipeline: nothing can follow it.", name=algorithm.name)
+            detail = sentence("'{name}' must be the last step of a pipeline.", name=algorithm.name)
             raise DomainError(
                 "invalid-fields",
                 detail,

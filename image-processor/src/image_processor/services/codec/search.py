@@ -157,8 +157,8 @@ class Encoding:
         if self._output.min_ssim is None:
             return self._too_large(round(value), "")
         detail = sentence(
-            "As {format} the result has an SSIM of {ssim:.6f} at a quality of {quality}, less than {min_ssim}:"
-            " choose another format, a higher quality, or a lower SSIM.",
+            "As {format}, the result has an SSIM of {ssim:.6f} at quality {quality}, which is less than {min_ssim}: "
+            "choose another format, a higher quality, or a lower SSIM.",
             format=self._format.upper(),
             ssim=1 - value,
             quality=self._quality,
@@ -168,8 +168,8 @@ class Encoding:
 
     def _too_large(self, size: int, wanted: str) -> ImageError:
         detail = sentence(
-            "As {format} the smallest result{wanted} has {size:,} bytes, more than {max_bytes:,}:"
-            " make the image smaller first, or choose another format.",
+            "As {format}, the smallest result{wanted} has {size:,} bytes, which is more than {max_bytes:,}: make the "
+            "image smaller first, or choose another format.",
             format=self._format.upper(),
             wanted=wanted,
             size=size,

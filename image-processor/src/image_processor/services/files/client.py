@@ -316,7 +316,7 @@ def _groups(files: Sequence[NewFile]) -> Sequence[Sequence[NewFile]]:
 
 def _announced_size(response: httpx2.Response, file_id: int, max_bytes: int) -> int:
     if response.status_code == 404:
-        raise SourceError(sentence("File {file_id} does not exist any more.", file_id=file_id))
+        raise SourceError(sentence("File {file_id} no longer exists.", file_id=file_id))
     if response.status_code != 200 or "Content-Length" not in response.headers:
         raise FileStorageUnavailableError(f"download of file {file_id} answered {response.status_code}")
     size = int(response.headers["Content-Length"])
@@ -330,5 +330,5 @@ def check_size(size: int, max_bytes: int) -> None:
     :raises SourceError: the file is larger than a worker may fetch.
     """
     if size > max_bytes:
-        detail = sentence("A file has {size:,} bytes; {max_bytes:,} are possible.", size=size, max_bytes=max_bytes)
+        detail = sentence("A file has {size:,} bytes; the limit is {max_bytes:,}.", size=size, max_bytes=max_bytes)
         raise SourceError(detail, Cause.FILE_TOO_LARGE)

@@ -90,7 +90,7 @@ class AttemptService:
         try:
             plan = plan_of(claim.algorithm, claim.params)
         except DomainError as error:
-            detail = sentence("The task cannot be done any more: {reason}", reason=error.detail)
+            detail = sentence("The task can no longer run: {reason}", reason=error.detail)
             raise ImageError(detail, Cause.TASK_OUTDATED) from error
         return self._make(claim, next_claim, plan, folder, self._reuse.key_of(claim, plan))
 

@@ -54,7 +54,7 @@ class ReuseService:
         for file_id in file_ids:
             if file_id not in found:
                 raise SourceError(
-                    sentence("The file {file_id} that params name does not exist any more.", file_id=file_id)
+                    sentence("File {file_id}, which is named in params, no longer exists.", file_id=file_id)
                 )
         return [found[file_id].sha256 for file_id in file_ids]
 

@@ -209,7 +209,7 @@ def _check_count(session: Session, principal: Principal) -> None:
     own = select(func.count()).select_from(Preset).where(Preset.owner == principal.owner)
     if session.execute(own).scalar_one() >= MAX_PRESETS:
         detail = sentence(
-            "The owner '{owner}' has {limit} presets, and may have no more; delete one.",
+            "The owner '{owner}' already has {limit} presets, which is the limit; delete one first.",
             owner=principal.owner,
             limit=MAX_PRESETS,
         )
@@ -222,9 +222,11 @@ def _lock(owner: str) -> int:
 
 def _changed(name: str, current: NamedPreset | None) -> Sentence:
     if current is None:
-        return sentence("The preset '{name}' does not exist; get it and decide again.", name=name)
+        return sentence("The preset '{name}' does not exist, but If-Match requires it.", name=name)
     return sentence(
-        "The preset '{name}' has another version, \"{etag}\"; get it and decide again.", name=name, etag=current.etag
+        "The preset '{name}' has changed: its ETag is now \"{etag}\"; get it and try again.",
+        name=name,
+        etag=current.etag,
     )
 
 
@@ -235,7 +237,7 @@ def _refused(detail: str, name: str, current: NamedPreset | None) -> DomainError
 
 def _read_only(name: str) -> DomainError:
     detail = sentence(
-        "The preset '{name}' is one of the server's settings, which the API does not change; choose another name.",
+        "The preset '{name}' is defined in the server's settings, which the API cannot change; choose another name.",
         name=name,
     )
     return DomainError("preset-read-only", detail)

@@ -183,7 +183,7 @@ def header_of(content: bytes) -> Header:
                 boxes.give_up()
         boxes.end()
     if not info.xsize:
-        raise DamagedError(sentence("it holds no image"))
+        raise DamagedError(sentence("it contains no image"))
     return Header(
         width=info.xsize,
         height=info.ysize,
@@ -215,7 +215,7 @@ def pixels_of(content: bytes, header: Header) -> bytearray:
                 buffer = (c_char * len(samples)).from_buffer(samples)
                 _check(jxl.JxlDecoderSetImageOutBuffer(decoder, byref(pixel_format), buffer, len(samples)))
             elif event == _SUCCESS:
-                raise DamagedError(sentence("it holds no image"))
+                raise DamagedError(sentence("it contains no image"))
     return samples
 
 
@@ -299,14 +299,14 @@ def _decoder(content: bytes, events: int) -> Iterator[c_void_p]:
 def _next(decoder: c_void_p) -> int:
     event = int(library().JxlDecoderProcessInput(decoder))
     if event == _NEED_MORE_INPUT:
-        raise DamagedError(sentence("it is cut short"))
+        raise DamagedError(sentence("it is truncated"))
     _check(event)
     return event
 
 
 def _check(status: int) -> None:
     if status == _ERROR:
-        raise DamagedError(sentence("it is not a valid JPEG XL, or cut short"))
+        raise DamagedError(sentence("it is not a valid JPEG XL, or it is truncated"))
 
 
 def _refuse_black(decoder: c_void_p, info: BasicInfo) -> None:

@@ -62,7 +62,7 @@ def pixels_of(source: Path, layout: MaskedBmp) -> pyvips.Image:
         file.seek(layout.start)
         content = file.read(stride * layout.height)
     if len(content) < stride * layout.height:
-        raise DamagedError(sentence("the file is cut short"))
+        raise DamagedError(sentence("the file is truncated"))
     words = numpy.frombuffer(content, f"<u{layout.bits // 8}").reshape(layout.height, -1)[:, : layout.width]
     words = words if layout.is_top_down else words[::-1]
     bands = [_band(words, mask) for mask in layout.masks]

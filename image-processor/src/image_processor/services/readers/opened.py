@@ -60,7 +60,7 @@ class Opened:
         with reading():
             image = self._with_metadata(self.pixels())
         if (image.width, image.height) != (self.width, self.height):
-            raise DamagedError(sentence("the size in the header is not that of the pixels"))
+            raise DamagedError(sentence("the size in the header does not match that of the pixels"))
         return image
 
     def rendered(self, width: int, height: int) -> pyvips.Image:
@@ -91,7 +91,7 @@ def reading() -> Iterator[None]:
     except (DamagedError, ImageError, MemoryError):
         raise
     except (struct.error, EOFError) as error:
-        raise DamagedError(sentence("the file is cut short or corrupt")) from error
+        raise DamagedError(sentence("the file is truncated or corrupt")) from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno not in _OF_THE_FILE:
             raise

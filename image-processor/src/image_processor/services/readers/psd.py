@@ -191,7 +191,7 @@ def _contents(file: IO[bytes], read: _File) -> Iterator[bytes]:
     elif compression == _PACKBITS:
         table = _content(file, 2 * read.channels * read.height)
         if len(table) < 2 * read.channels * read.height:
-            raise DamagedError(sentence("the file is cut short"))
+            raise DamagedError(sentence("the file is truncated"))
         rows = numpy.frombuffer(table, ">u2")
         lengths = [int(length) for length in rows.reshape(read.channels, read.height).sum(axis=1)][: read.used]
     else:
@@ -201,7 +201,7 @@ def _contents(file: IO[bytes], read: _File) -> Iterator[bytes]:
         if compression == _PACKBITS:
             content = _unpacked(content)
         if len(content) != size:
-            raise DamagedError(sentence("the file is cut short or corrupt"))
+            raise DamagedError(sentence("the file is truncated or corrupt"))
         yield content
 
 
@@ -209,7 +209,7 @@ def _unpacked(content: bytes) -> bytes:
     try:
         return bytes(imagecodecs.packbits_decode(content))
     except imagecodecs.PackbitsError as error:  # its message only names a function
-        raise DamagedError(sentence("the file is cut short or corrupt")) from error
+        raise DamagedError(sentence("the file is truncated or corrupt")) from error
 
 
 def _plane(content: bytes, read: _File) -> numpy.ndarray:

@@ -39,7 +39,7 @@ def keep_harmless(root: Element) -> None:
     if embedded > _MOST_EMBEDDED:
         raise DamagedError(
             sentence(
-                "the SVG holds pictures of {embedded:,} pixels; the limit is {limit:,}",
+                "the pictures in the SVG have {embedded:,} pixels; the limit is {limit:,}",
                 embedded=embedded,
                 limit=_MOST_EMBEDDED,
             )

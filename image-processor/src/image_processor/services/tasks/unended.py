@@ -51,8 +51,8 @@ def check_limit(connection: Connection, principal: Principal, more: int) -> None
 def too_many(principal: Principal, limit: int, unended: int, more: int) -> DomainError:
     """Return the error of an owner who would exceed the limit."""
     detail = sentence(
-        "The owner '{owner}' may have {limit} tasks that have not ended; there are {unended}, and {more}"
-        " more would be too many.",
+        "The owner '{owner}' may have at most {limit} tasks that have not ended; there are {unended}, and {more} more "
+        "would exceed the limit.",
         owner=principal.owner,
         limit=limit,
         unended=unended,
