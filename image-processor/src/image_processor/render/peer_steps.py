@@ -11,7 +11,7 @@ from image_processor.algorithms.overlay import Offset
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import faded, on_colors
 from image_processor.imaging.arrays import pixels_of, with_pixels
-from image_processor.imaging.color import in_color, in_eight_bits, is_gray
+from image_processor.imaging.color import in_color, in_eight_bits, is_gray, with_alpha
 from image_processor.imaging.composite import laid
 from image_processor.imaging.files import Files
 from image_processor.imaging.params import FileId, NoParams
@@ -96,16 +96,21 @@ def spaced_marks(image: pyvips.Image, params: SpacedMarksParams, files: Files) -
     if params.along_x and params.along_y and across[0] * down[0] > _MOST_COPIES:
         across = _fewer(across[0], image.width, mark.width)
         down = _fewer(down[0], image.height, mark.height)
-    lefts = _starts(*across, mark.width)
-    tops = _starts(*down, mark.height)
-    if not params.along_x:
-        lefts = [_start(params.x, image.width - mark.width, far=params.from_right, middle=params.center_x)]
-    if not params.along_y:
-        tops = [_start(params.y, image.height - mark.height, far=params.from_bottom, middle=params.center_y)]
-    for left in lefts:
-        for top in tops:
-            image = laid(image, mark, left, top)
-    return image
+    left = (
+        0
+        if params.along_x
+        else _start(params.x, image.width - mark.width, far=params.from_right, middle=params.center_x)
+    )
+    top = (
+        0
+        if params.along_y
+        else _start(params.y, image.height - mark.height, far=params.from_bottom, middle=params.center_y)
+    )
+    columns, gap_x = (across[0], _gap(*across)) if params.along_x else (1, 0)
+    rows, gap_y = (down[0], _gap(*down)) if params.along_y else (1, 0)
+    # All marks are one image: 500 of them, put on the picture one after the other, would take minutes.
+    cell = with_alpha(in_color(mark)).embed(0, 0, mark.width + gap_x, mark.height + gap_y)
+    return laid(image, cell.replicate(columns, rows), left, top)
 
 
 def _sized(mark: pyvips.Image, image: pyvips.Image, params: SpacedMarksParams) -> pyvips.Image:
@@ -134,9 +139,8 @@ def _fewer(copies: int, side: int, mark: int) -> tuple[int, int]:
     return kept, side - kept * mark
 
 
-def _starts(copies: int, room: int, mark: int) -> Sequence[int]:
-    gap = room // (max(copies, 2) - 1)
-    return [place * (mark + gap) for place in range(copies)]
+def _gap(copies: int, room: int) -> int:
+    return room // (max(copies, 2) - 1)
 
 
 def _start(offset: int, room: int, *, far: bool, middle: bool) -> int:

@@ -304,3 +304,13 @@ ARGUMENTS = {
     "sharpen": "1,1,true",
     "watermark": "7,0,0,50",
 }
+
+
+def test_a_mark_of_one_pixel_is_repeated_hundreds_of_times() -> None:
+    mark = encoded(Image.new("RGBA", (1, 1), (255, 0, 0, 255)), "PNG")
+    white = encoded(Image.new("RGB", (500, 3), "white"), "PNG")
+
+    result = pixels(made("filters:watermark(7,repeat,1,0)/42", white, {7: mark}))
+
+    assert (result[1] == (255, 0, 0)).all()
+    assert (result[::2] == 255).all()
