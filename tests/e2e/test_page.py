@@ -607,10 +607,8 @@ def violations(page: Page, *, of_colors: bool = False) -> list[str]:
     """Return the violations that axe finds in the page now, with their places."""
     if not page.browser.execute_script("return 'axe' in window"):
         page.browser.execute_script((PROJECT / "web/node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
-    # During a transition, axe would see the colors between two states.
     run = """const [rules, done] = arguments;
-        Promise.allSettled(document.getAnimations().map(({finished}) => finished))
-            .then(() => axe.run(document, {runOnly: rules})).then(({violations}) => done(
+        axe.run(document, {runOnly: rules}).then(({violations}) => done(
             violations.flatMap(({id, nodes}) => nodes.map(({target}) => `${location.pathname} ${id}: ${target}`))))"""
     rules = OF_COLORS if of_colors else WCAG
     return [str(found) for found in page.browser.execute_async_script(run, rules)]
