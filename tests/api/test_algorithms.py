@@ -157,7 +157,7 @@ STEPS_OF = {
         422,
         "`color` and `colour` are the same parameter",
     ),
-    "an analysis in the middle": ([{"algorithm": "info"}, {"algorithm": "flip"}], 422, "nothing can follow"),
+    "an analysis in the middle": ([{"algorithm": "info"}, {"algorithm": "flip"}], 422, "must be the last step"),
     "output within": ([{"algorithm": "flip", "params": {"output": {}}}], 422, "/params/steps/0/params/output"),
     "a pipeline within": ([{"algorithm": "pipeline", "params": {"steps": []}}], 422, "no algorithm 'pipeline'"),
     "no steps": ([], 422, "/params/steps"),
@@ -205,7 +205,7 @@ def test_every_algorithm_runs_on_the_server(pixmill: Pixmill) -> None:
         tasks[algorithm.name] = pixmill.create_tasks([source], algorithm.name, params)[0]
 
     ended = {name: pixmill.wait_for_task(task_id) for name, task_id in tasks.items()}
-    assert "no face" in str(ended.pop("crop_faces")["error"])
+    assert "No face" in str(ended.pop("crop_faces")["error"])
     assert {name: task["error"] for name, task in ended.items() if task["status"] != "finished"} == {}
 
 

@@ -313,7 +313,7 @@ def test_a_changed_link_is_refused(pixmill: Pixmill) -> None:
     url = pixmill.http.post(f"{FILES}/{file_id}/links", json={}).json()["url"]
 
     for changed in (url[:-1] + ("A" if url[-1] != "A" else "B"), url.replace("links/", "links/9"), url[:-10]):
-        assert_problem(pixmill.http.get(changed), 403, "not made")
+        assert_problem(pixmill.http.get(changed), 403, "not created")
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 604_801, "1", None])
