@@ -21,7 +21,7 @@ class Mutation:
     caught_by: str
 
 
-_FRONT = "image-processor/src/image_processor/services/jobs/front.py"
+_QUEUE_FRONT = "image-processor/src/image_processor/services/jobs/queue_front.py"
 _CLAIMS = "image-processor/src/image_processor/services/jobs/claims.py"
 _LEASES = "image-processor/src/image_processor/services/jobs/leases.py"
 _TRANSITIONS = "image-processor/src/image_processor/services/jobs/transitions.py"
@@ -102,17 +102,17 @@ MUTATIONS = [
     ),
     Mutation(
         rule="a task that is pending again is found although claims begin above it",
-        file=_FRONT,
+        file=_QUEUE_FRONT,
         before="            [level, own, Task.id < begin, _RETURNED],\n",
         after="",
-        caught_by="image-processor/tests/services/jobs/test_front.py::test_a_task_that_is_handed_back_is_the_first_again",
+        caught_by="image-processor/tests/services/jobs/test_queue_front.py::test_a_task_that_is_handed_back_is_the_first_again",
     ),
     Mutation(
         rule="claims begin above no task that a running transaction adds",
-        file=_FRONT,
+        file=_QUEUE_FRONT,
         before="elif first.oldest_transaction >= known.transaction:",
         after="else:",
-        caught_by="image-processor/tests/services/jobs/test_front.py::test_tasks_of_a_transaction_that_ends_late_are_found",
+        caught_by="image-processor/tests/services/jobs/test_queue_front.py::test_tasks_of_a_transaction_that_ends_late_are_found",
     ),
     Mutation(
         rule="a task stays with its worker until its lease has run out",
@@ -246,8 +246,8 @@ MUTATIONS = [
     Mutation(
         rule="a short query finds a link's file only while its token says so",
         file="file-storage/src/file_storage/services/links.py",
-        before="return SentByLink(file, disposition) if is_claimed else None",
-        after="return SentByLink(file, disposition) if is_claimed or row else None",
+        before="return SentByLink(file, disposition) if claim.is_of(expires_at, file.sha256) else None",
+        after="return SentByLink(file, disposition)",
         caught_by="file-storage/tests/services/test_links.py"
         "::test_a_link_does_not_fit_another_file_to_which_its_id_is_given_again",
     ),

@@ -47,6 +47,10 @@ class Claim(NamedTuple):
     expires_at: int
     sha256: str
 
+    def is_of(self, expires_at: float, sha256: str) -> bool:
+        """Return whether the link still has this expiry, and its file these bytes."""
+        return (int(expires_at), sha256[:_DIGITS]) == (self.expires_at, self.sha256)
+
 
 class LinkSigner:
     """Creates and verifies the tokens of signed links: a claim with its HMAC-SHA256.
@@ -246,7 +250,7 @@ class LinkService:
             found = session.execute(query).one_or_none()
         if found is not None:
             file, link = found
-            if (int(link.expires_at), file.sha256[:_DIGITS]) == (claim.expires_at, claim.sha256):
+            if claim.is_of(link.expires_at, file.sha256):
                 return LinkedFile(file, link.disposition)
         raise DomainError(
             "link-not-found",
@@ -265,8 +269,7 @@ class LinkService:
             return None
         expires_at, disposition, *columns = cast("tuple[float, str | None, *tuple[object, ...]]", row)
         file = SentFile(*cast("SentFile", columns))
-        is_claimed = (int(expires_at), file.sha256[:_DIGITS]) == (claim.expires_at, claim.sha256)
-        return SentByLink(file, disposition) if is_claimed else None
+        return SentByLink(file, disposition) if claim.is_of(expires_at, file.sha256) else None
 
 
 def _counted(session: Session, links: Sequence[Link]) -> Sequence[ListedLink]:

@@ -54,14 +54,17 @@ def principal() -> Principal:
 
 def client_address() -> str:
     """Return the client's address as seen by the web server in front."""
-    return request.headers.get("X-Real-IP") or request.remote_addr or ""
+    return _address_of(request)
+
+
+def _address_of(by: Request) -> str:
+    return by.headers.get("X-Real-IP") or by.remote_addr or ""
 
 
 def asked(by: Request) -> Asked:
     """Return the parts of a request that the gate checks."""
-    address = by.headers.get("X-Real-IP") or by.remote_addr or ""
     session = by.cookies.get(SESSION_COOKIE) if "Cookie" in by.headers else None
-    return Asked(by.method, by.headers, address, session)  # type: ignore[arg-type]  # Headers is such a mapping
+    return Asked(by.method, by.headers, _address_of(by), session)  # type: ignore[arg-type]  # Headers is such a mapping
 
 
 def stand_before(app: Flask, gate: Gate, trail: AuditTrail, cors_origins: frozenset[str]) -> None:

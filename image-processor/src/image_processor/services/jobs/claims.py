@@ -18,8 +18,8 @@ from sqlalchemy import Connection, Double, Integer, Row, bindparam, case, select
 from image_processor.config import RetrySettings
 from image_processor.models import Batch, Task, TaskStatus
 from image_processor.services.causes import Cause, stored_problem
-from image_processor.services.jobs.front import Front
 from image_processor.services.jobs.outcomes import Claim, Crashed, Ended, Failed, Finished, Holder, Outcome, Postponed
+from image_processor.services.jobs.queue_front import QueueFront
 from image_processor.services.jobs.transitions import (
     ENDS_NOW,
     PENDING,
@@ -54,7 +54,7 @@ class ClaimService:
         self._retry = retry
         self._longest_delay = {"longest_delay": retry.max_delay_seconds}
         self._turns = Turns(retry.max_delay_seconds)
-        self._front = Front(retry.max_delay_seconds)
+        self._front = QueueFront(retry.max_delay_seconds)
         self._lease_seconds = lease_seconds
         self._processes = processes
 

@@ -42,7 +42,7 @@ class _Known:
     begin: int = 0
 
 
-class Front:
+class QueueFront:
     """Remembers where the claimable tasks of the queue start."""
 
     def __init__(self, longest_delay: float) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pytest
 from image_processor.config import RetrySettings
 from image_processor.models import Task
-from image_processor.services.jobs import front
+from image_processor.services.jobs import queue_front
 from image_processor.services.jobs.claims import ClaimService
-from image_processor.services.jobs.front import Front
 from image_processor.services.jobs.outcomes import Claim, Ended, Finished, Holder
+from image_processor.services.jobs.queue_front import QueueFront
 from image_processor.services.tasks.changes import cancel_tasks, restart_tasks
 from service_kit.database import Database
 from sqlalchemy import Connection, insert
@@ -27,8 +27,8 @@ def claims(database: Database, retry: RetrySettings) -> ClaimService:
 
 
 @pytest.fixture
-def looked() -> Front:
-    return Front(longest_delay=60)
+def looked() -> QueueFront:
+    return QueueFront(longest_delay=60)
 
 
 def add(connection: Connection, count: int, **values: object) -> Sequence[int]:
@@ -41,7 +41,7 @@ def add_tasks(database: Database, count: int, **values: object) -> Sequence[int]
         return add(connection, count, **values)
 
 
-def look(database: Database, front: Front, count: int = 100) -> list[int]:
+def look(database: Database, front: QueueFront, count: int = 100) -> list[int]:
     with database.connect() as connection:
         return [row.id for row in front.look(connection, count)]
 
@@ -52,7 +52,7 @@ def finish(claims: ClaimService, count: int) -> Sequence[Claim]:
     return claimed
 
 
-def pass_tasks(database: Database, claims: ClaimService, front: Front, **values: object) -> list[int]:
+def pass_tasks(database: Database, claims: ClaimService, front: QueueFront, **values: object) -> list[int]:
     """Add and finish tasks until ``front`` is above some of them; return the ids of the pending ones."""
     ids = add_tasks(database, 9, **values)
     for _ in range(3):
@@ -62,7 +62,7 @@ def pass_tasks(database: Database, claims: ClaimService, front: Front, **values:
 
 
 def test_a_look_begins_above_the_tasks_that_were_claimed(
-    database: Database, claims: ClaimService, looked: Front
+    database: Database, claims: ClaimService, looked: QueueFront
 ) -> None:
     pending = pass_tasks(database, claims, looked)
 
@@ -72,9 +72,9 @@ def test_a_look_begins_above_the_tasks_that_were_claimed(
 
 
 def test_an_unexpected_id_is_found_when_the_process_forgets_where_it_began(
-    database: Database, claims: ClaimService, looked: Front, monkeypatch: pytest.MonkeyPatch
+    database: Database, claims: ClaimService, looked: QueueFront, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(front, "FORGET_SECONDS", 0)
+    monkeypatch.setattr(queue_front, "FORGET_SECONDS", 0)
     pending = pass_tasks(database, claims, looked)
 
     add_tasks(database, 1, id=-1)
@@ -82,7 +82,9 @@ def test_an_unexpected_id_is_found_when_the_process_forgets_where_it_began(
     assert look(database, looked) == [-1, *pending]
 
 
-def test_a_task_that_is_handed_back_is_the_first_again(database: Database, claims: ClaimService, looked: Front) -> None:
+def test_a_task_that_is_handed_back_is_the_first_again(
+    database: Database, claims: ClaimService, looked: QueueFront
+) -> None:
     [first, *_] = add_tasks(database, 1)
     held = claims.claim(HOLDER)
     pending = pass_tasks(database, claims, looked)
@@ -93,7 +95,7 @@ def test_a_task_that_is_handed_back_is_the_first_again(database: Database, claim
 
 
 def test_a_task_that_was_cancelled_before_its_first_attempt_is_found_when_it_is_restarted(
-    database: Database, claims: ClaimService, looked: Front
+    database: Database, claims: ClaimService, looked: QueueFront
 ) -> None:
     [first] = add_tasks(database, 1)
     with database.begin() as connection:
@@ -107,7 +109,7 @@ def test_a_task_that_was_cancelled_before_its_first_attempt_is_found_when_it_is_
 
 
 def test_tasks_of_every_other_priority_and_owner_are_found_in_their_order(
-    database: Database, claims: ClaimService, looked: Front
+    database: Database, claims: ClaimService, looked: QueueFront
 ) -> None:
     pending = pass_tasks(database, claims, looked, owner="m", priority=5)
 
@@ -120,7 +122,7 @@ def test_tasks_of_every_other_priority_and_owner_are_found_in_their_order(
     assert look(database, looked, 3) == [urgent, earlier, pending[0]]
 
 
-def test_each_priority_has_its_own_beginning(database: Database, claims: ClaimService, looked: Front) -> None:
+def test_each_priority_has_its_own_beginning(database: Database, claims: ClaimService, looked: QueueFront) -> None:
     low = pass_tasks(database, claims, looked, priority=1)
     high = pass_tasks(database, claims, looked, priority=8)
 
@@ -132,7 +134,7 @@ def test_each_priority_has_its_own_beginning(database: Database, claims: ClaimSe
 
 @pytest.mark.parametrize("each_database", [pytest.param("postgresql", marks=pytest.mark.server)], indirect=True)
 def test_tasks_of_a_transaction_that_ends_late_are_found(
-    database: Database, claims: ClaimService, looked: Front
+    database: Database, claims: ClaimService, looked: QueueFront
 ) -> None:
     with database.begin() as late:
         below = add(late, 2)
