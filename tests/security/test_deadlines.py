@@ -2,9 +2,11 @@
 
 import sqlite3
 import subprocess
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+import httpx2
 import pytest
 
 from tests.support.client import FILES, Pixmill, assert_problem
@@ -17,10 +19,7 @@ pytestmark = pytest.mark.both_stacks
 
 @pytest.fixture(scope="module", params=[pytest.param("full", marks=pytest.mark.thorough), "embedded"])
 def impatient(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """Return a stack with a deadline of two seconds.
-
-    No other test may use it: uWSGI has one deadline for a process, and any request that ends in the process removes it.
-    """
+    """Return a stack with a deadline of two seconds."""
     stack = start(request.param, temporary_folder("impatient"), {"PIXMILL_JSON_SECONDS": "2"})
     yield stack
     stack.stop()
@@ -50,10 +49,30 @@ def locked_database(stack: Stack) -> Iterator[None]:
         session.terminate()
 
 
+@contextmanager
+def other_requests(stack: Stack) -> Iterator[None]:
+    """Send requests that need no database, so that some always end in each process."""
+    stop = threading.Event()
+
+    def send() -> None:
+        with Pixmill(stack.url) as client:
+            while not stop.is_set():
+                with suppress(httpx2.TransportError):
+                    client.http.get(f"{FILES}/openapi.json")
+
+    threads = [threading.Thread(target=send) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    yield
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+
 def test_a_request_that_waits_for_a_lock_is_given_up_and_the_service_lives(impatient: Stack) -> None:
     with Pixmill(impatient.url) as client:
         file = client.upload("a.txt", b"kept")
-        with locked_database(impatient):
+        with locked_database(impatient), other_requests(impatient):
             given_up = client.http.patch(f"{FILES}/{file['id']}", json={"comment": "x"})
 
         assert_problem(given_up, 503, "try again")

@@ -30,6 +30,7 @@ from service_kit.languages import Language, language_of
 from service_kit.openapi import complete
 from service_kit.problems import Problem, invalid_request, problem_of
 from service_kit.request_body import decode_chunked, drain_unread, send_continue
+from service_kit.request_deadline import RequestDeadline, end_process, limit_process
 from service_kit.request_ids import request_id
 from service_kit.texts import sentence
 
@@ -113,7 +114,9 @@ def create_api(
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # defined by the default provider, not by its base class
     app.json.sort_keys = False  # type: ignore[attr-defined]  # likewise
     # Flask's documented way to add middleware.
-    app.wsgi_app = send_continue(decode_chunked(app.wsgi_app))  # type: ignore[assignment,method-assign]
+    app.wsgi_app = RequestDeadline(  # type: ignore[method-assign]
+        send_continue(decode_chunked(app.wsgi_app)), end_process, limit_process
+    )
     svcs.flask.init_app(app, registry=registry)
     atexit.register(svcs.flask.close_registry, app)
     app.before_request(_begin_request)

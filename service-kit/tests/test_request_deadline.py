@@ -1,0 +1,74 @@
+"""A request that takes too long is given up, regardless of other requests of its process."""
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from service_kit.request_deadline import SECONDS, RequestDeadline
+from structlog.testing import capture_logs
+from werkzeug.test import Client
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+class Application:
+    """An application whose request for ``/slow`` waits until the test ends."""
+
+    def __init__(self) -> None:
+        self.end = threading.Event()
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/slow":
+            self.end.wait(60)
+        start_response("200 OK", [])
+        return [b"done"]
+
+
+@pytest.fixture
+def application() -> Iterator[Application]:
+    application = Application()
+    yield application
+    application.end.set()
+
+
+def get(client: Client, path: str, seconds: str | None) -> str:
+    return client.get(path, environ_overrides={} if seconds is None else {SECONDS: seconds}).text
+
+
+def test_a_slow_request_is_given_up_though_others_end_meanwhile(application: Application) -> None:
+    given_up: queue.Queue[int] = queue.Queue()
+    client = Client(RequestDeadline(application, given_up.put, lambda _: None))
+    with capture_logs() as logs:
+        threading.Thread(target=get, args=[client, "/slow", "1"], daemon=True).start()
+
+        while given_up.empty():
+            assert get(client, "/quick", "1") == "done"
+
+    [event] = [entry for entry in logs if entry["event"] == "request given up"]
+    assert (event["method"], event["path"], event["seconds"]) == ("GET", "/slow", 1)
+    assert "wait" in event["waits_in"][-1]
+    assert given_up.get() == 1
+
+
+def test_a_request_without_a_deadline_may_take_any_time(application: Application) -> None:
+    given_up: queue.Queue[int] = queue.Queue()
+    client = Client(RequestDeadline(application, given_up.put, lambda _: None))
+    threading.Thread(target=get, args=[client, "/slow", None], daemon=True).start()
+    threading.Thread(target=get, args=[client, "/slow", "2"], daemon=True).start()
+
+    assert given_up.get(timeout=60) == 2
+
+    assert given_up.empty()
+
+
+def test_a_process_in_which_nothing_runs_any_more_ends_after_twice_the_time(application: Application) -> None:
+    limits: list[int] = []
+    client = Client(RequestDeadline(application, lambda _: None, limits.append))
+
+    get(client, "/quick", "30")
+    get(client, "/quick", None)
+
+    assert limits == [60]
