@@ -1,8 +1,10 @@
 """The folders that result from clients' paths, for arbitrary paths."""
 
+import re
 import unicodedata
 
 import pytest
+from file_storage.routers.schemas import FOLDER
 from file_storage.services.folders import MAX_FOLDER, folder_of, folder_of_relative, named_path, wanted_folder
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,3 +86,14 @@ def test_no_folder_leads_elsewhere(path: str) -> None:
 
     assert not set(folder) & set("\\\n\u202e")
     assert folder == "" or all(part.strip(". ") for part in folder.split("/"))
+
+
+@given(st.text(st.sampled_from("ab.: /\\\n\x84\u202e")))
+def test_the_schema_allows_the_folders_that_are_accepted(wanted: str) -> None:
+    try:
+        wanted_folder(wanted)
+        is_accepted = True
+    except DomainError:
+        is_accepted = False
+
+    assert (re.search(FOLDER, wanted) is not None) == is_accepted

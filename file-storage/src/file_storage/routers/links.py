@@ -78,10 +78,8 @@ class LinkChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     note: str | None = Field(None, max_length=255, pattern=NO_NUL)
-    expires_in: Annotated[int, WHOLE_NUMBER] | None = Field(
+    expires_in: Annotated[int, Field(ge=1, le=MAX_SET_SECONDS), WHOLE_NUMBER] | None = Field(
         None,
-        ge=1,
-        le=MAX_SET_SECONDS,
         description="In seconds from now, at most 90 days; only for a link to a set of files.",
     )
 

@@ -23,7 +23,8 @@ MAX_COMMENT = 10_000
 MAX_QUERY_COMMENT = 500
 """Maximum length of a comment in a query, in characters: a URL has no room for :data:`MAX_COMMENT`."""
 
-VISIBLE = r"[^\s.\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+_HIDDEN = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+VISIBLE = rf"[^\s.{_HIDDEN}]"
 """Only for the schema: the server itself refuses a name without a visible character with a clearer message."""
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH, json_schema_extra={"pattern": VISIBLE})]
@@ -31,12 +32,10 @@ Comment = Annotated[str, Field(max_length=MAX_COMMENT, pattern=NO_NUL)]
 ShortComment = Annotated[str, Field(max_length=MAX_QUERY_COMMENT, pattern=NO_NUL)]
 
 
-_FOLDER_LETTER = r"[^\s./\\:\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-_FOLDER_PART = (
-    rf"{_FOLDER_LETTER}([^/\\:\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*{_FOLDER_LETTER})?"
-)
-FOLDER = rf"^({_FOLDER_PART}(/{_FOLDER_PART})*)?$"
-"""Only for the schema, as :data:`VISIBLE`."""
+_NO_DRIVE = rf"(?![/\s{_HIDDEN}]*[A-Za-z][{_HIDDEN}]*:)"
+_FOLDER_PART = rf"([\s{_HIDDEN}]*|[^/\\]*[^/\\.\s{_HIDDEN}][^/\\]*)"
+FOLDER = rf"^{_NO_DRIVE}{_FOLDER_PART}(/{_FOLDER_PART})*$"
+"""What :func:`~file_storage.services.folders.wanted_folder` accepts; only for the schema, as :data:`VISIBLE`."""
 
 MAX_EXPIRES_IN = 10 * 365 * 86_400
 """Maximum seconds until a file expires: ten years."""
