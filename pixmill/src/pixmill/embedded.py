@@ -1,6 +1,7 @@
 """The embedded stack: one uWSGI runs both services, the web page and a worker on a machine with only Python."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -91,7 +92,9 @@ class Embedded:
             # This fails if the file system has no modes or the folder belongs to another user.
             with suppress(PermissionError):
                 self.data.chmod(0o700)
-            for name in ("files", "queue", "queue-control", "scratch", "renders"):
+            # What a killed server left.
+            shutil.rmtree(self.data / "temporary", ignore_errors=True)
+            for name in ("files", "queue", "queue-control", "scratch", "temporary", "renders"):
                 (self.data / name).mkdir(parents=True, exist_ok=True)
             probe = self.data / f".probe-{os.getpid()}"
             probe.touch()
