@@ -211,7 +211,11 @@ class FileEvent(Event, Base):
     """A change of a file."""
 
     __tablename__ = "file_events"
-    __table_args__ = (Index("file_events_order", "transaction_id", "id"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index("file_events_order", "transaction_id", "id"),
+        Index("file_events_file", "file_id"),
+        {"sqlite_autoincrement": True},
+    )
 
     file_id: Mapped[int] = mapped_column(BigInteger)
     change: Mapped[FileChange] = mapped_column(Enum(FileChange, native_enum=False, length=8, values_callable=list))

@@ -166,7 +166,12 @@ class TaskEvent(Event, Base):
     """A change of a task's status or, with ``task_id`` 0, the end of a batch's last task."""
 
     __tablename__ = "task_events"
-    __table_args__ = (Index("task_events_order", "transaction_id", "id"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index("task_events_order", "transaction_id", "id"),
+        Index("task_events_task", "task_id"),
+        Index("task_events_batch", "batch_id", postgresql_where=_IN_BATCH, sqlite_where=_IN_BATCH),
+        {"sqlite_autoincrement": True},
+    )
 
     task_id: Mapped[int] = mapped_column(BigInteger)
     batch_id: Mapped[int | None] = mapped_column(BigInteger)

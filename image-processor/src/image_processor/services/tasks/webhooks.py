@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import structlog
 from service_kit.database import Database, epoch_now, insert_or_ignore, one_at_a_time
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, func, literal, select, true, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, literal, select, true, update
 from sqlalchemy.orm import Session
 
 from image_processor.models import Callback, CallbackHost, TaskStatus
@@ -266,10 +266,15 @@ _HOSTS = _FIRST.union_all(
         select(func.min(Callback.host)).where(Callback.host > _FIRST.c.host).scalar_subquery(), _FIRST.c.number + 1
     ).where(_FIRST.c.host.is_not(None), _FIRST.c.number < bindparam("scanned"))
 )
+# The first of an index; a search for any due webhook could read the webhooks of all hosts.
+_EARLIEST = select(func.min(Callback.due_at)).where(Callback.host == _HOSTS.c.host).scalar_subquery()
 _SCAN = (
     select(
         _HOSTS.c.host,
-        exists().where(Callback.host == _HOSTS.c.host, _DUE).label("due"),
+        # The smallest of an index; a search for any due webhook could read those of all hosts.
+        (
+            select(func.min(Callback.due_at)).where(Callback.host == _HOSTS.c.host).scalar_subquery() <= epoch_now()
+        ).label("due"),
         select(func.count()).where(Callback.host == _HOSTS.c.host, _TAKEN).scalar_subquery().label("taken"),
         func.coalesce(CallbackHost.failures, 0).label("failures"),
         CallbackHost.answered_at,
