@@ -384,6 +384,11 @@ def test_round_corners_is_a_circle_at_fifty_per_cent() -> None:
     assert numpy.abs(alpha - expected).max() <= 3
 
 
+@pytest.mark.parametrize("params", [{"radius": 5e-324}, {"radius": 5e-324, "radius_y": 1.0}, {"radius": 0}])
+def test_corners_of_an_invisible_radius_stay_square(params: dict[str, float]) -> None:
+    assert (made(photo(), "round_corners", **params)[..., :3] == pixels(photo())).all()
+
+
 def test_border_matches_pillow() -> None:
     expected = numpy.asarray(ImageOps.expand(opened(photo()), 4, (255, 0, 0)))
 

@@ -12,7 +12,7 @@ import pytest
 import pyvips
 import tifffile
 from image_processor.services.codec.decoding import ImageError, Limits
-from PIL import Image, ImageCms, ImageColor, ImageOps, JpegImagePlugin
+from PIL import Image, ImageCms, ImageColor, ImageOps, ImageSequence, JpegImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
 from skimage import data, metrics
 from skimage.color import xyz2rgb
@@ -116,6 +116,22 @@ def test_the_smallest_file_that_reaches_the_ssim_is_found(format: str, wanted: f
     best = processed(source, "convert", {"format": format, "quality": 100})
     assert alike > wanted - 0.02
     assert len(result) <= len(best)
+
+
+@pytest.mark.parametrize("format", ["webp", "gif"])
+@pytest.mark.parametrize("order", [[0, 0, 1], [0, 1, 1], [0, 0, 0]])
+def test_an_animation_reaches_an_ssim_although_equal_frames_are_merged(format: str, order: list[int]) -> None:
+    frames = [grainy(), encoded(ImageOps.mirror(opened(grainy())), "PNG")]
+    output = {"format": format, "min_ssim": 0.7}
+    others = {number: frames[at] for number, at in enumerate(order[1:], 2)}
+
+    result = processed(frames[order[0]], "animate", {"others": list(others), "output": output}, others)
+
+    shown = [numpy.asarray(frame.convert("L")) for frame in ImageSequence.Iterator(opened(result))]
+    assert len(shown) == len(set(order))
+    for seen, at in ((shown[0], order[0]), (shown[-1], order[-1])):
+        gray = numpy.asarray(opened(frames[at]).convert("L"))
+        assert metrics.structural_similarity(gray, seen, gaussian_weights=True, sigma=1.5) > 0.65
 
 
 @pytest.mark.slow

@@ -28,6 +28,10 @@ class RoundCornersParams(Params):
     )
 
 
+_INVISIBLE = 0.001
+"""Pixels; a smaller radius changes no 16-bit value."""
+
+
 @algorithm(category="geometry", sequential=True)
 def round_corners(image: pyvips.Image, params: RoundCornersParams) -> pyvips.Image:
     """Round the corners: they become transparent (in JPEG, they get the color `output.background`)."""
@@ -35,9 +39,9 @@ def round_corners(image: pyvips.Image, params: RoundCornersParams) -> pyvips.Ima
     scale = shorter / 100 if params.unit == "percent" else 1
     if params.radius_y is not None:
         across, down = min(params.radius * scale, image.width / 2), min(params.radius_y * scale, image.height / 2)
-        return faded(image, _share_inside_ellipses(image, across, down)) if min(across, down) > 0 else image
+        return faded(image, _share_inside_ellipses(image, across, down)) if min(across, down) > _INVISIBLE else image
     radius = min(params.radius * scale, shorter / 2)
-    if radius <= 0:
+    if radius <= _INVISIBLE:
         return image
     distance = pyvips.Image.sdf(
         image.width,

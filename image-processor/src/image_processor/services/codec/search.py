@@ -6,8 +6,9 @@ always measured.
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, cached_property
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import pyvips
@@ -110,7 +111,8 @@ class Encoding:
             if is_size:
                 return self._trial.stat().st_size
             # Rounded as in the result of `compare`.
-            return 1 - round(ssim(luma, comparable(in_srgb(_read(self._trial)))), 6)
+            trial = _with_frames_of(image, _read(self._trial))
+            return 1 - round(ssim(luma, comparable(in_srgb(trial))), 6)
 
         return measured
 
@@ -202,3 +204,27 @@ def _places(room: int, count: int) -> list[int]:
 def _read(path: Path) -> pyvips.Image:
     image = pyvips.Image.new_from_file(str(path))
     return pyvips.Image.new_from_file(str(path), n=-1) if frames_of(image) > 1 else image
+
+
+def _with_frames_of(image: pyvips.Image, trial: pyvips.Image) -> pyvips.Image:
+    """Return the decoded trial with as many frames as the image: encoders merge frames that are equal."""
+    if trial.height == image.height:
+        return trial
+    height = trial.get_page_height()
+    shown = _ends(_delays(trial))
+    starts = [0.0, *_ends(_delays(image))]
+    # The frame that is shown in the middle of the time of each frame; encoders round these times.
+    chosen = [bisect_left(shown, (start + end) / 2) for start, end in pairwise(starts)]
+    return pyvips.Image.arrayjoin([trial.crop(0, at * height, trial.width, height) for at in chosen], across=1)
+
+
+def _delays(image: pyvips.Image) -> list[int]:
+    # Not frames_of(), which returns the number in the file.
+    frames = image.height // image.get_page_height()
+    return list(image.get("delay"))[:frames] if image.get_typeof("delay") else [1] * frames
+
+
+def _ends(delays: Sequence[int]) -> list[float]:
+    """Return the time at which each frame ends, as a share of the whole."""
+    ends = list(accumulate(max(1, delay) for delay in delays))
+    return [end / ends[-1] for end in ends]
