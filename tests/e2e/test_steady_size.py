@@ -36,7 +36,8 @@ RETENTION = {
 _numbers = count()
 
 
-@pytest.fixture(params=["full", "embedded"])
+# With the names of the shared stacks, one runner would run these tests after all others of the stack.
+@pytest.fixture(params=[pytest.param(name, id=f"new-{name}") for name in ("full", "embedded")])
 def stack(request: pytest.FixtureRequest) -> Iterator[FullStack | EmbeddedStack]:
     stack = start(request.param, temporary_folder("steady"), RETENTION)
     yield stack

@@ -42,12 +42,16 @@ def copy_of_project() -> Iterator[Path]:
         yield place
 
 
-def run_tests(project: Path, tests: Sequence[str], runner: int) -> "subprocess.CompletedProcess[str]":
-    """Run tests of ``make test`` against the sources in ``project``."""
+def run_tests(project: Path, tests: Sequence[str], runner: int | None) -> "subprocess.CompletedProcess[str]":
+    """Run tests of ``make test`` against the sources in ``project``.
+
+    :param runner: the number of a test runner that runs all tests; ``None`` lets several share them.
+    """
     sources = os.pathsep.join(str(project / package / "src") for package in PACKAGES)
-    environment = os.environ | {"PYTHONPATH": sources, "PIXMILL_TEST_RUNNER": str(runner)}
-    command = [sys.executable, "-m", "pytest", "-m", "not thorough", "--numprocesses", "0", "--exitfirst", "--quiet"]
-    command += ["--basetemp", str(project / "tmp"), *tests]
+    environment = os.environ | {"PYTHONPATH": sources, "PIXMILL_TEST_RUNNER": "" if runner is None else str(runner)}
+    processes = "logical" if runner is None else "0"
+    command = [sys.executable, "-m", "pytest", "-m", "not thorough", "--exitfirst", "--quiet"]
+    command += ["--numprocesses", processes, "--basetemp", str(project / "tmp"), *tests]
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -76,7 +80,7 @@ def main(words: Sequence[str]) -> int:
         return 1
     tests = sorted({name for mutation in chosen for name in mutation.caught_by.split()})
     with copy_of_project() as project:
-        control = run_tests(project, tests, FIRST_RUNNER)
+        control = run_tests(project, tests, None)
     if control.returncode != PASSED:
         print(control.stdout[-5000:] + control.stderr[-2000:])
         print("The tests fail without a mutation; fix that first.")
