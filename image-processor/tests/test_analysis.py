@@ -140,6 +140,7 @@ def sample(name: str) -> bytes:
     return (Path(data.__file__).parent / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_compare_matches_scikit_image() -> None:
     coffee = sample("coffee.png")
     other = processed(coffee, "convert", {"format": "jpeg", "quality": 20})

@@ -190,6 +190,7 @@ def test_a_text_is_written_in_cyrillic() -> None:
     assert (result[..., 1] == 0).all()
 
 
+@pytest.mark.slow
 def test_a_large_text_has_sharp_edges() -> None:
     params = {"mark": {"text": "H"}, "scale": 90, "opacity": 100, "gravity": "center"}
 

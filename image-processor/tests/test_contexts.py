@@ -78,6 +78,7 @@ def codes() -> Sequence[str]:
     return found
 
 
+@pytest.mark.slow
 def test_only_modules_that_pass_errors_on_have_codes_that_are_not_to_be_seen() -> None:
     assert {each.place.partition(":")[0] for each in problems() if each.code is None} == PASSED_ON.keys()
 

@@ -87,6 +87,7 @@ def schemas() -> Iterator[tuple[str, object]]:
     )
 
 
+@pytest.mark.slow
 def test_no_schema_has_a_british_name() -> None:
     found = {name: [word for word in spelled(schema) if BRITISH_WORD.search(word)] for name, schema in schemas()}
 

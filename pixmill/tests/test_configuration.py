@@ -18,6 +18,8 @@ from service_kit.request_body import JSON_LIMIT
 from service_kit.secrets import share_out
 from service_kit.settings import ServiceSettings, load
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parents[2]
 SERVICES: dict[str, type[ServiceSettings]] = {
     "file-storage": Settings,

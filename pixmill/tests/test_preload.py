@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+pytestmark = pytest.mark.slow
+
 CODE = """
 import gc, socket, threading
 started = []

@@ -14,6 +14,8 @@ import pytest
 
 from tests.support.waiting import STATE_SECONDS, wait_until
 
+pytestmark = pytest.mark.slow
+
 LAUNCHER = """
 import sys
 from pathlib import Path

@@ -40,6 +40,7 @@ with database.read() as session:
 """
 
 
+@pytest.mark.slow
 def test_a_child_that_is_forked_during_a_transaction_can_write(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SCRIPT, str(tmp_path / "rows.db")]
 

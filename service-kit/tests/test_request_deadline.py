@@ -10,6 +10,8 @@ from service_kit.request_deadline import SECONDS, RequestDeadline
 from structlog.testing import capture_logs
 from werkzeug.test import Client
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 

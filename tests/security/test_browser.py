@@ -38,7 +38,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 def other_site(tmp_path: Path, stack: Stack) -> Iterator[str]:
     (tmp_path / "index.html").write_text(PAGE % {"url": stack.url})
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(tmp_path)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/"
     server.shutdown()
 

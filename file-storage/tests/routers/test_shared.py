@@ -153,6 +153,7 @@ def test_a_page_that_asks_for_json_gets_no_dialog_of_the_browser(client: FlaskCl
     assert not answer.headers["WWW-Authenticate"].startswith("Basic ")
 
 
+@pytest.mark.slow
 def test_unlocking_sets_a_cookie_that_opens_this_link_alone(client: FlaskClient, file_id: int) -> None:
     token, other = (share(client, file_id, password="right") for _ in range(2))
     assert problem(client.post(f"/shared/{token}/unlock", json={"password": "wrong"})) == (401, "wrong-password")

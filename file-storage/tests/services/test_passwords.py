@@ -2,6 +2,8 @@
 
 from file_storage.services.passwords import hashed, matches
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_same_password_matches_and_another_does_not() -> None:
     stored = hashed("correct horse")

@@ -80,7 +80,7 @@ def origin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin]:
     with Origin() as server:
         # The system chooses the ports of tests; by default only the standard ports are allowed.
         monkeypatch.setattr(module, "_PORTS", (server.server_port, None))
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         yield server
         server.shutdown()

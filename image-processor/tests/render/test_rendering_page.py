@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from image_processor.render.problems import STATUSES
 
+pytestmark = pytest.mark.slow
+
 DOCS = Path(__file__).parents[3] / "docs"
 ROWS = {
     "bad-render-url": 0,

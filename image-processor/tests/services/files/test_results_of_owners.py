@@ -94,7 +94,7 @@ def _told(path: str, headers: Message, body: bytes) -> str:
 @pytest.fixture
 def server() -> Iterator[FileServer]:
     with FileServer() as started:
-        threading.Thread(target=started.serve_forever).start()
+        threading.Thread(target=started.serve_forever, kwargs={"poll_interval": 0.02}).start()
         yield started
         started.shutdown()
 

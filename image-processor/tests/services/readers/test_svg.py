@@ -166,6 +166,7 @@ def test_an_embedded_svg_is_not_rendered() -> None:
     assert pixels(processed(svg(f'<image href="{inner}" width="40" height="20"/>'), "convert", KEPT)).max() == 0
 
 
+@pytest.mark.slow
 def test_a_bomb_as_an_embedded_picture_is_refused() -> None:
     with pytest.raises(ImageError, match="pictures in the SVG have 2,500,000,000 pixels"):
         processed(svg(f'<image href="{data_of(png_bomb())}" width="40" height="20"/>'), "convert", KEPT)
