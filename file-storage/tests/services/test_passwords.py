@@ -1,5 +1,6 @@
 """Passwords of links are hashed, each with its own salt."""
 
+import pytest
 from file_storage.services.passwords import hashed, matches
 
 pytestmark = pytest.mark.slow
