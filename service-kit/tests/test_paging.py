@@ -141,6 +141,7 @@ def test_the_next_page_begins_after_the_last_row() -> None:
     assert next_url(response) == f"{URL}?limit=3&after=8"
 
 
+@pytest.mark.slow
 @given(numbers=st.sets(st.integers(1, 200), max_size=60), limit=st.integers(1, 70))
 def test_the_pages_together_have_every_row_once_and_in_order(numbers: set[int], limit: int) -> None:
     rows, query, found = Rows(sorted(numbers)), Things(limit=limit), list[int]()

@@ -210,6 +210,7 @@ def read_by(environ: "WSGIEnvironment", size: int) -> bytes:
 
 
 # The fixture only creates an empty module; each example adds its own chunks.
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(chunks=st.lists(st.binary(min_size=1, max_size=50), max_size=10), size=st.integers(1, 60))
 def test_a_chunked_body_is_its_chunks_in_their_order(uwsgi: ModuleType, chunks: list[bytes], size: int) -> None:

@@ -132,6 +132,7 @@ def test_a_link_that_is_unknown_or_revoked_is_not_found(client: FlaskClient, fil
     assert answers == {(404, "link-not-found")}
 
 
+@pytest.mark.slow
 def test_a_locked_link_shows_nothing_without_its_password(client: FlaskClient, file_id: int) -> None:
     token = share(client, file_id, password="right")
 

@@ -86,6 +86,7 @@ def test_damaged_bytes_are_set_aside_and_restored_by_an_upload(
     assert files.open(file).read() == b"content"
 
 
+@pytest.mark.slow
 def test_bytes_that_an_upload_restores_during_the_check_are_not_set_aside(
     services: svcs.Container, files: FileService, tmp_path: Path
 ) -> None:
@@ -99,6 +100,7 @@ def test_bytes_that_an_upload_restores_during_the_check_are_not_set_aside(
     assert files.open(file).read() == b"content"
 
 
+@pytest.mark.slow
 def test_bytes_that_are_deleted_with_their_last_file_during_the_check_are_not_lost(
     services: svcs.Container, files: FileService, tmp_path: Path
 ) -> None:

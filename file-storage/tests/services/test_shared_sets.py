@@ -242,6 +242,7 @@ def failures(services: svcs.Container) -> int:
         return int(connection.execute(text("SELECT failures FROM links")).scalar_one())
 
 
+@pytest.mark.slow
 def test_only_the_right_password_opens_a_link_and_only_wrong_ones_count(
     services: svcs.Container, sets: SharedSets, locked: SharedSet
 ) -> None:
@@ -251,6 +252,7 @@ def test_only_the_right_password_opens_a_link_and_only_wrong_ones_count(
     assert failures(services) == 1
 
 
+@pytest.mark.slow
 def test_after_too_many_wrong_passwords_no_password_is_compared_for_a_minute(
     services: svcs.Container, sets: SharedSets, locked: SharedSet
 ) -> None:
@@ -262,6 +264,7 @@ def test_after_too_many_wrong_passwords_no_password_is_compared_for_a_minute(
     assert failures(services) == 0
 
 
+@pytest.mark.slow
 def test_a_password_that_was_right_a_moment_ago_does_not_wait_for_wrong_ones(
     services: svcs.Container, sets: SharedSets, locked: SharedSet
 ) -> None:

@@ -173,6 +173,7 @@ def test_repeated_concatenation_of_the_same_parts_makes_only_one_file(uploads: U
     assert another.file_id != first.file_id
 
 
+@pytest.mark.slow
 def test_an_upload_can_be_read_while_it_becomes_a_file(uploads: UploadService, tmp_path: Path) -> None:
     for _ in range(20):
         upload = complete_but_no_file_yet(uploads, tmp_path)

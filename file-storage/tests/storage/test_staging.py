@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 
+@pytest.mark.slow
 @given(sizes=st.lists(st.integers(0, 200_000), max_size=20), sync_bytes=st.integers(1, 500_000))
 def test_a_blob_has_its_pieces_in_their_order(sizes: list[int], sync_bytes: int) -> None:
     pieces = [bytes([number % 251]) * size for number, size in enumerate(sizes)]

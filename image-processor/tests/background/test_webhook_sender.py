@@ -266,6 +266,7 @@ def test_a_receiver_that_never_answers_blocks_no_other(
     assert sum(callback.tries for callback in waiting(database) if callback.url == url_of(silent)) == 2
 
 
+@pytest.mark.slow
 def test_hundreds_of_receivers_that_never_answer_block_none_that_does(
     start_sender: StartSender, database: Database, receiver: Receiver, silent: socket.socket
 ) -> None:

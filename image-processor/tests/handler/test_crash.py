@@ -103,6 +103,7 @@ def test_a_message_that_no_process_accepted_is_not_reported(request_of_a_hint: R
     assert reports == []
 
 
+@pytest.mark.slow
 def test_a_process_over_the_time_limit_is_recognized(pool: Pool) -> None:
     with pytest.raises(Exception) as died:
         pool.apply_async(exceed_the_time_limit).get(STATE_SECONDS)

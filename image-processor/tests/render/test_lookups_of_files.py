@@ -189,6 +189,7 @@ def test_who_leaves_takes_no_answer_from_others(server: FileServer) -> None:
     run(server, work)
 
 
+@pytest.mark.slow
 def test_a_file_in_use_is_looked_up_again_without_a_request(server: FileServer) -> None:
     async def work(rows: FileRows) -> None:
         await rows.find(1)
@@ -199,6 +200,7 @@ def test_a_file_in_use_is_looked_up_again_without_a_request(server: FileServer) 
     assert server.asked[:2] == [[1], [1]]
 
 
+@pytest.mark.slow
 def test_a_file_in_use_that_is_deleted_is_gone(server: FileServer) -> None:
     async def work(rows: FileRows) -> None:
         await rows.find(1)
@@ -211,6 +213,7 @@ def test_a_file_in_use_that_is_deleted_is_gone(server: FileServer) -> None:
     assert len(server.asked) > 1
 
 
+@pytest.mark.slow
 def test_a_file_that_nobody_asks_for_is_not_looked_up_again(server: FileServer) -> None:
     async def work(rows: FileRows) -> None:
         await rows.find(1)

@@ -311,6 +311,7 @@ def test_a_body_that_is_no_preset_is_refused(site: Site, body: bytes, content_ty
     assert site.send("PUT", "/presets/wrong", data=body, content_type=content_type).status_code == status
 
 
+@pytest.mark.slow
 def test_an_owner_has_a_limited_number_of_presets(site: Site) -> None:
     before = [preset["name"] for preset in site.send("GET", "/presets", "bob").get_json() if not preset["read_only"]]
 

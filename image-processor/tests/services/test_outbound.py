@@ -218,6 +218,7 @@ def _redirect_once(server: socket.socket, location: str) -> None:
         connection.sendall(f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode())
 
 
+@pytest.mark.slow
 def test_a_response_that_drips_ends_at_the_deadline() -> None:
     ended = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:

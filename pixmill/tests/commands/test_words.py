@@ -114,6 +114,7 @@ def test_each_message_has_a_russian_one(russian: dict[str, str]) -> None:
     assert messages() - russian.keys() == set()
 
 
+@pytest.mark.slow
 def test_each_message_with_a_number_has_its_russian_forms(russian: dict[str, str]) -> None:
     assert len(plurals()) > 5
     assert plurals() - russian.keys() == set()

@@ -87,6 +87,7 @@ def test_short_tasks_are_claimed_in_advance(run: Callable[..., bool], database: 
     assert max(held) > 8
 
 
+@pytest.mark.slow
 def test_an_urgent_task_runs_before_tasks_claimed_earlier(run: Callable[..., bool], database: Database) -> None:
     add_tasks(database, 100)
     done: list[int] = []
@@ -104,6 +105,7 @@ def test_an_urgent_task_runs_before_tasks_claimed_earlier(run: Callable[..., boo
     assert done.index(urgent[0]) - 20 <= BATCH_SIZE + 1
 
 
+@pytest.mark.slow
 def test_a_result_more_urgent_than_the_running_task_is_recorded_at_once(
     run: Callable[..., bool], database: Database
 ) -> None:
