@@ -109,16 +109,6 @@ def test_an_encoded_body_is_refused(pixmill: Pixmill) -> None:
     assert_problem(response, 415, "Content-Encoding")
 
 
-def test_a_body_too_long_is_refused(pixmill: Pixmill, stack: Stack) -> None:
-    if stack.name != "embedded":
-        pytest.skip("nginx refuses it before it is sent: tests/e2e/test_nginx_limits.py")
-
-    pieces = (bytes(1024 * 1024) for _ in range(257))
-    length = {"Content-Length": str(257 * 1024 * 1024)}
-
-    assert_problem(pixmill.http.put(f"{FILES}/a.bin", content=pieces, headers=length), 413, "268435456")
-
-
 def test_the_same_key_gives_the_same_file(pixmill: Pixmill) -> None:
     key = {"Idempotency-Key": f"raw-{hashlib.sha256(str(pixmill.http.base_url).encode()).hexdigest()}"}
 

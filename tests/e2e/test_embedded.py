@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.client import FILES, Pixmill
+from tests.support.client import FILES, Pixmill, assert_problem
 from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
 from tests.support.images import opened, photo
 from tests.support.processes import Process, children_of, free_port, processes_of
@@ -189,3 +189,15 @@ def test_a_folder_without_data_is_not_checked(tmp_path: Path) -> None:
         f"pixmill: there are no files of a Pixmill in {tmp_path}; name its data folder with --data"
     ]
     assert list(tmp_path.iterdir()) == []
+
+
+# nginx refuses such a body before it is sent: tests/e2e/test_nginx_limits.py.
+@pytest.mark.thorough
+def test_a_body_that_is_too_long_is_refused(embedded: EmbeddedStack) -> None:
+    pieces = (bytes(1024 * 1024) for _ in range(257))
+    length = {"Content-Length": str(257 * 1024 * 1024)}
+
+    with Pixmill(embedded.url) as client:
+        response = client.http.put(f"{FILES}/a.bin", content=pieces, headers=length)
+
+    assert_problem(response, 413, "268435456")
