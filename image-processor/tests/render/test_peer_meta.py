@@ -179,3 +179,11 @@ def test_imagor_computes_what_the_url_asks_for(tmp_path: Path) -> None:
     assert found["average_color"] == {"r": 200, "g": 10, "b": 0}
     assert isinstance(found["blurhash"], str)
     assert len(found["blurhash"]) == 28
+
+
+def test_imagor_takes_whole_numbers_with_a_point(tmp_path: Path) -> None:
+    red = encoded(Image.new("RGB", (40, 20), (200, 10, 0)), "PNG")
+
+    found = of_imagor(tmp_path, "filters:blurhash(4.0,3)/42", red)
+
+    assert found == of_imagor(tmp_path, "filters:blurhash(4,3)/42", red)

@@ -164,8 +164,8 @@ def _computed(asked: NamedFilter, picture: Picture, files: NamedFiles) -> dict[s
         colors = in_eight_bits(in_color(in_srgb(flattened(picture.first, "#ffffff"))))
         return {"average_color": {name: half_up(colors[band].avg()) for band, name in enumerate("rgb")}}
     if asked.name == "blurhash":
-        across, down = asked.args.split(",")
-        algorithm, params = step("blurhash", {"x": int(across), "y": int(down)}).resolved()
+        across, down = (int(float(argument)) for argument in asked.args.split(","))
+        algorithm, params = step("blurhash", {"x": across, "y": down}).resolved()
         made = algorithm.apply(picture, params, files)
         return {"blurhash": made.blurhash} if isinstance(made, BlurhashReport) else {}
     return {}

@@ -70,6 +70,12 @@ def test_a_focal_point_stays_in_the_middle() -> None:
     assert (result == pixels(photo(64, 48))[:, 8:32]).all()
 
 
+def test_focal_areas_that_cancel_each_other_leave_the_middle() -> None:
+    result = pixels(made("24x48/filters:focal(10x0:30x48):focal(30x0:10x48)/42"))
+
+    assert (result == pixels(photo(64, 48))[:, 20:44]).all()
+
+
 def test_rgb_adds_per_cent_of_white_to_each_band() -> None:
     source = pixels(photo(64, 48))
 

@@ -93,6 +93,9 @@ def _middle(width: int, height: int, align: tuple[str, str], points: Sequence[Fo
     if not points:
         return int(width * _SHARES[align[0] or "center"]), int(height * _SHARES[align[1] or "middle"])
     weight = sum(point.weight for point in points)
+    if weight == 0:
+        # An area whose corners are the wrong way round has a negative weight.
+        return width // 2, height // 2
     return (
         sum(point.x * point.weight for point in points) // weight,
         sum(point.y * point.weight for point in points) // weight,
