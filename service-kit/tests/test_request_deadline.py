@@ -1,6 +1,8 @@
 """A request that takes too long is given up, regardless of other requests of its process."""
 
 import queue
+import subprocess
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -66,11 +68,21 @@ def test_a_request_without_a_deadline_may_take_any_time(application: Application
     assert given_up.empty()
 
 
-def test_a_process_in_which_nothing_runs_any_more_ends_after_twice_the_time(application: Application) -> None:
-    limits: list[int] = []
-    client = Client(RequestDeadline(application, lambda _: None, limits.append))
+FROZEN = """
+import re
+from werkzeug.test import Client
+from service_kit.request_deadline import SECONDS, RequestDeadline, end_unless_alive
 
-    get(client, "/quick", "30")
-    get(client, "/quick", None)
+def application(environ, start_response):
+    re.match("(a*)*b", "a" * 60)  # holds the interpreter's lock for years
 
-    assert limits == [60]
+print("begins", flush=True)
+Client(RequestDeadline(application, print, end_unless_alive)).get("/", environ_overrides={SECONDS: "1"})
+"""
+
+
+def test_a_process_in_which_no_thread_runs_any_more_ends() -> None:
+    run = subprocess.run([sys.executable, "-c", FROZEN], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (run.returncode, run.stdout) == (1, "begins\n")
+    assert "in application" in run.stderr, "where it was"

@@ -30,7 +30,7 @@ from service_kit.languages import Language, language_of
 from service_kit.openapi import complete
 from service_kit.problems import Problem, invalid_request, problem_of
 from service_kit.request_body import decode_chunked, drain_unread, send_continue
-from service_kit.request_deadline import RequestDeadline, end_process, limit_process
+from service_kit.request_deadline import RequestDeadline, end_process, end_unless_alive
 from service_kit.request_ids import request_id
 from service_kit.texts import sentence
 
@@ -115,7 +115,7 @@ def create_api(
     app.json.sort_keys = False  # type: ignore[attr-defined]  # likewise
     # Flask's documented way to add middleware.
     app.wsgi_app = RequestDeadline(  # type: ignore[method-assign]
-        send_continue(decode_chunked(app.wsgi_app)), end_process, limit_process
+        send_continue(decode_chunked(app.wsgi_app)), end_process, end_unless_alive
     )
     svcs.flask.init_app(app, registry=registry)
     atexit.register(svcs.flask.close_registry, app)

@@ -1,10 +1,10 @@
 """Gives up requests that take too long.
 
-uWSGI 2.0 has one deadline per process, which any request that ends in the process removes. So a thread of the process
-watches each request, and uWSGI's deadline only ends a process in which no thread of Python runs any more.
+uWSGI 2.0 has one deadline per process: any request that ends in the process removes it, and a step of the clock reaches
+it. So a thread of the process watches each request.
 """
 
-import importlib
+import faulthandler
 import os
 import signal
 import sys
@@ -40,15 +40,15 @@ class RequestDeadline:
     It counts the time until the application returns, not the time to send the body.
 
     :param give_up: called once in a thread of its own, with the seconds of the request that is given up.
-    :param limit_process: called at the start of a request with the seconds after which uWSGI ends the process.
+    :param show_life: called again and again while that thread runs, with the most seconds until the next call.
     """
 
     def __init__(
-        self, application: "WSGIApplication", give_up: Callable[[int], None], limit_process: Callable[[int], None]
+        self, application: "WSGIApplication", give_up: Callable[[int], None], show_life: Callable[[int], None]
     ) -> None:
         self._application = application
         self._give_up = give_up
-        self._limit_process = limit_process
+        self._show_life = show_life
         self._watched: dict[int, _Watched] = {}
         self._watcher: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -57,7 +57,6 @@ class RequestDeadline:
         if SECONDS not in environ:
             return self._application(environ, start_response)
         seconds = int(environ[SECONDS])
-        self._limit_process(2 * seconds)
         thread = threading.get_ident()
         self._watched[thread] = _Watched(
             environ["REQUEST_METHOD"],
@@ -75,6 +74,7 @@ class RequestDeadline:
         if self._watcher is None:
             with self._starting:
                 if self._watcher is None:
+                    self._show_life(2 * seconds)
                     self._watcher = threading.Thread(target=self._watch, args=[seconds], name="deadlines", daemon=True)
                     self._watcher.start()
 
@@ -96,6 +96,7 @@ class RequestDeadline:
                 return
             # All requests of a process have the same number of seconds, so none can end before the first of now.
             time.sleep(seconds if first is None else first[1].ends - now)
+            self._show_life(2 * seconds)
 
 
 def _calls_of(thread: int) -> list[str]:
@@ -114,6 +115,9 @@ def end_process(seconds: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def limit_process(seconds: int) -> None:
-    """Let uWSGI's main process end this process after these seconds, unless a request ends in it before."""
-    importlib.import_module("uwsgi").set_user_harakiri(seconds)
+def end_unless_alive(seconds: int) -> None:
+    """End this process after these seconds, unless this function is called again before.
+
+    A loop in C can hold the interpreter's lock forever, so that no thread of Python runs.
+    """
+    faulthandler.dump_traceback_later(seconds, exit=True)
