@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -201,3 +202,18 @@ def test_a_body_that_is_too_long_is_refused(embedded: EmbeddedStack) -> None:
         response = client.http.put(f"{FILES}/a.bin", content=pieces, headers=length)
 
     assert_problem(response, 413, "268435456")
+
+
+@pytest.mark.parametrize(("accepted", "encoding"), [("gzip, deflate", "gzip"), ("identity", None)])
+def test_the_page_is_compressed_for_clients_that_accept_it(
+    embedded: EmbeddedStack, accepted: str, encoding: str | None
+) -> None:
+    with Pixmill(embedded.url) as client:
+        [asset] = re.findall(r'src="(/assets/[\w-]+\.js)"', client.http.get("/").text)
+
+        response = client.http.get(asset, headers={"Accept-Encoding": accepted})
+
+    assert response.headers.get("Content-Encoding") == encoding
+    assert response.headers["Content-Type"].startswith("text/javascript")
+    assert response.headers["Vary"] == "Accept-Encoding"
+    assert response.content == (PROJECT / f"web/dist{asset}").read_bytes()

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import httpx2
 from service_kit import secrets
 
+from pixmill.page_copy import copy_page
 from pixmill.start_log import start_log
 from pixmill.supervision import Child, supervised
 
@@ -49,6 +50,10 @@ class Embedded:
     @property
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
+
+    @property
+    def _page(self) -> Path:
+        return self.data / "page"
 
     def run(self) -> int:
         """Serve until SIGINT or SIGTERM, and return the exit code.
@@ -96,6 +101,7 @@ class Embedded:
             shutil.rmtree(self.data / "temporary", ignore_errors=True)
             for name in ("files", "queue", "queue-control", "scratch", "temporary", "renders"):
                 (self.data / name).mkdir(parents=True, exist_ok=True)
+            copy_page(self.project / "web/dist", self._page)
             probe = self.data / f".probe-{os.getpid()}"
             probe.touch()
             probe.unlink()
@@ -109,7 +115,7 @@ class Embedded:
         places = {
             "PIXMILL_HOST": self.host,
             "PIXMILL_PORT": str(self.port),
-            "PIXMILL_WEB": str(self.project / "web"),
+            "PIXMILL_PAGE": str(self._page),
             "PIXMILL_SOCKET": str(run / "uwsgi"),
             "PIXMILL_RENDER_SOCKET": str(run / "render"),
         }
