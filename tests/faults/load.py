@@ -25,7 +25,7 @@ class Load:
         self.stack = stack
         self.name = name
         self.task_ids: list[int] = []
-        self.refused: Counter[int] = Counter()
+        self.refused: Counter[str] = Counter()
         self._width = 0
         self._stopped = threading.Event()
         with Pixmill(stack.url) as pixmill:
@@ -57,13 +57,13 @@ class Load:
             try:
                 url = f"{self.stack.url}{TASKS}/"
                 response = http.post(url, json=body, timeout=30)
-            except httpx2.HTTPError:
-                self.refused[0] += 1
+            except httpx2.HTTPError as error:
+                self.refused[repr(error)] += 1
                 continue
             if response.status_code == 201:
                 self.task_ids += response.json()["task_ids"]
             else:
-                self.refused[response.status_code] += 1
+                self.refused[f"{response.status_code}: {response.text}"] += 1
 
     def tasks(self) -> list[dict[str, object]]:
         """Wait until all tasks of this load have ended, and return them."""

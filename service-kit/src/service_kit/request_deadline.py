@@ -118,6 +118,8 @@ def end_process(seconds: int) -> None:
 def end_unless_alive(seconds: int) -> None:
     """End this process after these seconds, unless this function is called again before.
 
-    A loop in C can hold the interpreter's lock forever, so that no thread of Python runs.
+    A loop in C can hold the interpreter's lock forever, so that no thread of Python runs. The timer is the kernel's and
+    ignores steps of the clock. Its signal writes where each thread is, and ends the process.
     """
-    faulthandler.dump_traceback_later(seconds, exit=True)
+    faulthandler.register(signal.SIGALRM, chain=True)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
