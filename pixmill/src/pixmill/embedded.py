@@ -162,7 +162,7 @@ def run_tool(module: str, data: Path, project: Path, options: Sequence[str]) -> 
 
 
 def _check_project(project: Path) -> None:
-    if not (project / "config/embedded/settings.env").is_file():
+    if not all((project / name).is_file() for name in ("config/embedded/settings.env", "web/dist/index.html")):
         raise StartError(f"{project} is not a clone of Pixmill, with its config/ and web/: name one with --project")
 
 

@@ -1,6 +1,7 @@
 """The built page as uWSGI serves it: it sends files as they are, and compresses none."""
 
 import gzip
+import os
 import shutil
 from pathlib import Path
 
@@ -14,8 +15,16 @@ def copy_page(built: Path, folder: Path) -> None:
     A client gets the form that it accepts (RFC 9110, 12.5.3); both have the time of the original.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(built, folder)
-    for path in [path for path in folder.rglob("*") if path.suffix in TEXTS]:
-        compressed = path.with_name(f"{path.name}.gz")
-        compressed.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
-        shutil.copystat(path, compressed)
+    # Not shutil.copytree, which would copy the modes: everything in the data folder is private.
+    for path in [built, *sorted(built.rglob("*"))]:
+        copy = folder / path.relative_to(built)
+        if path.is_dir():
+            copy.mkdir()
+            continue
+        content = path.read_bytes()
+        forms = {copy: content}
+        if path.suffix in TEXTS:
+            forms[copy.with_name(f"{copy.name}.gz")] = gzip.compress(content, mtime=0)
+        for form, data in forms.items():
+            form.write_bytes(data)
+            os.utime(form, (path.stat().st_atime, path.stat().st_mtime))
