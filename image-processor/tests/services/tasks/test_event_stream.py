@@ -392,13 +392,15 @@ def test_a_listener_gets_only_the_tasks_of_its_owner(
     assert {event.task_id for event in events} == {own}
 
 
+@pytest.mark.parametrize("names_the_tasks", [False, True])
 def test_a_listener_gets_only_the_tasks_of_its_owner_while_it_follows(
-    database: Database, stream: EventStream[TaskEvent]
+    database: Database, stream: EventStream[TaskEvent], names_the_tasks: bool
 ) -> None:
     own, other = add_task(database, "ann"), add_task(database, "bob")
+    choice = TaskChoice({own, other}) if names_the_tasks else ALL
 
     async def listen() -> list[TaskEvent]:
-        subscription = await stream.subscribe(Principal("ann", READER), None, ALL)
+        subscription = await stream.subscribe(Principal("ann", READER), None, choice)
         asyncio.get_running_loop().call_later(LATER, change, database, other, "processing")
         asyncio.get_running_loop().call_later(2 * LATER, change, database, own, "processing")
         return await events_of(stream, subscription, 1)
