@@ -30,7 +30,6 @@ SECONDS = "PIXMILL_REQUEST_SECONDS"
 class _Watched:
     method: str
     path: str
-    seconds: int
     ends: float
 
 
@@ -61,7 +60,6 @@ class RequestDeadline:
         self._watched[thread] = _Watched(
             environ["REQUEST_METHOD"],
             environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""),
-            seconds,
             time.monotonic() + seconds,
         )
         try:
@@ -89,10 +87,10 @@ class RequestDeadline:
                     "request given up",
                     method=request.method,
                     path=request.path,
-                    seconds=request.seconds,
+                    seconds=seconds,
                     waits_in=_calls_of(thread),
                 )
-                self._give_up(request.seconds)
+                self._give_up(seconds)
                 return
             # All requests of a process have the same number of seconds, so none can end before the first of now.
             time.sleep(seconds if first is None else first[1].ends - now)

@@ -271,10 +271,7 @@ _EARLIEST = select(func.min(Callback.due_at)).where(Callback.host == _HOSTS.c.ho
 _SCAN = (
     select(
         _HOSTS.c.host,
-        # The smallest of an index; a search for any due webhook could read those of all hosts.
-        (
-            select(func.min(Callback.due_at)).where(Callback.host == _HOSTS.c.host).scalar_subquery() <= epoch_now()
-        ).label("due"),
+        (epoch_now() >= _EARLIEST).label("due"),
         select(func.count()).where(Callback.host == _HOSTS.c.host, _TAKEN).scalar_subquery().label("taken"),
         func.coalesce(CallbackHost.failures, 0).label("failures"),
         CallbackHost.answered_at,
