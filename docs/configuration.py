@@ -248,17 +248,16 @@ FOOT = """## Limits that belong together
 | `retry.base_delay_seconds` of the worker | at most `retry.max_delay_seconds` | checked at the start |
 | `database.pool_size` of both services | at least `threads` in the service's `wsgi.ini` | checked at the start |
 | `download` of file-storage | able to send what `storage.url` stores | checked at the start |
-| `NGINX_MAX_BODY` in `config/nginx.env` | a little more than `upload.max_bytes` of file-storage | change both |
-| `NGINX_STREAMS` in `config/nginx.env` | less than `threads` × 2 in `config/file-storage/wsgi.ini` | change both |
-| `shutdown_seconds` of the worker | less than `stop_grace_period` in `docker-compose.yml` | change both |
-
-A test compares the shipped values of the last three.
+| `NGINX_MAX_BODY` in `config/limits.env` | at least 1 MiB more than `upload.max_bytes` | checked at the start |
+| `NGINX_STREAMS` in `config/limits.env` | less than `threads` × 2 in its `wsgi.ini` | checked at the start |
+| `shutdown_seconds` of the worker | less than `stop_grace_period` in `docker-compose.yml` | checked at the start |
 
 ## Other files
 
 | file | what it has |
 | --- | --- |
-| `config/nginx.env`, `config/nginx.conf` | rate limits, connection limits, the largest body |
+| `config/nginx.env`, `config/nginx.conf` | rate limits, connection limits |
+| `config/limits.env` | limits of nginx that must fit settings of file-storage |
 | `config/*/wsgi.ini` | processes and threads of uWSGI |
 | `config/postgresql.env`, `config/rabbitmq.env` | names, and passwords if you choose them yourself |
 | `config/callbacks.env`, `config/links.env`, `config/render.env` | secrets that sign, if you choose them yourself |

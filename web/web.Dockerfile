@@ -6,7 +6,7 @@ RUN install --directory --owner 1000 --group 1000 /var/cache/nginx /var/lib/pixm
 COPY web/dist /usr/share/pixmill/web/dist
 COPY web/problems /usr/share/pixmill/web/problems
 COPY NOTICE LICENSE /usr/share/doc/pixmill/
-# The image's entrypoint replaces the variables (config/nginx.env) and writes conf.d/nginx.conf.
+# The image's entrypoint replaces the variables (config/nginx.env, config/limits.env) and writes conf.d/nginx.conf.
 COPY config/nginx.conf /etc/nginx/templates/nginx.conf.template
 USER 1000:1000
 VOLUME /var/cache/nginx

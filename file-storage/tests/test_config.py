@@ -36,3 +36,48 @@ def test_link_secrets_stand_between_commas(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("PIXMILL_LINK_SECRET", f"{'x' * 32}, {'ы' * 16}")
 
     assert load(Settings).links.secrets == ["x" * 32, "ы" * 16]
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize(
+    ("body", "largest"), [("5m", 4 * 1024**2), ("1g", 1023 * 1024**2), ("2097152", 1024**2), ("2048K", 1024**2)]
+)
+def test_nginx_must_accept_the_largest_file_and_the_form_around_it(
+    body: str, largest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NGINX_MAX_BODY", body)
+    monkeypatch.setenv("FILE_STORAGE_UPLOAD__MAX_BYTES", str(largest))
+    assert load(Settings).upload.max_bytes == largest
+
+    monkeypatch.setenv("FILE_STORAGE_UPLOAD__MAX_BYTES", str(largest + 1))
+
+    with pytest.raises(SettingsError, match=rf"too large for NGINX_MAX_BODY \({body}\).* config/limits\.env"):
+        load(Settings)
+
+
+@pytest.mark.usefixtures("settings")
+def test_nginx_without_a_limit_accepts_any_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NGINX_MAX_BODY", "0")
+    monkeypatch.setenv("FILE_STORAGE_UPLOAD__MAX_BYTES", str(10**15))
+
+    assert load(Settings).upload.max_bytes == 10**15
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_size_that_nginx_cannot_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NGINX_MAX_BODY", "5 GB")
+
+    with pytest.raises(SettingsError, match=r"NGINX_MAX_BODY \(5 GB\) is not a size"):
+        load(Settings)
+
+
+@pytest.mark.usefixtures("settings")
+def test_streams_leave_a_thread_to_other_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"PIXMILL_PROCESSES": "3", "PIXMILL_THREADS": "4", "NGINX_STREAMS": "7"}.items():
+        monkeypatch.setenv(name, value)
+    load(Settings)
+
+    monkeypatch.setenv("NGINX_STREAMS", "8")
+
+    with pytest.raises(SettingsError, match=r"NGINX_STREAMS \(8\) .* must be less than 8"):
+        load(Settings)

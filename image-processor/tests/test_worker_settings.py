@@ -59,3 +59,22 @@ def test_the_limit_itself_is_possible(monkeypatch: pytest.MonkeyPatch, name: str
     monkeypatch.setenv(f"WORKER_{name}", value)
 
     load(WorkerSettings)
+
+
+@pytest.mark.parametrize("period", ["30s", "0m30s"])
+def test_a_worker_must_stop_before_it_is_killed(monkeypatch: pytest.MonkeyPatch, period: str) -> None:
+    monkeypatch.setenv("PIXMILL_STOP_GRACE_PERIOD", period)
+    monkeypatch.setenv("WORKER_SHUTDOWN_SECONDS", "29")
+    assert load(WorkerSettings).shutdown_seconds == 29
+
+    monkeypatch.setenv("WORKER_SHUTDOWN_SECONDS", "30")
+
+    with pytest.raises(SettingsError, match=rf"shutdown_seconds .*: 30 seconds .* stop_grace_period, {period}"):
+        load(WorkerSettings)
+
+
+def test_the_main_process_has_a_connection_for_each_of_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKER_DATABASE__POOL_SIZE", "2")
+
+    with pytest.raises(SettingsError, match=r"database\.pool_size .* greater than or equal to 3"):
+        load(WorkerSettings)

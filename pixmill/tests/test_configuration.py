@@ -253,7 +253,7 @@ def variables(path: Path) -> dict[str, str]:
 
 
 def nginx() -> dict[str, str]:
-    return variables(PROJECT / "config/nginx.env")
+    return variables(PROJECT / "config/nginx.env") | variables(PROJECT / "config/limits.env")
 
 
 def wsgi(service: str) -> dict[str, str]:

@@ -280,7 +280,7 @@ class FullStack:
         """Start nginx on ``port`` with the shipped configuration and an operator's changes.
 
         :param inner_port: the port without limits.
-        :param values: changed variables of ``config/nginx.env``.
+        :param values: changed variables of ``config/nginx.env`` and ``config/limits.env``.
         :param http_lines: lines that the operator adds to ``http { … }``.
         """
         here = {
@@ -349,13 +349,16 @@ class PooledStack(FullStack):
 
 
 def substituted(template: Path, values: Mapping[str, str]) -> str:
-    """Return the text of a template after substituting the variables of its ``.env`` file, as nginx's image does.
+    """Return the text of a template after substituting the variables of two ``.env`` files, as nginx's image does.
 
-    :param values: values that replace those of the ``.env`` file.
-    :raises AssertionError: the file lacks a variable of ``values``.
-    :raises KeyError: the template names a variable that the file lacks.
+    They are the file with the template's name, and ``limits.env``.
+
+    :param values: values that replace those of the files.
+    :raises AssertionError: the files lack a variable of ``values``.
+    :raises KeyError: the template names a variable that the files lack.
     """
-    lines = template.with_suffix(".env").read_text().splitlines()
+    files = (template.with_suffix(".env"), template.with_name("limits.env"))
+    lines = [line for file in files for line in file.read_text().splitlines()]
     shipped = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     assert values.keys() <= shipped.keys(), values.keys() - shipped.keys()
     variables = shipped | dict(values)

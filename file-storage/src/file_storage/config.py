@@ -1,5 +1,7 @@
 """The settings of file-storage; ``make config`` writes ``config/file-storage/conf.yml`` from them."""
 
+import os
+import re
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -7,6 +9,7 @@ from pydantic_settings import SettingsConfigDict
 from service_kit.events.settings import EventSettings
 from service_kit.public_url import PublicUrlSettings
 from service_kit.settings import (
+    THREADS_VARIABLE,
     Bytes,
     LogSettings,
     PoolSize,
@@ -17,6 +20,10 @@ from service_kit.settings import (
     Url,
     separate,
 )
+
+_FORM_BYTES = 1024 * 1024
+"""Room for the form around a file."""
+_UNITS_OF_NGINX = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
 class DatabaseSettings(Section):
@@ -66,8 +73,8 @@ class UploadSettings(Section):
     max_bytes: Bytes = Field(
         5_368_709_120,
         ge=1,
-        description="The maximum size of a file. A larger file gets 413. `NGINX_MAX_BODY` in `config/nginx.env` must"
-        " be a little larger, because a form is larger than its file.",
+        description="The maximum size of a file. A larger file gets 413. `NGINX_MAX_BODY` in `config/limits.env` must"
+        " be at least 1 MiB larger, because a form is larger than its file.",
     )
     body_folder: str = Field(
         "/var/lib/pixmill/incoming",
@@ -164,6 +171,32 @@ class Settings(ServiceSettings):
     http: HttpSettings
     events: FileEventSettings
     log: LogSettings
+
+    @model_validator(mode="after")
+    def _check_bodies_of_nginx(self) -> Self:
+        most = os.environ.get("NGINX_MAX_BODY", "0")
+        size = re.fullmatch(r"(\d+)([kmg]?)", most.lower())
+        if size is None:
+            raise ValueError(f"NGINX_MAX_BODY ({most}) is not a size such as 5130m")
+        accepted = int(size[1]) * _UNITS_OF_NGINX[size[2]]
+        if 0 < accepted < self.upload.max_bytes + _FORM_BYTES:
+            raise ValueError(
+                f"upload.max_bytes ({self.upload.max_bytes}) is too large for NGINX_MAX_BODY ({most}), which must be at"
+                " least 1 MiB larger: change config/limits.env"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_streams_of_nginx(self) -> Self:
+        streams = int(os.environ.get("NGINX_STREAMS", "0"))
+        # One of the processes takes only large uploads.
+        threads = (int(os.environ.get("PIXMILL_PROCESSES", "0")) - 1) * int(os.environ.get(THREADS_VARIABLE, "0"))
+        if streams >= threads > 0:
+            raise ValueError(
+                f"NGINX_STREAMS ({streams}) leaves no thread to other requests: it must be less than {threads},"
+                " threads × (processes - 1) in wsgi.ini"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_sender(self) -> Self:

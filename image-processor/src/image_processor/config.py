@@ -2,6 +2,8 @@
 
 import base64
 import binascii
+import os
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, IPvAnyNetwork, JsonValue, SecretStr, model_validator
@@ -28,6 +30,9 @@ WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 (a prefix, no secret)  # nosec B1
 SandboxMode = Literal["auto", "off"]
 SandboxPorts = list[Annotated[int, Field(ge=1, le=65_535)]]
 
+GRACE_PERIOD_VARIABLE = "PIXMILL_STOP_GRACE_PERIOD"
+"""How long Docker waits before it kills a worker that it stops, as in ``docker-compose.yml``."""
+
 
 class ApiDatabaseSettings(Section):
     url: Url = Field(
@@ -53,7 +58,7 @@ class WorkerDatabaseSettings(Section):
     )
     pool_size: Annotated[int, Unit("connections")] = Field(
         4,
-        ge=1,
+        ge=3,
         le=1000,
         description="The maximum number of connections per worker process. A process that runs tasks needs one"
         " connection; the main process needs three: for the relay, the heartbeat and housekeeping.",
@@ -383,6 +388,20 @@ class ApiSettings(ServiceSettings):
     log: LogSettings
 
 
+def _check_grace_period(shutdown_seconds: float) -> float:
+    period = os.environ.get(GRACE_PERIOD_VARIABLE, "")
+    parts = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", period)
+    if parts is None:
+        raise ValueError(f"{GRACE_PERIOD_VARIABLE} ({period}) is not a time such as 30s or 1m30s")
+    seconds = 60 * int(parts[1] or 0) + int(parts[2] or 0)
+    if period and shutdown_seconds >= seconds:
+        raise ValueError(
+            f"{shutdown_seconds:g} seconds are not less than the worker's stop_grace_period, {period}: lengthen it in"
+            " docker-compose.yml, or running tasks are killed"
+        )
+    return shutdown_seconds
+
+
 class WorkerSettings(ServiceSettings):
     """The settings of a worker."""
 
@@ -400,7 +419,7 @@ class WorkerSettings(ServiceSettings):
         " source and stores its last results while it processes an image; choose more processes if transfers take"
         " longer than processing.",
     )
-    shutdown_seconds: Seconds = Field(
+    shutdown_seconds: Annotated[Seconds, AfterValidator(_check_grace_period)] = Field(
         5,
         ge=0,
         le=3600,
