@@ -1,18 +1,24 @@
-"""Parts of a GIF's canvas that no frame has painted are transparent. The expected pictures are those of Chromium."""
+"""Damaged GIFs are refused, and parts of the canvas that no frame has painted are transparent.
 
+The expected pictures are those of Chromium; Pillow decides what is damaged.
+"""
+
+import random
 import struct
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy
 import pytest
 from image_processor.imaging.source import Source
-from image_processor.services.codec.decoding import decode
+from image_processor.services.codec.decoding import ImageError, decode
 from image_processor.services.codec.limits import Limits
-from PIL import ImageSequence
+from PIL import Image, ImageSequence
 
-from tests.support.algorithm_runs import processed
-from tests.support.images import opened
+from tests.support.algorithm_runs import processed, report
+from tests.support.images import encoded, opened
 
+LIMITS = Limits(10_000, 10)
 GREEN, BLUE = 1, 2
 KEEP, CLEAR, UNDO = 1, 2, 3
 RED_GREEN_BLUE_WHITE = bytes.fromhex("ff0000 00ff00 0000ff ffffff")
@@ -55,7 +61,7 @@ def test_a_chosen_frame_has_the_same_gaps(name: str, tmp_path: Path) -> None:
     painted, shown = ANIMATIONS[name]
     (tmp_path / "source").write_bytes(gif(painted))
 
-    last = decode(tmp_path / "source", Limits(100, 10), sequential=True, wanted=Source(page=len(shown))).picture.first
+    last = decode(tmp_path / "source", LIMITS, sequential=True, wanted=Source(page=len(shown))).picture.first
 
     rgba = last if last.hasalpha() else last.bandjoin(255)
     assert as_letters(bytes(rgba.write_to_memory())) == shown[-1]
@@ -64,7 +70,64 @@ def test_a_chosen_frame_has_the_same_gaps(name: str, tmp_path: Path) -> None:
 def test_a_fully_painted_gif_stays_opaque(tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(gif(ANIMATIONS["everything painted"][0]))
 
-    assert not decode(tmp_path / "source", Limits(100, 10), sequential=True).picture.first.hasalpha()
+    assert not decode(tmp_path / "source", LIMITS, sequential=True).picture.first.hasalpha()
+
+
+def noisy(frames: int) -> bytes:
+    """Return a GIF whose pixels do not compress, so that damage of the file is damage of its pixels."""
+    generator = numpy.random.default_rng(1)
+    first, *others = [Image.fromarray(generator.integers(0, 255, (30, 40), "uint8")) for _ in range(frames)]
+    return encoded(first, "GIF", save_all=True, append_images=others)
+
+
+@pytest.mark.parametrize("part", [0.35, 0.6, 0.9, 0.999])
+def test_a_truncated_animation_is_refused(part: float) -> None:
+    content = noisy(4)
+
+    with pytest.raises(ImageError, match="cannot be decoded: the file is truncated"):
+        processed(content[: int(len(content) * part)], "info")
+
+
+def test_a_frame_before_the_damage_is_read(tmp_path: Path) -> None:
+    content = noisy(4)
+    (tmp_path / "source").write_bytes(content[: int(len(content) * 0.6)])
+
+    first = decode(tmp_path / "source", LIMITS, sequential=True, wanted=Source(page=1)).picture.first
+
+    assert numpy.array_equal(first.numpy()[..., 0], opened(content).convert("RGB").getchannel("R"))
+
+
+@pytest.mark.parametrize("ending", [b"", b";more", b"\0;"])
+def test_an_unusual_end_after_the_last_frame_loses_nothing(ending: bytes) -> None:
+    content = noisy(2)
+
+    assert report(content.removesuffix(b";") + ending, "info")["frames"] == 2
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_overwritten_bytes_are_found_where_another_decoder_finds_them(seed: int, tmp_path: Path) -> None:
+    content, generator = bytearray(noisy(1)), random.Random(seed)
+    start = generator.randrange(800, len(content) - 60)
+    content[start : start + 50] = generator.randbytes(50)
+    (tmp_path / "source").write_bytes(content)
+
+    assert is_refused(tmp_path / "source") == is_refused_by_pillow(tmp_path / "source")
+
+
+def is_refused(source: Path) -> bool:
+    try:
+        decode(source, LIMITS, sequential=True)
+    except ImageError:
+        return True
+    return False
+
+
+def is_refused_by_pillow(source: Path) -> bool:
+    try:
+        Image.open(source).load()
+    except (OSError, SyntaxError, EOFError):
+        return True
+    return False
 
 
 def gif(painted: Sequence[Painted]) -> bytes:

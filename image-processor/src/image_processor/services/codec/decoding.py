@@ -12,12 +12,11 @@ from image_processor.imaging.output import ANIMATED
 from image_processor.imaging.picture import Picture, UnsuitableImageError, frames_of
 from image_processor.imaging.source import Source
 from image_processor.services.causes import Cause
-from image_processor.services.codec import complaints, tiff
+from image_processor.services.codec import complaints, gif, tiff
 from image_processor.services.codec.avif import is_sequence
 from image_processor.services.codec.colors import PROFILE, with_described_colors
 from image_processor.services.codec.errors import ImageError, reason_of
 from image_processor.services.codec.exif_block import with_exif_of_tiff, without_invented_tags
-from image_processor.services.codec.gif import with_gaps
 from image_processor.services.codec.jpeg import is_lossless, with_all_segments
 from image_processor.services.codec.layout import Layout, layout_of, with_page_sizes
 from image_processor.services.codec.limits import (
@@ -119,7 +118,8 @@ def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) 
     check_frames_of([header], limits, sentence("The image has"), len(layout.pages))
     if len(layout.pages) > 1 and format_name in ANIMATED:
         animation = _animation(source, format_name, layout, limits, upright=wanted.upright)
-        animation = with_gaps(animation, source, layout.pages) if format_name == "gif" else animation
+        if format_name == "gif":
+            animation = gif.checked(animation, source, layout.pages, frames_of(header))
         frames = [with_page_sizes(frame, layout) for frame in animation]
         return Decoded(
             Picture.of([_described(frame, source, format_name, layout.pages[0]) for frame in frames]), format_name
@@ -130,7 +130,7 @@ def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) 
     page = {"page": layout.pages[0]} if layout.pages[0] > 0 else {}
     opened = _still(source, format_name, access, upright=wanted.upright, **page)
     if format_name == "gif":
-        [opened] = with_gaps([opened], source, layout.pages)
+        [opened] = gif.checked([opened], source, layout.pages, frames_of(header))
     still = with_page_sizes(layout.usable(opened, 0), layout)
     picture = Picture.of([_described(still, source, format_name, layout.pages[0])])
     if format_name in _SHRINKERS and not (format_name == "jpeg" and is_lossless(source)):

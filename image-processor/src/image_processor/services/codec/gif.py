@@ -1,4 +1,7 @@
-"""Makes the unpainted parts of a GIF's canvas transparent, which libvips shows in an opaque color (GIF89a)."""
+"""Checks a GIF's frames, and makes the parts of the canvas that none has painted transparent (GIF89a).
+
+libvips reports no damage of the pixels, and shows unpainted parts in an opaque color.
+"""
 
 import struct
 from collections.abc import Iterator, Sequence
@@ -10,12 +13,16 @@ from typing import NamedTuple, TypeAlias
 import numpy
 import pyvips
 from numpy.typing import NDArray
+from PIL import Image
+from service_kit.texts import sentence
 
 from image_processor.imaging.color import alike
+from image_processor.services.codec.errors import ImageError
 
-_EXTENSION, _IMAGE, _GRAPHIC_CONTROL = 0x21, 0x2C, 0xF9
-_SIDES = struct.Struct("<HHHH")
-_HEADER_BYTES, _SCREEN_BYTES, _IMAGE_BYTES = 6, 7, 9
+_EXTENSION, _IMAGE, _TRAILER, _PADDING = 0x21, 0x2C, 0x3B, 0
+_GRAPHIC_CONTROL = 0xF9
+_DESCRIPTOR = struct.Struct("<HHHHB")
+_HEADER_BYTES, _SCREEN_BYTES = 6, 7
 _RESTORE_TO_BACKGROUND, _RESTORE_TO_PREVIOUS = 2, 3
 
 _Mask: TypeAlias = NDArray[numpy.bool_]
@@ -40,13 +47,16 @@ class _Area(NamedTuple):
         return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
 
-def with_gaps(frames: Sequence[pyvips.Image], source: Path, pages: Sequence[int]) -> Sequence[pyvips.Image]:
+def checked(frames: Sequence[pyvips.Image], source: Path, pages: Sequence[int], of: int) -> Sequence[pyvips.Image]:
     """Return the frames with transparency where no frame has painted, as browsers show them.
 
     :param pages: the numbers of the frames in the file, from 0, ascending.
+    :param of: the number of frames that libvips found in the file.
+    :raises ImageError: one of these frames, or one before them, is truncated or corrupt.
     """
     width, height = frames[0].width, frames[0].height
-    areas = _areas_of(source, pages[-1] + 1)
+    # After the last frame, read on: libvips does not count a frame whose beginning is truncated.
+    areas = _areas_of(source, width * height, None if pages[-1] + 1 == of else pages[-1] + 1)
     if _have_no_gaps(areas, width, height):
         return frames
     shown = dict(zip(pages, frames, strict=True))
@@ -56,28 +66,50 @@ def with_gaps(frames: Sequence[pyvips.Image], source: Path, pages: Sequence[int]
     return alike(list(shown.values()))
 
 
-def _areas_of(source: Path, frames: int) -> Sequence[_Area]:
-    """Return the areas of the first frames; fewer if the file is truncated or corrupt."""
+def _areas_of(source: Path, pixels: int, count: int | None) -> Sequence[_Area]:
+    """Return the areas of the first frames, after checking their pixels.
+
+    :param pixels: the number of pixels of the canvas.
+    """
     with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-        return list(islice(_areas(content), frames))
+        try:
+            return list(islice(_areas(content, pixels), count))
+        except (IndexError, struct.error) as error:
+            raise _damaged(sentence("the file is truncated")) from error
 
 
-def _areas(content: mmap) -> Iterator[_Area]:
+def _areas(content: mmap, pixels: int) -> Iterator[_Area]:
     place = _HEADER_BYTES + _SCREEN_BYTES + _color_bytes(content[_HEADER_BYTES + 4])
     disposal = 0
-    while place + _IMAGE_BYTES < len(content):
-        if content[place] == _EXTENSION:
-            if content[place + 1] == _GRAPHIC_CONTROL:
-                disposal = content[place + 3] >> 2 & 7
-            place = _after_blocks(content, place + 2)
-        elif content[place] == _IMAGE:
-            left, top, width, height = _SIDES.unpack_from(content, place + 1)
+    # Many readers accept a file that ends without its trailer.
+    while place < len(content) and content[place] != _TRAILER:
+        kind, place = content[place], place + 1
+        if kind == _EXTENSION:
+            if content[place] == _GRAPHIC_CONTROL:
+                disposal = content[place + 2] >> 2 & 7
+            place = _after_blocks(content, place + 1)
+        elif kind == _IMAGE:
+            left, top, width, height, flags = _DESCRIPTOR.unpack_from(content, place)
+            start = place + _DESCRIPTOR.size + _color_bytes(flags)
+            place = _after_blocks(content, start + 1)
+            if width * height <= pixels:
+                _check(width, height, content[start], content[start + 1 : place])
             yield _Area(left, top, width, height, disposal)
             disposal = 0
-            # One byte, the code size, stands before the blocks.
-            place = _after_blocks(content, place + _IMAGE_BYTES + _color_bytes(content[place + _IMAGE_BYTES]) + 2)
-        else:
-            return
+        elif kind != _PADDING:
+            raise _damaged(sentence("the file is truncated or corrupt"))
+
+
+def _check(width: int, height: int, code_size: int, blocks: bytes) -> None:
+    """Check that the blocks of a frame hold all its pixels."""
+    try:
+        Image.frombytes("L", (width, height), blocks, "gif", code_size, 0)
+    except ValueError as error:
+        raise _damaged(sentence("its compressed pixels are corrupt")) from error
+
+
+def _damaged(reason: str) -> ImageError:
+    return ImageError(sentence("The image cannot be decoded: {reason}.", reason=reason))
 
 
 def _color_bytes(flags: int) -> int:
@@ -86,7 +118,7 @@ def _color_bytes(flags: int) -> int:
 
 
 def _after_blocks(content: mmap, place: int) -> int:
-    while place < len(content) and content[place]:
+    while content[place]:
         place += 1 + content[place]
     return place + 1
 
