@@ -564,6 +564,25 @@ def test_colors_that_a_png_describes_are_converted(kind: str) -> None:
     assert numpy.abs(worked_on - color).max() <= 1
 
 
+@pytest.mark.parametrize("transfer", [16, 18])
+@pytest.mark.parametrize("primaries", [1, 9])
+@pytest.mark.parametrize("format", ["PNG", "AVIF"])
+def test_high_dynamic_range_is_refused_instead_of_shown_pale(format: str, primaries: int, transfer: int) -> None:
+    content = with_code_points(format, primaries, transfer)
+
+    with pytest.raises(ImageError, match=f"The colors of this {format} have high dynamic range"):
+        processed(content, "convert", {"format": "jpeg"})
+
+
+def with_code_points(format: str, primaries: int, transfer: int) -> bytes:
+    """Return an image whose colors are described by H.273 code points: as a cICP chunk, or in an nclx box."""
+    if format == "PNG":
+        return chunks(FLAT, chunk(b"cICP", bytes([primaries, transfer, 0, 1])))
+    content = encoded(Image.new("RGB", (16, 16), (188, 100, 50)), "AVIF")
+    start = content.index(b"colrnclx") + len(b"colrnclx")
+    return content[:start] + struct.pack(">HH", primaries, transfer) + content[start + 4 :]
+
+
 @pytest.mark.parametrize("kind", DESCRIBED)
 @pytest.mark.parametrize("target", ["png", "jpeg", "webp", "tiff"])
 def test_a_description_of_colors_becomes_an_equivalent_profile(target: str, kind: str) -> None:

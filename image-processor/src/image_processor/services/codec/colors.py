@@ -7,6 +7,7 @@ import pyvips
 
 from image_processor.imaging.color import is_gray
 from image_processor.imaging.profiles import SRGB, Gamma, Primaries, means_srgb, small_profile, without_tail
+from image_processor.services.codec.errors import high_dynamic_range
 from image_processor.services.codec.png import chunks_before_pixels
 
 PROFILE = "icc-profile-data"
@@ -30,6 +31,8 @@ _GAMMAS = {  # ITU-T H.273, table 3; like browsers, treat video transfer functio
     5: Gamma(2.8),
     8: Gamma(1.0),
 }
+_HIGH_DYNAMIC_RANGE = (16, 18)
+"""The transfer functions PQ and HLG (ITU-T H.273, table 3)."""
 _ADOBE_RGB = Primaries((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)), Gamma(563 / 256)
 """Adobe RGB (1998), 4.3."""
 _COLOR_SPACE, _INTEROPERABILITY = "exif-ifd2-ColorSpace", "exif-ifd4-"
@@ -37,7 +40,10 @@ _HEAD_OF_AVIF = 65_536
 
 
 def with_described_colors(image: pyvips.Image, source: Path, format_name: str) -> pyvips.Image:
-    """Return the image with an ICC profile for the colors that its file describes by other means."""
+    """Return the image with an ICC profile for the colors that its file describes by other means.
+
+    :raises ImageError: the colors have high dynamic range.
+    """
     described: tuple[Primaries, Gamma] | None = None
     if format_name == "png":
         described = _of_png(source, has_profile=bool(image.get_typeof(PROFILE)))
@@ -87,7 +93,7 @@ def _of_png(source: Path, *, has_profile: bool) -> tuple[Primaries, Gamma] | Non
     chunks = chunks_before_pixels(source)
     coded = chunks.get(b"cICP", b"")
     if len(coded) == 4 and coded[2] == 0:
-        return coded_colors(coded[0], coded[1])
+        return _of_limited_range(coded[0], coded[1], "PNG")
     if has_profile or b"sRGB" in chunks:
         return None
     gamma = int.from_bytes(chunks.get(b"gAMA", b""), "big")
@@ -116,7 +122,14 @@ def _of_avif(source: Path) -> tuple[Primaries, Gamma] | None:
     place = head.find(b"colrnclx")
     if place < 0 or len(head) < place + 12:
         return None
-    return coded_colors(*struct.unpack_from(">HH", head, place + 8))
+    primaries, transfer = struct.unpack_from(">HH", head, place + 8)
+    return _of_limited_range(primaries, transfer, "AVIF")
+
+
+def _of_limited_range(primaries: int, transfer: int, format_name: str) -> tuple[Primaries, Gamma] | None:
+    if transfer in _HIGH_DYNAMIC_RANGE:
+        raise high_dynamic_range(format_name)
+    return coded_colors(primaries, transfer)
 
 
 def coded_colors(primaries: int, transfer: int) -> tuple[Primaries, Gamma] | None:

@@ -18,6 +18,14 @@ class ImageError(Exception):
         self.cause = cause
 
 
+def high_dynamic_range(format_name: str) -> ImageError:
+    """Return the error for colors that no conversion here brings to the range of sRGB."""
+    detail = sentence(
+        "The colors of this {format} have high dynamic range (PQ or HLG), which is not supported.", format=format_name
+    )
+    return ImageError(detail, Cause.IMAGE_UNSUPPORTED)
+
+
 _LONGEST = 200
 """Maximum length of a reason, in characters."""
 _WRITERS = re.compile(r"(vips2\w+|wbuffer_\w+|\w+save\w*): ?", re.IGNORECASE)

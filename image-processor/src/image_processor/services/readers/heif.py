@@ -6,12 +6,10 @@ from pathlib import Path
 import pillow_heif
 import pyvips
 from pillow_heif import HeifImage
-from service_kit.texts import sentence
 
 from image_processor.imaging.profiles import means_srgb, small_profile
-from image_processor.services.causes import Cause
 from image_processor.services.codec.colors import coded_colors
-from image_processor.services.codec.errors import ImageError
+from image_processor.services.codec.errors import high_dynamic_range
 from image_processor.services.readers.metadata import metadata_of
 from image_processor.services.readers.opened import Opened
 
@@ -48,10 +46,7 @@ def _coded_profile(image: HeifImage) -> bytes | None:
         return None
     colors = coded_colors(int(coded["color_primaries"]), int(coded["transfer_characteristics"]))
     if colors is None:
-        raise ImageError(
-            sentence("The colors of this HEIF have high dynamic range (PQ or HLG), which is not supported."),
-            Cause.IMAGE_UNSUPPORTED,
-        )
+        raise high_dynamic_range("HEIF")
     profile = small_profile(*colors, gray=_BANDS[image.mode.partition(";")[0]] < 3)
     return None if means_srgb(profile) or colors == coded_colors(1, 13) else profile
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from service_kit.texts import sentence
 
 from image_processor.services.causes import Cause
-from image_processor.services.codec.errors import ImageError
+from image_processor.services.codec.errors import ImageError, high_dynamic_range
 from image_processor.services.readers.opened import DamagedError
 
 _LONGEST_BOX = 4 * 1024 * 1024
@@ -332,10 +332,7 @@ def _profile(decoder: c_void_p, info: BasicInfo) -> bytes | None:
     color = ColorEncoding()
     if library().JxlDecoderGetColorAsEncodedProfile(decoder, _DATA, byref(color)) == _SUCCESS:
         if color.transfer_function in (_PQ, _HLG):
-            raise ImageError(
-                sentence("The colors of this JPEG XL have high dynamic range (PQ or HLG), which is not supported."),
-                Cause.IMAGE_UNSUPPORTED,
-            )
+            raise high_dynamic_range("JPEG XL")
         plain = color.transfer_function == _SRGB_TRANSFER and color.white_point == _D65
         if plain and (color.color_space == _GRAY or (color.color_space, color.primaries) == (_RGB, _SRGB_PRIMARIES)):
             return None
