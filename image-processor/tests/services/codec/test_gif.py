@@ -94,7 +94,7 @@ def test_a_frame_before_the_damage_is_read(tmp_path: Path) -> None:
 
     first = decode(tmp_path / "source", LIMITS, sequential=True, wanted=Source(page=1)).picture.first
 
-    assert numpy.array_equal(first.numpy()[..., 0], opened(content).convert("RGB").getchannel("R"))
+    assert numpy.array_equal(first.numpy()[..., 0], numpy.asarray(opened(content).convert("RGB"))[..., 0])
 
 
 @pytest.mark.parametrize("ending", [b"", b";more", b"\0;"])

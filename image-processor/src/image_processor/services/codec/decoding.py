@@ -28,6 +28,7 @@ from image_processor.services.codec.limits import (
 )
 from image_processor.services.codec.mended_tiff import open_mended
 from image_processor.services.codec.pages import check_page
+from image_processor.services.codec.png import with_metadata_after_pixels
 from image_processor.services.codec.saving import materialized
 from image_processor.services.readers import KNOWN, DamagedError, Opened, open_foreign
 
@@ -299,6 +300,8 @@ def _described(image: pyvips.Image, source: Path, format_name: str, page: int) -
     image = with_described_colors(image, source, format_name)
     if format_name == "jpeg":
         image = with_all_segments(image, source)
+    if format_name == "png":
+        image = with_metadata_after_pixels(image, source)
     image = with_exif_of_tiff(image, source, page) if format_name == "tiff" else image
     image = without_invented_tags(image).copy()
     image.set_type(pyvips.GValue.gstr_type, "vips-loader", format_name)

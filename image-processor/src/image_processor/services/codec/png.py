@@ -1,30 +1,115 @@
 """Reads PNG chunks that libvips does not expose (W3C PNG, third edition)."""
 
 import struct
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import NamedTuple
+
+import pyvips
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEAD = struct.Struct(">I4s")
+_CHECKSUM_BYTES = 4
 _MOST_CHUNKS = 1000
 _LONGEST = 1000
 """Maximum size in bytes of a returned chunk; the chunks in use are far shorter."""
+
+_EXIF, _TEXTS = b"eXIf", (b"tEXt", b"zTXt", b"iTXt")
+_MOST_BYTES_AFTER_PIXELS = 4_000_000
+"""Maximum total size of the metadata chunks after the pixels; longer chunks are skipped."""
+_MOST_TEXTS = 20
+"""libvips refuses a file with more text chunks."""
+_XMP_FIELD, _EXIF_FIELD, _COMMENT = "xmp-data", "exif-data", "png-comment-"
+_ORIENTATIONS = ("orientation", "exif-ifd0-Orientation")
+
+
+class _Chunk(NamedTuple):
+    """A chunk's name, and where its data begins and ends."""
+
+    name: bytes
+    start: int
+    end: int
 
 
 def chunks_before_pixels(source: Path) -> Mapping[bytes, bytes]:
     """Return the short chunks before the first IDAT by name; the first one if a name repeats."""
     found: dict[bytes, bytes] = {}
-    with source.open("rb") as file:
-        if file.read(8) != _SIGNATURE:
-            return found
-        for _ in range(_MOST_CHUNKS):
-            head = file.read(8)
-            if len(head) < 8 or head[4:] == b"IDAT":
+    with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        for name, start, end in islice(_chunks(content), _MOST_CHUNKS):
+            if name == b"IDAT":
                 break
-            (length,) = struct.unpack(">I", head[:4])
-            content = file.read(length) if length <= _LONGEST else b""
-            found.setdefault(head[4:], content)
-            file.seek(4 if content or not length else length + 4, 1)
+            found.setdefault(name, content[start:end] if end - start <= _LONGEST else b"")
     return found
+
+
+def with_metadata_after_pixels(image: pyvips.Image, source: Path) -> pyvips.Image:
+    """Return the image with the EXIF, XMP and texts that follow its pixels, where ExifTool writes them.
+
+    Readers decide how to turn an image before they reach its pixels, so an orientation there has no effect.
+    """
+    late = b"".join(_metadata_after_pixels(source))
+    if not late:
+        return image
+    carrier = _carrier(late)
+    image = image.copy()
+    comments = sum(field.startswith(_COMMENT) for field in image.get_fields())
+    takes_exif, takes_xmp = (not image.get_typeof(field) for field in (_EXIF_FIELD, _XMP_FIELD))
+    for field in carrier.get_fields():
+        if (field.startswith("exif-") and takes_exif) or (field == _XMP_FIELD and takes_xmp):
+            image.set_type(carrier.get_typeof(field), field, carrier.get(field))
+        elif field.startswith(_COMMENT):
+            number, _, keyword = field.removeprefix(_COMMENT).partition("-")
+            numbered = f"{_COMMENT}{comments + int(number)}-{keyword}"
+            image.set_type(carrier.get_typeof(field), numbered, carrier.get(field))
+    for field in _ORIENTATIONS if takes_exif else ():
+        image.remove(field)
+    return image
+
+
+def _metadata_after_pixels(source: Path) -> Iterator[bytes]:
+    """Yield the whole chunks with metadata after the first IDAT whose checksum is right."""
+    left, texts, has_pixels = _MOST_BYTES_AFTER_PIXELS, 0, False
+    with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        for name, start, end in _chunks(content):
+            has_pixels = has_pixels or name == b"IDAT"
+            is_text = name in _TEXTS
+            if not has_pixels or not (is_text or name == _EXIF) or end - start > left or texts + is_text > _MOST_TEXTS:
+                continue
+            chunk = content[start - _HEAD.size : end + _CHECKSUM_BYTES]
+            if chunk[-_CHECKSUM_BYTES:] == _checksum(chunk[4:-_CHECKSUM_BYTES]):
+                left -= end - start
+                texts += is_text
+                yield chunk
+
+
+def _carrier(chunks: bytes) -> pyvips.Image:
+    """Return an image of one pixel with these chunks, parsed by libvips."""
+    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
+    pixel = _chunk(b"IDAT", zlib.compress(bytes(2)))
+    return pyvips.Image.pngload_buffer(_SIGNATURE + header + chunks + pixel + _chunk(b"IEND", b""))
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + _checksum(name + data)
+
+
+def _checksum(name_and_data: bytes) -> bytes:
+    return struct.pack(">I", zlib.crc32(name_and_data))
+
+
+def _chunks(content: mmap) -> Iterator[_Chunk]:
+    """Yield the chunks of a PNG; none for another file."""
+    place = len(_SIGNATURE)
+    if content[:place] != _SIGNATURE:
+        return
+    while place + _HEAD.size <= len(content):
+        length, name = _HEAD.unpack_from(content, place)
+        start = place + _HEAD.size
+        yield _Chunk(name, start, start + length)
+        place = start + length + _CHECKSUM_BYTES
 
 
 def frames_of_animation(source: Path) -> int:

@@ -1,0 +1,92 @@
+"""Metadata after the pixels of a PNG, where ExifTool writes it, is metadata as any other."""
+
+import struct
+import zlib
+
+import pytest
+from PIL import Image
+
+from tests.support.algorithm_runs import processed
+from tests.support.images import opened, photo, pixels
+
+COPYRIGHT, ORIENTATION = 0x8298, 0x0112
+XMP = (
+    b'XML:com.adobe.xmp\0\0\0\0\0<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/">'
+    b"<dc:rights><rdf:Alt><rdf:li>Ada</rdf:li></rdf:Alt></dc:rights></rdf:Description></rdf:RDF></x:xmpmeta>"
+)
+
+
+def exif(tag: int, value: int | str) -> bytes:
+    block = Image.Exif()
+    block[tag] = value
+    return block.tobytes().removeprefix(b"Exif\0\0")
+
+
+CHUNKS = {
+    "EXIF": (b"eXIf", exif(COPYRIGHT, "Ada")),
+    "XMP": (b"iTXt", XMP),
+    "text": (b"tEXt", b"Author\0Ada"),
+    "compressed text": (b"zTXt", b"Author\0\0" + zlib.compress(b"Ada")),
+}
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def with_chunk(place: bytes, added: bytes) -> bytes:
+    """Return a PNG with this chunk before the one named ``place``."""
+    content = photo()
+    start = content.index(place) - 4
+    return content[:start] + added + content[start:]
+
+
+@pytest.mark.parametrize("metadata", ["keep", "copyright"])
+@pytest.mark.parametrize("name", CHUNKS)
+def test_metadata_after_the_pixels_is_kept_as_that_before_them(name: str, metadata: str) -> None:
+    added, output = chunk(*CHUNKS[name]), {"format": "png", "metadata": metadata}
+
+    after = processed(with_chunk(b"IEND", added), "convert", output)
+
+    assert after == processed(with_chunk(b"IDAT", added), "convert", output)
+
+
+def test_texts_before_and_after_the_pixels_are_all_kept() -> None:
+    content = with_chunk(b"IDAT", chunk(b"tEXt", b"Author\0Ada"))
+    content = content.replace(chunk(b"IEND", b""), chunk(b"tEXt", b"Title\0Rain") + chunk(b"IEND", b""))
+
+    result = opened(processed(content, "convert", {"format": "png", "metadata": "keep"}))
+
+    assert (result.info["Author"], result.info["Title"]) == ("Ada", "Rain")
+
+
+def test_the_copyright_after_the_pixels_is_that_of_a_jpeg() -> None:
+    result = processed(with_chunk(b"IEND", chunk(*CHUNKS["EXIF"])), "convert", {"format": "jpeg"})
+
+    assert opened(result).getexif()[COPYRIGHT] == "Ada"
+
+
+def test_an_orientation_after_the_pixels_turns_nothing() -> None:
+    content = with_chunk(b"IEND", chunk(b"eXIf", exif(ORIENTATION, 6)))
+
+    result = processed(content, "convert", {"format": "png", "metadata": "keep"})
+
+    assert (pixels(result) == pixels(photo())).all()
+    assert ORIENTATION not in opened(result).getexif()
+
+
+def test_a_chunk_with_a_wrong_checksum_is_left_out() -> None:
+    broken = chunk(*CHUNKS["text"])[:-1] + b"?"
+
+    result = processed(with_chunk(b"IEND", broken), "convert", {"format": "png", "metadata": "keep"})
+
+    assert "Author" not in opened(result).info
+    assert (pixels(result) == pixels(photo())).all()
+
+
+def test_more_texts_than_libvips_reads_lose_no_pixels() -> None:
+    content = with_chunk(b"IEND", b"".join(chunk(b"tEXt", b"Note\0%d" % number) for number in range(100)))
+
+    assert (pixels(processed(content, "convert", {"format": "png"})) == pixels(photo())).all()
