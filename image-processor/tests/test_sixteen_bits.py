@@ -1,10 +1,12 @@
 """Every algorithm keeps the depth of an image with 16 bits per band."""
 
+import io
 from collections.abc import Mapping
 
 import numpy
 import pytest
 import pyvips
+import tifffile
 
 from tests.support.algorithm_runs import processed
 from tests.support.images import photo
@@ -100,3 +102,43 @@ def test_sixteen_bits_stay_sixteen_bits(variant: Variant) -> None:
     assert band == "ushort"
     between = numpy.abs(result - numpy.rint(result))[..., :3] > 0.01
     assert between.mean() > 0.2 or named(variant, FEW_TONES), "values lie between those of 8 bits"
+
+
+def tiff_of(values: numpy.ndarray, photometric: str) -> bytes:
+    """Return a TIFF; the last of five inks, or of four other bands, is alpha."""
+    file = io.BytesIO()
+    has_alpha = values.shape[2] > (4 if photometric == "separated" else 3)
+    extra = ["unassalpha"] if has_alpha else None
+    tifffile.imwrite(file, values, photometric=photometric, planarconfig="contig", extrasamples=extra)
+    return file.getvalue()
+
+
+COLUMNS, ROWS = numpy.meshgrid(range(64), range(48))
+ALPHA = 255 - COLUMNS * 2
+OF_BYTES = {
+    "inks": ("separated", numpy.dstack([COLUMNS * 2, ROWS * 2, COLUMNS + ROWS, ROWS]), 257),
+    "inks with alpha": ("separated", numpy.dstack([COLUMNS * 2, ROWS * 2, COLUMNS + ROWS, ROWS, ALPHA]), 257),
+    # White is 65280 in 16 bits (Adobe Photoshop TIFF Technical Notes; ICC.1:2010, 6.3.4.2).
+    "CIELAB": ("cielab", numpy.dstack([90 + COLUMNS, ROWS // 2, COLUMNS // 3]), 256),
+    "CIELAB of ICC": ("icclab", numpy.dstack([90 + COLUMNS, 128 + ROWS // 2, 128 + COLUMNS // 3]), 256),
+    "CIELAB of ICC with alpha": (
+        "icclab",
+        numpy.dstack([90 + COLUMNS, 128 + ROWS // 2, 128 + COLUMNS // 3, ALPHA]),
+        numpy.array([256, 256, 256, 257]),
+    ),
+}
+"""Kinds of TIFF: the meaning of the samples, samples of 8 bits, and the factors that make 16 bits of them."""
+
+
+@pytest.mark.parametrize("algorithm", ["convert", "brightness"])
+@pytest.mark.parametrize("kind", OF_BYTES)
+def test_inks_and_cielab_keep_their_depth(kind: str, algorithm: str) -> None:
+    photometric, samples, factors = OF_BYTES[kind]
+    output = {"format": "png"} if algorithm == "convert" else {"amount": 10, "output": {"format": "png"}}
+
+    shallow, _ = decoded(processed(tiff_of(samples.astype("uint8"), photometric), algorithm, output))
+    deep, form = decoded(processed(tiff_of((samples * factors).astype("uint16"), photometric), algorithm, output))
+
+    assert form == "ushort"
+    assert numpy.abs(deep - shallow).max() <= 2
+    assert len(numpy.unique(deep)) > 1.5 * len(numpy.unique(shallow))

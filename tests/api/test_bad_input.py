@@ -262,7 +262,7 @@ SVG = b"""<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY x SYSTEM "file:///etc/pas
 BAD_IMAGES = {
     "text renamed .jpg": ("text.jpg", lambda: b"just text", "not an image"),
     "empty": ("empty.jpg", lambda: b"", "not an image"),
-    "truncated JPEG": ("cut.jpg", lambda: photo(400, 300, format="JPEG")[:6000], "premature end"),
+    "truncated JPEG": ("cut.jpg", lambda: photo(400, 300, format="JPEG")[:6000], "the file is truncated"),
     "PNG bomb": ("bomb.png", png_bomb, "2,500,000,000 pixels"),
     "SVG with an external entity": ("evil.svg", lambda: SVG, "undefined entity"),
 }

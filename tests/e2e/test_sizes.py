@@ -1,6 +1,7 @@
 """The file server and the image processor agree on an image's format and displayed size."""
 
 import io
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -91,6 +92,31 @@ def test_both_services_skip_the_thumbnail_of_a_tiff(order: Literal["<", ">"], bi
 
     content = (tmp_path / "source").read_bytes()
     assert media_of(io.BytesIO(content)) == processor_says(tmp_path / "source") == Media("image/tiff", 48, 32)
+
+
+@pytest.mark.parametrize("depths", [(0, 8), (8, 0), (8, 24), (0, 0)])
+def test_both_services_choose_the_same_picture_of_an_icon(depths: tuple[int, int], tmp_path: Path) -> None:
+    pictures = [photo(side, side, mode="RGBA") for side in (32, 16)]
+    places = [6 + 16 * len(pictures), 6 + 16 * len(pictures) + len(pictures[0])]
+    entries = [
+        struct.pack("<4BHHII", 32, 32, 0, 0, 1, depth, len(picture), place)
+        for depth, picture, place in zip(depths, pictures, places, strict=True)
+    ]
+    content = struct.pack("<HHH", 0, 1, len(pictures)) + b"".join(entries) + b"".join(pictures)
+    (tmp_path / "source").write_bytes(content)
+
+    processor = processor_says(tmp_path / "source")
+
+    assert processor is not None
+    assert media_of(io.BytesIO(content)) == Media("image/x-icon", processor.width, processor.height)
+
+
+def test_both_services_ignore_the_exif_of_a_png_with_the_prefix_of_a_jpeg(tmp_path: Path) -> None:
+    content = photo(40, 20, exif=b"Exif\0\0" + oriented(6).tobytes())
+    assert b"eXIfExif" in content
+    (tmp_path / "source").write_bytes(content)
+
+    assert media_of(io.BytesIO(content)) == processor_says(tmp_path / "source") == Media("image/png", 40, 20)
 
 
 @pytest.mark.thorough

@@ -10,6 +10,8 @@ from file_storage.services.heif_header import Size, heif_size
 from file_storage.services.jpegxl_header import jpegxl_size
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_DEEP = 32
+"""Bits per pixel of an icon's picture with alpha."""
 _MAX_PICTURES = 100
 _ROOT_BYTES = 64 * 1024
 """Bytes of an SVG searched for its root; drawing programs write entities and comments before it."""
@@ -37,7 +39,8 @@ def _ico(file: IO[bytes]) -> Size:
     """Return the size of the largest picture from its own header: the directory cannot hold sides above 256."""
     count = struct.unpack("<H", file.read(6)[4:6])[0]
     entries = [file.read(16) for _ in range(min(count, _MAX_PICTURES))]
-    largest = max(entries, key=lambda entry: ((entry[0] or 256) * (entry[1] or 256), entry[6]))
+    # As in the image processor: a depth of 0 is that of a PNG with alpha.
+    largest = max(entries, key=lambda entry: ((entry[0] or 256) * (entry[1] or 256), entry[6] or _DEEP))
     file.seek(int.from_bytes(largest[12:16], "little"))
     head = file.read(24)
     if head.startswith(_PNG):

@@ -32,6 +32,7 @@ MIN_READ_BYTES = 4096
 MAX_SIDE = 2**31 - 1
 """Headers may have 32 bits for a side, the database has 31."""
 
+_PREFIX = b"Exif\0\0"
 _ORIENTATION = 0x0112
 _ROTATED = (5, 6, 7, 8)
 """EXIF orientations that swap an image's displayed width and height (Exif 2.32, 4.6.4)."""
@@ -123,8 +124,11 @@ def _displayed_size(image: Image.Image) -> tuple[int, int]:
 def _orientation(block: bytes) -> object:
     """Return the orientation in an EXIF block; ``None`` if it has none or cannot be read.
 
-    Only EXIF counts, as in the image-processor and browsers; Pillow's getexif would also use XMP.
+    Only EXIF counts, as in the image-processor and browsers; Pillow's getexif would also use XMP. A PNG whose chunk has
+    the prefix of a JPEG segment, next to the one that Pillow adds, has none: libvips does not read it.
     """
+    if block.startswith(_PREFIX * 2):
+        return None
     exif = Image.Exif()
     try:
         exif.load(block)

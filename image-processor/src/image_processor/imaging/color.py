@@ -19,6 +19,8 @@ Color = Annotated[str, AfterValidator(canonical), Field(json_schema_extra={"patt
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
 """The weights of the luma (ITU-R BT.601, 2.5.1)."""
 
+FROM_SIXTEEN_BITS = "lab-from-sixteen-bits"
+"""A metadata field of floating-point CIELAB: the file has 16 bits per sample."""
 DEEP = ("ushort", "rgb16", "grey16")
 
 
@@ -138,11 +140,20 @@ def in_srgb(image: pyvips.Image) -> pyvips.Image:
             )
         return _through_profile(_named(image))
     if image.interpretation == "cmyk":
-        return image.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=8)
+        return _from_cmyk(image)
     if image.interpretation in ("lab", "labs"):
-        return image.icc_export(output_profile="srgb", depth=16 if image.interpretation == "labs" else 8)
+        is_deep = image.interpretation == "labs" or image.get_typeof(FROM_SIXTEEN_BITS)
+        return image.icc_export(output_profile="srgb", depth=16 if is_deep else 8)
     deep = image.interpretation in DEEP or image.format in DEEP
     return image.colourspace("rgb16" if deep else "srgb")
+
+
+def _from_cmyk(image: pyvips.Image) -> pyvips.Image:
+    depth = 16 if image.format == "ushort" else 8
+    inks = image if image.bands == 4 else image[0:4].copy(interpretation="cmyk")
+    colors = inks.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=depth)
+    # libvips takes 16-bit alpha next to inks for 8 bits.
+    return colors if image.bands == 4 else colors.bandjoin(image[4]).copy(interpretation=colors.interpretation)
 
 
 def _named(image: pyvips.Image) -> pyvips.Image:

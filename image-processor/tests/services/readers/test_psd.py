@@ -156,3 +156,10 @@ def test_a_false_length_reserves_no_memory() -> None:
         tracemalloc.stop()
 
     assert peak < 2**30
+
+
+def test_a_large_document_is_refused_by_its_name() -> None:
+    header = struct.pack(">4sH6xHIIHH", b"8BPS", 2, 3, 8, 8, 8, 3)
+
+    with pytest.raises(ImageError, match=r"A PSB .* is not supported: save it as PSD"):
+        processed(header + bytes(64), "info")

@@ -2,6 +2,8 @@
 
 import pyvips
 
+from image_processor.imaging.color import FROM_SIXTEEN_BITS
+
 
 def from_cielab(image: pyvips.Image, *, signed: bool) -> pyvips.Image:
     """Convert 8-bit or 16-bit samples to CIELAB (TIFF 6.0, 23; Adobe Photoshop TIFF Technical Notes).
@@ -12,7 +14,9 @@ def from_cielab(image: pyvips.Image, *, signed: bool) -> pyvips.Image:
     chroma = image[1:3] / unit
     chroma = (chroma > 127).ifthenelse(chroma - 256, chroma) if signed else chroma - 128
     lab = (image[0] * (100 / white)).bandjoin(chroma)
-    return (lab if image.bands == 3 else lab.bandjoin(image[3:])).copy(interpretation="lab")
+    if image.bands > 3:
+        lab = lab.bandjoin(image[3:] / (257 if image.format == "ushort" else 1))
+    return _marked(lab) if image.format == "ushort" else lab.copy(interpretation="lab")
 
 
 def with_alpha_of_255(image: pyvips.Image) -> pyvips.Image:
@@ -21,4 +25,10 @@ def with_alpha_of_255(image: pyvips.Image) -> pyvips.Image:
         return image
     alpha = (image[3] < 0).ifthenelse(image[3] + 65_536, image[3]) / 257
     colors = image[0:3].copy(interpretation="labs").labs2lab()
-    return colors.bandjoin(alpha).copy(interpretation="lab")
+    return _marked(colors.bandjoin(alpha))
+
+
+def _marked(lab: pyvips.Image) -> pyvips.Image:
+    lab = lab.copy(interpretation="lab")
+    lab.set_type(pyvips.GValue.gint_type, FROM_SIXTEEN_BITS, 1)
+    return lab

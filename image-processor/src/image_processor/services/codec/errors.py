@@ -30,7 +30,11 @@ _LONGEST = 200
 """Maximum length of a reason, in characters."""
 _WRITERS = re.compile(r"(vips2\w+|wbuffer_\w+|\w+save\w*): ?", re.IGNORECASE)
 """Prefixes in the log of libvips' writers; a writer also logs an error if its source failed."""
-_READERS = re.compile(r"(\w+2vips|VipsJpeg|vipspng|vips_\w+|\w+load\w*|heif|webp|source input|image): ?", re.IGNORECASE)
+_READERS = re.compile(
+    r"(?:(?:\w+2vips|VipsJpeg|vipspng|vips_\w+|\w+load\w*|heif|webp|source input|image): ?)+", re.IGNORECASE
+)
+_NOWHERE = re.compile(r",? (?:at )?(?:scanline|row|col) 4294967295\b")
+"""The place -1: nothing was read yet."""
 _NOISE = re.compile(r".*(: bad seek to -?\d+|load error|write error)|system error: .*", re.IGNORECASE)
 _PLUGIN = re.compile(r"built in: (?P<codec>\S+)|(?P<compression>[\w -]+) compression support is not configured")
 _SCHEME = re.compile(r"Compression scheme (?P<number>\d+) \w+ decoding is not implemented")
@@ -60,6 +64,13 @@ _PLAIN = {
     "ZLib error": sentence("its compressed pixels are corrupt"),
     "unable to parse image": sentence("the file is truncated or corrupt"),
     "Unexpected end of GIF source data": sentence("the file is truncated"),
+    "Read error": sentence("the file is truncated"),
+    "Seek error accessing TIFF directory": sentence("the file is truncated or corrupt"),
+    "Invalid input: Unexpected end of file": sentence("the file is truncated"),
+    "premature end of JPEG image": sentence("the file is truncated"),
+    "image file is truncated": sentence("the file is truncated"),
+    "broken data stream": sentence("its compressed pixels are corrupt"),
+    "buffer is not large enough": sentence("the file is truncated or corrupt"),
     "no frames in GIF": sentence("it has no frame"),
     "bad labq format": sentence("its kind of CIELAB colors is not supported"),
     "tiled separate planes not supported": sentence("its tiles in separate planes are not supported"),
@@ -70,7 +81,7 @@ _PLAIN = {
     ),
     "samples_per_pixel not a whole number of bytes": sentence("the bits of a pixel do not fill whole bytes"),
 }
-"""Plain descriptions of libvips' messages, by the start of the message."""
+"""Plain descriptions of the messages of libvips and Pillow, by the start of the message."""
 
 
 def reason_of(detail: str) -> str:
@@ -79,12 +90,12 @@ def reason_of(detail: str) -> str:
     causes = [line for line in lines if not _NOISE.fullmatch(line)]
     read = _first(line for line in causes if not _WRITERS.match(line))
     if read is not None:
-        return _worded(_READERS.sub("", read, count=1))
+        return worded(_READERS.sub("", read, count=1))
     written = _first(causes)
     if written is None:
         return _NO_REASON
     said = _WRITERS.sub("", written, count=1)
-    return sentence("its format does not allow it") if said == "unable to write to target" else _worded(said)
+    return sentence("its format does not allow it") if said == "unable to write to target" else worded(said)
 
 
 TOO_LARGE_A_FILE = sentence(
@@ -110,7 +121,8 @@ def _first(lines: Iterable[str]) -> str | None:
     return next(iter(lines), None)
 
 
-def _worded(line: str) -> str:
+def worded(line: str) -> str:
+    """Return a decoder's message as a reason: in plain words where they are known, else shortened and without paths."""
     missing, scheme = _PLUGIN.search(line), _SCHEME.search(line)
     if scheme is not None:
         name = _SCHEMES.get(scheme["number"], f"number {scheme['number']}")
@@ -128,8 +140,7 @@ def _worded(line: str) -> str:
         return sentence("its chunk {part} is critical and of an unknown type", part=line[:4])
     if line.endswith(": CRC error"):
         return sentence("its chunk {part} is corrupt: the checksum is wrong", part=line[:4])
-    # 4294967295 is -1: no scanline was read yet.
-    return shortened(line.replace(" at scanline 4294967295", "")) or _NO_REASON
+    return _shortened(_NOWHERE.sub("", line)) or _NO_REASON
 
 
 def _not_read_in_tiff(compression: str) -> str:
@@ -139,8 +150,7 @@ def _not_read_in_tiff(compression: str) -> str:
     )
 
 
-def shortened(line: str) -> str:
-    """Return a decoder's message without paths, shortened between words."""
+def _shortened(line: str) -> str:
     line = " ".join(_PATH.split(line)[0].split()).strip(" .:'\"")
     if len(line) <= _LONGEST:
         return line

@@ -48,6 +48,13 @@ class Layout:
             _refuse_mixed_planes(image, directory, is_ycbcr=is_ycbcr)
         if directory.ycbcr is not None and is_ycbcr:
             image = from_ycbcr(image, directory.ycbcr.coefficients, directory.ycbcr.limits)
+        if image.format == "uint" and directory.is_multiplied_by_alpha:
+            raise UnsuitableImageError(
+                sentence(
+                    "The image has 32-bit samples that are multiplied by their alpha, which is not supported: save it"
+                    " with 16 bits, or with unassociated alpha."
+                )
+            )
         meaning = directory.number(tiff.PHOTOMETRIC) or 0
         if meaning in tiff.UNREAD:
             raise UnsuitableImageError(

@@ -44,7 +44,8 @@ _JPEG = (6, 7)
 """Compressions whose decoder converts YCbCr to RGB."""
 _COLORS = {0: 1, 1: 1, 2: 3, 3: 3, 5: 4, 6: 3, 8: 3, 9: 3}
 """Number of color samples, by PhotometricInterpretation."""
-_ALPHA = (1, 2)
+_ASSOCIATED = 1
+_ALPHA = (_ASSOCIATED, 2)
 """ExtraSamples values that mean alpha; 0 is unspecified data."""
 
 DAMAGED = (struct.error, KeyError, ValueError, OverflowError, OSError)
@@ -120,6 +121,11 @@ class Directory:
     @property
     def is_8_bit(self) -> bool:
         return self.number(_BITS) == 8
+
+    @property
+    def is_multiplied_by_alpha(self) -> bool:
+        """Whether the colors are multiplied by an alpha (ExtraSamples 1, "associated")."""
+        return self.number(_EXTRA_SAMPLES) == _ASSOCIATED
 
     @property
     def depths(self) -> Collection[int]:

@@ -11,7 +11,7 @@ import pyvips
 from service_kit.texts import sentence
 
 from image_processor.imaging.picture import with_pages
-from image_processor.services.codec.errors import ImageError, shortened
+from image_processor.services.codec.errors import ImageError, worded
 from image_processor.services.readers.metadata import Metadata, with_metadata
 
 _OF_THE_FILE = (None, errno.EINVAL, errno.EOVERFLOW)
@@ -103,4 +103,4 @@ def reading() -> Iterator[None]:
 
 def _reason(message: str) -> str:
     lines = message.splitlines()
-    return (shortened(lines[-1]) if lines else "") or sentence("the decoder gave no reason")
+    return worded(lines[-1] if lines else "")

@@ -20,6 +20,7 @@ from image_processor.services.readers.metadata import Metadata
 from image_processor.services.readers.opened import DamagedError, Opened
 
 _HEADER = struct.Struct(">4sH6xHIIHH")
+_LARGE_DOCUMENT = 2
 _BITMAP, _GRAY, _INDEXED, _RGB, _CMYK, _MULTICHANNEL, _DUOTONE, _LAB = 0, 1, 2, 3, 4, 7, 8, 9
 _COLORS = {_BITMAP: 1, _GRAY: 1, _INDEXED: 1, _RGB: 3, _CMYK: 4, _DUOTONE: 1, _LAB: 3}
 """Number of color channels by color mode; other channels are alpha or saved selections."""
@@ -82,8 +83,8 @@ def open_image(source: Path) -> Opened:
 
 
 def _read(file: IO[bytes]) -> _File:
-    _, _, channels, height, width, bits, mode = _HEADER.unpack(file.read(_HEADER.size))
-    _refuse_unread(bits, mode)
+    _, version, channels, height, width, bits, mode = _HEADER.unpack(file.read(_HEADER.size))
+    _refuse_unread(version, bits, mode)
     if channels < _COLORS[mode] or not width or not height:
         raise DamagedError(sentence("its header is invalid"))
     palette = _section(file)
@@ -97,11 +98,15 @@ def _read(file: IO[bytes]) -> _File:
     return _File(channels, width, height, bits, mode, palette, resources, has_alpha, is_on_white, start)
 
 
-def _refuse_unread(bits: int, mode: int) -> None:
+def _refuse_unread(version: int, bits: int, mode: int) -> None:
     """Check the kind of the picture.
 
     :raises ImageError: the kind is not supported.
     """
+    if version == _LARGE_DOCUMENT:
+        raise ImageError(
+            sentence("A PSB (a large document of Photoshop) is not supported: save it as PSD."), Cause.IMAGE_UNSUPPORTED
+        )
     if mode == _MULTICHANNEL:
         raise ImageError(
             sentence("A PSD in multichannel mode is not supported: save it as RGB, gray or CMYK."),

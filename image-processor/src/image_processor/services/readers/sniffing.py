@@ -86,7 +86,7 @@ _READERS: Sequence[tuple[Callable[[bytes], bool], str]] = (
     (is_heif, "heif"),
     (begins_with(b"%PDF-"), "pdf"),
     (is_bmp, "raster"),
-    (begins_with(b"8BPS\0\1"), "psd"),
+    (begins_with(b"8BPS\0\1", b"8BPS\0\2"), "psd"),
     (begins_with(b"\0\0\1\0"), "icon"),
     (begins_with(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"), "jpeg2000"),
     (begins_with(b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a"), "jpegxl"),
