@@ -11,7 +11,7 @@ from image_processor.services.readers.opened import DamagedError, reading
     ("raised", "reason"),
     [
         (ValueError("bad marker\nof length 3."), "of length 3"),
-        (OSError("the file is truncated"), "image file is truncated"),
+        (OSError("image file is truncated"), "the file is truncated"),
         (KeyError(), "the decoder gave no reason"),
         (OSError("cannot identify image file '/var/lib/secret/source'"), "cannot identify image file"),
         (OSError(errno.EINVAL, "Invalid argument"), "Invalid argument"),  # a seek before the start
