@@ -11,8 +11,7 @@ import pytest
 from image_processor.config import LimitSettings
 from image_processor.services.files.blob_folder import BlobFolder
 from image_processor.services.files.client import FileStorage, SourceError
-from image_processor.services.files.sources import Sources
-from image_processor.services.jobs.outcomes import Claim
+from image_processor.services.files.sources import Sources, TaskSource
 
 LIMITS = LimitSettings(
     max_file_bytes=100,
@@ -92,54 +91,40 @@ def put_blob(tmp_path: Path, content: bytes) -> Path:
     return path
 
 
-def task_on(source_id: int, content: bytes | None = None) -> Claim:
-    return Claim(
-        task_id=source_id,
-        attempt=1,
-        owner="local",
-        source_id=source_id,
-        source_name="p",
-        source_extension=".jpg",
-        source_sha256=None if content is None else hashlib.sha256(content).hexdigest(),
-        priority=0,
-        algorithm="flip",
-        params=None,
-        cache=False,
-        result_key=f"key-{source_id}",
-        suspect=False,
-    )
+def source_of(file_id: int, content: bytes | None = None) -> TaskSource:
+    return TaskSource("local", file_id, None if content is None else hashlib.sha256(content).hexdigest())
 
 
 def test_a_prefetched_source_is_not_fetched_again(sources: Sources, server: FileServer, scratch: Path) -> None:
-    sources.prefetch(task_on(1), scratch)
+    sources.prefetch(source_of(1), scratch)
 
-    with sources.opened(task_on(1), scratch) as source:
+    with sources.opened(source_of(1), scratch) as source:
         assert source.read_bytes() == b"1"
     assert server.requests == ["/1/download"]
     assert list(scratch.iterdir()) == []
 
 
 def test_an_unexpected_task_gets_its_own_source(sources: Sources, scratch: Path) -> None:
-    sources.prefetch(task_on(1), scratch)
+    sources.prefetch(source_of(1), scratch)
 
-    with sources.opened(task_on(2), scratch) as source:
+    with sources.opened(source_of(2), scratch) as source:
         assert source.read_bytes() == b"2"
         assert list(scratch.iterdir()) == [source]
 
 
 def test_the_task_gets_the_error_of_its_prefetch(sources: Sources, scratch: Path) -> None:
-    sources.prefetch(task_on(10), scratch)
+    sources.prefetch(source_of(10), scratch)
 
     with (
         pytest.raises(SourceError, match="File 10 no longer exists"),
-        sources.opened(task_on(10), scratch),
+        sources.opened(source_of(10), scratch),
     ):
         pytest.fail("the source does not exist")
     assert list(scratch.iterdir()) == []
 
 
 def test_a_cancelled_prefetch_leaves_no_file(sources: Sources, scratch: Path) -> None:
-    sources.prefetch(task_on(1), scratch)
+    sources.prefetch(source_of(1), scratch)
 
     sources.cancel_prefetch()
 
@@ -148,23 +133,23 @@ def test_a_cancelled_prefetch_leaves_no_file(sources: Sources, scratch: Path) ->
 
 def test_the_size_limit_is_for_all_files_of_a_task(sources: Sources, scratch: Path) -> None:
     with (
-        sources.opened(task_on(8), scratch) as source,
+        sources.opened(source_of(8), scratch) as source,
         pytest.raises(SourceError, match="80 bytes; the limit is 70"),
     ):
         sources.fetch_files("local", {8: scratch / "file-8"}, source=source)
 
 
 def test_a_local_source_is_not_fetched(local_sources: Sources, server: FileServer, scratch: Path) -> None:
-    local_sources.prefetch(task_on(1, b"1"), scratch)
+    local_sources.prefetch(source_of(1, b"1"), scratch)
 
-    with local_sources.opened(task_on(1, b"1"), scratch) as source:
+    with local_sources.opened(source_of(1, b"1"), scratch) as source:
         assert source.read_bytes() == b"1"
     assert server.requests == []
     assert list(scratch.iterdir()) == []
 
 
 def test_a_source_that_is_not_local_is_fetched(local_sources: Sources, server: FileServer, scratch: Path) -> None:
-    with local_sources.opened(task_on(2, b"2"), scratch) as source:
+    with local_sources.opened(source_of(2, b"2"), scratch) as source:
         assert source.read_bytes() == b"2"
     assert server.requests == ["/2/download"]
 
@@ -174,7 +159,7 @@ def test_a_local_source_stays_readable_after_its_file_was_deleted(
 ) -> None:
     blob = put_blob(tmp_path, b"some bytes")
 
-    with local_sources.opened(task_on(3, b"some bytes"), scratch) as source:
+    with local_sources.opened(source_of(3, b"some bytes"), scratch) as source:
         blob.unlink()
         assert [source.read_bytes(), source.read_bytes()] == [b"some bytes"] * 2
 
@@ -184,6 +169,6 @@ def test_the_size_of_a_local_source_is_limited_too(local_sources: Sources, scrat
 
     with (
         pytest.raises(SourceError, match="101 bytes; the limit is 100"),
-        local_sources.opened(task_on(4, b"x" * 101), scratch),
+        local_sources.opened(source_of(4, b"x" * 101), scratch),
     ):
         pytest.fail("it is too large")

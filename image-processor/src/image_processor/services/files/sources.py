@@ -11,13 +11,24 @@ from image_processor.config import LimitSettings
 from image_processor.services.files.blob_folder import BlobFolder
 from image_processor.services.files.blob_http import BlobClient
 from image_processor.services.files.client import FileStorage, check_size
-from image_processor.services.jobs.outcomes import Claim
+
+
+class TaskSource(NamedTuple):
+    """The file that a task reads.
+
+    :param owner: the owner of the task, who must be allowed to read the file.
+    :param sha256: the SHA-256 of its bytes; ``None`` for a file from a version that did not store it.
+    """
+
+    owner: str
+    file_id: int
+    sha256: str | None
 
 
 class _Prefetch(NamedTuple):
     """A source that is being fetched before its task starts."""
 
-    claim: Claim
+    file: TaskSource
     path: Path
     done: Future[None]
 
@@ -41,24 +52,24 @@ class Sources:
         self._prefetch: _Prefetch | None = None
 
     @contextmanager
-    def opened(self, claim: Claim, scratch: Path) -> Iterator[Path]:
+    def opened(self, file: TaskSource, scratch: Path) -> Iterator[Path]:
         """Open the task's source for the duration of the block; a fetched source is stored in ``scratch``.
 
         :raises FileStorageUnavailableError: try again later.
         :raises SourceError: the file was deleted, or it is too large.
         """
-        stored = self._folder.open(claim.source_sha256) if self._folder and claim.source_sha256 else None
-        if stored is not None or (self._prefetch is not None and self._prefetch.claim != claim):
+        stored = self._folder.open(file.sha256) if self._folder and file.sha256 else None
+        if stored is not None or (self._prefetch is not None and self._prefetch.file != file):
             self.cancel_prefetch()
-        with self._fetched(claim, scratch) if stored is None else self._readable(stored) as path:
+        with self._fetched(file, scratch) if stored is None else self._readable(stored) as path:
             yield path
 
-    def prefetch(self, claim: Claim, scratch: Path) -> None:
+    def prefetch(self, file: TaskSource, scratch: Path) -> None:
         """Start fetching the next task's source in the background, for a later :meth:`opened`."""
-        if self._folder and claim.source_sha256 and self._folder.has(claim.source_sha256):
+        if self._folder and file.sha256 and self._folder.has(file.sha256):
             return
         path = scratch / "next-source"
-        self._prefetch = _Prefetch(claim, path, self._background.submit(self._fetch, claim, path))
+        self._prefetch = _Prefetch(file, path, self._background.submit(self._fetch, file, path))
 
     def cancel_prefetch(self) -> None:
         """Cancel the prefetch, if any, and delete its file."""
@@ -93,11 +104,11 @@ class Sources:
             yield by_descriptor if by_descriptor.exists() else Path(stored.name)
 
     @contextmanager
-    def _fetched(self, claim: Claim, scratch: Path) -> Iterator[Path]:
+    def _fetched(self, file: TaskSource, scratch: Path) -> Iterator[Path]:
         path = scratch / "source"
         try:
             if self._prefetch is None:
-                self._fetch(claim, path)
+                self._fetch(file, path)
             else:
                 self._take_prefetched(self._prefetch, path)
             yield path
@@ -111,7 +122,7 @@ class Sources:
         finally:
             self.cancel_prefetch()
 
-    def _fetch(self, claim: Claim, path: Path) -> None:
-        sha256 = claim.source_sha256
+    def _fetch(self, file: TaskSource, path: Path) -> None:
+        sha256 = file.sha256
         if not (self._blobs and sha256 and self._blobs.fetch(sha256, path, self._source_bytes)):
-            self._storage.acting_for(claim.owner).fetch(claim.source_id, path, self._source_bytes)
+            self._storage.acting_for(file.owner).fetch(file.file_id, path, self._source_bytes)

@@ -99,9 +99,9 @@ class AttemptService:
         result = folder / f"result-{claim.task_id}-{claim.attempt}"
         files = {file_id: folder / f"file-{file_id}" for file_id in plan.file_ids()}
         try:
-            with self._sources.opened(claim, folder) as source:
+            with self._sources.opened(claim.source, folder) as source:
                 if next_claim is not None:
-                    self._sources.prefetch(next_claim, folder)
+                    self._sources.prefetch(next_claim.source, folder)
                 # Check before the enclosing blocks delete files, while the disk is as full as at the error.
                 with detecting_full_disk(folder):
                     self._sources.fetch_files(claim.owner, files, source)

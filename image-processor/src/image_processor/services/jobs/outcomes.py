@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from image_processor.services.causes import Cause
 from image_processor.services.files.client import Origin
+from image_processor.services.files.sources import TaskSource
 
 _Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer")
@@ -45,6 +46,11 @@ class Claim:
     """``None`` for a task created before batches existed."""
     claimed_at: float = field(default_factory=time.monotonic, compare=False)
     """Time of the claim, by this machine's monotonic clock."""
+
+    @property
+    def source(self) -> TaskSource:
+        """The file that the task reads."""
+        return TaskSource(self.owner, self.source_id, self.source_sha256)
 
     @property
     def origin(self) -> Origin:
