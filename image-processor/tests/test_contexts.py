@@ -11,7 +11,7 @@ import pytest
 from file_storage.routers.statuses import STATUSES as STATUSES_OF_FILES
 from image_processor.render.failures import STATUSES as STATUSES_OF_FAILURES
 from image_processor.render.problems import STATUSES as STATUSES_OF_RENDERS
-from image_processor.routers.statuses import STATUSES as STATUSES_OF_TASKS
+from image_processor.statuses import STATUSES as STATUSES_OF_TASKS
 from service_kit.access.statuses import STATUSES as STATUSES_OF_ACCESS
 from service_kit.events.routes import STATUSES as STATUSES_OF_EVENTS
 from service_kit.problems import TYPES, Problem

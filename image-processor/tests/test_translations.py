@@ -14,7 +14,6 @@ from image_processor.render.dialects import native, thumbor
 from image_processor.render.imgproxy_plan import OPTION_STATES
 from image_processor.render.problems import STATUSES as STATUSES_OF_RENDERS
 from image_processor.render.thumbor_filters import State
-from image_processor.routers.statuses import STATUSES as STATUSES_OF_TASKS
 from image_processor.services.catalog import (
     ALGORITHM,
     CATEGORY,
@@ -24,6 +23,7 @@ from image_processor.services.catalog import (
     words,
 )
 from image_processor.services.codec.plan import PIPELINE, Pipeline, task_params
+from image_processor.statuses import STATUSES as STATUSES_OF_TASKS
 from service_kit.languages import has_translation
 from service_kit.problems import Problem
 from service_kit.texts import placeholders

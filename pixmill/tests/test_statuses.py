@@ -9,7 +9,7 @@ import file_storage
 import image_processor
 import pytest
 from file_storage.routers.statuses import STATUSES as FILE_STATUSES
-from image_processor.routers.statuses import STATUSES as TASK_STATUSES
+from image_processor.statuses import STATUSES as TASK_STATUSES
 
 INVALID_FIELDS = {"invalid-fields"}
 """Kinds that both packages raise through the service kit."""

@@ -19,11 +19,11 @@ from image_processor.routers.events_operation import EVENTS, WEBHOOKS, event_sch
 from image_processor.routers.presets import presets
 from image_processor.routers.render_operations import OPERATIONS
 from image_processor.routers.stats import stats
-from image_processor.routers.statuses import STATUSES
 from image_processor.routers.tasks import tasks
 from image_processor.routers.webhooks import webhooks
 from image_processor.services.files.client import FileStorage
 from image_processor.services.tasks.queue import TaskQueue
+from image_processor.statuses import STATUSES
 
 BASE_PATH = "/api/image-processing"
 DEPENDENCIES = {Database: "database", TaskQueue: "task_queue", FileStorage: "file_storage", EventsPort: "events"}

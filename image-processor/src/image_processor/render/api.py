@@ -44,8 +44,8 @@ from image_processor.render.responses import (
 from image_processor.render.results import response_of, result_for
 from image_processor.render.service import RenderService, Result
 from image_processor.render.signed_urls import ENCODE_ONLY, UrlMaker, Wanted
-from image_processor.routers.statuses import STATUSES
 from image_processor.services.codec.plan import MAX_STEPS, PIPELINE, plan_of
+from image_processor.statuses import STATUSES
 
 THUMBNAIL_SIZES = (128, 256, 512, 1024)
 PREVIEW_SIDE = 1024
