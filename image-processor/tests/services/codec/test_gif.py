@@ -97,7 +97,7 @@ def test_a_frame_before_the_damage_is_read(tmp_path: Path) -> None:
     assert numpy.array_equal(first.numpy()[..., 0], numpy.asarray(opened(content).convert("RGB"))[..., 0])
 
 
-@pytest.mark.parametrize("ending", [b"", b";more", b"\0;"])
+@pytest.mark.parametrize("ending", [b"", b";more", b"\0;", b"GIF89a"])
 def test_an_unusual_end_after_the_last_frame_loses_nothing(ending: bytes) -> None:
     content = noisy(2)
 

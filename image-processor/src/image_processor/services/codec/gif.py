@@ -56,7 +56,7 @@ def checked(frames: Sequence[pyvips.Image], source: Path, pages: Sequence[int], 
     """
     width, height = frames[0].width, frames[0].height
     # After the last frame, read on: libvips does not count a frame whose beginning is truncated.
-    areas = _areas_of(source, width * height, None if pages[-1] + 1 == of else pages[-1] + 1)
+    areas = _areas_of(source, width * height, None if pages[-1] + 1 == of else pages[-1] + 1, of)
     if _have_no_gaps(areas, width, height):
         return frames
     shown = dict(zip(pages, frames, strict=True))
@@ -66,21 +66,21 @@ def checked(frames: Sequence[pyvips.Image], source: Path, pages: Sequence[int], 
     return alike(list(shown.values()))
 
 
-def _areas_of(source: Path, pixels: int, count: int | None) -> Sequence[_Area]:
-    """Return the areas of the first frames, after checking their pixels.
+def _areas_of(source: Path, pixels: int, count: int | None, of: int) -> Sequence[_Area]:
+    """Return the areas of the first ``count`` frames, after checking their pixels.
 
     :param pixels: the number of pixels of the canvas.
     """
     with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
         try:
-            return list(islice(_areas(content, pixels), count))
+            return list(islice(_areas(content, pixels, of), count))
         except (IndexError, struct.error) as error:
             raise _damaged(sentence("the file is truncated")) from error
 
 
-def _areas(content: mmap, pixels: int) -> Iterator[_Area]:
+def _areas(content: mmap, pixels: int, of: int) -> Iterator[_Area]:
     place = _HEADER_BYTES + _SCREEN_BYTES + _color_bytes(content[_HEADER_BYTES + 4])
-    disposal = 0
+    found = disposal = 0
     # Many readers accept a file that ends without its trailer.
     while place < len(content) and content[place] != _TRAILER:
         kind, place = content[place], place + 1
@@ -95,9 +95,11 @@ def _areas(content: mmap, pixels: int) -> Iterator[_Area]:
             if width * height <= pixels:
                 _check(width, height, content[start], content[start + 1 : place])
             yield _Area(left, top, width, height, disposal)
-            disposal = 0
-        elif kind != _PADDING:
+            found, disposal = found + 1, 0
+        elif kind != _PADDING and found < of:
             raise _damaged(sentence("the file is truncated or corrupt"))
+        elif kind != _PADDING:
+            return
 
 
 def _check(width: int, height: int, code_size: int, blocks: bytes) -> None:
