@@ -88,6 +88,15 @@ def test_a_truncated_animation_is_refused(part: float) -> None:
         processed(content[: int(len(content) * part)], "info")
 
 
+def test_a_gap_between_frames_loses_no_frame_in_silence() -> None:
+    content = bytearray(noisy(4))
+    middle = len(content) // 2
+    content[middle : middle + 300] = bytes(300)
+
+    with pytest.raises(ImageError, match="cannot be decoded"):
+        processed(bytes(content), "info")
+
+
 def test_a_frame_before_the_damage_is_read(tmp_path: Path) -> None:
     content = noisy(4)
     (tmp_path / "source").write_bytes(content[: int(len(content) * 0.6)])

@@ -21,6 +21,7 @@ from image_processor.services.codec.errors import ImageError
 
 _EXTENSION, _IMAGE, _TRAILER, _PADDING = 0x21, 0x2C, 0x3B, 0
 _GRAPHIC_CONTROL = 0xF9
+_SIGNATURE = b"GIF8"
 _DESCRIPTOR = struct.Struct("<HHHHB")
 _HEADER_BYTES, _SCREEN_BYTES = 6, 7
 _RESTORE_TO_BACKGROUND, _RESTORE_TO_PREVIOUS = 2, 3
@@ -56,7 +57,7 @@ def checked(frames: Sequence[pyvips.Image], source: Path, pages: Sequence[int], 
     """
     width, height = frames[0].width, frames[0].height
     # After the last frame, read on: libvips does not count a frame whose beginning is truncated.
-    areas = _areas_of(source, width * height, None if pages[-1] + 1 == of else pages[-1] + 1, of)
+    areas = _areas_of(source, width * height, None if pages[-1] + 1 == of else pages[-1] + 1)
     if _have_no_gaps(areas, width, height):
         return frames
     shown = dict(zip(pages, frames, strict=True))
@@ -66,21 +67,21 @@ def checked(frames: Sequence[pyvips.Image], source: Path, pages: Sequence[int], 
     return alike(list(shown.values()))
 
 
-def _areas_of(source: Path, pixels: int, count: int | None, of: int) -> Sequence[_Area]:
+def _areas_of(source: Path, pixels: int, count: int | None) -> Sequence[_Area]:
     """Return the areas of the first ``count`` frames, after checking their pixels.
 
     :param pixels: the number of pixels of the canvas.
     """
     with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
         try:
-            return list(islice(_areas(content, pixels, of), count))
+            return list(islice(_areas(content, pixels), count))
         except (IndexError, struct.error) as error:
             raise _damaged(sentence("the file is truncated")) from error
 
 
-def _areas(content: mmap, pixels: int, of: int) -> Iterator[_Area]:
+def _areas(content: mmap, pixels: int) -> Iterator[_Area]:
     place = _HEADER_BYTES + _SCREEN_BYTES + _color_bytes(content[_HEADER_BYTES + 4])
-    found = disposal = 0
+    disposal = 0
     # Many readers accept a file that ends without its trailer.
     while place < len(content) and content[place] != _TRAILER:
         kind, place = content[place], place + 1
@@ -95,11 +96,11 @@ def _areas(content: mmap, pixels: int, of: int) -> Iterator[_Area]:
             if width * height <= pixels:
                 _check(width, height, content[start], content[start + 1 : place])
             yield _Area(left, top, width, height, disposal)
-            found, disposal = found + 1, 0
-        elif kind != _PADDING and found < of:
-            raise _damaged(sentence("the file is truncated or corrupt"))
-        elif kind != _PADDING:
+            disposal = 0
+        elif content[place - 1 : place - 1 + len(_SIGNATURE)] == _SIGNATURE:  # another GIF follows
             return
+        elif kind != _PADDING:
+            raise _damaged(sentence("the file is truncated or corrupt"))
 
 
 def _check(width: int, height: int, code_size: int, blocks: bytes) -> None:
