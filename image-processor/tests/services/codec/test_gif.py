@@ -22,7 +22,7 @@ Painted = tuple[tuple[int, int, int, int], int, int]
 
 ANIMATIONS: dict[str, tuple[Sequence[Painted], Sequence[str]]] = {
     "one frame in the middle": ([(MIDDLE, GREEN, 0)], [".... .GG. .GG. ...."]),
-    "the second frame beside the first": (
+    "the second frame next to the first": (
         [(MIDDLE, GREEN, KEEP), (CORNER, BLUE, KEEP)],
         [".... .GG. .GG. ....", ".... .GG. .GG. ...B"],
     ),
@@ -70,7 +70,7 @@ def test_a_fully_painted_gif_stays_opaque(tmp_path: Path) -> None:
 def gif(painted: Sequence[Painted]) -> bytes:
     """Return a GIF of 4 x 4 pixels, without a transparent color."""
     screen = b"GIF89a" + struct.pack("<HHBBB", 4, 4, 0x81, 0, 0) + RED_GREEN_BLUE_WHITE
-    return screen + b"".join(frame(*one) for one in painted) + b";"
+    return screen + b"".join(frame(*values) for values in painted) + b";"
 
 
 def frame(area: tuple[int, int, int, int], color: int, disposal: int) -> bytes:

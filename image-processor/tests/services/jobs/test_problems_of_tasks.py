@@ -46,7 +46,7 @@ def fail(claims: ClaimService, error: Exception) -> None:
     claims.end([Ended(claim, outcome_of(error))])
 
 
-def test_a_failed_task_keeps_its_problem_beside_the_sentence(
+def test_a_failed_task_keeps_its_problem_and_the_sentence(
     claims: ClaimService, database: Database, task_id: int
 ) -> None:
     fail(claims, TOO_LARGE)
