@@ -145,7 +145,7 @@ def test_a_problem_is_translated_with_the_reason_in_it(database: Database, retry
         problem = problem_document(session.get_one(Task, task_id).error_problem, "ru")
 
     assert problem is not None
-    assert problem["detail"] == "Попытки прекращены после повторных сбоев: на диске обработчика нет места"
+    assert problem["detail"] == "Попытки прекращены после повторных сбоев: на диске воркера нет места"
 
 
 def test_an_outcome_without_a_cause_is_a_problem_of_a_general_type(
