@@ -11,8 +11,9 @@ NPM = cd web && PATH="$(NODE)/bin:$$PATH" node $(NODE)/lib/node_modules/npm/bin/
 PACKAGES := service-kit file-storage image-processor pixmill
 
 # The files that `make prose` checks (CONTRIBUTING.md).
-PROSE = $(wildcard *.md) .github docs \
-  bench requirements tests conftest.py $(PACKAGES)
+PROSE = $(wildcard *.md *.toml *.yml *.Dockerfile) Makefile .ci .github .pre-commit-config.yaml config docs scripts \
+  bench requirements tests conftest.py $(PACKAGES) \
+  web/src web/problems web/index.html web/vite.config.ts web/web.Dockerfile
 
 # Chooses tests: K=expression (as pytest's -k) or K=path (with a slash). Without K: all tests, after lint.
 export K
@@ -121,7 +122,7 @@ docs: .venv/test config
 	$(BIN)/python docs/rendering.py
 	$(BIN)/python pixmill/scripts/params.py
 
-# The compiled catalogs of translations, from the .po files beside them.
+# The compiled catalogs of translations, from the .po files next to them.
 translations: .venv/test
 	$(BIN)/python scripts/compile-translations
 

@@ -140,8 +140,8 @@ def settings_of(service: str) -> list[Setting]:
 FILE_HEAD = """\
 # Settings of {service}. `make config` generates this file from the defaults in {module}.
 #
-# Each setting stands here with its default, behind a #; remove the # to change it. A setting behind a # follows the
-# default of the version that runs, so that an upgrade brings better ones, and the lines without # are your own.
+# Each line is a setting with its default value. To change it, remove the # and edit the value. An upgrade may
+# change the defaults of lines with a #; a line without # keeps your value.
 # An environment variable overrides this file: {name} is {variable}={value}.
 # ${{NAME}} in a url or a secret is replaced by that environment variable, or else by the file NAME in the folder
 # PIXMILL_SECRETS; percent-encoded in a url.

@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent
 LOCKED = (FOLDER.parent / "pixmill" / "requirements.txt", FOLDER / "development.txt", FOLDER / "build.txt")
 EXCEPTIONS = FOLDER / "audit.toml"
 CANARY = "https://pypi.org/pypi/jinja2/2.10/json"
-"""A version that is known to be vulnerable: mirrors answer too, and know of none."""
+"""A version that is known to be vulnerable, to recognize mirrors, which answer but know no vulnerabilities."""
 NO_FEED = "pip-audit: no feed of vulnerabilities can be reached here; nothing was checked"
 
 
@@ -56,7 +56,7 @@ def unknown_in(report: str) -> list[str]:
 
 
 def feed_answers(canary: str = CANARY) -> bool:
-    """Return whether the feed can be reached and knows what it should."""
+    """Return whether the feed can be reached and knows the vulnerable version."""
     try:
         # Only a test names another address.
         with urlopen(canary, timeout=10) as answer:  # noqa: S310  # nosec B310

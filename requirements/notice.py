@@ -24,14 +24,14 @@ YuNet, face_detection_yunet_2023mar.onnx
   https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet
 
 
-What asks for more than a notice
+What requires more than a notice
 ================================
 
 pyuwsgi (uWSGI)
-  GPL-2.0 with an exception that allows to link it with any program. Pixmill neither changes nor links it.
+  GPL-2.0 with an exception that allows linking it with any program. Pixmill neither changes nor links it.
   Source code: https://github.com/unbit/uwsgi
 psycopg, psycopg-binary, zipstream-ng, pyvips-binary (libvips and the libraries below it)
-  LGPL-3.0 and LGPL-2.1. They are files of their own, which you may replace with a changed build of the same interface.
+  LGPL-3.0 and LGPL-2.1. They are separate files, which you may replace with a changed build of the same interface.
   Source code:
   https://github.com/psycopg/psycopg, https://github.com/pR0Ps/zipstream-ng, https://github.com/kleisauke/libvips-packaging
 pillow-heif

@@ -12,8 +12,8 @@ SHIPPED = ROOT / "pixmill" / "requirements.txt"
 LOCKED = re.compile(r"^([A-Za-z0-9_.-]+)==([^ ;\\]+)(?:.*\\\n)?((?:^ +--hash=.*\n)*)", re.MULTILINE)
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
-# Where a package's metadata names no license in the words of SPDX, or not those of the libraries in its wheel: from the
-# license files that it ships, or its classifiers.
+# Licenses of packages whose metadata has no SPDX expression, or omits the libraries in the wheel: from license files of
+# the package or its classifiers.
 READ = {
     "amqp": "BSD-3-Clause",
     "atheris": "Apache-2.0",

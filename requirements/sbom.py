@@ -17,7 +17,7 @@ DEVELOPMENT = ROOT / "requirements" / "development.txt"
 
 
 def component(package: Package, scope: ComponentScope) -> Component:
-    """Return what the bill says of a package."""
+    """Return the entry of a package in the bill."""
     url = PackageURL("pypi", name=package.name, version=package.version)
     return Component(
         type=ComponentType.LIBRARY,

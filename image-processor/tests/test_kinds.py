@@ -342,7 +342,7 @@ def test_gray_with_alpha_lies_on_a_colored_background(color: str) -> None:
     assert numpy.abs(difference).mean() < 3
 
 
-def test_the_corners_of_grey_are_of_the_background_in_a_jpeg() -> None:
+def test_the_corners_of_a_gray_image_are_of_the_background_in_a_jpeg() -> None:
     output = {"format": "jpeg", "background": "#ff0000", "quality": 100}
 
     result = opened(processed(photo(mode="L"), "round_corners", {"radius": 10, "output": output}))

@@ -117,7 +117,7 @@ def test_a_private_character_is_an_error_in_bold_and_in_several_lines_too() -> N
         "\u200eleft\u200f",
     ],
 )
-def test_a_character_that_a_font_has_is_no_error(text: str) -> None:
+def test_a_character_that_a_font_has_is_not_an_error(text: str) -> None:
     assert len(processed(plain(0), "watermark", {"mark": {"text": text}})) > 0
 
 
@@ -190,7 +190,7 @@ def test_transparent_letters_show_the_image_within_their_outline(color: str) -> 
     assert (numpy.abs(result - (255, 0, 0)).max(axis=2) < 8).sum() > 200
 
 
-def test_an_outline_that_is_no_color_is_refused() -> None:
+def test_an_outline_that_is_not_a_color_is_refused() -> None:
     with pytest.raises(DomainError, match="'thick' is not a color"):
         plan_of("watermark", {"mark": {"text": "H", "outline": "thick"}})
 

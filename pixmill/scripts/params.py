@@ -156,7 +156,7 @@ def _title(name: str) -> str:
 
 def _object(value: object) -> Mapping[str, object]:
     if not isinstance(value, dict):
-        raise TypeError(f"no object but {value!r}")
+        raise TypeError(f"not an object but {value!r}")
     return value
 
 

@@ -41,7 +41,7 @@ def test_who_has_the_answer_in_a_coding_gets_304(client: FlaskClient, coding: st
     assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", tag)
 
 
-def test_caches_ask_each_time_and_tell_the_codings_apart(client: FlaskClient) -> None:
+def test_caches_ask_each_time_and_keep_a_copy_of_each_coding(client: FlaskClient) -> None:
     response = client.get("/")
 
     assert response.headers["Cache-Control"] == "private, no-cache"

@@ -40,7 +40,7 @@ def test_caches_learn_that_an_answer_depends_on_the_language() -> None:
         ("A sentence of a plugin.", "A sentence of a plugin."),
     ],
 )
-def test_a_sentence_is_translated_if_a_catalog_has_it(said: str, russian: str) -> None:
+def test_a_sentence_is_translated_if_it_is_in_a_catalog(said: str, russian: str) -> None:
     assert translated(said, "ru") == russian
 
 

@@ -165,7 +165,7 @@ def test_an_unavailable_database_has_a_retry_after() -> None:
     assert problem.retry_after
 
 
-def test_a_full_disk_of_sqlite_is_no_database_that_is_away(tmp_path: Path) -> None:
+def test_a_full_disk_of_sqlite_is_not_a_database_that_is_away(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'full.db'}")
 
     with pytest.raises(DBAPIError) as refused, database.begin() as connection:
@@ -175,7 +175,7 @@ def test_a_full_disk_of_sqlite_is_no_database_that_is_away(tmp_path: Path) -> No
     assert (database_failed(refused.value).kind, database_failed(refused.value).status) == ("database-full", 507)
 
 
-def test_a_full_disk_of_postgresql_is_no_database_that_is_away() -> None:
+def test_a_full_disk_of_postgresql_is_not_a_database_that_is_away() -> None:
     problem = database_failed(DBAPIError("INSERT", {}, DiskFull()))
 
     assert (problem.kind, problem.status) == ("database-full", 507)
@@ -367,7 +367,7 @@ class _Owner(BaseModel):
 
 
 @pytest.mark.parametrize("kind", ["{kind} or {0}", "a or {tag.__class__}", "} or {"])
-def test_braces_of_a_request_are_no_placeholders(kind: str) -> None:
+def test_braces_of_a_request_are_not_placeholders(kind: str) -> None:
     data = {"pet": {"kind": kind}}
     with pytest.raises(ValidationError) as refused:
         _Owner.model_validate(data)

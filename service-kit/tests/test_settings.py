@@ -115,7 +115,7 @@ def test_a_variable_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) ->
     assert "environment variable TEST_USER is not set" in refusal()
 
 
-def test_a_dollar_without_braces_is_no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dollar_without_braces_is_not_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KIT_TEST_SECRET", "pa$TEST_USER{x}")
 
     assert load(Settings).secret.get_secret_value() == "pa$TEST_USER{x}"
@@ -164,7 +164,7 @@ def test_a_wrong_setting_in_the_environment_is_named(monkeypatch: pytest.MonkeyP
     "variable",
     ["KIT_TEST_OTHER", "KIT_TEST_DATABASE__OTHER", "KIT_TEST_SECRET__OTHER", "KIT_TEST_DATABASE_URL", "KIT_TEST_"],
 )
-def test_a_variable_that_is_no_setting_is_named(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+def test_a_variable_that_is_not_a_setting_is_named(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, "1")
 
     assert refusal() == f"environment variable {variable} is not a setting"

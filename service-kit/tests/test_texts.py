@@ -80,7 +80,7 @@ def test_an_error_of_several_arguments_reads_as_itself() -> None:
     assert text_of(OSError(2, "no such file")) == "[Errno 2] no such file"
 
 
-def test_placeholders_are_told_apart_by_their_formats() -> None:
+def test_placeholders_differ_in_their_formats() -> None:
     assert placeholders("{a:,} of {b}") == {("a", ","), ("b", "")}
 
 

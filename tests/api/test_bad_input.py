@@ -43,7 +43,7 @@ BAD_UPLOADS = {
     "no multipart at all": (b"hello", 400, "malformed"),
     "empty": (b"", 400, "malformed"),
     "unknown field": (part("file", "a", b"1") + part("color", None, b"red") + END, 422, "color"),
-    "JSON part is no JSON": (part("file", "a", b"1") + part("json", None, b"{") + END, 400, "JSON"),
+    "the JSON part is not JSON": (part("file", "a", b"1") + part("json", None, b"{") + END, 400, "JSON"),
     "name of 1000 characters": (part("file", "a" * 1000, b"1") + END, 422, "1000 characters"),
     "name of nothing": (part("file", "a.txt", b"1") + part("name", None, b"\x00\x01") + END, 422, "visible"),
     "fields too long": (
@@ -142,7 +142,7 @@ BAD_TASKS: dict[str, tuple[object, int, str]] = {
     "algorithm unknown": ({"file_ids": [1], "algorithm": "magic"}, 422, "magic"),
     "params missing": ({"file_ids": [1], "algorithm": "resize"}, 422, "width"),
     "params unknown": ({"file_ids": [1], "algorithm": "flip", "params": {"speed": 1}}, 422, "speed"),
-    "params no object": ({"file_ids": [1], "algorithm": "flip", "params": 3}, 422, "params"),
+    "params not an object": ({"file_ids": [1], "algorithm": "flip", "params": 3}, 422, "params"),
     "width 0": ({"file_ids": [1], "algorithm": "resize", "params": {"width": 0}}, 422, "width"),
     "width 16385": ({"file_ids": [1], "algorithm": "resize", "params": {"width": 16385}}, 422, "width"),
     "width text": ({"file_ids": [1], "algorithm": "resize", "params": {"width": "128"}}, 422, "width"),

@@ -93,7 +93,7 @@ def test_a_missing_file_answers_404_and_no_cache_keeps_that(pixmill: Pixmill) ->
     assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_a_file_that_is_no_picture_answers_422(pixmill: Pixmill) -> None:
+def test_a_file_that_is_not_a_picture_answers_422(pixmill: Pixmill) -> None:
     text = pixmill.upload("a.txt", b"no picture")["id"]
 
     assert_problem(pixmill.http.get(signed(text, w=200)), 422, "image")
@@ -418,7 +418,7 @@ def test_a_thumbnail_needs_a_key_where_others_do(pixmill: Pixmill, file_id: obje
 
 
 @pytest.mark.both_stacks
-def test_metadata_is_told_without_a_task_and_kept(pixmill: Pixmill, stack: Stack, file_id: object) -> None:
+def test_metadata_is_returned_without_a_task_and_kept(pixmill: Pixmill, stack: Stack, file_id: object) -> None:
     before = pixmill.counts()
     url = f"{TASKS}/metadata/{file_id}"
 
@@ -437,7 +437,7 @@ def test_metadata_is_told_without_a_task_and_kept(pixmill: Pixmill, stack: Stack
     assert first.headers["Cache-Control"].startswith("private")
 
 
-def test_metadata_that_cannot_be_told_is_a_problem(pixmill: Pixmill) -> None:
+def test_metadata_that_cannot_be_read_is_a_problem(pixmill: Pixmill) -> None:
     text = pixmill.upload("a.txt", b"no picture")["id"]
 
     assert_problem(pixmill.http.get(f"{TASKS}/metadata/{text}"), 422, "image")

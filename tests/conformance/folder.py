@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 VARIABLE = "PIXMILL_CONFORMANCE"
-_BESIDE = Path(__file__).parents[2].parent / "shared" / "conformance"
+_SIBLING = Path(__file__).parents[2].parent / "shared" / "conformance"
 
 
 def folder() -> Path | None:
     """Return the folder of the facts; ``None`` if it is missing, as in a checkout of the project alone."""
-    found = Path(os.environ.get(VARIABLE, _BESIDE))
+    found = Path(os.environ.get(VARIABLE, _SIBLING))
     return found if found.is_dir() else None
 
 

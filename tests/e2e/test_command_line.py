@@ -128,9 +128,9 @@ def test_nothing_is_deleted_where_nobody_can_be_asked(pixmill_command: Run) -> N
     ("words", "code", "says"),
     [
         (["show", "9999999999"], 3, "no file 9999999999"),
-        (["get", "word"], 2, "'word' is no id"),
+        (["get", "word"], 2, "'word' is not an id"),
         (["get", "7", "--filter", "folder=a"], 2, "either ids or --filter"),
-        (["get", "--filter", "color=red"], 2, "'color=red' is no filter"),
+        (["get", "--filter", "color=red"], 2, "'color=red' is not a filter"),
         (["get", "--filter", "folder=no such folder"], 3, "no file matches"),
         (["put", "nowhere.jpg"], 3, "nowhere.jpg"),
         (["run", "resize width=-1", "9999999999"], 2, "width"),

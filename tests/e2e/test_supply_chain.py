@@ -116,7 +116,7 @@ def test_an_exception_without_a_reason_is_refused() -> None:
 
 
 @pytest.mark.parametrize("answer", ['{"vulnerabilities": []}', "<html>"])
-def test_a_mirror_that_knows_of_no_vulnerability_is_no_feed(answer: str, tmp_path: Path) -> None:
+def test_a_mirror_that_knows_of_no_vulnerability_is_not_a_feed(answer: str, tmp_path: Path) -> None:
     (tmp_path / "canary.json").write_text(answer)
 
     assert not feed_answers((tmp_path / "canary.json").as_uri())

@@ -46,7 +46,7 @@ def test_a_failover_to_a_synchronous_standby_loses_nothing_that_was_answered() -
         with load.running():
             time.sleep(LOAD_SECONDS)
             stack.postgres.kill()
-            told_before = list(load.task_ids)
+            confirmed_before = list(load.task_ids)
             stack.promote_standby()
             stack.await_ready()
             time.sleep(LOAD_SECONDS)
@@ -54,18 +54,20 @@ def test_a_failover_to_a_synchronous_standby_loses_nothing_that_was_answered() -
             client.stop()
         with Receiver() as receiver, Pixmill(stack.url) as pixmill:
             source = pixmill.upload("later.png", photo())
-            told = pixmill.post_tasks(
+            later_ids = pixmill.post_tasks(
                 {"file_ids": [source["id"]], "algorithm": "flip", "callback_url": receiver.url}
             ).json()["task_ids"]
             receiver.await_count(1)
             [(_, webhook)] = receiver.received
 
-        told_after = [*load.task_ids[len(told_before) :], *told]
-        assert told_before
-        assert len(told_after) > 1
-        assert len({*told_before, *told_after}) == len(told_before) + len(told_after), "an id was given twice"
+        confirmed_after = [*load.task_ids[len(confirmed_before) :], *later_ids]
+        assert confirmed_before
+        assert len(confirmed_after) > 1
+        assert len({*confirmed_before, *confirmed_after}) == len(confirmed_before) + len(confirmed_after), (
+            "an id was given twice"
+        )
         assert {task["status"] for task in load.check()} == {"finished"}
-        assert json.loads(webhook)["task"]["id"] == told[0]
+        assert json.loads(webhook)["task"]["id"] == later_ids[0]
         file_ids = [file_id for client in clients for file_id in (*client.files, *client.deleted)]
         assert len(set(file_ids)) == len(file_ids) > 0, "an id was given twice"
         assert [error for client in clients for error in client.errors] == []

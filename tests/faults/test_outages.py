@@ -152,7 +152,7 @@ def test_a_full_disk_answers_507_and_loses_no_task() -> None:
 
 @pytest.mark.thorough
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may mount a file system")
-def test_a_disk_that_is_full_to_the_last_byte_is_told_by_the_embedded_stack_and_leaves_nothing() -> None:
+def test_a_disk_that_is_full_to_the_last_byte_is_reported_by_the_embedded_stack_and_leaves_nothing() -> None:
     folder = temporary_folder("full-embedded")
     with small_disk(folder / "data", 60 * MIB) as filler:
         started = start("embedded", folder, {"FILE_STORAGE_STORAGE__RESERVE_BYTES": "0"})

@@ -339,7 +339,7 @@ MUTATIONS = [
         before="    if key_id is not None:",
         after="    if key_id is not None and owner == LOCAL_OWNER:",
         caught_by="image-processor/tests/background/test_webhook_sender.py"
-        "::test_each_key_has_secrets_of_its_own_whatever_its_owner",
+        "::test_each_key_has_its_own_secrets_regardless_of_its_owner",
     ),
     Mutation(
         rule="nobody is shown the secret that those of all keys follow from",

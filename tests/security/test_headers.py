@@ -79,7 +79,7 @@ def test_a_part_of_a_file_has_the_headers_of_the_whole(
     assert {name: answer.headers.get_list(name) for name in DOWNLOAD} == {name: [it] for name, it in DOWNLOAD.items()}
 
 
-def test_a_request_that_is_no_http_gets_the_headers_too(stack: Stack) -> None:
+def test_a_request_that_is_not_http_gets_the_headers_too(stack: Stack) -> None:
     answer = received(stack.url, b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n").decode()
 
     assert answer.startswith("HTTP/1.1 400")

@@ -33,7 +33,7 @@ REFUSALS = frozenset(
 )
 """Errors, and functions that create them, whose texts users see."""
 NAMES_IN_REFUSALS = frozenset({"kind", "pointer", "code", "option"})
-"""Arguments of theirs that are not user-visible texts."""
+"""Arguments of these errors that are not user-visible texts."""
 
 
 def messages_of(sources: Path) -> set[str]:

@@ -14,7 +14,7 @@ from tests.support.environment import PROJECT
         ("tests/security/test_routes.py::test_a_route[full-GET /]", "full"),
     ],
 )
-def test_tests_of_a_stack_are_one_unit_whatever_their_module(test: str, unit: str) -> None:
+def test_tests_of_a_stack_are_one_unit_across_modules(test: str, unit: str) -> None:
     assert unit_of(test) == unit
 
 

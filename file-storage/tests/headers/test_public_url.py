@@ -30,7 +30,7 @@ def test_without_the_setting_the_host_of_the_request_counts(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["", "a b", "a/b", "a@b", "a\r\nb", "javascript:alert(1)", "[::1", "a:b", "-", 'a"'])
-def test_what_is_no_host_is_refused(host: str) -> None:
+def test_what_is_not_a_host_is_refused(host: str) -> None:
     with pytest.raises(Problem) as raised:
         public_url(asked(host), settings_of())
 

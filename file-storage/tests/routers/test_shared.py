@@ -239,7 +239,7 @@ def test_changes_that_cannot_be_are_refused(client: FlaskClient, file_id: int) -
     assert [each["note"] for each in client.get("/links").json or []] == ["kept", "kept"]
 
 
-def test_a_changed_link_is_answered_as_the_list_has_it(client: FlaskClient, file_id: int) -> None:
+def test_the_response_to_a_changed_link_equals_its_entry_of_the_list(client: FlaskClient, file_id: int) -> None:
     share(client, file_id, password="right", note="before")
     [listed] = client.get("/links").json or []
 
@@ -260,7 +260,7 @@ BAD_PASSWORDS: list[tuple[object, int, str]] = [
 ]
 
 
-def test_what_is_no_password_is_refused(client: FlaskClient) -> None:
+def test_what_is_not_a_password_is_refused(client: FlaskClient) -> None:
     def refusal(body: object) -> tuple[int, str]:
         sent = json.dumps(body)
         return problem(client.post("/shared/unknown/unlock", data=sent, content_type="application/json"))

@@ -30,7 +30,7 @@ def let_expire(services: svcs.Container, file: File) -> None:
         connection.execute(update(File).where(File.id == file.id).values(expires_at=1))
 
 
-def test_a_file_expires_so_many_seconds_after_it_was_stored(services: svcs.Container) -> None:
+def test_a_file_expires_this_many_seconds_after_it_was_stored(services: svcs.Container) -> None:
     file = stored(services, b"content", details=FOR_AN_HOUR)
 
     assert file.expires_at is not None

@@ -123,7 +123,7 @@ def test_changes_in_one_transaction_keep_their_order(
     assert found == [*created, (first, "deleted"), (second, "changed"), (third, "created")]
 
 
-def test_a_change_that_is_rolled_back_is_no_event(
+def test_a_change_that_is_rolled_back_is_not_an_event(
     database: Database, events: Events[FileEvent], start: Position
 ) -> None:
     with pytest.raises(RuntimeError), database.begin() as connection:

@@ -50,7 +50,7 @@ def test_another_last_letter_that_decodes_to_the_same_signature_is_refused() -> 
 
 
 @pytest.mark.parametrize("token", ["", ".", "1", "1.2", "é.ü", "..."])
-def test_what_is_no_token_is_refused(token: str) -> None:
+def test_what_is_not_a_token_is_refused(token: str) -> None:
     with pytest.raises(DomainError) as refused:
         SIGNER.read(token)
 

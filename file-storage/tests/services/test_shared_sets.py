@@ -298,7 +298,7 @@ def test_a_ticket_with_any_changed_letter_is_refused(place: int, letter: str) ->
 
 
 @pytest.mark.parametrize("ticket", ["", ".", "1", "é.ü", "9999999999.", "\udcff.x", "9999999999"])
-def test_what_is_no_ticket_is_refused(ticket: str) -> None:
+def test_what_is_not_a_ticket_is_refused(ticket: str) -> None:
     assert not SIGNER.is_valid(ticket, LOCKED)
 
 

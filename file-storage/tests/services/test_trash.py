@@ -106,7 +106,7 @@ def test_a_deleted_file_is_gone_until_it_is_restored(services: svcs.Container, t
     assert ids_in_trash(services) == []
 
 
-def test_deletion_and_restoration_are_no_changes_of_the_file(services: svcs.Container, trash: TrashService) -> None:
+def test_deletion_and_restoration_are_not_changes_of_the_file(services: svcs.Container, trash: TrashService) -> None:
     file = stored(services, b"content")
     with services.get(Database).write() as session:
         session.execute(update(File).values(updated_at=1000.0))

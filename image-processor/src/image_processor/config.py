@@ -277,8 +277,8 @@ class RelaySettings(Section):
         1,
         gt=0,
         le=3600,
-        description="The interval between rounds of the relay, which sends lost messages again, frees tasks of dead"
-        " workers and deletes old rows.",
+        description="The interval between rounds of the relay, which sends lost messages again and frees tasks of"
+        " dead workers, and between deletions of results that no task needs.",
     )
     hints: Annotated[int, Unit("messages")] = Field(
         32,

@@ -374,7 +374,7 @@ def test_webhooks_are_sent_after_a_database_outage(
 INSTALLATION = [b"a secret of the installation, of 32 bytes", b"an earlier one of them, of 32 bytes or more"]
 
 
-def test_each_key_has_secrets_of_its_own_whatever_its_owner() -> None:
+def test_each_key_has_its_own_secrets_regardless_of_its_owner() -> None:
     local = secrets_of("local", None, INSTALLATION)
     first, second = (secrets_of("alice", key_id, INSTALLATION) for key_id in ("0123456789ab", "ba98"))
 

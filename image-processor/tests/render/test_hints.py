@@ -30,6 +30,6 @@ def test_the_size_in_the_url_counts_more_than_a_hint() -> None:
     assert hinted(plan("w:100/"), Headers({"Sec-CH-Width": "320"})) == plan("w:100/")
 
 
-def test_a_width_that_is_no_number_changes_nothing() -> None:
+def test_a_width_that_is_not_a_number_changes_nothing() -> None:
     for text in ("0", "-1", "1e3", "9999999999", "²"):
         assert hinted(plan(), Headers({"Sec-CH-Width": text})) == plan()

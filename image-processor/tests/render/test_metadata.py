@@ -116,7 +116,7 @@ def test_the_header_of_an_image_without_its_end_is_described(renderer: Renderer,
     assert refused.kind == NOT_RENDERABLE
 
 
-def test_what_is_no_image_is_refused(renderer: Renderer, tmp_path: Path) -> None:
+def test_what_is_not_an_image_is_refused(renderer: Renderer, tmp_path: Path) -> None:
     refused = rendered(renderer, tmp_path, b"no image")
 
     assert isinstance(refused, Refused)
@@ -150,7 +150,7 @@ def test_a_report_that_is_too_long_is_missing_with_the_reason(tmp_path: Path) ->
     assert "characters" in found["unavailable"]["long"]
 
 
-def test_the_cache_has_two_results_of_an_image_whatever_is_asked_for() -> None:
+def test_the_cache_has_two_results_of_an_image_for_all_requests() -> None:
     def key(*parts: str) -> str:
         return metadata_plan(SOURCE, parts).key(SOURCE.sha256, {}, "source", "engine")
 

@@ -68,7 +68,7 @@ def test_without_nginx_nothing_is_kept() -> None:
     assert front(url="").last_second(PLAN, found(20)) == 0
 
 
-def test_nginx_is_told_the_last_second() -> None:
+def test_nginx_receives_the_last_second() -> None:
     assert offered(last_second=8_000_000_000) == "@8000000000"
 
 

@@ -90,7 +90,7 @@ def test_a_job_is_rendered_into_its_file(source: LocalFile, tmp_path: Path) -> N
     assert Image.open(tmp_path / MAKING / "result").size == (20, 15)
 
 
-def test_a_source_that_is_no_image_is_refused_and_leaves_no_file(source: LocalFile, tmp_path: Path) -> None:
+def test_a_source_that_is_not_an_image_is_refused_and_leaves_no_file(source: LocalFile, tmp_path: Path) -> None:
     text = LocalFile(source.path, "0" * 64)
     Path(text.path).write_text("no image")
 
@@ -206,7 +206,7 @@ def test_an_abandoned_render_is_stopped(source: LocalFile, tmp_path: Path) -> No
     assert isinstance(second, Made)
 
 
-def test_a_process_is_replaced_after_so_many_renders(source: LocalFile, tmp_path: Path) -> None:
+def test_a_process_is_replaced_after_a_number_of_renders(source: LocalFile, tmp_path: Path) -> None:
     async def work(pool: Pool) -> list[list[int]]:
         seen = [pool.process_ids]
         for name in ("first", "second", "third"):

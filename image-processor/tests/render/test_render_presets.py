@@ -128,7 +128,7 @@ def test_a_preset_says_until_when_it_is_remembered(api: Api) -> None:
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "x" * 65, "a?b", "a b"])
-def test_what_is_no_name_is_no_preset_and_no_request(api: Api, name: str) -> None:
+def test_what_is_not_a_name_is_not_a_preset_and_no_request(api: Api, name: str) -> None:
     async def work(presets: RenderPresets) -> list[FoundPreset | None]:
         return [await presets.find(name, "ann")]
 
@@ -136,7 +136,7 @@ def test_what_is_no_name_is_no_preset_and_no_request(api: Api, name: str) -> Non
     assert api.seen == []
 
 
-def test_a_missing_preset_is_none(api: Api) -> None:
+def test_a_missing_preset_is_not_found(api: Api) -> None:
     async def work(presets: RenderPresets) -> list[FoundPreset | None]:
         return [await presets.find("other", "ann"), await presets.find("other", "ann")]
 

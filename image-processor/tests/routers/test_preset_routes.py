@@ -307,7 +307,7 @@ def test_a_name_that_does_not_fit_into_a_url_is_refused(site: Site, name: str) -
         (b" " * (2 * 1024 * 1024 + 1), "application/json", 413),
     ],
 )
-def test_a_body_that_is_no_preset_is_refused(site: Site, body: bytes, content_type: str, status: int) -> None:
+def test_a_body_that_is_not_a_preset_is_refused(site: Site, body: bytes, content_type: str, status: int) -> None:
     assert site.send("PUT", "/presets/wrong", data=body, content_type=content_type).status_code == status
 
 

@@ -15,7 +15,7 @@ def test_what_a_newer_server_sends_is_kept() -> None:
 
 
 @pytest.mark.parametrize("document", [{"id": 1}, [], "text", None])
-def test_what_is_no_answer_is_an_error(document: object) -> None:
+def test_what_is_not_an_answer_is_an_error(document: object) -> None:
     with pytest.raises(UnexpectedAnswerError):
         Task.of(document)
 

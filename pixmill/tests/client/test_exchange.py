@@ -133,7 +133,7 @@ def test_a_problem_has_the_codes_and_values_that_the_server_tells() -> None:
     assert (problem.errors[0].code, problem.errors[0].context) == ("less_than_equal", {"le": 16384})
 
 
-def test_without_a_code_the_type_tells_it() -> None:
+def test_without_a_code_the_type_decides() -> None:
     with pytest.raises(ConflictError) as raised:
         exchanged(CREATE, [refusal(409, "preset-read-only")])
 

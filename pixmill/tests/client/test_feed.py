@@ -39,7 +39,7 @@ def test_an_event_that_comes_twice_is_given_once() -> None:
     assert [(event.task_id, event.status) for event in events] == [(1, "finished")]
 
 
-def test_comments_and_other_tasks_are_no_events() -> None:
+def test_comments_and_other_tasks_are_not_events() -> None:
     feed = Feed(EXCHANGE, [1])
 
     assert fed(feed, [": listening", "retry: 1000", "", *lines("0-1", 7, "finished")]) == []
@@ -113,7 +113,7 @@ def test_a_change_of_a_file_has_the_file_unless_it_is_gone() -> None:
     assert not feed.has_ended
 
 
-def test_the_end_of_a_batch_is_an_event_beside_those_of_its_tasks() -> None:
+def test_the_end_of_a_batch_is_an_event_in_addition_to_those_of_its_tasks() -> None:
     feed = BatchFeed(EXCHANGE, 3)
     given = [*lines("0-1", 1, "finished"), *END_OF_A_BATCH]
 

@@ -29,15 +29,15 @@ def test_a_time_is_one_of_the_calendar_or_so_long_ago() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["folder"], "'folder' is no filter"),
-        (["folder="], "is no filter"),
+        (["folder"], "'folder' is not a filter"),
+        (["folder="], "is not a filter"),
         (["color=red"], "with one of name, q, extension"),
         (["folder=a", "folder=b"], "folder takes one value"),
         (["batch_id=last"], "batch_id is a number"),
-        (["size_min=big"], "no size"),
-        (["taken_after=summer"], "no time"),
+        (["size_min=big"], "is not a size"),
+        (["taken_after=summer"], "is not a time"),
     ],
 )
-def test_what_is_no_condition_is_an_error_that_says_why(words: list[str], says: str) -> None:
+def test_what_is_not_a_condition_is_an_error_that_says_why(words: list[str], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         file_filter(words)

@@ -57,6 +57,6 @@ def test_without_anything_the_server_is_on_this_machine(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["photos.example", "ftp://photos.example"])
-def test_what_is_no_url_of_a_server_is_an_error(url: str) -> None:
+def test_what_is_not_a_url_of_a_server_is_an_error(url: str) -> None:
     with pytest.raises(ProfileError, match="begin with http"):
         server(url, None)

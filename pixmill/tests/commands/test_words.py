@@ -229,7 +229,7 @@ MISTAKES = {
     "demo nowhere": "папки «nowhere» нет.",
     "runs show": "Вызов: pixmill runs show [ПАРАМЕТРЫ] RUN",
     "completion install foo": "«foo» не годится, допустимо: 'bash', 'zsh', 'fish', 'powershell'.",
-    "rm x": "«x» — не номер",
+    "rm x": "«x» — не id",
     "presets put a 'resize width' --dry-run": "«width» — не присваивание: пишите имя=значение",
 }
 

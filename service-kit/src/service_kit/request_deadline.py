@@ -39,7 +39,7 @@ class RequestDeadline:
     It counts the time until the application returns, not the time to send the body.
 
     :param give_up: called once in a thread of its own, with the seconds of the request that is given up.
-    :param show_life: called again and again while that thread runs, with the most seconds until the next call.
+    :param show_life: called repeatedly while that thread runs, with the maximum number of seconds until the next call.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class RequestDeadline:
                 )
                 self._give_up(seconds)
                 return
-            # All requests of a process have the same number of seconds, so none can end before the first of now.
+            # All requests of a process have the same number of seconds, so none reaches its deadline before the oldest.
             time.sleep(seconds if first is None else first[1].ends - now)
             self._show_life(2 * seconds)
 
@@ -104,7 +104,7 @@ def _calls_of(thread: int) -> list[str]:
 
 
 def end_process(seconds: int) -> None:
-    """End this uWSGI process: it accepts no more requests and has these seconds for those that it has.
+    """End this uWSGI process: it accepts no more requests and gets these seconds to finish the others.
 
     The client of an unfinished request gets 502 from uWSGI's front or nginx, which make it 503; a new process starts.
     """

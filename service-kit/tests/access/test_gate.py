@@ -126,7 +126,7 @@ def test_an_address_that_tries_many_wrong_keys_has_to_wait_but_not_who_has_a_val
     assert door.admit(Authorization=f"Bearer {secret}").owner == "alice"
 
 
-def test_an_owner_may_send_so_many_requests_a_second_with_all_keys_together(database: Database) -> None:
+def test_an_owner_may_send_a_number_of_requests_a_second_with_all_keys_together(database: Database) -> None:
     door = Door(database, "keys")
     secrets = [door.secret("alice"), door.secret("alice")]
     door.owners.limit("alice", Limits(requests_per_second=1))

@@ -24,7 +24,7 @@ SORTS = get_args(Sort)
 _TAKEN_OR_CREATED = func.coalesce(File.taken_at, File.created_at)
 _SORT_COLUMNS: dict[str, ColumnElement[object]] = {
     "name": func.substr(File.search_name, 1, 255),
-    "size": File.size,  # type: ignore[dict-item]  # a column of one type is one of any for what is done here
+    "size": File.size,  # type: ignore[dict-item]  # mypy: ColumnElement is invariant in its type
     "created_at": File.created_at,  # type: ignore[dict-item]  # as above
     "taken_at": _TAKEN_OR_CREATED,  # type: ignore[dict-item]  # as above
 }

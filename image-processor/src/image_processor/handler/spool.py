@@ -16,7 +16,7 @@ _NONE = b"[]"
 class Channel(filesystem.Channel):
     """Kombu's channel with atomically written files."""
 
-    def _put(self, queue: str, payload: object, **_: object) -> None:  # type: ignore[override]  # two bases name it apart
+    def _put(self, queue: str, payload: object, **_: object) -> None:  # type: ignore[override]  # the bases name the payload differently
         folder = Path(self.data_folder_out)
         # Consumers take only files whose name ends with that of the queue.
         unfinished = folder / f".{uuid4()}.unfinished"

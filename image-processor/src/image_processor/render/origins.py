@@ -118,7 +118,7 @@ class Origins:
             parts = urlsplit(url)
             host, port = (parts.hostname or "").lower().rstrip("."), parts.port
         except ValueError as error:
-            raise _forbidden(sentence("This is no URL.")) from error
+            raise _forbidden(sentence("This is not a URL.")) from error
         if parts.scheme not in ("http", "https") or port not in _PORTS or parts.username is not None:
             raise _forbidden(sentence("An origin has an http or https URL with the usual port and without a user."))
         if not any(_fits(host, allowed) for allowed in self._settings.hosts):
@@ -211,7 +211,7 @@ def _joined(url: str, location: str) -> str:
     try:
         return urljoin(url, location)
     except ValueError as error:
-        raise _forbidden(sentence("This is no URL.")) from error
+        raise _forbidden(sentence("This is not a URL.")) from error
 
 
 def _fits(host: str, allowed: str) -> bool:

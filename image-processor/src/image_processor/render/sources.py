@@ -39,7 +39,7 @@ class NamedFiles:
     def add(self, source: Source) -> int:
         """Return the id by which a step names the source."""
         if isinstance(source, ColorSource):
-            raise bad_url(sentence("A color is no image to put on another."))
+            raise bad_url(sentence("A color is not an image to put on another."))
         if isinstance(source, FileSource):
             return self._ids.setdefault(source, source.file_id)
         return self._ids.setdefault(source, _BEYOND_FILES + len(self._ids))

@@ -124,7 +124,7 @@ def test_a_watermark_needs_no_place(mark: str) -> None:
     ("text", "color"),
     [("FFO", "#ffff00"), ("ff0", "#ffff00"), ("nothing", "#000000"), ("Yellow", "#ffff00"), ("", "#000000")],
 )
-def test_a_color_that_is_none_is_black(text: str, color: str) -> None:
+def test_the_color_none_is_black(text: str, color: str) -> None:
     """imagor, color.go, and processor_test.go: "fit-in flip hue" with `fill(FFO)`."""
     filled = pixels(made(f"fit-in/64x64/filters:fill({text})/42"))
 
@@ -295,9 +295,9 @@ def test_a_number_may_have_any_number_of_digits(name: str) -> None:
     assert imagor.plan_of(imagor_url.parse(f"/unsafe/filters:{name}/42".encode())).ignored == ()
 
 
-def test_a_digit_that_is_no_decimal_has_no_effect() -> None:
+def test_a_digit_that_is_not_decimal_has_no_effect() -> None:
     assert opened(made("filters:label(a,left-²,0)/42")).size == (64, 48)
 
 
-def test_a_text_that_is_no_base64_stays() -> None:
+def test_a_text_that_is_not_base64_stays() -> None:
     assert imagor_url.from_base64("b64:é") == "b64:é"

@@ -250,7 +250,7 @@ def test_a_source(image: str, source: object) -> None:
     "image",
     ["photo.jpg", "../etc/passwd", "file:///etc/passwd", "0", "9223372036854775808", "ftp://example.org/a"],
 )
-def test_what_is_no_source_is_refused(image: str) -> None:
+def test_what_is_not_a_source_is_refused(image: str) -> None:
     with pytest.raises(DomainError, match="neither the id of a file nor"):
         thumbor.plan_of(thumbor.parse(f"/unsafe/{image}".encode()))
 

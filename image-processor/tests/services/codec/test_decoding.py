@@ -258,7 +258,7 @@ def is_refused_at_the_first_warning(content: bytes) -> bool:
 
 @pytest.mark.parametrize("padding", [b"\0\0\0", b"\xff\xff", b"\0junk\xff\xd0junk"])
 @pytest.mark.parametrize("progressive", [False, True])
-def test_padding_before_the_pixels_of_a_jpeg_is_no_error(padding: bytes, *, progressive: bool) -> None:
+def test_padding_before_the_pixels_of_a_jpeg_is_not_an_error(padding: bytes, *, progressive: bool) -> None:
     whole = photo(format="JPEG", progressive=progressive)
     start = whole.index(b"\xff\xdb")
 
@@ -285,7 +285,7 @@ def test_a_damaged_file_does_not_affect_the_next() -> None:
 
 
 @pytest.mark.parametrize("orientation", [0, 9])
-def test_an_orientation_that_does_not_exist_is_no_error(orientation: int) -> None:
+def test_an_orientation_that_does_not_exist_is_not_an_error(orientation: int) -> None:
     source = photo(format="TIFF", tiffinfo={274: orientation})
 
     result = processed(source, "convert", {"format": "png"})
@@ -321,7 +321,7 @@ def test_info_names_the_format(format: str, name: str) -> None:
     assert report(photo(format=format), "info")["format"] == name
 
 
-def test_an_unknown_tag_is_no_error() -> None:
+def test_an_unknown_tag_is_not_an_error() -> None:
     file = io.BytesIO()
     tifffile.imwrite(file, pixels(photo()).astype("uint8"), extratags=[(65_000, "s", 0, "odd", True)])
 
@@ -594,7 +594,7 @@ def test_the_pages_of_a_mended_tiff_share_its_content(tmp_path: Path, monkeypatc
     assert len(mapped) == 1
 
 
-def test_a_tiff_that_cannot_be_mended_for_lack_of_memory_is_no_unexpected_error(
+def test_a_tiff_that_cannot_be_mended_for_lack_of_memory_is_not_an_unexpected_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object, **__: object) -> mmap:

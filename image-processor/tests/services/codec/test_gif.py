@@ -28,7 +28,7 @@ Painted = tuple[tuple[int, int, int, int], int, int]
 
 ANIMATIONS: dict[str, tuple[Sequence[Painted], Sequence[str]]] = {
     "one frame in the middle": ([(MIDDLE, GREEN, 0)], [".... .GG. .GG. ...."]),
-    "the second frame beside the first": (
+    "the second frame next to the first": (
         [(MIDDLE, GREEN, KEEP), (CORNER, BLUE, KEEP)],
         [".... .GG. .GG. ....", ".... .GG. .GG. ...B"],
     ),
@@ -142,7 +142,7 @@ def is_refused_by_pillow(source: Path) -> bool:
 def gif(painted: Sequence[Painted]) -> bytes:
     """Return a GIF of 4 x 4 pixels, without a transparent color."""
     screen = b"GIF89a" + struct.pack("<HHBBB", 4, 4, 0x81, 0, 0) + RED_GREEN_BLUE_WHITE
-    return screen + b"".join(frame(*one) for one in painted) + b";"
+    return screen + b"".join(frame(*values) for values in painted) + b";"
 
 
 def frame(area: tuple[int, int, int, int], color: int, disposal: int) -> bytes:

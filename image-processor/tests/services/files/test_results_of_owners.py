@@ -46,7 +46,7 @@ class FileServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.seen: list[Seen] = []
-        self.told: list[str] = []
+        self.received: list[str] = []
         """The data of results in requests: the JSON or, for a raw body, its query and headers."""
         self.url = f"http://127.0.0.1:{self.server_port}"
 
@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         owner = self.headers["X-Pixmill-Owner"]
         self.server.seen.append(Seen(self.command, self.path.split("?")[0], owner, self.headers["X-Pixmill-Sees"]))
         file = {"id": len(owner)}
-        self.server.told.append(_told(self.path, self.headers, body))
+        self.server.received.append(_data_of(self.path, self.headers, body))
         if owner in REFUSALS:
             refused = {"status": 507, "detail": "Full.", "context": {"owner": owner, "limit": 5000, "used": 4999}}
             self._send(507, {"type": f"urn:pixmill:problem:{REFUSALS[owner]}", **refused})
@@ -83,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-def _told(path: str, headers: Message, body: bytes) -> str:
+def _data_of(path: str, headers: Message, body: bytes) -> str:
     if path == "/copies":
         return body.decode()
     if path == "/batch":
@@ -151,7 +151,7 @@ def test_a_result_over_the_quota_fails_its_task_and_one_that_waits_for_the_disk_
     assert isinstance(ended.outcome, outcome)
 
 
-def test_a_refusal_for_a_quota_is_told_in_both_languages_with_its_numbers(
+def test_a_refusal_for_a_quota_is_reported_in_both_languages_with_its_numbers(
     database: Database, storage: FileStorage, tmp_path: Path
 ) -> None:
     (tmp_path / "result").write_bytes(b"result")
@@ -180,7 +180,7 @@ def test_a_result_says_which_task_made_it_from_which_file_and_how_long_it_is_kep
     ResultUpload(storage, cache).store(results)
     ReuseService(storage, cache).reuse([first])
 
-    of_batch, of_single, of_copy = server.told
+    of_batch, of_single, of_copy = server.received
     assert json.loads(of_batch) == [
         {"name": "p.png", "idempotency_key": "key-0", "source_id": 1, "task_id": 0, "expires_in": 60},
         {"name": "p.png", "idempotency_key": "key-1", "source_id": 1, "task_id": 1},

@@ -69,7 +69,7 @@ def test_a_task_whose_params_are_no_longer_valid_fails_with_the_reason(
     assert "nothing to do: give width, height, aspect_ratio, left or top" in outcome.reason
 
 
-def test_a_file_that_hits_the_limit_of_written_bytes_fails_with_what_to_do_and_is_no_crash() -> None:
+def test_a_file_that_hits_the_limit_of_written_bytes_fails_with_what_to_do_and_is_not_a_crash() -> None:
     outcome = outcome_of(OSError(errno.EFBIG, os.strerror(errno.EFBIG)))
 
     assert isinstance(outcome, Failed)

@@ -46,7 +46,7 @@ def fail(claims: ClaimService, error: Exception) -> None:
     claims.end([Ended(claim, outcome_of(error))])
 
 
-def test_a_failed_task_keeps_its_problem_beside_the_sentence(
+def test_a_failed_task_keeps_its_problem_and_the_sentence(
     claims: ClaimService, database: Database, task_id: int
 ) -> None:
     fail(claims, TOO_LARGE)
@@ -145,7 +145,7 @@ def test_a_problem_is_translated_with_the_reason_in_it(database: Database, retry
         problem = problem_document(session.get_one(Task, task_id).error_problem, "ru")
 
     assert problem is not None
-    assert problem["detail"] == "Попытки прекращены после повторных сбоев: на диске обработчика нет места"
+    assert problem["detail"] == "Попытки прекращены после повторных сбоев: на диске воркера нет места"
 
 
 def test_an_outcome_without_a_cause_is_a_problem_of_a_general_type(

@@ -101,7 +101,7 @@ def test_transparency_of_every_mode_is_kept(mode: int, bands: int, *, packed: bo
 
 
 @pytest.mark.parametrize(("mode", "bands"), [(GRAY, 1), (RGB, 3)])
-def test_a_saved_selection_is_no_transparency(mode: int, bands: int) -> None:
+def test_a_saved_selection_is_not_transparency(mode: int, bands: int) -> None:
     planes = noise(bands)
 
     result = shown(psd(mode, [*planes, ALPHA], layers=LAYERS))

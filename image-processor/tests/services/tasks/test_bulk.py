@@ -74,7 +74,7 @@ def test_a_cancelled_attempt_leaves_no_result(bulk: BulkService, database: Datab
         assert session.scalar(select(func.count()).select_from(DiscardedResult)) == 2
 
 
-def test_a_restarted_task_begins_anew(bulk: BulkService, database: Database) -> None:
+def test_a_restarted_task_begins_from_the_start(bulk: BulkService, database: Database) -> None:
     [task_id] = add_tasks(database, 1, "error", error="no", crashes=3, losses=2, started_at=1.0, ended_at=2.0)
 
     bulk.restart(LOCAL, TaskFilter(ids=[task_id]))

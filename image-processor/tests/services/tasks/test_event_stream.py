@@ -325,7 +325,7 @@ def test_a_listener_gets_new_changes_after_the_reader_had_stopped(
     assert changes_in(events) == [(task_id, "pending")]
 
 
-def test_a_listener_is_offered_only_events_that_bear_a_key_of_its_choice(
+def test_a_listener_is_offered_only_events_with_a_key_of_its_choice(
     database: Database, stream: EventStream[TaskEvent]
 ) -> None:
     asked: list[int] = []

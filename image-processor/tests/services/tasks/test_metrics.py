@@ -38,7 +38,7 @@ def test_each_status_is_counted(database: Database, status: str) -> None:
 
 
 @pytest.mark.parametrize("oldest", range(4))
-def test_the_oldest_pending_task_counts_whoever_s_it_is_and_however_urgent(database: Database, oldest: int) -> None:
+def test_the_oldest_pending_task_counts_for_every_owner_and_priority(database: Database, oldest: int) -> None:
     for number, (owner, priority) in enumerate([("ann", 0), ("bob", 0), ("ann", 5), ("bob", 9)]):
         age = 9000 if number == oldest else 100
         with database.write() as session:

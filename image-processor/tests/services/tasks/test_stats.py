@@ -107,7 +107,7 @@ def test_an_administrator_sees_the_workers(database: Database) -> None:
     assert numbers(database, ANN).workers is None
 
 
-def test_numbers_of_an_owner_are_not_those_that_another_was_told(database: Database) -> None:
+def test_numbers_of_an_owner_are_not_those_of_another(database: Database) -> None:
     add(database, "ann", {"pending": 3})
     stats = TaskStats(database)
 

@@ -667,7 +667,7 @@ class AsyncRun:
         :raises ValueError: these tasks are not a batch.
         """
         if self.batch_id is None:
-            raise ValueError("these tasks are no batch")
+            raise ValueError("these tasks are not a batch")
         return await self._driver.run(self._operations.batch(self.batch_id))
 
     async def ended(self, timeout: float | None = None) -> Sequence[Task]:

@@ -314,4 +314,4 @@ def _as_unreachable() -> Iterator[None]:
     except (httpx2.HTTPError, httpx2.StreamError) as error:
         raise UnreachableError(str(error) or type(error).__name__) from error
     except httpx2.InvalidURL as error:
-        raise UnreachableError(f"this is no URL: {error}", sent=False) from error
+        raise UnreachableError(f"this is not a URL: {error}", sent=False) from error

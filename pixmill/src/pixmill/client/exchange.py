@@ -83,7 +83,7 @@ class Reply:
         """:raises UnexpectedAnswerError: the body is not a JSON array."""
         document = self.json()
         if not isinstance(document, list):
-            raise UnexpectedAnswerError("the answer is no list; is this a Pixmill?")
+            raise UnexpectedAnswerError("the answer is not a list; is this a Pixmill?")
         return document
 
     def member(self, name: str) -> object:
@@ -97,14 +97,14 @@ class Reply:
         """:raises UnexpectedAnswerError: the body is not an object with an array of numbers under this name."""
         found = self.member(name)
         if not isinstance(found, list) or not all(isinstance(number, int) for number in found):
-            raise UnexpectedAnswerError(f"'{name}' of the answer is no list of ids; is this a Pixmill?")
+            raise UnexpectedAnswerError(f"'{name}' of the answer is not a list of ids; is this a Pixmill?")
         return found
 
     def texts(self, name: str) -> list[str]:
         """:raises UnexpectedAnswerError: the body is not an object with an array of strings under this name."""
         found = self.member(name)
         if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
-            raise UnexpectedAnswerError(f"'{name}' of the answer is no list of texts; is this a Pixmill?")
+            raise UnexpectedAnswerError(f"'{name}' of the answer is not a list of texts; is this a Pixmill?")
         return found
 
     def problem(self) -> ProblemError:

@@ -232,7 +232,7 @@ def _parsed(data: str) -> Mapping[str, object]:
     except ValueError as error:
         raise UnexpectedAnswerError(f"an event is not JSON but {data:.80}") from error
     if not isinstance(document, dict):
-        raise UnexpectedAnswerError(f"an event is no object but {data:.80}")
+        raise UnexpectedAnswerError(f"an event is not an object but {data:.80}")
     return document
 
 

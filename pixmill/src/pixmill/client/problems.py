@@ -164,7 +164,7 @@ _BY_STATUS: Mapping[int, type[ProblemError]] = {
 def problem_of(
     status: int, body: bytes, *, reason: str = "", request_id: str | None = None, retry_after: float | None = None
 ) -> ProblemError:
-    """Return the exception for an error response, which may come from a proxy and be no problem document."""
+    """Return the exception for an error response, which may come from a proxy and not be a problem document."""
     document = _document(body)
     return _BY_STATUS.get(status, ProblemError)(
         status,

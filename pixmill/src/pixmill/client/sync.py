@@ -658,7 +658,7 @@ class Run:
         :raises ValueError: these tasks are not a batch.
         """
         if self.batch_id is None:
-            raise ValueError("these tasks are no batch")
+            raise ValueError("these tasks are not a batch")
         return self._driver.run(self._operations.batch(self.batch_id))
 
     def ended(self, timeout: float | None = None) -> Sequence[Task]:

@@ -445,7 +445,7 @@ def _path(new: New) -> Path:
 
 def _result(result: object, digest: str, name: str, request_id: str | None) -> File | ProblemError | DamagedError:
     if not isinstance(result, Mapping):
-        raise UnexpectedAnswerError("a result of the batch is no object")
+        raise UnexpectedAnswerError("a result of the batch is not an object")
     problem = result.get("problem")
     if isinstance(problem, Mapping):
         return problem_in(problem, request_id)

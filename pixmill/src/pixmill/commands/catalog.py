@@ -121,7 +121,7 @@ def _pipeline(what: str) -> dict[str, object]:
         return pipeline_of(parsed(what), None, None)
     document: object = json.loads(Path(what).read_text("utf-8"))
     if not isinstance(document, dict):
-        raise ValueError(text("{file} is no JSON object with 'steps'", file=what))
+        raise ValueError(text("{file} is not a JSON object with 'steps'", file=what))
     return document
 
 

@@ -274,5 +274,5 @@ def ids_of(arguments: Sequence[str]) -> list[int]:
     words = [word for argument in arguments for word in (sys.stdin.read().split() if argument == "-" else [argument])]
     wrong = [word for word in words if not (word.isascii() and word.isdecimal())]
     if wrong:
-        raise fail(text("'{word}' is no id", word=wrong[0]), Exit.USAGE)
+        raise fail(text("'{word}' is not an id", word=wrong[0]), Exit.USAGE)
     return [int(word) for word in words]

@@ -37,7 +37,9 @@ def file_filter(words: Sequence[str]) -> FileFilter:
         name, is_condition, value = word.partition("=")
         if not is_condition or not value or name not in _NAMES:
             raise ValueError(
-                text("'{word}' is no filter: write NAME=VALUE with one of {names}", word=word, names=", ".join(_NAMES))
+                text(
+                    "'{word}' is not a filter: write NAME=VALUE with one of {names}", word=word, names=", ".join(_NAMES)
+                )
             )
         given.setdefault(name, []).append(value)
     for name, values in given.items():

@@ -27,9 +27,9 @@ def add(
 ) -> None:
     """Add a profile and use it; the key is asked for, or read from stdin."""
     if profiles_file.NAME.fullmatch(name) is None:
-        raise fail(text("'{name}' is no name: use letters, digits, - and _", name=name), Exit.USAGE)
+        raise fail(text("'{name}' is not a name: use letters, digits, - and _", name=name), Exit.USAGE)
     if not url.startswith(("http://", "https://")):
-        raise fail(text("'{url}' is no URL: begin with http:// or https://", url=url), Exit.USAGE)
+        raise fail(text("'{url}' is not a URL: begin with http:// or https://", url=url), Exit.USAGE)
     profiles = _loaded()
     # Not an argument: other users of the machine can see those.
     key = None if key_command or without_key else _asked()

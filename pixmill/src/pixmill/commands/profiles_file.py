@@ -115,7 +115,7 @@ def server(url: str | None, name: str | None) -> Server:
     key = os.environ.get(KEY_VARIABLE) or None
     named = "--url" if url else URL_VARIABLE
     if given is not None and not given.startswith(("http://", "https://")):
-        raise ProfileError(text("'{url}' is no URL: begin with http:// or https://", url=given))
+        raise ProfileError(text("'{url}' is not a URL: begin with http:// or https://", url=given))
     if profile is None:
         return Server(DEFAULT_URL, key, text("the default")) if given is None else Server(given, key, named)
     if given is not None and _origin(given) != _origin(profile.url):

@@ -102,7 +102,7 @@ def request(pixmill: Pixmill, what: str, settings: Sequence[str]) -> Mapping[str
     if what.endswith(".json"):
         document: object = json.loads(Path(what).read_text("utf-8"))
         if not isinstance(document, dict):
-            raise ValueError(text("{file} is no JSON object with 'steps'", file=what))
+            raise ValueError(text("{file} is not a JSON object with 'steps'", file=what))
         made: dict[str, object] = {"algorithm": "pipeline", "params": document}
     elif NAME.fullmatch(what) and what in {preset.name for preset in pixmill.presets.list()}:
         if settings:

@@ -41,7 +41,7 @@ def set_in(document: dict[str, object], assignment: str) -> None:
     path, equals, text = assignment.partition("=")
     *above, last = path.split(".")
     if not (equals and last and all(above)):
-        raise ValueError(words.text("'{given}' is no assignment: write name=value", given=assignment))
+        raise ValueError(words.text("'{given}' is not an assignment: write name=value", given=assignment))
     target = document
     for name in above:
         inner = target.setdefault(name, {})

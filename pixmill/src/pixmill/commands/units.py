@@ -41,9 +41,9 @@ def size(text: str) -> int:
     """
     found = re.fullmatch(r"(\d{1,18}(?:\.\d+)?)\s*([kmg]?i?)b?", text.strip().lower())
     if found is None or found[2] not in _BYTES:
-        raise ValueError(words.text("'{given}' is no size: write 500, 20kB, 1MB or 2GiB", given=text))
+        raise ValueError(words.text("'{given}' is not a size: write 500, 20kB, 1MB or 2GiB", given=text))
     return int(float(found[1]) * _BYTES[found[2]])
 
 
 def _no_time(text: str) -> ValueError:
-    return ValueError(words.text("'{given}' is no time: write 90s, 15m, 2h, 7d or 1w", given=text))
+    return ValueError(words.text("'{given}' is not a time: write 90s, 15m, 2h, 7d or 1w", given=text))

@@ -19,7 +19,7 @@ log = structlog.get_logger()
 PAGE = 1000
 """Maximum number of events that one query reads."""
 _EVERY: Key = ("every", 0)
-"""The key that all events have."""
+"""The key that every event has."""
 RETRY_SECONDS = 5
 """Seconds after which a client may retry when its owner has too many listeners."""
 
@@ -93,8 +93,8 @@ class EventStream(Generic[AnyEvent]):
         self._poll_seconds = poll_seconds
         self._backlog = backlog
         self._listeners: set[Subscription[AnyEvent]] = set()
-        # Group listeners by key: most of many listeners want a few tasks only, and asking each about each event would
-        # be slow.
+        # Group listeners by key: most listeners want only a few tasks, and comparing each event with each listener
+        # would be slow.
         self._by_key: dict[Key, set[Subscription[AnyEvent]]] = {}
         self._position = Position(0, 0)
         self._reader: asyncio.Task[None] | None = None

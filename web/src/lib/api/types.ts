@@ -46,7 +46,7 @@ export interface Task {
   status: TaskStatus;
   algorithm: string;
   params: Params | null;
-  /** The reason of the failure in English; `problem.detail` has it in the language of the page. */
+  /** The reason of the failure in English; `problem.detail` is in the language of the page. */
   error?: string;
   problem?: { type: string; detail: string };
   batch_id: number | null;
@@ -85,7 +85,7 @@ export interface Cause {
   type: string | null;
   tasks: number;
   task_id: number;
-  /** In English; `problem.detail` has it in the language of the page. */
+  /** In English; `problem.detail` is in the language of the page. */
   error: string;
   problem: { detail: string } | null;
 }

@@ -180,7 +180,7 @@ export const en = {
   linkFor: 'It works for',
   linkPeriods: { '3600': '1 hour', '86400': '1 day', '604800': '7 days' } as Record<string, string>,
   createLink: 'Create a link',
-  linkUntil: (date: string) => `Whoever has it can download the file until ${date}.`,
+  linkUntil: (date: string) => `Anyone with the link can download the file until ${date}.`,
   noPicture: 'There is no picture of this file',
   openOriginal: 'Open the original',
   previous: 'Previous file',
@@ -357,7 +357,7 @@ export const en = {
   mayDo: 'May',
   signIn: 'Sign in',
   signOut: 'Sign out',
-  signInHint: 'This server asks for a key. Whoever runs it can make one for you.',
+  signInHint: 'This server asks for a key. The person who runs it can make one for you.',
   key: 'Key',
   wrongKey: 'This key does not exist, was revoked or has expired.',
 
@@ -405,8 +405,8 @@ export const en = {
   setPeriods: { '3600': '1 hour', '86400': '1 day', '604800': '7 days', '2592000': '30 days', '7776000': '90 days' } as Record<string, string>,
   shareTitle: (count: number) => `A link to ${files(count)}`,
   sharePassword: 'Password, if you want one',
-  shareUntil: (date: string) => `Whoever has it can see and download the files until ${date}.`,
-  shareUntilLocked: (date: string) => `Whoever has it and the password can see and download the files until ${date}.`,
+  shareUntil: (date: string) => `Anyone with the link can see and download the files until ${date}.`,
+  shareUntilLocked: (date: string) => `Anyone with the link and the password can see and download the files until ${date}.`,
   linkOnce: 'It is shown only now.',
 
   // A link for a set of files

@@ -45,7 +45,7 @@ export const ru: Messages = {
   requestId: (id) => `Запрос ${id}`,
   failed: 'Не получилось',
   notFound: 'Такого файла нет. Возможно, его удалили.',
-  unavailable: 'Служба сейчас недоступна. Файлы и задачи в сохранности.',
+  unavailable: 'Сервис сейчас недоступен. Файлы и задачи в сохранности.',
 
   upload: 'Загрузить',
   uploadFolder: 'Папку',
@@ -407,8 +407,8 @@ export const ru: Messages = {
     application: 'Документы и прочее',
     font: 'Шрифты',
   },
-  workers: 'Обработчики',
-  noWorkers: 'Сейчас ни у одного обработчика нет задач.',
+  workers: 'Воркеры',
+  noWorkers: 'Сейчас ни у одного воркера нет задач.',
   workerLoad: (processes, count) =>
     `${plural(processes, { one: '# процесс', few: '# процесса', many: '# процессов', other: '# процесса' })}, ${tasks(count)}`,
 

@@ -64,7 +64,7 @@ def preset_of(text: str, separator: str = ":") -> tuple[str, Parsed] | None:
     name, equals, value = (part.strip() for part in line.partition("="))
     options, rest = _split(value.split("/"), separator)
     if not (name and equals and options) or rest or "=" in value:
-        raise ValueError(f"'{line}' is no preset; one is written as name=option:argument/option:argument")
+        raise ValueError(f"'{line}' is not a preset; one is written as name=option:argument/option:argument")
     return name, options
 
 

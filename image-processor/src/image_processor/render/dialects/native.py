@@ -236,7 +236,7 @@ def _with_options(output: Output, options: Mapping[str, str], extension: str) ->
         raise bad_option(
             "f",
             sentence(
-                "'{name}' is no format; there are: auto, {names}",
+                "'{name}' is not a format; there are: auto, {names}",
                 name=name,
                 names=", ".join(sorted(set(FORMATS.values()))),
             ),

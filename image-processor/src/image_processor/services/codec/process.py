@@ -74,7 +74,7 @@ def write_reports(source: Path, result: Path, plan: Plan, limits: Limits) -> Non
 
 def _report(made: object) -> object:
     if not isinstance(made, Report):
-        raise TypeError(f"a {type(made).__name__} is no report")
+        raise TypeError(f"a {type(made).__name__} is not a report")
     text = made.model_dump_json(exclude_none=True)
     if len(text) > MAX_REPORT_LENGTH:
         raise UnsuitableImageError(
