@@ -52,8 +52,12 @@ MAX_BUFFERED = 256 * 1024
 EVENTS = re.compile(r"(/api/[a-z-]+)/events/?")
 _RESUMABLE = re.compile(r"/api/file-server/uploads(/.*)?")
 """Not buffered, so that file-storage keeps the received bytes when a connection breaks."""
-_LONG_RESPONSE = re.compile(r"/api/file-server((/shared/[^/]+)?/archive|/index|/trash)?/?|/api/image-processing/?")
-"""For GET, uWSGI sends the response at the client's speed."""
+LONG_RESPONSE = re.compile(
+    r"/api/file-server(/archive|/shared/[^/]+(/archive)?|/index|/trash|/folders|/links)?/?"
+    r"|/api/image-processing(/presets|/algorithms|/catalog)?/?"
+    r"|/api/(keys|owners)/?"
+)
+"""For GET, uWSGI sends the response at the client's speed; what has no pages is longer than the socket's buffer."""
 
 _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade expect x-sendfile".split()
@@ -194,7 +198,7 @@ def _is_stream(request: Scope) -> bool:
     return (
         any(int(length) > MAX_BUFFERED for length in lengths if length.isdigit())
         or _RESUMABLE.fullmatch(request["path"]) is not None
-        or (request["method"] == "GET" and _LONG_RESPONSE.fullmatch(request["path"]) is not None)
+        or (request["method"] == "GET" and LONG_RESPONSE.fullmatch(request["path"]) is not None)
     )
 
 

@@ -15,6 +15,8 @@ from service_kit.errors import DomainError
 from service_kit.settings import load_or_exit
 
 DAY = 86_400
+PAGE = 1000
+"""Number of keys that a query reads."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,8 +40,10 @@ def _run(keys: KeyService, options: argparse.Namespace) -> None:
             seconds = None if options.expires_in_days is None else options.expires_in_days * DAY
             _show_secret(keys.create(KeyRequest(options.owner, frozenset(scopes), options.note, seconds)))
         case "list":
-            for key in keys.all():
-                print(_line(key))
+            last = ""
+            while page := keys.page(last, PAGE):
+                print(*map(_line, page), sep="\n")
+                last = page[-1].id
         case "revoke":
             print(_line(keys.revoke(options.key_id)))
         case "rotate":
