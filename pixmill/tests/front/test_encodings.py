@@ -1,4 +1,4 @@
-"""What uWSGI is told of the encodings that a client accepts."""
+"""The Accept-Encoding that the front sends to uWSGI."""
 
 import pytest
 from pixmill.front.encodings import with_one_encoding

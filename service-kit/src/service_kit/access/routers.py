@@ -62,8 +62,12 @@ class LimitsIn(BaseModel):
     bytes: _Amount = None
     files: _Amount = None
     pending_tasks: _Amount = None
-    requests_per_second: _Rate = None
-    listeners: _Rate = None
+    requests_per_second: _Rate = Field(
+        None,
+        description="Of each service: the file server, image processing, images by URL, and each kind of event stream."
+        " After a pause, twice as many at once.",
+    )
+    listeners: _Rate = Field(None, description="Open event streams of each kind: of files, and of tasks.")
 
 
 class SignIn(BaseModel):
