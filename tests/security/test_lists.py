@@ -63,6 +63,7 @@ def routes() -> Iterator[list[ListRoute]]:
             ("/api", create_access),
         ):
             document = create().test_client().get("/openapi.json", base_url="http://localhost").json
+            assert document is not None
             found += [
                 ListRoute(base + path, _limit_of(methods["get"]))
                 for path, methods in document["paths"].items()

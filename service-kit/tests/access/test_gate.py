@@ -14,6 +14,7 @@ from service_kit.access.principals import LOCAL, NOBODY, READER, WRITER, Limits,
 from service_kit.access.wrong_keys import FAILURES_PER_MINUTE, WrongKeys
 from service_kit.database import Database
 from service_kit.problems import Problem
+from service_kit.settings import load_or_exit
 from werkzeug.datastructures import Headers
 
 INNER = "a secret of Pixmill's own processes"
@@ -136,7 +137,7 @@ def test_gates_of_a_service_count_requests_together(
     monkeypatch.setenv("ACCESS_DATABASE__URL", f"sqlite:///{tmp_path}/access.db")
     monkeypatch.setenv("PIXMILL_INNER_SECRET", INNER)
     monkeypatch.setattr(rates, "SHARED", rates.Rates(clock=lambda: 0.0))
-    settings = AccessSettings()
+    settings = load_or_exit(AccessSettings)
     door = Door(database, "keys")
     asked = Asked("GET", Headers({"Host": "localhost", "Authorization": f"Bearer {door.secret('alice')}"}), "", None)  # type: ignore[arg-type]  # Headers is such a mapping
     door.owners.limit("alice", Limits(requests_per_second=1))

@@ -29,6 +29,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ExceptionHandler
 
 from image_processor.render.api import ApiRoutes, answering
 from image_processor.render.cache import ORIGINS, RenderCache
@@ -126,7 +127,7 @@ def create_app() -> Starlette:
         changing("DELETE", f"{API}/renders/{{file_id}}", api.remove),
         Route("/{path:path}", images.image, methods=_EVERY_METHOD),
     ]
-    handlers = {405: _refuse_method, Exception: _refuse_unexpected}
+    handlers: dict[int | type[Exception], ExceptionHandler] = {405: _refuse_method, Exception: _refuse_unexpected}
     return ApiApplication(Cors(access.http.cors_origins), routes, handlers, running)
 
 
