@@ -29,6 +29,32 @@ def test_imports_before_the_fork_read_no_settings_and_share_nothing_but_memory()
     assert run.stdout.splitlines() == ["True", "[] []"], run.stderr
 
 
+@pytest.mark.parametrize("service", ["file_storage", "image_processor"])
+def test_processes_are_forked_from_one_that_has_the_counts_of_requests(service: str) -> None:
+    code = f"""
+import os, sys
+import {service}.preload
+assert "service_kit.access.rates" in sys.modules
+from service_kit.access.principals import Limits, Principal
+from service_kit.access.rates import SHARED
+from service_kit.problems import Problem
+alice = Principal("alice", frozenset(), limits=Limits(requests_per_second=1))
+if os.fork() == 0:
+    SHARED.count(alice)
+    SHARED.count(alice)
+    os._exit(0)
+os.wait()
+try:
+    SHARED.count(alice)
+except Problem as problem:
+    print(problem.status)
+"""
+
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert run.stdout == "429\n", run.stderr
+
+
 def test_the_front_and_the_streams_of_events_import_no_library_of_the_others() -> None:
     code = f"import sys, pixmill.front.app; print([name for name in {OTHERS} if name in sys.modules])"
 

@@ -363,6 +363,34 @@ MUTATIONS = [
         after="location ~ ^/api/file-server/(metrics|room)/?$ {",
         caught_by="tests/e2e/test_metrics.py::test_the_published_port_has_no_metrics",
     ),
+    Mutation(
+        rule="the list of links has the limits of lists",
+        file=_NGINX,
+        before="(trash|index|folders|links|",
+        after="(trash|index|folders|",
+        caught_by="tests/security/test_lists.py",
+    ),
+    Mutation(
+        rule="a change of keys on the machine is recorded",
+        file="service-kit/src/service_kit/access/__main__.py",
+        before="        trail.add(change)",
+        after="        assert change",
+        caught_by="service-kit/tests/access/test_keys_on_the_machine.py",
+    ),
+    Mutation(
+        rule="all gates of a service count the requests of an owner together",
+        file="service-kit/src/service_kit/access/gate_injectors.py",
+        before=", rates.SHARED)",
+        after=", rates.Rates())",
+        caught_by="service-kit/tests/access/test_gate.py::test_gates_of_a_service_count_requests_together",
+    ),
+    Mutation(
+        rule="event streams answer pages of named origins",
+        file="service-kit/src/service_kit/access/asgi_gate.py",
+        before="headers.update(added)",
+        after="headers.update({})",
+        caught_by="tests/security/test_cors.py",
+    ),
     # Images.
     Mutation(
         rule="the EXIF orientation of an image is applied",
@@ -524,6 +552,13 @@ MUTATIONS = [
         before='if b"content-length" in headers:',
         after='if b"content-length" not in headers and headers == {}:',
         caught_by="pixmill/tests/front/test_framing.py",
+    ),
+    Mutation(
+        rule="the options of a connection do not remove the marks of a proxy",
+        file="pixmill/src/pixmill/front/app.py",
+        before=" - _NO_OPTIONS)",
+        after=")",
+        caught_by="pixmill/tests/front/test_app.py::test_the_options_of_a_connection_do_not_remove_what_the_front_adds",
     ),
     Mutation(
         rule="every letter of a link's signature is compared",

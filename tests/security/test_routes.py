@@ -17,6 +17,7 @@ from selenium.webdriver.common.keys import Keys
 from service_kit.access.app import create_app as create_access
 from starlette.routing import Route
 
+from tests.support.applications import configure_applications
 from tests.support.browser import Page, open_browser
 from tests.support.client import FILES, TASKS, Pixmill
 from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
@@ -347,17 +348,7 @@ def test_the_page_asks_for_a_key(keys_stack: EmbeddedStack, secrets: Mapping[str
 
 
 def test_the_table_has_every_route(monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = temporary_folder("all-routes")
-    monkeypatch.chdir(PROJECT)
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("ACCESS_DATABASE__URL", f"sqlite:///{folder}/access.db")
-    monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", f"sqlite:///{folder}/files.db")
-    monkeypatch.setenv("FILE_STORAGE_STORAGE__FOLDER", str(folder))
-    monkeypatch.setenv("FILE_STORAGE_UPLOAD__BODY_FOLDER", "")
-    monkeypatch.setenv("IMAGE_PROCESSOR_DATABASE__URL", f"sqlite:///{folder}/tasks.db")
-    monkeypatch.setenv("IMAGE_PROCESSOR_BROKER__URL", "memory://")
-    monkeypatch.setenv("IMAGE_PROCESSOR_FILE_STORAGE__URL", "http://127.0.0.1:1")
+    configure_applications(monkeypatch, "all-routes")
 
     found = {
         f"{method} {base}{rule.rule}"
@@ -368,7 +359,6 @@ def test_the_table_has_every_route(monkeypatch: pytest.MonkeyPatch) -> None:
         if method != "HEAD" or "GET" not in (rule.methods or set())
     }
 
-    monkeypatch.setenv("RENDER_CACHE__FOLDER", str(folder / "renders"))
     found |= {
         f"{method} {route.path}"
         for route in create_render().routes

@@ -5,6 +5,7 @@ Separate from the API, where hundreds of listeners would occupy hundreds of uWSG
 
 from service_kit import logs
 from service_kit.access.config import AccessSettings
+from service_kit.access.cors import Cors
 from service_kit.access.gate_injectors import create_gate
 from service_kit.access.keys import KeyService
 from service_kit.database import Database
@@ -32,4 +33,4 @@ def create_app() -> Starlette:
     )
     create_housekeeping(settings).start()
     freeze_existing_objects()
-    return application("/api/file-server", routes)
+    return application("/api/file-server", routes, Cors(access.http.cors_origins))

@@ -5,6 +5,7 @@ Separate from the API, where hundreds of listeners would occupy hundreds of uWSG
 
 from service_kit import logs
 from service_kit.access.config import AccessSettings
+from service_kit.access.cors import Cors
 from service_kit.access.gate_injectors import create_gate
 from service_kit.access.keys import KeyService
 from service_kit.database import Database
@@ -28,4 +29,4 @@ def create_app() -> Starlette:
         create_event_stream(settings), TASK_EVENTS, create_gate(access, KeyService(database), database)
     )
     freeze_existing_objects()
-    return application("/api/image-processing", routes)
+    return application("/api/image-processing", routes, Cors(access.http.cors_origins))

@@ -157,6 +157,33 @@ def test_a_request_is_passed_on_without_the_headers_of_its_connection(tmp_path: 
     assert fields == ["host: files.example", "accept: */*", "x-real-ip: 192.0.2.7", "x-peer-address: 192.0.2.7"]
 
 
+@pytest.mark.parametrize("target", [b"/a", b"/img/signature/42"], ids=["uwsgi", "render"])
+def test_the_options_of_a_connection_do_not_remove_what_the_front_adds(tmp_path: Path, target: bytes) -> None:
+    headers = [
+        (b"host", b"x"),
+        (b"connection", b"X-Real-IP, x-peer-address, host, content-length, x-forwarded-for"),
+        (b"x-forwarded-for", b"203.0.113.9"),
+        (b"content-length", b"2"),
+    ]
+    server = "render" if target.startswith(b"/img") else "uwsgi"
+
+    exchange = exchanged(
+        tmp_path, OK + b"Content-Length: 0\r\n\r\n", "POST", headers, [b"ab", b""], target=target, server=server
+    )
+
+    _, *fields = exchange.asked.decode().strip().split("\r\n")
+    assert {"x-real-ip: 192.0.2.7", "x-peer-address: 192.0.2.7"} <= {field.lower() for field in fields}
+    assert {"host: x", "content-length: 2", "x-forwarded-for: 203.0.113.9"} <= {field.lower() for field in fields}
+
+
+def test_uwsgi_sees_only_the_encoding_to_send(tmp_path: Path) -> None:
+    headers = [(b"host", b"x"), (b"accept-encoding", b"br"), (b"accept-encoding", b"gzip;q=0")]
+
+    asked = exchanged(tmp_path, OK + b"Content-Length: 0\r\n\r\n", headers=headers).asked
+
+    assert [line for line in asked.split(b"\r\n") if b"encoding" in line] == [b"accept-encoding: identity"]
+
+
 def test_a_body_is_passed_on_with_the_same_framing(tmp_path: Path) -> None:
     answer = OK + b"Content-Length: 0\r\n\r\n"
     pieces = [b"abc", b"de", b""]

@@ -1,15 +1,20 @@
 """The gate identifies the sender of a request by its headers."""
 
+from pathlib import Path
 from typing import Literal
 
 import pytest
+from service_kit.access import rates
+from service_kit.access.config import AccessSettings
 from service_kit.access.gate import Asked, Gate, Rules, require
+from service_kit.access.gate_injectors import create_gate
 from service_kit.access.keys import KeyRequest, KeyService
 from service_kit.access.owners import OwnerService
 from service_kit.access.principals import LOCAL, NOBODY, READER, WRITER, Limits, Principal, Scope
 from service_kit.access.wrong_keys import FAILURES_PER_MINUTE, WrongKeys
 from service_kit.database import Database
 from service_kit.problems import Problem
+from service_kit.settings import load_or_exit
 from werkzeug.datastructures import Headers
 
 INNER = "a secret of Pixmill's own processes"
@@ -124,6 +129,26 @@ def test_an_address_that_tries_many_wrong_keys_has_to_wait_but_not_who_has_a_val
 
     assert door.status(Authorization="Bearer wrong") == 429
     assert door.admit(Authorization=f"Bearer {secret}").owner == "alice"
+
+
+def test_gates_of_a_service_count_requests_together(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACCESS_DATABASE__URL", f"sqlite:///{tmp_path}/access.db")
+    monkeypatch.setenv("PIXMILL_INNER_SECRET", INNER)
+    monkeypatch.setattr(rates, "SHARED", rates.Rates(clock=lambda: 0.0))
+    settings = load_or_exit(AccessSettings)
+    door = Door(database, "keys")
+    asked = Asked("GET", Headers({"Host": "localhost", "Authorization": f"Bearer {door.secret('alice')}"}), "", None)  # type: ignore[arg-type]  # Headers is such a mapping
+    door.owners.limit("alice", Limits(requests_per_second=1))
+    first, second, third = (create_gate(settings, KeyService(database), database) for _ in range(3))
+
+    first.admit(asked)
+    second.admit(asked)
+
+    with pytest.raises(Problem) as refused:
+        third.admit(asked)
+    assert refused.value.status == 429
 
 
 def test_an_owner_may_send_a_number_of_requests_a_second_with_all_keys_together(database: Database) -> None:

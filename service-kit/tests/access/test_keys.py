@@ -156,9 +156,32 @@ def test_the_time_of_the_last_use_is_recorded(keys: KeyService) -> None:
 
     keys.recognize(made.secret)
 
-    [key] = keys.all()
+    [key] = keys.page("", 2)
     assert key.last_used_at is not None
     assert key.last_used_at >= key.created_at
+
+
+def test_the_pages_together_have_every_key_once_and_newest_last(database: Database, keys: KeyService) -> None:
+    made = [keys.create(KeyRequest("alice", READER)).key.id for _ in range(5)]
+    with database.write() as session:
+        # Several keys of one moment are in the order of their ids.
+        session.execute(update(Key).where(Key.id.in_(made[1:4])).values(created_at=2.0))
+        session.execute(update(Key).where(Key.id == made[0]).values(created_at=1.0))
+    found: list[str] = []
+
+    while page := keys.page(found[-1] if found else "", 2):
+        found += [key.id for key in page]
+
+    assert found == [made[0], *sorted(made[1:4]), made[4]]
+
+
+def test_the_pages_of_owners_are_in_the_order_of_names(database: Database, keys: KeyService) -> None:
+    for owner in ("bob", "alice", "carol"):
+        keys.create(KeyRequest(owner, READER))
+    owners = OwnerService(database)
+
+    assert [owner.name for owner in owners.page("", 2)] == ["alice", "bob"]
+    assert [owner.name for owner in owners.page("bob", 2)] == ["carol"]
 
 
 @pytest.mark.parametrize("owner", ["", "Alice", "a b", "a/b", "a" * 65, "-a", "ä", "a\n"])

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import structlog
 from service_kit import logs
-from service_kit.access.asgi_gate import Endpoint, recorded
+from service_kit.access.asgi_gate import ApiApplication, Endpoint, recorded
 from service_kit.access.audit import AuditTrail
 from service_kit.access.config import AccessSettings
+from service_kit.access.cors import Cors
 from service_kit.access.gate_injectors import create_gate
 from service_kit.access.keys import KeyService
 from service_kit.database import Database
@@ -28,6 +29,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ExceptionHandler
 
 from image_processor.render.api import ApiRoutes, answering
 from image_processor.render.cache import ORIGINS, RenderCache
@@ -125,9 +127,8 @@ def create_app() -> Starlette:
         changing("DELETE", f"{API}/renders/{{file_id}}", api.remove),
         Route("/{path:path}", images.image, methods=_EVERY_METHOD),
     ]
-    return Starlette(
-        routes=routes, lifespan=running, exception_handlers={405: _refuse_method, Exception: _refuse_unexpected}
-    )
+    handlers: dict[int | type[Exception], ExceptionHandler] = {405: _refuse_method, Exception: _refuse_unexpected}
+    return ApiApplication(Cors(access.http.cors_origins), routes, handlers, running)
 
 
 def _allow_many_connections() -> None:

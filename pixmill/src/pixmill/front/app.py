@@ -22,6 +22,7 @@ from service_kit.settings import load_or_exit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pixmill.front.client import Client, ClientGoneError, IncompleteResponseError, with_date
+from pixmill.front.encodings import with_one_encoding
 from pixmill.front.framing import check_framing, in_origin_form
 from pixmill.front.limits import (
     RENDERS,
@@ -51,14 +52,25 @@ MAX_BUFFERED = 256 * 1024
 EVENTS = re.compile(r"(/api/[a-z-]+)/events/?")
 _RESUMABLE = re.compile(r"/api/file-server/uploads(/.*)?")
 """Not buffered, so that file-storage keeps the received bytes when a connection breaks."""
-_LONG_RESPONSE = re.compile(r"/api/file-server((/shared/[^/]+)?/archive|/index|/trash)?/?|/api/image-processing/?")
-"""For GET, uWSGI sends the response at the client's speed."""
+LONG_RESPONSE = re.compile(
+    r"/api/file-server(/archive|/shared/[^/]+(/archive)?|/index|/trash|/folders|/links)?/?"
+    r"|/api/image-processing(/presets|/algorithms|/catalog)?/?"
+    r"|/api/(keys|owners)/?"
+)
+"""For GET, uWSGI sends the response at the client's speed; what has no pages is longer than the socket's buffer."""
 
 _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade expect x-sendfile".split()
 )
 """Headers that are not forwarded: hop-by-hop headers (RFC 9110, 7.6.1), and X-Sendfile from uWSGI to the front."""
 _OURS = frozenset(b"x-real-ip x-peer-address x-body-file x-body-length x-unconditional".split())
+_NO_OPTIONS = frozenset(
+    b"host content-length transfer-encoding forwarded x-forwarded-for x-forwarded-host x-forwarded-proto".split()
+)
+"""Headers that Connection cannot remove: the message's framing and target, and the marks of a proxy in front.
+
+Without these marks, the request of a stranger would look like one from this machine.
+"""
 _FIRST_BYTE = re.compile(rb"bytes (\d+)-")
 
 
@@ -168,6 +180,7 @@ class Front:
 
     async def _pass_on(self, client: Client, request: Scope) -> None:
         async with self._slots:
+            request = {**request, "headers": with_one_encoding(request["headers"])}
             response = await self._uwsgi.handle_async_request(
                 _request_for(b"uwsgi", request, client.body() if _has_body(request) else None)
             )
@@ -185,7 +198,7 @@ def _is_stream(request: Scope) -> bool:
     return (
         any(int(length) > MAX_BUFFERED for length in lengths if length.isdigit())
         or _RESUMABLE.fullmatch(request["path"]) is not None
-        or (request["method"] == "GET" and _LONG_RESPONSE.fullmatch(request["path"]) is not None)
+        or (request["method"] == "GET" and LONG_RESPONSE.fullmatch(request["path"]) is not None)
     )
 
 
@@ -219,7 +232,7 @@ async def _limited(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 def _request_for(service: bytes, request: Scope, body: bytes | AsyncIterator[bytes] | None) -> httpcore2.Request:
     target = request["raw_path"] + (b"?" + request["query_string"] if request["query_string"] else b"")
     names = {name for name, _ in request["headers"]}
-    headers = _end_to_end(request["headers"])
+    headers = [(name, value) for name, value in request["headers"] if name not in _HOP_BY_HOP]
     if b"host" not in names:
         headers.append((b"host", b"localhost"))
     if isinstance(body, bytes):
@@ -234,20 +247,26 @@ def _request_for(service: bytes, request: Scope, body: bytes | AsyncIterator[byt
 def _without_claims(request: Scope, client: Client) -> Scope:
     """Return the request with the client's address, and without headers that only a server in front may set.
 
-    uWSGI treats ``_`` in a name as ``-``, so ``Content_Length`` would become an unchecked Content-Length.
+    The options of the client's Connection remove only the client's own headers. uWSGI treats ``_`` in a name as ``-``,
+    so ``Content_Length`` would become an unchecked Content-Length.
     """
-    headers = [(name, value) for name, value in request["headers"] if name not in _OURS and b"_" not in name]
+    dropped = _OURS | (_connection_options(request["headers"]) - _NO_OPTIONS)
+    headers = [(name, value) for name, value in request["headers"] if name not in dropped and b"_" not in name]
     if client.address:
         headers += [(name, client.address.encode()) for name in (b"x-real-ip", b"x-peer-address")]
     return {**request, "headers": headers}
 
 
 def _end_to_end(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return the headers of the message without hop-by-hop headers."""
-    named = {
-        token.strip().lower() for name, value in headers if name.lower() == b"connection" for token in value.split(b",")
-    }
-    return [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP | named]
+    """Return the headers of a response without hop-by-hop headers."""
+    dropped = _HOP_BY_HOP | _connection_options(headers)
+    return [(name, value) for name, value in headers if name.lower() not in dropped]
+
+
+def _connection_options(headers: list[tuple[bytes, bytes]]) -> frozenset[bytes]:
+    """Return the names of headers that are for this connection only (RFC 9110, 7.6.1)."""
+    options = (value.split(b",") for name, value in headers if name.lower() == b"connection")
+    return frozenset(option.strip().lower() for values in options for option in values)
 
 
 async def _bytes_of_response(response: httpcore2.Response) -> AsyncGenerator[bytes, None]:

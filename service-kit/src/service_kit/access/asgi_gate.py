@@ -2,14 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, ExceptionHandler, Lifespan, Message, Receive, Send
+from starlette.types import Scope as ConnectionScope
 
 from service_kit.access.audit import MAX_OBJECT, AuditTrail, Change
+from service_kit.access.cors import Cors
 from service_kit.access.gate import SESSION_COOKIE, Asked, Gate, require
 from service_kit.access.principals import Principal, Scope
 from service_kit.database_problems import database_failed
@@ -18,6 +24,50 @@ from service_kit.request_ids import request_id
 log = structlog.get_logger()
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+_API = "/api/"
+
+
+class ApiApplication(Starlette):
+    """An application whose API answers the pages of other origins, also if it refuses a request or fails.
+
+    Pictures by URL are not part of the API: they need no key, and nginx keeps them for everybody.
+    """
+
+    def __init__(
+        self,
+        cors: Cors,
+        routes: Sequence[BaseRoute],
+        exception_handlers: dict[int | type[Exception], ExceptionHandler],
+        lifespan: Lifespan["ApiApplication"] | None = None,
+    ) -> None:
+        self._cors = cors
+        super().__init__(routes=routes, exception_handlers=exception_handlers, lifespan=lifespan)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the application with all layers: middleware would not see the responses to failures."""
+        return _with_cors(super().build_middleware_stack(), self._cors)
+
+
+def _with_cors(app: ASGIApp, cors: Cors) -> ASGIApp:
+    async def answer(scope: ConnectionScope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(_API):
+            await app(scope, receive, send)
+            return
+        asked = Headers(scope=scope)
+        added = cors.headers(scope["method"], asked)
+
+        async def send_with(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(added)
+                if cors.varies:
+                    headers.add_vary_header("Origin")
+            await send(message)
+
+        is_preflight = cors.is_preflight(scope["method"], asked)
+        await (Response(status_code=204) if is_preflight else app)(scope, receive, send_with)
+
+    return answer
 
 
 async def admitted(gate: Gate, request: Request, scope: Scope) -> Principal:

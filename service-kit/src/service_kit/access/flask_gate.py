@@ -8,6 +8,7 @@ from flask import Flask, Response, g, request
 from werkzeug.wrappers import Request
 
 from service_kit.access.audit import MAX_OBJECT, AuditTrail, Change
+from service_kit.access.cors import Cors
 from service_kit.access.gate import SESSION_COOKIE, Asked, Gate, require
 from service_kit.access.guard import SAFE_METHODS
 from service_kit.access.principals import Principal, Scope
@@ -20,11 +21,6 @@ ADMITTED = "pixmill.admitted"
 
 It makes the gate count each request only once.
 """
-_ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Range, Last-Event-ID"
-_ALLOWED_HEADERS += ", Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, Upload-Concat, Upload-Defer-Length"
-_EXPOSED_HEADERS = (
-    "Location, Link, ETag, Retry-After, X-Request-ID, Repr-Digest, Upload-Offset, Upload-Length, Tus-Resumable"
-)
 
 
 class UnguardedRouteError(Exception):
@@ -64,10 +60,14 @@ def _address_of(by: Request) -> str:
 def asked(by: Request) -> Asked:
     """Return the parts of a request that the gate checks."""
     session = by.cookies.get(SESSION_COOKIE) if "Cookie" in by.headers else None
-    return Asked(by.method, by.headers, _address_of(by), session)  # type: ignore[arg-type]  # Headers is such a mapping
+    return Asked(by.method, _headers_of(by), _address_of(by), session)
 
 
-def stand_before(app: Flask, gate: Gate, trail: AuditTrail, cors_origins: frozenset[str]) -> None:
+def _headers_of(by: Request) -> Mapping[str, str]:
+    return by.headers  # type: ignore[return-value]  # Headers is such a mapping
+
+
+def stand_before(app: Flask, gate: Gate, trail: AuditTrail, cors: Cors) -> None:
     """Let ``gate`` decide on every request to ``app``, and record every change in ``trail``.
 
     Call this after all routes are registered.
@@ -78,7 +78,7 @@ def stand_before(app: Flask, gate: Gate, trail: AuditTrail, cors_origins: frozen
 
     def admit() -> Response | None:
         g.principal = None
-        if _is_preflight(cors_origins):
+        if cors.is_preflight(request.method, _headers_of(request)):
             return Response(status=204)
         earlier = request.environ.get(ADMITTED)
         if isinstance(earlier, Problem):
@@ -109,15 +109,9 @@ def stand_before(app: Flask, gate: Gate, trail: AuditTrail, cors_origins: frozen
         return response
 
     def allow_origin(response: Response) -> Response:
-        origin = request.headers.get("Origin")
-        if origin in cors_origins and ("Authorization" in request.headers or _is_preflight(cors_origins)):
-            response.headers["Access-Control-Allow-Origin"] = origin
-            response.headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
+        response.headers.update(cors.headers(request.method, _headers_of(request)))
+        if cors.varies:
             response.vary.add("Origin")
-            if request.method == "OPTIONS":
-                response.headers["Access-Control-Allow-Methods"] = "GET, HEAD, POST, PUT, PATCH, DELETE"
-                response.headers["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
-                response.headers["Access-Control-Max-Age"] = "600"
         return response
 
     app.before_request(admit)
@@ -141,11 +135,6 @@ def _object() -> str:
     has_token = any(f"/{of_links}/<" in f"{request.url_rule}" for of_links in ("links", "shared"))
     path = f"{request.url_rule}" if has_token else request.path
     return (request.script_root + path).replace("\0", "")[:MAX_OBJECT]
-
-
-def _is_preflight(cors_origins: frozenset[str]) -> bool:
-    asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
-    return asks and request.headers.get("Origin") in cors_origins
 
 
 def _only_reads(scope: Scope | None) -> bool:

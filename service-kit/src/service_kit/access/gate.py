@@ -1,8 +1,6 @@
 """The gate: identifies who sends a request, or refuses the request."""
 
 import hmac
-import threading
-import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -10,6 +8,7 @@ from typing import Literal
 from service_kit.access.guard import LOOPBACK_HOSTS, check_host, check_site
 from service_kit.access.keys import KeyService
 from service_kit.access.principals import ALL_SCOPES, LOCAL, NOBODY, Principal, Scope
+from service_kit.access.rates import Rates
 from service_kit.access.wrong_keys import WrongKeys
 from service_kit.problems import Problem
 from service_kit.texts import sentence
@@ -53,14 +52,17 @@ class Rules:
 
 
 class Gate:
-    """Identifies the principal of each request."""
+    """Identifies the principal of each request.
 
-    def __init__(self, rules: Rules, keys: KeyService, wrong_keys: WrongKeys) -> None:
+    :param rates: by default, this gate counts requests alone.
+    """
+
+    def __init__(self, rules: Rules, keys: KeyService, wrong_keys: WrongKeys, rates: Rates | None = None) -> None:
         self._rules = rules
         self._hosts = LOOPBACK_HOSTS | {host.lower() for host in rules.hosts}
         self._keys = keys
         self._wrong_keys = wrong_keys
-        self._rates = Rates()
+        self._rates = rates or Rates()
 
     def admit(self, asked: Asked) -> Principal:
         """Return the principal that sends the request; :data:`NOBODY` if credentials are required and missing.
@@ -129,35 +131,6 @@ def require(principal: Principal, scope: Scope) -> None:
     challenge = f'Bearer realm="Pixmill", error="insufficient_scope", scope="{scope}"'
     detail = sentence("This key lacks the scope '{scope}'.", scope=scope)
     raise Problem("scope-missing", 403, detail, headers={"WWW-Authenticate": challenge})
-
-
-class Rates:
-    """Limits the request rate of each owner in this process; a burst of two seconds' worth is allowed."""
-
-    def __init__(self) -> None:
-        self._buckets: dict[str, tuple[float, float]] = {}
-        self._lock = threading.Lock()
-
-    def count(self, principal: Principal) -> None:
-        """Count a request.
-
-        :raises Problem: 429, the owner has sent too many.
-        """
-        rate = principal.limits.requests_per_second
-        if rate is None:
-            return
-        with self._lock:
-            now = time.monotonic()
-            last, left = self._buckets.get(principal.owner, (now, 2.0 * rate))
-            left = min(2.0 * rate, left + (now - last) * rate)
-            self._buckets[principal.owner] = now, max(left - 1, 0.0)
-        if left < 1:
-            detail = sentence(
-                "The owner '{owner}' may send at most {rate} requests per second; wait.",
-                owner=principal.owner,
-                rate=rate,
-            )
-            raise Problem("too-many-requests", 429, detail, retry_after=1)
 
 
 def _bearer(headers: Mapping[str, str]) -> str | None:

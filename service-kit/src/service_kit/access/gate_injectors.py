@@ -3,6 +3,7 @@
 It is separate from :mod:`service_kit.access.injectors`, which imports Flask: ASGI applications start faster without it.
 """
 
+from service_kit.access import rates
 from service_kit.access.config import AccessSettings
 from service_kit.access.gate import Gate, Rules
 from service_kit.access.keys import KeyService
@@ -11,7 +12,7 @@ from service_kit.database import Database
 
 
 def create_gate(settings: AccessSettings, keys: KeyService, database: Database) -> Gate:
-    """Return the gate for these settings.
+    """Return the gate for these settings; it counts requests together with all others of this service.
 
     :param database: the database of keys, for counting wrong ones.
     """
@@ -21,4 +22,4 @@ def create_gate(settings: AccessSettings, keys: KeyService, database: Database) 
         hosts=settings.http.hosts,
         cors_origins=settings.http.cors_origins,
     )
-    return Gate(rules, keys, WrongKeys(database))
+    return Gate(rules, keys, WrongKeys(database), rates.SHARED)

@@ -7,6 +7,7 @@ from flask import Flask
 
 from service_kit.access.audit import AuditTrail
 from service_kit.access.config import AccessSettings
+from service_kit.access.cors import Cors
 from service_kit.access.flask_gate import stand_before
 from service_kit.access.gate import Gate
 from service_kit.access.gate_injectors import create_gate
@@ -21,11 +22,11 @@ class Access:
 
     gate: Gate
     trail: AuditTrail
-    cors_origins: frozenset[str]
+    cors: Cors
 
     def before(self, app: Flask) -> None:
         """Add access control to an application whose routes are all registered."""
-        stand_before(app, self.gate, self.trail, self.cors_origins)
+        stand_before(app, self.gate, self.trail, self.cors)
 
 
 def create_access(settings: AccessSettings, registry: svcs.Registry) -> Access:
@@ -41,4 +42,4 @@ def create_access(settings: AccessSettings, registry: svcs.Registry) -> Access:
     registry.register_value(AuditTrail, trail, on_registry_close=trail.close)
     gate = create_gate(settings, keys, database)
     registry.register_value(Gate, gate)
-    return Access(gate, trail, frozenset(settings.http.cors_origins))
+    return Access(gate, trail, Cors(settings.http.cors_origins))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from service_kit.access.models import BrowserSession, Key, Owner
@@ -74,10 +74,17 @@ class KeyService:
         with self._database.write() as session:
             return _insert(session, wanted)
 
-    def all(self) -> Sequence[Key]:
-        """Return all keys, newest last."""
+    def page(self, after: str, limit: int) -> Sequence[Key]:
+        """Return at most ``limit`` keys, newest last.
+
+        :param after: only keys after the one with this id; "" for the first page.
+        """
+        statement = select(Key).order_by(Key.created_at, Key.id).limit(limit)
+        if after:
+            created = select(Key.created_at).where(Key.id == after).scalar_subquery()
+            statement = statement.where(or_(Key.created_at > created, and_(Key.created_at == created, Key.id > after)))
         with self._database.read() as session:
-            return session.scalars(select(Key).order_by(Key.created_at, Key.id)).all()
+            return session.scalars(statement).all()
 
     def revoke(self, key_id: str) -> Key:
         """Revoke a key, and end the browser sessions that it opened, within :data:`CACHE_SECONDS`.

@@ -18,10 +18,10 @@ class OwnerService:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def all(self) -> Sequence[Owner]:
-        """Return all owners by name."""
+    def page(self, after: str, limit: int) -> Sequence[Owner]:
+        """Return at most ``limit`` owners whose names come after ``after``, by name."""
         with self._database.read() as session:
-            return session.scalars(select(Owner).order_by(Owner.name)).all()
+            return session.scalars(select(Owner).where(Owner.name > after).order_by(Owner.name).limit(limit)).all()
 
     def limit(self, name: str, limits: Limits) -> Owner:
         """Set an owner's limits; they take effect within :data:`service_kit.access.keys.CACHE_SECONDS`.

@@ -47,7 +47,8 @@ class Limits:
 
     :param bytes: total size of files and unfinished uploads.
     :param pending_tasks: tasks that have not ended.
-    :param listeners: open event streams.
+    :param requests_per_second: at each service.
+    :param listeners: open event streams of each kind: of files and of tasks.
     """
 
     bytes: int | None = None

@@ -21,6 +21,7 @@ from service_kit.access.principals import NOBODY, ROLES, Limits, Scope
 from service_kit.api import array_response, problem_responses
 from service_kit.database import MAX_ID
 from service_kit.json_types import NO_NUL
+from service_kit.paging import PageQuery, list_response
 from service_kit.query import Query
 from service_kit.request_body import described, json_body
 
@@ -61,8 +62,12 @@ class LimitsIn(BaseModel):
     bytes: _Amount = None
     files: _Amount = None
     pending_tasks: _Amount = None
-    requests_per_second: _Rate = None
-    listeners: _Rate = None
+    requests_per_second: _Rate = Field(
+        None,
+        description="Of each service: the file server, image processing, images by URL, and each kind of event stream."
+        " After a pause, twice as many at once.",
+    )
+    listeners: _Rate = Field(None, description="Open event streams of each kind: of files, and of tasks.")
 
 
 class SignIn(BaseModel):
@@ -85,6 +90,18 @@ class OwnerPath(BaseModel):
     name: str = Field(max_length=64)
 
 
+class KeysQuery(PageQuery[str]):
+    """Which keys are listed."""
+
+    after: str = Field("", max_length=16, pattern=NO_NUL, description="Only keys after the one with this id.")
+
+
+class OwnersQuery(PageQuery[str]):
+    """Which owners are listed."""
+
+    after: str = Field("", max_length=64, pattern=NO_NUL, description="Only owners whose names come after this one.")
+
+
 class AuditQuery(Query):
     """Filters of the audit trail."""
 
@@ -99,10 +116,11 @@ _LIST = array_response({"type": "object"})
 _OBJECT: dict[str, object] = {"content": {"application/json": {"schema": {"type": "object"}}}}
 
 
-@access.get("/keys", summary="List keys", responses={200: _LIST, **problem_responses(401, 403)})
+@access.get("/keys", summary="List keys", responses={200: _LIST, **problem_responses(401, 403, 422)})
 @needs(Scope.ADMIN)
-def list_keys() -> Response:
-    return jsonify([_key(key) for key in svcs.flask.get(KeyService).all()])
+def list_keys(query: KeysQuery) -> Response:
+    page = svcs.flask.get(KeyService).page
+    return list_response(page, lambda key: key.id, _key, query, f"{request.script_root}/keys")
 
 
 @access.post(
@@ -139,10 +157,11 @@ def revoke_key(path: KeyPath) -> Response:
     return jsonify(_key(svcs.flask.get(KeyService).revoke(path.key_id)))
 
 
-@access.get("/owners", summary="List owners", responses={200: _LIST, **problem_responses(401, 403)})
+@access.get("/owners", summary="List owners", responses={200: _LIST, **problem_responses(401, 403, 422)})
 @needs(Scope.ADMIN)
-def list_owners() -> Response:
-    return jsonify([_owner(owner) for owner in svcs.flask.get(OwnerService).all()])
+def list_owners(query: OwnersQuery) -> Response:
+    page = svcs.flask.get(OwnerService).page
+    return list_response(page, lambda owner: owner.name, _owner, query, f"{request.script_root}/owners")
 
 
 @access.put(
@@ -229,7 +248,7 @@ def _secret_response(document: Mapping[str, object]) -> Response:
     return response
 
 
-def _key(key: Key) -> Mapping[str, object]:
+def _key(key: Key) -> dict[str, object]:
     return {
         "id": key.id,
         "owner": key.owner,
@@ -242,7 +261,7 @@ def _key(key: Key) -> Mapping[str, object]:
     }
 
 
-def _owner(owner: Owner) -> Mapping[str, object]:
+def _owner(owner: Owner) -> dict[str, object]:
     return {
         "name": owner.name,
         "limits": {

@@ -19,7 +19,8 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as ConnectionScope
 
 from service_kit import response_headers
-from service_kit.access.asgi_gate import admitted
+from service_kit.access.asgi_gate import ApiApplication, admitted
+from service_kit.access.cors import Cors
 from service_kit.access.gate import Gate
 from service_kit.access.principals import Principal, Scope
 from service_kit.database_problems import database_failed
@@ -158,13 +159,13 @@ class EventRoutes(Generic[AnyEvent]):
         return by_language[language]
 
 
-def application(base_path: str, routes: EventRoutes[AnyEvent]) -> Starlette:
+def application(base_path: str, routes: EventRoutes[AnyEvent], cors: Cors) -> Starlette:
     """Return the application that serves a stream.
 
     :param base_path: the path of the service, such as ``/api/image-processing``.
     """
     paths = (f"{base_path}/events", f"{base_path}/events/")
-    return Starlette(routes=[Route(path, routes.events) for path in paths], exception_handlers={405: _refuse_method})
+    return ApiApplication(cors, [Route(path, routes.events) for path in paths], {405: _refuse_method})
 
 
 async def _refuse_method(request: Request, _error: Exception) -> Response:

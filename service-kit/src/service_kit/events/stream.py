@@ -54,7 +54,7 @@ class Subscription(Generic[AnyEvent]):
 
 
 class Listeners:
-    """Counts the open streams of each owner. One process serves all streams, so the limits hold exactly."""
+    """Counts each owner's open streams of one kind of events, all of which one process serves."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()

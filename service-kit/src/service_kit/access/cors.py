@@ -1,0 +1,52 @@
+"""Lets the pages of named origins of other sites send requests with a key (``http.cors_origins``).
+
+The applications of both frameworks use it, so that every endpoint of the API gives the same answers.
+"""
+
+from collections.abc import Collection, Mapping
+
+_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
+_ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Range, Last-Event-ID"
+_ALLOWED_HEADERS += ", Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, Upload-Concat, Upload-Defer-Length"
+_EXPOSED_HEADERS = (
+    "Location, Link, ETag, Retry-After, X-Request-ID, Repr-Digest, Upload-Offset, Upload-Length, Tus-Resumable"
+)
+_SECONDS = "600"
+"""How long a browser remembers the answer to a preflight."""
+
+
+class Cors:
+    """The answers to pages of other origins (Fetch, 3.2)."""
+
+    def __init__(self, origins: Collection[str]) -> None:
+        self._origins = frozenset(origins)
+
+    @property
+    def varies(self) -> bool:
+        """Whether a response depends on the header ``Origin``, so that a cache must not give it to another origin."""
+        return bool(self._origins)
+
+    def is_preflight(self, method: str, headers: Mapping[str, str]) -> bool:
+        """Return whether a named origin asks what it may send; the answer is an empty 204."""
+        return (
+            method == "OPTIONS"
+            and "Access-Control-Request-Method" in headers
+            and headers.get("Origin") in self._origins
+        )
+
+    def headers(self, method: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the headers to add to the response; none, unless a named origin sends a key or a preflight.
+
+        :param headers: of the request, a mapping that ignores the case of names.
+        """
+        origin, is_preflight = headers.get("Origin"), self.is_preflight(method, headers)
+        if origin not in self._origins or not (is_preflight or "Authorization" in headers):
+            return {}
+        allowed = {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": _EXPOSED_HEADERS}
+        if not is_preflight:
+            return allowed
+        return allowed | {
+            "Access-Control-Allow-Methods": _METHODS,
+            "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
+            "Access-Control-Max-Age": _SECONDS,
+        }
