@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 import httpx2
@@ -14,9 +15,11 @@ from image_processor.app import create_app as create_image_processing
 from image_processor.events import create_app as create_task_events
 from image_processor.render.app import create_app as create_render
 from service_kit.access.app import create_app as create_access
+from service_kit.access.cors import Cors
 from starlette.applications import Starlette
 
 from tests.support.applications import configure_applications
+from tests.support.environment import PROJECT
 
 NAMED = "https://app.example"
 OTHER = "https://evil.example"
@@ -137,3 +140,12 @@ def test_a_picture_by_url_is_the_same_for_every_origin() -> None:
 
     assert cors_headers(response) == {}
     assert "origin" not in varies_by(response)
+
+
+@pytest.mark.parametrize("location", ["location /blobs/ {", 'location ~ "^/s3/'])
+def test_nginx_sends_files_with_the_headers_of_the_service(location: str) -> None:
+    block = (PROJECT / "config/nginx.conf").read_text().partition(location)[2].partition("\n        }\n")[0]
+
+    added = set(re.findall(r"^ +add_header ([\w-]+) ", block, re.MULTILINE))
+
+    assert {*Cors([NAMED]).headers("GET", {"Origin": NAMED, **KEY}), "Vary"} <= added

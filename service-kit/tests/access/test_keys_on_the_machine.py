@@ -95,7 +95,7 @@ def test_a_change_is_a_log_line_and_the_output_is_only_the_secret(capfd: pytest.
     assert written.out.strip() not in written.err
 
 
-def test_a_list_is_no_change(database: Database, key_id: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_list_changes_nothing(database: Database, key_id: str, capfd: pytest.CaptureFixture[str]) -> None:
     main(["list"])
 
     assert capfd.readouterr().out.startswith(key_id)
