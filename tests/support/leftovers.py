@@ -26,8 +26,11 @@ _locks: list[IO[str]] = []
 
 def own() -> None:
     """Make this process the owner of everything that it and its test runners start."""
-    lock = _lock_file(os.getpid()).open("w")
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    path = _lock_file(os.getpid())
+    lock = _locked(path)
+    while not _is_at(path, lock):  # another run took it for a leftover before it was locked
+        lock.close()
+        lock = _locked(path)
     _locks.append(lock)
     os.environ[OWNER] = str(os.getpid())
 
@@ -63,8 +66,10 @@ def end_leftovers() -> str:
         subprocess.run(["umount", "--lazy", place], check=False)
     for left in Path(tempfile.gettempdir()).glob(f"{NAME}*"):
         run = left.name.removeprefix(NAME).removesuffix(".lock")
-        if run.isdecimal() and not _lives(int(run)):
-            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+        if left.is_dir() and run.isdecimal() and not _lives(int(run)):
+            shutil.rmtree(left, ignore_errors=True)
+        elif left.suffix == ".lock":
+            _remove_if_free(left)
     if not servers and not disks:
         return ""
     return f"A test run was killed: ended {len(servers)} of its processes, unmounted {len(disks)} file systems."
@@ -72,6 +77,26 @@ def end_leftovers() -> str:
 
 def _lock_file(run: int) -> Path:
     return Path(tempfile.gettempdir()) / f"{NAME}{run}.lock"
+
+
+def _locked(path: Path) -> IO[str]:
+    lock = path.open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def _is_at(path: Path, file: IO[str]) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+def _remove_if_free(lock_file: Path) -> None:
+    """Remove the file of a finished run, while holding its lock: a run that waits for the lock makes another file."""
+    with suppress(OSError), lock_file.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file.unlink()
 
 
 def _lives(run: int) -> bool:
