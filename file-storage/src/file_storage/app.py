@@ -65,7 +65,7 @@ def create_app() -> OpenAPI:
     app.register_error_handler(StorageUnavailableError, _render_storage_unavailable)
     access.before(app)
     if not settings.storage.url:
-        app.wsgi_app = answer_usual_downloads(app.wsgi_app, registry, settings.download)  # type: ignore[assignment,method-assign]  # likewise
+        app.wsgi_app = answer_usual_downloads(app.wsgi_app, registry)  # type: ignore[assignment,method-assign]  # likewise
     freeze_existing_objects()
     return app
 

@@ -12,9 +12,9 @@ from file_storage.event_injectors import create_blob_store
 from file_storage.intake.read_ahead import ReadAhead
 from file_storage.sending.copies import RangeCopies
 from file_storage.sending.front import FrontSender
-from file_storage.sending.nginx import NginxS3Sender, NginxSender
+from file_storage.sending.nginx import ACCELERATED, NginxS3Sender, NginxSender
 from file_storage.sending.redirect import NginxRedirectSender, RedirectSender
-from file_storage.sending.sender import Sender
+from file_storage.sending.sender import FolderSender, Sender
 from file_storage.services.blobs import BlobService
 from file_storage.services.expiry import ExpiryService
 from file_storage.services.files import FileService
@@ -66,7 +66,12 @@ def create_registry(settings: Settings) -> svcs.Registry:
     registry.register_value(PartialFiles, partials)
     registry.register_value(UploadService, uploads)
     registry.register_value(ReadAhead, ahead, on_registry_close=ahead.close)
-    registry.register_value(Sender, _sender(settings, files, RangeCopies(files, staging)))
+    copies = RangeCopies(files, staging)
+    if settings.storage.url:
+        registry.register_value(Sender, _sender_of_s3(settings, files, copies))
+    else:
+        registry.register_value(FolderSender, sender := _sender_of_folder(settings, files, copies))
+        registry.register_value(Sender, sender)
     signer = SetSigner(settings.links.secrets)
     registry.register_value(LinkService, LinkService(database, LinkSigner(settings.links.secrets), signer))
     registry.register_value(SharedSets, SharedSets(database, signer))
@@ -76,12 +81,15 @@ def create_registry(settings: Settings) -> svcs.Registry:
     return registry
 
 
-def _sender(settings: Settings, files: FileService, copies: RangeCopies) -> Sender:
-    behind_nginx = settings.download.header == "X-Accel-Redirect"
-    if not settings.storage.url:
-        root = settings.download.root
-        return NginxSender(files, root) if behind_nginx else FrontSender(files, copies, root)
-    if not behind_nginx:
+def _sender_of_folder(settings: Settings, files: FileService, copies: RangeCopies) -> FolderSender:
+    root = settings.download.root
+    if settings.download.header == ACCELERATED:
+        return NginxSender(files, root)
+    return FrontSender(files, copies, root)
+
+
+def _sender_of_s3(settings: Settings, files: FileService, copies: RangeCopies) -> Sender:
+    if settings.download.header != ACCELERATED:
         return RedirectSender(files, copies)
     nginx = NginxS3Sender(files, copies)
     return NginxRedirectSender(files, nginx) if settings.download.redirect else nginx

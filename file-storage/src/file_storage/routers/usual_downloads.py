@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote
 
 import structlog
 import svcs
@@ -21,9 +20,9 @@ from service_kit.request_ids import request_id
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Request
 
-from file_storage.config import DownloadSettings
 from file_storage.headers.digests import digest
 from file_storage.routers.download import disposition_of, headers_of
+from file_storage.sending.sender import FolderSender
 from file_storage.services.file_rows import SentFile
 from file_storage.services.files import FileService
 from file_storage.services.links import LinkService, SentByLink
@@ -51,13 +50,9 @@ class _Wanted(NamedTuple):
     disposition: str
 
 
-def answer_usual_downloads(
-    application: "WSGIApplication", registry: svcs.Registry, settings: DownloadSettings
-) -> "WSGIApplication":
+def answer_usual_downloads(application: "WSGIApplication", registry: svcs.Registry) -> "WSGIApplication":
     """Return WSGI middleware that makes the web server send files of usual downloads; only for blobs in a folder."""
-    container = svcs.Container(registry)
-    gate, files, links = container.get(Gate, FileService, LinkService)
-    handed_over = _to_nginx if settings.header == "X-Accel-Redirect" else _to_front
+    gate, files, links, sender = svcs.Container(registry).get(Gate, FileService, LinkService, FolderSender)
 
     def answered(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         started = time.monotonic()
@@ -80,7 +75,7 @@ def answer_usual_downloads(
             "Content-Digest": digest(file.sha256),
             "X-Request-ID": identifier,
             **headers_of(file),
-            **handed_over(settings.root + location, file),
+            **sender.headers_for(location, file.size),
         }
         start_response("200 OK", list(headers.items()))
         log.info(
@@ -135,12 +130,3 @@ def _place(files: FileService, file: SentFile) -> str | None:
         return files.place(file)
     except OSError:
         return None
-
-
-def _to_nginx(location: str, _file: SentFile) -> dict[str, str]:
-    return {"X-Accel-Redirect": location, "Content-Length": "0"}
-
-
-def _to_front(location: str, file: SentFile) -> dict[str, str]:
-    # The same headers as FrontSender sets.
-    return {"X-Sendfile": quote(location), "Content-Length": str(file.size), "Accept-Ranges": "bytes"}

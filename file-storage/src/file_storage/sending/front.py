@@ -1,6 +1,6 @@
 """Sends files through the front of the embedded stack, which evaluates no conditions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from flask import Response
@@ -31,8 +31,10 @@ class FrontSender:
             return self._send(partial(response, parts[0], file.size), file, parts[0])
         return self._copies.send(response, file, parts)
 
-    def _send(self, response: Response, file: File, part: Span) -> Response:
+    def headers_for(self, location: str, size: int) -> Mapping[str, str]:
         # Escaped, because the folder's name may contain letters that a header (Latin-1) cannot.
-        response.headers["X-Sendfile"] = quote(self._root + self._files.location(file))
-        response.content_length = bytes_of([part])
+        return {"X-Sendfile": quote(self._root + location), "Content-Length": str(size), "Accept-Ranges": "bytes"}
+
+    def _send(self, response: Response, file: File, part: Span) -> Response:
+        response.headers.update(self.headers_for(self._files.location(file), bytes_of([part])))
         return response

@@ -4,7 +4,7 @@ nginx evaluates ranges and some conditions again, by its own rules. Where these 
 request with the exact ranges to send and without the conditions, which have already been met.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from flask import Response, request
 from werkzeug.datastructures import Range
@@ -15,6 +15,8 @@ from file_storage.sending.delegation import range_is_safe, ranges_are_safe, whol
 from file_storage.sending.ranges import Span
 from file_storage.services.files import FileService
 
+ACCELERATED = "X-Accel-Redirect"
+"""The header that makes nginx send the bytes at an internal location instead of the response's body."""
 S3_ROOT = "/s3/"
 """nginx's location of blobs in S3."""
 
@@ -36,6 +38,9 @@ class NginxSender:
         if not ranges_are_safe(request):
             return _repeat_request(parts)
         return _hand_over(response, self._root + self._files.location(file))
+
+    def headers_for(self, location: str, _size: int) -> Mapping[str, str]:
+        return {ACCELERATED: self._root + location, "Content-Length": "0"}
 
 
 class NginxS3Sender:
@@ -63,13 +68,13 @@ def _send_whole(response: Response, files: FileService, file: File, root: str) -
 
 
 def _hand_over(response: Response, location: str) -> Response:
-    response.headers["X-Accel-Redirect"] = location
+    response.headers[ACCELERATED] = location
     response.headers.remove("Accept-Ranges")  # nginx adds its own header
     return response
 
 
 def _repeat_request(parts: Sequence[Span]) -> Response:
-    headers = {"X-Accel-Redirect": "/unconditional"}
+    headers = {ACCELERATED: "/unconditional"}
     if parts:
         headers["X-Range"] = "bytes=" + ",".join(f"{first}-{stop - 1}" for first, stop in parts)
     response = Response(headers=headers)

@@ -1,6 +1,6 @@
 """Hands the sending of a file's bytes to a web server or the store, so that it keeps no thread of ours busy."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -30,6 +30,16 @@ class Sender(Protocol):
         :param wanted: the request's ranges.
         :param parts: the spans that the ranges select in the file, at least one.
         :raises DomainError: ``bytes-lost``.
+        """
+
+
+class FolderSender(Sender, Protocol):
+    """A sender of files in a folder."""
+
+    def headers_for(self, location: str, size: int, /) -> Mapping[str, str]:
+        """Return the headers that make the web server send a whole file, if the request has no ranges and conditions.
+
+        :param location: of the blob, relative to the folder of blobs.
         """
 
 
