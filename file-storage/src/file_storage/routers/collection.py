@@ -1,6 +1,6 @@
 """The endpoints of the collection of files: list it, and add a file as a multipart form or as a raw body."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from itertools import chain
 from typing import Annotated, Literal
@@ -8,18 +8,16 @@ from typing import Annotated, Literal
 import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from service_kit.access.flask_gate import needs, principal
 from service_kit.access.principals import Scope
 from service_kit.api import array_response, problem_responses
 from service_kit.database import MAX_ID
-from service_kit.errors import RuleError
 from service_kit.idempotency_key import idempotency_key
-from service_kit.json_types import NO_NUL, OPTIONAL
+from service_kit.json_types import NO_NUL, OPTIONAL, TIME
 from service_kit.paging import PageQuery, list_response
 from service_kit.query import Query
 from service_kit.request_body import validated
-from service_kit.texts import sentence
 
 from file_storage.config import Settings
 from file_storage.intake.bodies import check_form_size, least_size_in_form, receive_form
@@ -96,14 +94,8 @@ _RAW = {"application/octet-stream": _BINARY, "*/*": _BINARY}
 _PROBLEMS = problem_responses(400, 409, 413, 415, 422, 507)
 
 
-def _not_a_number(value: object) -> object:
-    if isinstance(value, str) and value.lstrip("-").replace(".", "").isdigit():
-        raise RuleError("not_a_time", sentence("should be a date and time (RFC 3339), such as 2026-01-31T12:00:00Z"))
-    return value
-
-
 _Text = Annotated[Annotated[str, Field(max_length=255, pattern=NO_NUL)] | None, OPTIONAL]
-_Time = Annotated[Annotated[datetime, BeforeValidator(_not_a_number)] | None, OPTIONAL]
+_Time = Annotated[Annotated[datetime, TIME] | None, OPTIONAL]
 _Size = Annotated[Annotated[int, Field(ge=0, le=MAX_ID)] | None, OPTIONAL]
 
 
@@ -309,6 +301,4 @@ def put_file(query: RawQuery) -> Response:
 
 
 def _epoch(time: datetime | None) -> float | None:
-    if time is None:
-        return None
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    return None if time is None else time.timestamp()
