@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from service_kit.errors import FieldError, RuleError
 from service_kit.problems import Problem, invalid_request
-from service_kit.texts import sentence
+from service_kit.texts import Sentence, sentence
 
 _RANGES = {"_min": "_max", "_after": "_before"}
 """The suffixes of two parameters that form a range."""
@@ -81,7 +81,7 @@ class Query(BaseModel):
         return super().model_json_schema(*args, **options)  # type: ignore[arg-type]  # passed on unchanged
 
 
-def _contradiction(lower: str, start: object, upper: str, end: object) -> str | None:
+def _contradiction(lower: str, start: object, upper: str, end: object) -> Sentence | None:
     """Return why nothing lies between two values, if so. Both ends of a range of times are exclusive."""
     if isinstance(start, datetime) and isinstance(end, datetime):
         return sentence("{lower} is not before {upper}", lower=lower, upper=upper) if start >= end else None
