@@ -32,11 +32,13 @@ from file_storage.routers.schemas import (
     details_of_copy,
     hide_claims,
     name_of_copy,
+    use_of_copy,
 )
 from file_storage.routers.statuses import STATUSES
 from file_storage.services.errors import file_not_found
 from file_storage.services.files import FileService
 from file_storage.services.folders import folder_of
+from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.names import file_name
 from file_storage.services.storing import Details, NewCopy, NewFile, StoringService
 from file_storage.storage import StagedBlob, Staging
@@ -137,21 +139,19 @@ def copy_files() -> dict[str, object]:
     require(principal(), Scope.FILES_READ)
     wanted = json_body(CopiesIn).copies
     _check_keys([copy.idempotency_key for copy in wanted])
-    files, storing = svcs.flask.get(FileService, StoringService)
-    sources = {file.id: file for file in files.existing(principal(), [copy.file_id for copy in wanted])}
+    uses = [use_of_copy(copy.idempotency_key, copy.file_id, copy) for copy in wanted]
+    files, storing, keys = svcs.flask.get(FileService, StoringService, IdempotencyKeys)
+    earlier = keys.answers(principal(), [use for use in uses if use is not None])
+    new = [(copy, use) for copy, use in zip(wanted, uses, strict=True) if use is None or use.key not in earlier]
+    sources = {file.id: file for file in files.existing(principal(), [copy.file_id for copy, _ in new])}
     copies = [
-        NewCopy(
-            sources[copy.file_id],
-            name_of_copy(sources[copy.file_id], copy),
-            copy.idempotency_key,
-            _claimed(details_of_copy(copy), copy),
-        )
-        for copy in wanted
-        if copy.file_id in sources
+        NewCopy(source, name_of_copy(source, copy), use, _claimed(details_of_copy(copy), copy))
+        for copy, use in new
+        if (source := sources.get(copy.file_id)) is not None
     ]
     copied = iter(storing.copy_all(principal(), copies))
-    results = [next(copied) if copy.file_id in sources else file_not_found(copy.file_id) for copy in wanted]
-    return {"files": [_result(copy) for copy in results]}
+    made = iter([next(copied) if copy.file_id in sources else file_not_found(copy.file_id) for copy, _ in new])
+    return {"files": [_result(earlier.get(copy.idempotency_key or "") or next(made)) for copy in wanted]}
 
 
 def _new_files(parts: Sequence[tuple[StagedBlob, str]], json_part: object) -> Sequence[NewFile]:

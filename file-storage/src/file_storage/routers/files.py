@@ -27,6 +27,7 @@ from file_storage.routers.schemas import (
     details_of_copy,
     file_response,
     name_of_copy,
+    use_of_copy,
 )
 from file_storage.services.files import FileService
 from file_storage.services.folders import wanted_folder
@@ -136,10 +137,15 @@ def change_file(path: FilePath) -> Response:
 def copy_file(path: FilePath) -> Response:
     require(principal(), Scope.FILES_READ)
     wanted = json_body(CopyIn)
-    files, storing = svcs.flask.get(FileService, StoringService)
+    files, storing, keys = svcs.flask.get(FileService, StoringService, IdempotencyKeys)
+    use = use_of_copy(idempotency_key(request), path.id, wanted)
+    earlier = keys.answer(principal(), use)
+    if earlier is not None:
+        return created(earlier)
     source = files.get(principal(), path.id)
-    copy = NewCopy(source, name_of_copy(source, wanted), idempotency_key(request), details_of_copy(wanted))
-    return created(storing.copy(principal(), copy))
+    return created(
+        storing.copy(principal(), NewCopy(source, name_of_copy(source, wanted), use, details_of_copy(wanted)))
+    )
 
 
 @files.delete(

@@ -1,5 +1,7 @@
 """The schemas of files in requests and responses."""
 
+import hashlib
+import json
 from typing import Annotated, Literal, TypeVar
 
 from flask import Response, request
@@ -13,6 +15,7 @@ from service_kit.texts import sentence
 from file_storage.models import File
 from file_storage.routers.rows import as_json
 from file_storage.services.folders import MAX_FOLDER, wanted_folder
+from file_storage.services.idempotency import KeyUse
 from file_storage.services.names import MAX_LENGTH, FileName, copied
 from file_storage.services.storing import Details
 
@@ -160,6 +163,17 @@ def details_of_copy(wanted: CopyIn) -> Details:
     :raises DomainError: ``invalid-fields`` if the folder cannot be stored.
     """
     return Details(None if wanted.folder is None else wanted_folder(wanted.folder), wanted.expires_in)
+
+
+def use_of_copy(key: str | None, file_id: int, wanted: CopyIn) -> KeyUse | None:
+    """Return how a request for a copy uses its idempotency key, if it has one.
+
+    :param file_id: the source's id. Its name and bytes do not count: it may be renamed or deleted before a retry.
+    """
+    if key is None:
+        return None
+    sent = wanted.model_dump(exclude={"idempotency_key", "file_id"}, exclude_none=True)
+    return KeyUse(key, hashlib.sha256(json.dumps([file_id, sent], sort_keys=True).encode()).hexdigest())
 
 
 def name_of_copy(source: File, wanted: CopyIn) -> FileName:
