@@ -15,6 +15,7 @@ from service_kit.database import MAX_ID
 from service_kit.errors import DomainError, FieldError
 from service_kit.idempotency_key import KEY
 from service_kit.json_types import WHOLE_NUMBER
+from service_kit.openapi import reference_to
 from service_kit.problems import Problem, problem_of
 from service_kit.request_body import described, json_body, validated
 from service_kit.texts import sentence
@@ -31,6 +32,7 @@ from file_storage.routers.schemas import (
     details_of,
     details_of_copy,
     hide_claims,
+    json_part,
     name_of_copy,
     use_of_copy,
 )
@@ -47,6 +49,21 @@ batch = APIBlueprint("batch", __name__, abp_tags=[Tag(name="files")])
 
 MAX_FILES = 100
 
+
+class BatchFields(Claims, NewFileFields):
+    """The fields of a file in a request with many files."""
+
+    model_config = ConfigDict(json_schema_extra=hide_claims)
+
+    idempotency_key: Annotated[str, Field(pattern=KEY)] | None = Field(
+        None, description="Like the Idempotency-Key header of a single upload."
+    )
+
+
+class BatchIn(RootModel[list[BatchFields]]):
+    """One object per file, in the order of the form."""
+
+
 _FORM_SCHEMA = {
     "type": "object",
     "additionalProperties": False,
@@ -58,20 +75,12 @@ _FORM_SCHEMA = {
             "maxItems": MAX_FILES,
             "items": {"type": "string", "format": "binary"},
         },
+        "json": json_part(
+            BatchIn, "The fields of the files: one object per file, in the same order.", minItems=1, maxItems=MAX_FILES
+        ),
     },
 }
-
-
-class BatchFields(Claims, NewFileFields):
-    """The fields of a file in a request with many files."""
-
-    idempotency_key: Annotated[str, Field(pattern=KEY)] | None = Field(
-        None, description="Like the Idempotency-Key header of a single upload."
-    )
-
-
-class BatchIn(RootModel[list[BatchFields]]):
-    """One object per file, in the order of the form."""
+_FORM = {"multipart/form-data": {"schema": reference_to("NewFilesForm", _FORM_SCHEMA)}}
 
 
 class CopyOf(Claims, CopyIn):
@@ -113,9 +122,7 @@ class BatchOut(BaseModel):
     " object per file, in the same order, with the optional fields name, comment, folder, expires_in and"
     " idempotency_key. All files are stored in one transaction, except those rejected because of their"
     " idempotency_key; the response has a problem for each of these.",
-    openapi_extensions={
-        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM_SCHEMA}}}
-    },
+    openapi_extensions={"requestBody": {"required": True, "content": _FORM}},
     responses={200: BatchOut, **problem_responses(400, 409, 413, 415, 422, 507)},
 )
 @needs(Scope.FILES_WRITE)

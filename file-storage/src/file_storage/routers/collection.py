@@ -13,8 +13,9 @@ from service_kit.access.flask_gate import needs, principal
 from service_kit.access.principals import Scope
 from service_kit.api import array_response, problem_responses
 from service_kit.database import MAX_ID
-from service_kit.idempotency_key import idempotency_key
+from service_kit.idempotency_key import idempotency_key, takes_key
 from service_kit.json_types import NO_NUL, OPTIONAL, TIME
+from service_kit.openapi import reference_to
 from service_kit.paging import PageQuery, list_response
 from service_kit.query import Query
 from service_kit.request_body import validated
@@ -37,6 +38,7 @@ from file_storage.routers.schemas import (
     ShortComment,
     created,
     details_of,
+    json_part,
 )
 from file_storage.sending.columns import columns_of, compressed
 from file_storage.services.files import MOST_FOLDERS, FileService
@@ -62,8 +64,12 @@ _FORM_SCHEMA = {
         "comment": {"type": "string", "maxLength": MAX_COMMENT, "pattern": NO_NUL},
         "folder": {"type": "string", "maxLength": MAX_FOLDER, "pattern": FOLDER},
         "expires_in": {"type": "integer", "minimum": 1, "maximum": MAX_EXPIRES_IN},
+        "json": json_part(
+            NewFileFields, "The other fields as one JSON object; each field may be sent only once in the form."
+        ),
     },
 }
+_FORM_BODY = {"required": True, "content": {_FORM: {"schema": reference_to("NewFileForm", _FORM_SCHEMA)}}}
 _LIST = array_response({"$ref": "#/components/schemas/File"})
 _INDEX_SCHEMA = {
     "type": "object",
@@ -272,7 +278,7 @@ def check_room(query: RoomQuery) -> Response:
     summary="Add a file",
     description="Send a multipart form. If the query has a name and the body is not a form, the body is the file"
     " itself, as in PUT.",
-    openapi_extensions={"requestBody": {"required": True, "content": {_FORM: {"schema": _FORM_SCHEMA}}}},
+    openapi_extensions={"requestBody": _FORM_BODY, **takes_key(is_revocable=True)},
     responses={201: FileOut, **_PROBLEMS},
 )
 @needs(Scope.FILES_WRITE)
@@ -292,7 +298,7 @@ def add_file() -> Response:
 @collection.put(
     "/",
     summary="Add a file, sent as the request body",
-    openapi_extensions={"requestBody": {"content": _RAW}},
+    openapi_extensions={"requestBody": {"content": _RAW}, **takes_key(is_revocable=True)},
     responses={201: FileOut, **_PROBLEMS},
 )
 @needs(Scope.FILES_WRITE)

@@ -10,6 +10,7 @@ from pydantic.config import JsonDict
 from service_kit.database import MAX_ID
 from service_kit.errors import RuleError
 from service_kit.json_types import NO_NUL, OPTIONAL, WHOLE_NUMBER
+from service_kit.openapi import schema_of
 from service_kit.texts import sentence
 
 from file_storage.models import File
@@ -133,6 +134,22 @@ class FileOut(BaseModel):
         None, description="When the photo was taken, according to its EXIF, as an HTTP date."
     )
     expires_at: _Optional[str] = Field(None, description="When the file is deleted, as an HTTP date.")
+
+
+def json_part(model: type[BaseModel], description: str, **bounds: object) -> dict[str, object]:
+    """Return the schema of a part of a form that is a JSON document.
+
+    An array would be one part for each of its items (OpenAPI 3.1, Encoding Object).
+
+    :param bounds: further keywords of the document's schema.
+    """
+    content = {**schema_of(model), **bounds}
+    return {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": content,
+        "description": description,
+    }
 
 
 def file_response(file: File, status: int) -> Response:
