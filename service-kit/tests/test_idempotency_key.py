@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 from service_kit.idempotency_key import takes_key, with_keys
 
-PROBLEM = {"application/problem+json": {}}
+PROBLEM: Mapping[str, object] = {"application/problem+json": {}}
 RESPONSES = {status: {"description": "Refused", "content": PROBLEM} for status in ("400", "409", "422")}
 
 

@@ -95,6 +95,6 @@ def test_the_document_has_the_json_part_of_a_form_with_many_files(
         100,
         {"$ref": "#/components/schemas/BatchFields"},
     )
-    assert fields["properties"].keys() == sent.keys()  # type: ignore[attr-defined]  # a document
+    assert fields["properties"].keys() == sent.keys()  # type: ignore[index]  # a document
     assert fields["additionalProperties"] is False  # type: ignore[index]  # a document
     assert (made.status_code, refused.status_code) == (200, 422)
