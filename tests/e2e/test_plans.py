@@ -17,7 +17,7 @@ from file_storage.services.expiry import ExpiryService
 from file_storage.services.file_rows import SENT_FILE, SENT_OWNED_FILE
 from file_storage.services.files import FileService
 from file_storage.services.fsck import Fsck
-from file_storage.services.idempotency import IdempotencyKeys
+from file_storage.services.idempotency import IdempotencyKeys, KeyUse
 from file_storage.services.links import SENT_LINK, LinkService, NewLink
 from file_storage.services.listing import SORTS, FileFilter, Sort
 from file_storage.services.names import FileName
@@ -396,7 +396,7 @@ def test_changing_files_scans_no_table(files: svcs.Container, large: str) -> Non
     service, storing, uploads = files.get(FileService, StoringService, UploadService)
 
     new = stored(files, b"content", "a key")
-    storing.copy(LOCAL, NewCopy(new, FileName("copy", ".bin"), "another key"))
+    storing.copy(LOCAL, NewCopy(new, FileName("copy", ".bin"), KeyUse("another key", "a fingerprint")))
     service.change(LOCAL, new.id, "renamed", "a comment", "holiday")
     service.revoke(LOCAL, "another key")
     service.delete(LOCAL, new.id)

@@ -177,8 +177,8 @@ MUTATIONS = [
     Mutation(
         rule="an idempotency key is valid only for the same content",
         file=_STORING,
-        before="parts = [self.blob.sha256, *self.name, self.comment]",
-        after="parts = [*self.name, self.comment]",
+        before="parts = [blob.sha256, *new.name",
+        after="parts = [*new.name",
         caught_by="file-storage/tests/services/test_files.py::test_a_key_that_was_used_for_other_bytes_is_refused",
     ),
     Mutation(
@@ -646,6 +646,20 @@ MUTATIONS = [
         before='IdempotencyKey.owner == bindparam("owner"), ',
         after='IdempotencyKey.owner != bindparam("owner") + "-", ',
         caught_by="file-storage/tests/services/test_owners.py",
+    ),
+    Mutation(
+        rule="the key of a repeated copy answers even if the source has changed",
+        file="file-storage/src/file_storage/routers/files.py",
+        before="if earlier is not None:",
+        after="if False:",
+        caught_by="file-storage/tests/routers/test_copies.py",
+    ),
+    Mutation(
+        rule="a deletion by filter keeps a file that no longer matches when it is locked",
+        file="file-storage/src/file_storage/services/trash.py",
+        before="matching, *file_filter.conditions())",
+        after="matching)",
+        caught_by="file-storage/tests/services/test_trash.py",
     ),
     # Images.
     Mutation(

@@ -1,7 +1,10 @@
-"""Validates OpenAPI documents."""
+"""Validates OpenAPI documents, and compares them with what a service does."""
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from flask.testing import FlaskClient
 
 # The schema from the OpenAPI Initiative comes with Schemathesis.
 _DEFINITIONS = importlib.import_module("schemathesis.specs.openapi.definitions")
@@ -35,3 +38,34 @@ def _resolves(document: object, reference: str) -> bool:
             return False
         document = document[name]
     return beginning == "#"
+
+
+class Operation(NamedTuple):
+    """An operation of a document, with the names of its parameters by their place, such as ``header``."""
+
+    method: str
+    path: str
+    parameters: Mapping[str, Sequence[str]]
+
+
+def operations_of(document: Mapping[str, object]) -> Iterator[Operation]:
+    """Yield the operations of a document."""
+    paths = document["paths"]
+    assert isinstance(paths, Mapping)
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            named: dict[str, list[str]] = {}
+            for parameter in operation.get("parameters") or []:
+                named.setdefault(parameter["in"], []).append(parameter["name"])
+            yield Operation(method.upper(), path, named)
+
+
+def takes_a_key(client: FlaskClient, operation: Operation) -> bool:
+    """Return whether an operation refuses a wrong Idempotency-Key, that is, reads it."""
+    path = operation.path
+    for name in operation.parameters.get("path", ()):
+        path = path.replace(f"{{{name}}}", "1")
+    # A name, because PUT refuses a request without one before it reads the key.
+    query = {"name": "a"} if "name" in operation.parameters.get("query", ()) else {}
+    answer = client.open(path, method=operation.method, query_string=query, headers={"Idempotency-Key": ""}, json={})
+    return b"invalid-idempotency-key" in answer.data

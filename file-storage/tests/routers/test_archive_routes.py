@@ -106,7 +106,8 @@ def test_only_our_own_processes_say_of_which_batch_a_file_is(client: FlaskClient
     [
         ("size_min", "size_max", ("2", "1")),
         ("created_after", "created_before", ("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z")),
-        ("taken_after", "taken_before", ("2026-01-01T00:00:00", "2026-01-01T00:00:00+01:00")),
+        ("created_after", "created_before", ("2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00")),
+        ("taken_after", "taken_before", ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00+01:00")),
     ],
 )
 def test_a_range_that_holds_nothing_is_refused_by_both_names(
@@ -128,6 +129,12 @@ def test_a_deletion_takes_no_range_that_holds_nothing(client: FlaskClient) -> No
         "/filter/size_min",
         "/filter/size_max",
     ]
+
+
+def test_a_range_of_times_may_be_short(client: FlaskClient) -> None:
+    between = {"created_after": "2026-01-01T00:00:00Z", "created_before": "2026-01-01T00:00:00.000001Z"}
+
+    assert client.get("/", query_string=between).status_code == 200
 
 
 def test_a_range_may_hold_one_value(client: FlaskClient) -> None:

@@ -1,5 +1,6 @@
-"""ZIP archives of files whose actual size differs from their rows."""
+"""ZIP archives: their names, and files whose actual size differs from their rows."""
 
+from collections.abc import Sequence
 from io import BufferedReader, BytesIO
 from typing import cast
 from zipfile import ZipFile
@@ -8,6 +9,8 @@ import pytest
 from file_storage.models import File
 from file_storage.services.archive import zip_of
 from service_kit.errors import DomainError
+
+from tests.support.effort import calls_of
 
 FILE = File(id=7, name="a", extension=".bin", folder="", size=10)
 
@@ -81,3 +84,33 @@ def test_no_name_in_an_archive_begins_with_a_drive() -> None:
     archive = b"".join(zip_of(files, lambda _: opened(b"1")))
 
     assert ZipFile(BytesIO(archive)).namelist() == ["C_a.exe", "C_a (2).exe", "10:30.jpg"]
+
+
+def names_of(files: Sequence[File]) -> Sequence[str]:
+    return ZipFile(BytesIO(b"".join(zip_of(files, lambda _: opened(b"1"))))).namelist()
+
+
+def test_no_two_files_of_an_archive_have_the_same_name_on_a_file_system_that_ignores_case() -> None:
+    names = ["a (3)", "a", "A", "a", "a (2)", "a (2)", "a", "a (2) (2)", "a (4)", "a"]
+    files = [File(id=number, name=name, extension=".jpg", folder="", size=1) for number, name in enumerate(names)]
+
+    assert names_of(files) == [
+        "a (3).jpg",
+        "a.jpg",
+        "A (2).jpg",
+        "a (4).jpg",
+        "a (2) (2).jpg",
+        "a (2) (3).jpg",
+        "a (5).jpg",
+        "a (2) (2) (2).jpg",
+        "a (4) (2).jpg",
+        "a (6).jpg",
+    ]
+
+
+def test_the_effort_for_equal_names_in_an_archive_grows_no_faster_than_their_number() -> None:
+    def effort(count: int) -> int:
+        files = [File(id=number, name="a", extension=".jpg", folder="b", size=1) for number in range(count)]
+        return calls_of(lambda: len(zip_of(files, lambda _: opened(b"1"))))
+
+    assert effort(200) < 3 * effort(100)

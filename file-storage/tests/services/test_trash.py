@@ -27,7 +27,7 @@ from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError
 from service_kit.migrations import migrate
 from service_kit.settings import load
-from sqlalchemy import func, select, text, update
+from sqlalchemy import event, func, select, text, update
 from structlog.testing import capture_logs
 
 from tests.support.databases import postgres_database
@@ -170,6 +170,26 @@ def test_a_filter_deletes_what_a_list_with_it_has(services: svcs.Container, tras
 
     assert deleted.ids == matching == [file_id for file_id, size in sizes.items() if size in (5, 7)]
     assert listed(services) == [file_id for file_id, size in sizes.items() if size in (1, 9)]
+
+
+@pytest.mark.parametrize("seconds", [DAY, 0])
+def test_a_file_that_no_longer_matches_the_filter_is_kept(
+    services: svcs.Container, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    """A file that was found, and then moved to another folder before it was locked."""
+    old, moved = (stored(services, b"content", details=Details("old")) for _ in range(2))
+    chosen, not_yet = with_seconds(monkeypatch, seconds), [moved.id]
+
+    def move(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT files.id") and not_yet:
+            services.get(FileService).change(LOCAL, not_yet.pop(), None, None, folder="kept")
+
+    event.listen(chosen.get(Database).engine, "after_cursor_execute", move)
+    deleted = chosen.get(TrashService).delete_matching(LOCAL, FileFilter(folder="old"))
+
+    assert not_yet == []
+    assert deleted.ids == [old.id]
+    assert services.get(FileService).get(LOCAL, moved.id).folder == "kept"
 
 
 def test_steps_of_any_size_delete_and_empty_everything(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from flask.testing import FlaskClient
 
-from tests.support.openapi import faults_of
+from tests.support.openapi import faults_of, operations_of, takes_a_key
 
 Document = Mapping[str, Mapping[str, Mapping[str, Mapping[str, object]]]]
 
@@ -37,3 +37,12 @@ def test_the_document_has_the_data_of_each_event(client: FlaskClient) -> None:
 
 def test_the_document_has_the_webhooks(client: FlaskClient) -> None:
     assert set(document_of(client)["webhooks"]["task"]) == {"post"}
+
+
+def test_the_document_has_the_idempotency_key_where_the_server_takes_it(client: FlaskClient) -> None:
+    operations = list(operations_of(document_of(client)))
+
+    documented = [operation for operation in operations if "Idempotency-Key" in operation.parameters.get("header", ())]
+
+    assert [(operation.method, operation.path) for operation in documented] == [("POST", "/")]
+    assert documented == [operation for operation in operations if takes_a_key(client, operation)]

@@ -4,6 +4,7 @@ import pytest
 from pixmill.client.saving import result_names
 
 from pixmill import File
+from tests.support.effort import calls_of
 
 
 def file(number: int, name: str, extension: str = ".png") -> File:
@@ -25,3 +26,19 @@ def test_a_name_cannot_leave_the_folder() -> None:
 def test_an_unknown_field_of_a_template_is_an_error() -> None:
     with pytest.raises(ValueError, match="task_id"):
         result_names("{size}", [], [file(1, "a")])
+
+
+def test_a_number_is_skipped_if_another_result_has_that_name() -> None:
+    results = [file(number, name) for number, name in enumerate(["a (3)", "a", "A", "a", "a (2)", "a"])]
+
+    names = result_names("{name}{extension}", [], results)
+
+    assert list(names.values()) == ["a (3).png", "a.png", "A (2).png", "a (4).png", "a (2) (2).png", "a (5).png"]
+
+
+def test_the_effort_for_equal_names_grows_no_faster_than_their_number() -> None:
+    def effort(count: int) -> int:
+        results = [file(number, "a") for number in range(count)]
+        return calls_of(lambda: result_names("{name}{extension}", [], results))
+
+    assert effort(200) < 3 * effort(100)

@@ -26,6 +26,7 @@ from service_kit.access.flask_gate import needs, public
 from service_kit.access.principals import Scope
 from service_kit.database_problems import database_failed
 from service_kit.errors import DomainError
+from service_kit.idempotency_key import with_keys
 from service_kit.languages import Language, language_of
 from service_kit.openapi import complete
 from service_kit.problems import Problem, invalid_request, problem_of
@@ -139,7 +140,7 @@ def create_api(
 
 def _add_documentation(app: OpenAPI) -> None:
     before = set(app.view_functions)
-    app.add_url_rule("/openapi.json", "openapi_json", lambda: complete(app.api_doc))
+    app.add_url_rule("/openapi.json", "openapi_json", lambda: complete(with_keys(app.api_doc)))
     app.register_blueprint(RegisterPlugin.register(doc_url="../openapi.json"), url_prefix="/docs")
     app.add_url_rule("/docs", "docs", lambda: app.redirect(f"{request.script_root}/docs/swagger"))
     for name in set(app.view_functions) - before:

@@ -1,5 +1,8 @@
 """JSON types that pydantic lacks."""
 
+import re
+from datetime import datetime
+
 from pydantic import BeforeValidator, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -19,6 +22,20 @@ WHOLE_NUMBER = BeforeValidator(_number_only)
 
 Put it after the bounds: before them, it would remove them from the JSON Schema.
 """
+
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+"""The grammar of RFC 3339, 5.6; pydantic checks the values."""
+
+
+def _rfc_3339_only(value: object) -> object:
+    if not isinstance(value, datetime) and not (isinstance(value, str) and _RFC_3339.fullmatch(value)):
+        raise RuleError("not_a_time", sentence("should be a date and time (RFC 3339), such as 2026-01-31T12:00:00Z"))
+    return value
+
+
+TIME = BeforeValidator(_rfc_3339_only)
+"""Annotates a ``datetime``: allows what JSON Schema calls ``date-time``, which has an offset; pydantic takes more."""
 
 
 NO_NUL = r"^[^\x00]*$"

@@ -27,9 +27,24 @@ def schema_of(model: type[BaseModel]) -> dict[str, object]:
     schema = model.model_json_schema(ref_template=REFERENCE)
     definitions: Mapping[str, object] = schema.pop("$defs", {})
     for name, definition in definitions.items():
-        if _definitions.setdefault(name, definition) != definition:
-            raise ConflictingSchemasError(f"two different models are named '{name}'")
+        _define(name, definition)
     return schema
+
+
+def reference_to(name: str, schema: Mapping[str, object]) -> dict[str, str]:
+    """Return a reference to a schema, which :func:`complete` adds to the document as it is.
+
+    flask-openapi3 drops the keywords of a schema that it does not know, such as ``contentSchema``.
+
+    :raises ConflictingSchemasError: another schema has this name.
+    """
+    _define(name, schema)
+    return {"$ref": REFERENCE.format(model=name)}
+
+
+def _define(name: str, schema: object) -> None:
+    if _definitions.setdefault(name, schema) != schema:
+        raise ConflictingSchemasError(f"two different models are named '{name}'")
 
 
 def complete(document: Mapping[str, object]) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Query parameters as pydantic models."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import Self
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from service_kit.errors import FieldError, RuleError
 from service_kit.problems import Problem, invalid_request
-from service_kit.texts import sentence
+from service_kit.texts import Sentence, sentence
 
 _RANGES = {"_min": "_max", "_after": "_before"}
 """The suffixes of two parameters that form a range."""
@@ -28,12 +28,17 @@ class Query(BaseModel):
 
     @model_validator(mode="after")
     def _check_ranges(self) -> Self:
-        """Refuse an empty range, such as ``size_min`` above ``size_max``."""
+        """Refuse an empty range, such as ``size_min`` above ``size_max``.
+
+        Times must be annotated with :data:`~service_kit.json_types.TIME`, so that they can be compared.
+        """
         for name in self.__class__.model_fields:
             for lower_end, upper_end in _RANGES.items():
                 upper = name.removesuffix(lower_end) + upper_end
-                if name.endswith(lower_end) and _is_above(getattr(self, name), getattr(self, upper, None)):
-                    detail = sentence("{lower} is greater than {upper}", lower=name, upper=upper)
+                if not name.endswith(lower_end):
+                    continue
+                detail = _contradiction(name, getattr(self, name), upper, getattr(self, upper, None))
+                if detail is not None:
                     raise RuleError("contradicting_range", detail, [name, upper])
         return self
 
@@ -76,11 +81,10 @@ class Query(BaseModel):
         return super().model_json_schema(*args, **options)  # type: ignore[arg-type]  # passed on unchanged
 
 
-def _is_above(lower: object, upper: object) -> bool:
-    if isinstance(lower, datetime) and isinstance(upper, datetime):
-        return _in_utc(lower) > _in_utc(upper)
-    return isinstance(lower, int | float) and isinstance(upper, int | float) and lower > upper
-
-
-def _in_utc(time: datetime) -> datetime:
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+def _contradiction(lower: str, start: object, upper: str, end: object) -> Sentence | None:
+    """Return why nothing lies between two values, if so. Both ends of a range of times are exclusive."""
+    if isinstance(start, datetime) and isinstance(end, datetime):
+        return sentence("{lower} is not before {upper}", lower=lower, upper=upper) if start >= end else None
+    if isinstance(start, int | float) and isinstance(end, int | float) and start > end:
+        return sentence("{lower} is greater than {upper}", lower=lower, upper=upper)
+    return None

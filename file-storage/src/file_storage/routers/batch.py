@@ -15,6 +15,7 @@ from service_kit.database import MAX_ID
 from service_kit.errors import DomainError, FieldError
 from service_kit.idempotency_key import KEY
 from service_kit.json_types import WHOLE_NUMBER
+from service_kit.openapi import reference_to
 from service_kit.problems import Problem, problem_of
 from service_kit.request_body import described, json_body, validated
 from service_kit.texts import sentence
@@ -31,12 +32,15 @@ from file_storage.routers.schemas import (
     details_of,
     details_of_copy,
     hide_claims,
+    json_part,
     name_of_copy,
+    use_of_copy,
 )
 from file_storage.routers.statuses import STATUSES
 from file_storage.services.errors import file_not_found
 from file_storage.services.files import FileService
 from file_storage.services.folders import folder_of
+from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.names import file_name
 from file_storage.services.storing import Details, NewCopy, NewFile, StoringService
 from file_storage.storage import StagedBlob, Staging
@@ -44,6 +48,21 @@ from file_storage.storage import StagedBlob, Staging
 batch = APIBlueprint("batch", __name__, abp_tags=[Tag(name="files")])
 
 MAX_FILES = 100
+
+
+class BatchFields(Claims, NewFileFields):
+    """The fields of a file in a request with many files."""
+
+    model_config = ConfigDict(json_schema_extra=hide_claims)
+
+    idempotency_key: Annotated[str, Field(pattern=KEY)] | None = Field(
+        None, description="Like the Idempotency-Key header of a single upload."
+    )
+
+
+class BatchIn(RootModel[list[BatchFields]]):
+    """One object per file, in the order of the form."""
+
 
 _FORM_SCHEMA = {
     "type": "object",
@@ -56,20 +75,12 @@ _FORM_SCHEMA = {
             "maxItems": MAX_FILES,
             "items": {"type": "string", "format": "binary"},
         },
+        "json": json_part(
+            BatchIn, "The fields of the files: one object per file, in the same order.", minItems=1, maxItems=MAX_FILES
+        ),
     },
 }
-
-
-class BatchFields(Claims, NewFileFields):
-    """The fields of a file in a request with many files."""
-
-    idempotency_key: Annotated[str, Field(pattern=KEY)] | None = Field(
-        None, description="Like the Idempotency-Key header of a single upload."
-    )
-
-
-class BatchIn(RootModel[list[BatchFields]]):
-    """One object per file, in the order of the form."""
+_FORM = {"multipart/form-data": {"schema": reference_to("NewFilesForm", _FORM_SCHEMA)}}
 
 
 class CopyOf(Claims, CopyIn):
@@ -111,9 +122,7 @@ class BatchOut(BaseModel):
     " object per file, in the same order, with the optional fields name, comment, folder, expires_in and"
     " idempotency_key. All files are stored in one transaction, except those rejected because of their"
     " idempotency_key; the response has a problem for each of these.",
-    openapi_extensions={
-        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM_SCHEMA}}}
-    },
+    openapi_extensions={"requestBody": {"required": True, "content": _FORM}},
     responses={200: BatchOut, **problem_responses(400, 409, 413, 415, 422, 507)},
 )
 @needs(Scope.FILES_WRITE)
@@ -137,21 +146,19 @@ def copy_files() -> dict[str, object]:
     require(principal(), Scope.FILES_READ)
     wanted = json_body(CopiesIn).copies
     _check_keys([copy.idempotency_key for copy in wanted])
-    files, storing = svcs.flask.get(FileService, StoringService)
-    sources = {file.id: file for file in files.existing(principal(), [copy.file_id for copy in wanted])}
+    uses = [use_of_copy(copy.idempotency_key, copy.file_id, copy) for copy in wanted]
+    files, storing, keys = svcs.flask.get(FileService, StoringService, IdempotencyKeys)
+    earlier = keys.answers(principal(), [use for use in uses if use is not None])
+    new = [(copy, use) for copy, use in zip(wanted, uses, strict=True) if use is None or use.key not in earlier]
+    sources = {file.id: file for file in files.existing(principal(), [copy.file_id for copy, _ in new])}
     copies = [
-        NewCopy(
-            sources[copy.file_id],
-            name_of_copy(sources[copy.file_id], copy),
-            copy.idempotency_key,
-            _claimed(details_of_copy(copy), copy),
-        )
-        for copy in wanted
-        if copy.file_id in sources
+        NewCopy(source, name_of_copy(source, copy), use, _claimed(details_of_copy(copy), copy))
+        for copy, use in new
+        if (source := sources.get(copy.file_id)) is not None
     ]
     copied = iter(storing.copy_all(principal(), copies))
-    results = [next(copied) if copy.file_id in sources else file_not_found(copy.file_id) for copy in wanted]
-    return {"files": [_result(copy) for copy in results]}
+    made = iter([next(copied) if copy.file_id in sources else file_not_found(copy.file_id) for copy, _ in new])
+    return {"files": [_result(earlier.get(copy.idempotency_key or "") or next(made)) for copy in wanted]}
 
 
 def _new_files(parts: Sequence[tuple[StagedBlob, str]], json_part: object) -> Sequence[NewFile]:

@@ -12,7 +12,7 @@ from service_kit.access.principals import Scope
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
 from service_kit.errors import RuleError
-from service_kit.idempotency_key import KEY, idempotency_key
+from service_kit.idempotency_key import KEY, idempotency_key, takes_key
 from service_kit.json_types import WHOLE_NUMBER
 from service_kit.request_body import described, json_body
 from service_kit.texts import sentence
@@ -27,6 +27,7 @@ from file_storage.routers.schemas import (
     details_of_copy,
     file_response,
     name_of_copy,
+    use_of_copy,
 )
 from file_storage.services.files import FileService
 from file_storage.services.folders import wanted_folder
@@ -130,16 +131,21 @@ def change_file(path: FilePath) -> Response:
     "/<int:id>/copy",
     summary="Copy a file",
     responses={201: FileOut, **problem_responses(400, 404, 409, 413, 415, 422, 507)},
-    openapi_extensions=described(CopyIn),
+    openapi_extensions=described(CopyIn) | takes_key(is_revocable=True),
 )
 @needs(Scope.FILES_WRITE)
 def copy_file(path: FilePath) -> Response:
     require(principal(), Scope.FILES_READ)
-    wanted = json_body(CopyIn)
-    files, storing = svcs.flask.get(FileService, StoringService)
+    key, wanted = idempotency_key(request), json_body(CopyIn)
+    files, storing, keys = svcs.flask.get(FileService, StoringService, IdempotencyKeys)
+    use = use_of_copy(key, path.id, wanted)
+    earlier = keys.answer(principal(), use)
+    if earlier is not None:
+        return created(earlier)
     source = files.get(principal(), path.id)
-    copy = NewCopy(source, name_of_copy(source, wanted), idempotency_key(request), details_of_copy(wanted))
-    return created(storing.copy(principal(), copy))
+    return created(
+        storing.copy(principal(), NewCopy(source, name_of_copy(source, wanted), use, details_of_copy(wanted)))
+    )
 
 
 @files.delete(

@@ -1,5 +1,7 @@
 """The schemas of files in requests and responses."""
 
+import hashlib
+import json
 from typing import Annotated, Literal, TypeVar
 
 from flask import Response, request
@@ -8,11 +10,13 @@ from pydantic.config import JsonDict
 from service_kit.database import MAX_ID
 from service_kit.errors import RuleError
 from service_kit.json_types import NO_NUL, OPTIONAL, WHOLE_NUMBER
+from service_kit.openapi import schema_of
 from service_kit.texts import sentence
 
 from file_storage.models import File
 from file_storage.routers.rows import as_json
 from file_storage.services.folders import MAX_FOLDER, wanted_folder
+from file_storage.services.idempotency import KeyUse
 from file_storage.services.names import MAX_LENGTH, FileName, copied
 from file_storage.services.storing import Details
 
@@ -132,6 +136,22 @@ class FileOut(BaseModel):
     expires_at: _Optional[str] = Field(None, description="When the file is deleted, as an HTTP date.")
 
 
+def json_part(model: type[BaseModel], description: str, **bounds: object) -> dict[str, object]:
+    """Return the schema of a part of a form that is a JSON document.
+
+    An array would be one part for each of its items (OpenAPI 3.1, Encoding Object).
+
+    :param bounds: further keywords of the document's schema.
+    """
+    content = {**schema_of(model), **bounds}
+    return {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": content,
+        "description": description,
+    }
+
+
 def file_response(file: File, status: int) -> Response:
     """Return a response with the file's data."""
     body = FileOut.model_validate(as_json(file)).model_dump_json(exclude_unset=True)
@@ -160,6 +180,17 @@ def details_of_copy(wanted: CopyIn) -> Details:
     :raises DomainError: ``invalid-fields`` if the folder cannot be stored.
     """
     return Details(None if wanted.folder is None else wanted_folder(wanted.folder), wanted.expires_in)
+
+
+def use_of_copy(key: str | None, file_id: int, wanted: CopyIn) -> KeyUse | None:
+    """Return how a request for a copy uses its idempotency key, if it has one.
+
+    :param file_id: the source's id. Its name and bytes do not count: it may be renamed or deleted before a retry.
+    """
+    if key is None:
+        return None
+    sent = wanted.model_dump(exclude={"idempotency_key", "file_id"}, exclude_none=True)
+    return KeyUse(key, hashlib.sha256(json.dumps([file_id, sent], sort_keys=True).encode()).hexdigest())
 
 
 def name_of_copy(source: File, wanted: CopyIn) -> FileName:

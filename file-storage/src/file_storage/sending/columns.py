@@ -19,7 +19,7 @@ def columns_of(parts: Iterable[Sequence[IndexRow]], *, as_deltas: bool = False) 
     The ratios are buffered until all ids are sent, with two bytes per file.
 
     :param parts: rows of files.
-    :param as_deltas: send the difference from the previous id instead of each id; in id order, a tenth of the bytes.
+    :param as_deltas: send the difference from the previous id instead of each id; in id order, these take few bytes.
     """
     ratios = array("H")
     last = 0

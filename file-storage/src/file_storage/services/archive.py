@@ -26,9 +26,10 @@ def zip_of(files: Sequence[File], open_file: Callable[[File], BufferedReader]) -
     :param open_file: opens a file's bytes; called when the archive reaches the file.
     """
     archive = ZipStream(sized=True)
-    used_names = {path.casefold() for file in files for path in accumulate(_folder(file), "{}/{}".format)}
+    folders = {path.casefold() for file in files for path in accumulate(_folder(file), "{}/{}".format)}
+    last_numbers = dict.fromkeys(folders, 1)
     for file in files:
-        archive.add(_content(file, open_file), _unique_name(file, used_names), size=file.size)
+        archive.add(_content(file, open_file), _unique_name(file, last_numbers), size=file.size)
     return archive
 
 
@@ -47,12 +48,20 @@ def _content(file: File, open_file: Callable[[File], BufferedReader]) -> Iterato
             yield data
 
 
-def _unique_name(file: File, used_names: set[str]) -> str:
-    name, number = _path(file, file.name), 1
-    while name.casefold() in used_names:
+def _unique_name(file: File, last_numbers: dict[str, int]) -> str:
+    """Return a name that no other file has, and record it.
+
+    :param last_numbers: for each used name, the last number that was tried. To count from the beginning for each file
+        takes quadratic time if many files have the same name.
+    """
+    wanted = _path(file, file.name)
+    first = wanted.casefold()
+    name, number = wanted, last_numbers.get(first, 1)
+    while name.casefold() in last_numbers:
         number += 1
         name = _path(file, f"{file.name} ({number})")
-    used_names.add(name.casefold())
+    last_numbers[first] = number
+    last_numbers.setdefault(name.casefold(), 1)
     return name
 
 

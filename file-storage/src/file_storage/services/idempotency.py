@@ -1,4 +1,4 @@
-"""Idempotency keys of uploads: the same key makes one file, and a revoked key makes none."""
+"""Idempotency keys of uploads and copies: the same key makes one file, and a revoked key makes none."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ _FORGET_EXPIRED = (
 
 
 class KeyUse(NamedTuple):
-    """A key, and the fingerprint of the upload that uses it."""
+    """A key, and the fingerprint of the request that uses it: of what the client sent."""
 
     key: str
     fingerprint: str
@@ -52,6 +52,24 @@ class IdempotencyKeys:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._next_cleanup = 0.0
+
+    def answers(self, principal: Principal, uses: Sequence[KeyUse]) -> Mapping[str, File | DomainError]:
+        """Return the same as :meth:`made_earlier` before anything else of the request is examined."""
+        if not uses:
+            return {}
+        with self._database.begin() as connection:
+            return self.made_earlier(connection, principal.owner, uses)
+
+    def answer(self, principal: Principal, use: KeyUse | None) -> File | None:
+        """Return the file that this use of a key made earlier, if any.
+
+        :raises DomainError: the error that forbids this use.
+        """
+        for earlier in self.answers(principal, [] if use is None else [use]).values():
+            if isinstance(earlier, DomainError):
+                raise earlier
+            return earlier
+        return None
 
     def made_earlier(
         self, connection: Connection, owner: str, uses: Sequence[KeyUse]

@@ -115,7 +115,7 @@ class FileFilter:
     def _in_order(self, rows: "Select[*_Columns]", position: Sequence[object], limit: int) -> "Select[*_Columns]":
         sorted_by, is_descending = self._sorted_by(), self.sort.startswith("-")
         keys = [File.id] if sorted_by is None else [sorted_by, File.id]
-        page = rows.where(*self._conditions()).limit(limit)
+        page = rows.where(*self.conditions()).limit(limit)
         if position:
             here, there = tuple_(*keys), tuple_(*position)
             page = page.where(here < there if is_descending else here > there)
@@ -152,7 +152,8 @@ class FileFilter:
             )
             raise DomainError("page-not-found", detail) from error
 
-    def _conditions(self) -> list[ColumnElement[bool]]:
+    def conditions(self) -> Sequence[ColumnElement[bool]]:
+        """Return the conditions of the rows that match the filter."""
         return [PRESENT, *self._of_text(), *self._of_kind(), *self._of_place(), *self._of_time(), *self._of_size()]
 
     def _of_text(self) -> Iterator[ColumnElement[bool]]:

@@ -66,11 +66,14 @@ class NewFile(NamedTuple):
 
 
 class NewCopy(NamedTuple):
-    """A file to copy, and the name and idempotency key of the copy."""
+    """A file to copy, and the name and idempotency key of the copy.
+
+    :param use: the key, with a fingerprint of what the client sent: the source may change before a retry.
+    """
 
     source: File
     name: FileName
-    key: str | None
+    use: KeyUse | None
     details: Details = NO_DETAILS
 
 
@@ -102,7 +105,7 @@ class _NewRow(NamedTuple):
     content: _Content
     name: FileName
     comment: str
-    key: str | None
+    use: KeyUse | None
     details: Details
     origin: str
     publish: Callable[[], None]
@@ -111,14 +114,9 @@ class _NewRow(NamedTuple):
     def blob(self) -> SizedBlob:
         return self.content.blob
 
-    def use(self) -> KeyUse | None:
-        if self.key is None:
-            return None
-        parts = [self.blob.sha256, *self.name, self.comment]
-        if self.details.folder or self.details.expires_in:
-            # Added only if set, so that fingerprints of other requests stay unchanged.
-            parts += [self.details.folder or "", str(self.details.expires_in)]
-        return KeyUse(self.key, hashlib.sha256("\0".join(parts).encode()).hexdigest())
+    @property
+    def key(self) -> str | None:
+        return None if self.use is None else self.use.key
 
     def row(self, owner: str) -> dict[str, object]:
         return {
@@ -223,8 +221,16 @@ class StoringService:
         contents = _in_parallel(self._disk, self._make_durable, [file.staged for file in new])
         # Publish inside the transaction: it locks the blob's row, so the bytes cannot be removed before the commit.
         additions = [
-            _NewRow(content, name, comment, key, details, _origin(details), partial(self._store.publish, staged))
-            for content, (staged, name, comment, key, details) in zip(contents, new, strict=True)
+            _NewRow(
+                content,
+                file.name,
+                file.comment,
+                _use_of_upload(content.blob, file),
+                file.details,
+                _origin(file.details),
+                partial(self._store.publish, file.staged),
+            )
+            for content, file in zip(contents, new, strict=True)
         ]
         if reserved is None and len(additions) == 1:
             # A transaction costs more than storing a small file, so share it with other requests.
@@ -254,12 +260,12 @@ class StoringService:
                 _content_of_row(source),
                 name,
                 "",
-                key,
+                use,
                 _details_of_copy(source, details),
                 source.origin if details.task_id is None else RESULT,
                 _publish_nothing,
             )
-            for source, name, key, details in copies
+            for source, name, use, details in copies
         ]
         return self._add(principal, additions, self._share, partial(self._check_copied, principal))
 
@@ -286,7 +292,7 @@ class StoringService:
         progress: Progress | None = None,
     ) -> Sequence[File | DomainError]:
         self._expiry.expire_periodically()
-        uses = [use for addition in additions if (use := addition.use()) is not None]
+        uses = [use for addition in additions if (use := addition.use) is not None]
         with conflict_as_in_use([use.key for use in uses]), self._database.begin() as connection:
             earlier = self._keys.made_earlier(connection, principal.owner, uses) if uses else {}
             new = [addition for addition in additions if addition.key not in earlier]
@@ -309,7 +315,7 @@ class StoringService:
 
     def _insert(self, connection: Connection, owner: str, new: Sequence[_NewRow]) -> Sequence[File]:
         files = files_of(connection.execute(INSERT_FILES, [addition.row(owner) for addition in new]))
-        made = {use: file.id for addition, file in zip(new, files, strict=True) if (use := addition.use()) is not None}
+        made = {use: file.id for addition, file in zip(new, files, strict=True) if (use := addition.use) is not None}
         self._keys.record(connection, owner, made)
         return files
 
@@ -345,6 +351,16 @@ def _check_claims(principal: Principal, new: Sequence[Details]) -> None:
     ):
         detail = sentence("Only Pixmill's own processes may set source_id, task_id and batch_id.")
         raise DomainError("services-only", detail)
+
+
+def _use_of_upload(blob: SizedBlob, new: NewFile) -> KeyUse | None:
+    if new.key is None:
+        return None
+    parts = [blob.sha256, *new.name, new.comment]
+    if new.details.folder or new.details.expires_in:
+        # Added only if set, so that fingerprints of other requests stay unchanged.
+        parts += [new.details.folder or "", str(new.details.expires_in)]
+    return KeyUse(new.key, hashlib.sha256("\0".join(parts).encode()).hexdigest())
 
 
 def _origin(details: Details) -> str:

@@ -105,7 +105,8 @@ class TrashService:
             with self._database.connect() as connection:
                 return connection.scalars(page.with_only_columns(File.id)).all()
 
-        return self._delete_in_steps(principal, matching)
+        # A file that was found may be changed before it is locked: check again then whether it matches.
+        return self._delete_in_steps(principal, matching, *file_filter.conditions())
 
     def restore(self, principal: Principal, ids: Sequence[int]) -> Sequence[int]:
         """Restore those of the files that are in the trash; return their ids in ascending order."""
@@ -179,17 +180,20 @@ class TrashService:
     def _restorable(self) -> ColumnElement[bool]:
         return _IN_TRASH & (File.deleted_at > epoch_now() - self._seconds) & NOT_EXPIRED
 
-    def _delete_in_steps(self, principal: Principal, following: Callable[[int], Sequence[int]]) -> Deleted:
+    def _delete_in_steps(
+        self, principal: Principal, following: Callable[[int], Sequence[int]], *conditions: ColumnElement[bool]
+    ) -> Deleted:
         """Delete files step by step.
 
         :param following: returns the ids of the next step, all greater than its argument.
+        :param conditions: which of them are deleted.
         """
         deadline = time.monotonic() + MOST_SECONDS
         ids: list[int] = []
         until: float | None = None
         step = following(0)
         while step:
-            moved = self._delete(principal, step)
+            moved = self._delete(principal, step, *conditions)
             ids += moved.ids
             if moved.restore_until is not None:
                 until = moved.restore_until if until is None else min(until, moved.restore_until)
@@ -211,8 +215,8 @@ class TrashService:
                 break
         return Emptied(removed, bool(step))
 
-    def _delete(self, principal: Principal, ids: Sequence[int]) -> _Moved:
-        seen = (PRESENT, principal.owns(File.owner))
+    def _delete(self, principal: Principal, ids: Sequence[int], *conditions: ColumnElement[bool]) -> _Moved:
+        seen = (PRESENT, principal.owns(File.owner), *conditions)
         if not self._seconds:
             return _Moved(self._removal.remove(ids, *seen))
         with self._database.begin() as connection:

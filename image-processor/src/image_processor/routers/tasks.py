@@ -14,7 +14,7 @@ from service_kit.access.principals import Scope
 from service_kit.api import array_response, preferred_language, problem_responses
 from service_kit.database import MAX_ID
 from service_kit.errors import RuleError
-from service_kit.idempotency_key import idempotency_key
+from service_kit.idempotency_key import idempotency_key, takes_key
 from service_kit.json_types import NO_NUL, OPTIONAL, WHOLE_NUMBER
 from service_kit.languages import Language
 from service_kit.paging import PageQuery, list_response
@@ -174,9 +174,7 @@ _TASKS = array_response({"$ref": "#/components/schemas/Task"})
 @tasks.post(
     "/",
     summary="Create tasks",
-    description="With an Idempotency-Key, the same request within 24 hours gets the first response again and creates "
-    "nothing.",
-    openapi_extensions={"requestBody": batch_body(TasksIn, tasks)},
+    openapi_extensions={"requestBody": batch_body(TasksIn, tasks), **takes_key(is_revocable=False)},
     responses={201: CreatedOut, **problem_responses(400, 403, 404, 409, 413, 415, 422, 429, 503)},
 )
 @needs(Scope.TASKS_WRITE)

@@ -1,7 +1,7 @@
 """Operations on keys, owners and the audit trail, and on the server itself."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from pixmill.client.answers import AuditEntry, Key, Owner, Readiness, Session
@@ -77,5 +77,6 @@ class AccessOperations:
 
 def audit_call(owner: str | None, key_id: str | None, since: datetime | None) -> Call:
     """Return the call for the first page of the audit trail."""
-    given = {"owner": owner, "key_id": key_id, "since": None if since is None else since.isoformat(), "limit": PAGE}
+    start = None if since is None else since.astimezone(UTC).isoformat()
+    given = {"owner": owner, "key_id": key_id, "since": start, "limit": PAGE}
     return get("/api/audit", [(name, str(value)) for name, value in given.items() if value is not None])

@@ -35,16 +35,19 @@ def result_names(template: str, tasks: Sequence[Task], results: Sequence[File]) 
     """
     makers = {task.result_id: task.id for task in tasks}
     names: dict[File, str] = {}
-    taken: set[str] = set()
+    # The last number that was tried for each name: to count from the beginning each time takes quadratic time.
+    last_numbers: dict[str, int] = {}
     for file in results:
         wanted = safe_name(formatted(template, file, makers.get(file.id, 0)))
-        name, number = wanted, 1
         # Some file systems ignore case.
-        while name.casefold() in taken:
+        first = wanted.casefold()
+        name, number = wanted, last_numbers.get(first, 1)
+        while name.casefold() in last_numbers:
             number += 1
             stem, dot, extension = wanted.rpartition(".")
             name = f"{stem} ({number}){dot}{extension}" if stem else f"{wanted} ({number})"
-        taken.add(name.casefold())
+        last_numbers[first] = number
+        last_numbers.setdefault(name.casefold(), 1)
         names[file] = name
     return names
 

@@ -20,7 +20,7 @@ from service_kit.access.owners import OwnerService
 from service_kit.access.principals import NOBODY, ROLES, Limits, Scope
 from service_kit.api import array_response, problem_responses
 from service_kit.database import MAX_ID
-from service_kit.json_types import NO_NUL
+from service_kit.json_types import NO_NUL, TIME
 from service_kit.paging import PageQuery, list_response
 from service_kit.query import Query
 from service_kit.request_body import described, json_body
@@ -109,7 +109,7 @@ class AuditQuery(Query):
     limit: int = Field(100, ge=1, le=1000)
     owner: str | None = Field(None, max_length=64, description="Only entries of this owner.")
     key_id: str | None = Field(None, max_length=16, description="Only entries of this key.")
-    since: datetime | None = Field(None, description="Only entries from this time on (RFC 3339).")
+    since: Annotated[datetime, TIME] | None = Field(None, description="Only entries from this time on (RFC 3339).")
 
 
 _LIST = array_response({"type": "object"})
@@ -179,8 +179,7 @@ def limit_owner(path: OwnerPath) -> Response:
 @access.get("/audit", summary="Read the audit trail", responses={200: _LIST, **problem_responses(401, 403, 422)})
 @needs(Scope.ADMIN)
 def list_audit(query: AuditQuery) -> Response:
-    since = None if query.since is None else (query.since if query.since.tzinfo else query.since.replace(tzinfo=UTC))
-    wanted = AuditFilter(query.owner, query.key_id, None if since is None else since.timestamp())
+    wanted = AuditFilter(query.owner, query.key_id, None if query.since is None else query.since.timestamp())
     return jsonify([_entry(entry) for entry in svcs.flask.get(AuditTrail).page(wanted, query.after, query.limit)])
 
 
