@@ -213,7 +213,7 @@ def _not_one_id(name: str) -> Problem:
 
 
 def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 19
+    return text.isascii() and text.isdecimal() and len(text) < 19 and int(text) > 0
 
 
 def _position(request: Request) -> Position | None:
