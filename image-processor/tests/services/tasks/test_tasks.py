@@ -79,7 +79,7 @@ def test_a_restart_of_all_restarts_the_tasks_of_one_owner(tasks: TaskService, da
 
     restarted = BulkService(database, hints).restart(ANN, TaskFilter(statuses=[TaskStatus.ERROR]))
 
-    assert restarted == [anns]
+    assert restarted.ids == [anns]
     assert tasks.get(ADMIN, bobs).status == "error"
 
 
