@@ -87,10 +87,10 @@ def test_a_restart_beyond_the_limit_restarts_nothing(tasks: TaskService, databas
     limited = Principal("ann", WRITER, limits=Limits(pending_tasks=1))
     failed = [add_task(database, "ann", "error") for _ in range(2)]
 
-    with pytest.raises(DomainError, match="may have at most 1 tasks"):
+    with pytest.raises(DomainError, match="may have at most 1 task that"):
         BulkService(database, hints).restart(limited, TaskFilter(statuses=[TaskStatus.ERROR]))
     assert tasks.restart(limited, failed[0]).status == "pending"
-    with pytest.raises(DomainError, match="may have at most 1 tasks"):
+    with pytest.raises(DomainError, match="may have at most 1 task that"):
         tasks.restart(limited, failed[1])
 
     assert tasks.get(ANN, failed[1]).status == "error"

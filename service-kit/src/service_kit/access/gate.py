@@ -12,7 +12,7 @@ from service_kit.access.keys import KeyService
 from service_kit.access.principals import ALL_SCOPES, LOCAL, NOBODY, Principal, Scope
 from service_kit.access.wrong_keys import WrongKeys
 from service_kit.problems import Problem
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 SESSION_COOKIE = "pixmill-session"
 OWNER_HEADER = "X-Pixmill-Owner"
@@ -152,8 +152,10 @@ class Rates:
             left = min(2.0 * rate, left + (now - last) * rate)
             self._buckets[principal.owner] = now, max(left - 1, 0.0)
         if left < 1:
-            detail = sentence(
+            detail = counted(
+                "The owner '{owner}' may send at most {rate} request per second; wait.",
                 "The owner '{owner}' may send at most {rate} requests per second; wait.",
+                "rate",
                 owner=principal.owner,
                 rate=rate,
             )
