@@ -32,6 +32,7 @@ from image_processor.services.catalog import (
 )
 from image_processor.services.causes import Cause, KindOfProblem, stored_problem
 from image_processor.services.codec.plan import PIPELINE, Pipeline, task_params
+from pydantic import BaseModel
 from pydantic_core._pydantic_core import list_all_errors
 from service_kit.field_errors import TEMPLATES
 from service_kit.languages import has_translation, translated
@@ -249,7 +250,7 @@ def noun_of(forms: Sequence[str], name: str, noun: Sequence[str]) -> bool:
 
 def number_of(singular: str, plural: str) -> str:
     """Return the name of the number of a counted message, as the code names it."""
-    names = {call.count for call in calls() if call.templates[-1] == plural}
+    names = {call.number for call in calls() if call.templates[-1] == plural}
     if not names:  # a message of pydantic
         names = {name for name, _ in placeholders(singular) if name.startswith(("min_", "max_"))}
     [name] = names
@@ -258,7 +259,7 @@ def number_of(singular: str, plural: str) -> str:
 
 
 def test_every_number_before_a_noun_is_counted() -> None:
-    plain = [call.templates[0] for call in calls() if call.count is None]
+    plain = [call.templates[0] for call in calls() if call.number is None]
 
     assert [text for text in plain if NUMBER_OF_THINGS.search(text)] == []
 
@@ -342,10 +343,10 @@ def types_in(schema: object) -> Iterator[str]:
 
 
 def test_every_error_of_pydantic_that_a_request_can_cause_has_a_russian_sentence() -> None:
-    models = [CancelIn, RestartIn, ForgetIn, TasksIn, PresetIn, FileQuery, DeleteIn, BatchIn]
+    models: list[type[BaseModel]] = [CancelIn, RestartIn, ForgetIn, TasksIn, PresetIn, FileQuery, DeleteIn, BatchIn]
     models += [task_params(algorithm) for algorithm in all_algorithms().values()]
     types = {found for model in models for found in types_in(model.__pydantic_core_schema__)}
-    known = {error["type"]: error["message_template_python"] for error in list_all_errors()}
+    known = {str(error["type"]): error["message_template_python"] for error in list_all_errors()}
     errors = {error for name in types - NO_ERRORS for error in ERRORS_OF_TYPES.get(name) or [LIMITS[name]]}
 
     assert errors <= known.keys()

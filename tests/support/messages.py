@@ -48,11 +48,11 @@ class Call(NamedTuple):
     """A call that creates a sentence.
 
     :ivar templates: one; for a counted sentence, the singular and the plural.
-    :ivar count: the name of the number of a counted sentence.
+    :ivar number: the name of the number of a counted sentence.
     """
 
     templates: Sequence[str]
-    count: str | None
+    number: str | None
 
 
 def calls_in(sources: Path) -> Sequence[Call]:
@@ -142,16 +142,18 @@ def _messages(catalog: Path) -> Sequence[Message]:
 def _translations(messages: Iterable[Message]) -> dict[tuple[str, str], str]:
     found = {}
     for message in messages:
-        one, many = (message.id[0], message.id[-1]) if message.pluralizable else (message.id, message.id)
-        forms = message.string if message.pluralizable else [message.string]
-        found[message.context or "", str(one)] = str(forms[0])
-        found[message.context or "", str(many)] = str(forms[-1])
+        ids, forms = _all(message.id), _all(message.string)
+        found[message.context or "", ids[0]] = forms[0]
+        found[message.context or "", ids[-1]] = forms[-1]
     return found
 
 
-def _forms(messages: Iterable[Message]) -> dict[tuple[str, str], Sequence[str]]:
-    return {
-        (str(message.id[0]), str(message.id[1])): [str(form) for form in message.string]
-        for message in messages
-        if message.pluralizable
-    }
+def _forms(messages: Sequence[Message]) -> dict[tuple[str, str], Sequence[str]]:
+    counted = [_all(message.id) for message in messages if message.pluralizable]
+    forms = [_all(message.string) for message in messages if message.pluralizable]
+    return {(ids[0], ids[1]): strings for ids, strings in zip(counted, forms, strict=True)}
+
+
+def _all(texts: object) -> Sequence[str]:
+    """Return the texts of a message of babel, which is one text or several."""
+    return [str(text) for text in texts] if isinstance(texts, list | tuple) else [str(texts)]

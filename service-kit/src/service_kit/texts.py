@@ -12,11 +12,11 @@ class Counted(NamedTuple):
     """How the words of a sentence depend on one of its values.
 
     :ivar singular: the template for the number 1; that of the sentence is for all other numbers.
-    :ivar count: the name of the value.
+    :ivar number: the name of the value.
     """
 
     singular: str
-    count: str
+    number: str
 
 
 class Sentence(str):
@@ -34,7 +34,7 @@ class Sentence(str):
     ) -> Self:
         """:param said: the English sentence, if it differs from the filled template."""
         if said is None:
-            is_one = counted is not None and number_in(values, counted.count) == 1
+            is_one = counted is not None and number_in(values, counted.number) == 1
             said = filled(counted.singular if counted is not None and is_one else template, values)
         made = super().__new__(cls, said)
         made.template = template
@@ -137,9 +137,9 @@ def restored(document: Mapping[str, object]) -> Sentence:
     if not isinstance(template, str) or not isinstance(values, Mapping):
         return Sentence(said, {})
     found = {name: restored(value) if _is_stored(value) else value for name, value in values.items()}
-    singular, count = document.get("singular"), document.get("count")
-    is_counted = isinstance(singular, str) and isinstance(count, str)
-    return Sentence(template, found, said, Counted(str(singular), str(count)) if is_counted else None)
+    singular, number = document.get("singular"), document.get("number")
+    is_counted = isinstance(singular, str) and isinstance(number, str)
+    return Sentence(template, found, said, Counted(str(singular), str(number)) if is_counted else None)
 
 
 def _is_stored(value: object) -> bool:
