@@ -37,7 +37,7 @@ def test_a_time_of_rfc_3339_is_read(text: str) -> None:
         *("2026-13-31T12:00:00Z", "2026-02-30T12:00:00Z", "2026-01-31T25:00:00Z", "２026-01-31T12:00:00Z"),
     ],
 )
-def test_what_rfc_3339_does_not_have_is_no_time(text: str) -> None:
+def test_what_rfc_3339_does_not_have_is_not_a_time(text: str) -> None:
     assert not accepts(lambda: Moment.model_validate({"at": text}))
 
 

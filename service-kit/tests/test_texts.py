@@ -8,6 +8,7 @@ from service_kit.texts import (
     Sentence,
     all_values_of,
     context_of,
+    counted,
     placeholders,
     reason_of,
     restored,
@@ -90,3 +91,19 @@ def test_all_values_are_those_of_the_sentences_within_too() -> None:
     said = sentence("{name} gave up: {reason}.", name="outer", reason=inner)
 
     assert all_values_of(said) == {"name": "outer", "reason": str(inner), "seconds": 20}
+
+
+@pytest.mark.parametrize(
+    ("pages", "said"),
+    [(0, "0 pages"), (1, "1 page"), (2, "2 pages"), (1.0, "1.0 page"), (1.5, "1.5 pages"), (None, "None pages")],
+)
+def test_the_words_of_a_counted_sentence_depend_on_its_number(pages: float | None, said: str) -> None:
+    assert counted("{pages} page", "{pages} pages", "pages", pages=pages) == said
+
+
+def test_a_counted_sentence_is_still_counted_after_it_was_stored_or_sent() -> None:
+    page = counted("{pages} page", "{pages} pages", "pages", pages=1)
+
+    for copy in (restored(json.loads(json.dumps(stored(page)))), pickle.loads(pickle.dumps(page))):
+        assert (copy, copy.counted, copy.template) == ("1 page", page.counted, "{pages} pages")
+        assert page.counted is not None

@@ -89,7 +89,7 @@ def test_an_invalid_batch_is_refused_and_nothing_is_stored(pixmill: Pixmill) -> 
 
     assert_problem(post_batch(pixmill, *[b"x"] * 101), 400, "may have at most 100")
     assert_problem(post_batch(pixmill, b"1", b"2", json_part=[key, key]), 422, "the same idempotency_key")
-    assert_problem(post_batch(pixmill, b"1", b"2", json_part=[{}]), 422, "has 1 objects for 2 files")
+    assert_problem(post_batch(pixmill, b"1", b"2", json_part=[{}]), 422, "files: 2, and objects in its JSON part: 1;")
     assert_problem(post_batch(pixmill, b"1", json_part={"name": "x"}), 422, "list")
     assert_problem(
         post_batch(pixmill, b"1", json_part=[{"nam": "x"}]), 422, "fields are: name, comment, folder, expires_in, "

@@ -203,7 +203,7 @@ class TaskMachine(RuleBasedStateMachine):
 
     @rule(status=st.sampled_from(["error", "cancelled"]))
     def restart_all(self, status: str) -> None:
-        restarted = self.bulk.restart(LOCAL, TaskFilter(statuses=[TaskStatus(status)]))
+        restarted = self.bulk.restart(LOCAL, TaskFilter(statuses=[TaskStatus(status)])).ids
 
         assert restarted == sorted(task_id for task_id, task in self.model.items() if task.status == status)
         for task_id in restarted:

@@ -223,7 +223,7 @@ def test_unfinished_uploads_count_towards_the_limits_of_their_owner(services: sv
     with pytest.raises(DomainError, match="'bob' may have at most 100 bytes and have 70"):
         uploads.create(owner, new_upload(31))
     assert uploads.append(owner, begun.id, 0, None, BytesIO(b"x" * 70), None).upload.finished
-    with pytest.raises(DomainError, match="at most 1 files"):
+    with pytest.raises(DomainError, match="at most 1 file and"):
         uploads.create(owner, new_upload(1))
 
 

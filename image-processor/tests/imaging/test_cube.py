@@ -47,7 +47,7 @@ def test_colors_before_a_size_are_refused() -> None:
 
 
 def test_a_table_with_too_few_colors_is_refused() -> None:
-    with pytest.raises(UnsuitableImageError, match="has 1 colors; its size of 2 needs 2"):
+    with pytest.raises(UnsuitableImageError, match="has 1 color; its size of 2 needs 2"):
         read_cube("LUT_1D_SIZE 2\n0 0 0\n")
 
 

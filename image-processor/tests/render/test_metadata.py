@@ -20,6 +20,7 @@ from image_processor.render.process import Renderer
 from image_processor.services.codec.plan import Plan
 from image_processor.services.codec.process import MAX_REPORT_LENGTH, write_reports
 from PIL import Image
+from service_kit.languages import Language
 from service_kit.problems import Problem
 from starlette.datastructures import QueryParams
 
@@ -104,6 +105,24 @@ def test_a_part_that_does_not_suit_the_image_is_missing_with_the_reason(renderer
     assert found["unavailable"] == {"histogram": "No pixel of the image is visible."}
 
 
+def test_the_reason_for_a_missing_part_is_in_the_language_of_the_request(renderer: Renderer, tmp_path: Path) -> None:
+    metadata(renderer, tmp_path, encoded(Image.new("RGBA", (20, 10)), "PNG"), "histogram")
+
+    found = json.loads(chosen((tmp_path / "result").read_bytes(), ["histogram"], "ru"))
+
+    assert found == {"unavailable": {"histogram": "На изображении нет ни одного видимого пикселя."}}
+
+
+@pytest.mark.parametrize(
+    ("language", "reason"),
+    [("en", "No pixel of the image is visible."), ("ru", "На изображении нет ни одного видимого пикселя.")],
+)
+def test_a_report_from_before_reasons_were_translated_is_still_read(language: Language, reason: str) -> None:
+    kept = b'{"unavailable": {"histogram": "No pixel of the image is visible."}}'
+
+    assert json.loads(chosen(kept, ["histogram"], language)) == {"unavailable": {"histogram": reason}}
+
+
 def test_the_header_of_an_image_without_its_end_is_described(renderer: Renderer, tmp_path: Path) -> None:
     whole = photo(600, 400, format="JPEG")
     cut = whole[: len(whole) // 2]
@@ -147,7 +166,7 @@ def test_a_report_that_is_too_long_is_missing_with_the_reason(tmp_path: Path) ->
 
         assert found["info"]["width"] == width
         assert ("long" in found) == (width == 100)
-    assert "characters" in found["unavailable"]["long"]
+    assert "characters" in found["unavailable"]["long"]["text"]
 
 
 def test_the_cache_has_two_results_of_an_image_for_all_requests() -> None:

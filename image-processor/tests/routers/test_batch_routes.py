@@ -252,10 +252,10 @@ def test_the_tasks_of_a_batch_are_cancelled_restarted_and_forgotten(api: Api) ->
     after_restart = api.statuses(created)
     forgotten = api.post("/forget", {"batch_id": created.batch_id}).get_json()
 
-    assert cancelled == restarted == {"task_ids": created.task_ids[1:]}
+    assert cancelled == restarted == {"task_ids": created.task_ids[1:], "more": False}
     assert after_cancel == ["finished", "cancelled", "cancelled"]
     assert after_restart == ["finished", "pending", "pending"]
-    assert forgotten == {"task_ids": created.task_ids[:1]}
+    assert forgotten == {"task_ids": created.task_ids[:1], "more": False}
     assert api.statuses(created) == ["pending", "pending"]
     assert api.statuses(other) == ["pending"]
 
@@ -266,7 +266,7 @@ def test_chosen_ids_are_changed_as_far_as_their_state_allows(api: Api) -> None:
 
     restarted = api.post("/restart", {"ids": created.task_ids[:2]})
 
-    assert restarted.get_json() == {"task_ids": created.task_ids[:1]}
+    assert restarted.get_json() == {"task_ids": created.task_ids[:1], "more": False}
 
 
 def test_a_restart_by_status_works_as_it_did_before_there_were_batches(api: Api) -> None:
@@ -289,9 +289,9 @@ def test_a_batch_is_deleted_with_its_last_task(api: Api) -> None:
     api.set_status(created.task_ids[1:], "finished")
     second = api.tasks.delete(f"/batches/{created.batch_id}")
 
-    assert first.get_json() == {"forgotten": 1, "left": 1}
+    assert first.get_json() == {"forgotten": 1, "left": 1, "more": False}
     assert kept.get_json()["counts"] == COUNTS | {"pending": 1}
-    assert second.get_json() == {"forgotten": 1, "left": 0}
+    assert second.get_json() == {"forgotten": 1, "left": 0, "more": False}
     assert api.get(f"/batches/{created.batch_id}").status_code == 404
 
 
@@ -328,7 +328,7 @@ def test_a_filter_changes_no_task_of_another_owner(api: Api) -> None:
 
     cancelled = api.post("/cancel", {"status": ["pending", "processing"]}, "bob").get_json()
 
-    assert cancelled == {"task_ids": bobs.task_ids}
+    assert cancelled == {"task_ids": bobs.task_ids, "more": False}
     assert api.statuses(anns) == ["pending"]
 
 
@@ -380,6 +380,9 @@ def test_a_wrong_query_is_refused(api: Api, path: str, pointer: str) -> None:
         "batch_id=1&batch_id=2",
         "last_event_id=0-0&last_event_id=0-1",
         "id=x",
+        "id=0",
+        "id=1&id=0",
+        "batch_id=0",
         "id=1&status=error",
     ],
 )

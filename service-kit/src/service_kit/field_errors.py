@@ -8,7 +8,7 @@ from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from service_kit.errors import DomainError, FieldError, RuleError
-from service_kit.texts import Sentence, Value, context_of, sentence, text_of
+from service_kit.texts import Counted, Sentence, Value, context_of, sentence, text_of
 
 MAX_ERRORS = 100
 """Maximum number of invalid fields in a problem."""
@@ -45,7 +45,7 @@ def invalid_fields(
     return DomainError("invalid-fields", summary_of(named), named)
 
 
-_TEMPLATES = {
+TEMPLATES = {
     "greater_than": "Input should be greater than {gt}",
     "greater_than_equal": "Input should be greater than or equal to {ge}",
     "less_than": "Input should be less than {lt}",
@@ -64,9 +64,23 @@ _TEMPLATES = {
     "url_scheme": "URL scheme should be {expected_schemes}",
     "url_too_long": "URL should have at most {max_length} characters",
     "model_type": "Input should be a valid dictionary",
+    "union_tag_invalid": "Input tag '{tag}' found using {discriminator} does not match any of the expected tags: "
+    "{expected_tags}",
     "union_tag_not_found": "Unable to extract tag using discriminator {discriminator}",
 }
 """Templates of pydantic's messages that contain values, for the catalogs. The English text is pydantic's own."""
+_COUNTED = {
+    "too_short": Counted("A list should have at least {min_length} item, not {actual_length}", "min_length"),
+    "too_long": Counted("A list should have at most {max_length} item", "max_length"),
+    "string_too_short": Counted("String should have at least {min_length} character", "min_length"),
+    "string_too_long": Counted("String should have at most {max_length} character", "max_length"),
+    "url_too_long": Counted("URL should have at most {max_length} character", "max_length"),
+}
+"""The singular of the templates with a number before a noun."""
+_CHOICES = ("expected", "expected_schemes")
+"""Values of these errors that list choices in English; all others may quote the request."""
+_REASONS = ("datetime_parsing", "datetime_from_date_parsing", "url_parsing")
+"""Errors whose value ``error`` is a reason in English, one of a finite set that the catalogs have."""
 
 
 def summary_of(errors: Sequence[FieldError]) -> Sentence:
@@ -86,21 +100,25 @@ def _sentence(item: ErrorDetails) -> Sentence:
     if isinstance(own, Exception):
         said = text_of(own)
         return said if isinstance(said, Sentence) else sentence(said)
-    values = {name: _value(value) for name, value in context.items()}
-    template = _TEMPLATES.get(item["type"])
+    values = {name: _choice(value) if name in _CHOICES else _value(value) for name, value in context.items()}
+    if item["type"] in _REASONS:
+        values["error"] = Sentence(str(own), {})
+    template = TEMPLATES.get(item["type"])
     if template is None:
         # The message may quote the request, whose braces are not placeholders.
         template = item["msg"].replace("{", "{{").replace("}", "}}") if values else item["msg"]
-    return Sentence(template, values, item["msg"])
+    return Sentence(template, values, item["msg"], _COUNTED.get(item["type"]))
 
 
 def _value(value: object) -> Value:
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, str):
-        *choices, last = value.rsplit(" or ", 1)
-        return sentence("{choices} or {last}", choices=choices[0], last=last) if choices else value
     return value if isinstance(value, int | float) else None if value is None else str(value)
+
+
+def _choice(value: object) -> Value:
+    *choices, last = str(value).rsplit(" or ", 1)
+    return sentence("{choices} or {last}", choices=choices[0], last=last) if choices else last
 
 
 def _escaped(part: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from flask import Request
 
 from service_kit.problems import Problem
-from service_kit.texts import sentence
+from service_kit.texts import counted
 
 MAX_KEY_LENGTH = 255
 KEY = rf"^[\x20-\x7e]{{1,{MAX_KEY_LENGTH}}}$"
@@ -76,6 +76,11 @@ def idempotency_key(request: Request) -> str | None:
     """
     key = request.headers.get("Idempotency-Key")
     if key is not None and not re.fullmatch(KEY, key):
-        detail = sentence("Idempotency-Key must be 1 to {limit} ASCII characters.", limit=MAX_KEY_LENGTH)
+        detail = counted(
+            "Idempotency-Key must be 1 to {limit} ASCII characters.",
+            "Idempotency-Key must be 1 to {limit} ASCII characters.",
+            "limit",
+            limit=MAX_KEY_LENGTH,
+        )
         raise Problem("invalid-idempotency-key", 400, detail)
     return key

@@ -3,7 +3,7 @@
 import re
 
 from service_kit.problems import Problem
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 MAX_DEPTH = 32
 """Maximum nesting of arrays and objects. The deepest valid request, a curve in a pipeline, has eight levels."""
@@ -40,7 +40,12 @@ def check_extent(data: object) -> None:
             raise Problem(
                 "json-too-deep",
                 422,
-                sentence("The JSON is nested too deeply; at most {limit} levels are allowed.", limit=MAX_DEPTH),
+                counted(
+                    "The JSON is nested too deeply; at most {limit} level is allowed.",
+                    "The JSON is nested too deeply; at most {limit} levels are allowed.",
+                    "limit",
+                    limit=MAX_DEPTH,
+                ),
             )
         if count > MAX_VALUES:
             raise _too_many()

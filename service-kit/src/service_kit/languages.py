@@ -15,7 +15,7 @@ from typing import Literal
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
-from service_kit.texts import Sentence, Value, filled
+from service_kit.texts import Sentence, Value, filled, number_in
 
 Language = Literal["en", "ru"]
 ENGLISH: Language = "en"
@@ -51,7 +51,7 @@ def translated(sentence: str, language: Language, context: str = "") -> str:
         return str(sentence)
     if not isinstance(sentence, Sentence):
         return _translation(sentence, language, context) or sentence
-    template = _translation(sentence.template, language, context)
+    template = _template_of(sentence, language, context)
     if template is None and not any(isinstance(value, Sentence) for value in sentence.values.values()):
         return str(sentence)
     values = {name: _of_value(value, language) for name, value in sentence.values.items()}
@@ -65,6 +65,16 @@ def has_translation(message: str, language: Language, context: str = "") -> bool
 
 def _of_value(value: Value, language: Language) -> Value:
     return translated(value, language) if isinstance(value, Sentence) else value
+
+
+def _template_of(sentence: Sentence, language: Language, context: str) -> str | None:
+    if sentence.counted is not None:
+        singular, count = sentence.counted
+        number = number_in(sentence.values, count)
+        for catalog in _catalogs(language):
+            if found := catalog.ngettext(singular, sentence.template, number):
+                return found
+    return _translation(sentence.template, language, context)
 
 
 def _translation(message: str, language: Language, context: str) -> str | None:
@@ -104,6 +114,9 @@ class _Nothing(gettext.NullTranslations):
     """Returns nothing for a missing message: a real translation may equal the English text."""
 
     def gettext(self, message: str) -> str:  # noqa: ARG002 (the signature of the standard library)
+        return ""
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:  # noqa: ARG002 (likewise)
         return ""
 
     def pgettext(self, context: str, message: str) -> str:  # noqa: ARG002 (likewise)

@@ -15,7 +15,7 @@ from werkzeug.wsgi import get_input_stream
 from service_kit.json_extent import check_extent
 from service_kit.openapi import schema_of
 from service_kit.problems import Problem, invalid_request
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -109,7 +109,16 @@ def json_body(model: type[_Model]) -> _Model:
             context={"media_type": "application/json"},
         )
     if (request.content_length or 0) > JSON_LIMIT:
-        raise Problem("body-too-large", 413, sentence("A JSON body may have at most {limit} bytes.", limit=JSON_LIMIT))
+        raise Problem(
+            "body-too-large",
+            413,
+            counted(
+                "A JSON body may have at most {limit} byte.",
+                "A JSON body may have at most {limit} bytes.",
+                "limit",
+                limit=JSON_LIMIT,
+            ),
+        )
     request.max_content_length = JSON_LIMIT
     try:
         data = request.get_json()

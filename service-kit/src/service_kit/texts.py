@@ -2,10 +2,21 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from string import Formatter
-from typing import Self, TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 
 Value: TypeAlias = str | int | float | bool | Sequence["Value"] | Mapping[str, "Value"] | None
 """A value in a template. It is part of the JSON of a problem."""
+
+
+class Counted(NamedTuple):
+    """How the words of a sentence depend on one of its values.
+
+    :ivar singular: the template for the number 1; that of the sentence is for all other numbers.
+    :ivar number: the name of the value.
+    """
+
+    singular: str
+    number: str
 
 
 class Sentence(str):
@@ -16,16 +27,23 @@ class Sentence(str):
 
     template: str
     values: Mapping[str, Value]
+    counted: Counted | None
 
-    def __new__(cls, template: str, values: Mapping[str, Value], said: str | None = None) -> Self:
+    def __new__(
+        cls, template: str, values: Mapping[str, Value], said: str | None = None, counted: Counted | None = None
+    ) -> Self:
         """:param said: the English sentence, if it differs from the filled template."""
-        made = super().__new__(cls, filled(template, values) if said is None else said)
+        if said is None:
+            is_one = counted is not None and number_in(values, counted.number) == 1
+            said = filled(counted.singular if counted is not None and is_one else template, values)
+        made = super().__new__(cls, said)
         made.template = template
         made.values = values
+        made.counted = counted
         return made
 
-    def __getnewargs__(self) -> tuple[str, Mapping[str, Value], str]:  # type: ignore[override]  # what __new__ takes
-        return self.template, self.values, str(self)
+    def __getnewargs__(self) -> tuple[str, Mapping[str, Value], str, Counted | None]:  # type: ignore[override]  # what __new__ takes
+        return self.template, self.values, str(self), self.counted
 
 
 def sentence(template: str, /, **values: Value) -> Sentence:
@@ -34,6 +52,26 @@ def sentence(template: str, /, **values: Value) -> Sentence:
     :param template: for :meth:`str.format` if there are values.
     """
     return Sentence(template, values)
+
+
+def counted(singular: str, plural: str, count: str, /, **values: Value) -> Sentence:
+    """Return a sentence whose words depend on a number. Tools find its messages as those of :func:`sentence`.
+
+    :param singular: the template for 1; ``plural`` is that for all other numbers.
+    :param count: the name of the value with the number.
+    """
+    return Sentence(plural, values, counted=Counted(singular, count))
+
+
+def number_in(values: Mapping[str, Value], count: str) -> int:
+    """Return the number with which a language chooses the plural form.
+
+    A fraction takes the form of 2. Without a number, as where values are omitted, it is 0: most things are many.
+    """
+    number = values.get(count)
+    if isinstance(number, float):
+        return int(number) if number.is_integer() else 2
+    return number if isinstance(number, int) else 0
 
 
 def text_of(error: Exception) -> str:
@@ -88,6 +126,8 @@ def stored(sentence: str) -> dict[str, Value]:
             name: stored(value) if isinstance(value, Sentence) else value for name, value in sentence.values.items()
         }
         document |= {"template": sentence.template, "values": values}
+        if sentence.counted is not None:
+            document |= sentence.counted._asdict()
     return document
 
 
@@ -97,7 +137,9 @@ def restored(document: Mapping[str, object]) -> Sentence:
     if not isinstance(template, str) or not isinstance(values, Mapping):
         return Sentence(said, {})
     found = {name: restored(value) if _is_stored(value) else value for name, value in values.items()}
-    return Sentence(template, found, said)
+    singular, number = document.get("singular"), document.get("number")
+    is_counted = isinstance(singular, str) and isinstance(number, str)
+    return Sentence(template, found, said, Counted(str(singular), str(number)) if is_counted else None)
 
 
 def _is_stored(value: object) -> bool:

@@ -18,7 +18,7 @@ from multipart import (
 from service_kit.errors import FieldError
 from service_kit.json_extent import check_extent, check_text
 from service_kit.problems import Problem
-from service_kit.texts import reason_of, sentence
+from service_kit.texts import counted, reason_of, sentence
 from werkzeug.http import parse_options_header
 
 from file_storage.storage import Readable, StagedBlob
@@ -107,8 +107,10 @@ def _read(body: Readable, boundary: bytes, parts: "_Parts", max_parts: int) -> N
         for event in parser.parse_blocking(body.read, CHUNK):
             parts.handle(event)
     except ParserLimitReached as error:
-        detail = sentence(
+        detail = counted(
+            "A form may have at most {max_parts} part, with at most 8 headers of 4,096 bytes.",
             "A form may have at most {max_parts} parts, each with at most 8 headers of 4,096 bytes.",
+            "max_parts",
             max_parts=max_parts,
         )
         raise Problem("form-too-large", 413, detail, context={"limit": max_parts}) from error
@@ -175,7 +177,12 @@ class _Parts:
             raise Problem(
                 "form-too-large",
                 413,
-                sentence("The fields of this form may have at most {allowed} bytes together.", allowed=allowed),
+                counted(
+                    "The fields of this form may have at most {allowed} byte together.",
+                    "The fields of this form may have at most {allowed} bytes together.",
+                    "allowed",
+                    allowed=allowed,
+                ),
                 context={"limit": allowed},
             )
 
@@ -253,4 +260,13 @@ def _malformed(detail: str) -> Problem:
 
 def too_large(max_bytes: int) -> Problem:
     """Return the 413 problem for a file of more than ``max_bytes`` bytes."""
-    return Problem("file-too-large", 413, sentence("A file may have at most {max_bytes} bytes.", max_bytes=max_bytes))
+    return Problem(
+        "file-too-large",
+        413,
+        counted(
+            "A file may have at most {max_bytes} byte.",
+            "A file may have at most {max_bytes} bytes.",
+            "max_bytes",
+            max_bytes=max_bytes,
+        ),
+    )

@@ -169,7 +169,7 @@ def _new_files(parts: Sequence[tuple[StagedBlob, str]], json_part: object) -> Se
     descriptions = validated(BatchIn, [{}] * len(parts) if json_part is None else json_part).root
     if len(descriptions) != len(parts):
         detail = sentence(
-            "The JSON part has {objects} objects for {files} files; send one for each file.",
+            "The form has files: {files}, and objects in its JSON part: {objects}; send one object for each file.",
             objects=len(descriptions),
             files=len(parts),
         )

@@ -18,7 +18,7 @@ from service_kit.errors import DomainError, RuleError
 from service_kit.json_types import OPTIONAL
 from service_kit.problems import Problem
 from service_kit.query import Query
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 from werkzeug.http import http_date, quote_etag
 
 from file_storage.config import Settings
@@ -128,7 +128,12 @@ def _chosen(service: FileService, query: ArchiveQuery) -> Sequence[File]:
     if not chosen:
         raise archive_empty()
     if len(chosen) > limit:
-        detail = sentence("An archive may have at most {limit} files, but more files match; add a filter.", limit=limit)
+        detail = counted(
+            "An archive may have at most {limit} file, but more files match; add a filter.",
+            "An archive may have at most {limit} files, but more files match; add a filter.",
+            "limit",
+            limit=limit,
+        )
         raise DomainError("archive-too-large", detail)
     return chosen
 

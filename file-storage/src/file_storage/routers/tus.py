@@ -17,7 +17,7 @@ from service_kit.access.principals import Scope
 from service_kit.errors import FieldError
 from service_kit.problems import Problem
 from service_kit.request_body import validated
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 from werkzeug.http import http_date
 
 from file_storage.config import Settings
@@ -240,7 +240,12 @@ def _metadata(header: str) -> dict[str, str]:
 def _parts(concat: str) -> list[str]:
     parts = [url.rstrip("/").rsplit("/", 1)[-1] for url in concat.removeprefix("final;").split()]
     if not 0 < len(parts) <= MAX_PARTS:
-        detail = sentence("A final upload must have 1 to {max_parts} parts.", max_parts=MAX_PARTS)
+        detail = counted(
+            "A final upload must have 1 to {max_parts} parts.",
+            "A final upload must have 1 to {max_parts} parts.",
+            "max_parts",
+            max_parts=MAX_PARTS,
+        )
         raise _wrong("Upload-Concat", "too_many_parts", detail)
     return parts
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from flask import Response, request
-from service_kit.texts import sentence
+from service_kit.texts import counted
 from werkzeug.datastructures import Range
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
@@ -57,7 +57,12 @@ def deliver(response: Response, file: File, modified: datetime, sender: Sender) 
     if wanted is not None:
         parts = spans(wanted, file.size)
         if not parts:
-            detail = sentence("The file has {size} bytes; request a range within them.", size=file.size)
+            detail = counted(
+                "The file has {size} byte; request a range within it.",
+                "The file has {size} bytes; request a range within them.",
+                "size",
+                size=file.size,
+            )
             raise RequestedRangeNotSatisfiable(file.size, description=detail)
         if (sent := sender.ranges(response, file, wanted, parts)) is not None:
             return sent

@@ -3,7 +3,7 @@
 import re
 
 from service_kit.errors import DomainError, FieldError
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 from file_storage.services.names import FileName, file_name, visible
 
@@ -75,8 +75,12 @@ def _checked(folder: str) -> str:
     if len(folder) > MAX_FOLDER:
         raise _invalid(
             "folder_too_long",
-            sentence(
-                "The folder has {count} characters; at most {limit} are allowed.", count=len(folder), limit=MAX_FOLDER
+            counted(
+                "The folder has {count} character; at most {limit} are allowed.",
+                "The folder has {count} characters; at most {limit} are allowed.",
+                "count",
+                count=len(folder),
+                limit=MAX_FOLDER,
             ),
         )
     return folder

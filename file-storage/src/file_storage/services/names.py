@@ -4,7 +4,7 @@ import unicodedata
 from typing import NamedTuple
 
 from service_kit.errors import DomainError, FieldError
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 MAX_LENGTH = 255
 
@@ -96,8 +96,12 @@ def _checked(name: str) -> str:
     if len(name) > MAX_LENGTH:
         raise _invalid(
             "name_too_long",
-            sentence(
-                "The name has {count} characters; at most {limit} are allowed.", count=len(name), limit=MAX_LENGTH
+            counted(
+                "The name has {count} character; at most {limit} are allowed.",
+                "The name has {count} characters; at most {limit} are allowed.",
+                "count",
+                count=len(name),
+                limit=MAX_LENGTH,
             ),
         )
     return name
@@ -107,8 +111,10 @@ def _checked_extension(extension: str) -> str:
     if len(extension) > MAX_LENGTH:
         raise _invalid(
             "extension_too_long",
-            sentence(
+            counted(
+                "The extension has {count} character; at most {limit} are allowed.",
                 "The extension has {count} characters; at most {limit} are allowed.",
+                "count",
                 count=len(extension),
                 limit=MAX_LENGTH,
             ),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from service_kit.access.principals import Principal
 from service_kit.database import Database, one_at_a_time
 from service_kit.errors import DomainError
-from service_kit.texts import sentence
+from service_kit.texts import counted
 from sqlalchemy import Connection, select
 
 from file_storage.services.totals import stored, stored_by
@@ -62,25 +62,34 @@ class _Limit:
 
     def exceeded(self, used: int) -> DomainError:
         if self.owner is None:
-            detail = sentence(
+            detail = counted(
+                "All files together may have at most {limit} byte and have {used}, including unfinished uploads; "
+                "delete files and empty the trash to make room.",
                 "All files together may have at most {limit} bytes and have {used}, including unfinished uploads;"
                 " delete files and empty the trash to make room.",
+                "limit",
                 owner=None,
                 limit=self.maximum,
                 used=used,
             )
         elif self.counts_files:
-            detail = sentence(
-                "The owner '{owner}' may have at most {limit} files and has {used}; delete files and empty the trash"
-                " to make room.",
+            detail = counted(
+                "The owner '{owner}' may have at most {limit} file and has {used}; delete files and empty the "
+                "trash to make room.",
+                "The owner '{owner}' may have at most {limit} files and has {used}; delete files and empty the "
+                "trash to make room.",
+                "limit",
                 owner=self.owner,
                 limit=self.maximum,
                 used=used,
             )
         else:
-            detail = sentence(
-                "The files of the owner '{owner}' may have at most {limit} bytes and have {used}, including unfinished"
-                " uploads; delete files and empty the trash to make room.",
+            detail = counted(
+                "The files of the owner '{owner}' may have at most {limit} byte and have {used}, including "
+                "unfinished uploads; delete files and empty the trash to make room.",
+                "The files of the owner '{owner}' may have at most {limit} bytes and have {used}, including "
+                "unfinished uploads; delete files and empty the trash to make room.",
+                "limit",
                 owner=self.owner,
                 limit=self.maximum,
                 used=used,

@@ -13,7 +13,7 @@ import structlog
 from service_kit.access.principals import Principal
 from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError, FieldError
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
@@ -296,7 +296,13 @@ class UploadService:
             while data := body.read(CHUNK):
                 if partial.size + len(data) > limit:
                     raise DomainError(
-                        "upload-too-long", sentence("The upload may have at most {limit} bytes.", limit=limit)
+                        "upload-too-long",
+                        counted(
+                            "The upload may have at most {limit} byte.",
+                            "The upload may have at most {limit} bytes.",
+                            "limit",
+                            limit=limit,
+                        ),
                     )
                 if upload.length is None and partial.size + len(data) > reserved:
                     reserved = self._reserve_ahead(principal, upload, reserved, partial.size + len(data))
@@ -344,13 +350,18 @@ class UploadService:
             values: dict[str, object] = {"expires_at": epoch_now() + self._lifetime}
             if length is not None and length != upload.length:
                 if upload.length is not None:
-                    detail = sentence(
-                        "The length of this upload is already set to {length} bytes.", length=upload.length
+                    detail = counted(
+                        "The length of this upload is already set to {length} byte.",
+                        "The length of this upload is already set to {length} bytes.",
+                        "length",
+                        length=upload.length,
                     )
                     raise DomainError("upload-length-known", detail)
                 if length < received:
-                    detail = sentence(
+                    detail = counted(
+                        "The upload already has {received} byte; its length cannot be {length}.",
                         "The upload already has {received} bytes; its length cannot be {length}.",
+                        "received",
                         received=received,
                         length=length,
                     )
@@ -421,14 +432,25 @@ class UploadService:
         if length is not None and length > self._max_bytes:
             raise DomainError(
                 "upload-too-long",
-                sentence("An upload may have at most {max_bytes} bytes.", max_bytes=self._max_bytes),
+                counted(
+                    "An upload may have at most {max_bytes} byte.",
+                    "An upload may have at most {max_bytes} bytes.",
+                    "max_bytes",
+                    max_bytes=self._max_bytes,
+                ),
                 context={"limit": self._max_bytes},
             )
 
     def _check_offset(self, offset: int, actual: int) -> None:
         if offset != actual:
             raise DomainError(
-                "offset-mismatch", sentence("The upload has {actual} bytes; continue at this offset.", actual=actual)
+                "offset-mismatch",
+                counted(
+                    "The upload has {actual} byte; continue at this offset.",
+                    "The upload has {actual} bytes; continue at this offset.",
+                    "actual",
+                    actual=actual,
+                ),
             )
 
 

@@ -6,7 +6,7 @@ import pyvips
 from pydantic import ConfigDict, Field, model_validator
 from service_kit.errors import RuleError
 from service_kit.json_types import OPTIONAL
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.canvas import placed
@@ -123,8 +123,10 @@ def _in_proportion(side: int, target: int, other: int) -> int:
     proportional = max(1, round(side * target / other))
     if proportional > MAX_SIDE:
         raise UnsuitableImageError(
-            sentence(
+            counted(
+                "The proportional side would have {proportional} pixel; the limit is {limit}.",
                 "The proportional side would have {proportional} pixels; the limit is {limit}.",
+                "proportional",
                 proportional=proportional,
                 limit=MAX_SIDE,
             )

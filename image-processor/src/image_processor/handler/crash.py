@@ -5,7 +5,7 @@ from collections.abc import Callable
 from billiard.einfo import ExceptionInfo
 from billiard.exceptions import WorkerLostError
 from celery.worker.request import Request
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 CrashReport = Callable[[int, BaseException], None]
 
@@ -30,7 +30,12 @@ def crash_reason(error: BaseException, max_seconds: float) -> str:
     if not isinstance(error, WorkerLostError):
         return sentence("an unexpected error ({name})", name=type(error).__name__)
     if overran(error):
-        return sentence("it took longer than {seconds:g} seconds", seconds=max_seconds)
+        return counted(
+            "it took longer than {seconds:g} second",
+            "it took longer than {seconds:g} seconds",
+            "seconds",
+            seconds=max_seconds,
+        )
     return sentence("the task crashed its process, perhaps because memory ran out")
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import pyvips
 from pydantic import AfterValidator, Field
-from service_kit.texts import sentence
+from service_kit.texts import counted
 
 from image_processor.imaging.css_colors import PATTERN, canonical
 from image_processor.imaging.errors import UnsuitableImageError
@@ -136,7 +136,12 @@ def in_srgb(image: pyvips.Image) -> pyvips.Image:
     if image.format in ("uchar", "ushort") and image.interpretation in ("srgb", "rgb16", "b-w", "grey16", "multiband"):
         if image.bands > 4:
             raise UnsuitableImageError(
-                sentence("The image has {bands} bands, and it is unknown which of them are colors.", bands=image.bands)
+                counted(
+                    "The image has {bands} band, and it is unknown which of them are colors.",
+                    "The image has {bands} bands, and it is unknown which of them are colors.",
+                    "bands",
+                    bands=image.bands,
+                )
             )
         return _through_profile(_named(image))
     if image.interpretation == "cmyk":

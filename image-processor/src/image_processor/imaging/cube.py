@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy
 import pyvips
 from numpy.typing import NDArray
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 from image_processor.imaging.picture import UnsuitableImageError
 
@@ -71,8 +71,12 @@ def _too_many(sizes: dict[str, int], wanted: int) -> UnsuitableImageError:
         return UnsuitableImageError(sentence("The LUT must have either LUT_1D_SIZE or LUT_3D_SIZE before its colors."))
     (size,) = sizes.values()
     return UnsuitableImageError(
-        sentence(
-            "The LUT has more than {wanted:,} colors; its size of {size} needs {wanted:,}.", wanted=wanted, size=size
+        counted(
+            "The LUT has more than {wanted:,} color; its size of {size} needs {wanted:,}.",
+            "The LUT has more than {wanted:,} colors; its size of {size} needs {wanted:,}.",
+            "wanted",
+            wanted=wanted,
+            size=size,
         )
     )
 
@@ -102,8 +106,10 @@ def _cube(sizes: dict[str, int], domain: dict[str, list[float]], rows: "array[fl
     ((kind, size),) = sizes.items()
     if len(rows) != 3 * wanted:
         raise UnsuitableImageError(
-            sentence(
+            counted(
+                "The LUT has {count:,} color; its size of {size} needs {wanted:,}.",
                 "The LUT has {count:,} colors; its size of {size} needs {wanted:,}.",
+                "count",
                 count=len(rows) // 3,
                 size=size,
                 wanted=wanted,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, TypedDict, Unpack
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 from service_kit.errors import RuleError
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 MAX_SIDE = 16_384
 """The largest side in pixels that a client may request, about the limit of WebP (16,383) and AVIF (16,384)."""
@@ -41,7 +41,12 @@ def _whole(value: object, levels: int = 0) -> object:
     :raises ValueError: the value is nested too deep.
     """
     if levels > _DEEPEST:
-        raise RuleError("too_deep", sentence("nested more than {limit} levels deep", limit=_DEEPEST))
+        raise RuleError(
+            "too_deep",
+            counted(
+                "nested more than {limit} level deep", "nested more than {limit} levels deep", "limit", limit=_DEEPEST
+            ),
+        )
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Mapping):

@@ -13,6 +13,7 @@ from service_kit.access.principals import LOCAL_OWNER, Principal, Scope
 from service_kit.database import MAX_ID
 from service_kit.errors import DomainError, FieldError, RuleError
 from service_kit.field_errors import summary_of
+from service_kit.languages import ENGLISH, language_of
 from service_kit.problems import Problem, invalid_request, problem_with
 from service_kit.public_url import PublicUrlSettings, public_url
 from service_kit.texts import sentence
@@ -153,18 +154,22 @@ class ApiRoutes:
         principal = await admitted(self._gate, request, Scope.FILES_READ)
         parts = parts_of(request.query_params)
         found = await self._service.find(metadata_plan(source, parts), principal=principal)
+        language = language_of(request.headers.get("Accept-Language"))
+        key = found.key if language == ENGLISH else f"{found.key}-{language}"
         headers = _PRIVATE | {
-            "ETag": entity_tag(found.key),
+            "ETag": entity_tag(key),
+            "Content-Language": language,
             # The bytes of a file never change, but a later version of Pixmill may report more about them.
             "Cache-Control": f"private, max-age={METADATA_SECONDS}",
-            "Vary": "Cookie, Authorization",
+            "Vary": "Cookie, Authorization, Accept-Language",
         }
-        if is_unchanged(request, found.key, None):
+        if is_unchanged(request, key, None):
             return not_modified(headers)
 
         def respond(result: Result) -> Response:
             sent = headers | {"Server-Timing": server_timing(dict(result.seconds), result.state)}
-            return Response(chosen(result.stored.path.read_bytes(), parts), 200, sent, media_type="application/json")
+            content = chosen(result.stored.path.read_bytes(), parts, language)
+            return Response(content, 200, sent, media_type="application/json")
 
         return await response_of(lambda: result_for(request, self._service, found), respond)
 

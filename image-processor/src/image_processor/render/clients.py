@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from service_kit.json_extent import check_extent
 from service_kit.problems import Problem
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 from starlette.requests import ClientDisconnect, Request
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
@@ -36,7 +36,14 @@ async def json_of(request: Request) -> object:
             body += piece
             if len(body) > MAX_BODY_BYTES:
                 raise Problem(
-                    "body-too-large", 413, sentence("The JSON may have at most {limit:,} bytes.", limit=MAX_BODY_BYTES)
+                    "body-too-large",
+                    413,
+                    counted(
+                        "The JSON may have at most {limit:,} byte.",
+                        "The JSON may have at most {limit:,} bytes.",
+                        "limit",
+                        limit=MAX_BODY_BYTES,
+                    ),
                 )
     except ClientDisconnect as error:
         raise ClientGoneError from error

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from service_kit.errors import DomainError
-from service_kit.texts import reason_of, sentence
+from service_kit.texts import counted, reason_of, sentence
 
 FILE_NOT_FOUND = "file-not-found"
 TOO_LARGE = "source-too-large"
@@ -70,7 +70,14 @@ def lost() -> DomainError:
 def too_slow(seconds: float) -> DomainError:
     """Return the error of a render that exceeded the time limit."""
     return DomainError(
-        TOO_SLOW, sentence("The render took longer than {seconds:g} seconds.", seconds=seconds), retry_after=60
+        TOO_SLOW,
+        counted(
+            "The render took longer than {seconds:g} second.",
+            "The render took longer than {seconds:g} seconds.",
+            "seconds",
+            seconds=seconds,
+        ),
+        retry_after=60,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import structlog
 from service_kit.errors import DomainError
 from service_kit.problems import Problem, problem_with
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -199,7 +199,16 @@ def _target(request: Request) -> bytes:
     query: bytes = scope["query_string"]
     target = path + b"?" + query if query else path
     if len(target) > MAX_TARGET_BYTES:
-        raise Problem("uri-too-long", 414, sentence("A URL may have at most {limit:,} bytes.", limit=MAX_TARGET_BYTES))
+        raise Problem(
+            "uri-too-long",
+            414,
+            counted(
+                "A URL may have at most {limit:,} byte.",
+                "A URL may have at most {limit:,} bytes.",
+                "limit",
+                limit=MAX_TARGET_BYTES,
+            ),
+        )
     return target
 
 

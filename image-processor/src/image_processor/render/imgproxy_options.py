@@ -7,7 +7,7 @@ from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 from image_processor.render.problems import bad_option
 
@@ -56,7 +56,14 @@ def at_most(args: Sequence[str], limit: int, option: str) -> None:
     """
     if len(args) > limit:
         raise bad_option(
-            option, sentence("it has at most {limit} arguments, not {count}", limit=limit, count=len(args))
+            option,
+            counted(
+                "it has at most {limit} argument, not {count}",
+                "it has at most {limit} arguments, not {count}",
+                "limit",
+                limit=limit,
+                count=len(args),
+            ),
         )
 
 

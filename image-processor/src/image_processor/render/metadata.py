@@ -1,13 +1,14 @@
 """Collects the reports of analyses of an image in one JSON object, without a task or a stored result."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, Field
 from service_kit.errors import FieldError
 from service_kit.field_errors import summary_of
+from service_kit.languages import ENGLISH, Language, translated
 from service_kit.problems import Problem
-from service_kit.texts import sentence
+from service_kit.texts import restored, sentence
 from starlette.datastructures import QueryParams
 
 from image_processor.algorithms.dominant_colors import DominantColor
@@ -81,15 +82,20 @@ def metadata_plan(source: Source, parts: Sequence[str]) -> RenderPlan:
     )
 
 
-def chosen(reports: bytes, parts: Sequence[str]) -> bytes:
-    """Return these parts of a plan's result, as JSON."""
+def chosen(reports: bytes, parts: Sequence[str], language: Language = ENGLISH) -> bytes:
+    """Return these parts of a plan's result, as JSON, with the reasons for missing parts in this language."""
     found = json.loads(reports)
     unavailable = found.get("unavailable", {})
     answer = {name: _flat(name, found[PARTS[name]]) for name in parts if PARTS[name] in found}
-    reasons = {name: unavailable[PARTS[name]] for name in parts if PARTS[name] in unavailable}
+    reasons = {name: _said(unavailable[PARTS[name]], language) for name in parts if PARTS[name] in unavailable}
     if reasons:
         answer["unavailable"] = reasons
     return json.dumps(answer, ensure_ascii=False).encode()
+
+
+def _said(reason: str | Mapping[str, object], language: Language) -> str:
+    # Earlier results in the cache have the English sentence.
+    return translated(reason if isinstance(reason, str) else restored(reason), language)
 
 
 def _flat(name: str, report: dict[str, object]) -> object:

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import httpcore2
 from service_kit.errors import DomainError
-from service_kit.texts import reason_of, sentence, text_of
+from service_kit.texts import counted, reason_of, sentence, text_of
 
 from image_processor.render.config import OriginSettings
 from image_processor.render.failures import FILE_NOT_FOUND, ORIGIN_FAILED, ORIGIN_FORBIDDEN, ORIGIN_SLOW, too_large
@@ -188,7 +188,12 @@ class Origins:
                     size += len(piece)
                     if size > self._settings.max_bytes:
                         raise too_large(
-                            sentence("The origin's file has more than {limit:,} bytes.", limit=self._settings.max_bytes)
+                            counted(
+                                "The origin's file has more than {limit:,} byte.",
+                                "The origin's file has more than {limit:,} bytes.",
+                                "limit",
+                                limit=self._settings.max_bytes,
+                            )
                         )
                     if time.monotonic() > deadline:
                         raise DomainError(ORIGIN_SLOW, sentence("The origin does not send the file in time."))

@@ -17,7 +17,7 @@ import httpx2
 import pyvips
 import structlog
 from service_kit import logs
-from service_kit.texts import sentence, text_of
+from service_kit.texts import counted, sentence, text_of
 
 from image_processor.handler.sandbox import Sandbox
 from image_processor.imaging.color import rgba
@@ -274,7 +274,13 @@ def _has_room(job: Job) -> bool:
 
 def _check_size(size: int, max_bytes: int) -> None:
     if size > max_bytes:
-        detail = sentence("A file has {size:,} bytes; the limit is {max_bytes:,}.", size=size, max_bytes=max_bytes)
+        detail = counted(
+            "A file has {size:,} byte; the limit is {max_bytes:,}.",
+            "A file has {size:,} bytes; the limit is {max_bytes:,}.",
+            "size",
+            size=size,
+            max_bytes=max_bytes,
+        )
         raise SourceError(detail, Cause.FILE_TOO_LARGE)
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from service_kit.languages import headers_of, language_of
 from service_kit.problems import Problem
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -144,7 +144,7 @@ def _wanted_range(request: Request, size: int, tag: str) -> tuple[int, int] | No
         raise Problem(
             "range-not-satisfiable",
             416,
-            sentence("The picture has {size} bytes.", size=size),
+            counted("The picture has {size} byte.", "The picture has {size} bytes.", "size", size=size),
             headers={"Content-Range": f"bytes */{size}"},
         )
     return first, last

@@ -21,7 +21,6 @@ from image_processor.routers.times import date_or_none
 from image_processor.services.causes import problem_document
 from image_processor.services.tasks.batches import BatchDetail, BatchRow, BatchService, Cause
 from image_processor.services.tasks.bulk import BulkService
-from image_processor.services.tasks.filters import TaskFilter
 
 batches = APIBlueprint("batches", __name__, abp_tags=[Tag(name="tasks")])
 
@@ -88,10 +87,13 @@ class BatchDetailOut(BatchOut):
 
 
 class ForgottenOut(BaseModel):
-    """How many tasks were deleted, and how many are left because they have not ended."""
+    """How many tasks were deleted, and how many are left."""
 
     forgotten: int
-    left: int
+    left: int = Field(description="The number of tasks that were not deleted: those that had not ended.")
+    more: bool = Field(
+        description="Whether the request ended early, after 10,000 tasks or 20 seconds; repeat it to delete the rest."
+    )
 
 
 class BatchPath(BaseModel):
@@ -140,8 +142,7 @@ def get_batch(path: BatchPath) -> dict[str, object]:
 )
 @needs(Scope.TASKS_WRITE)
 def delete_batch(path: BatchPath) -> dict[str, object]:
-    forgotten = svcs.flask.get(BulkService).forget(principal(), TaskFilter(batch_id=path.id))
-    return {"forgotten": len(forgotten), "left": svcs.flask.get(BatchService).unended(path.id)}
+    return svcs.flask.get(BulkService).forget_batch(principal(), path.id)._asdict()
 
 
 def _as_json(row: BatchRow) -> dict[str, object]:

@@ -15,7 +15,7 @@ from service_kit.request_body import json_body
 from service_kit.texts import sentence
 
 from image_processor.models import TaskStatus
-from image_processor.services.tasks.bulk import BulkService
+from image_processor.services.tasks.bulk import BulkService, Changed
 from image_processor.services.tasks.filters import TaskFilter
 
 bulk = APIBlueprint("bulk", __name__, abp_tags=[Tag(name="tasks")])
@@ -35,6 +35,10 @@ class TaskIdsOut(BaseModel):
     """The ids of the tasks that were changed, in order."""
 
     task_ids: list[int]
+    more: bool = Field(
+        description="Whether the request ended early, after 10,000 tasks or 20 seconds; repeat it, without these ids, "
+        "to change the rest."
+    )
 
 
 class ChosenIn(BaseModel):
@@ -137,7 +141,7 @@ def _without_null(field: dict[str, object]) -> dict[str, object]:
 @needs(Scope.TASKS_WRITE)
 def cancel_tasks() -> dict[str, object]:
     wanted = _filter(json_body(CancelIn))
-    return {"task_ids": list(svcs.flask.get(BulkService).cancel(principal(), wanted))}
+    return _as_json(svcs.flask.get(BulkService).cancel(principal(), wanted))
 
 
 @bulk.post(
@@ -149,7 +153,7 @@ def cancel_tasks() -> dict[str, object]:
 @needs(Scope.TASKS_WRITE)
 def restart_tasks() -> dict[str, object]:
     wanted = _filter(json_body(RestartIn))
-    return {"task_ids": list(svcs.flask.get(BulkService).restart(principal(), wanted))}
+    return _as_json(svcs.flask.get(BulkService).restart(principal(), wanted))
 
 
 @bulk.post(
@@ -161,7 +165,11 @@ def restart_tasks() -> dict[str, object]:
 @needs(Scope.TASKS_WRITE)
 def forget_tasks() -> dict[str, object]:
     wanted = _filter(json_body(ForgetIn))
-    return {"task_ids": list(svcs.flask.get(BulkService).forget(principal(), wanted))}
+    return _as_json(svcs.flask.get(BulkService).forget(principal(), wanted))
+
+
+def _as_json(changed: Changed) -> dict[str, object]:
+    return {"task_ids": list(changed.ids), "more": changed.more}
 
 
 def _filter(chosen: CancelIn | RestartIn | ForgetIn) -> TaskFilter:

@@ -95,4 +95,4 @@ def _without_values(sentence: Sentence) -> Sentence:
         name: _without_values(value) if isinstance(value, Sentence) else _OMITTED
         for name, value in sentence.values.items()
     }
-    return Sentence(sentence.template, values)
+    return Sentence(sentence.template, values, counted=sentence.counted)

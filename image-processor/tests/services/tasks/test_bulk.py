@@ -3,16 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
-from image_processor.models import DiscardedResult, Task, TaskStatus
-from image_processor.services.tasks.bulk import STEP, BulkService
+from image_processor.models import Batch, DiscardedResult, Task, TaskStatus
+from image_processor.services.tasks import bulk as bulk_module
+from image_processor.services.tasks.bulk import STEP, BulkService, Changed
 from image_processor.services.tasks.filters import TaskFilter
 from image_processor.services.tasks.queue import Hints
 from service_kit.access.principals import LOCAL, WRITER, Limits, Principal
 from service_kit.database import Database
 from service_kit.errors import DomainError
-from sqlalchemy import Connection, event, func, insert, select
+from sqlalchemy import Connection, event, func, insert, select, update
 
-Change = Callable[[BulkService, Principal, TaskFilter], Sequence[int]]
+Change = Callable[[BulkService, Principal, TaskFilter], Changed]
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_more_tasks_than_a_step_are_changed_in_several_transactions(
 
     changed = change(bulk, LOCAL, TaskFilter(algorithms=["flip"]))
 
-    assert changed == ids
+    assert changed == (ids, False)
     assert statuses(database) == after
     assert len(commits) >= 3
 
@@ -60,7 +61,7 @@ def test_more_ids_than_a_step_are_changed(bulk: BulkService, database: Database)
 
     cancelled = bulk.cancel(LOCAL, TaskFilter(ids=ids[1:]))
 
-    assert cancelled == ids[1:]
+    assert cancelled == (ids[1:], False)
     assert statuses(database) == {"pending": 1, "cancelled": STEP + 1}
 
 
@@ -103,4 +104,66 @@ def test_tasks_that_are_pending_already_do_not_count_as_restarted(bulk: BulkServ
 
     restarted = bulk.restart(limited, TaskFilter(ids=[waiting, failed]))
 
-    assert restarted == [failed]
+    assert restarted.ids == [failed]
+
+
+@pytest.mark.parametrize(
+    ("change", "before", "after"),
+    [
+        (BulkService.cancel, "pending", {"cancelled": 5}),
+        (BulkService.cancel, "processing", {"cancelled": 5}),
+        (BulkService.restart, "error", {"pending": 5}),
+        (BulkService.forget, "finished", {}),
+    ],
+)
+@pytest.mark.parametrize("enough", [("MOST_TASKS", 3), ("MOST_SECONDS", 0.0)])
+def test_a_request_for_very_many_tasks_ends_early_and_its_repetition_changes_the_rest(
+    bulk: BulkService,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Change,
+    before: str,
+    after: dict[str, int],
+    enough: tuple[str, float],
+) -> None:
+    monkeypatch.setattr(bulk_module, "STEP", 2)
+    monkeypatch.setattr(bulk_module, *enough)
+    ids = add_tasks(database, 5, before)
+    answers = [change(bulk, LOCAL, TaskFilter(algorithms=["flip"]))]
+
+    while answers[-1].more:
+        answers.append(change(bulk, LOCAL, TaskFilter(algorithms=["flip"])))
+
+    assert len(answers) == (2 if enough[0] == "MOST_TASKS" else 3)
+    assert [task_id for answer in answers for task_id in answer.ids] == ids
+    assert statuses(database) == after
+
+
+def test_finished_work_at_the_beginning_does_not_end_a_request(
+    bulk: BulkService, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_module, "STEP", 1)
+    monkeypatch.setattr(bulk_module, "MOST_SECONDS", 0.0)
+    ended, waiting = add_tasks(database, 3, "cancelled"), add_tasks(database, 1, "pending")
+
+    assert bulk.cancel(LOCAL, TaskFilter(ids=[*ended, *waiting])) == (waiting, False)
+
+
+def test_a_task_that_ends_after_its_batch_was_searched_is_left(bulk: BulkService, database: Database) -> None:
+    with database.write() as session:
+        values = {"algorithm": "flip", "tasks": 2}
+        batch_id = session.execute(insert(Batch).values(values).returning(Batch.id)).scalar_one()
+    add_tasks(database, 1, "finished", batch_id=batch_id)
+    [running] = add_tasks(database, 1, "processing", batch_id=batch_id)
+
+    def end_the_other(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "count(" in statement:
+            with database.write() as session:
+                session.execute(update(Task).where(Task.id == running).values(status="finished"))
+
+    event.listen(database.engine, "before_cursor_execute", end_the_other)
+
+    forgotten = bulk.forget_batch(LOCAL, batch_id)
+
+    assert forgotten == (1, 1, False)
+    assert statuses(database) == {"finished": 1}

@@ -1,23 +1,29 @@
 """For a principal, the tasks of other owners do not exist; an administrator sees all."""
 
+import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 import httpx2
 import pytest
-from image_processor.models import Callback, DiscardedResult, Task, TaskStatus
+from image_processor.models import Batch, Callback, DiscardedResult, Task, TaskStatus
 from image_processor.services.codec.presets import Presets
 from image_processor.services.files.client import FileStorage
 from image_processor.services.tasks.bulk import BulkService
 from image_processor.services.tasks.filters import TaskFilter
+from image_processor.services.tasks.idempotency import CreatedBatch, KeyUse, fingerprint_of, record
 from image_processor.services.tasks.queue import Hints
-from image_processor.services.tasks.tasks import TaskService
+from image_processor.services.tasks.tasks import NewBatch, TaskService
+from image_processor.services.tasks.unended import take_turn
 from image_processor.services.tasks.webhooks import payload
 from service_kit.access.principals import ALL_SCOPES, LOCAL, WRITER, Limits, Principal
 from service_kit.database import Database
 from service_kit.errors import DomainError
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 
 from tests.support.client import CERTIFICATES
+from tests.support.waiting import wait_until
 
 ANN, BOB = Principal("ann", WRITER), Principal("bob", WRITER)
 KEY_OF_LOCAL = Principal("local", WRITER)
@@ -73,7 +79,7 @@ def test_a_restart_of_all_restarts_the_tasks_of_one_owner(tasks: TaskService, da
 
     restarted = BulkService(database, hints).restart(ANN, TaskFilter(statuses=[TaskStatus.ERROR]))
 
-    assert restarted == [anns]
+    assert restarted.ids == [anns]
     assert tasks.get(ADMIN, bobs).status == "error"
 
 
@@ -81,10 +87,10 @@ def test_a_restart_beyond_the_limit_restarts_nothing(tasks: TaskService, databas
     limited = Principal("ann", WRITER, limits=Limits(pending_tasks=1))
     failed = [add_task(database, "ann", "error") for _ in range(2)]
 
-    with pytest.raises(DomainError, match="may have at most 1 tasks"):
+    with pytest.raises(DomainError, match="may have at most 1 task that"):
         BulkService(database, hints).restart(limited, TaskFilter(statuses=[TaskStatus.ERROR]))
     assert tasks.restart(limited, failed[0]).status == "pending"
-    with pytest.raises(DomainError, match="may have at most 1 tasks"):
+    with pytest.raises(DomainError, match="may have at most 1 task that"):
         tasks.restart(limited, failed[1])
 
     assert tasks.get(ANN, failed[1]).status == "error"
@@ -108,3 +114,39 @@ def test_a_webhook_names_the_owner_and_the_attempt(tasks: TaskService, database:
         [callback] = session.scalars(select(Callback))
     body = payload(callback)
     assert b'"owner": "ann", "attempt": 2' in body
+
+
+def file_server(request: httpx2.Request) -> httpx2.Response:
+    """Answer as a file server that has every file."""
+    ids = json.loads(request.content)["ids"]
+    files = [{"id": file_id, "name": "a", "extension": ".jpg", "sha256": "0" * 64} for file_id in ids]
+    return httpx2.Response(200, json={"files": files})
+
+
+@pytest.mark.server
+def test_a_repeated_batch_that_waits_for_the_first_does_not_count_twice(postgresql: str, hints: Hints) -> None:
+    database = Database(postgresql)
+    http = httpx2.Client(transport=httpx2.MockTransport(file_server), base_url="http://files")
+    service = TaskService(database, hints, FileStorage(http), Presets({}))
+    limited = Principal("limited", WRITER, limits=Limits(pending_tasks=3))
+    batch = NewBatch(file_ids=[1, 2], algorithm="flip")
+    waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+
+    def waits() -> bool:
+        with database.connect() as connection:
+            return bool(connection.execute(waiting).scalar_one())
+
+    with ThreadPoolExecutor(1) as other:
+        with database.begin() as connection:
+            take_turn(connection, limited)
+            of_batch = insert(Batch).values(owner="limited", algorithm="flip", tasks=2).returning(Batch.id)
+            batch_id = connection.execute(of_batch).scalar_one()
+            row = {"owner": "limited", "batch_id": batch_id, "source_id": 1, "algorithm": "flip"}
+            first = CreatedBatch(batch_id, sorted(connection.scalars(insert(Task).returning(Task.id), [row] * 2)))
+            record(connection, KeyUse("limited", "again", fingerprint_of(asdict(batch))), first)
+            repeated = other.submit(service.create, limited, batch, "again")
+            wait_until(waits, "the repeated request waits")
+        second = repeated.result()
+
+    assert second == first
+    database.engine.dispose()

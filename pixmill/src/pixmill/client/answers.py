@@ -278,7 +278,7 @@ class Forgotten(Answer):
     """The outcome of deleting the tasks of a batch.
 
     :ivar forgotten: the number of deleted tasks.
-    :ivar left: the number of tasks that have not ended.
+    :ivar left: the number of tasks that were not deleted: those that had not ended.
     """
 
     forgotten: int

@@ -215,6 +215,12 @@ def work(function: Callable[[], T]) -> Operation[T]:
     return results[0]
 
 
+def has_more(reply: Reply) -> bool:
+    """Return whether the server ended a request early, and a repetition does the rest."""
+    document = reply.json()
+    return isinstance(document, Mapping) and document.get("more") is True
+
+
 def json_call(method: str, path: str, body: object, *, repeatable: bool = False, key: str | None = None) -> Call:
     """Return a call with a JSON body.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
 from pixmill.client.answers import Deletion, File, FileStats, Index, Link
-from pixmill.client.exchange import Call, Exchange, Operation, Query, Reply, get, json_call
+from pixmill.client.exchange import Call, Exchange, Operation, Query, Reply, get, has_more, json_call
 from pixmill.client.paging import following
 from pixmill.client.uploads import FILES
 
@@ -192,8 +192,7 @@ class FileOperations:
         while True:
             reply = yield from self._exchange.send(json_call("POST", path, body, repeatable=True))
             take(reply)
-            document = reply.json()
-            if not isinstance(document, Mapping) or document.get("more") is not True:
+            if not has_more(reply):
                 return
 
 

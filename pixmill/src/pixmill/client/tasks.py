@@ -6,7 +6,7 @@ from time import monotonic
 from urllib.parse import quote
 
 from pixmill.client.answers import Algorithm, Batch, Forgotten, Metadata, Preset, Task, TaskStats
-from pixmill.client.exchange import Call, Exchange, Operation, Pause, get, json_call
+from pixmill.client.exchange import Call, Exchange, Operation, Pause, get, has_more, json_call
 from pixmill.client.paging import following
 from pixmill.client.problems import NotFoundError
 
@@ -138,8 +138,13 @@ class TaskOperations:
         return (yield from self._changed(task_id, "restart"))
 
     def change_matching(self, verb: str, wanted: TaskFilter) -> Operation[list[int]]:
-        """Cancel, restart or forget the tasks that match; return the ids of the changed tasks."""
-        return (yield from self._bulk(verb, wanted.as_json()))
+        """Cancel, restart or forget the tasks that match; return the ids of the changed tasks in ascending order."""
+        changed: set[int] = set()
+        more = True
+        while more:
+            ids, more = yield from self._bulk(verb, wanted.as_json())
+            changed.update(ids)
+        return sorted(changed)
 
     def change_ids(self, verb: str, task_ids: Sequence[int]) -> Operation[list[int]]:
         """Cancel, restart or forget tasks; return the ids of the changed tasks.
@@ -148,7 +153,13 @@ class TaskOperations:
         """
         changed: list[int] = []
         for first in range(0, len(task_ids), MANY):
-            changed += yield from self._bulk(verb, {"ids": list(task_ids[first : first + MANY])})
+            left: Sequence[int] = task_ids[first : first + MANY]
+            more = True
+            while more and left:
+                ids, more = yield from self._bulk(verb, {"ids": list(left)})
+                changed += ids
+                # A forgotten id no longer exists, and a restarted task may have failed again.
+                left = sorted(set(left) - set(ids))
         return changed
 
     def delete(self, task_id: int) -> Operation[None]:
@@ -162,8 +173,12 @@ class TaskOperations:
         return [Batch.of(row) for row in reply.rows()], following(call, reply)
 
     def forget_batch(self, batch_id: int) -> Operation[Forgotten]:
-        reply = yield from self._exchange.send(Call("DELETE", f"{TASKS}/batches/{batch_id}"))
-        return Forgotten.of(reply.json())
+        count, more = 0, True
+        while more:
+            reply = yield from self._exchange.send(Call("DELETE", f"{TASKS}/batches/{batch_id}"))
+            part, more = Forgotten.of(reply.json()), has_more(reply)
+            count += part.forgotten
+        return Forgotten.of({**part.document, "forgotten": count})
 
     def metadata(self, file_id: int, parts: Sequence[str]) -> Operation[Metadata]:
         query = [("parts", ",".join(parts))] if parts else []
@@ -191,9 +206,11 @@ class TaskOperations:
         reply = yield from self._exchange.send(Call("POST", f"{TASKS}/{task_id}/{verb}"))
         return Task.of(reply.json())
 
-    def _bulk(self, verb: str, body: Mapping[str, object]) -> Operation[list[int]]:
+    def _bulk(self, verb: str, body: Mapping[str, object]) -> Operation[tuple[list[int], bool]]:
+        """Return the ids of the changed tasks, and whether the server ended early."""
         # Not repeatable: at a second attempt the tasks have already changed state, and the response would omit them.
-        return (yield from self._exchange.send(json_call("POST", f"{TASKS}/{verb}", body))).ids("task_ids")
+        reply = yield from self._exchange.send(json_call("POST", f"{TASKS}/{verb}", body))
+        return reply.ids("task_ids"), has_more(reply)
 
 
 def check_all_exist(task_ids: Sequence[int], found: Sequence[Task]) -> None:

@@ -18,7 +18,7 @@ from mmap import mmap
 
 from service_kit.access.principals import Principal
 from service_kit.problems import Problem
-from service_kit.texts import sentence
+from service_kit.texts import counted
 
 BURST_SECONDS = 2
 """An owner that has paused may send the requests of this many seconds at once."""
@@ -60,8 +60,10 @@ class Rates:
             is_allowed = left >= 1
             _SLOT.pack_into(self._slots, position, owner, now, left - is_allowed)
         if not is_allowed:
-            detail = sentence(
+            detail = counted(
+                "The owner '{owner}' may send at most {rate} request per second; wait.",
                 "The owner '{owner}' may send at most {rate} requests per second; wait.",
+                "rate",
                 owner=principal.owner,
                 rate=rate,
             )

@@ -26,7 +26,7 @@ def events_operation(
     :param events: the model of the data of each kind of event.
     :param filters: further query parameters that take an id, with their descriptions.
     """
-    ids = {"type": "integer", "minimum": 0}
+    ids = {"type": "integer", "minimum": 1}
     parameters = [
         {
             "name": "id",

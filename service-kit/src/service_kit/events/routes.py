@@ -30,7 +30,7 @@ from service_kit.events.stream import EventStream, Listeners, ListenerTooSlowErr
 from service_kit.field_errors import MAX_ERRORS, summary_of
 from service_kit.languages import Language, headers_of, language_of
 from service_kit.problems import Problem, problem_of
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 log = structlog.get_logger()
 
@@ -214,7 +214,7 @@ def _not_one_id(name: str) -> Problem:
 
 
 def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 19
+    return text.isascii() and text.isdecimal() and len(text) < 19 and int(text) > 0
 
 
 def _position(request: Request) -> Position | None:
@@ -238,6 +238,11 @@ def ids_in(query: QueryParams) -> frozenset[int]:
     """
     texts = query.getlist("id")
     if len(texts) > MAX_IDS or not all(map(_is_id, texts)):
-        detail = sentence("The query takes at most {limit} ids: ?id=1&id=2", limit=MAX_IDS)
+        detail = counted(
+            "The query takes at most {limit} id: ?id=1&id=2",
+            "The query takes at most {limit} ids: ?id=1&id=2",
+            "limit",
+            limit=MAX_IDS,
+        )
         raise Problem("invalid-fields", 422, detail, [FieldError(pointer="/id", detail=detail, code="not_ids")])
     return frozenset(int(text) for text in texts)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service_kit.access.principals import Principal
 from service_kit.errors import DomainError
 from service_kit.events.rows import AnyEvent, Choice, Events, Key, Position, position_of
-from service_kit.texts import sentence
+from service_kit.texts import counted
 
 log = structlog.get_logger()
 
@@ -66,8 +66,10 @@ class Listeners:
         """
         limit = principal.limits.listeners
         if limit is not None and self._counts[principal.owner] >= limit:
-            detail = sentence(
+            detail = counted(
+                "The owner '{owner}' may have {limit} open event stream; close one first.",
                 "The owner '{owner}' may have {limit} open event streams; close one first.",
+                "limit",
                 owner=principal.owner,
                 limit=limit,
             )

@@ -23,7 +23,11 @@ export const getBatch = (id: number): Promise<BatchDetail> => getJson(`${BATCHES
 
 /** Delete the ended tasks of a batch, and the batch with its last task. Its files stay. */
 export async function forgetBatch(id: number): Promise<void> {
-  await send(`${BATCHES}/${id}`, { method: 'DELETE' });
+  let more = true;
+  while (more) {
+    const response = await send(`${BATCHES}/${id}`, { method: 'DELETE' });
+    more = ((await response.json()) as { more: boolean }).more;
+  }
 }
 
 /** Yield the tasks of a batch that are in a state, a page at a time. */

@@ -49,7 +49,17 @@ export type Chosen = { ids: readonly number[] } | { batch_id: number; status?: T
 
 /** Change tasks; return the number of those whose state allowed it. */
 export async function changeTasks(how: 'cancel' | 'restart' | 'forget', chosen: Chosen): Promise<number> {
-  return (await sendJson<{ task_ids: number[] }>('POST', `${TASKS}/${how}`, chosen)).task_ids.length;
+  const changed = new Set<number>();
+  let rest = chosen;
+  let more = true;
+  while (more) {
+    const answer = await sendJson<{ task_ids: number[]; more: boolean }>('POST', `${TASKS}/${how}`, rest);
+    for (const id of answer.task_ids) changed.add(id);
+    // A forgotten id no longer exists, and a restarted task may have failed again.
+    if ('ids' in rest) rest = { ids: rest.ids.filter((id) => !changed.has(id)) };
+    more = answer.more && !('ids' in rest && rest.ids.length === 0);
+  }
+  return changed.size;
 }
 
 export async function deleteTask(id: number): Promise<void> {

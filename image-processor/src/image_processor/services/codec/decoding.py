@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyvips
-from service_kit.texts import sentence, text_of
+from service_kit.texts import counted, sentence, text_of
 
 from image_processor.imaging.color import alike, in_srgb
 from image_processor.imaging.output import ANIMATED
@@ -169,7 +169,13 @@ class NamedFiles:
         path = self._paths[file_id]
         if path.stat().st_size > max_bytes:
             raise UnsuitableImageError(
-                sentence("File {file_id} has more than {max_bytes:,} bytes.", file_id=file_id, max_bytes=max_bytes)
+                counted(
+                    "File {file_id} has more than {max_bytes:,} byte.",
+                    "File {file_id} has more than {max_bytes:,} bytes.",
+                    "max_bytes",
+                    file_id=file_id,
+                    max_bytes=max_bytes,
+                )
             )
         try:
             return path.read_text("utf-8")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyvips
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 from image_processor.imaging.errors import UnsuitableImageError
 from image_processor.imaging.picture import frames_of, with_pages
@@ -130,8 +130,10 @@ def with_page_sizes(image: pyvips.Image, layout: Layout) -> pyvips.Image:
 
 
 def _unread(name: str, frames: int) -> str:
-    return sentence(
+    return counted(
+        "This {format} is an animation of {frames} frame, of which only the first can be read",
         "This {format} is an animation of {frames} frames, of which only the first can be read",
+        "frames",
         format=name,
         frames=frames,
     )

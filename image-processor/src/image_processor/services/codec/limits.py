@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyvips
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 from image_processor.services.causes import Cause
 from image_processor.services.codec.errors import ImageError
@@ -38,8 +38,12 @@ def check_frames(frames: int, limits: Limits) -> None:
     :raises ImageError: there are more frames than the limit.
     """
     if frames > limits.max_frames:
-        detail = sentence(
-            "The image has {frames} frames; the limit is {limit}.", frames=frames, limit=limits.max_frames
+        detail = counted(
+            "The image has {frames} frame; the limit is {limit}.",
+            "The image has {frames} frames; the limit is {limit}.",
+            "frames",
+            frames=frames,
+            limit=limits.max_frames,
         )
         raise ImageError(detail, Cause.IMAGE_TOO_LARGE)
 
@@ -50,8 +54,10 @@ def check_pixels(pixels: int, limits: Limits, subject: str) -> None:
     :raises ImageError: there are more pixels than the limit.
     """
     if pixels > limits.max_pixels:
-        detail = sentence(
+        detail = counted(
+            "{subject} {pixels:,} pixel; the limit is {limit:,}.",
             "{subject} {pixels:,} pixels; the limit is {limit:,}.",
+            "pixels",
             subject=subject,
             pixels=pixels,
             limit=limits.max_pixels,
@@ -85,9 +91,12 @@ def check_frames_of(frames: Sequence[pyvips.Image], limits: Limits, subject: str
     check_pixels(times * sum(frame.width * frame.height for frame in frames), limits, subject)
     bands = max(frame.bands for frame in frames)
     if bands > MAX_BANDS:
-        detail = sentence(
-            "{subject} {bands} bands; the limit is {limit}: four inks and transparency. Save it as gray, RGB or CMYK "
-            "with at most one alpha channel.",
+        detail = counted(
+            "{subject} {bands} band; the limit is {limit}: four inks and transparency. Save it as gray, RGB "
+            "or CMYK with at most one alpha channel.",
+            "{subject} {bands} bands; the limit is {limit}: four inks and transparency. Save it as gray, RGB "
+            "or CMYK with at most one alpha channel.",
+            "bands",
             subject=subject,
             bands=bands,
             limit=MAX_BANDS,

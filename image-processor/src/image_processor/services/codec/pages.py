@@ -1,6 +1,6 @@
 """Checks the requested page of a file."""
 
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 from image_processor.services.causes import Cause
 from image_processor.services.codec.errors import ImageError
@@ -16,6 +16,6 @@ def check_page(page: int | None, pages: int, unread: str | None = None) -> None:
     if page is not None and page > pages:
         if unread is not None:
             raise ImageError(sentence("{unread}.", unread=unread), Cause.PAGE_NOT_FOUND)
-        has = sentence("1 page") if pages == 1 else sentence("{pages:,} pages", pages=pages)
+        has = counted("{pages:,} page", "{pages:,} pages", "pages", pages=pages)
         detail = sentence("There is no page {page}: the image has {has}.", page=page, has=has)
         raise ImageError(detail, Cause.PAGE_NOT_FOUND)

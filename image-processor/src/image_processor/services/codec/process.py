@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pyvips
-from service_kit.texts import sentence, text_of
+from service_kit.texts import counted, sentence, stored, text_of
 
 from image_processor.imaging.output import STILL, Report, Tiles
 from image_processor.imaging.picture import UnsuitableImageError
@@ -55,11 +55,12 @@ def process_image(source: Path, files: Mapping[int, Path], result: Path, plan: P
 def write_reports(source: Path, result: Path, plan: Plan, limits: Limits) -> None:
     """Run several analyses on an image that is decoded once; write their reports by name as a JSON object.
 
-    The report of an unsuitable analysis is missing, and the object ``unavailable`` has the reason by its name.
+    The report of an unsuitable analysis is missing, and the object ``unavailable`` has the reason by its name, as
+    :func:`service_kit.texts.stored`.
 
     :raises ImageError: as :func:`process_image`.
     """
-    reports, unavailable = dict[str, object](), dict[str, str]()
+    reports, unavailable = dict[str, object](), dict[str, object]()
     with explained(source):
         # Not sequential, because several analyses read the same pixels. Analyses of the header read none.
         picture = decode(source, limits, sequential=False, wanted=plan.source).picture
@@ -67,7 +68,7 @@ def write_reports(source: Path, result: Path, plan: Plan, limits: Limits) -> Non
             try:
                 reports[algorithm.name] = _report(algorithm.apply(picture, params, NamedFiles({}, limits)))
             except UnsuitableImageError as error:
-                unavailable[algorithm.name] = text_of(error)
+                unavailable[algorithm.name] = stored(text_of(error))
     found = reports | ({"unavailable": unavailable} if unavailable else {})
     result.write_text(json.dumps(found, ensure_ascii=False, separators=(",", ":")), "utf-8")
 
@@ -78,7 +79,12 @@ def _report(made: object) -> object:
     text = made.model_dump_json(exclude_none=True)
     if len(text) > MAX_REPORT_LENGTH:
         raise UnsuitableImageError(
-            sentence("This report would have more than {limit:,} characters.", limit=MAX_REPORT_LENGTH)
+            counted(
+                "This report would have more than {limit:,} character.",
+                "This report would have more than {limit:,} characters.",
+                "limit",
+                limit=MAX_REPORT_LENGTH,
+            )
         )
     return json.loads(text)
 

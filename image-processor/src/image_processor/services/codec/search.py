@@ -12,7 +12,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 
 import pyvips
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 from image_processor.imaging.color import in_srgb
 from image_processor.imaging.output import DEFAULT_QUALITY, Output
@@ -169,9 +169,12 @@ class Encoding:
         return ImageError(detail, Cause.OUTPUT_IMPOSSIBLE)
 
     def _too_large(self, size: int, wanted: str) -> ImageError:
-        detail = sentence(
-            "As {format}, the smallest result{wanted} has {size:,} bytes, which is more than {max_bytes:,}: make the "
-            "image smaller first, or choose another format.",
+        detail = counted(
+            "As {format}, the smallest result{wanted} has {size:,} byte, which is more than {max_bytes:,}: "
+            "make the image smaller first, or choose another format.",
+            "As {format}, the smallest result{wanted} has {size:,} bytes, which is more than {max_bytes:,}: "
+            "make the image smaller first, or choose another format.",
+            "size",
             format=self._format.upper(),
             wanted=wanted,
             size=size,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import httpx2
 from service_kit.access.gate import OWNER_HEADER, SEES_HEADER
-from service_kit.texts import Sentence, sentence
+from service_kit.texts import Sentence, counted, sentence
 
 from image_processor.services.causes import Cause
 
@@ -330,5 +330,11 @@ def check_size(size: int, max_bytes: int) -> None:
     :raises SourceError: the file is larger than a worker may fetch.
     """
     if size > max_bytes:
-        detail = sentence("A file has {size:,} bytes; the limit is {max_bytes:,}.", size=size, max_bytes=max_bytes)
+        detail = counted(
+            "A file has {size:,} byte; the limit is {max_bytes:,}.",
+            "A file has {size:,} bytes; the limit is {max_bytes:,}.",
+            "size",
+            size=size,
+            max_bytes=max_bytes,
+        )
         raise SourceError(detail, Cause.FILE_TOO_LARGE)

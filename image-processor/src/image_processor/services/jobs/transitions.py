@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import structlog
 from service_kit.database import dialect_of, epoch_now, insert_or_ignore
-from service_kit.texts import sentence
+from service_kit.texts import counted
 from sqlalchemy import ColumnElement, Connection, case, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -36,7 +36,13 @@ def in_order(which: ColumnElement[bool]) -> ColumnElement[bool]:
 def pending_or_given_up(counter: InstrumentedAttribute[int], most: int, reason: str) -> dict[str, object]:
     """Return values that increment ``counter`` and make a task pending again, or end it in error at ``most``."""
     given_up = counter + 1 >= most
-    detail = sentence("Gave up after {attempts} attempts: {reason}.", attempts=most, reason=reason)
+    detail = counted(
+        "Gave up after {attempts} attempt: {reason}.",
+        "Gave up after {attempts} attempts: {reason}.",
+        "attempts",
+        attempts=most,
+        reason=reason,
+    )
     return {
         counter.key: counter + 1,
         "status": case((given_up, TaskStatus.ERROR), else_=TaskStatus.PENDING),

@@ -9,7 +9,7 @@ import structlog
 from service_kit.access.principals import Principal
 from service_kit.database import Database, epoch_now, one_at_a_time
 from service_kit.errors import DomainError, FieldError
-from service_kit.texts import Sentence, sentence
+from service_kit.texts import Sentence, counted, sentence
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -153,8 +153,10 @@ class PresetService:
         """Check a preset's params when it is stored, rather than when it is used."""
         size = len(json.dumps(params, ensure_ascii=False).encode("utf-8", "surrogatepass"))
         if size > MAX_BYTES:
-            detail = sentence(
+            detail = counted(
+                "The params have {size:,} byte as JSON; a preset may have at most {limit:,}.",
                 "The params have {size:,} bytes as JSON; a preset may have at most {limit:,}.",
+                "size",
                 size=size,
                 limit=MAX_BYTES,
             )
@@ -208,8 +210,10 @@ def _is_name(name: str) -> bool:
 def _check_count(session: Session, principal: Principal) -> None:
     own = select(func.count()).select_from(Preset).where(Preset.owner == principal.owner)
     if session.execute(own).scalar_one() >= MAX_PRESETS:
-        detail = sentence(
+        detail = counted(
+            "The owner '{owner}' already has {limit} preset, which is the limit; delete one first.",
             "The owner '{owner}' already has {limit} presets, which is the limit; delete one first.",
+            "limit",
             owner=principal.owner,
             limit=MAX_PRESETS,
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 import imagecodecs
 import numpy
 import pyvips
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 from image_processor.services.causes import Cause
 from image_processor.services.codec.errors import ImageError
@@ -55,8 +55,10 @@ def _bits(head: bytes) -> int | None:
     components = int.from_bytes(stream[36:38], "big")
     if components > _MOST_COMPONENTS:
         raise ImageError(
-            sentence(
+            counted(
+                "A JPEG 2000 with {components} component is not supported: save it as gray or RGB.",
                 "A JPEG 2000 with {components} components is not supported: save it as gray or RGB.",
+                "components",
                 components=components,
             ),
             Cause.IMAGE_UNSUPPORTED,

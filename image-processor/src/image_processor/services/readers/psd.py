@@ -11,7 +11,7 @@ from typing import IO
 import imagecodecs
 import numpy
 import pyvips
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 from image_processor.services.causes import Cause
 from image_processor.services.codec.cielab import from_cielab
@@ -114,7 +114,12 @@ def _refuse_unread(version: int, bits: int, mode: int) -> None:
         )
     if mode not in _COLORS or bits not in ((1,) if mode == _BITMAP else (8, 16)):
         raise ImageError(
-            sentence("A PSD with {bits} bits per channel is not supported: save it with 8 or 16 bits.", bits=bits),
+            counted(
+                "A PSD with {bits} bit per channel is not supported: save it with 8 or 16 bits.",
+                "A PSD with {bits} bits per channel is not supported: save it with 8 or 16 bits.",
+                "bits",
+                bits=bits,
+            ),
             Cause.IMAGE_UNSUPPORTED,
         )
 

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pyvips
-from service_kit.texts import sentence
+from service_kit.texts import counted
 
 from image_processor.services.causes import Cause
 from image_processor.services.codec.errors import ImageError
@@ -50,9 +50,11 @@ def _refuse_unread(head: bytes) -> None:
     bits, compression = struct.unpack_from("<HI", head, 28)
     if bits not in _BITS_OF_BMP or compression not in _COMPRESSIONS_OF_BMP:
         raise ImageError(
-            sentence(
-                "A BMP with {bits} bits per pixel and compression {compression} is not supported:"
-                " save it with 24 bits.",
+            counted(
+                "A BMP with {bits} bit per pixel and compression {compression} is not supported: save it with 24 bits.",
+                "A BMP with {bits} bits per pixel and compression {compression} is not supported: save it with 24"
+                " bits.",
+                "bits",
                 bits=bits,
                 compression=compression,
             ),

@@ -10,7 +10,7 @@ import pyvips
 import resvg_py
 from font_roboto import font_files
 from service_kit.svg_header import svg_size
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 from image_processor.imaging.source import DOTS_PER_INCH, Source
 from image_processor.services.readers.opened import DamagedError, Opened
@@ -31,7 +31,14 @@ def open_image(source: Path, wanted: Source) -> Opened:
     """Return the drawing; at 96 dpi, the resolution of CSS, it has the size given by its root element."""
     content = uncompressed(source.read_bytes(), _LONGEST) if source.stat().st_size <= _LONGEST else None
     if content is None or len(content) > _LONGEST:
-        raise DamagedError(sentence("an SVG may have at most {limit:,} bytes", limit=_LONGEST))
+        raise DamagedError(
+            counted(
+                "an SVG may have at most {limit:,} byte",
+                "an SVG may have at most {limit:,} bytes",
+                "limit",
+                limit=_LONGEST,
+            )
+        )
     # Expat refuses entities that expand too much, and fetches no external entity.
     root = ElementTree.fromstring(content)  # noqa: S314  # nosec B314
     size = svg_size(root.attrib)

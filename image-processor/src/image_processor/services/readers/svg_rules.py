@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 from xml.etree.ElementTree import Element
 
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 from image_processor.services.readers.opened import DamagedError
 from image_processor.services.readers.pillow import Image
@@ -38,8 +38,10 @@ def keep_harmless(root: Element) -> None:
                     embedded += _pixels_in(picture)
     if embedded > _MOST_EMBEDDED:
         raise DamagedError(
-            sentence(
+            counted(
+                "the pictures in the SVG have {embedded:,} pixel; the limit is {limit:,}",
                 "the pictures in the SVG have {embedded:,} pixels; the limit is {limit:,}",
+                "embedded",
                 embedded=embedded,
                 limit=_MOST_EMBEDDED,
             )
@@ -84,7 +86,14 @@ def _check_depth(root: Element) -> None:
             entered.add(child)
             path.append((child, iter(below[child])))
         if len(path) > _DEEPEST or depths.get(root, 0) > _DEEPEST:
-            raise DamagedError(sentence("the SVG is nested more than {limit} levels deep", limit=_DEEPEST))
+            raise DamagedError(
+                counted(
+                    "the SVG is nested more than {limit} level deep",
+                    "the SVG is nested more than {limit} levels deep",
+                    "limit",
+                    limit=_DEEPEST,
+                )
+            )
 
 
 def _referred(element: Element, named: dict[str | None, Element]) -> Iterator[Element]:

@@ -144,12 +144,6 @@ class BatchService:
             causes = _causes(session, batch_id) if counts[TaskStatus.ERROR] else []
         return BatchDetail(BatchRow(batch, counts), progress_of(parts, now), causes)
 
-    def unended(self, batch_id: int) -> int:
-        """Return the number of tasks of a batch that have not ended; the caller must know that the batch is visible."""
-        with self._database.read() as session:
-            counts = _counts(session, [batch_id])[batch_id]
-        return sum(counts[status] for status in UNENDED)
-
 
 def progress_of(parts: Sequence[StatusPart], now: float) -> Progress:
     """Return the progress of a batch with these tasks, by the database's clock."""

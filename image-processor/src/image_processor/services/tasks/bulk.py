@@ -1,9 +1,11 @@
 """Cancels, restarts and deletes many tasks, selected by ids, batch or filter.
 
-Each request is a series of transactions of at most :data:`STEP` tasks, so that none holds its locks for long. Tasks
-created in the meantime are not affected.
+Each request is a series of transactions of at most :data:`STEP` tasks, so that none holds its locks for long. It ends
+early if there are very many tasks, so that it answers before its timeout. Tasks created in the meantime are not
+affected.
 """
 
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
@@ -26,6 +28,10 @@ log = structlog.get_logger()
 
 STEP = 1000
 """Maximum number of tasks changed in one transaction."""
+MOST_TASKS = 10_000
+"""Number of changed tasks after which a request starts no further step."""
+MOST_SECONDS = 20.0
+"""Seconds after which a request starts no further step: it must answer before its timeout (see ``wsgi.ini``)."""
 NAMED_IDS = 100
 """Maximum number of unknown ids listed in a problem."""
 
@@ -36,6 +42,29 @@ _ORDERS: dict[TaskStatus, Sequence[ColumnElement[int] | ColumnElement[str] | Col
     TaskStatus.PENDING: URGENCY,
     TaskStatus.PROCESSING: (Task.lease_until.asc(),),
 }
+
+
+class Changed(NamedTuple):
+    """The result of a request.
+
+    :ivar ids: the ids of the changed tasks, in ascending order.
+    :ivar more: the request ended early; repeating it, without these ids, changes the rest.
+    """
+
+    ids: Sequence[int]
+    more: bool
+
+
+class ForgottenBatch(NamedTuple):
+    """The result of deleting the ended tasks of a batch.
+
+    :ivar left: the number of its tasks that are not deleted.
+    :ivar more: the request ended early, as in :class:`Changed`.
+    """
+
+    forgotten: int
+    left: int
+    more: bool
 
 
 class _Search(NamedTuple):
@@ -56,18 +85,18 @@ class BulkService:
         self._database = database
         self._hints = hints
 
-    def cancel(self, principal: Principal, wanted: TaskFilter) -> Sequence[int]:
-        """Cancel the wanted tasks that have not ended; return their ids in ascending order.
+    def cancel(self, principal: Principal, wanted: TaskFilter) -> Changed:
+        """Cancel the wanted tasks that have not ended.
 
         :raises DomainError: ``task-not-found`` or ``batch-not-found``; then no task is changed.
         """
         # Search pending tasks twice: a worker may have handed some back in the meantime.
         cancelled = self._change(principal, wanted, (*UNENDED, TaskStatus.PENDING), cancel_tasks)
-        log.info("tasks cancelled", count=len(cancelled))
+        log.info("tasks cancelled", count=len(cancelled.ids), more=cancelled.more)
         return cancelled
 
-    def restart(self, principal: Principal, wanted: TaskFilter) -> Sequence[int]:
-        """Make wanted tasks that failed or were cancelled pending again; return their ids in ascending order.
+    def restart(self, principal: Principal, wanted: TaskFilter) -> Changed:
+        """Make wanted tasks that failed or were cancelled pending again.
 
         :raises DomainError: ``task-not-found``, ``batch-not-found`` or ``too-many-pending-tasks``; then no task is
             restarted, unless the owner created others in the meantime.
@@ -79,19 +108,30 @@ class BulkService:
 
         self._check_limit(principal, wanted)
         restarted = self._change(principal, wanted, RESTARTABLE, change, in_turn=True)
-        log.info("tasks restarted", count=len(restarted))
-        if restarted:
-            self._hints.publish_for(len(restarted))
+        log.info("tasks restarted", count=len(restarted.ids), more=restarted.more)
+        if restarted.ids:
+            self._hints.publish_for(len(restarted.ids))
         return restarted
 
-    def forget(self, principal: Principal, wanted: TaskFilter) -> Sequence[int]:
-        """Delete the wanted tasks that have ended, but not their result files; return their ids in ascending order.
+    def forget(self, principal: Principal, wanted: TaskFilter) -> Changed:
+        """Delete the wanted tasks that have ended, but not their result files.
 
         :raises DomainError: ``task-not-found`` or ``batch-not-found``; then no task is deleted.
         """
         forgotten = self._change(principal, wanted, ENDED, delete_tasks)
-        log.info("tasks deleted", count=len(forgotten))
+        log.info("tasks deleted", count=len(forgotten.ids), more=forgotten.more)
         return forgotten
+
+    def forget_batch(self, principal: Principal, batch_id: int) -> ForgottenBatch:
+        """Delete the tasks of a batch that have ended, but not their result files.
+
+        :raises DomainError: ``batch-not-found``; then no task is deleted.
+        """
+        ids, more = self.forget(principal, TaskFilter(batch_id=batch_id))
+        # Count the rows in any state: a task that ended after its step is left, too.
+        rest = select(func.count()).select_from(Task).where(Task.batch_id == batch_id)
+        with self._database.connect() as connection:
+            return ForgottenBatch(len(ids), connection.execute(rest).scalar_one(), more)
 
     def _change(
         self,
@@ -101,15 +141,19 @@ class BulkService:
         change: _Change,
         *,
         in_turn: bool = False,
-    ) -> list[int]:
-        """Change the wanted tasks in these statuses step by step; return their ids in ascending order.
+    ) -> Changed:
+        """Change the wanted tasks in these statuses step by step.
 
         :param in_turn: if the owner has a limit, make the owner's other transactions wait for each step.
         """
         allowed = [status for status in statuses if not wanted.statuses or status in wanted.statuses]
         self._check_existence(principal, wanted)
+        deadline = time.monotonic() + MOST_SECONDS
         changed: list[int] = []
         for found in self._found(principal, wanted, allowed):
+            # Change at least one task, so that a repeated request, which first skips finished work, makes progress.
+            if len(changed) >= MOST_TASKS or (changed and time.monotonic() >= deadline):
+                return Changed(sorted(changed), more=True)
             with self._database.begin() as connection:
                 if in_turn:
                     take_turn(connection, principal)
@@ -118,7 +162,7 @@ class BulkService:
                 ids = connection.scalars(still.with_for_update()).all()
                 change(connection, ids)
             changed += ids
-        return sorted(changed)
+        return Changed(sorted(changed), more=False)
 
     def _check_existence(self, principal: Principal, wanted: TaskFilter) -> None:
         with self._database.connect() as connection:

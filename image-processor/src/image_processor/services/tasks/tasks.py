@@ -100,10 +100,11 @@ class TaskService:
             for file_id in batch.file_ids
         ]
         with conflict_as_in_use(use), self._database.begin() as connection:
+            take_turn(connection, principal)
+            # Look only now: the first request with this key may have ended during the wait, and counts in the limit.
             earlier = created_earlier(connection, use)
             if earlier is not None:
                 return earlier
-            take_turn(connection, principal)
             batch_id = connection.execute(_INSERT_BATCH, row).scalar_one()
             inserted = connection.execute(_INSERT_TASKS, {**shared, "batch_id": batch_id, "rows": rows}).scalars()
             # Ids are assigned in row order, but may be returned in another order.

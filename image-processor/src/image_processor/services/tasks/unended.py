@@ -5,7 +5,7 @@ import hashlib
 from service_kit.access.principals import Principal
 from service_kit.database import Database, dialect_of, one_at_a_time
 from service_kit.errors import DomainError
-from service_kit.texts import sentence
+from service_kit.texts import counted
 from sqlalchemy import BigInteger, Connection, Sequence, cast, delete, func, insert, select, tuple_
 
 from image_processor.models import UnendedTasks
@@ -50,9 +50,12 @@ def check_limit(connection: Connection, principal: Principal, more: int) -> None
 
 def too_many(principal: Principal, limit: int, unended: int, more: int) -> DomainError:
     """Return the error of an owner who would exceed the limit."""
-    detail = sentence(
-        "The owner '{owner}' may have at most {limit} tasks that have not ended; there are {unended}, and {more} more "
-        "would exceed the limit.",
+    detail = counted(
+        "The owner '{owner}' may have at most {limit} task that has not ended; there are {unended}, and "
+        "{more} more would exceed the limit.",
+        "The owner '{owner}' may have at most {limit} tasks that have not ended; there are {unended}, and"
+        " {more} more would exceed the limit.",
+        "limit",
         owner=principal.owner,
         limit=limit,
         unended=unended,
