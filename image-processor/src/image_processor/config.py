@@ -114,8 +114,8 @@ class FileStorageSettings(Section):
         5, gt=0, le=3600, description="How long a request waits for a response from the file server before it gets 503."
     )
     inner_secret: SigningSecret = Field(
-        SecretStr("${PIXMILL_INNER_SECRET}"),
-        description="The secret that authenticates requests to the file server, which must have the same secret.",
+        SecretStr("${PIXMILL_IMAGE_PROCESSOR_INNER_SECRET}"),
+        description="The secret that authenticates requests to the file server: its `inner.image_processor_secret`.",
     )
 
 
@@ -131,6 +131,10 @@ class BlobSourceSettings(FileStorageSettings):
         le=3600,
         description="The maximum pause between bytes of a transfer. After a longer pause the transfer fails, and the"
         " task is retried.",
+    )
+    inner_secret: SigningSecret = Field(
+        SecretStr("${PIXMILL_WORKER_INNER_SECRET}"),
+        description="The secret that authenticates requests to the file server: its `inner.worker_secret`.",
     )
     blobs_folder: str = Field(
         "/var/lib/pixmill/blobs",
@@ -351,6 +355,14 @@ PRESETS: PipelinesByName = {
 }
 
 
+class InnerSettings(Section):
+    render_secret: SigningSecret = Field(
+        SecretStr("${PIXMILL_RENDER_INNER_SECRET}"),
+        description="The secret with which the render service authenticates, to read the presets of owners."
+        " Generated at the first start.",
+    )
+
+
 class ApiSettings(ServiceSettings):
     """The settings of the HTTP service."""
 
@@ -359,6 +371,7 @@ class ApiSettings(ServiceSettings):
     database: ApiDatabaseSettings
     broker: BrokerSettings
     file_storage: FileStorageSettings
+    inner: InnerSettings
     webhook_secret: WebhookSecrets = Field(
         SecretStr("${PIXMILL_CALLBACK_SECRET}"),
         description="The same value as `secret` in `config/webhooks/conf.yml`. Each key has its own secrets, which are"

@@ -39,7 +39,7 @@ def source(tmp_path: Path) -> LocalFile:
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIXMILL_INNER_SECRET", "a secret of at least thirty-two bytes")
+    monkeypatch.setenv("PIXMILL_RENDER_INNER_SECRET", "a secret of at least thirty-two bytes")
 
 
 def settings(tmp_path: Path, pool: Mapping[str, object], max_seconds: float = 60) -> RenderSettings:

@@ -23,9 +23,13 @@ PUBLISHED = "pixmill-development"
 
 LINK = "PIXMILL_LINK_SECRET"
 CALLBACK = "PIXMILL_CALLBACK_SECRET"
-INNER = "PIXMILL_INNER_SECRET"
+WORKER_INNER = "PIXMILL_WORKER_INNER_SECRET"
+RENDER_INNER = "PIXMILL_RENDER_INNER_SECRET"
+IMAGE_PROCESSOR_INNER = "PIXMILL_IMAGE_PROCESSOR_INNER_SECRET"
+INNER = (WORKER_INNER, RENDER_INNER, IMAGE_PROCESSOR_INNER)
+"""The secrets with which Pixmill's own processes authenticate to the services, one for each."""
 RENDER = "PIXMILL_RENDER_SECRET"
-SIGNING = (LINK, CALLBACK, INNER, RENDER)
+SIGNING = (LINK, CALLBACK, RENDER, *INNER)
 """Secrets that must be strong, because guesses can be checked offline."""
 DATABASE = "POSTGRES_PASSWORD"
 BROKER = "RABBITMQ_DEFAULT_PASS"
@@ -71,11 +75,17 @@ class Share:
 SHARES = (
     Share("postgres", (DATABASE, *DATABASE_ROLES.values()), 0o644),
     Share("rabbitmq", (), 0o644),
-    Share("file-storage", (DATABASE_NAME, FILE_STORAGE, ACCESS, LINK, INNER)),
-    Share("image-processor", (DATABASE_NAME, IMAGE_PROCESSOR, ACCESS, BROKER_USER, BROKER, INNER, CALLBACK)),
-    Share("worker", (DATABASE_NAME, WORKER, BROKER_USER, BROKER, INNER)),
+    Share("file-storage", (DATABASE_NAME, FILE_STORAGE, ACCESS, LINK, *INNER)),
+    Share(
+        "image-processor",
+        (
+            *(DATABASE_NAME, IMAGE_PROCESSOR, ACCESS, BROKER_USER, BROKER),
+            *(IMAGE_PROCESSOR_INNER, RENDER_INNER, CALLBACK),
+        ),
+    ),
+    Share("worker", (DATABASE_NAME, WORKER, BROKER_USER, BROKER, WORKER_INNER)),
     Share("webhooks", (DATABASE_NAME, WEBHOOKS, CALLBACK)),
-    Share("render", (DATABASE_NAME, ACCESS, INNER, RENDER)),
+    Share("render", (DATABASE_NAME, ACCESS, RENDER_INNER, RENDER)),
 )
 
 

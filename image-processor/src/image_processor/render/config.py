@@ -13,6 +13,7 @@ from service_kit.settings import (
     Secret,
     Section,
     ServiceSettings,
+    SigningSecret,
     Unit,
     Url,
 )
@@ -202,6 +203,11 @@ class RenderFileSettings(BlobSourceSettings):
     url: Url = Field(
         "http://nginx:8081/api/file-server",
         description="The URL of the file server for looking up and fetching files, through the inner port of nginx.",
+    )
+    inner_secret: SigningSecret = Field(
+        SecretStr("${PIXMILL_RENDER_INNER_SECRET}"),
+        description="The secret that authenticates requests to the file server and to image-processor: their"
+        " `inner.render_secret`.",
     )
 
 

@@ -17,6 +17,7 @@ import httpx2
 import pyvips
 import structlog
 from service_kit import logs
+from service_kit.access.gate import SEES_HEADER
 from service_kit.texts import sentence, text_of
 
 from image_processor.handler.sandbox import Sandbox
@@ -231,7 +232,8 @@ class _SourceFiles:
         chosen = settings.file_storage
         self._folder = BlobFolder(Path(chosen.blobs_folder)) if chosen.blobs_folder else None
         self._blobs = BlobClient(chosen.blobs_url, chosen.timeout_seconds) if chosen.blobs_url else None
-        headers = {"Authorization": f"Bearer {chosen.inner_secret.get_secret_value()}"}
+        # Access was checked by the service, or by a signature.
+        headers = {"Authorization": f"Bearer {chosen.inner_secret.get_secret_value()}", SEES_HEADER: "all"}
         self._storage = FileStorage(
             httpx2.Client(
                 base_url=chosen.url.rstrip("/"),
