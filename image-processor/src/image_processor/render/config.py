@@ -310,6 +310,13 @@ class RenderLimitSettings(Section):
     max_memory_bytes: Bytes = Field(
         1024**3, ge=256 * 1024 * 1024, description="The maximum memory of each process (RLIMIT_DATA)."
     )
+    max_written_bytes: Bytes = Field(
+        4_294_967_296,
+        ge=1024 * 1024,
+        description="The maximum size of a file that a process writes (RLIMIT_FSIZE): a picture, a fetched source, or a"
+        " temporary file of libvips for an image too large for memory. The URL of an image that needs a larger file is"
+        " refused.",
+    )
 
 
 class RenderHttpSettings(PublicUrlSettings):
