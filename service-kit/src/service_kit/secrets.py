@@ -30,7 +30,7 @@ INNER = (WORKER_INNER, RENDER_INNER, IMAGE_PROCESSOR_INNER)
 """The secrets with which Pixmill's own processes authenticate to the services, one for each."""
 RENDER = "PIXMILL_RENDER_SECRET"
 SIGNING = (LINK, CALLBACK, RENDER, *INNER)
-"""Secrets that must be strong, because guesses can be checked offline."""
+"""Secrets that the embedded stack needs; it has no servers with passwords."""
 DATABASE = "POSTGRES_PASSWORD"
 BROKER = "RABBITMQ_DEFAULT_PASS"
 DATABASE_NAME = "POSTGRES_DB"
@@ -135,7 +135,7 @@ def share_out(folder: Path, given: Mapping[str, str]) -> None:
     """Write the secrets of each docker-compose service into its own folder; keep existing ones.
 
     :param given: secrets set by the operator, which replace existing ones.
-    :raises SecretError: a given secret is published or too short.
+    :raises SecretError: a given secret or password is published or too short.
     """
     names = {name for share in SHARES for name in share.names} | {BROKER, BROKER_USER}
     values = {name: _choose(folder, name, given.get(name, "")) for name in sorted(names)}
@@ -149,13 +149,25 @@ def share_out(folder: Path, given: Mapping[str, str]) -> None:
 
 
 def _choose(folder: Path, name: str, given: str) -> str:
-    kept = (folder / share.service / name for share in SHARES if name in share.names)
-    value = given or _first_of(kept) or _PLAIN.get(name) or _generate()
+    kept = _first_of(folder / share.service / name for share in SHARES if name in share.names)
+    if name in _PLAIN:
+        return given or kept or _PLAIN[name]
+    if not given:
+        # Earlier versions accepted short passwords: who removes one from config/*.env gets another.
+        return kept if _is_strong(kept) else _generate()
     try:
-        (refuse_weak if name in SIGNING else refuse_published)(value)
+        refuse_weak(given)
     except SecretError as error:
         raise SecretError(f"{name} in config/*.env: {error}") from error
-    return value
+    return given
+
+
+def _is_strong(value: str) -> bool:
+    try:
+        refuse_weak(value)
+    except SecretError:
+        return False
+    return True
 
 
 def _first_of(paths: Iterable[Path]) -> str:
