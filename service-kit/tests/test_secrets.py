@@ -118,7 +118,8 @@ def test_the_published_value_is_refused(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", [*SIGNING, *PASSWORDS])
 def test_a_secret_or_password_needs_32_bytes(tmp_path: Path, name: str) -> None:
-    with pytest.raises(SecretError, match=f"^{name} in config/.* shorter than 32 bytes; remove it.*openssl rand -hex 32"):
+    refused = f"^{name} in config/.* shorter than 32 bytes; remove it.*openssl rand -hex 32"
+    with pytest.raises(SecretError, match=refused):
         share_out(tmp_path, {name: "x" * 31})
 
     share_out(tmp_path, {name: "x" * 32})

@@ -98,7 +98,7 @@ class Gate:
     def _process_with(self, token: str | None) -> Process | None:
         given = (token or "").encode()
         secrets = self._rules.inner_secrets.items()
-        # A list and not a generator, so that the time does not tell which secret was compared last.
+        # A list and not a generator, so that the time reveals nothing about the secrets.
         found = [process for process, secret in secrets if hmac.compare_digest(given, secret.encode())]
         return found[0] if found else None
 

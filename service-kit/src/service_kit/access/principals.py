@@ -59,7 +59,7 @@ SCOPES_OF_PROCESSES: Mapping[Process, frozenset[InnerScope]] = {
 }
 """The scopes that the job of each process needs. A decoder that was taken over has these, so none grants access."""
 FOR_NO_OWNER = frozenset({InnerScope.FILES_LOOKUP, InnerScope.FILES_FETCH})
-"""What a process may do without naming an owner: a signed URL shows a file whoever owns it."""
+"""What a process may do without naming an owner: the owner of a file does not matter to a signed URL."""
 
 ALL_SCOPES = frozenset(Scope)
 
