@@ -13,7 +13,8 @@ SET client_min_messages = warning;
 \set access_password `cat "$PIXMILL_SECRETS/PIXMILL_ACCESS_DB_PASSWORD"`
 \set administrator_password `cat "$PIXMILL_SECRETS/POSTGRES_PASSWORD"`
 
--- file_storage, image_processor and access own tables and run their migrations; worker and webhooks change rows.
+-- file_storage, image_processor and access own tables and run their migrations; worker and webhooks change rows of
+-- some tables (image_processor/migrations/grants.py).
 SELECT format('CREATE ROLE %I', name)
 FROM unnest(ARRAY['file_storage', 'image_processor', 'access', 'worker', 'webhooks']) AS name
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
@@ -57,16 +58,8 @@ FROM pg_proc JOIN owned ON name = proname
 WHERE pronamespace = 'public'::regnamespace AND proowner = current_user::regrole
 \gexec
 
--- Tables that image_processor has, and those that its migrations will create.
-SELECT format('GRANT SELECT, INSERT, UPDATE, DELETE ON public.%I TO worker, webhooks', relname)
-FROM pg_class
-WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relowner = 'image_processor'::regrole
-\gexec
-SELECT format('GRANT USAGE ON SEQUENCE public.%I TO worker, webhooks', relname)
-FROM pg_class
-WHERE relnamespace = 'public'::regnamespace AND relkind = 'S' AND relowner = 'image_processor'::regrole
-\gexec
-ALTER DEFAULT PRIVILEGES FOR ROLE image_processor IN SCHEMA public
-  GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO worker, webhooks;
-ALTER DEFAULT PRIVILEGES FOR ROLE image_processor IN SCHEMA public GRANT USAGE ON SEQUENCES TO worker, webhooks;
+-- image_processor itself opens its tables to worker and webhooks, after its migrations. Earlier versions opened each new
+-- table as a whole.
+ALTER DEFAULT PRIVILEGES FOR ROLE image_processor IN SCHEMA public REVOKE ALL ON TABLES FROM worker, webhooks;
+ALTER DEFAULT PRIVILEGES FOR ROLE image_processor IN SCHEMA public REVOKE ALL ON SEQUENCES FROM worker, webhooks;
 SQL

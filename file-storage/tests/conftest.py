@@ -12,6 +12,7 @@ from file_storage.injectors import create_registry
 from service_kit.settings import load
 
 from tests.support.databases import empty_sqlite
+from tests.support.environment import INNER_SECRETS
 
 PROJECT = Path(__file__).parent.parent.parent
 
@@ -20,7 +21,8 @@ PROJECT = Path(__file__).parent.parent.parent
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.chdir(PROJECT)
     monkeypatch.setenv("PIXMILL_LINK_SECRET", "test-secret of 32 bytes and more.")
-    monkeypatch.setenv("PIXMILL_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
+    for name, secret in INNER_SECRETS.items():
+        monkeypatch.setenv(name, secret)
     monkeypatch.setenv("ACCESS_DATABASE__URL", f"sqlite:///{tmp_path}/access.db")
     monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", f"sqlite:///{tmp_path}/files.db")
     monkeypatch.setenv("FILE_STORAGE_STORAGE__FOLDER", str(tmp_path))

@@ -31,11 +31,11 @@ from image_processor.services.catalog import (
 )
 from image_processor.services.causes import Cause, KindOfProblem, stored_problem
 from image_processor.services.codec.plan import PIPELINE, Pipeline, task_params
+from image_processor.statuses import STATUSES as STATUSES_OF_TASKS
 from pydantic import BaseModel
 from pydantic_core._pydantic_core import list_all_errors
 from service_kit.field_errors import TEMPLATES
 from service_kit.languages import has_translation, translated
-from image_processor.statuses import STATUSES as STATUSES_OF_TASKS
 from service_kit.problems import Problem
 from service_kit.texts import counted, placeholders, restored
 

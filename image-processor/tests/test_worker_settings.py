@@ -13,7 +13,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "conf.yml"
     path.touch()
     monkeypatch.setenv("WORKER_CONFIG", str(path))
-    monkeypatch.setenv("PIXMILL_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
+    monkeypatch.setenv("PIXMILL_WORKER_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
     monkeypatch.setenv("WORKER_DATABASE__URL", "sqlite://")
     monkeypatch.setenv("WORKER_BROKER__URL", "memory://")
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from pixmill.embedded import Embedded, StartError, environment_of, run_tool
 
+from tests.support.environment import INNER_SECRETS
+
 PROJECT = Path(__file__).parents[2]
 PLACES = {"PIXMILL_HOST": "127.0.0.1", "PIXMILL_PORT": "9000"}
 
@@ -38,7 +40,7 @@ def test_the_launcher_alone_says_where_it_listens(tmp_path: Path, monkeypatch: p
 def test_the_first_start_generates_secrets_that_only_their_owner_reads(tmp_path: Path) -> None:
     folder = Path(environment_of(tmp_path, PROJECT, PLACES)["PIXMILL_SECRETS"])
 
-    names = ("PIXMILL_CALLBACK_SECRET", "PIXMILL_INNER_SECRET", "PIXMILL_LINK_SECRET", "PIXMILL_RENDER_SECRET")
+    names = ("PIXMILL_CALLBACK_SECRET", "PIXMILL_LINK_SECRET", "PIXMILL_RENDER_SECRET", *INNER_SECRETS)
     assert sorted(path.name for path in folder.iterdir()) == sorted(names)
     assert len({path.read_text() for path in folder.iterdir()}) == len(names)
     assert all(len(path.read_bytes()) >= 32 for path in folder.iterdir())

@@ -13,7 +13,14 @@ import pytest
 from service_kit import secrets
 from service_kit.secrets import SecretError, share_out
 
-SIGNING = ["PIXMILL_LINK_SECRET", "PIXMILL_CALLBACK_SECRET", "PIXMILL_INNER_SECRET", "PIXMILL_RENDER_SECRET"]
+SIGNING = [
+    "PIXMILL_LINK_SECRET",
+    "PIXMILL_CALLBACK_SECRET",
+    "PIXMILL_RENDER_SECRET",
+    "PIXMILL_WORKER_INNER_SECRET",
+    "PIXMILL_RENDER_INNER_SECRET",
+    "PIXMILL_IMAGE_PROCESSOR_INNER_SECRET",
+]
 PASSWORDS = [
     "POSTGRES_PASSWORD",
     "RABBITMQ_DEFAULT_PASS",
@@ -24,6 +31,7 @@ PASSWORDS = [
     "PIXMILL_ACCESS_DB_PASSWORD",
 ]
 PUBLISHED = "pixmill-development"
+RABBITS = "a password of at least 32 bytes for rabbits"
 
 
 def values(folder: Path) -> dict[str, set[str]]:
@@ -74,11 +82,30 @@ def test_what_the_operator_sets_replaces_what_was_generated(tmp_path: Path, name
 
 
 def test_what_the_operator_had_set_stays_when_the_line_is_removed(tmp_path: Path) -> None:
-    share_out(tmp_path, {"POSTGRES_PASSWORD": "chosen"})
+    share_out(tmp_path, {"POSTGRES_PASSWORD": "chosen by the operator of this installation"})
 
     share_out(tmp_path, {"POSTGRES_PASSWORD": ""})
 
-    assert values(tmp_path)["POSTGRES_PASSWORD"] == {"chosen"}
+    assert values(tmp_path)["POSTGRES_PASSWORD"] == {"chosen by the operator of this installation"}
+
+
+@pytest.mark.parametrize("name", PASSWORDS)
+def test_a_short_password_that_an_earlier_version_kept_is_replaced_when_the_line_is_removed(
+    tmp_path: Path, name: str
+) -> None:
+    share_out(tmp_path, {})
+    for path in tmp_path.glob(f"*/{name}"):
+        path.write_text("abc")
+
+    share_out(tmp_path, {})
+
+    found = values(tmp_path)
+    if name == "RABBITMQ_DEFAULT_PASS":
+        [user] = json.loads((tmp_path / "rabbitmq/definitions.json").read_text())["users"]
+        [password], salted = found[name], base64.b64decode(user["password_hash"])
+        assert salted[4:] == hashlib.sha256(salted[:4] + password.encode()).digest()
+    assert all(len(value) >= 32 for value in found[name])
+    assert len(found[name]) == 1
 
 
 @pytest.mark.parametrize("name", [*SIGNING, *PASSWORDS])
@@ -89,13 +116,35 @@ def test_the_published_value_is_refused(tmp_path: Path, name: str) -> None:
     assert values(tmp_path) == {}
 
 
-@pytest.mark.parametrize("name", SIGNING)
-def test_a_signing_secret_needs_32_bytes(tmp_path: Path, name: str) -> None:
-    with pytest.raises(SecretError, match=f"^{name} in config/.* shorter than 32 bytes; remove it"):
+@pytest.mark.parametrize("name", [*SIGNING, *PASSWORDS])
+def test_a_secret_or_password_needs_32_bytes(tmp_path: Path, name: str) -> None:
+    refused = f"^{name} in config/.* shorter than 32 bytes; remove it.*openssl rand -hex 32"
+    with pytest.raises(SecretError, match=refused):
         share_out(tmp_path, {name: "x" * 31})
 
     share_out(tmp_path, {name: "x" * 32})
     assert values(tmp_path)[name] == {"x" * 32}
+
+
+@pytest.mark.parametrize(
+    ("service", "expected"),
+    [
+        ("file-storage", {"WORKER", "RENDER", "IMAGE_PROCESSOR"}),
+        ("image-processor", {"RENDER", "IMAGE_PROCESSOR"}),
+        ("worker", {"WORKER"}),
+        ("render", {"RENDER"}),
+        ("webhooks", set()),
+        ("postgres", set()),
+        ("rabbitmq", set()),
+    ],
+)
+def test_a_process_has_its_own_inner_secret_and_those_of_its_clients(
+    tmp_path: Path, service: str, expected: set[str]
+) -> None:
+    share_out(tmp_path, {})
+
+    found = {path.name for path in (tmp_path / service).glob("*_INNER_SECRET")}
+    assert found == {f"PIXMILL_{process}_INNER_SECRET" for process in expected}
 
 
 def test_a_worker_has_neither_the_link_secret_nor_passwords_of_others(tmp_path: Path) -> None:
@@ -121,18 +170,18 @@ def test_the_user_of_another_image_reads_its_secrets(tmp_path: Path, service: st
 
 
 def test_rabbitmq_is_given_the_hash_of_the_password_alone(tmp_path: Path) -> None:
-    share_out(tmp_path, {"RABBITMQ_DEFAULT_USER": "mill", "RABBITMQ_DEFAULT_PASS": "of rabbits"})
+    share_out(tmp_path, {"RABBITMQ_DEFAULT_USER": "mill", "RABBITMQ_DEFAULT_PASS": RABBITS})
 
     [path] = (tmp_path / "rabbitmq").iterdir()
     definitions = json.loads(path.read_text())
     [user] = definitions["users"]
     decoded = base64.b64decode(user["password_hash"])
     # https://www.rabbitmq.com/docs/passwords#computing-password-hash
-    assert decoded[4:] == hashlib.sha256(decoded[:4] + b"of rabbits").digest()
+    assert decoded[4:] == hashlib.sha256(decoded[:4] + RABBITS.encode()).digest()
     assert user["name"] == "mill"
     assert user["tags"] == []
     assert definitions["permissions"][0]["user"] == "mill"
-    assert "of rabbits" not in path.read_text()
+    assert RABBITS not in path.read_text()
 
 
 def test_a_start_with_the_published_value_ends_with_one_line(tmp_path: Path) -> None:

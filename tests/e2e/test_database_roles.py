@@ -9,6 +9,7 @@ from file_storage.models import Base as FileModels
 from image_processor.models import Base as TaskModels
 from psycopg.errors import InsufficientPrivilege
 from service_kit.migrations import migrate
+from sqlalchemy import create_engine
 
 from tests.support.environment import ENVIRONMENT
 from tests.support.folders import temporary_folder
@@ -18,6 +19,21 @@ from tests.support.servers import create_roles, start_postgres
 FILES = sorted([*FileModels.metadata.tables, "file_storage_version"])
 TASKS = sorted([*TaskModels.metadata.tables, "image_processor_version"])
 ROLES = ["file_storage", "image_processor", "worker", "webhooks", "access"]
+ALLOWED = {
+    "worker": {
+        "tasks": "SELECT UPDATE DELETE",
+        "batches": "SELECT DELETE",
+        "batch_keys": "SELECT DELETE",
+        "cached_results": "SELECT INSERT UPDATE DELETE",
+        "discarded_results": "SELECT INSERT UPDATE DELETE",
+        "task_events": "SELECT INSERT DELETE",
+        "callbacks": "INSERT",
+        "unended_tasks": "SELECT INSERT UPDATE DELETE",
+        "ended_tasks": "SELECT INSERT UPDATE DELETE",
+    },
+    "webhooks": {"callbacks": "SELECT UPDATE DELETE", "callback_hosts": "SELECT INSERT UPDATE DELETE"},
+}
+"""What the processes without migrations may do with whole tables; with the others, nothing."""
 OWNER = "SELECT tableowner FROM pg_tables WHERE schemaname = 'public' AND tablename = %s"
 
 
@@ -77,19 +93,56 @@ def test_each_role_plans_for_the_values_of_a_statement(databases: Databases, rol
     assert databases.run(role, "SHOW plan_cache_mode") == [("force_custom_plan",)]
 
 
-@pytest.mark.parametrize("role", ["worker", "webhooks"])
-def test_a_process_without_migrations_changes_rows_of_tasks(databases: Databases, role: str) -> None:
-    databases.run(role, "INSERT INTO discarded_results (key, due_at) VALUES (%s, 0)", role)
-    databases.run(role, "UPDATE discarded_results SET due_at = 1 WHERE key = %s", role)
+@pytest.mark.parametrize(("role", "table"), sorted({(role, table) for role in ALLOWED for table in TASKS}))
+def test_a_process_without_migrations_has_the_privileges_of_its_job(
+    databases: Databases, role: str, table: str
+) -> None:
+    privileges = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
 
-    assert databases.run(role, "SELECT due_at FROM discarded_results WHERE key = %s", role) == [(1.0,)]
-    databases.run(role, "DELETE FROM discarded_results WHERE key = %s", role)
+    has = {
+        privilege
+        for privilege in privileges
+        if databases.run(role, "SELECT has_table_privilege(%s, %s)", table, privilege) == [(True,)]
+    }
+
+    assert has == set(ALLOWED[role].get(table, "").split())
 
 
-@pytest.mark.parametrize("role", ["worker", "webhooks"])
-@pytest.mark.parametrize("table", TASKS)
-def test_a_process_without_migrations_reads_every_table_of_tasks(databases: Databases, role: str, table: str) -> None:
-    assert databases.run(role, f"SELECT count(*) FROM {table} WHERE false") == [(0,)]
+def test_a_batch_is_locked_by_the_worker_but_not_changed(databases: Databases) -> None:
+    assert databases.run("worker", "SELECT id FROM batches FOR UPDATE") == []
+
+    with pytest.raises(InsufficientPrivilege):
+        databases.run("worker", "UPDATE batches SET key_id = 'k', callback_url = 'https://attacker.example'")
+
+
+def test_the_triggers_of_a_task_that_the_worker_ends_may_write(databases: Databases) -> None:
+    databases.run(
+        "image_processor",
+        "INSERT INTO batches (owner, algorithm, priority, cache, callback_url, tasks, created_at)"
+        " VALUES ('ann', 'flip', 0, true, 'https://receiver.example/', 1, 0)",
+    )
+    [[batch]] = databases.run("image_processor", "SELECT max(id) FROM batches")
+    task = (
+        TaskModels.metadata.tables["tasks"]
+        .insert()
+        .values(owner="ann", batch_id=batch, source_id=1, algorithm="flip", status="processing", result_key=str(batch))
+    )
+    engine = create_engine(databases.urls["image_processor"])
+    with engine.begin() as connection:
+        connection.execute(task)
+    engine.dispose()
+
+    databases.run("worker", "UPDATE tasks SET status = 'finished', result_id = 2")
+
+    assert databases.run("webhooks", "SELECT url, result_id FROM callbacks") == [("https://receiver.example/", 2)]
+    databases.run("webhooks", "DELETE FROM callbacks")
+    databases.run("worker", "DELETE FROM tasks")
+    databases.run("worker", "DELETE FROM batches")
+    assert databases.run("image_processor", "SELECT status FROM task_events WHERE task_id > 0 ORDER BY id") == [
+        ("processing",),
+        ("finished",),
+    ]
+    databases.run("worker", "DELETE FROM task_events")
 
 
 @pytest.mark.parametrize("role", ["image_processor", "worker", "webhooks", "access"])
@@ -132,13 +185,37 @@ def test_a_process_without_migrations_does_not_change_the_schema(
         databases.run(role, statement)
 
 
-def test_a_table_of_a_later_migration_is_open_to_the_worker(databases: Databases) -> None:
+@pytest.mark.parametrize("role", ["worker", "webhooks"])
+def test_a_table_of_a_later_migration_is_closed_until_it_is_granted(databases: Databases, role: str) -> None:
     databases.run("image_processor", "CREATE TABLE later (id bigserial, note text)")
 
-    databases.run("worker", "INSERT INTO later (note) VALUES ('a row')")
+    try:
+        with pytest.raises(InsufficientPrivilege):
+            databases.run(role, "SELECT note FROM later")
+        with pytest.raises(InsufficientPrivilege):
+            databases.run(role, "SELECT nextval('later_id_seq')")
+    finally:
+        databases.run("image_processor", "DROP TABLE later")
 
-    assert databases.run("worker", "SELECT note FROM later") == [("a row",)]
+
+def test_a_start_takes_away_what_earlier_versions_granted(databases: Databases) -> None:
+    databases.run("pixmill", "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO worker, webhooks")
+    databases.run(
+        "pixmill",
+        "ALTER DEFAULT PRIVILEGES FOR ROLE image_processor IN SCHEMA public"
+        " GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO worker, webhooks",
+    )
+
+    databases.start_again()
+    migrate(databases.urls["image_processor"], "image_processor")
+
+    databases.run("image_processor", "CREATE TABLE later (id int)")
+    for table in ("presets", "image_processor_version", "later"):
+        with pytest.raises(InsufficientPrivilege):
+            databases.run("worker", f"DELETE FROM {table}")
     databases.run("image_processor", "DROP TABLE later")
+    # What this test granted beyond the tables of tasks.
+    databases.run("pixmill", f"REVOKE ALL ON {', '.join(FILES)} FROM worker, webhooks")
 
 
 def test_a_second_start_changes_no_owner(databases: Databases) -> None:

@@ -57,6 +57,7 @@ from service_kit.migrations import migrate
 from service_kit.settings import load
 from sqlalchemy import Engine, event
 
+from tests.support.environment import INNER_SECRETS
 from tests.support.servers import started_postgres
 from tests.support.stored import stored
 
@@ -270,7 +271,8 @@ def large() -> Iterator[str]:
 def environment(large: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     monkeypatch.setenv("PIXMILL_LINK_SECRET", "test-secret of 32 bytes and more.")
     monkeypatch.setenv("PIXMILL_CALLBACK_SECRET", "another secret of 32 bytes and more.")
-    monkeypatch.setenv("PIXMILL_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
+    for name, secret in INNER_SECRETS.items():
+        monkeypatch.setenv(name, secret)
     monkeypatch.setenv("PIXMILL_CALLBACK_SECRET", "a-secret-of-webhooks-in-these-tests-only")
     monkeypatch.setenv("ACCESS_DATABASE__URL", large)
     monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", large)

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from tests.support.client import FILES, Pixmill
-from tests.support.environment import INNER_SECRET
+from tests.support.environment import WORKER_SECRET
 from tests.support.stacks import Stack
 
 pytestmark = pytest.mark.both_stacks
@@ -175,14 +175,20 @@ def test_a_link_of_the_form_of_earlier_versions_is_refused(people: People) -> No
     assert people.anyone.http.get(f"{FILES}/links/WzEsOTk5OTk5OTk5OV0.c2lnbmF0dXJl").status_code == 403
 
 
+def stored_by(worker: Pixmill, content: bytes) -> int:
+    """Store a result as a worker does; return its id."""
+    response = worker.http.put(f"{FILES}/", params={"name": "result.txt"}, content=content)
+    return int(response.raise_for_status().json()["id"])
+
+
 def test_pixmills_own_processes_act_for_an_owner(people: People, stack: Stack) -> None:
     lookup = {"ids": [people.file_id, people.ann.upload("a.txt", b"of Ann")["id"]]}
-    with with_key(stack, INNER_SECRET, X_Pixmill_Owner=people.name_of_bob) as inner:
+    with with_key(stack, WORKER_SECRET, X_Pixmill_Owner=people.name_of_bob) as inner:
         seen = [file["id"] for file in inner.http.post(f"{FILES}/lookup", json=lookup).json()["files"]]
-        result = inner.upload("result.txt", b"a result")["id"]
+        result = stored_by(inner, b"a result")
         inner.http.headers["X-Pixmill-Sees"] = "all"
         all_seen = [file["id"] for file in inner.http.post(f"{FILES}/lookup", json=lookup).json()["files"]]
-        second = inner.upload("result.txt", b"another result")["id"]
+        second = stored_by(inner, b"another result")
 
     assert (seen, all_seen) == ([people.file_id], lookup["ids"])
     assert people.bob.download(result) == b"a result"

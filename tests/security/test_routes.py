@@ -20,7 +20,14 @@ from starlette.routing import Route
 from tests.support.applications import configure_applications
 from tests.support.browser import Page, open_browser
 from tests.support.client import FILES, TASKS, Pixmill
-from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
+from tests.support.environment import (
+    ENVIRONMENT,
+    IMAGE_PROCESSOR_SECRET,
+    PROJECT,
+    RENDER_SECRET,
+    SCRIPTS,
+    WORKER_SECRET,
+)
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
 from tests.support.processes import skip_where_missing
@@ -225,6 +232,21 @@ TABLE = [
 _THINGS = ("once", "file", "task", "batch", "upload", "link", "token", "shared", "key")
 ANYTHING = dict.fromkeys(_THINGS, 1) | {"sha256": "0" * 64}
 """For requests that are refused before their objects are looked up."""
+READING = {"POST /api/file-server/lookup", "GET /api/file-server/<int:id>/download"}
+OF_PROCESSES = {
+    WORKER_SECRET: READING
+    | {
+        "PUT /api/file-server/",
+        "POST /api/file-server/batch",
+        "POST /api/file-server/copies",
+        "GET /api/file-server/room",
+        "GET /api/file-server/idempotency-keys/<string:key>",
+        "DELETE /api/file-server/idempotency-keys/<string:key>",
+    },
+    RENDER_SECRET: READING | {"GET /api/image-processing/presets/<string:name>"},
+    IMAGE_PROCESSOR_SECRET: {"POST /api/file-server/lookup"},
+}
+"""The routes that the secret of each of Pixmill's own processes opens, apart from those that need no key."""
 CHANGES = [line for line in TABLE if line.route.split()[0] not in ("GET", "HEAD", "OPTIONS")]
 
 
@@ -333,6 +355,26 @@ def test_a_page_of_another_site_changes_nothing(http: httpx2.Client, secrets: Ma
     key = f"Bearer {secrets['admin']}"
 
     assert asked(http, line, ANYTHING, Sec_Fetch_Site="cross-site", Authorization=key) == 403
+
+
+@pytest.mark.parametrize("secret", OF_PROCESSES)
+def test_the_secret_of_a_process_opens_only_the_routes_of_its_job(
+    keys_stack: EmbeddedStack, untouched: Mapping[str, object], secret: str
+) -> None:
+    headers = {"Authorization": f"Bearer {secret}", "X_Pixmill_Owner": "alice", "X_Pixmill_Sees": "all"}
+    # Its own address, because services that do not know the secret count it as a wrong key.
+    transport = httpx2.HTTPTransport(local_address="127.0.0.7")
+
+    with httpx2.Client(base_url=keys_stack.url, timeout=60, trust_env=False, transport=transport) as client:
+        opened = {
+            line.route
+            for line in TABLE
+            if line.statuses.startswith("401")
+            and asked(client, line, {**untouched, "once": str(uuid4())}, **headers) not in (401, 403, 429)
+        }
+
+    # With another method than PUT, the path of a new file exists for nobody.
+    assert {route for route in opened if "<new_name:name>" not in route} == OF_PROCESSES[secret]
 
 
 def test_the_page_asks_for_a_key(keys_stack: EmbeddedStack, secrets: Mapping[str, str]) -> None:

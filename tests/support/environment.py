@@ -10,7 +10,15 @@ MAX_UPLOAD = 256 * 1024 * 1024
 CALLBACK_SECRET = "test-secret-of-webhooks-of-32-bytes-and-more"
 LINK_SECRET = "test-secret-of-links-of-32-bytes-and-more"
 RENDER_KEY = "test-key-of-render-urls-of-32-bytes-and-more"
-INNER_SECRET = "test-secret-of-inner-calls-of-32-bytes-and-more"
+WORKER_SECRET = "test-secret-of-workers-of-32-bytes-and-more"
+RENDER_SECRET = "test-secret-of-the-render-service-of-32-bytes-and-more"
+IMAGE_PROCESSOR_SECRET = "test-secret-of-image-processor-of-32-bytes-and-more"
+INNER_SECRETS = {
+    "PIXMILL_WORKER_INNER_SECRET": WORKER_SECRET,
+    "PIXMILL_RENDER_INNER_SECRET": RENDER_SECRET,
+    "PIXMILL_IMAGE_PROCESSOR_INNER_SECRET": IMAGE_PROCESSOR_SECRET,
+}
+"""The secrets with which Pixmill's own processes authenticate to the services."""
 TRUSTED_PROXY = "127.0.0.9"
 """The proxy address whose X-Forwarded-Proto is trusted."""
 ENVIRONMENT = {
@@ -18,7 +26,7 @@ ENVIRONMENT = {
     "RENDER_HTTP__TRUSTED_PROXIES": f'["{TRUSTED_PROXY}/32"]',
     "PIXMILL_CALLBACK_SECRET": CALLBACK_SECRET,
     "PIXMILL_LINK_SECRET": LINK_SECRET,
-    "PIXMILL_INNER_SECRET": INNER_SECRET,
+    **INNER_SECRETS,
     "ACCESS_HTTP__HOSTS": '["photos.example"]',
     "WEBHOOKS_ALLOW_NETWORKS": '["127.0.0.0/8"]',
     "PATH": f"{SCRIPTS}:{os.environ['PATH']}",

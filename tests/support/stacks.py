@@ -287,6 +287,7 @@ class FullStack:
             "NGINX_ADDRESS": "127.0.0.1",
             "NGINX_PORT": str(port),
             "NGINX_INNER_PORT": str(inner_port),
+            "NGINX_OWN_PORT": str(free_port()),
             "FILE_STORAGE": f"127.0.0.1:{self._storage_port}",
             "FILE_STORAGE_LARGE": f"127.0.0.1:{self._large_port}",
             "IMAGE_PROCESSOR": f"127.0.0.1:{self._processor_port}",

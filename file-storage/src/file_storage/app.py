@@ -49,7 +49,7 @@ def create_app() -> OpenAPI:
     logs.configure(settings.log.level)
     registry = create_registry(settings)
     register_events_port(registry)
-    access = create_access(load_or_exit(AccessSettings), registry)
+    access = create_access(load_or_exit(AccessSettings), registry, settings.inner.by_process)
     svcs.Container(registry).get(Staging).sweep(ABANDONED_AFTER_SECONDS)
     app = create_api(__name__, "Pixmill file server", DESCRIPTION, BASE_PATH, registry, STATUSES, DEPENDENCIES)
     for blueprint in (collection, batch, files, trash, downloads, links, shared, stats):

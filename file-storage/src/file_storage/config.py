@@ -2,10 +2,12 @@
 
 import os
 import re
+from collections.abc import Mapping
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
+from service_kit.access.principals import Process
 from service_kit.events.settings import EventSettings
 from service_kit.public_url import PublicUrlSettings
 from service_kit.settings import (
@@ -16,6 +18,7 @@ from service_kit.settings import (
     Seconds,
     Section,
     ServiceSettings,
+    SigningSecret,
     SigningSecrets,
     Url,
     separate,
@@ -158,6 +161,38 @@ class HttpSettings(PublicUrlSettings):
     """How clients reach the service."""
 
 
+class InnerSettings(Section):
+    worker_secret: SigningSecret = Field(
+        SecretStr("${PIXMILL_WORKER_INNER_SECRET}"),
+        description="The secret with which workers authenticate. With it they look up, read and copy files, store"
+        " results, and delete results by their idempotency keys, for any owner; nothing else. Generated at the first"
+        " start, as the others.",
+    )
+    render_secret: SigningSecret = Field(
+        SecretStr("${PIXMILL_RENDER_INNER_SECRET}"),
+        description="The secret with which the render service authenticates, to look up and read files.",
+    )
+    image_processor_secret: SigningSecret = Field(
+        SecretStr("${PIXMILL_IMAGE_PROCESSOR_INNER_SECRET}"),
+        description="The secret with which image-processor authenticates, to look up files.",
+    )
+
+    @model_validator(mode="after")
+    def _check_difference(self) -> Self:
+        if len(set(self.by_process.values())) < len(self.by_process):
+            raise ValueError("two processes have the same secret: one of them would have the access of the other")
+        return self
+
+    @property
+    def by_process(self) -> Mapping[Process, str]:
+        """Return the secret of each process that may send requests."""
+        return {
+            Process.WORKER: self.worker_secret.get_secret_value(),
+            Process.RENDER: self.render_secret.get_secret_value(),
+            Process.IMAGE_PROCESSOR: self.image_processor_secret.get_secret_value(),
+        }
+
+
 class Settings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="FILE_STORAGE_", yaml_file="config/file-storage/conf.yml")
 
@@ -168,6 +203,7 @@ class Settings(ServiceSettings):
     download: DownloadSettings
     archive: ArchiveSettings
     links: LinkSettings
+    inner: InnerSettings
     http: HttpSettings
     events: FileEventSettings
     log: LogSettings

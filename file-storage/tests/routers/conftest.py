@@ -8,6 +8,7 @@ from file_storage.app import create_app
 from flask.testing import FlaskClient
 
 from tests.support.databases import empty_sqlite
+from tests.support.environment import INNER_SECRETS
 
 PROJECT = Path(__file__).parents[3]
 
@@ -20,7 +21,8 @@ def start(restored_logging: None, tmp_path_factory: pytest.TempPathFactory) -> I
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(PROJECT)
         monkeypatch.setenv("PIXMILL_LINK_SECRET", "test-secret of 32 bytes and more.")
-        monkeypatch.setenv("PIXMILL_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
+        for name, secret in INNER_SECRETS.items():
+            monkeypatch.setenv(name, secret)
         monkeypatch.setenv("FILE_STORAGE_STORAGE__RESERVE_BYTES", "0")
         monkeypatch.setenv("FILE_STORAGE_UPLOAD__BODY_FOLDER", "")
 

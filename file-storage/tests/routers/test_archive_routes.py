@@ -7,9 +7,9 @@ from zipfile import ZipFile
 
 import pytest
 from flask.testing import FlaskClient
-from service_kit.access.config import AccessSettings
-from service_kit.settings import load
 from werkzeug.test import TestResponse
+
+from tests.support.environment import WORKER_SECRET
 
 LIMIT = 3
 
@@ -28,8 +28,7 @@ def client(start: Callable[[str], FlaskClient]) -> FlaskClient:
 
 
 def worker() -> dict[str, str]:
-    secret = load(AccessSettings).auth.inner_secret.get_secret_value()
-    return {"Authorization": f"Bearer {secret}", "X-Pixmill-Owner": "local"}
+    return {"Authorization": f"Bearer {WORKER_SECRET}", "X-Pixmill-Owner": "local"}
 
 
 def names_in(response: TestResponse) -> Sequence[str]:

@@ -7,13 +7,16 @@ from io import BytesIO
 from zipfile import ZipFile
 
 import pytest
+import svcs
 from file_storage.app import create_app
 from file_storage.config import Settings
 from flask.testing import FlaskClient
 from PIL import ExifTags, Image
-from service_kit.access.config import AccessSettings
-from service_kit.settings import load
+from service_kit.access.keys import KeyRequest, KeyService
+from service_kit.access.principals import READER
 from werkzeug.test import TestResponse
+
+from tests.support.environment import WORKER_SECRET
 
 TUS = {"Tus-Resumable": "1.0.0"}
 TEN_YEARS = 315_360_000
@@ -27,8 +30,7 @@ def client(settings: Settings, restored_logging: None) -> FlaskClient:
 @pytest.fixture
 def worker(client: FlaskClient) -> Mapping[str, str]:
     """Return the headers of a worker that acts for the owner ``ann``."""
-    secret = load(AccessSettings).auth.inner_secret.get_secret_value()
-    return {"Authorization": f"Bearer {secret}", "X-Pixmill-Owner": "ann"}
+    return {"Authorization": f"Bearer {WORKER_SECRET}", "X-Pixmill-Owner": "ann"}
 
 
 def form(client: FlaskClient, filename: str, **fields: str) -> TestResponse:
@@ -219,8 +221,10 @@ def test_folders_are_listed_by_name_with_their_files(client: FlaskClient) -> Non
 def test_folders_of_another_owner_are_not_listed(client: FlaskClient, worker: Mapping[str, str]) -> None:
     form(client, "work/a.jpg")
     raw(client, {"name": "albums/a.jpg"}, worker)
+    with client.application.app_context():
+        ann = svcs.flask.get(KeyService).create(KeyRequest("ann", READER))
 
-    folders = document(client.get("/folders", headers=worker))["folders"]
+    folders = document(client.get("/folders", headers={"Authorization": f"Bearer {ann.secret}"}))["folders"]
 
     assert folders == [{"folder": "albums", "files": 1}]
 

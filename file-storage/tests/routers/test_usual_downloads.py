@@ -11,8 +11,8 @@ from file_storage.config import Settings
 from file_storage.services.files import FileService
 from flask import request_started
 from flask.testing import FlaskClient
-from service_kit.access.gate import OWNER_HEADER
-from service_kit.access.keys import KeyService
+from service_kit.access.keys import KeyRequest, KeyService
+from service_kit.access.principals import WRITER
 from service_kit.access.wrong_keys import FAILURES_PER_MINUTE
 from service_kit.database import Database
 from sqlalchemy import text
@@ -20,8 +20,6 @@ from werkzeug.test import TestResponse
 
 T = TypeVar("T")
 
-ANN = {"Authorization": "Bearer a-secret-of-inner-calls-in-tests-only", OWNER_HEADER: "ann"}
-BOB = ANN | {OWNER_HEADER: "bob"}
 WRONG_KEY = {"Authorization": f"Bearer pxm_{'0' * 12}_{'x' * 43}"}
 CONTENT = b"<p>Not text that a browser may show</p>"
 
@@ -32,8 +30,23 @@ def client(start: Callable[[str], FlaskClient]) -> FlaskClient:
 
 
 @pytest.fixture(scope="module")
-def url(client: FlaskClient) -> str:
-    return stored(client, "name=h%C3%A9.html", ANN)
+def ann(client: FlaskClient) -> dict[str, str]:
+    return key_of(client, "ann")
+
+
+@pytest.fixture(scope="module")
+def bob(client: FlaskClient) -> dict[str, str]:
+    return key_of(client, "bob")
+
+
+def key_of(client: FlaskClient, owner: str) -> dict[str, str]:
+    """Return the headers of a request with a new key of the owner."""
+    return {"Authorization": f"Bearer {service(client, KeyService).create(KeyRequest(owner, WRITER)).secret}"}
+
+
+@pytest.fixture(scope="module")
+def url(client: FlaskClient, ann: dict[str, str]) -> str:
+    return stored(client, "name=h%C3%A9.html", ann)
 
 
 def stored(client: FlaskClient, query: str, headers: dict[str, str], content: bytes = CONTENT) -> str:
@@ -43,9 +56,9 @@ def stored(client: FlaskClient, query: str, headers: dict[str, str], content: by
 
 
 @pytest.fixture
-def link(client: FlaskClient, url: str) -> str:
+def link(client: FlaskClient, ann: dict[str, str], url: str) -> str:
     """Return the path of a link to the file."""
-    made = client.post(f"/{url.split('/')[1]}/links", json={"expires_in": 60}, headers=ANN).get_json()
+    made = client.post(f"/{url.split('/')[1]}/links", json={"expires_in": 60}, headers=ann).get_json()
     return f"/links/{made['url'].rpartition('/')[2]}"
 
 
@@ -73,21 +86,23 @@ def described(response: TestResponse) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("query", ["", "?disposition=attachment", "?disposition=inline"])
-def test_the_usual_download_is_answered_before_flask(client: FlaskClient, url: str, query: str) -> None:
+def test_the_usual_download_is_answered_before_flask(
+    client: FlaskClient, ann: dict[str, str], url: str, query: str
+) -> None:
     with requests_of_flask(client) as reached:
-        response = client.get(url + query, headers=ANN)
+        response = client.get(url + query, headers=ann)
     assert (response.status_code, reached) == (200, [])
 
 
-def test_it_has_the_headers_that_flask_gives(client: FlaskClient, url: str) -> None:
-    usual = client.get(url, headers=ANN | {"X-Request-ID": "of-the-front"})
-    by_flask = client.head(url, headers=ANN)
+def test_it_has_the_headers_that_flask_gives(client: FlaskClient, ann: dict[str, str], url: str) -> None:
+    usual = client.get(url, headers=ann | {"X-Request-ID": "of-the-front"})
+    by_flask = client.head(url, headers=ann)
     assert described(usual) == described(by_flask) | {"Content-Digest": usual.headers["Repr-Digest"]}
     assert usual.headers["X-Request-ID"] == "of-the-front"
 
 
-def test_it_names_the_place_of_the_bytes(client: FlaskClient, url: str) -> None:
-    response = client.get(url, headers=ANN)
+def test_it_names_the_place_of_the_bytes(client: FlaskClient, ann: dict[str, str], url: str) -> None:
+    response = client.get(url, headers=ann)
     name = response.headers["ETag"].strip('"')
     assert response.headers["X-Accel-Redirect"] == f"/blobs/{name[:2]}/{name[2:4]}/{name}"
 
@@ -105,43 +120,43 @@ def test_it_names_the_place_of_the_bytes(client: FlaskClient, url: str) -> None:
     ],
 )
 def test_conditions_ranges_and_mistakes_are_left_to_flask(
-    client: FlaskClient, url: str, headers: dict[str, str], query: str, status: int
+    client: FlaskClient, ann: dict[str, str], url: str, headers: dict[str, str], query: str, status: int
 ) -> None:
-    assert client.get(url + query, headers=ANN | headers).status_code == status
+    assert client.get(url + query, headers=ann | headers).status_code == status
 
 
-def test_a_file_of_another_owner_is_not_found(client: FlaskClient, url: str) -> None:
-    assert client.get(url, headers=BOB).status_code == 404
+def test_a_file_of_another_owner_is_not_found(client: FlaskClient, bob: dict[str, str], url: str) -> None:
+    assert client.get(url, headers=bob).status_code == 404
 
 
-def test_a_file_in_the_trash_is_not_found(client: FlaskClient) -> None:
-    trashed = stored(client, "name=trashed.txt", ANN)
-    client.post("/delete", json={"ids": [int(trashed.split("/")[1])]}, headers=ANN)
-    assert client.get(trashed, headers=ANN).status_code == 404
+def test_a_file_in_the_trash_is_not_found(client: FlaskClient, ann: dict[str, str]) -> None:
+    trashed = stored(client, "name=trashed.txt", ann)
+    client.post("/delete", json={"ids": [int(trashed.split("/")[1])]}, headers=ann)
+    assert client.get(trashed, headers=ann).status_code == 404
 
 
-def test_lost_bytes_are_a_problem(client: FlaskClient) -> None:
-    lost = stored(client, "name=lost.txt", ANN)
-    place = client.get(lost, headers=ANN).headers["X-Accel-Redirect"].removeprefix("/")
+def test_lost_bytes_are_a_problem(client: FlaskClient, ann: dict[str, str]) -> None:
+    lost = stored(client, "name=lost.txt", ann)
+    place = client.get(lost, headers=ann).headers["X-Accel-Redirect"].removeprefix("/")
     bytes_ = Path(service(client, Settings).storage.folder, place)
     bytes_.write_bytes(CONTENT[1:])
 
-    response = client.get(lost, headers=ANN)
+    response = client.get(lost, headers=ann)
     bytes_.write_bytes(CONTENT)
 
     assert response.get_json()["code"] == "bytes-lost"
 
 
-def test_a_database_that_fails_is_a_problem(client: FlaskClient, url: str) -> None:
+def test_a_database_that_fails_is_a_problem(client: FlaskClient, ann: dict[str, str], url: str) -> None:
     database = service(client, Database)
     with database.begin() as connection:
         connection.execute(text("ALTER TABLE files RENAME TO elsewhere"))
 
-    failed = client.get(url, headers=ANN)
+    failed = client.get(url, headers=ann)
     with database.begin() as connection:
         connection.execute(text("ALTER TABLE elsewhere RENAME TO files"))
 
-    assert (failed.status_code, client.get(url, headers=ANN).status_code) == (503, 200)
+    assert (failed.status_code, client.get(url, headers=ann).status_code) == (503, 200)
 
 
 def test_a_database_of_keys_that_fails_is_a_problem(client: FlaskClient, url: str) -> None:
@@ -155,21 +170,21 @@ def test_a_database_of_keys_that_fails_is_a_problem(client: FlaskClient, url: st
     assert (failed.status_code, failed.get_json()["code"]) == (503, "database-unavailable")
 
 
-def test_a_disk_that_cannot_be_read_is_a_problem(client: FlaskClient, url: str) -> None:
+def test_a_disk_that_cannot_be_read_is_a_problem(client: FlaskClient, ann: dict[str, str], url: str) -> None:
     def fail(_file: object) -> str:
         raise PermissionError("the folder of the blobs")
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(service(client, FileService), "place", fail)
-        failed = client.get(url, headers=ANN)
+        failed = client.get(url, headers=ann)
 
     assert (failed.status_code, failed.get_json()["code"]) == (500, "internal-error")
 
 
 def test_log_lines_before_flask_have_the_id_of_their_request(
-    client: FlaskClient, url: str, capfd: pytest.CaptureFixture[str]
+    client: FlaskClient, ann: dict[str, str], url: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    client.get("/1", headers=ANN | {"X-Request-ID": "of-an-earlier-request"})
+    client.get("/1", headers=ann | {"X-Request-ID": "of-an-earlier-request"})
     capfd.readouterr()
 
     client.get(url, headers=WRONG_KEY | {"X-Real-IP": "192.0.2.8", "X-Request-ID": "of-the-download"})
@@ -195,9 +210,9 @@ def test_a_link_has_the_headers_that_flask_gives(client: FlaskClient, link: str)
     assert described(usual) == described(by_flask) | {"Content-Digest": usual.headers["Repr-Digest"]}
 
 
-def test_a_link_says_how_a_browser_treats_the_file(client: FlaskClient) -> None:
-    picture = stored(client, "name=a.txt", ANN, b"text that a browser may show")
-    made = client.post(f"/{picture.split('/')[1]}/links", json={"disposition": "inline"}, headers=ANN).get_json()
+def test_a_link_says_how_a_browser_treats_the_file(client: FlaskClient, ann: dict[str, str]) -> None:
+    picture = stored(client, "name=a.txt", ann, b"text that a browser may show")
+    made = client.post(f"/{picture.split('/')[1]}/links", json={"disposition": "inline"}, headers=ann).get_json()
     response = client.get("/links/" + made["url"].rpartition("/")[2])
     assert response.headers["Content-Disposition"] == 'inline; filename="a.txt"'
 
@@ -208,9 +223,9 @@ def test_a_changed_token_is_refused(client: FlaskClient, link: str) -> None:
     assert client.get(f"{text}.{other}").status_code == 403
 
 
-def test_a_revoked_link_is_refused(client: FlaskClient, link: str) -> None:
+def test_a_revoked_link_is_refused(client: FlaskClient, ann: dict[str, str], link: str) -> None:
     before = client.get(link).status_code
-    client.delete(link, headers=ANN)
+    client.delete(link, headers=ann)
     assert (before, client.get(link).status_code) == (200, 404)
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from tests.support.databases import empty_sqlite
+from tests.support.environment import INNER_SECRETS
 
 PROJECT = Path(__file__).parent.parent.parent.parent
 
@@ -81,7 +82,8 @@ def client(folder: Path, changed: dict[str, str] | None = None) -> FlaskClient:
     with pytest.MonkeyPatch.context() as environment:
         environment.chdir(PROJECT)
         environment.setenv("PIXMILL_LINK_SECRET", "test-secret of 32 bytes and more.")
-        environment.setenv("PIXMILL_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
+        for name, secret in INNER_SECRETS.items():
+            environment.setenv(name, secret)
         environment.setenv("ACCESS_DATABASE__URL", f"sqlite:///{folder}/access.db")
         environment.setenv("AWS_ACCESS_KEY_ID", "test-key")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")

@@ -18,6 +18,7 @@ from service_kit.settings import load
 from sqlalchemy import update
 
 from tests.support.databases import postgres_database
+from tests.support.environment import INNER_SECRETS
 from tests.support.stored import stored
 
 WORKER = Principal("local", WRITER, is_service=True)
@@ -45,6 +46,8 @@ def container(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         folder = tmp_path_factory.mktemp("filters")
         monkeypatch.chdir(request.config.rootpath)
         monkeypatch.setenv("PIXMILL_LINK_SECRET", "test-secret of 32 bytes and more.")
+        for name, secret in INNER_SECRETS.items():
+            monkeypatch.setenv(name, secret)
         monkeypatch.setenv("FILE_STORAGE_STORAGE__FOLDER", str(folder))
         monkeypatch.setenv("FILE_STORAGE_STORAGE__RESERVE_BYTES", "0")
         monkeypatch.setenv("FILE_STORAGE_UPLOAD__BODY_FOLDER", "")

@@ -4,6 +4,7 @@ from flask_openapi3 import OpenAPI
 from service_kit import logs
 from service_kit.access.config import AccessSettings
 from service_kit.access.injectors import create_access
+from service_kit.access.principals import Process
 from service_kit.api import create_api
 from service_kit.database import Database
 from service_kit.events.port import EventsPort, register_events_port
@@ -38,7 +39,8 @@ def create_app() -> OpenAPI:
     except SettingsError as error:
         exit_with(error)
     register_events_port(registry)
-    access = create_access(load_or_exit(AccessSettings), registry)
+    render = {Process.RENDER: settings.inner.render_secret.get_secret_value()}
+    access = create_access(load_or_exit(AccessSettings), registry, render)
     app = create_api(
         __name__,
         "Pixmill image processing",

@@ -53,8 +53,8 @@ class WorkerDatabaseSettings(Section):
     url: Url = Field(
         "postgresql+psycopg://worker:${PIXMILL_WORKER_DB_PASSWORD}@postgres:5432/${POSTGRES_DB}",
         description="The SQLAlchemy URL of image-processor's database: `postgresql+psycopg://…` or"
-        " `sqlite:////absolute/path.db`. The database role may change only the rows of tasks. The first start"
-        " generates its password.",
+        " `sqlite:////absolute/path.db`. The database role may read and change tasks, with their batches, events,"
+        " counts and results, but reaches no presets. The first start generates its password.",
     )
     pool_size: Annotated[int, Unit("connections")] = Field(
         4,
@@ -69,8 +69,8 @@ class WebhookDatabaseSettings(Section):
     url: Url = Field(
         "postgresql+psycopg://webhooks:${PIXMILL_WEBHOOKS_DB_PASSWORD}@postgres:5432/${POSTGRES_DB}",
         description="The SQLAlchemy URL of image-processor's database: `postgresql+psycopg://…` or"
-        " `sqlite:////absolute/path.db`. The database role may change only the rows of tasks. The first start"
-        " generates its password.",
+        " `sqlite:////absolute/path.db`. The database role may read and change only undelivered webhooks and the"
+        " state of their hosts. The first start generates its password.",
     )
     pool_size: Annotated[int, Unit("connections")] = Field(
         4,
@@ -119,8 +119,8 @@ class FileStorageSettings(Section):
         5, gt=0, le=3600, description="How long a request waits for a response from the file server before it gets 503."
     )
     inner_secret: SigningSecret = Field(
-        SecretStr("${PIXMILL_INNER_SECRET}"),
-        description="The secret that authenticates requests to the file server, which must have the same secret.",
+        SecretStr("${PIXMILL_IMAGE_PROCESSOR_INNER_SECRET}"),
+        description="The secret that authenticates requests to the file server: its `inner.image_processor_secret`.",
     )
 
 
@@ -136,6 +136,10 @@ class BlobSourceSettings(FileStorageSettings):
         le=3600,
         description="The maximum pause between bytes of a transfer. After a longer pause the transfer fails, and the"
         " task is retried.",
+    )
+    inner_secret: SigningSecret = Field(
+        SecretStr("${PIXMILL_WORKER_INNER_SECRET}"),
+        description="The secret that authenticates requests to the file server: its `inner.worker_secret`.",
     )
     blobs_folder: str = Field(
         "/var/lib/pixmill/blobs",
@@ -356,6 +360,14 @@ PRESETS: PipelinesByName = {
 }
 
 
+class InnerSettings(Section):
+    render_secret: SigningSecret = Field(
+        SecretStr("${PIXMILL_RENDER_INNER_SECRET}"),
+        description="The secret with which the render service authenticates, to read the presets of owners."
+        " Generated at the first start.",
+    )
+
+
 class ApiSettings(ServiceSettings):
     """The settings of the HTTP service."""
 
@@ -364,6 +376,7 @@ class ApiSettings(ServiceSettings):
     database: ApiDatabaseSettings
     broker: BrokerSettings
     file_storage: FileStorageSettings
+    inner: InnerSettings
     webhook_secret: WebhookSecrets = Field(
         SecretStr("${PIXMILL_CALLBACK_SECRET}"),
         description="The same value as `secret` in `config/webhooks/conf.yml`. Each key has its own secrets, which are"

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import resource
 import signal
 import socket
 import tempfile
@@ -27,6 +26,7 @@ from image_processor.config import WorkerSettings
 from image_processor.handler.celery_app import WORK, allow_root, create_celery
 from image_processor.handler.consumer import WorkConsumer
 from image_processor.handler.crash import crash_reason, crash_reporting_request, overran
+from image_processor.handler.process_limits import limit_process
 from image_processor.handler.sandbox import Sandbox
 from image_processor.handler.shutdown import GracefulShutdown
 from image_processor.injectors import create_worker_registry
@@ -108,9 +108,7 @@ def _begin_process(**_: object) -> None:
     tempfile.tempdir = None
     # Cache for the list of the machine's fonts, which takes seconds to build; the sandbox allows writing it only here.
     os.environ["XDG_CACHE_HOME"] = str(Path(settings.scratch_folder, "cache"))
-    memory, written = settings.limits.max_memory_bytes, settings.limits.max_written_bytes
-    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
+    limit_process(settings.limits)
     try:
         sandbox.enter()
     except OSError as error:

@@ -91,7 +91,7 @@ def tried(folder: Path, sandbox: str) -> Tried:
     settings = {
         "WORKER_SANDBOX": sandbox,
         "WORKER_CONFIG": os.devnull,
-        "PIXMILL_INNER_SECRET": "a-secret-of-inner-calls-in-tests-only",
+        "PIXMILL_WORKER_INNER_SECRET": "a-secret-of-inner-calls-in-tests-only",
         "WORKER_DATABASE__URL": f"sqlite:///{folder}/tasks.db",
         "WORKER_BROKER__URL": "filesystem://localhost",
         "WORKER_SCRATCH_FOLDER": str(folder / "scratch"),
@@ -162,7 +162,7 @@ def test_a_confined_process_may_connect_to_each_host_of_its_database(
 ) -> None:
     (tmp_path / "conf.yml").touch()
     monkeypatch.setenv("WORKER_CONFIG", str(tmp_path / "conf.yml"))
-    monkeypatch.setenv("PIXMILL_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
+    monkeypatch.setenv("PIXMILL_WORKER_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
     monkeypatch.setenv("WORKER_BROKER__URL", "memory://")
     monkeypatch.setenv("WORKER_FILE_STORAGE__URL", f"http://127.0.0.1:{UNUSED_PORT}/api/file-server")
     monkeypatch.setenv("WORKER_FILE_STORAGE__BLOBS_URL", "")

@@ -14,7 +14,7 @@ from tests.support.images import photo
 
 
 def test_a_small_jpeg_may_succeed_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIXMILL_INNER_SECRET", "a secret of at least thirty-two bytes")
+    monkeypatch.setenv("PIXMILL_RENDER_INNER_SECRET", "a secret of at least thirty-two bytes")
     sections = {"native": {"keys": []}, "file_storage": {"blobs_folder": "", "blobs_url": ""}}
     renderer = Renderer(RenderSettings.model_validate(sections))
     source, result = tmp_path / "source", tmp_path / "result"

@@ -32,7 +32,7 @@ SOURCE = DigestSource("0" * 64)
 
 @pytest.fixture
 def renderer(monkeypatch: pytest.MonkeyPatch) -> Renderer:
-    monkeypatch.setenv("PIXMILL_INNER_SECRET", "a secret of at least thirty-two bytes")
+    monkeypatch.setenv("PIXMILL_RENDER_INNER_SECRET", "a secret of at least thirty-two bytes")
     sections = {"native": {"keys": []}, "file_storage": {"blobs_folder": "", "blobs_url": ""}}
     return Renderer(RenderSettings.model_validate(sections))
 

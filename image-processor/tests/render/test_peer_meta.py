@@ -20,7 +20,7 @@ X_RESOLUTION = 0x011A
 
 @pytest.fixture(autouse=True)
 def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIXMILL_INNER_SECRET", "a secret of at least thirty-two bytes")
+    monkeypatch.setenv("PIXMILL_RENDER_INNER_SECRET", "a secret of at least thirty-two bytes")
 
 
 def meta(folder: Path, plan: RenderPlan, content: bytes) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -39,7 +40,7 @@ def source(tmp_path: Path) -> LocalFile:
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIXMILL_INNER_SECRET", "a secret of at least thirty-two bytes")
+    monkeypatch.setenv("PIXMILL_RENDER_INNER_SECRET", "a secret of at least thirty-two bytes")
 
 
 def settings(tmp_path: Path, pool: Mapping[str, object], max_seconds: float = 60) -> RenderSettings:
@@ -99,6 +100,24 @@ def test_a_source_that_is_not_an_image_is_refused_and_leaves_no_file(source: Loc
     assert isinstance(answer, Refused)
     assert answer.kind == NOT_RENDERABLE
     assert not (tmp_path / MAKING / "result").exists()
+
+
+def test_a_picture_larger_than_a_process_may_write_is_refused_with_the_setting(
+    source: LocalFile, tmp_path: Path
+) -> None:
+    noise = random.Random(0).randbytes(900 * 900 * 3)
+    Image.frombytes("RGB", (900, 900), noise).save(source.path)
+    chosen = settings(tmp_path, {})
+    chosen.limits.max_written_bytes = 1024 * 1024
+    plan = RenderPlan(DigestSource("0" * 64), (step("rotate", {"angle": 90}),), Encoding(Output(format="png")))
+    result = tmp_path / MAKING / "result"
+
+    answer = with_pool(chosen, lambda pool: pool.run(Ticket(Job(plan, source, (), "source", str(result)), source)))
+
+    assert isinstance(answer, Refused)
+    assert answer.kind == NOT_RENDERABLE
+    assert answer.detail.startswith("The image needs a larger file on the disk of the render service")
+    assert not result.exists()
 
 
 def test_a_render_process_opens_no_file_of_others(source: LocalFile, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def filters_of(png: bytes) -> set[int]:
 
 @pytest.fixture(autouse=True)
 def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIXMILL_INNER_SECRET", "a secret of at least thirty-two bytes")
+    monkeypatch.setenv("PIXMILL_RENDER_INNER_SECRET", "a secret of at least thirty-two bytes")
 
 
 @pytest.mark.parametrize("output", [Output(), Output(format="png")])

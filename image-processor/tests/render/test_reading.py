@@ -194,7 +194,8 @@ def test_the_signature_does_not_depend_on_the_path_before_it() -> None:
 @pytest.mark.parametrize(
     ("section", "reason"),
     [
-        ({"native": {"keys": ["short"]}}, "at least 16 bytes"),
+        ({"native": {"keys": ["k" * 31]}}, "at least 32 bytes, and this one has 31: .* `openssl rand -hex 32`"),
+        ({"thumbor": {"keys": ["k" * 15]}}, "at least 16 bytes"),
         ({"thumbor": {"keys": ["1234567890123456"]}}, "published in documentation"),
         ({"imgproxy": {"keys": ["zz" * 16], "salts": [HEX_SALT]}}, "hexadecimal"),
         ({"imgproxy": {"keys": [HEX_KEY]}}, "1 keys and 0 salts"),

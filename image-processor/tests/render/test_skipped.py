@@ -18,7 +18,7 @@ from tests.support.images import opened, photo
 
 @pytest.fixture(autouse=True)
 def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIXMILL_INNER_SECRET", "a secret of at least thirty-two bytes")
+    monkeypatch.setenv("PIXMILL_RENDER_INNER_SECRET", "a secret of at least thirty-two bytes")
 
 
 def result(folder: Path, options: str, content: bytes, format_name: str = "source") -> bytes:

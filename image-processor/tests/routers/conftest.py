@@ -11,6 +11,7 @@ from image_processor.app import create_app
 from service_kit.database import Database
 
 from tests.support.databases import empty_sqlite
+from tests.support.environment import INNER_SECRETS
 
 PROJECT = Path(__file__).parents[3]
 
@@ -25,7 +26,8 @@ def client(
     database: Database, access_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[FlaskClient]:
     monkeypatch.chdir(PROJECT)
-    monkeypatch.setenv("PIXMILL_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
+    for name, secret in INNER_SECRETS.items():
+        monkeypatch.setenv(name, secret)
     monkeypatch.setenv("PIXMILL_CALLBACK_SECRET", "a-secret-of-webhooks-in-these-tests-only")
     monkeypatch.setenv("ACCESS_DATABASE__URL", access_database)
     monkeypatch.setenv("IMAGE_PROCESSOR_DATABASE__URL", f"sqlite:///{tmp_path}/tasks.db")

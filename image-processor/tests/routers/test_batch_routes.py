@@ -14,13 +14,15 @@ from flask.testing import FlaskClient
 from image_processor.app import create_app
 from image_processor.events import create_app as create_events
 from image_processor.models import Batch, Task
+from service_kit.access.keys import KeyRequest, KeyService
+from service_kit.access.principals import WRITER
 from service_kit.database import Database
 from sqlalchemy import func, select, text, update
 from starlette.applications import Starlette
 from werkzeug.test import TestResponse
 
 from tests.support.databases import empty_sqlite
-from tests.support.environment import ENVIRONMENT, INNER_SECRET, PROJECT
+from tests.support.environment import ENVIRONMENT, PROJECT
 
 LONG = {"steps": [{"algorithm": "blur", "params": {"radius": 1 + n}} for n in range(20)]}
 COUNTS = {"pending": 0, "processing": 0, "finished": 0, "error": 0, "cancelled": 0}
@@ -40,12 +42,22 @@ class Api(NamedTuple):
     files: FlaskClient
     events: Starlette
     database: Database
+    keys: KeyService
+    secrets: dict[str, str]
+    """The key of each owner."""
+
+    def as_owner(self, owner: str | None) -> dict[str, str]:
+        if owner is None:
+            return {}
+        if owner not in self.secrets:
+            self.secrets[owner] = self.keys.create(KeyRequest(owner, WRITER)).secret
+        return {"Authorization": f"Bearer {self.secrets[owner]}"}
 
     def post(self, path: str, body: object, owner: str | None = None, **headers: str) -> TestResponse:
-        return self.tasks.post(path, json=body, headers=headers | as_owner(owner))
+        return self.tasks.post(path, json=body, headers=headers | self.as_owner(owner))
 
     def get(self, path: str, owner: str | None = None) -> TestResponse:
-        return self.tasks.get(path, headers=as_owner(owner))
+        return self.tasks.get(path, headers=self.as_owner(owner))
 
     def document(self, path: str, owner: str | None = None) -> dict[str, object]:
         answer = self.get(path, owner)
@@ -66,7 +78,7 @@ class Api(NamedTuple):
         return Created(**answer.get_json())
 
     def file(self, owner: str | None) -> int:
-        answer = self.files.put("/?name=rocket.jpg", data=b"bytes", headers=as_owner(owner))
+        answer = self.files.put("/?name=rocket.jpg", data=b"bytes", headers=self.as_owner(owner))
         assert answer.status_code == 201, answer.text
         file_id: int = answer.get_json()["id"]
         return file_id
@@ -78,12 +90,6 @@ class Api(NamedTuple):
     def statuses(self, created: Created) -> list[str]:
         with self.database.read() as session:
             return list(session.scalars(select(Task.status).where(Task.batch_id == created.batch_id).order_by(Task.id)))
-
-
-def as_owner(owner: str | None) -> dict[str, str]:
-    if owner is None:
-        return {}
-    return {"Authorization": f"Bearer {INNER_SECRET}", "X-Pixmill-Owner": owner}
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +113,8 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         for name, value in (ENVIRONMENT | settings).items():
             patch.setenv(name, value)
         files, tasks = create_file_server().test_client(), create_app().test_client()
-        yield Api(tasks, files, create_events(), Database(f"sqlite:///{folder}/tasks.db"))
+        keys = KeyService(Database(settings["ACCESS_DATABASE__URL"]))
+        yield Api(tasks, files, create_events(), Database(f"sqlite:///{folder}/tasks.db"), keys, {})
     logging.captureWarnings(capture=False)
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
@@ -309,7 +316,7 @@ def test_the_batch_of_another_owner_does_not_exist(api: Api) -> None:
 
     answers = [
         api.get(f"/batches/{cleos.batch_id}", "dan"),
-        api.tasks.delete(f"/batches/{cleos.batch_id}", headers=as_owner("dan")),
+        api.tasks.delete(f"/batches/{cleos.batch_id}", headers=api.as_owner("dan")),
         *(api.post(path, {"batch_id": cleos.batch_id}, "dan") for path in ("/cancel", "/restart", "/forget")),
     ]
     foreign = api.post("/cancel", {"ids": cleos.task_ids}, "dan")

@@ -17,6 +17,7 @@ from service_kit.database import Database
 from werkzeug.test import TestResponse
 
 from tests.support.databases import empty_sqlite
+from tests.support.environment import INNER_SECRETS
 from tests.support.images import photo
 
 PROJECT = Path(__file__).parents[3]
@@ -77,7 +78,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, restored_logging: None) -> Si
     empty_sqlite(folder / "tasks.db", "image_processor")
     settings = {
         "PIXMILL_LINK_SECRET": "test-secret of 32 bytes and more.",
-        "PIXMILL_INNER_SECRET": "a-secret-of-inner-calls-in-tests-only",
+        **INNER_SECRETS,
         "PIXMILL_CALLBACK_SECRET": "a-secret-of-webhooks-in-these-tests-only",
         "ACCESS_DATABASE__URL": access,
         "FILE_STORAGE_DATABASE__URL": f"sqlite:///{folder}/files.db",

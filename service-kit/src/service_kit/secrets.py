@@ -23,10 +23,14 @@ PUBLISHED = "pixmill-development"
 
 LINK = "PIXMILL_LINK_SECRET"
 CALLBACK = "PIXMILL_CALLBACK_SECRET"
-INNER = "PIXMILL_INNER_SECRET"
+WORKER_INNER = "PIXMILL_WORKER_INNER_SECRET"
+RENDER_INNER = "PIXMILL_RENDER_INNER_SECRET"
+IMAGE_PROCESSOR_INNER = "PIXMILL_IMAGE_PROCESSOR_INNER_SECRET"
+INNER = (WORKER_INNER, RENDER_INNER, IMAGE_PROCESSOR_INNER)
+"""The secrets with which Pixmill's own processes authenticate to the services, one for each."""
 RENDER = "PIXMILL_RENDER_SECRET"
-SIGNING = (LINK, CALLBACK, INNER, RENDER)
-"""Secrets that must be strong, because guesses can be checked offline."""
+SIGNING = (LINK, CALLBACK, RENDER, *INNER)
+"""Secrets that the embedded stack needs; it has no servers with passwords."""
 DATABASE = "POSTGRES_PASSWORD"
 BROKER = "RABBITMQ_DEFAULT_PASS"
 DATABASE_NAME = "POSTGRES_DB"
@@ -71,11 +75,17 @@ class Share:
 SHARES = (
     Share("postgres", (DATABASE, *DATABASE_ROLES.values()), 0o644),
     Share("rabbitmq", (), 0o644),
-    Share("file-storage", (DATABASE_NAME, FILE_STORAGE, ACCESS, LINK, INNER)),
-    Share("image-processor", (DATABASE_NAME, IMAGE_PROCESSOR, ACCESS, BROKER_USER, BROKER, INNER, CALLBACK)),
-    Share("worker", (DATABASE_NAME, WORKER, BROKER_USER, BROKER, INNER)),
+    Share("file-storage", (DATABASE_NAME, FILE_STORAGE, ACCESS, LINK, *INNER)),
+    Share(
+        "image-processor",
+        (
+            *(DATABASE_NAME, IMAGE_PROCESSOR, ACCESS, BROKER_USER, BROKER),
+            *(IMAGE_PROCESSOR_INNER, RENDER_INNER, CALLBACK),
+        ),
+    ),
+    Share("worker", (DATABASE_NAME, WORKER, BROKER_USER, BROKER, WORKER_INNER)),
     Share("webhooks", (DATABASE_NAME, WEBHOOKS, CALLBACK)),
-    Share("render", (DATABASE_NAME, ACCESS, INNER, RENDER)),
+    Share("render", (DATABASE_NAME, ACCESS, RENDER_INNER, RENDER)),
 )
 
 
@@ -125,7 +135,7 @@ def share_out(folder: Path, given: Mapping[str, str]) -> None:
     """Write the secrets of each docker-compose service into its own folder; keep existing ones.
 
     :param given: secrets set by the operator, which replace existing ones.
-    :raises SecretError: a given secret is published or too short.
+    :raises SecretError: a given secret or password is published or too short.
     """
     names = {name for share in SHARES for name in share.names} | {BROKER, BROKER_USER}
     values = {name: _choose(folder, name, given.get(name, "")) for name in sorted(names)}
@@ -139,13 +149,25 @@ def share_out(folder: Path, given: Mapping[str, str]) -> None:
 
 
 def _choose(folder: Path, name: str, given: str) -> str:
-    kept = (folder / share.service / name for share in SHARES if name in share.names)
-    value = given or _first_of(kept) or _PLAIN.get(name) or _generate()
+    kept = _first_of(folder / share.service / name for share in SHARES if name in share.names)
+    if name in _PLAIN:
+        return given or kept or _PLAIN[name]
+    if not given:
+        # Earlier versions accepted short passwords: who removes one from config/*.env gets another.
+        return kept if _is_strong(kept) else _generate()
     try:
-        (refuse_weak if name in SIGNING else refuse_published)(value)
+        refuse_weak(given)
     except SecretError as error:
         raise SecretError(f"{name} in config/*.env: {error}") from error
-    return value
+    return given
+
+
+def _is_strong(value: str) -> bool:
+    try:
+        refuse_weak(value)
+    except SecretError:
+        return False
+    return True
 
 
 def _first_of(paths: Iterable[Path]) -> str:

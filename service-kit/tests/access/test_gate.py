@@ -10,14 +10,24 @@ from service_kit.access.gate import Asked, Gate, Rules, require
 from service_kit.access.gate_injectors import create_gate
 from service_kit.access.keys import KeyRequest, KeyService
 from service_kit.access.owners import OwnerService
-from service_kit.access.principals import LOCAL, NOBODY, READER, WRITER, Limits, Principal, Scope
+from service_kit.access.principals import (
+    LOCAL,
+    NOBODY,
+    READER,
+    WRITER,
+    InnerScope,
+    Limits,
+    Principal,
+    Process,
+    Scope,
+)
 from service_kit.access.wrong_keys import FAILURES_PER_MINUTE, WrongKeys
 from service_kit.database import Database
 from service_kit.problems import Problem
 from service_kit.settings import load_or_exit
 from werkzeug.datastructures import Headers
 
-INNER = "a secret of Pixmill's own processes"
+INNER = {process: f"a secret of {process}" for process in Process}
 CORS = "https://app.example.org"
 
 Mode = Literal["local", "keys", "open"]
@@ -185,25 +195,95 @@ def test_a_scope_suffices() -> None:
     require(Principal("alice", WRITER), Scope.FILES_WRITE)
 
 
-def inner(door: Door, **headers: str) -> Principal:
-    return door.admit(Authorization=f"Bearer {INNER}", **headers)
+def inner(door: Door, process: Process = Process.WORKER, **headers: str) -> Principal:
+    return door.admit(Authorization=f"Bearer {INNER[process]}", **headers)
 
 
-def test_pixmills_own_processes_are_the_local_user_unless_they_name_an_owner(database: Database) -> None:
-    assert inner(Door(database, "keys")) == LOCAL
+@pytest.mark.parametrize("mode", ["local", "open", "keys"])
+@pytest.mark.parametrize("process", Process)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X_Pixmill_Owner": "alice"},
+        {"X_Pixmill_Sees": "all"},
+        {"X_Pixmill_Owner": "alice", "X_Pixmill_Sees": "all"},
+    ],
+)
+def test_no_secret_of_a_process_grants_what_a_key_may_do(
+    database: Database, mode: Mode, process: Process, headers: dict[str, str]
+) -> None:
+    principal = inner(Door(database, mode), process, **headers)
+
+    assert principal.is_service
+    assert principal.scopes.isdisjoint(Scope)
+    for scope in Scope:
+        with pytest.raises(Problem) as refused:
+            require(principal, scope)
+        assert refused.value.status == 403
 
 
-def test_pixmills_own_processes_see_what_the_named_owner_sees(database: Database) -> None:
+@pytest.mark.parametrize(
+    ("process", "scopes"),
+    [
+        ("worker", {"files:lookup", "files:fetch", "results:store", "results:discard"}),
+        ("render", {"files:lookup", "files:fetch", "presets:read"}),
+        ("image-processor", {"files:lookup"}),
+    ],
+)
+def test_a_process_has_the_scopes_of_its_job(database: Database, process: str, scopes: set[str]) -> None:
+    principal = inner(Door(database, "keys"), Process(process), X_Pixmill_Owner="alice")
+
+    assert principal.scopes == {f"inner:{scope}" for scope in scopes}
+
+
+def test_a_process_that_acts_for_nobody_only_reads_files(database: Database) -> None:
+    principal = inner(Door(database, "open"), X_Pixmill_Sees="all")
+
+    assert principal.scopes == {InnerScope.FILES_LOOKUP, InnerScope.FILES_FETCH}
+    assert (principal.owner, principal.sees_all) == ("", True)
+
+
+def test_a_process_sees_what_the_named_owner_sees(database: Database) -> None:
     principal = inner(Door(database, "keys"), X_Pixmill_Owner="alice")
 
     assert (principal.owner, principal.sees_all, principal.is_service) == ("alice", False, True)
-    assert principal.scopes == frozenset(Scope) - {Scope.ADMIN}
 
 
-def test_pixmills_own_processes_see_all_for_an_owner_if_they_say_so(database: Database) -> None:
+def test_a_process_sees_all_files_for_an_owner_if_it_says_so(database: Database) -> None:
     principal = inner(Door(database, "keys"), X_Pixmill_Owner="alice", X_Pixmill_Sees="all")
 
     assert (principal.owner, principal.sees_all) == ("alice", True)
+
+
+def test_a_service_accepts_the_secrets_of_its_own_clients_only(database: Database) -> None:
+    render_only = Gate(
+        Rules("keys", {Process.RENDER: INNER[Process.RENDER]}, [], []), KeyService(database), WrongKeys(database)
+    )
+    by_worker = Headers({"Host": "localhost", "Authorization": f"Bearer {INNER[Process.WORKER]}"})
+
+    with pytest.raises(Problem) as refused:
+        render_only.admit(Asked("GET", by_worker, "192.0.2.1", None))  # type: ignore[arg-type]  # Headers is such a mapping
+
+    assert refused.value.status == 401
+
+
+@pytest.mark.parametrize(("mode", "scopes"), [("local", {"metrics:read"}), ("open", {"metrics:read"}), ("keys", set())])
+def test_without_a_key_the_inner_port_shows_at_most_metrics(database: Database, mode: Mode, scopes: set[str]) -> None:
+    principal = Door(database, mode).admit(X_Pixmill_Inner_Port="1")
+
+    assert principal.scopes == scopes
+    with pytest.raises(Problem) as refused:
+        require(principal, Scope.FILES_READ)
+    assert refused.value.status == 401
+
+
+def test_a_key_counts_at_the_inner_port_too(database: Database) -> None:
+    door = Door(database, "local")
+
+    principal = door.admit(Authorization=f"Bearer {door.secret('bob')}", X_Pixmill_Inner_Port="1")
+
+    assert (principal.owner, principal.scopes) == ("bob", READER)
 
 
 def test_the_named_owner_has_its_limits(database: Database) -> None:

@@ -27,7 +27,7 @@ class Site:
     def __init__(self, database: Database) -> None:
         self.keys = KeyService(database)
         self._trail = AuditTrail(database, 3600)
-        gate = Gate(Rules("keys", "a secret of Pixmill's own processes", [], []), self.keys, WrongKeys(database))
+        gate = Gate(Rules("keys", {}, [], []), self.keys, WrongKeys(database))
 
         async def remove(request: Request) -> Response:
             try:

@@ -9,7 +9,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 from service_kit.access.flask_gate import needs, principal
 from service_kit.access.gate import require
-from service_kit.access.principals import Scope
+from service_kit.access.principals import InnerScope, Scope
 from service_kit.api import ProblemOut, preferred_language, problem_responses
 from service_kit.database import MAX_ID
 from service_kit.errors import DomainError, FieldError
@@ -125,7 +125,7 @@ class BatchOut(BaseModel):
     openapi_extensions={"requestBody": {"required": True, "content": _FORM}},
     responses={200: BatchOut, **problem_responses(400, 409, 413, 415, 422, 507)},
 )
-@needs(Scope.FILES_WRITE)
+@needs(Scope.FILES_WRITE, InnerScope.RESULTS_STORE)
 def add_files() -> dict[str, object]:
     storing, settings, staging = svcs.flask.get(StoringService, Settings, Staging)
     storing.check_room(principal(), least_size_in_form(request))
@@ -141,9 +141,9 @@ def add_files() -> dict[str, object]:
     responses={200: BatchOut, **problem_responses(400, 404, 409, 413, 415, 422, 507)},
     openapi_extensions=described(CopiesIn),
 )
-@needs(Scope.FILES_WRITE)
+@needs(Scope.FILES_WRITE, InnerScope.RESULTS_STORE)
 def copy_files() -> dict[str, object]:
-    require(principal(), Scope.FILES_READ)
+    require(principal(), Scope.FILES_READ, InnerScope.RESULTS_STORE)
     wanted = json_body(CopiesIn).copies
     _check_keys([copy.idempotency_key for copy in wanted])
     uses = [use_of_copy(copy.idempotency_key, copy.file_id, copy) for copy in wanted]

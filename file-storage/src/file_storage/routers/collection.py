@@ -10,7 +10,7 @@ from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field
 from service_kit.access.flask_gate import needs, principal
-from service_kit.access.principals import Scope
+from service_kit.access.principals import InnerScope, Scope
 from service_kit.api import array_response, problem_responses
 from service_kit.database import MAX_ID
 from service_kit.idempotency_key import idempotency_key, takes_key
@@ -262,7 +262,7 @@ def list_folders() -> dict[str, object]:
 
 
 @collection.get("/room", summary="Check, for nginx, whether there is room for a body", doc_ui=False)
-@needs(Scope.FILES_WRITE)
+@needs(Scope.FILES_WRITE, InnerScope.RESULTS_STORE)
 def check_room(query: RoomQuery) -> Response:
     storing, settings, ahead = svcs.flask.get(StoringService, Settings, ReadAhead)
     if query.files == "one":
@@ -301,7 +301,7 @@ def add_file() -> Response:
     openapi_extensions={"requestBody": {"content": _RAW}, **takes_key(is_revocable=True)},
     responses={201: FileOut, **_PROBLEMS},
 )
-@needs(Scope.FILES_WRITE)
+@needs(Scope.FILES_WRITE, InnerScope.RESULTS_STORE)
 def put_file(query: RawQuery) -> Response:
     return store_body(query.fields())
 

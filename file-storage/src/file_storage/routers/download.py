@@ -11,7 +11,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field, model_validator
 from service_kit import response_headers
 from service_kit.access.flask_gate import needs, principal
-from service_kit.access.principals import Scope
+from service_kit.access.principals import InnerScope, Scope
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
 from service_kit.errors import DomainError, RuleError
@@ -95,7 +95,7 @@ ARCHIVE_RESPONSES: dict[str | int, type[BaseModel] | dict[Any, Any] | None] = {2
 
 
 @downloads.get("/<int:id>/download", summary="Download a file", responses=FILE_RESPONSES | problem_responses(404, 422))
-@needs(Scope.FILES_READ)
+@needs(Scope.FILES_READ, InnerScope.FILES_FETCH)
 def download(path: FilePath, query: DownloadQuery) -> Response:
     return send(svcs.flask.get(FileService).get(principal(), path.id), query.disposition)
 

@@ -8,7 +8,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from service_kit.access.flask_gate import needs, principal
 from service_kit.access.gate import require
-from service_kit.access.principals import Scope
+from service_kit.access.principals import InnerScope, Scope
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
 from service_kit.errors import RuleError
@@ -75,7 +75,7 @@ class KeyPath(BaseModel):
     responses={200: LookupOut, **problem_responses(400, 413, 415, 422)},
     openapi_extensions=described(LookupIn),
 )
-@needs(Scope.FILES_READ)
+@needs(Scope.FILES_READ, InnerScope.FILES_LOOKUP)
 def lookup() -> dict[str, object]:
     wanted, who = json_body(LookupIn), principal()
     service = svcs.flask.get(FileService)
@@ -90,7 +90,7 @@ def lookup() -> dict[str, object]:
     summary="Get the data of the file that an upload with this key made",
     responses={200: FileOut, **problem_responses(404, 422)},
 )
-@needs(Scope.FILES_READ)
+@needs(Scope.FILES_READ, InnerScope.RESULTS_STORE)
 def get_file_of_key(path: KeyPath) -> Response:
     return file_response(svcs.flask.get(IdempotencyKeys).file(principal(), path.key), 200)
 
@@ -100,7 +100,7 @@ def get_file_of_key(path: KeyPath) -> Response:
     summary="Delete the file that an upload with this key made, and revoke the key",
     responses={204: None, **problem_responses(409, 422)},
 )
-@needs(Scope.FILES_DELETE)
+@needs(Scope.FILES_DELETE, InnerScope.RESULTS_DISCARD)
 def revoke_key(path: KeyPath) -> Response:
     svcs.flask.get(FileService).revoke(principal(), path.key)
     return Response(status=204)

@@ -13,7 +13,7 @@ import structlog
 import svcs
 from service_kit.access.flask_gate import ADMITTED, asked
 from service_kit.access.gate import Gate
-from service_kit.access.principals import Principal, Scope
+from service_kit.access.principals import InnerScope, Principal, Scope
 from service_kit.database import MAX_ID
 from service_kit.problems import Problem
 from service_kit.request_ids import request_id
@@ -120,7 +120,8 @@ def _sent(wanted: _Wanted, principal: Principal, files: FileService, links: Link
     """Return the file to send; ``None`` if Flask must refuse the request."""
     if wanted.token:
         return links.sent(wanted.token)
-    file = files.sent(principal, wanted.file_id) if Scope.FILES_READ in principal.scopes else None
+    may_read = not principal.scopes.isdisjoint((Scope.FILES_READ, InnerScope.FILES_FETCH))
+    file = files.sent(principal, wanted.file_id) if may_read else None
     return None if file is None else SentByLink(file, None)
 
 

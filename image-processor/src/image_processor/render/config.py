@@ -1,11 +1,12 @@
 """The settings of the render service; ``make config`` writes ``conf.yml``."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 from service_kit.public_url import PublicUrlSettings
+from service_kit.secrets import MIN_BYTES
 from service_kit.settings import (
     Bytes,
     LogSettings,
@@ -13,22 +14,24 @@ from service_kit.settings import (
     Secret,
     Section,
     ServiceSettings,
+    SigningSecret,
     Unit,
     Url,
 )
 
 from image_processor import capacity
 from image_processor.config import PRESETS, BlobSourceSettings, PipelinesByName, SandboxMode, SandboxPorts
-from image_processor.render.signing import LEAST_SIGNATURE_BYTES, check_key
+from image_processor.render.signing import LEAST_KEY_BYTES, LEAST_SIGNATURE_BYTES, check_key
 
 Path = Annotated[str, Field(pattern=r"^(/[\w.-]+)+/$|^$")]
 Host = Annotated[str, Field(pattern=r"^[a-z0-9.-]*$")]
-_KEYS = (
+_ABOUT_KEYS = (
     "Empty: such URLs get 404. All keys are accepted, the first one signs: to replace a key, put the new one before"
-    " it. A key has at least 16 bytes; the service does not start with a key from the documentation of thumbor, imagor"
-    " or imgproxy. `${NAME}` is replaced by that environment variable, or by the file of that name in the folder"
-    " `PIXMILL_SECRETS`."
+    " it. A key has at least {bytes} bytes; the service does not start with a key from the documentation of thumbor,"
+    " imagor or imgproxy. `${{NAME}}` is replaced by that environment variable, or by the file of that name in the"
+    " folder `PIXMILL_SECRETS`."
 )
+_KEYS = _ABOUT_KEYS.format(bytes=LEAST_KEY_BYTES)
 
 
 class DialectSettings(Section):
@@ -37,13 +40,15 @@ class DialectSettings(Section):
     :ivar keys: each key's bytes are its text in UTF-8.
     """
 
+    least_key_bytes: ClassVar[int] = LEAST_KEY_BYTES
+
     keys: list[Secret] = Field([], description=f"The keys that sign URLs. {_KEYS}")
 
     @field_validator("keys")
     @classmethod
     def _check_keys(cls, keys: list[SecretStr]) -> list[SecretStr]:
         for key in keys:
-            check_key(key.get_secret_value().encode())
+            check_key(key.get_secret_value().encode(), cls.least_key_bytes)
         return keys
 
     @property
@@ -53,9 +58,11 @@ class DialectSettings(Section):
 
 
 class NativeUrlSettings(DialectSettings):
+    least_key_bytes: ClassVar[int] = MIN_BYTES
+
     keys: list[Secret] = Field(
         [SecretStr("${PIXMILL_RENDER_SECRET}")],
-        description=f"The keys that sign URLs. The first start generates one. {_KEYS}",
+        description=f"The keys that sign URLs. The first start generates one. {_ABOUT_KEYS.format(bytes=MIN_BYTES)}",
     )
     path: Path = Field(
         "/img/", description="The path prefix of Pixmill's own URLs: `/img/{signature}/p:avatar/42.webp`."
@@ -203,6 +210,11 @@ class RenderFileSettings(BlobSourceSettings):
         "http://nginx:8081/api/file-server",
         description="The URL of the file server for looking up and fetching files, through the inner port of nginx.",
     )
+    inner_secret: SigningSecret = Field(
+        SecretStr("${PIXMILL_RENDER_INNER_SECRET}"),
+        description="The secret that authenticates requests to the file server and to image-processor: their"
+        " `inner.render_secret`.",
+    )
 
 
 class RenderPresetSettings(Section):
@@ -303,6 +315,13 @@ class RenderLimitSettings(Section):
     )
     max_memory_bytes: Bytes = Field(
         1024**3, ge=256 * 1024 * 1024, description="The maximum memory of each process (RLIMIT_DATA)."
+    )
+    max_written_bytes: Bytes = Field(
+        4_294_967_296,
+        ge=1024 * 1024,
+        description="The maximum size of a file that a process writes (RLIMIT_FSIZE): a picture, a fetched source, or a"
+        " temporary file of libvips for an image too large for memory. The URL of an image that needs a larger file is"
+        " refused.",
     )
 
 

@@ -225,7 +225,7 @@ class FileRows:
         )
         body = ({"ids": ids} if ids else {}) | ({"sha256": digests} if digests else {})
         headers = {} if viewer is None else {OWNER_HEADER: viewer[0]}
-        if viewer is not None and viewer[1]:
+        if viewer is None or viewer[1]:
             headers[SEES_HEADER] = "all"
         try:
             response = await self._http.post("/lookup", json=body, headers=headers)

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import resource
 import shutil
 import signal
 import time
@@ -17,8 +16,10 @@ import httpx2
 import pyvips
 import structlog
 from service_kit import logs
+from service_kit.access.gate import SEES_HEADER
 from service_kit.texts import counted, sentence, text_of
 
+from image_processor.handler.process_limits import limit_process
 from image_processor.handler.sandbox import Sandbox
 from image_processor.imaging.color import rgba
 from image_processor.imaging.css_colors import canonical
@@ -38,6 +39,7 @@ from image_processor.render.plan import ColorSource, RenderPlan
 from image_processor.services.causes import Cause
 from image_processor.services.codec.decoding import READABLE, ImageError, Limits, decode
 from image_processor.services.codec.encoding import EXTENSIONS
+from image_processor.services.codec.errors import TOO_LARGE_A_FILE
 from image_processor.services.codec.process import explained, process_image, write_reports
 from image_processor.services.files.blob_folder import BlobFolder
 from image_processor.services.files.blob_http import BlobClient
@@ -61,8 +63,7 @@ def serve(connection: Connection, settings: RenderSettings) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure(settings.log.level)
     os.nice(NICE)
-    memory = settings.limits.max_memory_bytes
-    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    limit_process(settings.limits)
     Sandbox(settings).enter()
     renderer = Renderer(settings)
     # The service may have ended, or closed the pipe to replace this process.
@@ -101,7 +102,8 @@ class Renderer:
             if not _has_room(job):
                 # Writing may have failed for lack of space, so do not blame the image.
                 return self._refused(job, BUSY, _DISK_FULL)
-            return self._refused(job, NOT_RENDERABLE, text_of(error))
+            detail = text_of(error)
+            return self._refused(job, NOT_RENDERABLE, _FILE_TOO_LARGE if detail == TOO_LARGE_A_FILE else detail)
         except SourceError as error:
             kind = TOO_LARGE if error.cause is Cause.FILE_TOO_LARGE else FILE_NOT_FOUND
             return self._refused(job, kind, text_of(error))
@@ -115,6 +117,8 @@ class Renderer:
             # The direct path for JPEG raises OSError instead of an error of libvips.
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 return self._refused(job, BUSY, _DISK_FULL)
+            if isinstance(error, OSError) and error.errno == errno.EFBIG:
+                return self._refused(job, NOT_RENDERABLE, _FILE_TOO_LARGE)
             log.error("unexpected error", exc_info=error)
             return self._refused(
                 job, NOT_RENDERABLE, sentence("An unexpected error ({name}).", name=type(error).__name__)
@@ -160,6 +164,9 @@ class Renderer:
         return Refused(kind, detail, _resident_bytes())
 
 
+_FILE_TOO_LARGE = sentence(
+    "The image needs a larger file on the disk of the render service than limits.max_written_bytes allows."
+)
 _DISK_FULL = sentence("The disk of the render service is full; try again later.")
 
 
@@ -231,7 +238,8 @@ class _SourceFiles:
         chosen = settings.file_storage
         self._folder = BlobFolder(Path(chosen.blobs_folder)) if chosen.blobs_folder else None
         self._blobs = BlobClient(chosen.blobs_url, chosen.timeout_seconds) if chosen.blobs_url else None
-        headers = {"Authorization": f"Bearer {chosen.inner_secret.get_secret_value()}"}
+        # Access was checked by the service, or by a signature.
+        headers = {"Authorization": f"Bearer {chosen.inner_secret.get_secret_value()}", SEES_HEADER: "all"}
         self._storage = FileStorage(
             httpx2.Client(
                 base_url=chosen.url.rstrip("/"),

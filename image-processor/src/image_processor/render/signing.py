@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 Hash = Literal["sha1", "sha256", "sha512"]
 LEAST_KEY_BYTES = 16
+"""The minimum length of a peer's key: installations of the peers have such keys, and their URLs must stay valid."""
 LEAST_SIGNATURE_BYTES = 8
 """A shorter signature could be guessed."""
 
@@ -41,7 +42,7 @@ _CONTEXT = b"pixmill-img-1\n"
 """A prefix of the signed bytes, so that signatures that the same key makes elsewhere are not valid here."""
 
 
-def check_key(key: bytes) -> bytes:
+def check_key(key: bytes, least_bytes: int = LEAST_KEY_BYTES) -> bytes:
     """Return the key.
 
     :raises ValueError: the key is from a peer's documentation or too short.
@@ -50,8 +51,11 @@ def check_key(key: bytes) -> bytes:
         raise ValueError(
             "this key is published in documentation: generate your own, for example with `openssl rand -hex 32`"
         )
-    if len(key) < LEAST_KEY_BYTES:
-        raise ValueError(f"a key has at least {LEAST_KEY_BYTES} bytes, and this one has {len(key)}")
+    if len(key) < least_bytes:
+        raise ValueError(
+            f"a key has at least {least_bytes} bytes, and this one has {len(key)}: generate one with"
+            " `openssl rand -hex 32`"
+        )
     return key
 
 

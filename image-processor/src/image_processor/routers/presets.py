@@ -9,7 +9,7 @@ from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field
 from service_kit.access.flask_gate import needs, principal
-from service_kit.access.principals import Scope
+from service_kit.access.principals import InnerScope, Scope
 from service_kit.api import array_response, problem_responses
 from service_kit.request_body import json_body
 from werkzeug.datastructures import ETags
@@ -76,7 +76,7 @@ def list_presets() -> Response:
     summary="Get a preset",
     responses={200: PresetOut, 304: None, **problem_responses(404)},
 )
-@needs(Scope.TASKS_READ)
+@needs(Scope.TASKS_READ, InnerScope.PRESETS_READ)
 def get_preset(path: PresetPath) -> Response:
     response = _answer(svcs.flask.get(PresetService).get(principal(), path.name), 200)
     response.make_conditional(request)

@@ -10,6 +10,8 @@ from image_processor.config import ApiSettings
 from image_processor.services.codec.presets import Presets
 from service_kit.settings import SettingsError
 
+from tests.support.environment import INNER_SECRETS
+
 CONFIG = Path(__file__).parents[4] / "config" / "image-processor" / "conf.yml"
 
 
@@ -37,7 +39,7 @@ def test_starting_with_a_wrong_preset_fails_with_a_one_line_error() -> None:
     environment = {
         **os.environ,
         **dict.fromkeys(secrets, "x"),
-        "PIXMILL_INNER_SECRET": "a-secret-of-inner-calls-in-tests-only",
+        **INNER_SECRETS,
         "PIXMILL_CALLBACK_SECRET": "a-secret-of-webhooks-in-these-tests-only",
         "IMAGE_PROCESSOR_CONFIG": str(CONFIG),
         "IMAGE_PROCESSOR_PRESETS": '{"old": {"steps": [{"algorithm": "crop", "params": {}}]}}',

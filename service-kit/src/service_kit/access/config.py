@@ -2,11 +2,11 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from service_kit.access.guard import LOOPBACK_HOSTS
-from service_kit.settings import LogSettings, Seconds, Section, ServiceSettings, SigningSecret, Url
+from service_kit.settings import LogSettings, Seconds, Section, ServiceSettings, Url
 
 
 class DatabaseSettings(Section):
@@ -29,11 +29,6 @@ class AuthSettings(Section):
         description="Who may send requests. `local`: anyone who can reach the port on this machine, without a key;"
         " requires `http.bind` to be a loopback address. `keys`: only requests with a key. `open`: anyone who can"
         " reach the port has full access, without a key; each start logs a warning.",
-    )
-    inner_secret: SigningSecret = Field(
-        SecretStr("${PIXMILL_INNER_SECRET}"),
-        description="The secret with which Pixmill's own processes authenticate to each other. Generated at the first"
-        " start.",
     )
     session_seconds: Seconds = Field(
         7 * 86_400, gt=0, description="How long a browser stays signed in with a key, unless the key ends earlier."

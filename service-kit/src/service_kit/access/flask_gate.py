@@ -11,11 +11,11 @@ from service_kit.access.audit import MAX_OBJECT, AuditTrail, Change
 from service_kit.access.cors import Cors
 from service_kit.access.gate import SESSION_COOKIE, Asked, Gate, require
 from service_kit.access.guard import SAFE_METHODS
-from service_kit.access.principals import Principal, Scope
+from service_kit.access.principals import InnerScope, Principal, Scope
 from service_kit.problems import Problem
 
 _View = TypeVar("_View", bound=Callable[..., object])
-_SCOPE = "pixmill_scope"
+_SCOPE, _INNER = "pixmill_scope", "pixmill_inner_scopes"
 ADMITTED = "pixmill.admitted"
 """The key in the WSGI environment of the gate's earlier decision, a principal or a problem.
 
@@ -27,11 +27,15 @@ class UnguardedRouteError(Exception):
     """A route declares no scope; the message lists such routes."""
 
 
-def needs(scope: Scope) -> Callable[[_View], _View]:
-    """Mark a view as callable only by principals with this scope."""
+def needs(scope: Scope, *inner: InnerScope) -> Callable[[_View], _View]:
+    """Mark a view as callable only by principals with this scope.
+
+    :param inner: the scopes of Pixmill's own processes; each suffices too.
+    """
 
     def mark(view: _View) -> _View:
         setattr(view, _SCOPE, scope)
+        setattr(view, _INNER, inner)
         return view
 
     return mark
@@ -87,7 +91,8 @@ def stand_before(app: Flask, gate: Gate, trail: AuditTrail, cors: Cors) -> None:
         scope = scopes.get(request.endpoint or "")
         # A route without a scope is public or does not exist.
         if scope is not None:
-            require(g.principal, scope)
+            view = app.view_functions[request.endpoint or ""]
+            require(g.principal, scope, *getattr(view, _INNER, ()))
         return None
 
     def record(response: Response) -> Response:

@@ -2,12 +2,22 @@
 
 import hmac
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from service_kit.access.guard import LOOPBACK_HOSTS, check_host, check_site
 from service_kit.access.keys import KeyService
-from service_kit.access.principals import ALL_SCOPES, LOCAL, NOBODY, Principal, Scope
+from service_kit.access.principals import (
+    FOR_NO_OWNER,
+    LOCAL,
+    MONITORING,
+    NOBODY,
+    SCOPES_OF_PROCESSES,
+    InnerScope,
+    Principal,
+    Process,
+    Scope,
+)
 from service_kit.access.rates import Rates
 from service_kit.access.wrong_keys import WrongKeys
 from service_kit.problems import Problem
@@ -15,13 +25,18 @@ from service_kit.texts import sentence
 
 SESSION_COOKIE = "pixmill-session"
 OWNER_HEADER = "X-Pixmill-Owner"
-"""The header that names the owner for whom one of Pixmill's own processes acts; the request carries the inner secret.
+"""The header that names the owner for whom one of Pixmill's own processes acts; the request carries its secret.
 
-New rows belong to this owner and count towards its limits, and the process sees only this owner's rows. It has all
-scopes but ``admin``. Without the header it acts for the machine's own user, who sees everything.
+New rows belong to this owner and count towards its limits, and the process sees only this owner's rows. Without the
+header it acts for nobody and can only read.
 """
 SEES_HEADER = "X-Pixmill-Sees"
-"""With the value ``all`` next to an :data:`OWNER_HEADER`, the process has the scope ``admin`` too and sees all rows."""
+"""With the value ``all``, one of Pixmill's own processes sees the files of all owners; its scopes stay the same."""
+INNER_PORT_HEADER = "X-Pixmill-Inner-Port"
+"""The header that nginx adds to what its inner port receives, where Pixmill's own processes are the clients.
+
+A request from there that has no credentials is not the user of this machine: a decoder that was taken over can send it.
+"""
 
 
 @dataclass(frozen=True)
@@ -42,11 +57,12 @@ class Asked:
 class Rules:
     """The rules from the settings.
 
+    :param inner_secrets: the secret of each of Pixmill's own processes that may send requests to this service.
     :param hosts: names for which the server answers, in addition to those of this machine.
     """
 
     mode: Literal["local", "keys", "open"]
-    inner_secret: str
+    inner_secrets: Mapping[Process, str]
     hosts: Collection[str]
     cors_origins: Collection[str]
 
@@ -71,8 +87,9 @@ class Gate:
         for another host; 429, the owner sent too many requests, or the address too many wrong keys.
         """
         token = _bearer(asked.headers)
-        if token is not None and hmac.compare_digest(token.encode(), self._rules.inner_secret.encode()):
-            return self._inner(asked.headers)
+        process = self._process_with(token)
+        if process is not None:
+            return self._inner(process, asked.headers)
         check_host(asked.headers.get("Host", ""), self._hosts, any_address=self._rules.mode != "local")
         if token is None or asked.headers.get("Origin") not in self._rules.cors_origins:
             check_site(asked.method, asked.headers)
@@ -80,12 +97,19 @@ class Gate:
         self._rates.count(principal)
         return principal
 
-    def _inner(self, headers: Mapping[str, str]) -> Principal:
-        owner = headers.get(OWNER_HEADER)
-        if owner is None:
-            return replace(LOCAL, is_service=True)
-        scopes = ALL_SCOPES if headers.get(SEES_HEADER) == "all" else ALL_SCOPES - {Scope.ADMIN}
-        return Principal(owner, scopes, limits=self._keys.limits(owner), is_service=True)
+    def _process_with(self, token: str | None) -> Process | None:
+        given = (token or "").encode()
+        secrets = self._rules.inner_secrets.items()
+        # A list and not a generator, so that the time reveals nothing about the secrets.
+        found = [process for process, secret in secrets if hmac.compare_digest(given, secret.encode())]
+        return found[0] if found else None
+
+    def _inner(self, process: Process, headers: Mapping[str, str]) -> Principal:
+        owner, sees_all = headers.get(OWNER_HEADER), headers.get(SEES_HEADER) == "all"
+        scopes = SCOPES_OF_PROCESSES[process]
+        if not owner:
+            return Principal("", scopes & FOR_NO_OWNER, is_service=True, is_for_all=sees_all)
+        return Principal(owner, scopes, limits=self._keys.limits(owner), is_service=True, is_for_all=sees_all)
 
     def try_key(self, secret: str, address: str) -> Principal:
         """Return the holder of a key; a valid key is accepted regardless of how many wrong keys its address has sent.
@@ -108,6 +132,8 @@ class Gate:
         return self._anonymous(asked)
 
     def _anonymous(self, asked: Asked) -> Principal:
+        if asked.headers.get(INNER_PORT_HEADER):
+            return NOBODY if self._rules.mode == "keys" else MONITORING
         match self._rules.mode:
             case "open":
                 return LOCAL
@@ -117,14 +143,15 @@ class Gate:
                 return NOBODY
 
 
-def require(principal: Principal, scope: Scope) -> None:
+def require(principal: Principal, scope: Scope, *inner: InnerScope) -> None:
     """Check that a principal has a scope.
 
+    :param inner: the scopes of Pixmill's own processes; each suffices too.
     :raises Problem: 401, there are no credentials; 403, the key lacks the scope.
     """
-    if scope in principal.scopes:
+    if not principal.scopes.isdisjoint((scope, *inner)):
         return
-    if principal == NOBODY:
+    if principal in (NOBODY, MONITORING):
         raise _unauthorized(
             sentence("This request needs a key: send it as 'Authorization: Bearer pxm_…'."), invalid=False
         )

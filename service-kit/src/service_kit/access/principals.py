@@ -1,5 +1,6 @@
 """Principals: the senders of requests, and their scopes and limits."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -25,6 +26,40 @@ class Scope(StrEnum):
     METRICS_READ = "metrics:read"
     ADMIN = "admin"
 
+
+class InnerScope(StrEnum):
+    """What one of Pixmill's own processes may do: a few routes each. No key and no role has these scopes."""
+
+    FILES_LOOKUP = "inner:files:lookup"
+    FILES_FETCH = "inner:files:fetch"
+    RESULTS_STORE = "inner:results:store"
+    RESULTS_DISCARD = "inner:results:discard"
+    PRESETS_READ = "inner:presets:read"
+
+
+class Process(StrEnum):
+    """One of Pixmill's own processes that send requests to the services; each has a secret of its own."""
+
+    WORKER = "worker"
+    RENDER = "render"
+    IMAGE_PROCESSOR = "image-processor"
+
+
+SCOPES_OF_PROCESSES: Mapping[Process, frozenset[InnerScope]] = {
+    Process.WORKER: frozenset(
+        {
+            InnerScope.FILES_LOOKUP,
+            InnerScope.FILES_FETCH,
+            InnerScope.RESULTS_STORE,
+            InnerScope.RESULTS_DISCARD,
+        }
+    ),
+    Process.RENDER: frozenset({InnerScope.FILES_LOOKUP, InnerScope.FILES_FETCH, InnerScope.PRESETS_READ}),
+    Process.IMAGE_PROCESSOR: frozenset({InnerScope.FILES_LOOKUP}),
+}
+"""The scopes that the job of each process needs. A decoder that was taken over has these, so none grants access."""
+FOR_NO_OWNER = frozenset({InnerScope.FILES_LOOKUP, InnerScope.FILES_FETCH})
+"""What a process may do without naming an owner: the owner of a file does not matter to a signed URL."""
 
 ALL_SCOPES = frozenset(Scope)
 
@@ -70,16 +105,18 @@ class Principal:
     """
 
     owner: str
-    scopes: frozenset[Scope]
+    scopes: frozenset[Scope | InnerScope]
     key_id: str | None = None
     limits: Limits = field(default=UNLIMITED)
     is_service: bool = field(default=False, compare=False)
     """Whether the sender is one of Pixmill's own processes, which may act for an owner."""
+    is_for_all: bool = False
+    """Whether the sender sees the rows of all owners without being an admin."""
 
     @property
     def sees_all(self) -> bool:
         """Whether the principal sees the rows of all owners."""
-        return Scope.ADMIN in self.scopes
+        return self.is_for_all or Scope.ADMIN in self.scopes
 
     def owns(self, column: InstrumentedAttribute[str]) -> ColumnElement[bool]:
         """Return the SQL condition that the principal may see a row.
@@ -94,3 +131,6 @@ LOCAL = Principal(LOCAL_OWNER, ALL_SCOPES)
 
 NOBODY = Principal("", frozenset())
 """The principal of a request that lacks the required credentials."""
+
+MONITORING = Principal("", frozenset({Scope.METRICS_READ}))
+"""Who reads the metrics at nginx's inner port without credentials, in the modes in which strangers need none."""
