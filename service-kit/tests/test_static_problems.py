@@ -51,7 +51,9 @@ def test_a_russian_problem_has_the_title_of_the_services_and_a_russian_sentence(
 def test_nginx_answers_every_problem_in_the_language_of_the_client() -> None:
     answered = re.findall(r"error_page [^;]* (/problems\S*/)([\w-]+\.json);", NGINX)
 
-    assert {folder for folder, _ in answered} == {"/problems$problem_language/"}
+    # Those of large uploads are the same files, and end the promise of room.
+    folders = {folder.replace("/of-large-uploads", "") for folder, _ in answered}
+    assert folders == {"/problems$problem_language/"}
     assert {name for _, name in answered} == set(NAMES)
 
 

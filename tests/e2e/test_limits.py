@@ -109,7 +109,7 @@ def test_a_cancelled_task_is_stopped_and_leaves_no_result(pixmill: Pixmill, limi
 @pytest.mark.parametrize("target", [f"PUT {FILES}/a.bin", f"POST {FILES}/?name=a.bin", f"POST {FILES}/batch"])
 def test_an_upload_over_the_quota_is_refused_before_it_is_sent(strict: FullStack, target: str) -> None:
     with begun(strict.url, target, 50_000_000) as connection:
-        assert_refused(connection, b"507", b"no room")
+        assert_refused(connection, b"507", b"quota-exceeded")
 
 
 def test_an_upload_within_the_quota_is_stored(strict: FullStack) -> None:

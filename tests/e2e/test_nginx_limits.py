@@ -20,7 +20,12 @@ def test_too_many_requests_of_an_address_get_429_with_retry_after(full: FullStac
     with limited(full, FEW) as client, ThreadPoolExecutor(4) as threads:
         answers: list[httpx2.Response] = list(threads.map(lambda _: client.http.get(f"{FILES}/?limit=1"), range(20)))
 
+        large = httpx2.put(f"{client.http.base_url}{FILES}/a.bin", content=b"x" * 11_000_000)
+        chunked = httpx2.put(f"{client.http.base_url}{FILES}/a.bin", content=iter([b"x"]))
+
     refused = [answer for answer in answers if answer.status_code != 200]
+    assert_problem(large, 429, "Retry-After")
+    assert_problem(chunked, 429, "Retry-After")
     assert 5 <= len(answers) - len(refused) <= 10
     for answer in refused:
         assert_problem(answer, 429, "Retry-After")
@@ -80,7 +85,7 @@ def test_json_of_a_gigabyte_is_refused_before_it_is_sent(full: FullStack, target
 @pytest.mark.parametrize("target", [f"PUT {FILES}/a.bin", f"POST {FILES}/?name=a.bin", f"POST {FILES}/"])
 def test_a_file_over_the_limit_is_refused_before_it_is_sent(full: FullStack, target: str) -> None:
     with begun(full.url, target, MAX_UPLOAD + 2_000_000) as connection:
-        assert_refused(connection, b"413", b"The body is too large")
+        assert_refused(connection, b"413", f"A file may have at most {MAX_UPLOAD} bytes".encode())
 
 
 def test_an_upload_for_another_host_is_refused_before_it_is_sent(full: FullStack) -> None:

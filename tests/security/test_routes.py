@@ -115,7 +115,6 @@ TABLE = [
     Line("GET /api/file-server/readyz", "/api/file-server/readyz", "200 200 200 200 200"),
     Line("POST /api/file-server/restore", "/api/file-server/restore", "401 403 415 415 415"),
     Line("GET /api/file-server/stats", "/api/file-server/stats", "401 200 200 200 200"),
-    Line("GET /api/file-server/room", "/api/file-server/room?bytes=1", "401 403 204 204 204"),
     Line("GET /api/file-server/trash", "/api/file-server/trash", "401 403 200 200 200"),
     Line("POST /api/file-server/trash/empty", "/api/file-server/trash/empty", "401 403 415 415 415"),
     Line("GET /api/file-server/shared/<string:token>", "/api/file-server/shared/{shared}", "200 200 200 200 200"),

@@ -28,12 +28,43 @@ def received(url: str, *requests: bytes) -> bytes:
 
 
 @contextmanager
-def begun(url: str, target: str, size: int, host: str = "localhost") -> Iterator[socket.socket]:
-    """Send a request without its body; return the connection."""
+def begun(
+    url: str,
+    target: str,
+    size: int | str,
+    host: str = "localhost",
+    headers: Mapping[str, str] | None = None,
+    source: str = "127.0.0.1",
+) -> Iterator[socket.socket]:
+    """Send a request without its body, from the address ``source``; return the connection."""
     address = httpx2.URL(url)
-    with socket.create_connection((address.host, address.port or 80), 5) as connection:
-        connection.sendall(f"{target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {size}\r\n\r\n".encode())
+    lines = {"Host": host, "Content-Length": str(size), **(headers or {})}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    with socket.create_connection((address.host, address.port or 80), 5, (source, 0)) as connection:
+        connection.sendall(f"{target} HTTP/1.1\r\n{head}\r\n".encode())
         yield connection
+
+
+def answer_of(connection: socket.socket) -> Answer:
+    """Return the response to an incomplete request of another method than HEAD."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = connection.recv(65536)
+        assert more, f"the connection ended after {data!r}"
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(next(_lengths(head), "0"))
+    while len(body) < length:
+        body += connection.recv(length - len(body))
+    [answer] = answers(head + b"\r\n\r\n" + body, "GET")
+    return answer
+
+
+def _lengths(head: bytes) -> Iterator[str]:
+    for line in head.decode("latin-1").split("\r\n"):
+        name, _, value = line.partition(":")
+        if name.lower() == "content-length":
+            yield value.strip()
 
 
 def assert_refused(connection: socket.socket, status: bytes, word: bytes) -> None:

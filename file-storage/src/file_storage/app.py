@@ -16,6 +16,7 @@ from service_kit.settings import load_or_exit
 
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
+from file_storage.routers.announced import answer_questions, end_promises
 from file_storage.routers.batch import batch
 from file_storage.routers.collection import collection
 from file_storage.routers.download import downloads
@@ -63,7 +64,9 @@ def create_app() -> OpenAPI:
     app.register_api(named)
     app.wsgi_app = override_method(app.wsgi_app)  # type: ignore[assignment,method-assign]  # Flask's documented way
     app.register_error_handler(StorageUnavailableError, _render_storage_unavailable)
+    end_promises(app, settings)
     access.before(app)
+    answer_questions(app, settings)
     if not settings.storage.url:
         app.wsgi_app = answer_usual_downloads(app.wsgi_app, registry)  # type: ignore[assignment,method-assign]  # likewise
     freeze_existing_objects()

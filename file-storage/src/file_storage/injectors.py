@@ -22,6 +22,7 @@ from file_storage.services.fsck import Fsck
 from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.links import LinkService, LinkSigner
 from file_storage.services.metrics import FileMetrics
+from file_storage.services.promises import Promises
 from file_storage.services.quota import Quota
 from file_storage.services.removal import Removal
 from file_storage.services.shared_sets import SetSigner, SharedSets
@@ -47,10 +48,18 @@ def create_registry(settings: Settings) -> svcs.Registry:
     trash = TrashService(database, removal, settings.trash.seconds)
     quota = Quota(database, settings.storage.quota_bytes)
     expiry = ExpiryService(database, removal)
-    storing = StoringService(database, store, staging, quota, blobs, keys, expiry, trash)
     partials = PartialFiles(folder / "uploads", staging)
+    promises = Promises(database, partials, staging, quota)
+    storing = StoringService(database, store, staging, quota, blobs, keys, expiry, trash, promises)
     uploads = UploadService(
-        database, partials, staging, storing, quota, settings.upload.max_bytes, settings.upload.resumable_seconds
+        database,
+        partials,
+        staging,
+        storing,
+        quota,
+        promises,
+        settings.upload.max_bytes,
+        settings.upload.resumable_seconds,
     )
     ahead = ReadAhead(staging, body_folder, settings.upload.max_bytes)
     registry.register_value(Settings, settings)
@@ -62,6 +71,7 @@ def create_registry(settings: Settings) -> svcs.Registry:
     registry.register_value(FileService, files)
     registry.register_value(ExpiryService, expiry)
     registry.register_value(TrashService, trash)
+    registry.register_value(Promises, promises)
     registry.register_value(StoringService, storing)
     registry.register_value(PartialFiles, partials)
     registry.register_value(UploadService, uploads)

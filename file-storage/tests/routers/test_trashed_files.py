@@ -72,7 +72,6 @@ OF_NO_FILE = {
     "POST /",
     "PUT /",
     "POST /batch",
-    "GET /room",
     "PUT /<new_name:name>",
     "GET /<new_name:name>",
     "POST /<new_name:name>",

@@ -4,8 +4,9 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import cast
 
-from flask import Request
+from flask import Request, g
 from service_kit.problems import Problem
 from service_kit.texts import sentence
 from werkzeug.wsgi import get_input_stream
@@ -14,6 +15,7 @@ from file_storage.config import UploadSettings
 from file_storage.headers.digests import CheckedBody
 from file_storage.intake.multipart import Form, boundary_of, read_files, read_parts, too_large
 from file_storage.intake.read_ahead import ReadAhead, ReadBody
+from file_storage.services.promises import MIN_BYTES
 from file_storage.storage import StagedBlob, Staging
 
 CHUNK = 1024 * 1024
@@ -43,6 +45,17 @@ class _UnannouncedBody(CheckedBody):
             detail = sentence("An upload without Content-Length may have at most 10 MB; send its length, or use tus.")
             raise Problem("length-required", 411, detail)
         return data
+
+
+def promised_id(request: Request, settings: UploadSettings) -> str | None:
+    """Return the id of the room that was promised before the web server received a large body; ``None`` without it.
+
+    :raises Problem: 400 if a client sent the web server's header.
+    """
+    if _body_path(request, settings) is None:
+        return None
+    length = request.headers.get(BODY_LENGTH, "")
+    return cast(str, g.request_id) if length.isdigit() and int(length) >= MIN_BYTES else None
 
 
 def least_size_in_form(request: Request) -> int:

@@ -135,8 +135,15 @@ class IdempotencyKey(Base):
     created_at: Mapped[float] = mapped_column(Double, default=epoch_now(), index=True)
 
 
+WHOLE = "whole"
+"""The ``concat_header`` of room promised to an upload whose body comes in one request; clients cannot send it."""
+
+
 class Upload(Base):
-    """A resumable upload (tus 1.0.0). Its offset is the size of its partial file."""
+    """A resumable upload (tus 1.0.0). Its offset is the size of its partial file.
+
+    With :data:`WHOLE` it is the promise of room for the body of one request, and invisible to tus.
+    """
 
     __tablename__ = "uploads"
 

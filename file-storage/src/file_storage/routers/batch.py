@@ -21,7 +21,7 @@ from service_kit.request_body import described, json_body, validated
 from service_kit.texts import sentence
 
 from file_storage.config import Settings
-from file_storage.intake.bodies import least_size_in_form, receive_files
+from file_storage.intake.bodies import least_size_in_form, promised_id, receive_files
 from file_storage.models import File
 from file_storage.routers.rows import as_json
 from file_storage.routers.schemas import (
@@ -128,9 +128,11 @@ class BatchOut(BaseModel):
 @needs(Scope.FILES_WRITE, InnerScope.RESULTS_STORE)
 def add_files() -> dict[str, object]:
     storing, settings, staging = svcs.flask.get(StoringService, Settings, Staging)
-    storing.check_room(principal(), least_size_in_form(request))
-    with receive_files(request, staging, settings.upload, MAX_FILES) as (parts, json_part):
-        stored = storing.store_all(principal(), _new_files(parts, json_part))
+    with (
+        storing.room(principal(), least_size_in_form(request), promised_id(request, settings.upload)) as reserved,
+        receive_files(request, staging, settings.upload, MAX_FILES) as (parts, json_part),
+    ):
+        stored = storing.store_all(principal(), _new_files(parts, json_part), reserved)
     return {"files": [_result(file) for file in stored]}
 
 

@@ -21,7 +21,7 @@ from service_kit.query import Query
 from service_kit.request_body import validated
 
 from file_storage.config import Settings
-from file_storage.intake.bodies import check_form_size, least_size_in_form, receive_form
+from file_storage.intake.bodies import least_size_in_form, promised_id, receive_form
 from file_storage.intake.read_ahead import ReadAhead
 from file_storage.routers.raw_body import store_body
 from file_storage.routers.rows import as_json
@@ -200,13 +200,6 @@ class FoldersOut(BaseModel):
     folders: list[FolderOut]
 
 
-class RoomQuery(Query):
-    """The size of a body that nginx is about to receive, and whether its form has one file or many."""
-
-    bytes: int = Field(ge=0, le=MAX_ID)
-    files: Literal["one", "many"] = "one"
-
-
 class RawQuery(Query):
     """The fields of a file that is sent as a raw body."""
 
@@ -261,18 +254,6 @@ def list_folders() -> dict[str, object]:
     return {"folders": [{"folder": folder, "files": files} for folder, files in folders]}
 
 
-@collection.get("/room", summary="Check, for nginx, whether there is room for a body", doc_ui=False)
-@needs(Scope.FILES_WRITE, InnerScope.RESULTS_STORE)
-def check_room(query: RoomQuery) -> Response:
-    storing, settings, ahead = svcs.flask.get(StoringService, Settings, ReadAhead)
-    if query.files == "one":
-        check_form_size(query.bytes, settings.upload)
-    storing.check_room(principal(), query.bytes)
-    if query.files == "one":
-        ahead.expect()
-    return Response(status=204)
-
-
 @collection.post(
     "/",
     summary="Add a file",
@@ -288,11 +269,14 @@ def add_file() -> Response:
         return store_body(query.fields())
     key = idempotency_key(request)
     storing, settings, staging, ahead = svcs.flask.get(StoringService, Settings, Staging, ReadAhead)
-    storing.check_room(principal(), least_size_in_form(request))
-    with receive_form(request, staging, settings.upload, ahead) as (staged, form):
+    with (
+        storing.room(principal(), least_size_in_form(request), promised_id(request, settings.upload)) as reserved,
+        receive_form(request, staging, settings.upload, ahead) as (staged, form),
+    ):
         fields = validated(NewFileFields, form.fields)
         name, details = file_name(form.filename, fields.name), details_of(fields, folder_of(form.filename))
-        return created(storing.store(principal(), NewFile(staged, name, fields.comment or "", key, details)))
+        new = NewFile(staged, name, fields.comment or "", key, details)
+        return created(storing.store(principal(), new, reserved))
 
 
 @collection.put(

@@ -7,7 +7,7 @@ from service_kit.idempotency_key import idempotency_key
 
 from file_storage.config import Settings
 from file_storage.headers.provenance import BATCH_ID, SOURCE_ID, TASK_ID, claimed_id
-from file_storage.intake.bodies import receive_raw
+from file_storage.intake.bodies import promised_id, receive_raw
 from file_storage.intake.read_ahead import ReadAhead
 from file_storage.routers.schemas import NewFileFields, created, details_of
 from file_storage.services.folders import named_path
@@ -28,6 +28,9 @@ def store_body(fields: NewFileFields) -> Response:
         batch_id=claimed_id(request, BATCH_ID),
     )
     storing, settings, staging, ahead = svcs.flask.get(StoringService, Settings, Staging, ReadAhead)
-    storing.check_room(principal(), request.content_length or 0)
-    with receive_raw(request, staging, settings.upload, ahead) as staged:
-        return created(storing.store(principal(), NewFile(staged, stored_name, fields.comment or "", key, details)))
+    with (
+        storing.room(principal(), request.content_length or 0, promised_id(request, settings.upload)) as reserved,
+        receive_raw(request, staging, settings.upload, ahead) as staged,
+    ):
+        new = NewFile(staged, stored_name, fields.comment or "", key, details)
+        return created(storing.store(principal(), new, reserved))

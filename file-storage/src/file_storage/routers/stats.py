@@ -49,7 +49,9 @@ class StatsOut(BaseModel):
     all_owners: bool = Field(description="Whether the numbers include all owners, as for a key with the scope `admin`.")
     files: int
     bytes: int = Field(description="The total size of the owner's files; for all owners, identical bytes count once.")
-    reserved_bytes: int = Field(description="The size of unfinished resumable uploads.")
+    reserved_bytes: int = Field(
+        description="The size of unfinished resumable uploads, and of large uploads in transit."
+    )
     room_bytes: int = Field(description="How many bytes still fit on the disk and into the quotas.")
     trash_seconds: float = Field(description="How long a deleted file can be restored; 0: not at all.")
     quota: QuotaOut

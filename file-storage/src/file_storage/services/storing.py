@@ -1,8 +1,9 @@
 """Creates files from staged bytes, or as copies of other files."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
@@ -22,6 +23,7 @@ from file_storage.services.file_rows import INSERT_FILES, files_of
 from file_storage.services.idempotency import IdempotencyKeys, KeyUse, conflict_as_in_use
 from file_storage.services.media import Media, media_of, taken_at_of
 from file_storage.services.names import FileName, folded
+from file_storage.services.promises import MIN_BYTES, Promises
 from file_storage.services.quota import Addition, Quota
 from file_storage.services.together import Progress, Together
 from file_storage.services.trash import TrashService
@@ -78,7 +80,7 @@ class NewCopy(NamedTuple):
 
 
 class Reserved(NamedTuple):
-    """Bytes of resumable uploads that already count towards quotas.
+    """Bytes of resumable or promised uploads that already count towards quotas.
 
     :param upload_id: the upload that becomes the file; it stops counting when the file exists.
     :param parts: bytes of uploads that remain and continue to count.
@@ -164,6 +166,7 @@ class StoringService:
         keys: IdempotencyKeys,
         expiry: ExpiryService,
         trash: TrashService,
+        promises: Promises,
     ) -> None:
         self._database = database
         self._store = store
@@ -173,11 +176,42 @@ class StoringService:
         self._keys = keys
         self._expiry = expiry
         self._trash = trash
+        self._promises = promises
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
         # Files are published inside a transaction, which must not wait for large files that become durable.
         self._publishing = ThreadPoolExecutor(DISK_THREADS, "publish")
         # An upload that waits for a lock or for the store delays only uploads of its own principal.
         self._together = Together[_Upload, File | DomainError](self._add_uploads, attrgetter("principal"), _fits)
+
+    @contextmanager
+    def room(self, principal: Principal, size: int, promised: str | None) -> Iterator[Reserved | None]:
+        """Check that a body of ``size`` bytes can be stored; if it is large, hold room for it during the block.
+
+        :param promised: the id of a promise made before the body came, which ends with the block.
+        :raises DomainError: as in :meth:`check_room`.
+        """
+        if promised is not None:
+            with self._promises.given_back(promised):
+                yield Reserved(promised)
+            return
+        self.check_room(principal, size)
+        if size < MIN_BYTES:
+            yield None
+            return
+        with self._promises.made(principal, size) as made:
+            yield Reserved(made)
+
+    def promise_room(self, principal: Principal, promise_id: str, size: int) -> None:
+        """Check as :meth:`check_room` does, and promise the room to the upload with this id.
+
+        :raises DomainError: as in :meth:`check_room`.
+        """
+        self.check_room(principal, size)
+        self._promises.make(principal, promise_id, size)
+
+    def give_back(self, promise_id: str) -> None:
+        """End a promise, if it has not ended yet."""
+        self._promises.give_back(promise_id)
 
     def check_room(self, principal: Principal, size: int, files: int = 1) -> None:
         """Check that a body of ``size`` bytes can be stored, before it is received.
@@ -191,6 +225,7 @@ class StoringService:
         # upload gets further than this, and perhaps nobody deletes files any more.
         self._trash.end_expired_periodically()
         self._expiry.expire_periodically()
+        self._promises.expire_periodically()
         self._quota.check(principal, Addition(size, size, files))
         self._staging.check_room(size)
 

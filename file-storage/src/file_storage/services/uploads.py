@@ -18,7 +18,9 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from file_storage.models import File, Upload
+from file_storage.models.file import WHOLE
 from file_storage.services.names import FileName
+from file_storage.services.promises import Promises
 from file_storage.services.quota import Addition, Quota
 from file_storage.services.storing import Details, NewFile, Reserved, StoringService
 from file_storage.storage import Readable, StagedBlob, Staging
@@ -88,6 +90,7 @@ class UploadService:
         staging: Staging,
         files: StoringService,
         quota: Quota,
+        promises: Promises,
         max_bytes: int,
         lifetime: float,
     ) -> None:
@@ -96,6 +99,7 @@ class UploadService:
         self._staging = staging
         self._files = files
         self._quota = quota
+        self._promises = promises
         self._max_bytes = max_bytes
         self._lifetime = lifetime
         self._next_expiry = 0.0
@@ -262,7 +266,8 @@ class UploadService:
 
     def _row(self, principal: Principal, upload_id: str) -> Upload:
         with self._database.read() as session:
-            query = select(Upload, epoch_now()).where(Upload.id == upload_id, principal.owns(Upload.owner))
+            visible = principal.owns(Upload.owner), Upload.concat_header.is_distinct_from(WHOLE)
+            query = select(Upload, epoch_now()).where(Upload.id == upload_id, *visible)
             found = session.execute(query).one_or_none() if _ID.fullmatch(upload_id) else None
         if found is None:
             raise DomainError("upload-not-found", sentence("There is no such upload; begin a new one."))
@@ -338,6 +343,7 @@ class UploadService:
     def _check_reserved(self, session: Session, principal: Principal, more: int) -> None:
         if more > 0:
             self._quota.check_added(session.connection(), principal, Addition(more, more, 0))
+            self._promises.check_disk(session.connection(), more)
 
     def _with_length(self, principal: Principal, upload: Upload, length: int | None, received: int) -> Upload:
         """Record the length if the client sent it only now.

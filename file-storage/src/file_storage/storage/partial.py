@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -76,6 +77,17 @@ class PartialFiles:
             return self._path(upload_id).stat().st_size
         except FileNotFoundError:
             return None
+
+    def held(self, upload_id: str, within_seconds: float, of_silent: int) -> int:
+        """Return the number of received bytes, or ``of_silent`` if none came within the last seconds.
+
+        A missing file has no bytes yet.
+        """
+        try:
+            status = self._path(upload_id).stat()
+        except FileNotFoundError:
+            return 0
+        return status.st_size if time.time() - status.st_mtime < within_seconds else of_silent
 
     @contextmanager
     def hold(self, upload_id: str) -> Iterator[PartialFile]:

@@ -20,6 +20,9 @@ CHUNK = 256 * 1024
 ABANDONED_AFTER_SECONDS = 24 * 3600
 """A staging file without a write for this many seconds was left by a dead process."""
 
+ARRIVING_SECONDS = 120
+"""A body without a write for this many seconds was left by a killed web server, whose timeout is half of this."""
+
 SYNC_BYTES = 64 * 1024 * 1024
 """Number of written bytes after which a background sync begins, so that little is left to sync at the end."""
 
@@ -206,6 +209,19 @@ class Staging:
         """
         if size > self.room():
             raise StorageFullError
+
+    def arriving(self, min_bytes: int) -> int:
+        """Return the bytes on the disk of unfinished bodies that have at least ``min_bytes``."""
+        total = 0
+        with suppress(FileNotFoundError), os.scandir(self._body_folder or self._folder) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    status = entry.stat()
+                    # A body with a second name is complete, and perhaps stored already.
+                    is_arriving = status.st_nlink == 1 and time.time() - status.st_mtime < ARRIVING_SECONDS
+                    if is_arriving and status.st_size >= min_bytes:
+                        total += status.st_size
+        return total
 
     def sweep(self, older_than_seconds: float) -> int:
         """Remove the files of interrupted uploads that are at least this old; return their number."""

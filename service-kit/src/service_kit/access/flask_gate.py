@@ -52,6 +52,11 @@ def principal() -> Principal:
     return cast(Principal, g.principal)
 
 
+def record_only_refusal() -> None:
+    """Mark the current request as a question that changes nothing: only its refusal belongs in the audit trail."""
+    g.only_asks = True
+
+
 def client_address() -> str:
     """Return the client's address as seen by the web server in front."""
     return _address_of(request)
@@ -96,7 +101,7 @@ def stand_before(app: Flask, gate: Gate, trail: AuditTrail, cors: Cors) -> None:
         return None
 
     def record(response: Response) -> Response:
-        if request.method in SAFE_METHODS or request.endpoint is None or _only_reads(scopes[request.endpoint]):
+        if request.endpoint is None or _changes_nothing(response, scopes[request.endpoint]):
             return response
         rule = request.url_rule
         who: Principal | None = g.get("principal")
@@ -142,6 +147,11 @@ def _object() -> str:
     return (request.script_root + path).replace("\0", "")[:MAX_OBJECT]
 
 
-def _only_reads(scope: Scope | None) -> bool:
+def _changes_nothing(response: Response, scope: Scope | InnerScope | None) -> bool:
+    """Return whether the request of a response belongs in no audit trail.
+
+    :param scope: the scope of its route.
+    """
     # A public route with an unsafe method starts or ends a session.
-    return scope is not None and scope.endswith(":read")
+    only_reads = request.method in SAFE_METHODS or (scope is not None and scope.endswith(":read"))
+    return only_reads or (g.get("only_asks", False) and response.status_code < 400)
