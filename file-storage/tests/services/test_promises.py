@@ -161,7 +161,7 @@ def test_a_resumable_upload_holds_room_while_its_bytes_come(
     storing.promise_room(LOCAL, FIRST, SIZE)
 
 
-def test_a_promise_is_no_resumable_upload(processes: list[svcs.Container], storing: StoringService) -> None:
+def test_a_promise_is_not_listed_as_a_resumable_upload(processes: list[svcs.Container], storing: StoringService) -> None:
     storing.promise_room(LOCAL, FIRST, SIZE)
     uploads = processes[0].get(UploadService)
 
@@ -171,7 +171,7 @@ def test_a_promise_is_no_resumable_upload(processes: list[svcs.Container], stori
         uploads.terminate(LOCAL, FIRST)
 
 
-def test_a_resumable_upload_is_no_promise(processes: list[svcs.Container]) -> None:
+def test_a_resumable_upload_is_not_taken_for_a_promise(processes: list[svcs.Container]) -> None:
     uploads = processes[0].get(UploadService)
     upload = uploads.create(LOCAL, new_upload(SIZE)).upload
 

@@ -145,7 +145,6 @@ def test_gates_of_a_service_count_requests_together(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ACCESS_DATABASE__URL", f"sqlite:///{tmp_path}/access.db")
-    monkeypatch.setenv("PIXMILL_INNER_SECRET", INNER)
     monkeypatch.setattr(rates, "SHARED", rates.Rates(clock=lambda: 0.0))
     settings = load_or_exit(AccessSettings)
     door = Door(database, "keys")
