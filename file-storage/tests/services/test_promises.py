@@ -161,7 +161,9 @@ def test_a_resumable_upload_holds_room_while_its_bytes_come(
     storing.promise_room(LOCAL, FIRST, SIZE)
 
 
-def test_a_promise_is_not_listed_as_a_resumable_upload(processes: list[svcs.Container], storing: StoringService) -> None:
+def test_a_promise_is_not_listed_as_a_resumable_upload(
+    processes: list[svcs.Container], storing: StoringService
+) -> None:
     storing.promise_room(LOCAL, FIRST, SIZE)
     uploads = processes[0].get(UploadService)
 
