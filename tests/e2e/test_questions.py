@@ -124,7 +124,9 @@ def entry_of(client: Pixmill, response: httpx2.Response) -> dict[str, object]:
     """Return the only entry of the audit trail for the request with this response."""
 
     def entries() -> list[dict[str, object]]:
-        listed: list[dict[str, object]] = client.http.get("/api/audit/", params={"limit": 100}).json()
+        listed: list[dict[str, object]] = []
+        while page := client.http.get(f"/api/audit/?after={listed[-1]['id'] if listed else 0}").json():
+            listed += page
         return [entry for entry in listed if entry["request_id"] == response.headers["X-Request-ID"]]
 
     [entry] = wait_until(entries, "the audit trail has the request")

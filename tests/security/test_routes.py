@@ -238,7 +238,6 @@ OF_PROCESSES = {
         "PUT /api/file-server/",
         "POST /api/file-server/batch",
         "POST /api/file-server/copies",
-        "GET /api/file-server/room",
         "GET /api/file-server/idempotency-keys/<string:key>",
         "DELETE /api/file-server/idempotency-keys/<string:key>",
     },

@@ -129,7 +129,7 @@ class _Module:
                 return frozenset()
             case ast.Call(func=ast.Name(id="reason_of")):
                 return _REASON
-            case ast.Call(func=ast.Name(id="sentence"), keywords=words):
+            case ast.Call(func=ast.Name(id="sentence" | "counted"), keywords=words):
                 return frozenset(str(word.arg) for word in words)
         return None
 

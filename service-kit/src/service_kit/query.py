@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from service_kit.errors import FieldError, RuleError
 from service_kit.problems import Problem, invalid_request
-from service_kit.texts import Sentence, sentence
+from service_kit.texts import sentence
 
 _RANGES = {"_min": "_max", "_after": "_before"}
 """The suffixes of two parameters that form a range."""
@@ -37,9 +37,7 @@ class Query(BaseModel):
                 upper = name.removesuffix(lower_end) + upper_end
                 if not name.endswith(lower_end):
                     continue
-                detail = _contradiction(name, getattr(self, name), upper, getattr(self, upper, None))
-                if detail is not None:
-                    raise RuleError("contradicting_range", detail, [name, upper])
+                _check_range(name, getattr(self, name), upper, getattr(self, upper, None))
         return self
 
     @classmethod
@@ -81,10 +79,14 @@ class Query(BaseModel):
         return super().model_json_schema(*args, **options)  # type: ignore[arg-type]  # passed on unchanged
 
 
-def _contradiction(lower: str, start: object, upper: str, end: object) -> Sentence | None:
-    """Return why nothing lies between two values, if so. Both ends of a range of times are exclusive."""
-    if isinstance(start, datetime) and isinstance(end, datetime):
-        return sentence("{lower} is not before {upper}", lower=lower, upper=upper) if start >= end else None
+def _check_range(lower: str, start: object, upper: str, end: object) -> None:
+    """Check that values may lie between the ends of a range. Both ends of a range of times are exclusive.
+
+    :raises RuleError: none can.
+    """
+    if isinstance(start, datetime) and isinstance(end, datetime) and start >= end:
+        detail = sentence("{lower} is not before {upper}", lower=lower, upper=upper)
+        raise RuleError("contradicting_range", detail, [lower, upper])
     if isinstance(start, int | float) and isinstance(end, int | float) and start > end:
-        return sentence("{lower} is greater than {upper}", lower=lower, upper=upper)
-    return None
+        detail = sentence("{lower} is greater than {upper}", lower=lower, upper=upper)
+        raise RuleError("contradicting_range", detail, [lower, upper])
