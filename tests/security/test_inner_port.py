@@ -19,7 +19,6 @@ from tests.support.stacks import FullStack
         ("PUT", f"{FILES}/?name=a.txt"),
         ("POST", f"{FILES}/uploads/"),
         ("GET", f"{FILES}/events"),
-        ("GET", f"{FILES}/room?bytes=1"),
         ("GET", f"{TASKS}/"),
         ("GET", f"{TASKS}/events"),
         ("GET", f"{TASKS}/metadata/1"),

@@ -20,7 +20,9 @@ from tests.support.images import encoded, opened
 
 LIMITS = Limits(10_000, 10)
 GREEN, BLUE = 1, 2
-KEEP, CLEAR, UNDO = 1, 2, 3
+KEEP, CLEAR, UNDO, UNDO_TOO = 1, 2, 3, 4
+NOTHING = 3
+"""The color that is transparent in frames with it."""
 RED_GREEN_BLUE_WHITE = bytes.fromhex("ff0000 00ff00 0000ff ffffff")
 WHOLE, MIDDLE, CORNER = (0, 0, 4, 4), (1, 1, 2, 2), (3, 3, 1, 1)
 Painted = tuple[tuple[int, int, int, int], int, int]
@@ -39,6 +41,18 @@ ANIMATIONS: dict[str, tuple[Sequence[Painted], Sequence[str]]] = {
     "the second frame undone": (
         [(MIDDLE, GREEN, KEEP), (CORNER, BLUE, UNDO), (MIDDLE, BLUE, KEEP)],
         [".... .GG. .GG. ....", ".... .GG. .GG. ...B", ".... .BB. .BB. ...."],
+    ),
+    "the first frame undone": (
+        [(WHOLE, GREEN, UNDO), (CORNER, BLUE, KEEP)],
+        ["GGGG GGGG GGGG GGGG", ".... .... .... ...B"],
+    ),
+    "undone by the undefined method 4": (
+        [(MIDDLE, GREEN, KEEP), (CORNER, BLUE, UNDO_TOO), (MIDDLE, BLUE, KEEP)],
+        [".... .GG. .GG. ....", ".... .GG. .GG. ...B", ".... .BB. .BB. ...."],
+    ),
+    "a cleared canvas behind transparent pixels": (
+        [(WHOLE, GREEN, CLEAR), (WHOLE, NOTHING, KEEP), (CORNER, BLUE, KEEP)],
+        ["GGGG GGGG GGGG GGGG", ".... .... .... ....", ".... .... .... ...B"],
     ),
     "everything painted": (
         [(WHOLE, GREEN, KEEP), (CORNER, BLUE, KEEP)],
@@ -97,6 +111,14 @@ def test_a_gap_between_frames_loses_no_frame_in_silence() -> None:
         processed(bytes(content), "info")
 
 
+def test_frames_that_libvips_does_not_find_are_an_error() -> None:
+    whole = gif([(WHOLE, GREEN, KEEP)])
+    with_an_unknown_code_size = b"\x2c" + struct.pack("<HHHHB", 0, 0, 9, 9, 0) + b"\x0c\x01\0\0"
+
+    with pytest.raises(ImageError, match="truncated or corrupt"):
+        processed(whole.removesuffix(b";") + with_an_unknown_code_size + b";", "info")
+
+
 def test_a_frame_before_the_damage_is_read(tmp_path: Path) -> None:
     content = noisy(4)
     (tmp_path / "source").write_bytes(content[: int(len(content) * 0.6)])
@@ -106,7 +128,7 @@ def test_a_frame_before_the_damage_is_read(tmp_path: Path) -> None:
     assert numpy.array_equal(first.numpy()[..., 0], numpy.asarray(opened(content).convert("RGB"))[..., 0])
 
 
-@pytest.mark.parametrize("ending", [b"", b";more", b"\0;", b"GIF89a"])
+@pytest.mark.parametrize("ending", [b"", b";more", b"\0;", b"\r\n;", b"GIF89a"])
 def test_an_unusual_end_after_the_last_frame_loses_nothing(ending: bytes) -> None:
     content = noisy(2)
 
@@ -146,7 +168,7 @@ def gif(painted: Sequence[Painted]) -> bytes:
 
 
 def frame(area: tuple[int, int, int, int], color: int, disposal: int) -> bytes:
-    control = b"\x21\xf9\x04" + struct.pack("<BHB", disposal << 2, 10, 0) + b"\0"
+    control = b"\x21\xf9\x04" + struct.pack("<BHB", disposal << 2 | (color == NOTHING), 10, NOTHING) + b"\0"
     return control + b"\x2c" + struct.pack("<HHHHB", *area, 0) + uncompressed(color, area[2] * area[3])
 
 

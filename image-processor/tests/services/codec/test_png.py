@@ -90,3 +90,9 @@ def test_more_texts_than_libvips_reads_lose_no_pixels() -> None:
     content = with_chunk(b"IEND", b"".join(chunk(b"tEXt", b"Note\0%d" % number) for number in range(100)))
 
     assert (pixels(processed(content, "convert", {"format": "png"})) == pixels(photo())).all()
+
+
+def test_what_follows_the_end_is_not_read() -> None:
+    content = photo() + chunk(*CHUNKS["text"])
+
+    assert "Author" not in opened(processed(content, "convert", {"format": "png", "metadata": "keep"})).info

@@ -14,6 +14,9 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEAD = struct.Struct(">I4s")
 _CHECKSUM_BYTES = 4
 _MOST_CHUNKS = 1000
+"""Maximum number of chunks that are read before the pixels."""
+_MOST_CHUNKS_OF_ALL = 200_000
+"""Maximum number of chunks that are read: those of 1.6 GB of pixels, if each has the 8 KiB of the usual library."""
 _LONGEST = 1000
 """Maximum size in bytes of a returned chunk; the chunks in use are far shorter."""
 
@@ -73,7 +76,9 @@ def _metadata_after_pixels(source: Path) -> Iterator[bytes]:
     """Yield the whole chunks with metadata after the first IDAT whose checksum is right."""
     left, texts, has_pixels = _MOST_BYTES_AFTER_PIXELS, 0, False
     with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-        for name, start, end in _chunks(content):
+        for name, start, end in islice(_chunks(content), _MOST_CHUNKS_OF_ALL):
+            if name == b"IEND":
+                break
             has_pixels = has_pixels or name == b"IDAT"
             is_text = name in _TEXTS
             if not has_pixels or not (is_text or name == _EXIF) or end - start > left or texts + is_text > _MOST_TEXTS:
