@@ -26,7 +26,6 @@ PROJECT = Path(__file__).parents[3]
 def _settings(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(PROJECT)
     monkeypatch.setenv("ACCESS_DATABASE__URL", f"sqlite:///{tmp_path}/access.db")
-    monkeypatch.setenv("PIXMILL_INNER_SECRET", "a secret of Pixmill's own processes")
     # What an account may set itself says nothing about who it is.
     monkeypatch.setenv("USER", "somebody-else")
     monkeypatch.setenv("LOGNAME", "somebody-else")
