@@ -59,6 +59,7 @@ STATUSES = (STATUSES_OF_FILES, STATUSES_OF_TASKS, *STATUSES_OF_RENDERS.values())
 PLAIN = {
     "access/config.py": "settings: an operator reads it in the log",
     "config.py": "settings",
+    "durations.py": "settings",
     "settings.py": "settings",
     "render/config.py": "settings",
     "render/dialects/imgproxy.py": "settings",
@@ -193,7 +194,7 @@ NOUNS = (
     ("кадра", "кадров", "кадров"),
     ("канал", "канала", "каналов"),
     ("незаконченной задачи", "незаконченных задач", "незаконченных задач"),
-    ("номера", "номеров", "номеров"),
+    ("id", "id", "id"),
     ("открытого потока событий", "открытых потоков событий", "открытых потоков событий"),
     ("пиксель", "пикселя", "пикселей"),
     ("пресет", "пресета", "пресетов"),
@@ -275,6 +276,24 @@ def test_a_sentence_that_was_stored_before_it_was_counted_is_still_translated() 
     row = {"text": "1 pages", "template": "{pages:,} pages", "values": {"pages": 5}}
 
     assert translated(restored(row), "ru") == "5 страниц"
+
+
+@pytest.mark.parametrize(
+    ("stored", "russian"),
+    [
+        ("1 page", "1 страница"),
+        (
+            "The colors of this HEIF have high dynamic range (PQ or HLG), which is not supported.",
+            "У этого HEIF цвета с расширенным динамическим диапазоном (PQ или HLG) — это не поддерживается.",
+        ),
+        (
+            "The colors of this JPEG XL have high dynamic range (PQ or HLG), which is not supported.",
+            "У этого JPEG XL цвета с расширенным динамическим диапазоном (PQ или HLG) — это не поддерживается.",
+        ),
+    ],
+)
+def test_a_sentence_that_was_stored_before_it_had_values_is_still_translated(stored: str, russian: str) -> None:
+    assert translated(restored({"text": stored}), "ru") == russian
 
 
 def test_omitted_values_have_the_form_of_many() -> None:

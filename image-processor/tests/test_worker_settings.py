@@ -61,7 +61,7 @@ def test_the_limit_itself_is_possible(monkeypatch: pytest.MonkeyPatch, name: str
     load(WorkerSettings)
 
 
-@pytest.mark.parametrize("period", ["30s", "0m30s"])
+@pytest.mark.parametrize("period", ["30s", "0m30s", "0.5m", "30000ms", "0h0m29.5s500ms"])
 def test_a_worker_must_stop_before_it_is_killed(monkeypatch: pytest.MonkeyPatch, period: str) -> None:
     monkeypatch.setenv("PIXMILL_STOP_GRACE_PERIOD", period)
     monkeypatch.setenv("WORKER_SHUTDOWN_SECONDS", "29")
@@ -70,6 +70,21 @@ def test_a_worker_must_stop_before_it_is_killed(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("WORKER_SHUTDOWN_SECONDS", "30")
 
     with pytest.raises(SettingsError, match=rf"shutdown_seconds .*: 30 seconds .* stop_grace_period, {period}"):
+        load(WorkerSettings)
+
+
+@pytest.mark.parametrize("period", ["1h", "1h30m"])
+def test_a_worker_may_have_hours_to_stop(monkeypatch: pytest.MonkeyPatch, period: str) -> None:
+    monkeypatch.setenv("PIXMILL_STOP_GRACE_PERIOD", period)
+    monkeypatch.setenv("WORKER_SHUTDOWN_SECONDS", "3599")
+
+    assert load(WorkerSettings).shutdown_seconds == 3599
+
+
+def test_a_grace_period_that_docker_cannot_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXMILL_STOP_GRACE_PERIOD", "30 seconds")
+
+    with pytest.raises(SettingsError, match=r"PIXMILL_STOP_GRACE_PERIOD \(30 seconds\) is not a duration"):
         load(WorkerSettings)
 
 

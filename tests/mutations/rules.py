@@ -56,10 +56,10 @@ MUTATIONS = [
     ),
     Mutation(
         rule="a process that decodes confines itself",
-        file="image-processor/src/image_processor/handler/landlock.py",
+        file="image-processor/src/image_processor/confinement/landlock.py",
         before="        _call(_RESTRICT_SELF, rules, 0)",
         after="        pass",
-        caught_by="image-processor/tests/handler/test_sandbox.py",
+        caught_by="image-processor/tests/confinement/test_sandbox.py",
     ),
     # Events.
     Mutation(
@@ -161,10 +161,18 @@ MUTATIONS = [
     Mutation(
         rule="a restart beyond the limit restarts nothing, not even its first step",
         file="image-processor/src/image_processor/services/tasks/bulk.py",
-        before="        self._check_limit(principal, wanted)\n",
+        before="        self._check_limit(principal, wanted, position)\n",
         after="",
         caught_by="image-processor/tests/services/tasks/test_bulk.py::"
         "test_a_restart_beyond_the_limit_restarts_not_even_the_first_step",
+    ),
+    Mutation(
+        rule="a request with a cursor visits no task again",
+        file="image-processor/src/image_processor/services/tasks/bulk.py",
+        before="place = position or self._start()",
+        after="place = self._start()",
+        caught_by="image-processor/tests/services/tasks/test_bulk.py::"
+        "test_tasks_that_fail_again_are_not_restarted_again",
     ),
     Mutation(
         rule="a batch stays as long as it has a task",

@@ -27,6 +27,7 @@ from service_kit.settings import (
 _FORM_BYTES = 1024 * 1024
 """Room for the form around a file."""
 _UNITS_OF_NGINX = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_MAX_OF_NGINX = 2**63 - 1
 
 
 class DatabaseSettings(Section):
@@ -66,9 +67,10 @@ class StorageSettings(Section):
     quota_bytes: Bytes = Field(
         0,
         ge=0,
-        description="The maximum total size of files and unfinished resumable uploads; bytes that files share count"
-        " once. A request that would exceed it gets 507. 0: no limit except `reserve_bytes`; if others can upload, set"
-        " a limit, such as 80% of the disk. `PUT /api/owners/{name}/limits` sets the limits of an owner.",
+        description="The maximum total size of files and unfinished uploads: resumable ones, and others of at least"
+        " 10 MB; bytes that files share count once. A request that would exceed it gets 507. 0: no limit except"
+        " `reserve_bytes`; if others can upload, set a limit, such as 80% of the disk. `PUT /api/owners/{name}/limits`"
+        " sets the limits of an owner.",
     )
 
 
@@ -211,10 +213,10 @@ class Settings(ServiceSettings):
     @model_validator(mode="after")
     def _check_bodies_of_nginx(self) -> Self:
         most = os.environ.get("NGINX_MAX_BODY", "0")
-        size = re.fullmatch(r"(\d+)([kmg]?)", most.lower())
-        if size is None:
+        size = re.fullmatch(r"([0-9]+)([kKmMgG]?)", most)
+        accepted = int(size[1]) * _UNITS_OF_NGINX[size[2].lower()] if size else -1
+        if not 0 <= accepted <= _MAX_OF_NGINX:
             raise ValueError(f"NGINX_MAX_BODY ({most}) is not a size such as 5130m")
-        accepted = int(size[1]) * _UNITS_OF_NGINX[size[2]]
         if 0 < accepted < self.upload.max_bytes + _FORM_BYTES:
             raise ValueError(
                 f"upload.max_bytes ({self.upload.max_bytes}) is too large for NGINX_MAX_BODY ({most}), which must be at"

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import os
-import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, IPvAnyNetwork, JsonValue, SecretStr, model_validator
@@ -24,6 +23,7 @@ from service_kit.settings import (
 )
 
 from image_processor import capacity
+from image_processor.durations import seconds_of
 
 WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 (a prefix, no secret)  # nosec B105
 
@@ -403,11 +403,13 @@ class ApiSettings(ServiceSettings):
 
 def _check_grace_period(shutdown_seconds: float) -> float:
     period = os.environ.get(GRACE_PERIOD_VARIABLE, "")
-    parts = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", period)
-    if parts is None:
-        raise ValueError(f"{GRACE_PERIOD_VARIABLE} ({period}) is not a time such as 30s or 1m30s")
-    seconds = 60 * int(parts[1] or 0) + int(parts[2] or 0)
-    if period and shutdown_seconds >= seconds:
+    if not period:
+        return shutdown_seconds
+    try:
+        seconds = seconds_of(period)
+    except ValueError as error:
+        raise ValueError(f"{GRACE_PERIOD_VARIABLE} ({period}) is not a duration such as 30s or 1m30s") from error
+    if shutdown_seconds >= seconds:
         raise ValueError(
             f"{shutdown_seconds:g} seconds are not less than the worker's stop_grace_period, {period}: lengthen it in"
             " docker-compose.yml, or running tasks are killed"

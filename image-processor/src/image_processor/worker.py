@@ -23,11 +23,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from image_processor.background.heartbeat import Heartbeat
 from image_processor.background.relay import Relay
 from image_processor.config import WorkerSettings
+from image_processor.confinement.process_limits import limit_process
+from image_processor.confinement.sandbox import describe
 from image_processor.handler.celery_app import WORK, allow_root, create_celery
+from image_processor.handler.confinement import confine_worker
 from image_processor.handler.consumer import WorkConsumer
 from image_processor.handler.crash import crash_reason, crash_reporting_request, overran
-from image_processor.handler.process_limits import limit_process
-from image_processor.handler.sandbox import Sandbox
 from image_processor.handler.shutdown import GracefulShutdown
 from image_processor.injectors import create_worker_registry
 from image_processor.services.jobs.leases import LeaseService
@@ -43,7 +44,6 @@ app = create_celery(settings.broker)
 app.conf.update(worker_concurrency=settings.processes, worker_consumer=WorkConsumer)
 database = fork_safe_database(settings.database.url, settings.database.pool_size)
 services = svcs.Container(create_worker_registry(settings, database, app, WORKER))
-sandbox = Sandbox(settings)
 
 
 def threads() -> tuple[Relay, Housekeeping, Heartbeat]:
@@ -110,14 +110,14 @@ def _begin_process(**_: object) -> None:
     os.environ["XDG_CACHE_HOME"] = str(Path(settings.scratch_folder, "cache"))
     limit_process(settings.limits)
     try:
-        sandbox.enter()
+        confine_worker(settings)
     except OSError as error:
         log.error("sandbox not in force", error=str(error))
 
 
 @signals.worker_ready.connect
 def _begin(**_: object) -> None:
-    in_force, how = sandbox.description()
+    in_force, how = describe(settings.sandbox)
     log.log(logging.INFO if in_force else logging.WARNING, "sandbox", in_force=in_force, how=how)
     shutdown.listen()
     services.get(Runner).delete_abandoned()

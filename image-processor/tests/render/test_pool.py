@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from image_processor.handler.sandbox import Sandbox
+from image_processor.confinement.sandbox import describe
 from image_processor.imaging.output import Output
 from image_processor.render.cache import MAKING, ORIGINS
 from image_processor.render.config import RenderSettings
@@ -122,7 +122,7 @@ def test_a_picture_larger_than_a_process_may_write_is_refused_with_the_setting(
 
 def test_a_render_process_opens_no_file_of_others(source: LocalFile, tmp_path: Path) -> None:
     chosen = settings(tmp_path, {})
-    if not Sandbox(chosen).description()[1].startswith("Landlock"):
+    if not describe(chosen.sandbox)[1].startswith("Landlock"):
         pytest.skip("this kernel has no Landlock")
     foreign = tmp_path / "results" / "result.png"
     foreign.parent.mkdir()

@@ -287,6 +287,36 @@ def test_a_restart_by_status_works_as_it_did_before_there_were_batches(api: Api)
     assert api.statuses(created) == ["pending", "cancelled"]
 
 
+def test_the_cursor_of_a_response_continues_the_request(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("image_processor.services.tasks.bulk.STEP", 1)
+    monkeypatch.setattr("image_processor.services.tasks.bulk.MOST_TASKS", 1)
+    created = api.create(2)
+    api.set_status(created.task_ids, "error", error="no")
+
+    first = api.post("/restart", {"batch_id": created.batch_id}).get_json()
+    api.set_status(created.task_ids[:1], "error", error="no")
+    rest = api.post("/restart", {"batch_id": created.batch_id, "cursor": first["cursor"]}).get_json()
+
+    assert (first["task_ids"], first["more"]) == (created.task_ids[:1], True)
+    assert rest == {"task_ids": created.task_ids[1:], "more": False}
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"cursor": "0-1-2"}, ""),
+        ({"ids": [1], "cursor": "0-1-2"}, ""),
+        ({"batch_id": 1, "cursor": "x"}, "/cursor"),
+        ({"batch_id": 1, "cursor": None}, "/cursor"),
+        ({"batch_id": 1, "cursor": "0-1-" + "9" * 19}, "/cursor"),
+    ],
+)
+def test_a_wrong_cursor_is_refused(api: Api, body: dict[str, object], pointer: str) -> None:
+    refused = api.post("/restart", body)
+
+    assert (refused.status_code, [error["pointer"] for error in refused.get_json()["errors"]]) == (422, [pointer])
+
+
 def test_a_batch_is_deleted_with_its_last_task(api: Api) -> None:
     created = api.create(2)
     api.set_status(created.task_ids[:1], "finished")

@@ -31,9 +31,18 @@ def answered(operation: Operation[Outcome], answers: Sequence[Mapping[str, objec
 
 @pytest.mark.parametrize("verb", ["cancel", "restart", "forget"])
 def test_matching_tasks_are_changed_until_the_server_has_nothing_left_to_do(verb: str) -> None:
-    parts = [{"task_ids": [1, 3], "more": True}, {"task_ids": [2], "more": False}]
+    parts = [{"task_ids": [1, 3], "more": True, "cursor": "0-3-9"}, {"task_ids": [2], "more": False}]
 
     changed, calls = answered(OPERATIONS.change_matching(verb, TaskFilter(algorithm="flip")), parts)
+
+    assert changed == [1, 2, 3]
+    assert [call.body for call in calls] == [b'{"algorithm": "flip"}', b'{"algorithm": "flip", "cursor": "0-3-9"}']
+
+
+def test_a_server_without_cursors_is_asked_again_for_the_same_tasks() -> None:
+    parts = [{"task_ids": [1, 3], "more": True}, {"task_ids": [2], "more": False}]
+
+    changed, calls = answered(OPERATIONS.change_matching("cancel", TaskFilter(algorithm="flip")), parts)
 
     assert changed == [1, 2, 3]
     assert [call.body for call in calls] == [b'{"algorithm": "flip"}'] * 2

@@ -19,8 +19,8 @@ from service_kit import logs
 from service_kit.access.gate import SEES_HEADER
 from service_kit.texts import counted, sentence, text_of
 
-from image_processor.handler.process_limits import limit_process
-from image_processor.handler.sandbox import Sandbox
+from image_processor.confinement.process_limits import limit_process
+from image_processor.confinement.sandbox import confine
 from image_processor.imaging.color import rgba
 from image_processor.imaging.css_colors import canonical
 from image_processor.imaging.output import Output
@@ -35,6 +35,7 @@ from image_processor.render.failures import (
 )
 from image_processor.render.job import Answer, Bytes, Job, LocalFile, Made, Refused
 from image_processor.render.peer_meta import write_meta
+from image_processor.render.places import places_of_render
 from image_processor.render.plan import ColorSource, RenderPlan
 from image_processor.services.causes import Cause
 from image_processor.services.codec.decoding import READABLE, ImageError, Limits, decode
@@ -64,7 +65,7 @@ def serve(connection: Connection, settings: RenderSettings) -> None:
     logs.configure(settings.log.level)
     os.nice(NICE)
     limit_process(settings.limits)
-    Sandbox(settings).enter()
+    confine(settings.sandbox, places_of_render(settings))
     renderer = Renderer(settings)
     # The service may have ended, or closed the pipe to replace this process.
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):

@@ -15,7 +15,7 @@ from service_kit.request_body import json_body
 from service_kit.texts import sentence
 
 from image_processor.models import TaskStatus
-from image_processor.services.tasks.bulk import BulkService, Changed
+from image_processor.services.tasks.bulk import BulkService, Changed, Position
 from image_processor.services.tasks.filters import TaskFilter
 
 bulk = APIBlueprint("bulk", __name__, abp_tags=[Tag(name="tasks")])
@@ -27,6 +27,7 @@ _Id = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
 _Unended = Literal[TaskStatus.PENDING, TaskStatus.PROCESSING]
 _Restartable = Literal[TaskStatus.ERROR, TaskStatus.CANCELLED]
 _Ended = Literal[TaskStatus.FINISHED, TaskStatus.ERROR, TaskStatus.CANCELLED]
+_CURSOR_PATTERN = "^[0-9]-[0-9]{1,18}-[0-9]{1,18}$"
 _STATUS = "Only tasks in this state, or in any of these states."
 _PROBLEMS = problem_responses(400, 404, 413, 415, 422)
 
@@ -36,8 +37,13 @@ class TaskIdsOut(BaseModel):
 
     task_ids: list[int]
     more: bool = Field(
-        description="Whether the request ended early, after 10,000 tasks or 20 seconds; repeat it, without these ids, "
-        "to change the rest."
+        description="Whether the request ended early, after 10,000 tasks or 20 seconds. To change the rest, repeat it: "
+        "with `cursor`, or with `ids` without these."
+    )
+    cursor: str | None = Field(
+        None,
+        description="Where the next request with the same filter continues, so that it visits no task again; absent if "
+        "`more` is false, or for `ids`.",
     )
 
 
@@ -53,8 +59,13 @@ class ChosenIn(BaseModel):
     algorithm: Annotated[str, Field(max_length=64, pattern=NO_NUL)] | None = Field(
         None, description="Only tasks of this algorithm."
     )
+    cursor: Annotated[str, Field(pattern=_CURSOR_PATTERN)] | None = Field(
+        None,
+        description="The `cursor` of the previous response, with the same other fields: continue there. Tasks created "
+        "after the first request are not changed.",
+    )
 
-    @field_validator("ids", "batch_id", "status", mode="before", check_fields=False)
+    @field_validator("ids", "batch_id", "status", "cursor", mode="before", check_fields=False)
     @classmethod
     def _not_null(cls, value: object) -> object:
         if value is None:
@@ -75,6 +86,8 @@ class ChosenIn(BaseModel):
             raise RuleError("ids_or_filters", sentence("select the tasks: give ids, batch_id, status or algorithm"))
         if "ids" in given and len(given) > 1:
             raise RuleError("ids_or_filters", sentence("ids already selects the tasks; omit the other fields"))
+        if given == ["cursor"]:
+            raise RuleError("cursor_without_filter", sentence("repeat the filter with the cursor"))
         return self
 
 
@@ -105,13 +118,14 @@ class ForgetIn(ChosenIn):
 def _body(model: type[ChosenIn]) -> dict[str, object]:
     """Return the OpenAPI request body of a model, with a variant for each field that can select tasks by itself."""
     fields = model.model_json_schema()["properties"]
-    only = {name: _without_null(fields[name]) for name in ("ids", "batch_id", "status", "algorithm")}
-    more = {"algorithm": fields["algorithm"]}
+    only = {name: _without_null(fields[name]) for name in ("ids", "batch_id", "status", "algorithm", "cursor")}
+    cursor = {"cursor": only["cursor"]}
+    more = {"algorithm": fields["algorithm"], **cursor}
     variants = [
         _variant("ids", {"ids": only["ids"]}),
         _variant("batch_id", {"batch_id": only["batch_id"], "status": only["status"], **more}),
         _variant("status", {"status": only["status"], **more}),
-        _variant("algorithm", {"algorithm": only["algorithm"]}),
+        _variant("algorithm", {"algorithm": only["algorithm"], **cursor}),
     ]
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": {"oneOf": variants}}}}}
 
@@ -140,8 +154,8 @@ def _without_null(field: dict[str, object]) -> dict[str, object]:
 )
 @needs(Scope.TASKS_WRITE)
 def cancel_tasks() -> dict[str, object]:
-    wanted = _filter(json_body(CancelIn))
-    return _as_json(svcs.flask.get(BulkService).cancel(principal(), wanted))
+    chosen = json_body(CancelIn)
+    return _as_json(svcs.flask.get(BulkService).cancel(principal(), _filter(chosen), _position(chosen)))
 
 
 @bulk.post(
@@ -152,8 +166,8 @@ def cancel_tasks() -> dict[str, object]:
 )
 @needs(Scope.TASKS_WRITE)
 def restart_tasks() -> dict[str, object]:
-    wanted = _filter(json_body(RestartIn))
-    return _as_json(svcs.flask.get(BulkService).restart(principal(), wanted))
+    chosen = json_body(RestartIn)
+    return _as_json(svcs.flask.get(BulkService).restart(principal(), _filter(chosen), _position(chosen)))
 
 
 @bulk.post(
@@ -164,12 +178,17 @@ def restart_tasks() -> dict[str, object]:
 )
 @needs(Scope.TASKS_WRITE)
 def forget_tasks() -> dict[str, object]:
-    wanted = _filter(json_body(ForgetIn))
-    return _as_json(svcs.flask.get(BulkService).forget(principal(), wanted))
+    chosen = json_body(ForgetIn)
+    return _as_json(svcs.flask.get(BulkService).forget(principal(), _filter(chosen), _position(chosen)))
 
 
 def _as_json(changed: Changed) -> dict[str, object]:
-    return {"task_ids": list(changed.ids), "more": changed.more}
+    cursor = {} if changed.position is None else {"cursor": changed.position.cursor}
+    return {"task_ids": list(changed.ids), "more": changed.more, **cursor}
+
+
+def _position(chosen: ChosenIn) -> Position | None:
+    return None if chosen.cursor is None else Position.of(chosen.cursor)
 
 
 def _filter(chosen: CancelIn | RestartIn | ForgetIn) -> TaskFilter:

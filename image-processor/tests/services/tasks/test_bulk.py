@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 from image_processor.models import Batch, DiscardedResult, Task, TaskStatus
 from image_processor.services.tasks import bulk as bulk_module
-from image_processor.services.tasks.bulk import STEP, BulkService, Changed
+from image_processor.services.tasks.bulk import STEP, BulkService, Changed, Position
 from image_processor.services.tasks.filters import TaskFilter
 from image_processor.services.tasks.queue import Hints
 from service_kit.access.principals import LOCAL, WRITER, Limits, Principal
@@ -13,7 +13,7 @@ from service_kit.database import Database
 from service_kit.errors import DomainError
 from sqlalchemy import Connection, event, func, insert, select, update
 
-Change = Callable[[BulkService, Principal, TaskFilter], Changed]
+Change = Callable[[BulkService, Principal, TaskFilter, Position | None], Changed]
 
 
 @pytest.fixture
@@ -49,9 +49,9 @@ def test_more_tasks_than_a_step_are_changed_in_several_transactions(
     commits: list[Connection] = []
     event.listen(database._writer, "commit", commits.append)
 
-    changed = change(bulk, LOCAL, TaskFilter(algorithms=["flip"]))
+    changed = change(bulk, LOCAL, TaskFilter(algorithms=["flip"]), None)
 
-    assert changed == (ids, False)
+    assert changed == (ids, False, None)
     assert statuses(database) == after
     assert len(commits) >= 3
 
@@ -61,7 +61,7 @@ def test_more_ids_than_a_step_are_changed(bulk: BulkService, database: Database)
 
     cancelled = bulk.cancel(LOCAL, TaskFilter(ids=ids[1:]))
 
-    assert cancelled == (ids[1:], False)
+    assert cancelled == (ids[1:], False, None)
     assert statuses(database) == {"pending": 1, "cancelled": STEP + 1}
 
 
@@ -129,14 +129,86 @@ def test_a_request_for_very_many_tasks_ends_early_and_its_repetition_changes_the
     monkeypatch.setattr(bulk_module, "STEP", 2)
     monkeypatch.setattr(bulk_module, *enough)
     ids = add_tasks(database, 5, before)
-    answers = [change(bulk, LOCAL, TaskFilter(algorithms=["flip"]))]
+    answers = [change(bulk, LOCAL, TaskFilter(algorithms=["flip"]), None)]
 
     while answers[-1].more:
-        answers.append(change(bulk, LOCAL, TaskFilter(algorithms=["flip"])))
+        answers.append(change(bulk, LOCAL, TaskFilter(algorithms=["flip"]), answers[-1].position))
 
     assert len(answers) == (2 if enough[0] == "MOST_TASKS" else 3)
     assert [task_id for answer in answers for task_id in answer.ids] == ids
     assert statuses(database) == after
+
+
+@pytest.mark.parametrize("wanted", [TaskFilter(batch_id=1), TaskFilter(statuses=[TaskStatus.ERROR])])
+def test_tasks_that_fail_again_are_not_restarted_again(
+    bulk: BulkService, database: Database, monkeypatch: pytest.MonkeyPatch, wanted: TaskFilter
+) -> None:
+    monkeypatch.setattr(bulk_module, "STEP", 2)
+    monkeypatch.setattr(bulk_module, "MOST_TASKS", 2)
+    with database.write() as session:
+        session.execute(insert(Batch).values(id=1, algorithm="flip", tasks=6))
+    ids = add_tasks(database, 6, "error", batch_id=1)
+    answers = [bulk.restart(LOCAL, wanted)]
+
+    for _ in ids:
+        with database.write() as session:
+            session.execute(update(Task).where(Task.status == "pending").values(status="error"))
+        if answers[-1].more:
+            answers.append(bulk.restart(LOCAL, wanted, answers[-1].position))
+
+    assert [list(answer.ids) for answer in answers] == [ids[:2], ids[2:4], ids[4:]]
+    with database.read() as session:
+        assert set(session.scalars(select(Task.restarts))) == {1}
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [(BulkService.cancel, "pending"), (BulkService.restart, "error"), (BulkService.forget, "finished")],
+)
+def test_tasks_created_after_the_first_request_are_not_changed(
+    bulk: BulkService, database: Database, monkeypatch: pytest.MonkeyPatch, change: Change, status: str
+) -> None:
+    monkeypatch.setattr(bulk_module, "STEP", 1)
+    monkeypatch.setattr(bulk_module, "MOST_TASKS", 1)
+    first, second = add_tasks(database, 2, status)
+    begun = change(bulk, LOCAL, TaskFilter(algorithms=["flip"]), None)
+    [late] = add_tasks(database, 1, status, priority=9)
+
+    rest = change(bulk, LOCAL, TaskFilter(algorithms=["flip"]), begun.position)
+
+    assert (begun.ids, begun.more, rest.ids, rest.more) == ([first], True, [second], False)
+    with database.read() as session:
+        assert session.get_one(Task, late).status == status
+
+
+def test_tasks_in_each_state_are_restarted_once_over_several_requests(
+    bulk: BulkService, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_module, "STEP", 1)
+    monkeypatch.setattr(bulk_module, "MOST_TASKS", 1)
+    cancelled, failed = add_tasks(database, 2, "cancelled"), add_tasks(database, 2, "error")
+    answers = [bulk.restart(LOCAL, TaskFilter(algorithms=["flip"]))]
+
+    while answers[-1].position is not None:
+        answers.append(bulk.restart(LOCAL, TaskFilter(algorithms=["flip"]), answers[-1].position))
+
+    assert [task_id for answer in answers for task_id in answer.ids] == [*failed, *cancelled]
+
+
+def test_an_owner_at_the_limit_may_restart_the_rest(
+    bulk: BulkService, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_module, "STEP", 2)
+    monkeypatch.setattr(bulk_module, "MOST_TASKS", 2)
+    limited = Principal("ann", WRITER, limits=Limits(pending_tasks=3))
+    ids = add_tasks(database, 3, "error", owner="ann")
+    begun = bulk.restart(limited, TaskFilter(algorithms=["flip"]))
+    with database.write() as session:
+        session.execute(update(Task).where(Task.id == ids[0]).values(status="error"))
+
+    rest = bulk.restart(limited, TaskFilter(algorithms=["flip"]), begun.position)
+
+    assert (begun.ids, rest) == (ids[:2], (ids[2:], False, None))
 
 
 def test_finished_work_at_the_beginning_does_not_end_a_request(
@@ -146,7 +218,7 @@ def test_finished_work_at_the_beginning_does_not_end_a_request(
     monkeypatch.setattr(bulk_module, "MOST_SECONDS", 0.0)
     ended, waiting = add_tasks(database, 3, "cancelled"), add_tasks(database, 1, "pending")
 
-    assert bulk.cancel(LOCAL, TaskFilter(ids=[*ended, *waiting])) == (waiting, False)
+    assert bulk.cancel(LOCAL, TaskFilter(ids=[*ended, *waiting])) == (waiting, False, None)
 
 
 def test_a_task_that_ends_after_its_batch_was_searched_is_left(bulk: BulkService, database: Database) -> None:

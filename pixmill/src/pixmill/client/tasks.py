@@ -140,10 +140,12 @@ class TaskOperations:
     def change_matching(self, verb: str, wanted: TaskFilter) -> Operation[list[int]]:
         """Cancel, restart or forget the tasks that match; return the ids of the changed tasks in ascending order."""
         changed: set[int] = set()
-        more = True
+        more, body = True, wanted.as_json()
         while more:
-            ids, more = yield from self._bulk(verb, wanted.as_json())
+            ids, more, cursor = yield from self._bulk(verb, body)
             changed.update(ids)
+            # Otherwise the next request would find restarted tasks that have failed again.
+            body |= {} if cursor is None else {"cursor": cursor}
         return sorted(changed)
 
     def change_ids(self, verb: str, task_ids: Sequence[int]) -> Operation[list[int]]:
@@ -156,7 +158,7 @@ class TaskOperations:
             left: Sequence[int] = task_ids[first : first + MANY]
             more = True
             while more and left:
-                ids, more = yield from self._bulk(verb, {"ids": list(left)})
+                ids, more, _ = yield from self._bulk(verb, {"ids": list(left)})
                 changed += ids
                 # A forgotten id no longer exists, and a restarted task may have failed again.
                 left = sorted(set(left) - set(ids))
@@ -206,11 +208,13 @@ class TaskOperations:
         reply = yield from self._exchange.send(Call("POST", f"{TASKS}/{task_id}/{verb}"))
         return Task.of(reply.json())
 
-    def _bulk(self, verb: str, body: Mapping[str, object]) -> Operation[tuple[list[int], bool]]:
-        """Return the ids of the changed tasks, and whether the server ended early."""
+    def _bulk(self, verb: str, body: Mapping[str, object]) -> Operation[tuple[list[int], bool, str | None]]:
+        """Return the ids of the changed tasks, whether the server ended early, and where it continues."""
         # Not repeatable: at a second attempt the tasks have already changed state, and the response would omit them.
         reply = yield from self._exchange.send(json_call("POST", f"{TASKS}/{verb}", body))
-        return reply.ids("task_ids"), has_more(reply)
+        document = reply.json()
+        cursor = document.get("cursor") if isinstance(document, Mapping) else None
+        return reply.ids("task_ids"), has_more(reply), cursor if isinstance(cursor, str) else None
 
 
 def check_all_exist(task_ids: Sequence[int], found: Sequence[Task]) -> None:

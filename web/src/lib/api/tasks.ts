@@ -50,13 +50,14 @@ export type Chosen = { ids: readonly number[] } | { batch_id: number; status?: T
 /** Change tasks; return the number of those whose state allowed it. */
 export async function changeTasks(how: 'cancel' | 'restart' | 'forget', chosen: Chosen): Promise<number> {
   const changed = new Set<number>();
-  let rest = chosen;
+  let rest: Chosen & { cursor?: string } = chosen;
   let more = true;
   while (more) {
-    const answer = await sendJson<{ task_ids: number[]; more: boolean }>('POST', `${TASKS}/${how}`, rest);
+    const answer = await sendJson<{ task_ids: number[]; more: boolean; cursor?: string }>('POST', `${TASKS}/${how}`, rest);
     for (const id of answer.task_ids) changed.add(id);
-    // A forgotten id no longer exists, and a restarted task may have failed again.
+    // A forgotten id no longer exists, and a restarted task may have failed again: send neither, and search on from the cursor.
     if ('ids' in rest) rest = { ids: rest.ids.filter((id) => !changed.has(id)) };
+    else if (answer.cursor !== undefined) rest = { ...rest, cursor: answer.cursor };
     more = answer.more && !('ids' in rest && rest.ids.length === 0);
   }
   return changed.size;

@@ -1,8 +1,8 @@
 """Cancels, restarts and deletes many tasks, selected by ids, batch or filter.
 
 Each request is a series of transactions of at most :data:`STEP` tasks, so that none holds its locks for long. It ends
-early if there are very many tasks, so that it answers before its timeout. Tasks created in the meantime are not
-affected.
+early if there are very many tasks, so that it answers before its timeout; the next request continues where it ended.
+Tasks created after the first request are not affected.
 """
 
 import time
@@ -44,15 +44,43 @@ _ORDERS: dict[TaskStatus, Sequence[ColumnElement[int] | ColumnElement[str] | Col
 }
 
 
+class Position(NamedTuple):
+    """Where a search with a filter continues.
+
+    Without it, tasks that were restarted and failed again would be found first by each repeated request.
+
+    :ivar search: the index of the search; there is one for each state that the request changes.
+    :ivar after: the last id that this search has found, if it finds tasks in the order of their ids.
+    :ivar newest: the highest id when the first request began.
+    """
+
+    search: int
+    after: int
+    newest: int
+
+    @classmethod
+    def of(cls, cursor: str) -> "Position":
+        """Return the position that a cursor names."""
+        search, after, newest = cursor.split("-")
+        return cls(int(search), int(after), int(newest))
+
+    @property
+    def cursor(self) -> str:
+        return f"{self.search}-{self.after}-{self.newest}"
+
+
 class Changed(NamedTuple):
     """The result of a request.
 
     :ivar ids: the ids of the changed tasks, in ascending order.
-    :ivar more: the request ended early; repeating it, without these ids, changes the rest.
+    :ivar more: the request ended early.
+    :ivar position: where the next request with the same filter continues. A request with ids is repeated without those
+        that were changed.
     """
 
     ids: Sequence[int]
     more: bool
+    position: Position | None = None
 
 
 class ForgottenBatch(NamedTuple):
@@ -67,15 +95,14 @@ class ForgottenBatch(NamedTuple):
     more: bool
 
 
-class _Search(NamedTuple):
-    """A search for the tasks of a request in one status.
+class _Part(NamedTuple):
+    """Tasks to change in one step.
 
-    :ivar by_id: whether tasks are found in the order of their ids.
+    :ivar position: where a search finds these tasks again; ``None`` if the request has ids.
     """
 
-    status: TaskStatus
-    conditions: Sequence[ColumnElement[bool]]
-    by_id: bool
+    ids: Sequence[int]
+    position: Position | None
 
 
 class BulkService:
@@ -85,19 +112,21 @@ class BulkService:
         self._database = database
         self._hints = hints
 
-    def cancel(self, principal: Principal, wanted: TaskFilter) -> Changed:
+    def cancel(self, principal: Principal, wanted: TaskFilter, position: Position | None = None) -> Changed:
         """Cancel the wanted tasks that have not ended.
 
+        :param position: where the previous request ended.
         :raises DomainError: ``task-not-found`` or ``batch-not-found``; then no task is changed.
         """
         # Search pending tasks twice: a worker may have handed some back in the meantime.
-        cancelled = self._change(principal, wanted, (*UNENDED, TaskStatus.PENDING), cancel_tasks)
+        cancelled = self._change(principal, wanted, (*UNENDED, TaskStatus.PENDING), cancel_tasks, position)
         log.info("tasks cancelled", count=len(cancelled.ids), more=cancelled.more)
         return cancelled
 
-    def restart(self, principal: Principal, wanted: TaskFilter) -> Changed:
+    def restart(self, principal: Principal, wanted: TaskFilter, position: Position | None = None) -> Changed:
         """Make wanted tasks that failed or were cancelled pending again.
 
+        :param position: where the previous request ended.
         :raises DomainError: ``task-not-found``, ``batch-not-found`` or ``too-many-pending-tasks``; then no task is
             restarted, unless the owner created others in the meantime.
         """
@@ -106,19 +135,20 @@ class BulkService:
             restart_tasks(connection, ids)
             check_limit(connection, principal, len(ids))
 
-        self._check_limit(principal, wanted)
-        restarted = self._change(principal, wanted, RESTARTABLE, change, in_turn=True)
+        self._check_limit(principal, wanted, position)
+        restarted = self._change(principal, wanted, RESTARTABLE, change, position, in_turn=True)
         log.info("tasks restarted", count=len(restarted.ids), more=restarted.more)
         if restarted.ids:
             self._hints.publish_for(len(restarted.ids))
         return restarted
 
-    def forget(self, principal: Principal, wanted: TaskFilter) -> Changed:
+    def forget(self, principal: Principal, wanted: TaskFilter, position: Position | None = None) -> Changed:
         """Delete the wanted tasks that have ended, but not their result files.
 
+        :param position: where the previous request ended.
         :raises DomainError: ``task-not-found`` or ``batch-not-found``; then no task is deleted.
         """
-        forgotten = self._change(principal, wanted, ENDED, delete_tasks)
+        forgotten = self._change(principal, wanted, ENDED, delete_tasks, position)
         log.info("tasks deleted", count=len(forgotten.ids), more=forgotten.more)
         return forgotten
 
@@ -127,7 +157,7 @@ class BulkService:
 
         :raises DomainError: ``batch-not-found``; then no task is deleted.
         """
-        ids, more = self.forget(principal, TaskFilter(batch_id=batch_id))
+        ids, more, _ = self.forget(principal, TaskFilter(batch_id=batch_id))
         # Count the rows in any state: a task that ended after its step is left, too.
         rest = select(func.count()).select_from(Task).where(Task.batch_id == batch_id)
         with self._database.connect() as connection:
@@ -137,8 +167,9 @@ class BulkService:
         self,
         principal: Principal,
         wanted: TaskFilter,
-        statuses: Collection[TaskStatus],
+        statuses: Sequence[TaskStatus],
         change: _Change,
+        position: Position | None,
         *,
         in_turn: bool = False,
     ) -> Changed:
@@ -146,19 +177,19 @@ class BulkService:
 
         :param in_turn: if the owner has a limit, make the owner's other transactions wait for each step.
         """
-        allowed = [status for status in statuses if not wanted.statuses or status in wanted.statuses]
+        allowed = _allowed(statuses, wanted)
         self._check_existence(principal, wanted)
         deadline = time.monotonic() + MOST_SECONDS
         changed: list[int] = []
-        for found in self._found(principal, wanted, allowed):
+        for found in self._found(principal, wanted, allowed, position):
             # Change at least one task, so that a repeated request, which first skips finished work, makes progress.
             if len(changed) >= MOST_TASKS or (changed and time.monotonic() >= deadline):
-                return Changed(sorted(changed), more=True)
+                return Changed(sorted(changed), more=True, position=found.position)
             with self._database.begin() as connection:
                 if in_turn:
                     take_turn(connection, principal)
                 # Lock in the order of the ids, so that two requests never deadlock.
-                still = select(Task.id).where(Task.id.in_(found), Task.status.in_(allowed)).order_by(Task.id)
+                still = select(Task.id).where(Task.id.in_(found.ids), Task.status.in_(allowed)).order_by(Task.id)
                 ids = connection.scalars(still.with_for_update()).all()
                 change(connection, ids)
             changed += ids
@@ -181,42 +212,55 @@ class BulkService:
             raise _unknown(missing)
 
     def _found(
-        self, principal: Principal, wanted: TaskFilter, statuses: Collection[TaskStatus]
-    ) -> Iterator[Sequence[int]]:
-        """Yield the ids of the wanted tasks in parts; the caller must change each part before it asks for the next."""
+        self, principal: Principal, wanted: TaskFilter, statuses: Sequence[TaskStatus], position: Position | None
+    ) -> Iterator[_Part]:
+        """Yield the wanted tasks in parts; the caller must change each part before it asks for the next."""
         if wanted.ids:
-            yield from _parts(wanted.ids)
+            yield from (_Part(ids, None) for ids in _parts(wanted.ids))
             return
-        with self._database.connect() as connection:
-            newest = connection.scalar(select(func.max(Task.id))) or 0
-        conditions = [Task.id <= newest, *visible_to(principal, Task.owner), *wanted.conditions()]
-        for status in statuses:
+        place = position or self._start()
+        conditions = [Task.id <= place.newest, *visible_to(principal, Task.owner), *wanted.conditions()]
+        while place.search < len(statuses):
+            status = statuses[place.search]
             by_id = wanted.batch_id is not None or status not in _ORDERS
-            search = _Search(status, conditions, by_id)
-            after = 0
-            while ids := self._next(search, after):
-                yield ids
-                after = ids[-1] if by_id else 0
+            order = (Task.id.asc(),) if by_id else _ORDERS[status]
+            found = select(Task.id).where(Task.status == status, Task.id > place.after, *conditions)
+            with self._database.connect() as connection:
+                ids = connection.scalars(found.order_by(*order).limit(STEP)).all()
+            if ids:
+                yield _Part(ids, place)
+            if not ids:
+                place = place._replace(search=place.search + 1, after=0)
+            elif by_id:
+                place = place._replace(after=ids[-1])
 
-    def _next(self, search: _Search, after: int) -> Sequence[int]:
-        order = (Task.id.asc(),) if search.by_id else _ORDERS[search.status]
-        found = select(Task.id).where(Task.status == search.status, Task.id > after, *search.conditions)
+    def _start(self) -> Position:
         with self._database.connect() as connection:
-            return connection.scalars(found.order_by(*order).limit(STEP)).all()
+            return Position(search=0, after=0, newest=connection.scalar(select(func.max(Task.id))) or 0)
 
-    def _check_limit(self, principal: Principal, wanted: TaskFilter) -> None:
-        """Check before the first step that an owner with a limit may restart all wanted tasks."""
+    def _check_limit(self, principal: Principal, wanted: TaskFilter, position: Position | None) -> None:
+        """Check before the first step that an owner with a limit may restart all wanted tasks.
+
+        Later requests are not checked in advance: it would count the tasks that they do not visit again.
+        """
         limit = principal.limits.pending_tasks
-        if limit is None:
+        if limit is None or position is not None:
             return
         with self._database.connect() as connection:
-            statuses = [status for status in RESTARTABLE if not wanted.statuses or status in wanted.statuses]
-            conditions = [Task.status.in_(statuses), *visible_to(principal, Task.owner), *wanted.conditions()]
+            conditions = [
+                Task.status.in_(_allowed(RESTARTABLE, wanted)),
+                *visible_to(principal, Task.owner),
+                *wanted.conditions(),
+            ]
             some = select(Task.id).where(*conditions).limit(limit + 1).subquery()
             more = connection.execute(select(func.count()).select_from(some)).scalar_one()
             unended = unended_tasks(connection, principal.owner)
         if unended + more > limit:
             raise too_many(principal, limit, unended, more)
+
+
+def _allowed(statuses: Sequence[TaskStatus], wanted: TaskFilter) -> Sequence[TaskStatus]:
+    return [status for status in statuses if not wanted.statuses or status in wanted.statuses]
 
 
 def _parts(ids: Collection[int]) -> Iterator[Sequence[int]]:

@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from image_processor.config import WorkerSettings
-from image_processor.handler import landlock, system_calls
-from image_processor.handler.sandbox import places_of
-from service_kit.settings import load
+from image_processor.confinement import landlock, system_calls
 
 from tests.support.images import opened, photo
 
@@ -22,7 +19,7 @@ _PROGRAM = """
 import json, os, socket, sqlite3, subprocess, sys
 from pathlib import Path
 from image_processor.config import WorkerSettings
-from image_processor.handler.sandbox import Sandbox
+from image_processor.handler.confinement import confine_worker
 from image_processor.services.codec.limits import Limits
 from image_processor.services.codec.plan import plan_of
 from image_processor.services.codec.process import process_image
@@ -30,7 +27,7 @@ from image_processor.services.codec.process import process_image
 folder = Path(sys.argv[1])
 deleted = open(folder / "blobs/deleted", "rb")
 (folder / "blobs/deleted").unlink()
-Sandbox(WorkerSettings()).enter()
+confine_worker(WorkerSettings())
 
 def process(source):
     process_image(source, {}, folder / "scratch/result", plan_of("resize", {"width": 20}), Limits(10**6, 1))
@@ -145,33 +142,6 @@ def test_a_confined_process_connects_only_to_the_ports_it_needs(confined: Tried)
     assert confined.outcomes["connect to another port"] == "PermissionError"
     assert confined.outcomes["listen"] == "PermissionError"
     assert confined.outcomes["connect to the file server"] == "ConnectionRefusedError"
-
-
-@pytest.mark.parametrize(
-    ("address", "ports"),
-    [
-        ("@db1/pixmill", {5432}),
-        ("@db1:6432/pixmill", {6432}),
-        ("@/pixmill?host=db1:5433&host=db2:5434&target_session_attrs=read-write", {5433, 5434}),
-        ("@/pixmill?host=db1,db2&port=5433,5434", {5433, 5434}),
-        ("@/pixmill?host=db1&host=db2:5434", {5432, 5434}),
-    ],
-)
-def test_a_confined_process_may_connect_to_each_host_of_its_database(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, address: str, ports: set[int]
-) -> None:
-    (tmp_path / "conf.yml").touch()
-    monkeypatch.setenv("WORKER_CONFIG", str(tmp_path / "conf.yml"))
-    monkeypatch.setenv("PIXMILL_WORKER_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
-    monkeypatch.setenv("WORKER_BROKER__URL", "memory://")
-    monkeypatch.setenv("WORKER_FILE_STORAGE__URL", f"http://127.0.0.1:{UNUSED_PORT}/api/file-server")
-    monkeypatch.setenv("WORKER_FILE_STORAGE__BLOBS_URL", "")
-    monkeypatch.setenv("WORKER_SANDBOX_PORTS", "[]")
-    monkeypatch.setenv("WORKER_DATABASE__URL", f"postgresql+psycopg://worker{address}")
-
-    places = places_of(load(WorkerSettings))
-
-    assert set(places.ports) == ports | {53, UNUSED_PORT}
 
 
 def test_a_confined_process_cannot_signal_others(confined: Tried) -> None:

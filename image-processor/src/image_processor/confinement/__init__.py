@@ -1,0 +1,1 @@
+"""Confines processes that decode images: their files, connections, system calls and resources."""
