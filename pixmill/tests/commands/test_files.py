@@ -125,7 +125,7 @@ def test_what_the_server_has_already_is_not_sent_from_stdin_either(
     assert [method for method, _, _ in asked.requests if method == "PUT"] == ["PUT"] * is_sent
 
 
-def test_a_file_under_another_name_is_not_sent_if_the_server_has_it(
+def test_a_file_under_another_name_is_not_sent_if_the_server_stores_it(
     asked: Asked, command: Command, files: list[str]
 ) -> None:
     asked.answer = stored
@@ -158,10 +158,10 @@ def test_a_name_that_is_not_utf_8_is_printed(command: Command) -> None:
 def test_a_folder_that_does_not_exist_yet_ends_with_a_slash(asked: Asked, command: Command) -> None:
     asked.answer = stored
 
-    one = command("get", "1", "-o", "new/")
+    single = command("get", "1", "-o", "new/")
     zipped = command("get", "1", "--zip", "-o", "packed/", "--json")
 
-    assert (one.stdout, Path("new/a.txt").read_bytes()) == ("new/a.txt\n", CONTENT)
+    assert (single.stdout, Path("new/a.txt").read_bytes()) == ("new/a.txt\n", CONTENT)
     assert json.loads(zipped.stdout) == {"path": "packed/files.zip"}
     assert ZipFile("packed/files.zip").namelist() == ["a.txt"]
 

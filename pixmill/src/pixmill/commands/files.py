@@ -356,7 +356,7 @@ def _put_named(
     skip_existing: bool,
     on_progress: OnProgress | None = None,
 ) -> File:
-    """Upload a file under another name, unless the server has it already and that is asked for."""
+    """Upload a file under another name, unless ``skip_existing`` is set and the server already stores it."""
     if skip_existing:
         # Without a folder of its own, a file goes into the folder in its name.
         below = name.rpartition("/")[0] if folder is None else folder
