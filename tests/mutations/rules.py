@@ -755,4 +755,20 @@ MUTATIONS = [
         after="made = mix(image).copy()",
         caught_by="image-processor/tests/test_kinds.py",
     ),
+    # The command line.
+    Mutation(
+        rule="an empty list of ids does not mean the whole trash",
+        file="pixmill/src/pixmill/client/files.py",
+        before="        if everything == bool(file_ids):",
+        after="        if everything and file_ids:",
+        caught_by="pixmill/tests/client/test_file_requests.py::test_the_trash_is_emptied_of_files_or_of_everything",
+    ),
+    Mutation(
+        rule="a result that a hot folder could not fetch is fetched in a later round",
+        file="pixmill/src/pixmill/commands/hot_folder.py",
+        before="                    continue\n                else:",
+        after="                else:",
+        caught_by="pixmill/tests/commands/test_hot_folder.py"
+        "::test_a_result_that_was_not_fetched_is_fetched_later_and_no_other_one_again",
+    ),
 ]

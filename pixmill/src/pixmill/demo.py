@@ -31,7 +31,7 @@ class Outcome:
     result: File | None = None
 
 
-def run_demo(url: str, photos: Path, output: Path) -> int:
+def run_demo(url: str, key: str | None, photos: Path, output: Path) -> int:
     """Run the demo on the server at ``url``; return 0 if every task has finished successfully, else 1."""
     console = Console()
     paths = sorted(path for path in photos.iterdir() if path.suffix.lower() in SUFFIXES)
@@ -40,7 +40,7 @@ def run_demo(url: str, photos: Path, output: Path) -> int:
         return 1
     output.mkdir(parents=True, exist_ok=True)
     try:
-        with Pixmill(url, timeout_seconds=30, retries=Retries(attempts=2)) as pixmill:
+        with Pixmill(url, key=key, timeout_seconds=30, retries=Retries(attempts=2)) as pixmill:
             outcomes = _process(pixmill, paths, output, console)
     except PixmillError as error:
         console.print(f"[red]No Pixmill answers at {url} ({error}); start one with: make run")

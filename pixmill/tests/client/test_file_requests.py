@@ -92,6 +92,12 @@ def test_an_empty_filter_deletes_nothing() -> None:
         next(OPERATIONS.delete_matching(FileFilter(sort="-id")))
 
 
+@pytest.mark.parametrize(("file_ids", "everything"), [((), False), ((1,), True)], ids=["nothing", "both"])
+def test_the_trash_is_emptied_of_files_or_of_everything(file_ids: Sequence[int], everything: bool) -> None:
+    with pytest.raises(ValueError, match="everything=True"):
+        next(OPERATIONS.empty_trash(file_ids, everything=everything))
+
+
 @pytest.mark.parametrize(
     ("root", "folder", "kept"),
     [

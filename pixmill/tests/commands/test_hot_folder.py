@@ -1,17 +1,56 @@
 """The state of a hot folder, and the paths of its results."""
 
+import hashlib
+import json
+from collections.abc import Callable
+from http.client import CREATED, IM_A_TEAPOT, NOT_FOUND, OK, SERVICE_UNAVAILABLE
 from pathlib import Path
 
 import pytest
-from pixmill.commands.hot_folder import Memory, place
+from pixmill.commands.console import Exit
+from pixmill.commands.hot_folder import Memory, Places
+from typer.testing import Result
 
 from pixmill import File
+from tests.support.asked import Answer, Asked, file_row, problem
+
+Command = Callable[..., Result]
+CONTENT = b"result"
+RESULTS = {9: "a", 10: "b"}
+PRESET = {"name": "web", "params": {"steps": []}}
+SYNC = ("sync", "inbox", "--once", "--run", "web", "--out", "out")
 
 
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     return tmp_path
+
+
+def run_of_two(method: str, path: str, _body: bytes) -> Answer:
+    """Answer as a server with a finished run of two files."""
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    rows = [
+        file_row(number, name=name, extension=".webp", size=len(CONTENT), sha256=digest)
+        for number, name in RESULTS.items()
+    ]
+    tasks = [
+        {"id": number, "source_id": number - 8, "result_id": number, "status": "finished", "algorithm": "flip"}
+        for number in RESULTS
+    ]
+    if path.endswith("/download"):
+        return OK, CONTENT
+    if path.endswith("/lookup"):
+        return OK, {"files": rows}
+    if path.endswith("/presets"):
+        return OK, [PRESET]
+    if "/batches/7" in path:
+        return OK, {"id": 7, "status": "ended", "algorithm": "flip", "tasks": 2}
+    if method == "GET" and path.endswith("/image-processing/"):
+        return OK, tasks
+    if method == "GET":
+        return OK, next((row for row in rows if path.endswith(f"/{row['id']}")), rows)
+    return problem(NOT_FOUND, "unexpected")
 
 
 def result(name: str, extension: str) -> File:
@@ -56,16 +95,118 @@ def test_what_failed_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_result_lies_where_its_source_does() -> None:
-    memory = Memory.of("http://here", "/inbox")
-    memory.stamps |= {"deep/a.jpg": [1, 1], "deep/b.jpg": [1, 1], "a.jpg": [1, 1]}
+    places = Places.of(["deep/a.jpg", "deep/b.jpg", "a.jpg"])
 
-    assert place(memory, "deep/a.jpg", result("a", ".webp")) == Path("deep/a.webp")
+    assert places.of_result("deep/a.jpg", result("a", ".webp")) == Path("deep/a.webp")
 
 
 def test_results_of_files_that_differ_in_their_extension_do_not_replace_each_other() -> None:
-    memory = Memory.of("http://here", "/inbox")
-    memory.stamps |= {"a.jpg": [1, 1], "a.png": [1, 1]}
+    places = Places.of(["a.jpg", "a.png"])
 
-    places = [place(memory, source, result("a", ".webp")) for source in ("a.jpg", "a.png")]
+    found = [places.of_result(source, result("a", ".webp")) for source in ("a.jpg", "a.png")]
 
-    assert places == [Path("a.jpg.webp"), Path("a.png.webp")]
+    assert found == [Path("a.jpg.webp"), Path("a.png.webp")]
+
+
+def memory_of(asked: Asked) -> Memory:
+    """Return the state of ``SYNC``, whose folder it creates."""
+    Path("inbox").mkdir()
+    return Memory.of(asked.url, str(Path("inbox").resolve()), json.dumps({"preset": "web"}), "")
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [(problem(SERVICE_UNAVAILABLE, "unavailable"), Exit.UNREACHABLE), ((OK, b"damage"), Exit.SOME_FAILED)],
+    ids=["away", "damaged"],
+)
+def test_a_result_that_was_not_fetched_is_fetched_later_and_no_other_one_again(
+    asked: Asked, command: Command, failure: Answer, code: Exit
+) -> None:
+    memory = memory_of(asked)
+    memory.running = {"7": {"1": "a.jpg", "2": "b.jpg"}}
+    memory.keep()
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        return failure if path.endswith("/10/download") else run_of_two(method, path, body)
+
+    asked.answer = answer
+    first = command(*SYNC)
+    asked.answer = run_of_two
+    asked.requests.clear()
+    second = command(*SYNC)
+
+    assert (first.exit_code, second.exit_code) == (code, 0)
+    assert (first.stdout, second.stdout) == ("out/a.webp\n", "out/b.webp\n")
+    assert asked.paths("/download") == ["/api/file-server/10/download"]
+    assert Path("out/b.webp").read_bytes() == CONTENT
+
+
+def test_a_run_whose_result_was_deleted_is_not_asked_for_again(asked: Asked, command: Command) -> None:
+    memory = memory_of(asked)
+    memory.running = {"7": {"1": "a.jpg", "2": "b.jpg"}}
+    memory.keep()
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        gone = problem(NOT_FOUND, "file-not-found")
+        return gone if path.endswith("/10/download") else run_of_two(method, path, body)
+
+    asked.answer = answer
+    first = command(*SYNC)
+    asked.requests.clear()
+    second = command(*SYNC)
+
+    assert (first.exit_code, second.exit_code) == (Exit.SOME_FAILED, 0)
+    assert asked.paths("/batches/7") == []
+
+
+def with_a_missing_preset(method: str, path: str, body: bytes) -> Answer:
+    missing = problem(NOT_FOUND, "preset-not-found")
+    return missing if method == "POST" and path.endswith("/image-processing/") else run_of_two(method, path, body)
+
+
+def test_a_missing_preset_ends_the_command_and_its_files_wait(asked: Asked, command: Command) -> None:
+    memory = memory_of(asked)
+    memory.waiting = {"a.jpg": 9, "b.jpg": 10}
+    memory.keep()
+
+    def answer(method: str, path: str, body: bytes) -> Answer | None:
+        # A command that repeats the request without end has to fail in this test.
+        is_new = len(asked.paths("/image-processing/")) < 5
+        return with_a_missing_preset(method, path, body) if is_new else problem(IM_A_TEAPOT, "too-often")
+
+    asked.answer = answer
+    run = command(*SYNC)
+
+    assert (run.exit_code, len(asked.paths("/image-processing/"))) == (Exit.NOT_FOUND, 1)
+    assert "preset-not-found" in run.stderr
+    again = Memory.of(asked.url, str(Path("inbox").resolve()), json.dumps({"preset": "web"}), "")
+    assert again.waiting == {"a.jpg": 9, "b.jpg": 10}
+
+
+def test_a_deleted_file_is_left_out_of_the_run(asked: Asked, command: Command) -> None:
+    memory = memory_of(asked)
+    memory.waiting = {"a.jpg": 9, "c.jpg": 99}
+    memory.keep()
+    runs: list[object] = []
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        if method == "POST" and path.endswith("/image-processing/"):
+            runs.append(json.loads(body)["file_ids"])
+            created = (CREATED, {"batch_id": 7, "task_ids": [9, 10]})
+            return created if len(runs) == 2 else problem(NOT_FOUND, "file-not-found")
+        return run_of_two(method, path, body)
+
+    asked.answer = answer
+    command(*SYNC)
+
+    assert runs == [[9, 99], [9]]
+
+
+@pytest.mark.parametrize("out", [".", "inbox", "inbox/deep/.."])
+def test_results_above_the_sources_are_refused(command: Command, out: str) -> None:
+    Path("inbox/deep").mkdir(parents=True)
+    Path("inbox/a.jpg").touch()
+
+    run = command("sync", "inbox", "--once", "--run", "web", "--out", out)
+
+    assert (run.exit_code, "--out must not be inbox" in run.stderr) == (Exit.USAGE, True)

@@ -50,3 +50,25 @@ def test_the_folder_where_one_is_has_no_name_to_keep(photos: Path, monkeypatch: 
     monkeypatch.chdir(photos / "deep")
 
     assert [placed.root for placed in Selection(recursive=True).placed(["."])] == [Path()]
+
+
+def test_a_pattern_that_matches_only_folders_needs_the_option_too(photos: Path) -> None:
+    with pytest.raises(ValueError, match=r"'.*/deep' is a folder: add --recursive"):
+        names(photos, Selection(), "de*")
+
+
+def test_folders_among_the_matches_of_a_pattern_are_skipped(photos: Path) -> None:
+    assert names(photos, Selection(), "*") == [".a.jpg.part", "a.jpg", "b.png"]
+
+
+def test_hidden_names_are_reported_unless_the_patterns_skip_them(photos: Path) -> None:
+    (photos / ".cache").mkdir()
+    (photos / ".secret.jpg").touch()
+    hidden: list[Path] = []
+
+    found = list(
+        Selection(recursive=True, only=["*.jpg"], without=[".cache"], on_hidden=hidden.append).files([str(photos)])
+    )
+
+    assert len(found) == 3
+    assert hidden == [photos / ".secret.jpg"]

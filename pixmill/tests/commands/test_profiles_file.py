@@ -1,6 +1,7 @@
 """Profiles: access to the file, and the server that a command uses."""
 
 import stat
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,22 @@ def test_without_anything_the_server_is_on_this_machine(tmp_path: Path) -> None:
 def test_what_is_not_a_url_of_a_server_is_an_error(url: str) -> None:
     with pytest.raises(ProfileError, match="begin with http"):
         server(url, None)
+
+
+@pytest.mark.parametrize(
+    "command", ["pass show \N{KEY}", 'a "b" \\c', "tab\tline\nfeed\x00\x1f", "delete\x7f", "line\u2028separator"]
+)
+def test_each_text_comes_back_from_the_file(command: str) -> None:
+    profiles_file.save(Profiles("work", {"work": Profile("https://work.example", None, command)}))
+
+    assert profiles_file.load().named["work"].key_command == command
+    # The oracle is Python's TOML parser, which rejects characters that need an escape.
+    assert tomllib.loads(profiles_file.path().read_text("utf-8"))["profiles"]["work"]["key_command"] == command
+
+
+@pytest.mark.parametrize("command", ["/nowhere/no-such-program", "'one quotation mark", "false"])
+def test_a_key_command_that_does_not_run_is_an_error_of_the_profile(command: str) -> None:
+    profiles_file.save(Profiles("work", {"work": Profile("https://work.example", None, command)}))
+
+    with pytest.raises(ProfileError, match="the key_command failed: "):
+        server(None, None)

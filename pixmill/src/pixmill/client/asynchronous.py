@@ -261,9 +261,9 @@ class AsyncFiles:
             for item in group:
                 yield item
 
-    async def find_same(self, path: str | Path, *, folder: str = "") -> File | None:
-        """Return the stored file that has the name and bytes of a local file, in a folder."""
-        return await self._driver.run(self._uploads.same(New(Path(path), Path(path).name, folder=folder)))
+    async def find_same(self, path: str | Path, *, name: str | None = None, folder: str = "") -> File | None:
+        """Return the stored file that has the name, or another ``name``, and bytes of a local file, in a folder."""
+        return await self._driver.run(self._uploads.same(New(Path(path), name or Path(path).name, folder=folder)))
 
     async def with_digests(self, sha256: Sequence[str]) -> Sequence[File]:
         """Return, for each of at most 10,000 SHA-256 digests, the first file with these bytes, if any."""
@@ -328,9 +328,12 @@ class AsyncFiles:
         """Restore files from the trash; return the ids of the restored files."""
         return await self._driver.run(self._operations.restore(file_ids))
 
-    async def empty_trash(self, *file_ids: int) -> int:
-        """Delete these files, or all, from the trash permanently; return their number."""
-        return await self._driver.run(self._operations.empty_trash(file_ids))
+    async def empty_trash(self, *file_ids: int, everything: bool = False) -> int:
+        """Delete these files, or everything, from the trash permanently; return their number.
+
+        :raises ValueError: neither ids nor ``everything`` is given, or both.
+        """
+        return await self._driver.run(self._operations.empty_trash(file_ids, everything=everything))
 
     async def copy(
         self, file_id: int, *, name: str | None = None, folder: str | None = None, expires: timedelta | None = None

@@ -128,19 +128,23 @@ class FileOperations:
             yield from self._until_done(f"{FILES}/restore", body, lambda reply: ids.extend(reply.ids("ids")))
         return ids
 
-    def empty_trash(self, file_ids: Sequence[int]) -> Operation[int]:
-        """Delete files from the trash permanently; return their number.
+    def empty_trash(self, file_ids: Sequence[int], *, everything: bool) -> Operation[int]:
+        """Delete files, or everything, from the trash permanently; return their number.
 
-        :param file_ids: empty for all.
+        :raises ValueError: neither ids nor ``everything`` is given, or both: an empty list must not mean everything.
         """
+        if everything == bool(file_ids):
+            raise ValueError("give the ids of files in the trash, or everything=True")
         removed: list[int] = []
 
         def count(reply: Reply) -> None:
             number = reply.member("removed")
             removed.append(number if isinstance(number, int) else 0)
 
-        bodies = [{"ids": list(file_ids[first : first + MANY])} for first in range(0, len(file_ids), MANY)]
-        for body in bodies or [{}]:
+        bodies: list[dict[str, object]] = [
+            {"ids": list(file_ids[first : first + MANY])} for first in range(0, len(file_ids), MANY)
+        ]
+        for body in [{}] if everything else bodies:
             yield from self._until_done(f"{FILES}/trash/empty", body, count)
         return sum(removed)
 

@@ -60,5 +60,5 @@ def formatted(template: str, file: File, task_id: int = 0) -> str:
     known = {"name": file.name, "extension": file.extension, "ext": file.extension, "id": file.id, "task_id": task_id}
     try:
         return template.format(**known)
-    except (KeyError, IndexError) as error:
+    except (KeyError, IndexError, AttributeError, TypeError) as error:
         raise ValueError("a name may have {name}, {extension}, {id} and {task_id}") from error

@@ -258,9 +258,9 @@ class Files:
         for group in self._driver.each(operations, parallel):
             yield from group
 
-    def find_same(self, path: str | Path, *, folder: str = "") -> File | None:
-        """Return the stored file that has the name and bytes of a local file, in a folder."""
-        return self._driver.run(self._uploads.same(New(Path(path), Path(path).name, folder=folder)))
+    def find_same(self, path: str | Path, *, name: str | None = None, folder: str = "") -> File | None:
+        """Return the stored file that has the name, or another ``name``, and bytes of a local file, in a folder."""
+        return self._driver.run(self._uploads.same(New(Path(path), name or Path(path).name, folder=folder)))
 
     def with_digests(self, sha256: Sequence[str]) -> Sequence[File]:
         """Return, for each of at most 10,000 SHA-256 digests, the first file with these bytes, if any."""
@@ -322,9 +322,12 @@ class Files:
         """Restore files from the trash; return the ids of the restored files."""
         return self._driver.run(self._operations.restore(file_ids))
 
-    def empty_trash(self, *file_ids: int) -> int:
-        """Delete these files, or all, from the trash permanently; return their number."""
-        return self._driver.run(self._operations.empty_trash(file_ids))
+    def empty_trash(self, *file_ids: int, everything: bool = False) -> int:
+        """Delete these files, or everything, from the trash permanently; return their number.
+
+        :raises ValueError: neither ids nor ``everything`` is given, or both.
+        """
+        return self._driver.run(self._operations.empty_trash(file_ids, everything=everything))
 
     def copy(
         self, file_id: int, *, name: str | None = None, folder: str | None = None, expires: timedelta | None = None

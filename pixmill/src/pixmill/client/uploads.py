@@ -20,6 +20,8 @@ from pixmill.client.problems import (
     NotFoundError,
     PixmillError,
     ProblemError,
+    SignInError,
+    UnavailableError,
     UnexpectedAnswerError,
     UnreachableError,
     problem_in,
@@ -210,6 +212,9 @@ class UploadOperations:
 
     def _stored(self, news: Sequence[New], on_progress: OnProgress | None) -> Operation[list[Upload]]:
         results = [] if len(news) < 2 else (yield from _caught(self.batch(news)))
+        if isinstance(results, SignInError | UnreachableError | UnavailableError):
+            # The server is away, or the key is wrong: each file on its own would fail as well, after all retries.
+            return [Upload(_path(new), error=results) for new in news]
         if not isinstance(results, list) or len(news) == 1:
             # A single file, or a refused batch, perhaps because a file is unreadable: upload each on its own.
             ends = []

@@ -105,6 +105,7 @@ def put(
 @presets.command(epilog=examples("pixmill presets rm square", "pixmill presets rm square thumb"))
 def rm(
     names: Annotated[list[str], typer.Argument(metavar="NAMES…", help="Presets.", autocompletion=complete_preset)],
+    as_json: Json = False,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -112,7 +113,7 @@ def rm(
     with connected(url, profile) as pixmill:
         for name in names:
             pixmill.presets.delete(name)
-            emit(name)
+            emit_json({"name": name}) if as_json else emit(name)
 
 
 def _pipeline(what: str) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -123,13 +123,30 @@ def reported() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise fail(text("interrupted; the same command goes on where this one stopped"), Exit.INTERRUPTED) from None
+        raise fail(text("interrupted"), Exit.INTERRUPTED) from None
     except BrokenPipeError:
         # The reader of stdout has closed the pipe; prevent a second error when Python flushes stdout at exit.
         sys.stdout = open("/dev/null", "w")  # noqa: SIM115 (open until the end)
         raise typer.Exit(Exit.OK) from None
     except (PixmillError, OSError, ValueError) as error:
         raise fail(described(error), exit_code(error)) from error
+
+
+@contextmanager
+def explained(interruption: Callable[[], str]) -> Iterator[None]:
+    """Say at Ctrl-C what is done, and what the same command would do again.
+
+    :param interruption: called at Ctrl-C.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise fail(interruption(), Exit.INTERRUPTED) from None
+
+
+def concerns_every_request(error: Exception) -> bool:
+    """Return whether the next request would fail with the same error: the server is away, or the key is wrong."""
+    return isinstance(error, SignInError | UnreachableError | UnavailableError)
 
 
 def exit_code(error: Exception) -> Exit:
@@ -190,7 +207,14 @@ def is_for_people() -> bool:
 
 def emit(text: str) -> None:
     """Print a line of data."""
-    print(text, flush=True)
+    # The name of a local file may have bytes that are not UTF-8.
+    print(text.encode("utf-8", "replace").decode("utf-8"), flush=True)
+
+
+def emit_lines(values: Iterable[object]) -> None:
+    """Print a line for each value."""
+    for value in values:
+        emit(str(value))
 
 
 def emit_json(document: object) -> None:
@@ -258,15 +282,27 @@ def agreed(question: str, *, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise fail(text("nobody can be asked here: add --yes"), Exit.USAGE)
-    return typer.confirm(question, err=True)
+    with _interruptible():
+        return typer.confirm(question, err=True)
 
 
 def secret_of(question: str) -> str:
     """Return a secret that the user types, or the first line of stdin; arguments would be visible to other users."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
-    answer: str = typer.prompt(question, default="", hide_input=True, show_default=False, err=True)
-    return answer
+    with _interruptible():
+        answer: str = typer.prompt(question, default="", hide_input=True, show_default=False, err=True)
+        return answer
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Turn Ctrl-C at a question, which the library reports as an exception of its own, into the exit code for it."""
+    try:
+        yield
+    except typer.Abort:
+        err.print()
+        raise fail(text("interrupted"), Exit.INTERRUPTED) from None
 
 
 def ids_of(arguments: Sequence[str]) -> list[int]:

@@ -3,8 +3,9 @@
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import groupby, islice
 from pathlib import Path
@@ -18,7 +19,7 @@ from pixmill.client.problems import InvalidError, PixmillError
 from pixmill.client.saving import formatted
 from pixmill.client.settings import safe_name
 from pixmill.client.sync import Pixmill
-from pixmill.client.uploads import Upload
+from pixmill.client.uploads import OnProgress, Upload
 from pixmill.commands import units
 from pixmill.commands.console import (
     Exit,
@@ -26,14 +27,17 @@ from pixmill.commands.console import (
     ProfileName,
     Quiet,
     Url,
+    concerns_every_request,
     connected,
     described,
     emit,
     emit_fields,
     emit_json,
+    emit_lines,
     emit_rows,
     examples,
     exit_code,
+    explained,
     fail,
     ids_of,
     reported,
@@ -41,9 +45,9 @@ from pixmill.commands.console import (
     shown,
 )
 from pixmill.commands.file_filter import Conditions, file_filter
-from pixmill.commands.paths import Selection
+from pixmill.commands.paths import Placed, Selection
 from pixmill.commands.progress import transfers
-from pixmill.commands.words import text
+from pixmill.commands.words import plural, text
 
 app = typer.Typer()
 
@@ -56,7 +60,9 @@ Ids = Annotated[list[str], typer.Argument(metavar="IDS…", help="Ids of files; 
 @app.command(epilog=examples("pixmill put photo.jpg", "pixmill put -r holidays --glob '*.jpg' --skip-existing"))
 def put(
     paths: Annotated[list[str], typer.Argument(metavar="PATHS…", help="Files, folders, patterns; - is stdin.")],
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Go into folders.")] = False,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Go into folders; names that begin with a dot are skipped.")
+    ] = False,
     glob: Annotated[list[str] | None, typer.Option(help="In folders, only names like this; repeatable.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="No names like this; repeatable.")] = None,
     name: Annotated[str | None, typer.Option(help="The name, of a single file or of stdin.")] = None,
@@ -77,44 +83,50 @@ def put(
     with reported():
         lasting = None if expires is None else units.duration(expires)
         if paths == ["-"]:
-            with connected(url, profile) as pixmill:
-                file = _put_stdin(pixmill, name, comment, folder, lasting)
+            stdin_name = _name_of_stdin(name)
+            if dry_run:
+                emit(stdin_name)
+                return
+            with connected(url, profile) as pixmill, _spooled_stdin() as path:
+                file = _put_named(pixmill, path, stdin_name, comment, folder, lasting, skip_existing=skip_existing)
                 _print_file(file, as_json=as_json, quiet=quiet)
             return
-        found = list(Selection(recursive, glob or (), exclude or ()).placed(paths))
-        if name is not None and len(found) != 1:
-            raise fail(text("--name is for one file"), Exit.USAGE)
+        found = _found(paths, name, Selection(recursive, glob or (), exclude or ()))
         if dry_run:
-            for item in found:
-                emit(str(item.path))
+            emit_lines(item.path for item in found)
             return
         total = sum(item.path.stat().st_size for item in found)
     with connected(url, profile) as pixmill, transfers(text("Uploading"), total) as moved:
         if name is not None:
-            _print_file(
-                pixmill.files.upload(
-                    found[0].path, name=name, comment=comment, folder=folder, expires=lasting, on_progress=moved
-                ),
-                as_json=as_json,
-                quiet=quiet,
-            )
-            return
-        failures = []
-        # Each argument is a root; folders below it are kept.
-        for root, group in groupby(found, key=lambda item: item.root):
-            ends = pixmill.files.upload_many(
-                [item.path for item in group],
-                parallel=parallel,
-                comment=comment,
-                folder=folder,
-                root=root,
-                expires=lasting,
+            file = _put_named(
+                pixmill,
+                found[0].path,
+                name,
+                comment,
+                folder,
+                lasting,
                 skip_existing=skip_existing,
                 on_progress=moved,
             )
-            failures += _report(ends, as_json=as_json, quiet=quiet)
-    if failures:
-        raise typer.Exit(Exit.SOME_FAILED if len(failures) > 1 or len(found) > 1 else failures[0])
+            _print_file(file, as_json=as_json, quiet=quiet)
+            return
+        report = _Report(as_json=as_json, quiet=quiet)
+        with explained(lambda: report.interruption(len(found))):
+            # Each argument is a root; folders below it are kept.
+            for root, group in groupby(found, key=lambda item: item.root):
+                report.add(
+                    pixmill.files.upload_many(
+                        [item.path for item in group],
+                        parallel=parallel,
+                        comment=comment,
+                        folder=folder,
+                        root=root,
+                        expires=lasting,
+                        skip_existing=skip_existing,
+                        on_progress=moved,
+                    )
+                )
+        report.finish()
 
 
 @app.command(epilog=examples("pixmill get 12 -o photo.jpg", "pixmill get --filter folder=holiday --zip -o holiday.zip"))
@@ -122,7 +134,9 @@ def get(
     ids: Annotated[list[str] | None, typer.Argument(metavar="[IDS…]", help="Ids of files; - reads stdin.")] = None,
     matching: Conditions = None,
     output: Annotated[str, typer.Option("--output", "-o", help="A folder, a file, or - for stdout.")] = ".",
-    name: Annotated[str, typer.Option(help="Names in the folder, with {name}, {ext} and {id}.")] = "{name}{ext}",
+    name: Annotated[
+        str | None, typer.Option(help="Names in the folder, with {name}, {ext} and {id} (default: {name}{ext}).")
+    ] = None,
     zip: Annotated[bool, typer.Option("--zip", help="One ZIP archive of all; --output names it.")] = False,  # noqa: A002 (the option's name)
     as_json: Json = False,
     url: Url = None,
@@ -131,37 +145,18 @@ def get(
     """Download files; what an interrupted download left is not fetched again, and digests are checked."""
     if bool(ids) == bool(matching):
         raise fail(text("give either ids or --filter"), Exit.USAGE)
+    _check_get(output, name, as_zip=zip, as_json=as_json)
     with reported():
         wanted = file_filter(matching) if matching else ids_of(ids or ())
     with connected(url, profile) as pixmill:
         if zip:
-            target = Path(output) / "files.zip" if Path(output).is_dir() else Path(output)
-            emit(str(pixmill.files.zip(wanted, target)))
+            _get_archive(pixmill, wanted, output, as_json=as_json)
             return
         files = _chosen(pixmill, wanted)
         if output == "-":
-            if len(files) != 1:
-                raise fail(text("stdout takes one file"), Exit.USAGE)
-            pixmill.files.download_to(files[0], sys.stdout.buffer)
-            sys.stdout.buffer.flush()
+            _get_to_stdout(pixmill, files)
             return
-        with transfers(text("Downloading"), sum(file.size for file in files)) as moved:
-            failed = False
-            for file, path in _targets(files, Path(output), name):
-                try:
-                    pixmill.files.download(file, path, on_progress=moved)
-                except (PixmillError, OSError) as error:
-                    if len(files) == 1:
-                        raise
-                    say(f"{file.id} {file.filename}: {described(error)}")
-                    failed = True
-                    continue
-                if as_json:
-                    emit_json({"id": file.id, "path": str(path)})
-                else:
-                    emit(str(path))
-    if failed:
-        raise typer.Exit(Exit.SOME_FAILED)
+        _get_files(pixmill, files, output, name or "{name}{ext}", as_json=as_json)
 
 
 @app.command(
@@ -318,26 +313,163 @@ def _flat(file_id: int, found: Metadata) -> Iterator[tuple[str, object]]:
     yield from found.unavailable.items()
 
 
-def _put_stdin(pixmill: Pixmill, name: str | None, comment: str, folder: str | None, expires: timedelta | None) -> File:
+def _name_of_stdin(name: str | None) -> str:
     if name is None:
         raise fail(text("give stdin a name: --name photo.jpg"), Exit.USAGE)
-    # The length must be known before the first byte is sent.
+    return name
+
+
+def _found(paths: Sequence[str], name: str | None, selection: Selection) -> list[Placed]:
+    """Return the files of a command; say how many were skipped that the user may expect among them."""
+    hidden: list[Path] = []
+    found = list(replace(selection, on_hidden=hidden.append).placed(paths))
+    if hidden:
+        say(
+            plural(
+                "{count} name that begins with a dot was skipped",
+                "{count} names that begin with a dot were skipped",
+                len(hidden),
+            )
+        )
+    if name is not None and len(found) != 1:
+        raise fail(text("--name is for one file"), Exit.USAGE)
+    return found
+
+
+@contextmanager
+def _spooled_stdin() -> Iterator[Path]:
+    """Yield a file with the bytes of stdin: their number must be known before the first is sent."""
     with tempfile.NamedTemporaryFile(prefix="pixmill-") as spooled:
         shutil.copyfileobj(sys.stdin.buffer, spooled)
         spooled.flush()
-        return pixmill.files.upload(spooled.name, name=name, comment=comment, folder=folder, expires=expires)
+        yield Path(spooled.name)
 
 
-def _report(ends: Iterator[Upload], *, as_json: bool, quiet: bool) -> list[Exit]:
-    """Print each outcome; return the exit codes of the failures."""
-    failures = []
-    for end in ends:
-        if end.file is not None:
-            _print_file(end.file, as_json=as_json, quiet=quiet)
-        elif end.error is not None:
-            say(f"{end.source}: {described(end.error)}")
-            failures.append(exit_code(end.error))
-    return failures
+def _put_named(
+    pixmill: Pixmill,
+    path: Path,
+    name: str,
+    comment: str,
+    folder: str | None,
+    expires: timedelta | None,
+    *,
+    skip_existing: bool,
+    on_progress: OnProgress | None = None,
+) -> File:
+    """Upload a file under another name, unless ``skip_existing`` is set and the server already stores it."""
+    if skip_existing:
+        # Without a folder of its own, a file goes into the folder in its name.
+        below = name.rpartition("/")[0] if folder is None else folder
+        same = pixmill.files.find_same(path, name=name, folder=below)
+        if same is not None:
+            return same
+    return pixmill.files.upload(
+        path, name=name, comment=comment, folder=folder, expires=expires, on_progress=on_progress
+    )
+
+
+@dataclass
+class _Report:
+    """Prints the outcomes of uploads, and counts them.
+
+    :param failures: the exit code of each file that was not stored.
+    """
+
+    as_json: bool
+    quiet: bool
+    stored: int = 0
+    failures: list[Exit] = field(default_factory=list)
+
+    def add(self, ends: Iterable[Upload]) -> None:
+        """Print the outcomes.
+
+        :raises PixmillError: no further file can be stored either, because the server is away or the key is wrong.
+        """
+        for end in ends:
+            if end.file is not None:
+                self.stored += 1
+                _print_file(end.file, as_json=self.as_json, quiet=self.quiet)
+            elif end.error is not None:
+                if concerns_every_request(end.error):
+                    raise end.error
+                say(f"{end.source}: {described(end.error)}")
+                self.failures.append(exit_code(end.error))
+
+    def finish(self) -> None:
+        """End the command with the exit code that all failures share if no file was stored."""
+        if self.failures:
+            shared = not self.stored and len(set(self.failures)) == 1
+            raise typer.Exit(self.failures[0] if shared else Exit.SOME_FAILED)
+
+    def interruption(self, total: int) -> str:
+        return text(
+            "interrupted: at least {count} of {total} files are stored; the same command with --skip-existing sends"
+            " only the others",
+            count=self.stored,
+            total=total,
+        )
+
+
+def _check_get(output: str, name: str | None, *, as_zip: bool, as_json: bool) -> None:
+    """Refuse options that would have no effect."""
+    if as_zip and name is not None:
+        raise fail(text("--name is for single files, not for --zip"), Exit.USAGE)
+    if as_json and output == "-":
+        raise fail(text("--json needs a file: stdout takes the bytes"), Exit.USAGE)
+
+
+def _get_to_stdout(pixmill: Pixmill, files: Sequence[File]) -> None:
+    if len(files) != 1:
+        raise fail(text("stdout takes one file"), Exit.USAGE)
+    pixmill.files.download_to(files[0], sys.stdout.buffer)
+    sys.stdout.buffer.flush()
+
+
+def _get_files(pixmill: Pixmill, files: Sequence[File], output: str, template: str, *, as_json: bool) -> None:
+    """Download files; one that fails does not stop the others."""
+    failed = False
+    saved: list[Path] = []
+    with (
+        transfers(text("Downloading"), sum(file.size for file in files)) as moved,
+        explained(lambda: _interruption_of_get(len(saved), len(files))),
+    ):
+        for file, path in _targets(files, output, template):
+            try:
+                pixmill.files.download(file, path, on_progress=moved)
+            except (PixmillError, OSError) as error:
+                if len(files) == 1 or concerns_every_request(error):
+                    raise
+                say(f"{file.id} {file.filename}: {described(error)}")
+                failed = True
+                continue
+            saved.append(path)
+            emit_json({"id": file.id, "path": str(path)}) if as_json else emit(str(path))
+    if failed:
+        raise typer.Exit(Exit.SOME_FAILED)
+
+
+def _get_archive(pixmill: Pixmill, wanted: FileFilter | Sequence[int], output: str, *, as_json: bool) -> None:
+    """Download files as one ZIP archive, into a folder, a file or stdout."""
+    if not wanted:
+        # Without ids, the request would be about every file.
+        raise fail(text("no file matches"), Exit.NOT_FOUND)
+    if output == "-":
+        with tempfile.TemporaryDirectory(prefix="pixmill-") as folder:
+            with pixmill.files.zip(wanted, Path(folder, "files.zip")).open("rb") as archive:
+                shutil.copyfileobj(archive, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        return
+    path = pixmill.files.zip(wanted, Path(output, "files.zip") if _is_folder(output) else Path(output))
+    emit_json({"path": str(path)}) if as_json else emit(str(path))
+
+
+def _interruption_of_get(saved: int, total: int) -> str:
+    return text(
+        "interrupted: {count} of {total} files are saved; the same command downloads them again, and continues the"
+        " partial one",
+        count=saved,
+        total=total,
+    )
 
 
 def _print_file(file: File, *, as_json: bool, quiet: bool) -> None:
@@ -347,16 +479,22 @@ def _print_file(file: File, *, as_json: bool, quiet: bool) -> None:
         emit(str(file.id) if quiet else f"{file.id}\t{file.filename}")
 
 
-def _targets(files: Sequence[File], output: Path, template: str) -> Iterator[tuple[File, Path]]:
+def _is_folder(output: str) -> bool:
+    """Return whether an output is a folder; one that does not exist yet ends with a slash."""
+    return output.endswith("/") or Path(output).is_dir()
+
+
+def _targets(files: Sequence[File], output: str, template: str) -> Iterator[tuple[File, Path]]:
     """Yield the target path of each file; equal names get the file's id."""
-    if len(files) == 1 and not output.is_dir() and not str(output).endswith("/"):
-        yield files[0], output
+    if len(files) == 1 and not _is_folder(output):
+        yield files[0], Path(output)
         return
-    output.mkdir(parents=True, exist_ok=True)
+    folder = Path(output)
+    folder.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
     for file in files:
         name = safe_name(formatted(template, file))
         if name.casefold() in taken:
             name = f"{file.id}-{name}"
         taken.add(name.casefold())
-        yield file, output / name
+        yield file, folder / name

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -11,22 +12,24 @@ from uuid import uuid4
 
 import typer
 
-from pixmill.client.answers import File
+from pixmill.client.answers import File, Task
 from pixmill.client.places import state_folder, write_private
 from pixmill.client.problems import NotFoundError, PixmillError, UnavailableError, UnreachableError
 from pixmill.client.settings import safe_name
-from pixmill.client.sync import Pixmill, Run
+from pixmill.client.sync import Pixmill
 from pixmill.commands.completing import complete_what
 from pixmill.commands.console import (
     Exit,
     Json,
     ProfileName,
     Url,
+    concerns_every_request,
     connected,
     described,
     emit,
     emit_json,
     examples,
+    explained,
     fail,
     say,
 )
@@ -128,6 +131,9 @@ def sync(
     """Upload what is new or changed in a folder, process it, fetch the results; again and again until Ctrl-C."""
     if out is not None and run is None:
         raise fail(text("--out needs --run"), Exit.USAGE)
+    if out is not None and folder.resolve().is_relative_to(out.resolve()):
+        # All files below --out are taken for results, so nothing would be uploaded.
+        raise fail(text("--out must not be {folder} or a folder above it", folder=folder), Exit.USAGE)
     with connected(url, profile) as pixmill:
         what = {} if run is None else request(pixmill, run, ())
         job = Job(
@@ -143,24 +149,30 @@ def sync(
             for name in _changed(memory, _scanned(job)):
                 emit(name)
             return
-        failures = 0
-        before: Mapping[str, Stamp] | None = None
-        while True:
-            now = _scanned(job)
-            # A file whose size changes is still being written; a single round takes files as they are.
-            whole = now if once else {name: stamp for name, stamp in now.items() if (before or {}).get(name) == stamp}
-            before = now
-            try:
-                failures += _round(pixmill, job, memory, whole, wait=once)
-            except (UnreachableError, UnavailableError) as error:
-                if once:
-                    raise
-                say(described(error))
-            if once:
-                break
-            time.sleep(every)
+        with explained(lambda: text("interrupted; the same command goes on where this one stopped")):
+            failures = _rounds(pixmill, job, memory, every, once=once)
     if failures:
         raise typer.Exit(Exit.SOME_FAILED)
+
+
+def _rounds(pixmill: Pixmill, job: Job, memory: Memory, every: float, *, once: bool) -> int:
+    """Run a single round, or rounds until Ctrl-C; return the number of failures."""
+    before: Mapping[str, Stamp] | None = None
+    while True:
+        now = _scanned(job)
+        # A file whose size changes is still being written; a single round takes files as they are.
+        whole = now if once else {name: stamp for name, stamp in now.items() if (before or {}).get(name) == stamp}
+        before = now
+        try:
+            failures = _round(pixmill, job, memory, whole, wait=once)
+        except (UnreachableError, UnavailableError) as error:
+            if once:
+                raise
+            say(described(error))
+        else:
+            if once:
+                return failures
+        time.sleep(every)
 
 
 def _scanned(job: Job) -> dict[str, Stamp]:
@@ -203,6 +215,9 @@ def _upload(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stam
             )
             for end in ends:
                 name = paths[end.source]
+                if end.error is not None and concerns_every_request(end.error):
+                    memory.keep()
+                    raise end.error
                 if end.file is None:
                     failures += 1
                     memory.complain(f"{name}: {'' if end.error is None else described(end.error)}")
@@ -230,10 +245,13 @@ def _begin(pixmill: Pixmill, job: Job, memory: Memory) -> None:
         try:
             made = created(pixmill, list(ids.values()), job.what, key=str(memory.planned["key"]))
         except NotFoundError:
-            # A file was deleted in the meantime: continue with the others.
-            left = {file.id for file in pixmill.files.existing(list(ids.values()))}
+            # If a file was deleted in the meantime, continue with the others.
+            gone = set(ids.values()) - {file.id for file in pixmill.files.existing(list(ids.values()))}
+            if not gone:
+                # Something else is missing, such as the preset: the same request would fail again.
+                raise
             made = None
-            memory.waiting = {name: number for name, number in memory.waiting.items() if number in left}
+            memory.waiting = {name: number for name, number in memory.waiting.items() if number not in gone}
         else:
             memory.waiting = {name: number for name, number in memory.waiting.items() if name not in ids}
         memory.planned = {}
@@ -245,47 +263,92 @@ def _begin(pixmill: Pixmill, job: Job, memory: Memory) -> None:
 def _fetch(pixmill: Pixmill, job: Job, memory: Memory, *, wait: bool) -> int:
     """Save the results of the runs that have ended; return the number of tasks without a result."""
     failures = 0
+    places: Places | None = None
     for batch_id, names in list(memory.running.items()):
         try:
             run = pixmill.batches.run(int(batch_id))
             if not wait and not run.progress().has_ended:
                 continue
-            failures += _saved(pixmill, job, memory, run, names)
+            tasks = run.ended()
+            results = {file.id: file for file in run.results(tasks)}
         except NotFoundError:
             say(text("Run {id} is gone; somebody has deleted it.", id=batch_id))
-        del memory.running[batch_id]
+            names.clear()
+        else:
+            places = places or Places.of(memory.stamps)
+            failures += _saved(pixmill, job, memory, names, tasks, results, places)
+        if not names:
+            del memory.running[batch_id]
         memory.keep()
     return failures
 
 
-def _saved(pixmill: Pixmill, job: Job, memory: Memory, run: Run, names: Mapping[str, str]) -> int:
-    """Write the results into the folder; return the number of tasks without a result."""
-    tasks = run.ended()
-    results = {file.id: file for file in run.results(tasks)}
+def _saved(
+    pixmill: Pixmill,
+    job: Job,
+    memory: Memory,
+    names: dict[str, str],
+    tasks: Sequence[Task],
+    results: Mapping[int, File],
+    places: "Places",
+) -> int:
+    """Write the results into the folder; return the number of tasks without a saved result.
+
+    :param names: the paths of the sources by their ids; those that are done are removed, the others are tried again in
+    the next round.
+    """
     failures = 0
-    for task in tasks:
-        source = names.get(str(task.source_id), str(task.source_id))
-        result = results.get(task.result_id or 0)
-        if result is None:
-            failures += 1
-            say(f"{source}: {task.reason or text(task.status)}")
-            continue
-        if job.out is None:
-            emit_json({"path": source, "result_id": result.id}) if job.as_json else emit(f"{result.id}\t{source}")
-            continue
-        path = job.out / place(memory, source, result)
-        try:
-            pixmill.files.download(result, path)
-        except PixmillError as error:
-            failures += 1
-            say(f"{source}: {described(error)}")
-            continue
-        emit_json({"path": source, "result": str(path)}) if job.as_json else emit(str(path))
+    unsaved = [(str(task.source_id), task) for task in tasks if str(task.source_id) in names]
+    for forgotten in names.keys() - {source_id for source_id, _ in unsaved}:
+        del names[forgotten]
+    try:
+        for count, (source_id, task) in enumerate(unsaved, 1):
+            source = names[source_id]
+            result = results.get(task.result_id or 0)
+            if result is None:
+                failures += 1
+                say(f"{source}: {task.reason or text(task.status)}")
+            elif job.out is None:
+                emit_json({"path": source, "result_id": result.id}) if job.as_json else emit(f"{result.id}\t{source}")
+            else:
+                path = job.out / places.of_result(source, result)
+                try:
+                    pixmill.files.download(result, path)
+                except NotFoundError as error:
+                    failures += 1
+                    say(f"{source}: {described(error)}")
+                except (PixmillError, OSError) as error:
+                    if concerns_every_request(error):
+                        raise
+                    failures += 1
+                    memory.complain(f"{source}: {described(error)}")
+                    continue
+                else:
+                    emit_json({"path": source, "result": str(path)}) if job.as_json else emit(str(path))
+            del names[source_id]
+            if count % GROUP == 0:
+                memory.keep()
+    finally:
+        memory.keep()
     return failures
 
 
-def place(memory: Memory, source: str, result: File) -> Path:
-    """Return the path of a result: that of its source, with the source's extension kept if two names would collide."""
-    path = Path(source)
-    alike = [name for name in memory.stamps if name != source and Path(name).with_suffix("") == path.with_suffix("")]
-    return path.parent / safe_name((path.name if alike else path.stem) + result.extension)
+@dataclass(frozen=True)
+class Places:
+    """Chooses the paths of results.
+
+    :param stems: how many sources have each path without its extension; counted once, because comparing each result
+    with all sources takes quadratic time.
+    """
+
+    stems: Mapping[Path, int]
+
+    @classmethod
+    def of(cls, sources: Iterable[str]) -> "Places":
+        return cls(Counter(Path(source).with_suffix("") for source in sources))
+
+    def of_result(self, source: str, result: File) -> Path:
+        """Return the path of the source, whose extension is kept if several sources differ only in theirs."""
+        path = Path(source)
+        shared = self.stems.get(path.with_suffix(""), 0) > 1
+        return path.parent / safe_name((path.name if shared else path.stem) + result.extension)

@@ -10,20 +10,38 @@ import typer
 
 from pixmill.client.answers import Key
 from pixmill.client.settings import KEY_VARIABLE, URL_VARIABLE
-from pixmill.commands.console import Json, ProfileName, Quiet, Url, connected, emit, emit_json, emit_rows, examples, say
-from pixmill.commands.maintenance import Data, Project, run_tool
-from pixmill.commands.profiles_file import PROFILE_VARIABLE
+from pixmill.commands import profiles_file
+from pixmill.commands.console import (
+    Exit,
+    Json,
+    ProfileName,
+    Quiet,
+    Url,
+    connected,
+    emit,
+    emit_json,
+    emit_rows,
+    examples,
+    fail,
+    say,
+)
+from pixmill.commands.maintenance import Project, run_tool
+from pixmill.commands.profiles_file import PROFILE_VARIABLE, ProfileError
 from pixmill.commands.words import text
 
 app = typer.Typer(
-    help="Make, list, revoke and rotate keys. With --url, --profile, PIXMILL_URL, PIXMILL_KEY or PIXMILL_PROFILE"
-    " through the server's API, which needs the scope admin; else on the data of `pixmill serve` of this machine"
-    " (--data).",
+    help="Make, list, revoke and rotate keys. With --url, --profile, PIXMILL_URL, PIXMILL_KEY, PIXMILL_PROFILE or a"
+    " profile in use through the server's API, which needs the scope admin; with --data, or without a server, on the"
+    " data of `pixmill serve` of this machine.",
     short_help="Make, list, revoke and rotate keys.",
     no_args_is_help=True,
 )
 
 COLUMNS = ("id", "owner", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at", "note")
+LocalData = Annotated[
+    Path | None,
+    typer.Option(help="Folder for files, databases and the queue of this machine's server. (default: data)"),
+]
 KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", help="As in `pixmill keys list`.")]
 
 
@@ -39,18 +57,18 @@ def create(
     note: Annotated[str, typer.Option(help="What it is for.")] = "",
     expires_in_days: Annotated[float | None, typer.Option(min=0, help="When it ends (default: never).")] = None,
     as_json: Json = False,
-    data: Data = Path("data"),
+    data: LocalData = None,
     project: Project = Path(),
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
     """Make a key and print its secret, this once."""
-    if _is_local(url, profile):
+    if _is_local(url, profile, data):
         options = ["--owner", owner, "--note", note]
         options += [] if role is None else ["--role", role]
         options += [part for name in scope or () for part in ("--scope", name)]
         options += [] if expires_in_days is None else ["--expires-in-days", str(expires_in_days)]
-        _locally(data, project, ["create", *options])
+        _locally(data, project, ["create", *options], as_json=as_json)
     with connected(url, profile) as pixmill:
         expires = None if expires_in_days is None else timedelta(days=expires_in_days)
         _show(pixmill.keys.create(owner, role=role, scopes=scope or (), note=note, expires=expires), as_json=as_json)
@@ -62,14 +80,14 @@ def create(
 def list_keys(
     as_json: Json = False,
     quiet: Quiet = False,
-    data: Data = Path("data"),
+    data: LocalData = None,
     project: Project = Path(),
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
     """List keys, without their secrets."""
-    if _is_local(url, profile):
-        _locally(data, project, ["list"])
+    if _is_local(url, profile, data):
+        _locally(data, project, ["list"], as_json=as_json or quiet)
     with connected(url, profile) as pixmill:
         emit_rows(pixmill.keys.list(), COLUMNS, as_json=as_json, quiet=quiet)
 
@@ -78,14 +96,14 @@ def list_keys(
 def revoke(
     key_id: KeyId,
     as_json: Json = False,
-    data: Data = Path("data"),
+    data: LocalData = None,
     project: Project = Path(),
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
     """End a key within five seconds."""
-    if _is_local(url, profile):
-        _locally(data, project, ["revoke", key_id])
+    if _is_local(url, profile, data):
+        _locally(data, project, ["revoke", key_id], as_json=as_json)
     with connected(url, profile) as pixmill:
         emit_rows([pixmill.keys.revoke(key_id)], COLUMNS, as_json=as_json)
 
@@ -95,25 +113,40 @@ def rotate(
     key_id: KeyId,
     overlap_days: Annotated[float, typer.Option(min=0, help="How long the old key lasts.")] = 1,
     as_json: Json = False,
-    data: Data = Path("data"),
+    data: LocalData = None,
     project: Project = Path(),
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
     """Make a key like another one, which then ends."""
-    if _is_local(url, profile):
-        _locally(data, project, ["rotate", key_id, "--overlap-days", str(overlap_days)])
+    if _is_local(url, profile, data):
+        _locally(data, project, ["rotate", key_id, "--overlap-days", str(overlap_days)], as_json=as_json)
     with connected(url, profile) as pixmill:
         _show(pixmill.keys.rotate(key_id, overlap=timedelta(days=overlap_days)), as_json=as_json)
 
 
-def _is_local(url: str | None, profile: str | None) -> bool:
-    return not (url or profile or any(os.environ.get(name) for name in (URL_VARIABLE, KEY_VARIABLE, PROFILE_VARIABLE)))
+def _is_local(url: str | None, profile: str | None, data: Path | None) -> bool:
+    """Return whether a command is about the data folder of this machine: it is named, or no server is chosen."""
+    if url or profile:
+        if data is not None:
+            raise fail(text("--data goes neither with --url nor with --profile"), Exit.USAGE)
+        return False
+    if data is not None:
+        return True
+    if any(os.environ.get(name) for name in (URL_VARIABLE, KEY_VARIABLE, PROFILE_VARIABLE)):
+        return False
+    try:
+        return profiles_file.load().current is None
+    except ProfileError as error:
+        raise fail(str(error), Exit.USAGE) from error
 
 
-def _locally(data: Path, project: Path, options: Sequence[str]) -> None:
+def _locally(data: Path | None, project: Path, options: Sequence[str], *, as_json: bool) -> None:
     """Run the tool that manages keys in a local data folder, and exit with its exit code."""
-    run_tool("service_kit.access", data, project, options)
+    if as_json:
+        # The tool prints lines for people.
+        raise fail(text("--json and --quiet need a server: add --url or --profile"), Exit.USAGE)
+    run_tool("service_kit.access", data or Path("data"), project, options)
 
 
 def _show(key: Key, *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pixmill.commands.console import Exit, examples, fail
+from pixmill.commands.console import Exit, ProfileName, Url, chosen_server, examples, fail, reported
 from pixmill.commands.words import text
 
 app = typer.Typer()
@@ -60,13 +60,17 @@ def gc(data: Data = Path("data"), project: Project = Path(), older_than: OlderTh
 @app.command(epilog=examples("pixmill demo photos", "pixmill demo photos --output results --url http://127.0.0.1:9000"))
 def demo(
     photos: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder with photographs.")],
-    url: Annotated[str, typer.Option(help="URL of a running Pixmill.")] = "http://127.0.0.1:8080",
     output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo-output"),
+    url: Url = None,
+    profile: ProfileName = None,
 ) -> None:
     """Upload photographs, resize and flip them, and save the results."""
     from pixmill.demo import run_demo
 
-    raise typer.Exit(run_demo(url, photos, output))
+    with reported():
+        chosen = chosen_server(url, profile)
+        code = run_demo(chosen.url, chosen.key, photos, output)
+    raise typer.Exit(code)
 
 
 def run_tool(module: str, data: Path, project: Path, options: Sequence[str]) -> NoReturn:

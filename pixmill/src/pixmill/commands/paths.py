@@ -1,6 +1,6 @@
 """Finds the local files that a command's arguments name."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from glob import has_magic
@@ -28,11 +28,13 @@ class Selection:
 
     :param only: patterns of which file names must match at least one; empty for all.
     :param without: patterns of files and folders to skip.
+    :param on_hidden: called with each file or folder that is skipped because its name begins with a dot.
     """
 
     recursive: bool = False
     only: Sequence[str] = ()
     without: Sequence[str] = ()
+    on_hidden: Callable[[Path], None] | None = None
 
     def files(self, given: Sequence[str]) -> Iterator[Path]:
         """Yield the files; expand patterns that the shell has not expanded.
@@ -52,6 +54,8 @@ class Selection:
             matches = self._expanded(pattern)
             if not matches:
                 raise FileNotFoundError(text("nothing matches '{pattern}'", pattern=pattern))
+            if not self.recursive and all(match.is_dir() for match in matches):
+                raise ValueError(text("'{path}' is a folder: add --recursive (-r)", path=matches[0]))
             for match in matches:
                 root = _root(match) if match.is_dir() else None
                 for path in self._below(match, is_given=match == Path(pattern)):
@@ -70,16 +74,22 @@ class Selection:
         if not path.is_dir():
             if is_given and not path.exists():
                 raise FileNotFoundError(text("there is no file '{path}'", path=path))
-            if is_given or not self.only or any(fnmatch(path.name, pattern) for pattern in self.only):
+            if is_given or self._matches(path):
                 yield path
             return
-        if is_given and not self.recursive:
-            raise ValueError(text("'{path}' is a folder: add --recursive (-r)", path=path))
-        # Skip hidden files, such as partial downloads.
-        inner = sorted(inner_path for inner_path in path.iterdir() if not inner_path.name.startswith("."))
-        for inner_path in inner if self.recursive else ():
-            if inner_path.is_file() or (inner_path.is_dir() and not inner_path.is_symlink()):
+        for inner_path in sorted(path.iterdir()) if self.recursive else ():
+            if inner_path.name.startswith("."):
+                # Hidden files are skipped, such as partial downloads.
+                if self.on_hidden is not None and self._matches(inner_path):
+                    self.on_hidden(inner_path)
+            elif inner_path.is_file() or (inner_path.is_dir() and not inner_path.is_symlink()):
                 yield from self._below(inner_path, is_given=False)
+
+    def _matches(self, path: Path) -> bool:
+        """Return whether the patterns select a file, or do not skip a folder."""
+        if any(fnmatch(path.name, pattern) for pattern in self.without):
+            return False
+        return path.is_dir() or not self.only or any(fnmatch(path.name, pattern) for pattern in self.only)
 
 
 def _root(folder: Path) -> Path:

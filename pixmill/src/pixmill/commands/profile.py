@@ -1,12 +1,11 @@
 """Commands for profiles: add, use, ls, rm."""
 
-import sys
 from typing import Annotated
 
 import typer
 
 from pixmill.commands import profiles_file
-from pixmill.commands.console import Exit, Json, emit, emit_json, examples, fail, reported, say
+from pixmill.commands.console import Exit, Json, emit, emit_json, examples, fail, reported, say, secret_of
 from pixmill.commands.profiles_file import Profile, ProfileError, Profiles
 from pixmill.commands.words import text
 
@@ -68,11 +67,7 @@ def rm(name: Annotated[str, typer.Argument(help="The profile.")]) -> None:
 
 
 def _asked() -> str:
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().strip()
-    question = text("Key (empty for none)")
-    answer: str = typer.prompt(question, default="", hide_input=True, show_default=False, err=True)
-    return answer.strip()
+    return secret_of(text("Key (empty for none)")).strip()
 
 
 def _loaded() -> Profiles:

@@ -41,8 +41,12 @@ class Profile:
         """
         if self.key_command is None:
             return self.key
-        # The command comes from the user's own file and runs without a shell.
-        run = subprocess.run(shlex.split(self.key_command), capture_output=True, text=True, check=False)  # nosec B603
+        try:
+            # The command comes from the user's own file and runs without a shell.
+            run = subprocess.run(shlex.split(self.key_command), capture_output=True, text=True, check=False)  # nosec B603
+        except (OSError, ValueError) as error:
+            # The program is missing, a quotation mark has no second one, or the output is not text.
+            raise ProfileError(text("the key_command failed: {error}", error=error)) from error
         if run.returncode:
             raise ProfileError(text("the key_command failed: {error}", error=run.stderr.strip() or run.returncode))
         return run.stdout.strip()
@@ -92,13 +96,17 @@ def load() -> Profiles:
 
 
 def save(profiles: Profiles) -> None:
-    lines = [] if profiles.current is None else [f"current = {json.dumps(profiles.current)}"]
+    lines = [] if profiles.current is None else [f"current = {_in_toml(profiles.current)}"]
     for name, profile in profiles.named.items():
         lines += ["", f"[profiles.{name}]"]
         fields = {"url": profile.url, "key": profile.key, "key_command": profile.key_command}
-        # JSON strings are valid TOML strings.
-        lines += [f"{field} = {json.dumps(value)}" for field, value in fields.items() if value is not None]
+        lines += [f"{field} = {_in_toml(value)}" for field, value in fields.items() if value is not None]
     write_private(path(), "\n".join([*lines, ""]))
+
+
+def _in_toml(value: str) -> str:
+    """Return a TOML string: JSON's, without its surrogate pairs and with DEL escaped, which TOML wants escaped."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def server(url: str | None, name: str | None) -> Server:

@@ -23,6 +23,7 @@ from pixmill.commands.console import (
     emit_json,
     examples,
     exit_code,
+    explained,
     fail,
     say,
 )
@@ -68,7 +69,9 @@ def run(
     ] = None,
     priority: Annotated[int, typer.Option(min=0, max=9, help="Tasks of a higher one run first.")] = 0,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Do not use results of earlier tasks.")] = False,
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Go into folders.")] = False,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Go into folders; names that begin with a dot are skipped.")
+    ] = False,
     expires: Annotated[str | None, typer.Option(help="Delete results after this: 2h, 7d.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the request.")] = False,
     as_json: Json = False,
@@ -82,9 +85,16 @@ def run(
         if dry_run:
             emit_json({**asked, "file_ids": [*ids, *map(str, paths)], "priority": priority, "cache": not no_cache})
             return
-        ids += _uploaded(pixmill, paths)
         lasting = None if expires is None else units.duration(expires)
-        made = created(pixmill, ids, asked, priority=priority, cache=not no_cache, expires=lasting)
+        with explained(lambda: text("interrupted; no run was begun")):
+            ids += _uploaded(pixmill, paths)
+        with explained(
+            lambda: text(
+                "interrupted; the server may have begun a run, and the same command begins another. Look: pixmill runs"
+                " ls; follow it: pixmill runs watch ID; end it: pixmill runs cancel ID"
+            )
+        ):
+            made = created(pixmill, ids, asked, priority=priority, cache=not no_cache, expires=lasting)
         if not (wait or output):
             for source, task in zip(ids, made.task_ids, strict=True):
                 emit_json({"id": task, "source_id": source, "batch_id": made.batch_id}) if as_json else emit(str(task))

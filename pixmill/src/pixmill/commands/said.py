@@ -53,6 +53,7 @@ BY_THE_LIBRARY = (
     "an event is not JSON but {data}",
     "file {file_id} was damaged on its way: its digest is another one",
     "give either what to do, or preset=",
+    "give the ids of files in the trash, or everything=True",
     "no {name} but {document}; is this a Pixmill?",
     "params= is for an algorithm by its name; steps have theirs",
     "the answer begins at byte {start}, not at {position}",

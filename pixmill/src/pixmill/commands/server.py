@@ -31,6 +31,7 @@ from pixmill.commands.console import (
     examples,
     exit_code,
     fail,
+    reported,
 )
 from pixmill.commands.paths import unfinished_uploads
 from pixmill.commands.steps_text import set_in
@@ -110,6 +111,11 @@ def api(
 def doctor(url: Url = None, profile: ProfileName = None) -> None:
     """Find what is wrong between this machine and the server."""
     emit(f"ok\tpixmill {VERSION}, Python {sys.version.split()[0]}")
+    with reported():
+        _diagnose(url, profile)
+
+
+def _diagnose(url: str | None, profile: str | None) -> None:
     _check_profiles()
     chosen = chosen_server(url, profile)
     known = {"url": chosen.url, "origin": chosen.origin}

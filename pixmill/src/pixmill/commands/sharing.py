@@ -73,6 +73,7 @@ def ls(as_json: Json = False, quiet: Quiet = False, url: Url = None, profile: Pr
 @links.command(epilog=examples("pixmill links revoke 3", "pixmill links ls -q | pixmill links revoke -"))
 def revoke(
     ids: Annotated[list[str], typer.Argument(metavar="IDS…", help="Ids of links; - reads them from stdin.")],
+    as_json: Json = False,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -81,4 +82,4 @@ def revoke(
     with connected(url, profile) as pixmill:
         for link_id in wanted:
             pixmill.links.revoke(link_id)
-            emit(str(link_id))
+            emit_json({"id": link_id}) if as_json else emit(str(link_id))

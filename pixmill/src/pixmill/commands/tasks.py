@@ -97,13 +97,13 @@ def restart(
 @app.command(
     epilog=examples("pixmill tasks forget 7", "pixmill tasks ls -q --status finished | pixmill tasks forget -")
 )
-def forget(ids: Ids, url: Url = None, profile: ProfileName = None) -> None:
+def forget(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
     """Delete tasks that have ended; their files stay."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
         for task_id in wanted:
             pixmill.tasks.delete(task_id)
-            emit(str(task_id))
+            emit_json({"id": task_id}) if as_json else emit(str(task_id))
 
 
 @watching.command(epilog=examples("pixmill watch 7 8", "pixmill watch --status error --json"))
@@ -116,6 +116,9 @@ def watch(
 ) -> None:
     """Follow changes of tasks as they happen: of some until they have ended, of all until Ctrl-C."""
     wanted = ids_of(ids or ())
+    if ids and not wanted:
+        # stdin has no ids; without any, the command would follow all tasks.
+        return
     failed = False
     with connected(url, profile) as pixmill:
         try:

@@ -1,11 +1,12 @@
 """Commands for deleting and restoring files: rm, restore, trash."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from pixmill.client.answers import Deletion, File
+from pixmill.client.answers import File
 from pixmill.client.sync import Pixmill
 from pixmill.commands.console import (
     Exit,
@@ -51,11 +52,13 @@ def rm(
         if dry_run:
             emit_rows(existing, ("id", "filename", "size"), as_json=as_json)
         elif existing and agreed(_question(existing, force=force), yes=yes):
-            deletion = pixmill.files.delete(*(file.id for file in existing))
+            # Not the ids in the answer: after a lost answer, the repeated request finds nothing left to delete.
+            deleted = [file.id for file in existing]
+            until = pixmill.files.delete(*deleted).restore_until
             if force:
                 # Without a trash, deleted files are already gone.
-                pixmill.files.empty_trash(*deletion.ids)
-            _report(deletion, force=force, as_json=as_json)
+                pixmill.files.empty_trash(*deleted)
+            _report(deleted, None if force else until, as_json=as_json)
     if missing:
         raise fail(text("there is no file {ids}", ids=", ".join(map(str, missing))), Exit.NOT_FOUND)
 
@@ -96,7 +99,7 @@ def trash(
         if not empty:
             emit_rows(pixmill.files.trash(), COLUMNS, as_json=as_json, quiet=quiet)
         elif agreed(text("Remove everything in the trash for good?"), yes=yes):
-            removed = pixmill.files.empty_trash()
+            removed = pixmill.files.empty_trash(everything=True)
             emit_json({"removed": removed}) if as_json else emit(str(removed))
 
 
@@ -119,9 +122,8 @@ def _question(files: Sequence[File], *, force: bool) -> str:
     return plural("Delete {count} file ({names})?", "Delete {count} files ({names})?", len(files), names=names)
 
 
-def _report(deletion: Deletion, *, force: bool, as_json: bool) -> None:
-    until = None if force else deletion.restore_until
-    for file_id in deletion.ids:
+def _report(deleted: Sequence[int], until: datetime | None, *, as_json: bool) -> None:
+    for file_id in deleted:
         if as_json:
             emit_json({"id": file_id, "restore_until": None if until is None else until.isoformat()})
         else:
@@ -129,5 +131,5 @@ def _report(deletion: Deletion, *, force: bool, as_json: bool) -> None:
     if until is None:
         say(text("Deleted for good."))
         return
-    ids = " ".join(map(str, deletion.ids[:20])) + (" …" if len(deletion.ids) > 20 else "")
+    ids = " ".join(map(str, deleted[:20])) + (" …" if len(deleted) > 20 else "")
     say(text("In the trash until {time}. Take back: pixmill restore {ids}", time=shown(until), ids=ids))

@@ -9,7 +9,7 @@ import typer
 from pixmill.client.answers import Batch
 from pixmill.client.problems import RunFailedError
 from pixmill.client.sync import Run
-from pixmill.commands.console import Exit, emit, emit_json, say
+from pixmill.commands.console import Exit, emit, emit_json, explained, say
 from pixmill.commands.progress import counted
 from pixmill.commands.words import plural, text
 
@@ -46,7 +46,8 @@ def save(run: Run, folder: Path, name: str, *, as_json: bool) -> None:
     """Write the results of a finished run into a folder, and report the tasks without a result."""
     failed: RunFailedError | None = None
     try:
-        paths = run.save(folder, name=name)
+        with explained(lambda: text("interrupted. Save the results again: pixmill runs save {id}", id=run.batch_id)):
+            paths = run.save(folder, name=name)
     except RunFailedError as error:
         failed, paths = error, error.saved
     for path in paths:

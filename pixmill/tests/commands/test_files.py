@@ -1,0 +1,200 @@
+"""Uploads and downloads: outcomes, exit codes and target paths."""
+
+import hashlib
+import io
+import json
+import os
+import signal
+from collections.abc import Callable
+from http.client import OK, UNAUTHORIZED, UNPROCESSABLE_ENTITY
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from pixmill.commands.console import Exit
+from typer.testing import Result
+
+from pixmill import Retries
+from tests.support.asked import Answer, Asked, file_row, problem
+
+Command = Callable[..., Result]
+CONTENT = b"abc"
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+ROW = file_row(1, sha256=DIGEST)
+
+
+def archive() -> bytes:
+    packed = io.BytesIO()
+    with ZipFile(packed, "w") as file:
+        file.writestr("a.txt", CONTENT)
+    return packed.getvalue()
+
+
+def stored(_method: str, path: str, _body: bytes) -> Answer:
+    """Answer as a server that has one file."""
+    if path.endswith("/archive"):
+        return OK, archive()
+    if path.endswith("/lookup"):
+        return OK, {"files": [ROW]}
+    return OK, CONTENT if path.endswith("/download") else ROW
+
+
+@pytest.fixture
+def files(command: Command) -> list[str]:
+    """Return the names of three files in the current folder."""
+    del command  # it chooses the folder
+    names = ["a.txt", "b.txt", "c.txt"]
+    for name in names:
+        Path(name).write_bytes(CONTENT)
+    return names
+
+
+def test_a_wrong_key_has_its_exit_code_also_with_several_files(
+    asked: Asked, command: Command, files: list[str]
+) -> None:
+    asked.answer = lambda _method, _path, _body: problem(UNAUTHORIZED, "unauthorized")
+
+    run = command("put", *files)
+
+    assert run.exit_code == Exit.SIGN_IN
+    assert len(asked.requests) == 1
+
+
+def test_a_server_that_is_away_is_not_asked_again_for_each_file(
+    asked: Asked, command: Command, files: list[str]
+) -> None:
+    asked.answer = lambda _method, _path, _body: None
+
+    run = command("put", *files)
+
+    assert run.exit_code == Exit.UNREACHABLE
+    assert len(asked.requests) == Retries().attempts
+
+
+def test_a_refused_file_does_not_stop_the_others(asked: Asked, command: Command, files: list[str]) -> None:
+    refused = problem(UNPROCESSABLE_ENTITY, "invalid-fields")[1]
+    results = [{"problem": refused}, {"file": ROW}, {"file": file_row(2, sha256=DIGEST)}]
+    asked.answer = lambda _method, _path, _body: (OK, {"files": results})
+
+    run = command("put", *files, "-q")
+
+    assert (run.exit_code, run.stdout) == (Exit.SOME_FAILED, "1\n2\n")
+    assert run.stderr == "a.txt: invalid-fields.\n"
+
+
+def test_an_interrupted_upload_says_how_to_send_only_the_others(
+    asked: Asked, command: Command, files: list[str]
+) -> None:
+    def answer(_method: str, _path: str, _body: bytes) -> Answer:
+        os.kill(os.getpid(), signal.SIGINT)
+        return OK, {"files": [{"file": ROW}] * 3}
+
+    asked.answer = answer
+
+    run = command("put", *files)
+
+    assert run.exit_code == Exit.INTERRUPTED
+    assert "of 3 files are stored; the same command with --skip-existing" in " ".join(run.stderr.split())
+
+
+def test_a_dry_run_sends_no_stdin(asked: Asked, command: Command) -> None:
+    run = command("put", "-", "--name", "a.txt", "--dry-run", stdin=CONTENT)
+
+    assert (run.exit_code, run.stdout, asked.requests) == (0, "a.txt\n", [])
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "is_sent"),
+    [("a.txt", "", False), ("deep/a.txt", "deep", False), ("b.txt", "", True), ("a.txt", "deep", True)],
+)
+def test_what_the_server_has_already_is_not_sent_from_stdin_either(
+    asked: Asked, command: Command, name: str, folder: str, is_sent: bool
+) -> None:
+    row = {**ROW, "folder": folder}
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        if path.endswith("/lookup"):
+            return OK, {"files": [row]}
+        return (OK, []) if method == "GET" else stored(method, path, body)
+
+    asked.answer = answer
+
+    run = command("put", "-", "--name", name, "--skip-existing", stdin=CONTENT)
+
+    assert run.exit_code == 0
+    assert [method for method, _, _ in asked.requests if method == "PUT"] == ["PUT"] * is_sent
+
+
+def test_a_file_under_another_name_is_not_sent_if_the_server_stores_it(
+    asked: Asked, command: Command, files: list[str]
+) -> None:
+    asked.answer = stored
+
+    run = command("put", files[1], "--name", "a.txt", "--skip-existing", "-q")
+
+    assert (run.exit_code, run.stdout) == (0, "1\n")
+    assert [path for _, path, _ in asked.requests] == ["/api/file-server/lookup"]
+
+
+def test_skipped_names_are_counted(command: Command) -> None:
+    for name in ("photos/a.jpg", "photos/.hidden/b.jpg", "photos/.c.jpg", "photos/.d.txt"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+
+    run = command("put", "-r", "photos", "--dry-run", "--glob", "*.jpg")
+
+    assert run.stdout == "photos/a.jpg\n"
+    assert run.stderr == "2 names that begin with a dot were skipped\n"
+
+
+def test_a_name_that_is_not_utf_8_is_printed(command: Command) -> None:
+    os.close(os.open(b"\xff.txt", os.O_CREAT | os.O_WRONLY))
+
+    run = command("put", "*.txt", "--dry-run")
+
+    assert (run.exit_code, run.stdout) == (0, "?.txt\n")
+
+
+def test_a_folder_that_does_not_exist_yet_ends_with_a_slash(asked: Asked, command: Command) -> None:
+    asked.answer = stored
+
+    single = command("get", "1", "-o", "new/")
+    zipped = command("get", "1", "--zip", "-o", "packed/", "--json")
+
+    assert (single.stdout, Path("new/a.txt").read_bytes()) == ("new/a.txt\n", CONTENT)
+    assert json.loads(zipped.stdout) == {"path": "packed/files.zip"}
+    assert ZipFile("packed/files.zip").namelist() == ["a.txt"]
+
+
+def test_an_archive_goes_to_stdout(asked: Asked, command: Command) -> None:
+    asked.answer = stored
+
+    run = command("get", "1", "--zip", "-o", "-")
+
+    assert ZipFile(io.BytesIO(run.stdout_bytes)).namelist() == ["a.txt"]
+    assert list(Path().iterdir()) == []
+
+
+def test_an_archive_of_no_ids_is_not_one_of_all_files(asked: Asked, command: Command) -> None:
+    run = command("get", "-", "--zip", stdin="")
+
+    assert (run.exit_code, asked.requests) == (Exit.NOT_FOUND, [])
+
+
+@pytest.mark.parametrize("options", [("--zip", "--name", "{id}"), ("-o", "-", "--json"), ("--name", "{name.x}")])
+def test_options_without_a_meaning_are_refused(asked: Asked, command: Command, options: tuple[str, ...]) -> None:
+    asked.answer = stored
+    Path("here").mkdir()
+
+    run = command("get", "1", *options)
+
+    assert (run.exit_code, run.stderr.startswith("pixmill: ")) == (Exit.USAGE, True)
+
+
+def test_a_server_that_goes_away_ends_several_downloads(asked: Asked, command: Command) -> None:
+    asked.answer = lambda _method, path, _body: None if path.endswith("/download") else (OK, ROW)
+
+    run = command("get", "1", "1", "1", "-o", "out/")
+
+    assert run.exit_code == Exit.UNREACHABLE
+    assert len(asked.paths("/download")) == Retries().attempts

@@ -1,0 +1,44 @@
+"""Deleting files, and emptying the trash."""
+
+import json
+from collections.abc import Callable
+from http.client import OK
+
+from typer.testing import Result
+
+from tests.support.asked import Answer, Asked, file_row
+
+Command = Callable[..., Result]
+
+
+def bodies(asked: Asked, ending: str) -> list[object]:
+    return [json.loads(body) for _, path, body in asked.requests if path.endswith(ending)]
+
+
+def test_after_a_lost_answer_only_the_files_of_the_command_are_removed_from_the_trash(
+    asked: Asked, command: Command
+) -> None:
+    def answer(_method: str, path: str, _body: bytes) -> Answer | None:
+        if path.endswith("/lookup"):
+            return OK, {"files": [file_row(1)]}
+        if path.endswith("/delete"):
+            # The first request has deleted the file, so the second one finds nothing.
+            return None if len(asked.paths("/delete")) == 1 else (OK, {"ids": [], "more": False})
+        return OK, {"removed": 1, "more": False}
+
+    asked.answer = answer
+
+    run = command("rm", "1", "--force", "--yes")
+
+    assert (run.exit_code, run.stdout) == (0, "1\n")
+    assert len(asked.paths("/delete")) == 2
+    assert bodies(asked, "/trash/empty") == [{"ids": [1]}]
+
+
+def test_the_whole_trash_is_emptied_only_by_its_own_command(asked: Asked, command: Command) -> None:
+    asked.answer = lambda _method, _path, _body: (OK, {"removed": 7, "more": False})
+
+    run = command("trash", "--empty", "--yes")
+
+    assert (run.exit_code, run.stdout) == (0, "7\n")
+    assert bodies(asked, "/trash/empty") == [{}]

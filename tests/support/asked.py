@@ -1,0 +1,87 @@
+"""A server that answers as a test of a client wants."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+Answer = tuple[int, object]
+Answering = Callable[[str, str, bytes], Answer | None]
+"""Returns the status and the document or bytes for a request; ``None`` breaks the connection."""
+
+
+@dataclass
+class Asked:
+    """A server on this machine.
+
+    :ivar answer: decides the answers.
+    :ivar requests: the method, path and body of each request.
+    """
+
+    url: str
+    answer: Answering = lambda _method, _path, _body: (200, {})
+    requests: list[tuple[str, str, bytes]] = field(default_factory=list)
+
+    def paths(self, ending: str) -> list[str]:
+        return [path for _, path, _ in self.requests if path.endswith(ending)]
+
+
+def file_row(file_id: int, **fields: object) -> dict[str, object]:
+    """Return a file as the API shows it."""
+    return {
+        "id": file_id,
+        "name": "a",
+        "extension": ".txt",
+        "comment": "",
+        "size": 3,
+        "sha256": "0" * 64,
+        "media_type": "text/plain",
+        **fields,
+    }
+
+
+def problem(status: int, code: str) -> Answer:
+    """Return a problem document as an answer."""
+    return status, {"type": f"urn:pixmill:problem:{code}", "title": code, "detail": f"{code}.", "status": status}
+
+
+@contextmanager
+def answering() -> Iterator[Asked]:
+    """Yield a server on this machine, in a thread."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+        def handle_request(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            path = urlsplit(self.path).path
+            state.requests.append((self.command, path, body))
+            answer = state.answer(self.command, path, body)
+            if answer is None:
+                self.close_connection = True
+                return
+            status, document = answer
+            content = document if isinstance(document, bytes) else json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PUT = do_DELETE = handle_request  # noqa: N815 (the base class looks for these names)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        state = Asked(f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        yield state
+        server.shutdown()
+        thread.join()
