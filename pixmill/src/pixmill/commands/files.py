@@ -322,10 +322,12 @@ def _put_stdin(pixmill: Pixmill, name: str | None, comment: str, folder: str | N
     if name is None:
         raise fail(text("give stdin a name: --name photo.jpg"), Exit.USAGE)
     # The length must be known before the first byte is sent.
-    with tempfile.NamedTemporaryFile(prefix="pixmill-") as spooled:
-        shutil.copyfileobj(sys.stdin.buffer, spooled)
-        spooled.flush()
-        return pixmill.files.upload(spooled.name, name=name, comment=comment, folder=folder, expires=expires)
+    with tempfile.TemporaryDirectory(prefix="pixmill-") as temporary:
+        spooled = Path(temporary) / "stdin"
+        with spooled.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        # Windows cannot open a file twice.
+        return pixmill.files.upload(spooled, name=name, comment=comment, folder=folder, expires=expires)
 
 
 def _report(ends: Iterator[Upload], *, as_json: bool, quiet: bool) -> list[Exit]:
