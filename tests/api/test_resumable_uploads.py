@@ -1,6 +1,7 @@
 """Resumable uploads (tus 1.0.0)."""
 
 import hashlib
+import os
 import socket
 import time
 from base64 import b64encode
@@ -99,6 +100,17 @@ def test_a_finished_upload_still_names_its_file(pixmill: Pixmill) -> None:
 
     assert (again.headers["Upload-Offset"], again.headers["Upload-Length"]) == ("3", "3")
     assert again.headers["Pixmill-File-Id"] == done.headers["Pixmill-File-Id"]
+
+
+def test_uploads_with_the_same_idempotency_key_are_one_file(pixmill: Pixmill) -> None:
+    key = os.urandom(8).hex()
+    ids = set()
+    for _ in range(2):
+        url = begin(pixmill, Upload_Length="3", **metadata(filename="a.bin", idempotency_key=key))
+        ids.add(patch(pixmill, url, 0, b"abc").headers["Pixmill-File-Id"])
+
+    used = pixmill.http.get(f"{FILES}/idempotency-keys/{key}").json()
+    assert ids == {str(used["id"])}
 
 
 def test_an_upload_may_begin_with_its_bytes(pixmill: Pixmill) -> None:

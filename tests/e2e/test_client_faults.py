@@ -129,6 +129,42 @@ def test_an_upload_goes_on_after_its_program_was_killed(stack: Stack, direct: Pi
     assert list((tmp_path / "state/pixmill/uploads").iterdir()) == []
 
 
+def test_ctrl_c_stops_an_upload_after_a_chunk_and_it_goes_on_later(
+    stack: Stack, direct: Pixmill, tmp_path: Path
+) -> None:
+    content = os.urandom(48 * 2**20)
+    path = tmp_path / f"interrupted-{os.urandom(6).hex()}.bin"
+    path.write_bytes(content)
+    program = (
+        "import sys, time; from pixmill import Pixmill\n"
+        "def slow(progress):\n    print(progress.done, flush=True); time.sleep(0.02)\n"
+        "list(Pixmill(sys.argv[1]).files.upload_many([sys.argv[2]], on_progress=slow))"
+    )
+    environment = ENVIRONMENT | {"XDG_STATE_HOME": str(tmp_path / "state")}
+    with subprocess.Popen(
+        [sys.executable, "-c", program, stack.url, str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+    ) as first:
+        assert first.stdout is not None
+        for line in first.stdout:
+            if int(line) > 20 * 2**20:
+                first.send_signal(signal.SIGINT)
+                break
+        reached = [int(line) for line in first.stdout]
+    stored = list(direct.files.list(FileFilter(name=path.stem)))
+    sent: list[int] = []
+
+    file = direct.files.upload(path, on_progress=lambda progress: sent.append(progress.done))
+
+    assert first.returncode != 0
+    assert max(reached, default=0) < len(content)
+    assert stored == []
+    assert sent[0] >= 8 * 2**20
+    assert direct.files.read(file) == content
+
+
 def test_a_download_goes_on_with_the_part_that_is_there(direct: Pixmill, tmp_path: Path) -> None:
     content = os.urandom(3 * 2**20)
     file = direct.files.upload(content, name="part.bin")

@@ -16,8 +16,8 @@ def client(settings: Settings, restored_logging: None) -> FlaskClient:
     return create_app().test_client()
 
 
-def create(client: FlaskClient, comment: str, length: int) -> TestResponse:
-    metadata = {"filename": "a.bin", "comment": comment}
+def create(client: FlaskClient, comment: str, length: int, **more: str) -> TestResponse:
+    metadata = {"filename": "a.bin", "comment": comment, **more}
     encoded = ",".join(f"{key} {b64encode(value.encode()).decode()}" for key, value in metadata.items())
     return client.post("/uploads/", headers=TUS | {"Upload-Length": str(length), "Upload-Metadata": encoded})
 
@@ -38,3 +38,51 @@ def test_a_comment_of_10_000_characters_is_stored_whole(client: FlaskClient) -> 
     file = client.get(f"/{response.headers['Pixmill-File-Id']}")
     assert file.json is not None
     assert file.json["comment"] == "я" * 10_000
+
+
+def test_two_uploads_with_the_same_idempotency_key_are_one_file(client: FlaskClient) -> None:
+    ids = []
+    for _ in range(2):
+        created = create(client, "once", 3, idempotency_key="invoice 7")
+        headers = TUS | {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+        ids.append(client.patch(created.headers["Location"], headers=headers, data=b"abc").headers["Pixmill-File-Id"])
+
+    assert ids[0] == ids[1]
+    used = client.get("/idempotency-keys/invoice 7").json
+    assert used is not None
+    assert str(used["id"]) == ids[0]
+
+
+def test_the_key_of_another_file_is_refused_when_the_upload_is_complete(client: FlaskClient) -> None:
+    client.put("/?name=a.bin", data=b"other", headers={"Idempotency-Key": "invoice-8"})
+
+    response = create(client, "", 0, idempotency_key="invoice-8")
+
+    assert response.status_code == 422
+    assert response.json is not None
+    assert response.json["type"] == "urn:pixmill:problem:idempotency-key-reused"
+
+
+def test_a_concatenation_with_a_key_is_the_file_of_the_key(client: FlaskClient) -> None:
+    part = client.post("/uploads/", headers=TUS | {"Upload-Length": "3", "Upload-Concat": "partial"})
+    url = part.headers["Location"]
+    headers = TUS | {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+    client.patch(url, headers=headers, data=b"abc")
+    key = b64encode(b"whole-1").decode()
+
+    final = client.post(
+        "/uploads/", headers=TUS | {"Upload-Concat": f"final;{url}", "Upload-Metadata": f"idempotency_key {key}"}
+    )
+
+    used = client.get("/idempotency-keys/whole-1").json
+    assert used is not None
+    assert str(used["id"]) == final.headers["Pixmill-File-Id"]
+
+
+@pytest.mark.parametrize("key", ["", "ключ", "k" * 256])
+def test_an_invalid_idempotency_key_is_refused_at_the_creation(client: FlaskClient, key: str) -> None:
+    response = create(client, "", 3, idempotency_key=key)
+
+    assert response.status_code == 422
+    assert response.json is not None
+    assert [error["pointer"] for error in response.json["errors"]] == ["/idempotency_key"]

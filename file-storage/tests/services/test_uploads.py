@@ -1,6 +1,7 @@
 """Resumable uploads that expire or are interrupted by a crash."""
 
 import os
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 import svcs
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
-from file_storage.models import Upload
+from file_storage.models import File, Upload
 from file_storage.services.files import FileService
+from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.names import FileName
 from file_storage.services.uploads import NewUpload, UploadService
 from file_storage.storage.partial import PartialFiles, UploadBusyError
@@ -19,7 +21,7 @@ from service_kit.access.principals import LOCAL
 from service_kit.database import Database
 from service_kit.errors import DomainError
 from service_kit.settings import load
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 
 @pytest.fixture
@@ -49,6 +51,25 @@ def test_an_expired_upload_is_removed(services: svcs.Container, uploads: UploadS
     assert list((tmp_path / "uploads").iterdir()) == []
     with pytest.raises(DomainError, match="no such upload"):
         uploads.get(LOCAL, upload.id)
+
+
+def test_an_expired_upload_whose_key_was_revoked_is_removed_and_makes_no_file(
+    services: svcs.Container, uploads: UploadService, tmp_path: Path
+) -> None:
+    services.get(IdempotencyKeys).revoke(LOCAL, "key-1")
+    metadata = f"idempotency_key {b64encode(b'key-1').decode()}"
+    new = NewUpload(4, FileName("a", ".bin"), "", metadata, partial=False)
+    upload = uploads.create(LOCAL, new).upload
+    with pytest.raises(DomainError, match="revoked"):
+        uploads.append(LOCAL, upload.id, 0, None, BytesIO(b"full"), None)
+    let_expire(services)
+
+    removed = uploads.expire()
+
+    assert removed == 1
+    assert list((tmp_path / "uploads").iterdir()) == []
+    with services.get(Database).read() as session:
+        assert session.scalars(select(File)).all() == []
 
 
 def test_received_bytes_and_their_name_are_durable(uploads: UploadService, tmp_path: Path) -> None:

@@ -85,6 +85,21 @@ def test_it_gives_up_after_losing_the_stream_so_often_without_a_line() -> None:
         feed.lost(UnreachableError("cut"))
 
 
+@pytest.mark.parametrize(
+    ("retry", "least", "most"),
+    [("1500", 1.5, 1.5), ("900000", 30, 30), ("soon", 0, 0.5), ("-1", 0, 0.5), ("", 0, 0.5)],
+)
+def test_it_waits_as_long_as_the_stream_asks_but_not_longer_than_the_policy(
+    retry: str, least: float, most: float
+) -> None:
+    feed = Feed(Exchange(Retries(first_seconds=0.25, most_seconds=30)), [1])
+    fed(feed, [f"retry: {retry}", ""])
+
+    pause = feed.lost(UnreachableError("closed"))
+
+    assert least <= pause <= most
+
+
 def test_a_refused_stream_is_an_error_at_once() -> None:
     with pytest.raises(SignInError):
         Feed(EXCHANGE, [1]).opened(Reply(401, {}, b"{}"))

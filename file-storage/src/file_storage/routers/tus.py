@@ -8,13 +8,15 @@ import hashlib
 import hmac
 from base64 import b64decode
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import svcs
 from flask import Blueprint, Response, request
+from pydantic import Field
 from service_kit.access.flask_gate import needs, principal, public
 from service_kit.access.principals import Scope
 from service_kit.errors import FieldError
+from service_kit.idempotency_key import KEY
 from service_kit.problems import Problem
 from service_kit.request_body import validated
 from service_kit.texts import counted, sentence
@@ -26,7 +28,7 @@ from file_storage.models import Upload
 from file_storage.routers.schemas import NewFileFields, details_of
 from file_storage.services.folders import folder_of, folder_of_relative
 from file_storage.services.names import FileName, file_name
-from file_storage.services.uploads import NewUpload, UploadService
+from file_storage.services.uploads import IDEMPOTENCY_KEY, NewUpload, UploadService
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -42,9 +44,15 @@ MAX_PARTS = 1000
 _NAME_KEYS = ("filename", "name")
 _PATH_KEY = "relativePath"
 """Uppy's metadata key for the path of a file in a dropped folder."""
-_FIELDS = ("comment", "folder", "expires_in")
+_FIELDS = ("comment", "folder", "expires_in", IDEMPOTENCY_KEY)
 
 tus = Blueprint("uploads", __name__, url_prefix="/uploads")
+
+
+class _MetadataFields(NewFileFields):
+    """The fields in ``Upload-Metadata``."""
+
+    idempotency_key: Annotated[str, Field(pattern=KEY)] | None = None
 
 
 class _Checksum:
@@ -213,7 +221,7 @@ def _new_upload(length: int | None) -> NewUpload:
     metadata = _metadata(header)
     client_name = next((metadata[key] for key in _NAME_KEYS if metadata.get(key)), None)
     name = file_name(client_name, None) if client_name else FileName("upload", "")
-    fields = validated(NewFileFields, {"comment": "", **{key: metadata[key] for key in _FIELDS if key in metadata}})
+    fields = validated(_MetadataFields, {"comment": "", **{key: metadata[key] for key in _FIELDS if key in metadata}})
     folder = folder_of(client_name or "") or folder_of_relative(metadata.get(_PATH_KEY, ""))
     details = details_of(fields, folder)
     partial = request.headers.get("Upload-Concat") == "partial"

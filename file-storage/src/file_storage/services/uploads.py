@@ -4,6 +4,7 @@ import hashlib
 import re
 import secrets
 import time
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -32,10 +33,15 @@ CHUNK = 64 * 1024
 COPY_CHUNK = 1024 * 1024
 RESERVE_BYTES = 16 * 1024 * 1024
 """Bytes that an upload of unknown length reserves in advance: a statement for each chunk would slow it down."""
+IDEMPOTENCY_KEY = "idempotency_key"
+"""The name of the client's own idempotency key in ``Upload-Metadata``."""
 EXPIRE_SECONDS = 60
 """Minimum seconds between removals of expired uploads by new uploads."""
 EXPIRE_BATCH = 100
 """Maximum number of expired uploads removed at a time."""
+
+FORBIDDEN_KEY = ("idempotency-key-reused", "idempotency-key-revoked")
+"""Errors that no repetition of a request with the same key ends."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -183,7 +189,8 @@ class UploadService:
                 for data in self._bytes_of(part):
                     staged.write(data)
             details = Details(new.folder, new.expires_in)
-            whole = NewFile(staged, new.name, new.comment, _concatenation_key(parts, new), details)
+            key = _own_key(new.metadata_header) or _concatenation_key(parts, new)
+            whole = NewFile(staged, new.name, new.comment, key, details)
             # A part that is named twice was reserved only once.
             reserved = sum(self._length_of_part(principal, part) for part in set(parts))
             file = self._files.store(principal, whole, Reserved(parts=reserved))
@@ -207,7 +214,7 @@ class UploadService:
         for upload in expired:
             try:
                 if not upload.finished and self._is_complete(upload):
-                    self._finish(_owner_of(upload), upload)
+                    self._finish_unless_forbidden(upload)
                 self._remove(upload.id)
                 removed += 1
             except DomainError as error:
@@ -382,7 +389,10 @@ class UploadService:
             return updated
 
     def _finish(self, principal: Principal, upload: Upload) -> Upload:
-        """Turn a complete upload into a file; its idempotency key prevents a second file after a crash."""
+        """Turn a complete upload into a file; its idempotency key prevents a second file after a crash.
+
+        :raises DomainError: as :meth:`StoringService.store`, also because of the client's own idempotency key.
+        """
         if upload.is_part:
             return upload
         with ExitStack() as stack:
@@ -396,9 +406,18 @@ class UploadService:
         self._partials.delete(upload.id)
         return finished
 
+    def _finish_unless_forbidden(self, upload: Upload) -> None:
+        """Turn a complete upload into a file, unless its idempotency key forbids this forever."""
+        try:
+            self._finish(_owner_of(upload), upload)
+        except DomainError as error:
+            if error.kind not in FORBIDDEN_KEY:
+                raise
+
     def _store(self, principal: Principal, upload: Upload, staged: StagedBlob) -> Upload:
         name, details = FileName(upload.name, upload.extension), Details(upload.folder, upload.expires_in)
-        new = NewFile(staged, name, upload.comment, f"tus-{upload.id}", details)
+        key = _own_key(upload.metadata_header) or f"tus-{upload.id}"
+        new = NewFile(staged, name, upload.comment, key, details)
         file = self._files.store(_holder(principal, upload), new, Reserved(upload.id))
         with self._database.write() as session:
             values = {"file_id": file.id, "finished": True, "length": staged.size, "reserved": 0}
@@ -467,6 +486,13 @@ def _owner_of(upload: Upload) -> Principal:
 def _holder(principal: Principal, upload: Upload) -> Principal:
     """Return the owner of the upload's bytes and file as a principal, with the owner's limits if they are known."""
     return principal if principal.owner == upload.owner else _owner_of(upload)
+
+
+def _own_key(metadata_header: str) -> str | None:
+    """Return the client's own idempotency key, if any; the upload's creation has checked ``Upload-Metadata``."""
+    pairs = (pair.strip().partition(" ") for pair in metadata_header.split(","))
+    keys = [b64decode(encoded).decode() for name, _, encoded in pairs if name == IDEMPOTENCY_KEY]
+    return keys[-1] if keys else None
 
 
 def _concatenation_key(parts: Sequence[str], new: NewUpload) -> str:

@@ -1,6 +1,7 @@
 """The asynchronous client: the same names as :mod:`pixmill.client.sync`."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from pathlib import Path
 from ssl import SSLContext
@@ -229,10 +230,12 @@ class AsyncFiles:
         :param name: the name with its extension; by default taken from the path.
         :param folder: such as ``holiday/2026``; by default the folder in ``name``, if any.
         :param expires: how long the file is kept; by default forever.
-        :param idempotency_key: repeating the upload with this key within a day returns the first file.
+        :param idempotency_key: repeating the upload with this key within a day returns the first file, also for large
+            files and from another machine.
         :raises ValueError: ``source`` is bytes and ``name`` is missing.
         :raises ProblemError: the server refuses the request.
         :raises DamagedError: the bytes on the server differ from the local ones.
+        :raises UnsendableTextError: the name, the folder or the comment is not valid Unicode.
         """
         new = settings.new_file(source, name, comment, idempotency_key, folder, expires)
         return await self._driver.run(self._uploads.upload(new, on_progress))
@@ -257,9 +260,10 @@ class AsyncFiles:
         above = None if root is None else Path(root)
         news = (settings.new_below(above, Path(path), comment, folder, expires) for path in paths)
         operations = self._uploads.many(news, skip_existing=skip_existing, on_progress=on_progress)
-        async for group in self._driver.each(operations, parallel):
-            for item in group:
-                yield item
+        async with aclosing(self._driver.each(operations, parallel)) as groups:
+            async for group in groups:
+                for item in group:
+                    yield item
 
     async def find_same(self, path: str | Path, *, name: str | None = None, folder: str = "") -> File | None:
         """Return the stored file that has the name, or another ``name``, and bytes of a local file, in a folder."""

@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from ssl import SSLContext
+from threading import Event
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pixmill.client.exchange import Call, Effect, Operation, Pause, Reply
@@ -25,6 +26,8 @@ PIECE = 256 * 1024
 """Bytes per chunk, sent or received."""
 SILENCE_SECONDS = 45
 """Read timeout of an event stream, which sends something every 15 seconds."""
+FOLLOWED = frozenset({"GET", "HEAD"})
+"""Methods whose redirects are followed; a redirect may turn a request of another method into a GET without a body."""
 
 Page = tuple[list[T], Call | None]
 """The rows of a page, and the call for the next one."""
@@ -52,6 +55,10 @@ class Connection:
         return {**self.headers, **length, **call.headers}
 
 
+class StoppedError(Exception):
+    """The caller does not wait for the result of an operation anymore."""
+
+
 class SyncDriver:
     """Runs operations synchronously; threads may share a driver."""
 
@@ -59,24 +66,27 @@ class SyncDriver:
         import httpx2
 
         self._connection = connection
-        self._http = httpx2.Client(
-            timeout=connection.timeout_seconds, verify=connection.verify, trust_env=False, follow_redirects=True
-        )
+        self._http = httpx2.Client(timeout=connection.timeout_seconds, verify=connection.verify, trust_env=False)
 
     def close(self) -> None:
         self._http.close()
 
-    def run(self, operation: Operation[T]) -> T:
-        """Return the result of an operation."""
-        effect = _started(operation)
-        while not isinstance(effect, _Done):
-            try:
-                reply = self._done(effect)
-            except Exception as error:  # noqa: BLE001 (the operation decides, and raises it again)
-                effect = _thrown(operation, error)
-            else:
-                effect = _sent(operation, reply)
-        return effect.result
+    def run(self, operation: Operation[T], stop: Event | None = None) -> T:
+        """Return the result of an operation.
+
+        :param stop: ends the operation before its next request, and a body of chunks before its next chunk.
+        """
+        stop = stop or Event()
+        with closing(operation):
+            effect = _started(operation)
+            while not isinstance(effect, _Done):
+                try:
+                    reply = self._done(effect, stop)
+                except Exception as error:  # noqa: BLE001 (the operation decides, and raises it again)
+                    effect = _thrown(operation, error)
+                else:
+                    effect = _sent(operation, reply)
+            return effect.result
 
     def pages(self, first: Call, page: Callable[[Call], Operation[Page[T]]]) -> Iterator[list[T]]:
         """Yield the pages of a list."""
@@ -86,17 +96,22 @@ class SyncDriver:
             yield rows
 
     def each(self, operations: Iterator[Operation[T]], parallel: int) -> Iterator[T]:
-        """Yield the results of operations in their order; at most ``parallel`` run at a time."""
+        """Yield the results of operations in their order; at most ``parallel`` run at a time.
+
+        If the caller stops early, for example after Ctrl-C, the running operations stop, too.
+        """
+        stop = Event()
         with ThreadPoolExecutor(parallel) as pool:
-            running: deque[Future[T]] = deque(
-                pool.submit(self.run, next_operation) for next_operation in islice(operations, parallel + 1)
-            )
+            running: deque[Future[T]] = deque()
             try:
+                running.extend(pool.submit(self.run, following, stop) for following in islice(operations, parallel + 1))
                 while running:
                     result = running.popleft().result()
-                    running.extend(pool.submit(self.run, next_operation) for next_operation in islice(operations, 1))
+                    running.extend(pool.submit(self.run, following, stop) for following in islice(operations, 1))
                     yield result
             finally:
+                # The pool waits for its threads.
+                stop.set()
                 for left in running:
                     left.cancel()
 
@@ -111,7 +126,14 @@ class SyncDriver:
                 address, head = self._connection.address(call), self._connection.head(call)
                 with (
                     _as_unreachable(),
-                    self._http.stream("GET", address, params=list(call.query), headers=head, timeout=timeout) as got,
+                    self._http.stream(
+                        "GET",
+                        address,
+                        params=list(call.query),
+                        headers=head,
+                        timeout=timeout,
+                        follow_redirects=True,
+                    ) as got,
                 ):
                     feed.opened(_head(got) if got.is_success else _reply(got, got.read()))
                     for line in got.iter_lines():
@@ -120,20 +142,23 @@ class SyncDriver:
                             yield from self.run(feed.states())
                         if feed.has_ended:
                             return
+                    raise _stream_closed()
             except UnreachableError as error:
                 time.sleep(feed.lost(error))
 
-    def _done(self, effect: Effect) -> Reply | None:
+    def _done(self, effect: Effect, stop: Event) -> Reply | None:
+        _check(stop)
         if isinstance(effect, Call):
-            return self._exchange(effect)
+            return self._exchange(effect, stop)
         if isinstance(effect, Pause):
-            time.sleep(effect.seconds)
+            stop.wait(effect.seconds)
+            _check(stop)
         else:
             effect.work()
         return None
 
-    def _exchange(self, call: Call) -> Reply:
-        content = call.body if call.on_sent is None else _pieces(call)
+    def _exchange(self, call: Call, stop: Event) -> Reply:
+        content = call.body if call.on_sent is None else _pieces(call, stop)
         with (
             _as_unreachable(),
             self._http.stream(
@@ -142,12 +167,14 @@ class SyncDriver:
                 params=list(call.query),
                 headers=self._connection.head(call),
                 content=content,
+                follow_redirects=call.method in FOLLOWED,
             ) as got,
         ):
             head = _head(got)
             if call.sink is None or not call.sink.begin(head):
                 return _reply(got, got.read())
             for piece in got.iter_raw(PIECE):
+                _check(stop)
                 call.sink.write(piece)
             return head
 
@@ -159,24 +186,23 @@ class AsyncDriver:
         import httpx2
 
         self._connection = connection
-        self._http = httpx2.AsyncClient(
-            timeout=connection.timeout_seconds, verify=connection.verify, trust_env=False, follow_redirects=True
-        )
+        self._http = httpx2.AsyncClient(timeout=connection.timeout_seconds, verify=connection.verify, trust_env=False)
 
     async def close(self) -> None:
         await self._http.aclose()
 
     async def run(self, operation: Operation[T]) -> T:
         """Return the result of an operation."""
-        effect = _started(operation)
-        while not isinstance(effect, _Done):
-            try:
-                reply = await self._done(effect)
-            except Exception as error:  # noqa: BLE001 (the operation decides, and raises it again)
-                effect = _thrown(operation, error)
-            else:
-                effect = _sent(operation, reply)
-        return effect.result
+        with closing(operation):
+            effect = _started(operation)
+            while not isinstance(effect, _Done):
+                try:
+                    reply = await self._done(effect)
+                except Exception as error:  # noqa: BLE001 (the operation decides, and raises it again)
+                    effect = _thrown(operation, error)
+                else:
+                    effect = _sent(operation, reply)
+            return effect.result
 
     async def pages(self, first: Call, page: Callable[[Call], Operation[Page[T]]]) -> AsyncIterator[list[T]]:
         """Yield the pages of a list."""
@@ -185,21 +211,20 @@ class AsyncDriver:
             rows, following = await self.run(page(following))
             yield rows
 
-    async def each(self, operations: Iterator[Operation[T]], parallel: int) -> AsyncIterator[T]:
+    async def each(self, operations: Iterator[Operation[T]], parallel: int) -> AsyncGenerator[T, None]:
         """Yield the results of operations in their order; at most ``parallel`` run at a time."""
-        running = deque(
-            asyncio.ensure_future(self.run(next_operation)) for next_operation in islice(operations, parallel)
-        )
+        running: deque[asyncio.Task[T]] = deque()
         try:
+            running.extend(asyncio.ensure_future(self.run(following)) for following in islice(operations, parallel))
             while running:
                 result = await running.popleft()
-                running.extend(
-                    asyncio.ensure_future(self.run(next_operation)) for next_operation in islice(operations, 1)
-                )
+                running.extend(asyncio.ensure_future(self.run(following)) for following in islice(operations, 1))
                 yield result
         finally:
             for left in running:
                 left.cancel()
+            # When the caller goes on, no request is running.
+            await asyncio.gather(*running, return_exceptions=True)
 
     async def follow(self, feed: Stream[T]) -> AsyncIterator[T]:
         """Yield the events of a feed."""
@@ -212,7 +237,12 @@ class AsyncDriver:
                 address, head = self._connection.address(call), self._connection.head(call)
                 with _as_unreachable():
                     async with self._http.stream(
-                        "GET", address, params=list(call.query), headers=head, timeout=timeout
+                        "GET",
+                        address,
+                        params=list(call.query),
+                        headers=head,
+                        timeout=timeout,
+                        follow_redirects=True,
                     ) as got:
                         feed.opened(_head(got) if got.is_success else _reply(got, await got.aread()))
                         async for line in got.aiter_lines():
@@ -223,6 +253,7 @@ class AsyncDriver:
                                     yield event
                             if feed.has_ended:
                                 return
+                        raise _stream_closed()
             except UnreachableError as error:
                 await asyncio.sleep(feed.lost(error))
 
@@ -244,6 +275,7 @@ class AsyncDriver:
                 params=list(call.query),
                 headers=self._connection.head(call),
                 content=content,
+                follow_redirects=call.method in FOLLOWED,
             ) as got:
                 head = _head(got)
                 if call.sink is None or not call.sink.begin(head):
@@ -288,9 +320,19 @@ def _reply(got: "httpx2.Response", body: bytes) -> Reply:
     return Reply(got.status_code, headers, body, got.reason_phrase)
 
 
-def _pieces(call: Call) -> Iterator[bytes]:
+def _check(stop: Event) -> None:
+    if stop.is_set():
+        raise StoppedError
+
+
+def _stream_closed() -> UnreachableError:
+    return UnreachableError("the server closed the event stream")
+
+
+def _pieces(call: Call, stop: Event) -> Iterator[bytes]:
     body = memoryview(call.body or b"")
     for start in range(0, len(body), PIECE):
+        _check(stop)
         piece = bytes(body[start : start + PIECE])
         yield piece
         if call.on_sent is not None:
@@ -298,7 +340,7 @@ def _pieces(call: Call) -> Iterator[bytes]:
 
 
 async def _async_pieces(call: Call) -> AsyncIterator[bytes]:
-    for piece in _pieces(call):
+    for piece in _pieces(call, Event()):
         yield piece
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Protocol, TypeAlias, TypeVar
 
-from pixmill.client.problems import ProblemError, UnexpectedAnswerError, UnreachableError, problem_of
+from pixmill.client.problems import ProblemError, RedirectedError, UnexpectedAnswerError, UnreachableError, problem_of
 
 T = TypeVar("T")
 Query: TypeAlias = Sequence[tuple[str, str]]
@@ -21,6 +21,8 @@ NEVER_ACTED_ON = frozenset({429})
 """Statuses of requests that the server has not started to process, so any request may be retried."""
 PASSING = frozenset({429, 502, 503, 504})
 """Statuses of transient failures."""
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+"""Statuses that send the client to another address (RFC 9110, 15.4)."""
 PASSING_KINDS = frozenset({"idempotency-key-in-use", "upload-busy"})
 """Problems that occur while an earlier attempt, whose response was lost, is still running."""
 
@@ -194,10 +196,15 @@ class Exchange:
 
 
 def once(call: Call) -> Operation[Reply]:
-    """Send a call without retries."""
+    """Send a call without retries.
+
+    :raises RedirectedError: the server redirects a call that changes something.
+    """
     reply = yield call
     if reply is None:
         raise TypeError("the driver gave no reply to a call")
+    if reply.status in REDIRECTS and "location" in reply.headers:
+        raise RedirectedError(reply.headers["location"])
     return reply
 
 

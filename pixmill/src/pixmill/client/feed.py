@@ -34,6 +34,7 @@ class Stream(ABC, Generic[E]):
         self._failures = 0
         self._fields: dict[str, str] = {}
         self._was_silent = False
+        self._asked_seconds: float | None = None
 
     @property
     @abstractmethod
@@ -84,7 +85,9 @@ class Stream(ABC, Generic[E]):
             name, _, value = line.partition(":")
             # A comment has no event name; the server sends comments at the start and while idle. The lines of several
             # `data` fields would be joined, but Pixmill sends only one.
-            if name:
+            if name == "retry":
+                self._take_retry(value.removeprefix(" "))
+            elif name:
                 self._fields[name] = value.removeprefix(" ")
             else:
                 self._was_silent = True
@@ -96,7 +99,7 @@ class Stream(ABC, Generic[E]):
             yield from self._taken(_parsed(fields["data"]), fields.get("id", ""))
 
     def lost(self, error: UnreachableError) -> float:
-        """Return the pause before the next connection attempt.
+        """Return the pause before the next connection attempt: at least the stream's ``retry``.
 
         :raises UnreachableError: the stream was lost too often without a single line in between.
         """
@@ -104,7 +107,11 @@ class Stream(ABC, Generic[E]):
         if self._failures >= self._retries.attempts:
             problem = error.__cause__
             raise problem if isinstance(problem, ProblemError) else error
-        return self._retries.pause(self._failures).seconds
+        return self._retries.pause(self._failures, self._asked_seconds).seconds
+
+    def _take_retry(self, milliseconds: str) -> None:
+        if milliseconds.isascii() and milliseconds.isdigit():
+            self._asked_seconds = int(milliseconds) / 1000
 
 
 class Feed(Stream[TaskEvent]):

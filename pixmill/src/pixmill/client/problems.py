@@ -29,6 +29,26 @@ class UnexpectedAnswerError(PixmillError):
     """The answer is not from Pixmill: perhaps another server listens there."""
 
 
+class RedirectedError(UnexpectedAnswerError):
+    """The server redirects to another address. The client follows only reads: a redirect may drop a request's body.
+
+    :ivar location: the new address.
+    """
+
+    def __init__(self, location: str) -> None:
+        super().__init__(f"the server redirects this request to {location}; use the URL of the server there")
+        self.location = location
+
+
+class UnsendableTextError(PixmillError):
+    """A name, folder or comment is not valid Unicode: for example, the name of a local file is not UTF-8."""
+
+    def __init__(self, text: str) -> None:
+        shown = text.encode("utf-8", "backslashreplace").decode()
+        super().__init__(f"{shown} is not valid UTF-8; choose another name")
+        self.text = text
+
+
 class DamagedError(PixmillError):
     """Bytes were damaged in transit: their digest does not match."""
 

@@ -47,8 +47,8 @@ def new_file(
     if isinstance(source, bytes):
         if name is None:
             raise ValueError("a name is required for bytes")
-        return New(source, name, comment, folder, seconds(expires), key or str(uuid4()))
-    return New(Path(source), name or Path(source).name, comment, folder, seconds(expires), key or str(uuid4()))
+        return New(source, name, comment, folder, seconds(expires), key or None)
+    return New(Path(source), name or Path(source).name, comment, folder, seconds(expires), key or None)
 
 
 def new_below(root: Path | None, path: Path, comment: str, folder: str | None, expires: timedelta | None) -> New:

@@ -227,10 +227,12 @@ class Files:
         :param name: the name with its extension; by default taken from the path.
         :param folder: such as ``holiday/2026``; by default the folder in ``name``, if any.
         :param expires: how long the file is kept; by default forever.
-        :param idempotency_key: repeating the upload with this key within a day returns the first file.
+        :param idempotency_key: repeating the upload with this key within a day returns the first file, also for large
+            files and from another machine.
         :raises ValueError: ``source`` is bytes and ``name`` is missing.
         :raises ProblemError: the server refuses the request.
         :raises DamagedError: the bytes on the server differ from the local ones.
+        :raises UnsendableTextError: the name, the folder or the comment is not valid Unicode.
         """
         new = settings.new_file(source, name, comment, idempotency_key, folder, expires)
         return self._driver.run(self._uploads.upload(new, on_progress))

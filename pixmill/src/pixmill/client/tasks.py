@@ -140,9 +140,16 @@ class TaskOperations:
     def change_matching(self, verb: str, wanted: TaskFilter) -> Operation[list[int]]:
         """Cancel, restart or forget the tasks that match; return the ids of the changed tasks in ascending order."""
         changed: set[int] = set()
-        more, body = True, wanted.as_json()
+        is_first, more, body = True, True, wanted.as_json()
         while more:
-            ids, more, cursor = yield from self._bulk(verb, body)
+            try:
+                ids, more, cursor = yield from self._bulk(verb, body)
+            except NotFoundError:
+                # Another program has deleted the rest, for example the whole batch, since the last request.
+                if is_first:
+                    raise
+                break
+            is_first = False
             changed.update(ids)
             # Otherwise the next request would find restarted tasks that have failed again.
             body |= {} if cursor is None else {"cursor": cursor}
@@ -151,14 +158,25 @@ class TaskOperations:
     def change_ids(self, verb: str, task_ids: Sequence[int]) -> Operation[list[int]]:
         """Cancel, restart or forget tasks; return the ids of the changed tasks.
 
-        :raises NotFoundError: a task does not exist; nothing is changed.
+        :raises NotFoundError: a task of the first request does not exist; nothing is changed. Later requests skip
+            tasks that do not exist.
         """
         changed: list[int] = []
+        is_first = True
         for first in range(0, len(task_ids), MANY):
             left: Sequence[int] = task_ids[first : first + MANY]
             more = True
             while more and left:
-                ids, more, _ = yield from self._bulk(verb, {"ids": list(left)})
+                try:
+                    ids, more, _ = yield from self._bulk(verb, {"ids": list(left)})
+                except NotFoundError:
+                    if is_first:
+                        raise
+                    # Another program has deleted some since the last request; the server has changed none of the rest.
+                    existing = sorted(task.id for task in (yield from self.states(left)))
+                    more, left = len(existing) < len(left), existing
+                    continue
+                is_first = False
                 changed += ids
                 # A forgotten id no longer exists, and a restarted task may have failed again.
                 left = sorted(set(left) - set(ids))
@@ -176,11 +194,20 @@ class TaskOperations:
 
     def forget_batch(self, batch_id: int) -> Operation[Forgotten]:
         count, more = 0, True
+        document: Mapping[str, object] = {}
         while more:
-            reply = yield from self._exchange.send(Call("DELETE", f"{TASKS}/batches/{batch_id}"))
+            try:
+                reply = yield from self._exchange.send(Call("DELETE", f"{TASKS}/batches/{batch_id}"))
+            except NotFoundError:
+                # Another program has deleted the rest since the last request.
+                if not document:
+                    raise
+                document, more = {**document, "left": 0, "more": False}, False
+                continue
             part, more = Forgotten.of(reply.json()), has_more(reply)
+            document = part.document
             count += part.forgotten
-        return Forgotten.of({**part.document, "forgotten": count})
+        return Forgotten.of({**document, "forgotten": count})
 
     def metadata(self, file_id: int, parts: Sequence[str]) -> Operation[Metadata]:
         query = [("parts", ",".join(parts))] if parts else []

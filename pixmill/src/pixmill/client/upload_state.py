@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +24,14 @@ class Remembered:
     record: Path
 
     @classmethod
-    def of(cls, server: str, path: Path, name: str, *fields: str) -> "Remembered":
+    def of(cls, server: str, path: Path, name: str, fields: Mapping[str, str]) -> "Remembered":
         """Return the state for the current version of a file: a changed file starts a new upload.
 
         :param fields: further data that the server receives about it.
         """
         found = path.stat()
-        parts = [server, str(path.resolve()), str(found.st_size), str(found.st_mtime_ns), name, *fields]
-        key = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+        parts = [server, str(path.resolve()), found.st_size, found.st_mtime_ns, name, dict(fields)]
+        key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         return cls(state_folder() / "uploads" / f"{key[:40]}.json")
 
     def upload_id(self) -> str | None:

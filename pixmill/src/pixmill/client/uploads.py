@@ -9,6 +9,7 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TypeVar
+from urllib.parse import quote
 from uuid import uuid4
 
 from pixmill.client.answers import File
@@ -17,6 +18,7 @@ from pixmill.client.problems import (
     ChangedFileError,
     ConflictError,
     DamagedError,
+    InvalidError,
     NotFoundError,
     PixmillError,
     ProblemError,
@@ -24,8 +26,10 @@ from pixmill.client.problems import (
     UnavailableError,
     UnexpectedAnswerError,
     UnreachableError,
+    UnsendableTextError,
     problem_in,
 )
+from pixmill.client.stored_names import sent_name, stored_name
 from pixmill.client.upload_state import Remembered
 
 T = TypeVar("T")
@@ -43,6 +47,8 @@ CHUNK = 8 * 2**20
 """Bytes per request of a resumable upload."""
 LONG_COMMENT = 500
 """Maximum characters of a comment in a query string."""
+FORBIDDEN_KEY = frozenset({"idempotency-key-reused", "idempotency-key-revoked"})
+"""Problems that a retry with the same key does not solve."""
 _TUS = {"Tus-Resumable": "1.0.0"}
 
 
@@ -70,6 +76,7 @@ class New:
     :param name: the name with its extension.
     :param folder: ``None`` for the folder in ``name``, if any.
     :param expires_in: seconds after which the server deletes the file.
+    :param given_key: the idempotency key that the caller chose, if any.
     """
 
     source: Path | bytes
@@ -77,7 +84,12 @@ class New:
     comment: str = ""
     folder: str | None = None
     expires_in: int | None = None
-    key: str = field(default_factory=lambda: str(uuid4()))
+    given_key: str | None = None
+    _own_key: str = field(default_factory=lambda: str(uuid4()), init=False)
+
+    @property
+    def key(self) -> str:
+        return self.given_key or self._own_key
 
     @property
     def size(self) -> int:
@@ -87,6 +99,17 @@ class New:
         """Return the data that the server receives about the file, in addition to its name."""
         given = {"comment": self.comment or None, "folder": self.folder, "expires_in": self.expires_in}
         return {name: str(value) for name, value in given.items() if value is not None}
+
+    def check_texts(self) -> None:
+        """Check that the texts can be sent: the name of a local file may have bytes that are not UTF-8.
+
+        :raises UnsendableTextError: one is not valid Unicode.
+        """
+        for sent in (self.name, self.folder or "", self.comment):
+            try:
+                sent.encode()
+            except UnicodeEncodeError as error:
+                raise UnsendableTextError(sent) from error
 
     def content(self) -> bytes:
         return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
@@ -121,7 +144,9 @@ class UploadOperations:
 
         :raises ProblemError: the server refuses the request.
         :raises DamagedError: the bytes on the server differ from the local ones.
+        :raises UnsendableTextError: the name, the folder or the comment is not valid Unicode.
         """
+        new.check_texts()
         size = new.size
         if size > MEDIUM:
             return (yield from _Resumable(self._exchange, self._server, new, on_progress).upload())
@@ -140,7 +165,12 @@ class UploadOperations:
         return _checked(File.of(reply.json()), hashlib.sha256(content).hexdigest(), new.name)
 
     def batch(self, news: Sequence[New]) -> Operation[list[File | ProblemError | DamagedError]]:
-        """Upload small files in one request; return the file or the problem of each."""
+        """Upload small files in one request; return the file or the problem of each.
+
+        :raises UnsendableTextError: a name, a folder or a comment is not valid Unicode.
+        """
+        for new in news:
+            new.check_texts()
         form = yield from work(lambda: _Form.of(news))
         reply = yield from self._exchange.send(form.call())
         results = reply.member("files")
@@ -161,6 +191,7 @@ class UploadOperations:
 
     def same(self, new: New) -> Operation[File | None]:
         """Return the stored file that has this name, folder and bytes."""
+        new.check_texts()
         digest = yield from work(lambda: _digest(new.source))
         first = (yield from self._by_digest([digest])).get(digest)
         return None if first is None else (yield from self._named(new, first))
@@ -177,7 +208,8 @@ class UploadOperations:
         if _is_named(new, first):
             return first
         size = str(first.size)
-        query = [("name", Path(new.name).stem), ("size_min", size), ("size_max", size), ("limit", "1000")]
+        name = stored_name(new.name, new.folder).name
+        query = [("name", name), ("size_min", size), ("size_max", size), ("limit", "1000")]
         reply = yield from self._exchange.send(get(f"{FILES}/", query))
         files = [File.of(row) for row in reply.rows()]
         return next((file for file in files if file.sha256 == first.sha256 and _is_named(new, file)), None)
@@ -199,7 +231,7 @@ class UploadOperations:
         ends: list[Upload | None] = []
         digests = []
         for new in group:
-            digests.append((yield from _caught(work(partial(_digest, new.source)))))
+            digests.append((yield from _caught(work(partial(_digest_to_send, new)))))
         known = yield from self._by_digest([digest for digest in digests if isinstance(digest, str)])
         for new, digest in zip(group, digests, strict=True):
             first = known.get(digest) if isinstance(digest, str) else digest
@@ -237,27 +269,56 @@ class _Resumable:
         self._size = new.size
         self._counted = _Counted(new.name, self._size, on_progress)
         self._memory = (
-            Remembered.of(server, new.source, new.name, *new.fields().values())
-            if isinstance(new.source, Path)
-            else None
+            Remembered.of(server, new.source, new.name, self._fields()) if isinstance(new.source, Path) else None
         )
         self._digest = hashlib.sha256()
         self._digested = 0
 
     def upload(self) -> Operation[File]:
+        earlier = yield from self._stored_with_key()
+        if earlier is not None:
+            return earlier
         upload_id, reply = yield from self._begun()
         offset = _offset(reply)
         while "pixmill-file-id" not in reply.headers:
             self._counted.reach(offset)
             chunk = yield from work(lambda: self._read(offset))  # noqa: B023 (it runs before the next round)
             reply = yield from self._append(upload_id, offset, chunk)
+            if not chunk and "pixmill-file-id" not in reply.headers:
+                # The upload is complete, but its file has been deleted since.
+                upload_id, reply = yield from self._created()
             offset = _offset(reply)
         self._counted.finish()
         digest = yield from work(self._whole_digest)
+        stored = yield from self._exchange.send(get(f"{FILES}/{reply.headers['pixmill-file-id']}"))
+        # Not before: if this program ends here, a repetition finds the stored file instead of sending it again.
         if self._memory is not None:
             self._memory.forget()
-        stored = yield from self._exchange.send(get(f"{FILES}/{reply.headers['pixmill-file-id']}"))
         return _checked(File.of(stored.json()), digest, self._new.name)
+
+    def _stored_with_key(self) -> Operation[File | None]:
+        """Return the file of an earlier upload with the caller's key, so that its bytes are not sent again.
+
+        :raises InvalidError: the key belongs to another file.
+        """
+        if self._new.given_key is None:
+            return None
+        key = quote(self._new.given_key, safe="")
+        try:
+            reply = yield from self._exchange.send(get(f"{FILES}/idempotency-keys/{key}"))
+        except NotFoundError:
+            return None
+        file = File.of(reply.json())
+        digest = yield from work(lambda: _digest(self._new.source))
+        if file.sha256 != digest or file.comment != self._new.comment or not _is_named(self._new, file):
+            detail = "This Idempotency-Key was used for another upload; use a new key."
+            raise InvalidError(422, "urn:pixmill:problem:idempotency-key-reused", detail=detail)
+        self._counted.finish()
+        return file
+
+    def _fields(self) -> dict[str, str]:
+        key = self._new.given_key
+        return self._new.fields() if key is None else {**self._new.fields(), "idempotency_key": key}
 
     def _begun(self) -> Operation[tuple[str, Reply]]:
         remembered = None if self._memory is None else self._memory.upload_id()
@@ -272,7 +333,10 @@ class _Resumable:
                 pass
             else:
                 return remembered, reply
-        fields = {"filename": self._new.name, **self._new.fields()}
+        return (yield from self._created())
+
+    def _created(self) -> Operation[tuple[str, Reply]]:
+        fields = {"filename": self._new.name, **self._fields()}
         metadata = ",".join(f"{name} {b64encode(value.encode()).decode()}" for name, value in fields.items() if value)
         headers = {**_TUS, "Upload-Length": str(self._size), "Upload-Metadata": metadata}
         # If the response was lost, an empty upload remains until the server deletes it.
@@ -295,8 +359,12 @@ class _Resumable:
                 if reply.is_success:
                     return reply
                 problem = reply.problem()
+                if problem.kind in FORBIDDEN_KEY and self._memory is not None:
+                    # The upload never becomes a file, and a HEAD of it could not say why.
+                    self._memory.forget()
                 if attempt >= self._exchange.retries.attempts or not (
-                    problem.status in (429, 502, 503, 504) or isinstance(problem, ConflictError)
+                    problem.status in (429, 502, 503, 504)
+                    or (isinstance(problem, ConflictError) and problem.kind not in FORBIDDEN_KEY)
                 ):
                     raise problem
                 yield self._exchange.retries.pause(attempt, problem.retry_after)
@@ -404,9 +472,11 @@ class _Counted:
 
 def _described(new: New) -> dict[str, object]:
     """Return the JSON object that describes a file in a batch."""
-    described: dict[str, object] = {"name": new.name, "comment": new.comment, "idempotency_key": new.key}
-    if new.folder is not None:
-        described["folder"] = new.folder
+    # A batch takes a slash in a name as a character, not as the end of a folder.
+    name, folder = sent_name(new.name, new.folder)
+    described: dict[str, object] = {"name": name, "comment": new.comment, "idempotency_key": new.key}
+    if folder:
+        described["folder"] = folder
     return described if new.expires_in is None else {**described, "expires_in": new.expires_in}
 
 
@@ -468,9 +538,14 @@ def _checked(file: File, digest: str, name: str) -> File:
 
 
 def _is_named(new: New, file: File) -> bool:
-    """Return whether a file has this name and folder."""
-    path = Path(new.name)
-    return (file.name, file.extension, file.folder) == (path.stem, path.suffix.lower(), new.folder or "")
+    """Return whether a file has the name and the folder under which the server would store this one."""
+    return (file.name, file.extension, file.folder) == stored_name(new.name, new.folder)
+
+
+def _digest_to_send(new: New) -> str:
+    """:raises UnsendableTextError: the file cannot be sent."""
+    new.check_texts()
+    return _digest(new.source)
 
 
 def _digest(source: Path | bytes) -> str:

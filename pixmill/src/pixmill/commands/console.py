@@ -1,6 +1,7 @@
 """Output of commands (data on stdout, messages on stderr) and their exit codes."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -126,7 +127,7 @@ def reported() -> Iterator[None]:
         raise fail(text("interrupted"), Exit.INTERRUPTED) from None
     except BrokenPipeError:
         # The reader of stdout has closed the pipe; prevent a second error when Python flushes stdout at exit.
-        sys.stdout = open("/dev/null", "w")  # noqa: SIM115 (open until the end)
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (open until the end)
         raise typer.Exit(Exit.OK) from None
     except (PixmillError, OSError, ValueError) as error:
         raise fail(described(error), exit_code(error)) from error

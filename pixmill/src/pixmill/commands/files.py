@@ -339,10 +339,12 @@ def _found(paths: Sequence[str], name: str | None, selection: Selection) -> list
 @contextmanager
 def _spooled_stdin() -> Iterator[Path]:
     """Yield a file with the bytes of stdin: their number must be known before the first is sent."""
-    with tempfile.NamedTemporaryFile(prefix="pixmill-") as spooled:
-        shutil.copyfileobj(sys.stdin.buffer, spooled)
-        spooled.flush()
-        yield Path(spooled.name)
+    # Not a NamedTemporaryFile: Windows cannot open a file twice.
+    with tempfile.TemporaryDirectory(prefix="pixmill-") as temporary:
+        spooled = Path(temporary) / "stdin"
+        with spooled.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield spooled
 
 
 def _put_named(

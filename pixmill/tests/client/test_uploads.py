@@ -1,0 +1,188 @@
+"""Uploads to a real file service: what they store, and what a repetition sends."""
+
+import os
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from pixmill.client.exchange import Exchange
+from pixmill.client.uploads import MEDIUM, New, Upload, UploadOperations
+
+from pixmill import File, InvalidError, Retries, UnreachableError, UnsendableTextError
+from tests.support.file_service import Server
+
+OPERATIONS = UploadOperations(Exchange(Retries(attempts=2)), "http://pixmill.test")
+LARGE = MEDIUM + 1
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("large") / "large.bin"
+    path.write_bytes(os.urandom(LARGE))
+    return path
+
+
+def key() -> str:
+    return f"key {os.urandom(8).hex()}"
+
+
+def many(server: Server, news: Sequence[New], *, skip_existing: bool = False) -> list[Upload]:
+    return [end for group in OPERATIONS.many(news, skip_existing=skip_existing) for end in server.run(group)]
+
+
+def test_a_large_upload_with_the_key_of_an_earlier_one_is_the_same_file_and_sends_nothing(
+    server: Server, large: Path
+) -> None:
+    new = New(large, "large.bin", given_key=key())
+    first = server.run(OPERATIONS.upload(new))
+    server.calls.clear()
+
+    second = server.run(OPERATIONS.upload(new))
+
+    assert second == first
+    assert server.bodies("PATCH") == server.bodies("POST") == []
+
+
+def test_a_large_upload_with_the_key_of_another_file_is_refused_before_it_is_sent(server: Server, large: Path) -> None:
+    used = key()
+    server.run(OPERATIONS.upload(New(b"small", "small.bin", given_key=used)))
+
+    with pytest.raises(InvalidError) as refused:
+        server.run(OPERATIONS.upload(New(large, "large.bin", given_key=used)))
+
+    assert refused.value.kind == "idempotency-key-reused"
+    assert server.bodies("PATCH") == []
+
+
+def test_a_large_upload_with_a_key_that_no_address_can_have_is_the_same_file(server: Server, large: Path) -> None:
+    new = New(large, "large.bin", given_key=f"a/{key()}")
+
+    files = [server.run(OPERATIONS.upload(new)) for _ in range(2)]
+
+    assert files[0] == files[1]
+
+
+def test_large_uploads_without_a_key_are_different_files(server: Server, large: Path) -> None:
+    files = [server.run(OPERATIONS.upload(New(large, "large.bin"))) for _ in range(2)]
+
+    assert files[0].id != files[1].id
+    assert files[0].sha256 == files[1].sha256
+
+
+def test_a_large_upload_whose_last_answer_was_lost_is_not_sent_again(server: Server, large: Path) -> None:
+    new = New(large, "large.bin", comment="the last answer is lost")
+    server.lost = lambda call: call.method == "GET"
+    with pytest.raises(UnreachableError):
+        server.run(OPERATIONS.upload(new))
+    server.lost = lambda _: False
+    sent = sum(server.bodies("PATCH"))
+
+    file = server.run(OPERATIONS.upload(new))
+
+    assert (sent, sum(server.bodies("PATCH"))) == (LARGE, LARGE)
+    assert [row["comment"] for row in server.http.get("/", query_string={"q": new.comment}).json or []] == [
+        file.comment
+    ]
+
+
+def test_a_large_file_that_was_deleted_after_its_upload_is_uploaded_again(server: Server, large: Path) -> None:
+    new = New(large, "large.bin", comment="deleted")
+    server.lost = lambda call: call.method == "GET"
+    with pytest.raises(UnreachableError):
+        server.run(OPERATIONS.upload(new))
+    server.lost = lambda _: False
+    [row] = server.http.get("/", query_string={"q": new.comment}).json or []
+    server.http.delete(f"/{row['id']}")
+
+    file = server.run(OPERATIONS.upload(new))
+
+    assert file.id != row["id"]
+    assert sum(server.bodies("PATCH")) == 2 * LARGE
+
+
+def test_a_revoked_key_refuses_a_large_upload_each_time(server: Server, large: Path) -> None:
+    new = New(large, "large.bin", given_key=f"revoked-{os.urandom(8).hex()}")
+    server.http.delete(f"/idempotency-keys/{new.given_key}")
+
+    for _ in range(2):
+        with pytest.raises(Exception, match="was revoked"):
+            server.run(OPERATIONS.upload(new))
+
+
+@pytest.mark.parametrize("step", [1, -1], ids=["comment first", "folder first"])
+def test_an_upload_with_the_same_text_in_another_field_is_another_upload(
+    server: Server, large: Path, step: int
+) -> None:
+    text = os.urandom(6).hex()
+    first, second = [New(large, "large.bin", comment=text), New(large, "large.bin", folder=text)][::step]
+    server.lost = lambda call: call.method in ("PATCH", "HEAD")
+    with pytest.raises(UnreachableError):
+        server.run(OPERATIONS.upload(first))
+    server.lost = lambda _: False
+
+    file = server.run(OPERATIONS.upload(second))
+
+    assert (file.comment, file.folder) == (second.comment, second.folder or "")
+
+
+NAMES = [
+    ("a.jpg", None),
+    (unicodedata.normalize("NFD", "Й é.JPG"), unicodedata.normalize("NFD", "/Отпуск é/")),
+    (" padded .txt ", "/a//b/ "),
+    ("holiday/2026/a.jpg", None),
+    ("holiday\\a.jpg", None),
+    ("holiday/a.jpg", "elsewhere"),
+    ("../a.jpg", None),
+    ("archive.tar.gz", ""),
+    (".hidden", " x "),
+    ("a\u202egpj.exe", "b\u200e"),
+    ("ends with a dot.", None),
+]
+
+
+@pytest.mark.parametrize(("name", "folder"), NAMES)
+@pytest.mark.parametrize("together", [1, 2], ids=["alone", "in a batch"])
+def test_a_file_that_the_server_has_is_not_sent_again(
+    server: Server, tmp_path: Path, name: str, folder: str | None, together: int
+) -> None:
+    paths = [tmp_path / str(number) for number in range(together)]
+    for path in paths:
+        path.write_bytes(os.urandom(16))
+    news = [New(path, name, folder=folder) for path in paths]
+    first = many(server, news)
+
+    second = many(server, news, skip_existing=True)
+
+    assert [end.error for end in first] == [None] * together
+    assert [(end.existed, end.file) for end in second] == [(True, end.file) for end in first]
+
+
+@pytest.mark.parametrize(("name", "folder"), NAMES)
+def test_a_batch_stores_a_file_under_the_same_name_as_a_single_upload(
+    server: Server, name: str, folder: str | None
+) -> None:
+    new = New(b"bytes", name, folder=folder)
+
+    single = server.run(OPERATIONS.upload(new))
+    [batched] = server.run(OPERATIONS.batch([New(b"bytes", name, folder=folder)]))
+
+    assert isinstance(batched, File)
+    assert (batched.name, batched.extension, batched.folder) == (single.name, single.extension, single.folder)
+
+
+@pytest.mark.parametrize("skip_existing", [False, True])
+def test_a_name_that_is_not_utf_8_fails_alone(server: Server, tmp_path: Path, *, skip_existing: bool) -> None:
+    names = ["good", os.fsdecode(b"\xff.txt"), "better"]
+    for name in names:
+        (tmp_path / name).write_bytes(name.encode("utf-8", "surrogateescape") + os.urandom(8))
+
+    ends = many(server, [New(tmp_path / name, name) for name in names], skip_existing=skip_existing)
+
+    assert {end.source.name: type(end.error) for end in ends} == {
+        "good": type(None),
+        names[1]: UnsendableTextError,
+        "better": type(None),
+    }
+    assert all(b"udcff" not in (call.body or b"") for call in server.calls)
+    assert [str(end.error) for end in ends if end.error] == ["\\udcff.txt is not valid UTF-8; choose another name"]
