@@ -505,8 +505,8 @@ MUTATIONS = [
     Mutation(
         rule="a decoder that was taken over is not the user of this machine",
         file="service-kit/src/service_kit/access/gate.py",
-        before="if asked.headers.get(INNER_PORT_HEADER):",
-        after='if asked.headers.get(INNER_PORT_HEADER) == "never":',
+        before="if asked.headers.get(INNER_PORT):",
+        after='if asked.headers.get(INNER_PORT) == "never":',
         caught_by="service-kit/tests/access/test_gate.py::test_without_a_key_the_inner_port_shows_at_most_metrics",
     ),
     Mutation(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from flask import Request, g
+from service_kit.front_headers import BODY_FILE, BODY_LENGTH
 from service_kit.problems import Problem
 from service_kit.texts import sentence
 from werkzeug.wsgi import get_input_stream
@@ -23,10 +24,6 @@ MAX_FORM_OVERHEAD = 1024 * 1024
 MAX_UNANNOUNCED = 10 * 1024 * 1024
 """Maximum size of a body without Content-Length; nginx has the same limit."""
 
-BODY_FILE = "X-Body-File"
-"""The header with the path of the body file written by the web server."""
-BODY_LENGTH = "X-Body-Length"
-"""The header with the client's Content-Length, if any, which must be the length of this file."""
 
 
 class _UnannouncedBody(CheckedBody):

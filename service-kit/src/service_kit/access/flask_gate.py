@@ -12,6 +12,7 @@ from service_kit.access.cors import Cors
 from service_kit.access.gate import SESSION_COOKIE, Asked, Gate, require
 from service_kit.access.guard import SAFE_METHODS
 from service_kit.access.principals import InnerScope, Principal, Scope
+from service_kit.front_headers import REAL_IP
 from service_kit.problems import Problem
 
 _View = TypeVar("_View", bound=Callable[..., object])
@@ -63,7 +64,7 @@ def client_address() -> str:
 
 
 def _address_of(by: Request) -> str:
-    return by.headers.get("X-Real-IP") or by.remote_addr or ""
+    return by.headers.get(REAL_IP) or by.remote_addr or ""
 
 
 def asked(by: Request) -> Asked:

@@ -20,6 +20,7 @@ from service_kit.access.principals import (
 )
 from service_kit.access.rates import Rates
 from service_kit.access.wrong_keys import WrongKeys
+from service_kit.front_headers import INNER_PORT
 from service_kit.problems import Problem
 from service_kit.texts import sentence
 
@@ -32,11 +33,6 @@ header it acts for nobody and can only read.
 """
 SEES_HEADER = "X-Pixmill-Sees"
 """With the value ``all``, one of Pixmill's own processes sees the files of all owners; its scopes stay the same."""
-INNER_PORT_HEADER = "X-Pixmill-Inner-Port"
-"""The header that nginx adds to what its inner port receives, where Pixmill's own processes are the clients.
-
-A request from there that has no credentials is not the user of this machine: a decoder that was taken over can send it.
-"""
 
 
 @dataclass(frozen=True)
@@ -132,7 +128,7 @@ class Gate:
         return self._anonymous(asked)
 
     def _anonymous(self, asked: Asked) -> Principal:
-        if asked.headers.get(INNER_PORT_HEADER):
+        if asked.headers.get(INNER_PORT):
             return NOBODY if self._rules.mode == "keys" else MONITORING
         match self._rules.mode:
             case "open":
