@@ -42,10 +42,17 @@ class Door:
         self._gate = Gate(Rules(mode, INNER, ["pictures.example.org"], [CORS]), self.keys, WrongKeys(database))
 
     def admit(
-        self, *, method: str = "GET", session: str | None = None, address: str = "192.0.2.1", **headers: str
+        self,
+        *,
+        method: str = "GET",
+        session: str | None = None,
+        address: str = "192.0.2.1",
+        counts: bool = True,
+        **headers: str,
     ) -> Principal:
         named = {"Host": "localhost"} | {name.replace("_", "-"): value for name, value in headers.items()}
-        return self._gate.admit(Asked(method, Headers(named), address, session))  # type: ignore[arg-type]  # Headers is such a mapping
+        asked = Asked(method, Headers(named), address, session)  # type: ignore[arg-type]  # Headers is such a mapping
+        return self._gate.admit(asked, counts=counts)
 
     def status(self, **headers: str) -> int:
         with pytest.raises(Problem) as refused:
@@ -170,6 +177,18 @@ def test_an_owner_may_send_a_number_of_requests_a_second_with_all_keys_together(
 
     assert door.status(Authorization=f"Bearer {secrets[0]}") == 429
     assert door.admit(Authorization=f"Bearer {door.secret('bob')}").owner == "bob"
+
+
+def test_a_request_that_was_counted_as_a_question_counts_no_more(database: Database) -> None:
+    door = Door(database, "keys")
+    secret = door.secret("alice")
+    door.owners.limit("alice", Limits(requests_per_second=1))
+
+    for _ in range(2):
+        door.admit(Authorization=f"Bearer {secret}")
+        door.admit(Authorization=f"Bearer {secret}", counts=False)
+
+    assert door.status(Authorization=f"Bearer {secret}") == 429
 
 
 @pytest.mark.parametrize(

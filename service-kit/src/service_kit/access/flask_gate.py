@@ -58,6 +58,11 @@ def record_only_refusal() -> None:
     g.only_asks = True
 
 
+def count_no_more() -> None:
+    """Mark the current request as one that the gate has counted before; call this before the gate decides."""
+    g.is_counted = True
+
+
 def client_address() -> str:
     """Return the client's address as seen by the web server in front."""
     return _address_of(request)
@@ -93,7 +98,7 @@ def stand_before(app: Flask, gate: Gate, trail: AuditTrail, cors: Cors) -> None:
         earlier = request.environ.get(ADMITTED)
         if isinstance(earlier, Problem):
             raise earlier
-        g.principal = earlier or gate.admit(asked(request))
+        g.principal = earlier or gate.admit(asked(request), counts=not g.get("is_counted", False))
         scope = scopes.get(request.endpoint or "")
         # A route without a scope is public or does not exist.
         if scope is not None:

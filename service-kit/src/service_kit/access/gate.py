@@ -76,9 +76,10 @@ class Gate:
         self._wrong_keys = wrong_keys
         self._rates = rates or Rates()
 
-    def admit(self, asked: Asked) -> Principal:
+    def admit(self, asked: Asked, *, counts: bool = True) -> Principal:
         """Return the principal that sends the request; :data:`NOBODY` if credentials are required and missing.
 
+        :param counts: whether the request counts towards the rate of its owner; not if it was counted before.
         :raises Problem: 401, the key is not valid; 403, a page of another site sent the request; 421, the request is
         for another host; 429, the owner sent too many requests, or the address too many wrong keys.
         """
@@ -90,7 +91,8 @@ class Gate:
         if token is None or asked.headers.get("Origin") not in self._rules.cors_origins:
             check_site(asked.method, asked.headers)
         principal = self._recognize(token, asked)
-        self._rates.count(principal)
+        if counts:
+            self._rates.count(principal)
         return principal
 
     def _process_with(self, token: str | None) -> Process | None:
