@@ -106,9 +106,16 @@ def test_a_cancelled_task_is_stopped_and_leaves_no_result(pixmill: Pixmill, limi
     assert pixmill.counts()[0] == files_before + 1
 
 
-@pytest.mark.parametrize("target", [f"PUT {FILES}/a.bin", f"POST {FILES}/?name=a.bin", f"POST {FILES}/batch"])
-def test_an_upload_over_the_quota_is_refused_before_it_is_sent(strict: FullStack, target: str) -> None:
-    with begun(strict.url, target, 50_000_000) as connection:
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [
+        (f"PUT {FILES}/a.bin", "image/png"),
+        (f"POST {FILES}/?name=a.bin", "image/png"),
+        (f"POST {FILES}/batch", "multipart/form-data; boundary=x"),
+    ],
+)
+def test_an_upload_over_the_quota_is_refused_before_it_is_sent(strict: FullStack, target: str, kind: str) -> None:
+    with begun(strict.url, target, 50_000_000, headers={"Content-Type": kind}) as connection:
         assert_refused(connection, b"507", b"quota-exceeded")
 
 

@@ -13,6 +13,7 @@ from tests.support.processes import accepts, free_port
 from tests.support.raw_http import assert_refused, begun
 from tests.support.stacks import FullStack
 
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 FEW = {"NGINX_REQUESTS_PER_SECOND": "1", "NGINX_REQUESTS_AT_ONCE": "5"}
 
 
@@ -82,9 +83,13 @@ def test_json_of_a_gigabyte_is_refused_before_it_is_sent(full: FullStack, target
         assert_refused(connection, b"413", b"JSON may have 2 MiB")
 
 
-@pytest.mark.parametrize("target", [f"PUT {FILES}/a.bin", f"POST {FILES}/?name=a.bin", f"POST {FILES}/"])
-def test_a_file_over_the_limit_is_refused_before_it_is_sent(full: FullStack, target: str) -> None:
-    with begun(full.url, target, MAX_UPLOAD + 2_000_000) as connection:
+@pytest.mark.parametrize(
+    ("target", "headers"), [(f"PUT {FILES}/a.bin", {}), (f"POST {FILES}/?name=a.bin", {}), (f"POST {FILES}/", FORM)]
+)
+def test_a_file_over_the_limit_is_refused_before_it_is_sent(
+    full: FullStack, target: str, headers: dict[str, str]
+) -> None:
+    with begun(full.url, target, MAX_UPLOAD + 2_000_000, headers=headers) as connection:
         assert_refused(connection, b"413", f"A file may have at most {MAX_UPLOAD} bytes".encode())
 
 
@@ -94,7 +99,7 @@ def test_an_upload_for_another_host_is_refused_before_it_is_sent(full: FullStack
 
 
 def test_the_size_limit_applies_to_each_file_of_a_batch(full: FullStack) -> None:
-    with begun(full.url, f"POST {FILES}/batch", MAX_UPLOAD + 2_000_000) as connection:
+    with begun(full.url, f"POST {FILES}/batch", MAX_UPLOAD + 2_000_000, headers=FORM) as connection:
         connection.settimeout(1)
         with pytest.raises(TimeoutError):
             connection.recv(1)

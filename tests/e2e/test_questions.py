@@ -68,7 +68,51 @@ def test_the_answer_names_the_missing_scope(full: FullStack) -> None:
     ],
 )
 def test_every_refusal_comes_before_the_body(full: FullStack, target: str, size: int | str, status: int) -> None:
-    assert refused(full, target, size).status == status
+    form = "multipart/form-data; boundary=x"
+
+    assert refused(full, target, size, Content_Type=form).status == status
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "headers"),
+    [
+        (PUT, 415, {"Content_Encoding": "gzip"}),
+        (PUT, 400, {"Idempotency_Key": "a" * 1000}),
+        (f"{PUT}?unknown=1", 422, {}),
+        (f"POST {FILES}/", 415, {"Content_Type": "text/plain"}),
+        (f"POST {FILES}/batch", 415, {"Content_Type": "text/plain"}),
+        (f"PUT {FILES}/a%2Fb", 404, {}),
+        (PUT, 421, {"Host": "other.example"}),
+    ],
+)
+def test_what_the_headers_decide_is_decided_before_the_body(
+    full: FullStack, target: str, status: int, headers: dict[str, str]
+) -> None:
+    assert refused(full, target, **headers).status == status
+
+
+def test_an_upload_and_its_question_count_as_one_request(full: FullStack) -> None:
+    with Pixmill(full.url) as local:
+        key = local.make_key("hasty", "writer")
+        # The owner may send the requests of two seconds at once.
+        assert local.http.put("/api/owners/hasty/limits", json={"requests_per_second": 1}).is_success
+    headers = {"Authorization": f"Bearer {key}", "X-Body-Stage": "answered"}
+
+    large = [httpx2.put(f"{full.url}{FILES}/a.bin", content=b"x" * 11_000_000, headers=headers) for _ in range(2)]
+
+    assert [response.status_code for response in large] == [201, 201]
+
+
+def test_a_client_cannot_say_that_its_request_was_counted(full: FullStack) -> None:
+    with Pixmill(full.url) as local:
+        key = local.make_key("sly", "writer")
+        assert local.http.put("/api/owners/sly/limits", json={"requests_per_second": 1}).is_success
+    headers = {"Authorization": f"Bearer {key}", "X-Body-Stage": "answered"}
+
+    with httpx2.Client(base_url=full.url, headers=headers) as client:
+        answers = [client.put(f"{FILES}/a.bin", content=b"x").status_code for _ in range(50)]
+
+    assert 429 in answers
 
 
 def test_a_page_of_another_site_is_refused_before_its_body(full: FullStack) -> None:
@@ -161,6 +205,22 @@ def test_a_refusal_is_in_the_language_of_the_client(full: FullStack) -> None:
 
     assert answer.headers["content-language"] == "ru"
     assert "ключ" in json.loads(answer.body)["detail"].lower()
+
+
+def test_a_client_that_leaves_before_the_answer_holds_no_bytes(full: FullStack) -> None:
+    with Pixmill(full.url) as local:
+        key = local.make_key("leaving", "writer")
+    authorization = {"Authorization": f"Bearer {key}"}
+
+    for _ in range(20):
+        with begun(full.url, PUT, SIZE, headers=authorization):
+            pass
+
+    with Pixmill(full.url) as client:
+        client.http.headers |= authorization
+        # A question that was not answered yet could still make a promise.
+        assert httpx2.put(f"{full.url}{FILES}/a.bin", content=b"x" * 11_000_000, headers=authorization).is_success
+        wait_until(lambda: client.http.get(f"{FILES}/stats").json()["reserved_bytes"] == 0, "no bytes are held")
 
 
 def test_bytes_are_promised_once_and_come_back_when_the_client_leaves(full: FullStack) -> None:

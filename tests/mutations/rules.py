@@ -407,6 +407,27 @@ MUTATIONS = [
         caught_by="tests/e2e/test_questions.py::test_wrong_keys_send_no_body",
     ),
     Mutation(
+        rule="a client that leaves before the answer holds no bytes",
+        file=_NGINX,
+        before="            proxy_ignore_client_abort on;\n",
+        after="",
+        caught_by="tests/e2e/test_questions.py::test_a_client_that_leaves_before_the_answer_holds_no_bytes",
+    ),
+    Mutation(
+        rule="an upload and its question count as one request",
+        file=_NGINX,
+        before="proxy_set_header X-Body-Stage answered;",
+        after='proxy_set_header X-Body-Stage "";',
+        caught_by="tests/e2e/test_questions.py::test_an_upload_and_its_question_count_as_one_request",
+    ),
+    Mutation(
+        rule="a promise whose body does not begin ends",
+        file="file-storage/src/file_storage/services/promises.py",
+        before="        return _lifetime(self.size) - self.left > BEGIN_SECONDS",
+        after="        return False",
+        caught_by="file-storage/tests/services/test_promises.py::test_a_promise_whose_body_does_not_begin_ends",
+    ),
+    Mutation(
         rule="the same free bytes are promised once",
         file="file-storage/src/file_storage/services/promises.py",
         before="        if self._outstanding(connection) > self._staging.room():",
@@ -513,8 +534,8 @@ MUTATIONS = [
     Mutation(
         rule="a decoder that was taken over is not the user of this machine",
         file="service-kit/src/service_kit/access/gate.py",
-        before="if asked.headers.get(INNER_PORT_HEADER):",
-        after='if asked.headers.get(INNER_PORT_HEADER) == "never":',
+        before="if asked.headers.get(INNER_PORT):",
+        after='if asked.headers.get(INNER_PORT) == "never":',
         caught_by="service-kit/tests/access/test_gate.py::test_without_a_key_the_inner_port_shows_at_most_metrics",
     ),
     Mutation(

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from file_storage.config import Settings, UploadSettings
-from file_storage.intake.bodies import BODY_FILE, BODY_LENGTH, MAX_UNANNOUNCED, receive_raw
+from file_storage.intake.bodies import MAX_UNANNOUNCED, receive_raw
 from file_storage.intake.read_ahead import ReadAhead
 from file_storage.storage import Staging
 from flask import Request
+from service_kit.front_headers import BODY_FILE, BODY_LENGTH
 from service_kit.problems import Problem
 from werkzeug.test import EnvironBuilder
 

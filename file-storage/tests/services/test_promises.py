@@ -13,7 +13,7 @@ from file_storage.config import Settings
 from file_storage.injectors import create_registry
 from file_storage.models import Upload
 from file_storage.services.names import FileName
-from file_storage.services.promises import MIN_BYTES, SILENT_SECONDS, Promises
+from file_storage.services.promises import BEGIN_SECONDS, MIN_BYTES, SILENT_SECONDS, Promises
 from file_storage.services.storing import NewFile, StoringService
 from file_storage.services.totals import stored_by
 from file_storage.services.uploads import NewUpload, UploadService
@@ -132,6 +132,65 @@ def test_a_promise_that_nobody_ends_expires(processes: list[svcs.Container], sto
 
     with processes[0].get(Database).connect() as connection:
         assert stored_by(connection, "ann").reserved == SIZE
+
+
+def begun_long_ago(processes: list[svcs.Container]) -> None:
+    """Let each promise be older than the time in which its body must begin."""
+    with processes[0].get(Database).write() as session:
+        session.execute(update(Upload).values(expires_at=Upload.expires_at - BEGIN_SECONDS - 1))
+
+
+@pytest.mark.parametrize("principal", [LOCAL, LIMITED], ids=["disk", "quota"])
+def test_a_promise_whose_body_does_not_begin_ends(
+    processes: list[svcs.Container], storing: StoringService, principal: Principal
+) -> None:
+    storing.promise_room(principal, FIRST, SIZE)
+    begun_long_ago(processes)
+
+    processes[1].get(StoringService).promise_room(principal, SECOND, SIZE)
+
+    with processes[0].get(Database).connect() as connection:
+        assert stored_by(connection, principal.owner).reserved == SIZE
+
+
+def test_a_promise_lasts_while_a_body_is_being_written(
+    processes: list[svcs.Container], storing: StoringService, tmp_path: Path
+) -> None:
+    storing.promise_room(LOCAL, FIRST, SIZE)
+    storing.promise_room(LOCAL, SECOND, MIN_BYTES)
+    begun_long_ago(processes)
+    (tmp_path / "staging/body").write_bytes(b"x")
+
+    with pytest.raises(StorageFullError):
+        processes[1].get(StoringService).promise_room(LOCAL, "c" * 32, SIZE)
+
+
+def test_the_copies_of_a_form_need_room_on_the_disk_but_count_once(
+    processes: list[svcs.Container], storing: StoringService
+) -> None:
+    with pytest.raises(StorageFullError):
+        storing.promise_room(LIMITED, FIRST, SIZE, copies=2)
+
+    storing.promise_room(LIMITED, FIRST, SIZE - 2 * GB, copies=2)
+
+    with processes[0].get(Database).connect() as connection:
+        assert stored_by(connection, "ann").reserved == SIZE - 2 * GB
+
+
+def test_copies_that_have_been_written_are_not_counted_twice(
+    processes: list[svcs.Container], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "incoming").mkdir()
+    monkeypatch.setenv("FILE_STORAGE_UPLOAD__BODY_FOLDER", str(tmp_path / "incoming"))
+    storing = svcs.Container(create_registry(load(Settings))).get(StoringService)
+    storing.promise_room(LOCAL, FIRST, SIZE - 2 * GB, copies=2)
+    for name in ("incoming/body", "staging/copy"):
+        with pytest.raises(StorageFullError):
+            storing.promise_room(LOCAL, SECOND, SIZE)
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(SIZE - 2 * GB)
+
+    storing.promise_room(LOCAL, SECOND, SIZE)
 
 
 def test_bytes_that_have_come_are_not_counted_twice(storing: StoringService, tmp_path: Path) -> None:

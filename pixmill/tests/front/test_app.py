@@ -1,6 +1,7 @@
 """The front between a client and a fake uWSGI, or a fake render service, on Unix sockets."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from pixmill.front.app import CHUNK, MAX_BUFFERED, Front, RenderService
 from pixmill.front.limits import Limit
 from starlette.types import Message, Scope
 
+PROJECT = Path(__file__).parents[3]
 Headers = list[tuple[bytes, bytes]]
 
 OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
@@ -155,6 +157,49 @@ def test_a_request_is_passed_on_without_the_headers_of_its_connection(tmp_path: 
     line, *fields = asked.decode().strip().split("\r\n")
     assert line == "GET /a?b=%20c HTTP/1.1"
     assert fields == ["host: files.example", "accept: */*", "x-real-ip: 192.0.2.7", "x-peer-address: 192.0.2.7"]
+
+
+NGINX = (PROJECT / "config/nginx.conf").read_text()
+"""What nginx sets in each request, so that a client cannot."""
+SET_BY_NGINX = {name for name in re.findall(r"proxy_set_header (X-[A-Za-z-]+)", NGINX) if name != "X-Request-ID"}
+"""A client may send X-Request-ID to ``make run``: it names no promise of room there."""
+FROM_CLIENTS = {
+    "X-Forwarded-For",
+    "X-Forwarded-Proto",
+    # Believed only with the secret of one of Pixmill's own processes.
+    "X-Pixmill-Owner",
+    "X-Pixmill-Sees",
+    "X-Pixmill-Source-Id",
+    "X-Pixmill-Task-Id",
+    "X-Pixmill-Batch-Id",
+    "X-Request-ID",
+}
+IN_RESPONSES = {
+    "X-Accel-Buffering",
+    "X-Accel-Expires",
+    "X-Accel-Redirect",
+    "X-Content-Type-Options",
+    "X-Pixmill-Ignored",
+    "X-Problem",
+    "X-Range",
+    "X-Sendfile",
+}
+
+
+def headers_in_the_code() -> set[str]:
+    """Return each header with the prefix X- that a service names."""
+    sources = (path.read_text() for path in PROJECT.glob("*/src/**/*.py"))
+    return {name for source in sources for name in re.findall(r"""["'](X-[A-Za-z-]+)["']""", source)}
+
+
+def test_the_front_drops_every_header_of_the_server_in_front(tmp_path: Path) -> None:
+    ours = headers_in_the_code() - FROM_CLIENTS - IN_RESPONSES
+    assert ours >= SET_BY_NGINX > set()
+    headers = [(b"host", b"x"), *((name.lower().encode(), b"mine") for name in sorted(ours | SET_BY_NGINX))]
+
+    asked = exchanged(tmp_path, OK + b"Content-Length: 0\r\n\r\n", headers=headers).asked
+
+    assert b"mine" not in asked
 
 
 @pytest.mark.parametrize("target", [b"/a", b"/img/signature/42"], ids=["uwsgi", "render"])

@@ -6,12 +6,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from pydantic import Field
 
+from service_kit.front_headers import PEER
 from service_kit.problems import Problem
 from service_kit.settings import Section
 from service_kit.texts import sentence
-
-PEER = "X-Peer-Address"
-"""The header in which nginx or the front of ``make run`` passes the peer address of the connection."""
 
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?)(?::[0-9]{1,5})?")
 

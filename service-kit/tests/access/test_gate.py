@@ -47,6 +47,10 @@ class Door:
         named = {"Host": "localhost"} | {name.replace("_", "-"): value for name, value in headers.items()}
         return self._gate.admit(Asked(method, Headers(named), address, session))  # type: ignore[arg-type]  # Headers is such a mapping
 
+    def admit_after_question(self, secret: str) -> Principal:
+        headers = Headers({"Host": "localhost", "Authorization": f"Bearer {secret}"})
+        return self._gate.admit(Asked("PUT", headers, "192.0.2.1", None), counts=False)  # type: ignore[arg-type]  # likewise
+
     def status(self, **headers: str) -> int:
         with pytest.raises(Problem) as refused:
             self.admit(**headers)
@@ -170,6 +174,18 @@ def test_an_owner_may_send_a_number_of_requests_a_second_with_all_keys_together(
 
     assert door.status(Authorization=f"Bearer {secrets[0]}") == 429
     assert door.admit(Authorization=f"Bearer {door.secret('bob')}").owner == "bob"
+
+
+def test_a_request_that_was_counted_as_a_question_counts_no_more(database: Database) -> None:
+    door = Door(database, "keys")
+    secret = door.secret("alice")
+    door.owners.limit("alice", Limits(requests_per_second=1))
+
+    for _ in range(2):
+        door.admit(Authorization=f"Bearer {secret}")
+        assert door.admit_after_question(secret).owner == "alice"
+
+    assert door.status(Authorization=f"Bearer {secret}") == 429
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,15 @@ class CheckedBody:
                 raise Problem("digest-mismatch", 400, detail)
 
 
+def check_digest_fields(headers: Headers) -> None:
+    """Check the digests of a body that has not come yet.
+
+    :raises Problem: 400 if a field is malformed.
+    """
+    for field in _FIELDS:
+        _digests(field, headers.get(field))
+
+
 def checked_body(request: Request) -> CheckedBody:
     """Return the request's body, regardless of its length."""
     return CheckedBody(get_input_stream(request.environ, max_content_length=None), request.headers)

@@ -4,15 +4,16 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 from flask import Request, g
+from service_kit.front_headers import BODY_FILE, BODY_LENGTH
 from service_kit.problems import Problem
 from service_kit.texts import sentence
 from werkzeug.wsgi import get_input_stream
 
 from file_storage.config import UploadSettings
-from file_storage.headers.digests import CheckedBody
+from file_storage.headers.digests import CheckedBody, check_digest_fields
 from file_storage.intake.multipart import Form, boundary_of, read_files, read_parts, too_large
 from file_storage.intake.read_ahead import ReadAhead, ReadBody
 from file_storage.services.promises import MIN_BYTES
@@ -22,11 +23,6 @@ CHUNK = 1024 * 1024
 MAX_FORM_OVERHEAD = 1024 * 1024
 MAX_UNANNOUNCED = 10 * 1024 * 1024
 """Maximum size of a body without Content-Length; nginx has the same limit."""
-
-BODY_FILE = "X-Body-File"
-"""The header with the path of the body file written by the web server."""
-BODY_LENGTH = "X-Body-Length"
-"""The header with the client's Content-Length, if any, which must be the length of this file."""
 
 
 class _UnannouncedBody(CheckedBody):
@@ -47,20 +43,84 @@ class _UnannouncedBody(CheckedBody):
         return data
 
 
-def promised_id(request: Request, settings: UploadSettings) -> str | None:
-    """Return the id of the room that was promised before the web server received a large body; ``None`` without it.
+class Body(NamedTuple):
+    """What is known of a body before it is read.
+
+    :param size: its size; 0 if that is unknown or does not matter.
+    :param promised: the id under which room was promised before the web server received the body: a large one may have
+        come without a promise.
+    :param copies: how many times the disk has its bytes until it is stored.
+    """
+
+    size: int
+    promised: str | None
+    copies: int
+
+
+FORM_COPIES = 2
+"""The web server's file, and the staging files to which the files in the form are written."""
+
+
+def body_of(request: Request, settings: UploadSettings) -> Body:
+    """Return what is known of a body that is the file itself.
 
     :raises Problem: 400 if a client sent the web server's header.
     """
     if _body_path(request, settings) is None:
-        return None
+        return Body(request.content_length or 0, None, 1)
+    size = body_length(request) or 0
+    # The web server's file is on the disk: if it is small, only the quota matters, which is checked exactly later.
+    return Body(size, cast(str, g.request_id), 1) if size >= MIN_BYTES else Body(0, None, 1)
+
+
+def form_of(request: Request, settings: UploadSettings) -> Body:
+    """Return what is known of a form; the size is the minimum size of its files if nothing of it was received.
+
+    :raises Problem: 400 if a client sent the web server's header.
+    """
+    body = body_of(request, settings)
+    if body.promised is not None:
+        return body._replace(copies=FORM_COPIES)
+    return body._replace(size=max(0, body.size - MAX_FORM_OVERHEAD))
+
+
+def body_length(request: Request) -> int | None:
+    """Return the length that the web server states; ``None`` without it."""
+    # int() refuses thousands of digits, which may all be zeros.
     length = request.headers.get(BODY_LENGTH, "")
-    return cast(str, g.request_id) if length.isdigit() and int(length) >= MIN_BYTES else None
+    return int(length.lstrip("0") or "0") if length.isdigit() else None
 
 
-def least_size_in_form(request: Request) -> int:
-    """Return the minimum size of the files in a form; 0 if the form's length is unknown."""
-    return max(0, (request.content_length or 0) - MAX_FORM_OVERHEAD)
+def check_raw(request: Request, size: int, settings: UploadSettings) -> None:
+    """Check a body that is the file itself before it is read.
+
+    :raises Problem: 413 if ``size`` bytes are too many, 415 if it is encoded, 400 if a digest is malformed.
+    """
+    if "Content-Encoding" in request.headers:
+        detail = sentence("A body is stored as it is sent; send it without Content-Encoding.")
+        raise Problem("unsupported-content-encoding", 415, detail)
+    check_digest_fields(request.headers)
+    if size > settings.max_bytes:
+        raise too_large(settings.max_bytes)
+
+
+def check_form(request: Request, size: int, settings: UploadSettings) -> bytes:
+    """Check a form with one file before it is read; return its boundary.
+
+    :raises Problem: 413 if ``size`` bytes are too many; also as in :func:`check_files`.
+    """
+    boundary = check_files(request)
+    check_form_size(size, settings)
+    return boundary
+
+
+def check_files(request: Request) -> bytes:
+    """Check a form with many files before it is read; return its boundary.
+
+    :raises Problem: 415 for another content type, 400 without a boundary, or if a digest is malformed.
+    """
+    check_digest_fields(request.headers)
+    return boundary_of(request)
 
 
 def check_form_size(size: int, settings: UploadSettings) -> None:
@@ -84,8 +144,7 @@ def receive_form(
     """
     path = _body_path(request, settings)
     with ahead.claim(path) as finish, _body(request, path) as body:
-        boundary = boundary_of(request)
-        check_form_size(_size(request, path), settings)
+        boundary = check_form(request, _size(request, path), settings)
         result = finish()
         if result is not None and result.form is not None and result.boundary == boundary:
             body.check(CHUNK)
@@ -107,7 +166,7 @@ def receive_files(
         files, 413 if a file or the JSON is too long, 503 if the body is gone.
     :raises StorageFullError: there is no room.
     """
-    boundary = boundary_of(request)
+    boundary = check_files(request)
     with _body(request, _body_path(request, settings)) as body, ExitStack() as stack:
         form = read_files(body, boundary, lambda: stack.enter_context(staging.stage()), max_files, settings.max_bytes)
         body.check(CHUNK)
@@ -121,13 +180,9 @@ def receive_raw(request: Request, staging: Staging, settings: UploadSettings, ah
     :raises Problem: 400 if truncated or changed in transit, 413 if too long, 415 if encoded, 503 if the body is gone.
     :raises StorageFullError: there is no room.
     """
-    if "Content-Encoding" in request.headers:
-        detail = sentence("A body is stored as it is sent; send it without Content-Encoding.")
-        raise Problem("unsupported-content-encoding", 415, detail)
     path = _body_path(request, settings)
     with ahead.claim(path) as finish, _body(request, path) as body:
-        if _size(request, path) > settings.max_bytes:
-            raise too_large(settings.max_bytes)
+        check_raw(request, _size(request, path), settings)
         received = _adopted(path, body, finish, staging) if path else _streamed(body, staging, settings)
         with received as staged:
             yield staged
@@ -170,8 +225,8 @@ def _body(request: Request, path: Path | None) -> Iterator[CheckedBody]:
         return
     try:
         with path.open("rb") as file:
-            expected = request.headers.get(BODY_LENGTH)
-            if expected and int(expected) != os.fstat(file.fileno()).st_size:
+            expected = body_length(request)
+            if expected is not None and expected != os.fstat(file.fileno()).st_size:
                 detail = sentence("Some of the body's bytes are missing; send the request again.")
                 raise Problem("body-incomplete", 503, detail, retry_after=1)
             yield CheckedBody(file, request.headers)

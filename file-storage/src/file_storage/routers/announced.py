@@ -1,43 +1,47 @@
 """Answers nginx's question before it receives a large body, and ends the promise of room when the request is over.
 
-The question is the request of the upload itself, without the body and with the header X-Body-Stage: so the gate, the
-routes and the audit trail treat it as they treat the upload.
+The question is the request of the upload itself, without the body and with the header X-Body-Stage. The gate, the route
+and the audit trail treat it as they treat the upload: the route refuses what it would refuse because of the headers
+alone, and then answers with :func:`promised` instead of reading the body.
 """
 
 import json
 
 import svcs
 from flask import Flask, Response, g, request
-from service_kit.access.flask_gate import principal, record_only_refusal
+from service_kit.access.flask_gate import count_no_more, principal, record_only_refusal
+from service_kit.front_headers import BODY_STAGE
 
 from file_storage.config import Settings
-from file_storage.intake.bodies import BODY_LENGTH, check_form_size
+from file_storage.intake.bodies import body_length
 from file_storage.intake.read_ahead import ReadAhead
 from file_storage.services.storing import StoringService
 
-STAGE = "X-Body-Stage"
-"""The header in which nginx says that it asks before a body. Clients cannot send it."""
 ASKED = "asked"
+"""The request is the question."""
+ANSWERED = "answered"
+"""The request is the upload itself, after the answer yes."""
 OVER = "over"
 """The request of the body has ended, however it did."""
 PROBLEM = "X-Problem"
 """The header with the problem document of a refusal: nginx's auth_request drops the content of an answer."""
-
-_OF_ONE_FILE = {"collection.add_file", "collection.put_file", "named.put_named_file"}
-_OF_MANY_FILES = "batch.add_files"
 
 
 def end_promises(app: Flask, settings: Settings) -> None:
     """Let ``app`` end a promise when the web server says that its request is over.
 
     Call this before the gate is in place: nobody else knows the id of the request, and its key may be revoked by now.
+    The gate learns here which requests it has counted as questions.
     """
     if not settings.upload.body_folder:
         return
 
     @app.before_request
     def end() -> Response | None:
-        if request.headers.get(STAGE) != OVER:
+        stage = request.headers.get(BODY_STAGE)
+        if stage == ANSWERED:
+            count_no_more()
+        if stage != OVER:
             return None
         record_only_refusal()
         svcs.flask.get(StoringService).give_back(g.request_id)
@@ -49,25 +53,34 @@ def answer_questions(app: Flask, settings: Settings) -> None:
     if not settings.upload.body_folder:
         return
 
-    def answer() -> Response | None:
-        if request.headers.get(STAGE) != ASKED:
-            return None
-        record_only_refusal()
-        if request.endpoint not in {*_OF_ONE_FILE, _OF_MANY_FILES}:
-            return None
-        storing, ahead = svcs.flask.get(StoringService, ReadAhead)
-        size = int(request.headers[BODY_LENGTH])
-        if request.endpoint in _OF_ONE_FILE:
-            check_form_size(size, settings.upload)
-        storing.promise_room(principal(), g.request_id, size)
-        if request.endpoint in _OF_ONE_FILE:
-            ahead.expect()
-        return Response(status=204)
+    def mark() -> None:
+        if request.headers.get(BODY_STAGE) == ASKED:
+            record_only_refusal()
 
     def add_problem(response: Response) -> Response:
-        if request.headers.get(STAGE) == ASKED and response.mimetype == "application/problem+json":
+        if request.headers.get(BODY_STAGE) == ASKED and response.mimetype == "application/problem+json":
             response.headers[PROBLEM] = json.dumps(response.get_json())
         return response
 
-    app.before_request(answer)
+    app.before_request(mark)
     app.after_request(add_problem)
+
+
+def asked_size(settings: Settings) -> int | None:
+    """Return the size of the body about which the current request asks; ``None`` if it is not a question."""
+    if not settings.upload.body_folder or request.headers.get(BODY_STAGE) != ASKED:
+        return None
+    return body_length(request) or 0
+
+
+def promised(size: int, copies: int, ahead: ReadAhead | None = None) -> Response:
+    """Answer the current question with yes, and promise the room.
+
+    :param copies: as in :meth:`Promises.make`.
+    :param ahead: reads the body ahead.
+    :raises DomainError: there is no room.
+    """
+    svcs.flask.get(StoringService).promise_room(principal(), g.request_id, size, copies)
+    if ahead is not None:
+        ahead.expect()
+    return Response(status=204)

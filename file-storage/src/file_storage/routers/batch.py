@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import svcs
-from flask import request
+from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 from service_kit.access.flask_gate import needs, principal
@@ -21,8 +21,9 @@ from service_kit.request_body import described, json_body, validated
 from service_kit.texts import sentence
 
 from file_storage.config import Settings
-from file_storage.intake.bodies import least_size_in_form, promised_id, receive_files
+from file_storage.intake.bodies import FORM_COPIES, check_files, form_of, receive_files
 from file_storage.models import File
+from file_storage.routers.announced import asked_size, promised
 from file_storage.routers.rows import as_json
 from file_storage.routers.schemas import (
     Claims,
@@ -126,10 +127,13 @@ class BatchOut(BaseModel):
     responses={200: BatchOut, **problem_responses(400, 409, 413, 415, 422, 507)},
 )
 @needs(Scope.FILES_WRITE, InnerScope.RESULTS_STORE)
-def add_files() -> dict[str, object]:
+def add_files() -> dict[str, object] | Response:
     storing, settings, staging = svcs.flask.get(StoringService, Settings, Staging)
+    if (size := asked_size(settings)) is not None:
+        check_files(request)
+        return promised(size, copies=FORM_COPIES)
     with (
-        storing.room(principal(), least_size_in_form(request), promised_id(request, settings.upload)) as reserved,
+        storing.room(principal(), *form_of(request, settings.upload)) as reserved,
         receive_files(request, staging, settings.upload, MAX_FILES) as (parts, json_part),
     ):
         stored = storing.store_all(principal(), _new_files(parts, json_part), reserved)

@@ -21,8 +21,9 @@ from service_kit.query import Query
 from service_kit.request_body import validated
 
 from file_storage.config import Settings
-from file_storage.intake.bodies import least_size_in_form, promised_id, receive_form
+from file_storage.intake.bodies import FORM_COPIES, check_form, form_of, receive_form
 from file_storage.intake.read_ahead import ReadAhead
+from file_storage.routers.announced import asked_size, promised
 from file_storage.routers.raw_body import store_body
 from file_storage.routers.rows import as_json
 from file_storage.routers.schemas import (
@@ -269,8 +270,11 @@ def add_file() -> Response:
         return store_body(query.fields())
     key = idempotency_key(request)
     storing, settings, staging, ahead = svcs.flask.get(StoringService, Settings, Staging, ReadAhead)
+    if (size := asked_size(settings)) is not None:
+        check_form(request, size, settings.upload)
+        return promised(size, copies=FORM_COPIES, ahead=ahead)
     with (
-        storing.room(principal(), least_size_in_form(request), promised_id(request, settings.upload)) as reserved,
+        storing.room(principal(), *form_of(request, settings.upload)) as reserved,
         receive_form(request, staging, settings.upload, ahead) as (staged, form),
     ):
         fields = validated(NewFileFields, form.fields)

@@ -7,8 +7,9 @@ from service_kit.idempotency_key import idempotency_key
 
 from file_storage.config import Settings
 from file_storage.headers.provenance import BATCH_ID, SOURCE_ID, TASK_ID, claimed_id
-from file_storage.intake.bodies import promised_id, receive_raw
+from file_storage.intake.bodies import body_of, check_raw, receive_raw
 from file_storage.intake.read_ahead import ReadAhead
+from file_storage.routers.announced import asked_size, promised
 from file_storage.routers.schemas import NewFileFields, created, details_of
 from file_storage.services.folders import named_path
 from file_storage.services.storing import NewFile, StoringService
@@ -28,8 +29,11 @@ def store_body(fields: NewFileFields) -> Response:
         batch_id=claimed_id(request, BATCH_ID),
     )
     storing, settings, staging, ahead = svcs.flask.get(StoringService, Settings, Staging, ReadAhead)
+    if (size := asked_size(settings)) is not None:
+        check_raw(request, size, settings.upload)
+        return promised(size, copies=1, ahead=ahead)
     with (
-        storing.room(principal(), request.content_length or 0, promised_id(request, settings.upload)) as reserved,
+        storing.room(principal(), *body_of(request, settings.upload)) as reserved,
         receive_raw(request, staging, settings.upload, ahead) as staged,
     ):
         new = NewFile(staged, stored_name, fields.comment or "", key, details)

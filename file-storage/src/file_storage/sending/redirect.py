@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from flask import Response, request
+from service_kit.front_headers import UNCONDITIONAL
 from werkzeug.datastructures import Range
 
 from file_storage.models import File
@@ -11,9 +12,6 @@ from file_storage.sending.delegation import range_is_safe, whole_is_safe
 from file_storage.sending.nginx import NginxS3Sender
 from file_storage.sending.ranges import Span
 from file_storage.services.files import FileService
-
-_UNCONDITIONAL = "X-Unconditional"
-"""The header of nginx's repeated request: nginx sends these bytes itself, so the answer must not be a redirect."""
 
 
 class RedirectSender:
@@ -43,12 +41,12 @@ class NginxRedirectSender:
         self._nginx = nginx
 
     def whole(self, response: Response, file: File) -> Response:
-        if _UNCONDITIONAL not in request.headers and whole_is_safe(request):
+        if UNCONDITIONAL not in request.headers and whole_is_safe(request):
             return _redirect(self._files.location(file))
         return self._nginx.whole(response, file)
 
     def ranges(self, response: Response, file: File, wanted: Range, parts: Sequence[Span]) -> Response | None:
-        if _UNCONDITIONAL not in request.headers and range_is_safe(request, wanted, file):
+        if UNCONDITIONAL not in request.headers and range_is_safe(request, wanted, file):
             return _redirect(self._files.location(file))
         return self._nginx.ranges(response, file, wanted, parts)
 

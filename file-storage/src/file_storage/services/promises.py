@@ -5,12 +5,16 @@ Each promise is a row of :class:`Upload`, like a resumable upload: triggers add 
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
+from typing import NamedTuple
 
+import structlog
 from service_kit.access.principals import Principal
 from service_kit.database import Database, epoch_now, one_at_a_time
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Select, delete, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from file_storage.models import Upload
 from file_storage.models.file import WHOLE
@@ -18,16 +22,25 @@ from file_storage.services.quota import Addition, Quota
 from file_storage.storage import Staging, StorageFullError
 from file_storage.storage.partial import PartialFiles
 
+log = structlog.get_logger()
+
 MIN_BYTES = 10_000_000
 """Minimum size of a body that is promised room: statements slow down smaller ones. nginx asks from this size."""
 
 ARRIVING_BYTES = 11_000_000
-"""Minimum size of a body on the disk that counts as part of a promise; one without a length may have 10 MiB."""
+"""Minimum size of a body on the disk that counts as part of a promise; one without a length may have 10 MiB, and none
+is promised room before it has come."""
+
+BEGIN_SECONDS = 90.0
+"""A body must begin within this time after its promise; nginx waits a minute for its first byte.
+
+A promise does not know its body. Of the promises older than this, only as many are alive as bodies are being written.
+"""
 
 SLOWEST_BYTES_PER_SECOND = 250_000
 MIN_SECONDS = 300.0
-"""A promise that nobody gives back, because a process was killed, ends after ``MIN_SECONDS`` and the time that its
-bytes take at this rate. A slower upload goes on without a promise."""
+"""A promise ends after ``MIN_SECONDS`` and the time that its bytes take at this rate, even if its body is being
+written. A slower upload goes on without a promise: room for it is looked for again when it has come."""
 
 SILENT_SECONDS = 600.0
 """A resumable upload that has received nothing for this long holds no room on the disk, but still counts for quotas."""
@@ -49,9 +62,10 @@ class Promises:
         self._quota = quota
         self._next_expiry = 0.0
 
-    def make(self, principal: Principal, promise_id: str, size: int) -> None:
+    def make(self, principal: Principal, promise_id: str, size: int, copies: int = 1) -> None:
         """Promise room for ``size`` bytes, until the upload with this id ends.
 
+        :param copies: how many times the disk has these bytes for a while; they count once towards quotas.
         :raises DomainError: ``quota-exceeded``.
         :raises StorageFullError: the disk has no room besides what others were promised.
         """
@@ -61,13 +75,13 @@ class Promises:
                     id=promise_id,
                     owner=principal.owner,
                     reserved=size,
-                    length=size,
+                    length=size * copies,
                     metadata_header="",
                     concat_header=WHOLE,
                     name="",
                     extension="",
                     comment="",
-                    expires_at=epoch_now() + MIN_SECONDS + size / SLOWEST_BYTES_PER_SECOND,
+                    expires_at=epoch_now() + _lifetime(size),
                     finished=False,
                 )
             )
@@ -75,29 +89,43 @@ class Promises:
             self._quota.check_added(session.connection(), principal, Addition(size, size, 0))
             self.check_disk(session.connection(), size)
 
+    def holds(self, promise_id: str) -> bool:
+        """Return whether this promise was made and has not ended."""
+        with self._database.connect() as connection:
+            return connection.scalar(_promise(promise_id).where(Upload.expires_at >= epoch_now())) is not None
+
     def give_back(self, promise_id: str) -> None:
         """End a promise; ignore one that has ended."""
+        # The server in front reports the end of each large request: usually there is nothing to write any more.
+        with self._database.connect() as connection:
+            if connection.scalar(_promise(promise_id)) is None:
+                return
         with self._database.write() as session:
             session.execute(delete(Upload).where(Upload.id == promise_id, Upload.concat_header == WHOLE))
 
     @contextmanager
-    def made(self, principal: Principal, size: int) -> Iterator[str]:
+    def made(self, principal: Principal, size: int, copies: int = 1) -> Iterator[str]:
         """Promise room during the block; return the promise's id.
 
+        :param copies: as in :meth:`make`.
         :raises DomainError: as in :meth:`make`.
         """
         promise_id = secrets.token_hex(16)
-        self.make(principal, promise_id, size)
+        self.make(principal, promise_id, size, copies)
         with self.given_back(promise_id):
             yield promise_id
 
     @contextmanager
     def given_back(self, promise_id: str) -> Iterator[None]:
-        """End a promise when the block ends."""
+        """End a promise when the block ends; if the database does not answer then, leave the promise to its expiry."""
         try:
             yield
         finally:
-            self.give_back(promise_id)
+            try:
+                self.give_back(promise_id)
+            except SQLAlchemyError as error:
+                # The upload itself has succeeded, or has an error of its own to report.
+                log.warning("promise not given back", promise=promise_id, reason=str(error))
 
     def check_disk(self, connection: Connection, more: int) -> None:
         """Check within the transaction that has reserved ``more`` bytes.
@@ -112,25 +140,70 @@ class Promises:
             raise StorageFullError
 
     def expire_periodically(self) -> None:
-        """Remove expired promises, so that they do not fill a quota."""
+        """Remove expired promises, and those whose body has not begun, so that they do not fill a quota."""
         if time.monotonic() < self._next_expiry:
             return
         self._next_expiry = time.monotonic() + EXPIRE_SECONDS
         with self._database.write() as session:
             session.execute(_DELETE_EXPIRED)
+            promises = [_Promise(*row) for row in session.execute(_PROMISES)]
+            lost = {each.id for each in promises} - {each.id for each in _alive(promises, len(self._staging.bodies()))}
+            if lost:
+                session.execute(delete(Upload).where(Upload.id.in_(lost)))
 
     def _outstanding(self, connection: Connection) -> int:
         """Return how many bytes were promised and have not come yet."""
-        bodies = resumable = 0
-        for upload_id, reserved, concat in connection.execute(_RESERVED):
-            if concat == WHOLE:
-                bodies += reserved
-            else:
-                resumable += max(0, reserved - self._partials.held(upload_id, SILENT_SECONDS, reserved))
-        return max(0, bodies - self._staging.arriving(ARRIVING_BYTES)) + resumable
+        resumable = sum(
+            max(0, reserved - self._partials.held(upload_id, SILENT_SECONDS, reserved))
+            for upload_id, reserved in connection.execute(_RESUMABLE)
+        )
+        bodies = self._staging.bodies()
+        alive = _alive([_Promise(*row) for row in connection.execute(_PROMISES)], len(bodies))
+        first = sum(promise.size for promise in alive)
+        copies = sum(promise.on_disk - promise.size for promise in alive)
+        arrived = sum(body.size for body in bodies if body.is_arriving and body.size >= ARRIVING_BYTES)
+        copied = self._staging.copied(ARRIVING_BYTES) if copies else 0
+        return max(0, first - arrived) + max(0, copies - copied) + resumable
+
+
+class _Promise(NamedTuple):
+    """A promise that has not expired.
+
+    :param on_disk: bytes on the disk, with all copies.
+    :param left: seconds until it expires.
+    """
+
+    id: str
+    size: int
+    on_disk: int
+    left: float
+
+    @property
+    def must_have_begun(self) -> bool:
+        return _lifetime(self.size) - self.left > BEGIN_SECONDS
+
+
+def _alive(promises: Sequence[_Promise], bodies: int) -> Sequence[_Promise]:
+    """Return the promises that may still be needed.
+
+    :param bodies: the number of bodies that are being written. The largest promises are taken for theirs, so that no
+        byte of them is promised twice.
+    """
+    begun = sorted((each for each in promises if each.must_have_begun), key=attrgetter("on_disk"), reverse=True)
+    return [*(each for each in promises if not each.must_have_begun), *begun[:bodies]]
+
+
+def _lifetime(size: int) -> float:
+    return MIN_SECONDS + size / SLOWEST_BYTES_PER_SECOND
+
+
+def _promise(promise_id: str) -> Select[str]:
+    return select(Upload.id).where(Upload.id == promise_id, Upload.concat_header == WHOLE)
 
 
 _DELETE_EXPIRED = delete(Upload).where(Upload.expires_at < epoch_now(), Upload.concat_header == WHOLE)
-_RESERVED = select(Upload.id, Upload.reserved, Upload.concat_header).where(
-    Upload.reserved > 0, Upload.expires_at >= epoch_now()
-)
+_UNEXPIRED = (Upload.reserved > 0, Upload.expires_at >= epoch_now())
+_PROMISES = select(
+    Upload.id, Upload.reserved, func.coalesce(Upload.length, Upload.reserved), Upload.expires_at - epoch_now()
+).where(*_UNEXPIRED, Upload.concat_header == WHOLE)
+_RESUMABLE = select(Upload.id, Upload.reserved).where(*_UNEXPIRED, Upload.concat_header.is_distinct_from(WHOLE))

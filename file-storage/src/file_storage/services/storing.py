@@ -184,30 +184,37 @@ class StoringService:
         self._together = Together[_Upload, File | DomainError](self._add_uploads, attrgetter("principal"), _fits)
 
     @contextmanager
-    def room(self, principal: Principal, size: int, promised: str | None) -> Iterator[Reserved | None]:
+    def room(self, principal: Principal, size: int, promised: str | None, copies: int = 1) -> Iterator[Reserved | None]:
         """Check that a body of ``size`` bytes can be stored; if it is large, hold room for it during the block.
 
-        :param promised: the id of a promise made before the body came, which ends with the block.
+        :param promised: the id of the promise that a body on the disk had before it came, if any was made: it ends with
+            the block.
+        :param copies: as in :meth:`Promises.make`.
         :raises DomainError: as in :meth:`check_room`.
         """
-        if promised is not None:
+        if promised is not None and self._promises.holds(promised):
             with self._promises.given_back(promised):
                 yield Reserved(promised)
             return
-        self.check_room(principal, size)
+        if promised is None:
+            self.check_room(principal, size)
+        else:
+            # The disk has the body already; a promise counts only what it still needs.
+            self._check_quota(principal, size)
         if size < MIN_BYTES:
             yield None
             return
-        with self._promises.made(principal, size) as made:
+        with self._promises.made(principal, size, copies) as made:
             yield Reserved(made)
 
-    def promise_room(self, principal: Principal, promise_id: str, size: int) -> None:
+    def promise_room(self, principal: Principal, promise_id: str, size: int, copies: int = 1) -> None:
         """Check as :meth:`check_room` does, and promise the room to the upload with this id.
 
+        :param copies: as in :meth:`Promises.make`.
         :raises DomainError: as in :meth:`check_room`.
         """
         self.check_room(principal, size)
-        self._promises.make(principal, promise_id, size)
+        self._promises.make(principal, promise_id, size, copies)
 
     def give_back(self, promise_id: str) -> None:
         """End a promise, if it has not ended yet."""
@@ -221,13 +228,16 @@ class StoringService:
         :raises DomainError: ``quota-exceeded``.
         :raises StorageFullError: the disk has no room for it.
         """
+        self._check_quota(principal, size, files)
+        self._staging.check_room(size)
+
+    def _check_quota(self, principal: Principal, size: int, files: int = 1) -> None:
         # First remove files whose time in the trash is over, and expired files, to make room: if they fill a quota, no
         # upload gets further than this, and perhaps nobody deletes files any more.
         self._trash.end_expired_periodically()
         self._expiry.expire_periodically()
         self._promises.expire_periodically()
         self._quota.check(principal, Addition(size, size, files))
-        self._staging.check_room(size)
 
     def store(self, principal: Principal, new: NewFile, reserved: Reserved | None = None) -> File:
         """Store a file; if the idempotency key was used before, return its file.

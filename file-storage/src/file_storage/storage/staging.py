@@ -5,12 +5,12 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
-from typing import IO, Protocol
+from typing import IO, NamedTuple, Protocol
 
 from service_kit.errors import DomainError
 from service_kit.texts import sentence
@@ -139,6 +139,16 @@ class StagedBlob:
             self._unsynced = 0
 
 
+class Body(NamedTuple):
+    """A body on the disk.
+
+    :param is_arriving: whether it has only one name: with a second one it is complete, and perhaps stored already.
+    """
+
+    size: int
+    is_arriving: bool
+
+
 class Staging:
     """The folder of staging files.
 
@@ -210,18 +220,16 @@ class Staging:
         if size > self.room():
             raise StorageFullError
 
-    def arriving(self, min_bytes: int) -> int:
-        """Return the bytes on the disk of unfinished bodies that have at least ``min_bytes``."""
-        total = 0
-        with suppress(FileNotFoundError), os.scandir(self._body_folder or self._folder) as entries:
-            for entry in entries:
-                with suppress(FileNotFoundError):
-                    status = entry.stat()
-                    # A body with a second name is complete, and perhaps stored already.
-                    is_arriving = status.st_nlink == 1 and time.time() - status.st_mtime < ARRIVING_SECONDS
-                    if is_arriving and status.st_size >= min_bytes:
-                        total += status.st_size
-        return total
+    def bodies(self) -> Sequence["Body"]:
+        """Return the bodies that have been written to lately."""
+        return list(_written_lately(self._body_folder or self._folder))
+
+    def copied(self, min_bytes: int) -> int:
+        """Return the bytes of the staging files that copy the web server's bodies; only of at least ``min_bytes``."""
+        if self._body_folder is None:
+            return 0
+        files = _written_lately(self._folder)
+        return sum(file.size for file in files if file.is_arriving and file.size >= min_bytes)
 
     def sweep(self, older_than_seconds: float) -> int:
         """Remove the files of interrupted uploads that are at least this old; return their number."""
@@ -247,6 +255,15 @@ def older_than(paths: Iterable[Path], seconds: float) -> Iterator[Path]:
         with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime >= seconds:
                 yield path
+
+
+def _written_lately(folder: Path) -> Iterator[Body]:
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                status = entry.stat()
+                if time.time() - status.st_mtime < ARRIVING_SECONDS:
+                    yield Body(status.st_size, status.st_nlink == 1)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import httpx2
 import structlog
+from service_kit.front_headers import FORGET
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,8 +20,6 @@ log = structlog.get_logger()
 
 UNTIL = "X-Accel-Expires"
 """The response header with the second since 1970 until which nginx keeps the response. nginx does not pass it on."""
-FORGET = "X-Pixmill-Forget"
-"""The request header that makes nginx replace its cached response. nginx accepts it on its inner port only."""
 MOST_KEPT = 20_000
 """The most responses that nginx may keep; this service remembers each of them so that it can remove it."""
 LONGEST_TARGET_BYTES = 2048

@@ -17,6 +17,8 @@ from file_storage.events import create_app as create_file_events
 from image_processor.events import create_app as create_task_events
 from image_processor.render.config import RenderSettings
 from image_processor.render.paths import RenderPaths
+from service_kit import front_headers
+from service_kit.front_headers import PEER, REAL_IP
 from service_kit.problems import Problem
 from service_kit.settings import load_or_exit
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -63,7 +65,7 @@ _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade expect x-sendfile".split()
 )
 """Headers that are not forwarded: hop-by-hop headers (RFC 9110, 7.6.1), and X-Sendfile from uWSGI to the front."""
-_OURS = frozenset(b"x-real-ip x-peer-address x-body-file x-body-length x-unconditional".split())
+_OURS = frozenset(name.lower().encode() for name in front_headers.ALL)
 _NO_OPTIONS = frozenset(
     b"host content-length transfer-encoding forwarded x-forwarded-for x-forwarded-host x-forwarded-proto".split()
 )
@@ -253,7 +255,7 @@ def _without_claims(request: Scope, client: Client) -> Scope:
     dropped = _OURS | (_connection_options(request["headers"]) - _NO_OPTIONS)
     headers = [(name, value) for name, value in request["headers"] if name not in dropped and b"_" not in name]
     if client.address:
-        headers += [(name, client.address.encode()) for name in (b"x-real-ip", b"x-peer-address")]
+        headers += [(name.lower().encode(), client.address.encode()) for name in (REAL_IP, PEER)]
     return {**request, "headers": headers}
 
 

@@ -19,6 +19,7 @@ from service_kit.access.cors import Cors
 from service_kit.access.gate import SESSION_COOKIE, Asked, Gate, require
 from service_kit.access.principals import Principal, Scope
 from service_kit.database_problems import database_failed
+from service_kit.front_headers import REAL_IP
 from service_kit.request_ids import request_id
 
 log = structlog.get_logger()
@@ -121,4 +122,4 @@ def recorded(endpoint: Endpoint, route: str, trail: AuditTrail) -> Endpoint:
 
 
 def _address(request: Request) -> str:
-    return request.headers.get("X-Real-IP") or (request.client.host if request.client else "")
+    return request.headers.get(REAL_IP) or (request.client.host if request.client else "")

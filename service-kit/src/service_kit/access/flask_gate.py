@@ -12,6 +12,7 @@ from service_kit.access.cors import Cors
 from service_kit.access.gate import SESSION_COOKIE, Asked, Gate, require
 from service_kit.access.guard import SAFE_METHODS
 from service_kit.access.principals import InnerScope, Principal, Scope
+from service_kit.front_headers import REAL_IP
 from service_kit.problems import Problem
 
 _View = TypeVar("_View", bound=Callable[..., object])
@@ -57,13 +58,18 @@ def record_only_refusal() -> None:
     g.only_asks = True
 
 
+def count_no_more() -> None:
+    """Mark the current request as one that the gate has counted before; call this before the gate decides."""
+    g.is_counted = True
+
+
 def client_address() -> str:
     """Return the client's address as seen by the web server in front."""
     return _address_of(request)
 
 
 def _address_of(by: Request) -> str:
-    return by.headers.get("X-Real-IP") or by.remote_addr or ""
+    return by.headers.get(REAL_IP) or by.remote_addr or ""
 
 
 def asked(by: Request) -> Asked:
@@ -92,7 +98,7 @@ def stand_before(app: Flask, gate: Gate, trail: AuditTrail, cors: Cors) -> None:
         earlier = request.environ.get(ADMITTED)
         if isinstance(earlier, Problem):
             raise earlier
-        g.principal = earlier or gate.admit(asked(request))
+        g.principal = earlier or gate.admit(asked(request), counts=not g.get("is_counted", False))
         scope = scopes.get(request.endpoint or "")
         # A route without a scope is public or does not exist.
         if scope is not None:

@@ -20,6 +20,7 @@ from service_kit.access.principals import (
 )
 from service_kit.access.rates import Rates
 from service_kit.access.wrong_keys import WrongKeys
+from service_kit.front_headers import INNER_PORT
 from service_kit.problems import Problem
 from service_kit.texts import sentence
 
@@ -32,11 +33,6 @@ header it acts for nobody and can only read.
 """
 SEES_HEADER = "X-Pixmill-Sees"
 """With the value ``all``, one of Pixmill's own processes sees the files of all owners; its scopes stay the same."""
-INNER_PORT_HEADER = "X-Pixmill-Inner-Port"
-"""The header that nginx adds to what its inner port receives, where Pixmill's own processes are the clients.
-
-A request from there that has no credentials is not the user of this machine: a decoder that was taken over can send it.
-"""
 
 
 @dataclass(frozen=True)
@@ -80,9 +76,10 @@ class Gate:
         self._wrong_keys = wrong_keys
         self._rates = rates or Rates()
 
-    def admit(self, asked: Asked) -> Principal:
+    def admit(self, asked: Asked, *, counts: bool = True) -> Principal:
         """Return the principal that sends the request; :data:`NOBODY` if credentials are required and missing.
 
+        :param counts: whether the request counts towards the rate of its owner; not if it was counted before.
         :raises Problem: 401, the key is not valid; 403, a page of another site sent the request; 421, the request is
         for another host; 429, the owner sent too many requests, or the address too many wrong keys.
         """
@@ -94,7 +91,8 @@ class Gate:
         if token is None or asked.headers.get("Origin") not in self._rules.cors_origins:
             check_site(asked.method, asked.headers)
         principal = self._recognize(token, asked)
-        self._rates.count(principal)
+        if counts:
+            self._rates.count(principal)
         return principal
 
     def _process_with(self, token: str | None) -> Process | None:
@@ -132,7 +130,7 @@ class Gate:
         return self._anonymous(asked)
 
     def _anonymous(self, asked: Asked) -> Principal:
-        if asked.headers.get(INNER_PORT_HEADER):
+        if asked.headers.get(INNER_PORT):
             return NOBODY if self._rules.mode == "keys" else MONITORING
         match self._rules.mode:
             case "open":
