@@ -109,8 +109,8 @@ class Renderer:
             return self._refused(job, kind, text_of(error))
         except FileStorageUnavailableError:
             return self._refused(job, STORAGE_UNAVAILABLE, sentence("The file server does not answer; try again."))
-        except _NotSentError as error:
-            return self._refused(job, NOT_SENT_AS_IT_IS, text_of(error))
+        except _RefusedError as error:
+            return self._refused(job, error.kind, text_of(error))
         except MemoryError:
             return self._refused(job, NOT_RENDERABLE, sentence("The image needs more memory than a render may use."))
         except Exception as error:
@@ -170,8 +170,15 @@ _FILE_TOO_LARGE = sentence(
 _DISK_FULL = sentence("The disk of the render service is full; try again later.")
 
 
-class _NotSentError(Exception):
-    """A source of this type is not sent unchanged."""
+class _RefusedError(Exception):
+    """A job that cannot be done.
+
+    :ivar kind: the kind of the :class:`DomainError`.
+    """
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
 
 
 def _written(job: Job, source: Path, files: Mapping[int, Path], result: Path, limits: Limits) -> str:
@@ -188,7 +195,7 @@ def _written(job: Job, source: Path, files: Mapping[int, Path], result: Path, li
     is_skipped = own in plan.formats_as_they_are and plan.encoding.output.format in ("source", own)
     if plan.answer == "original" or is_skipped:
         if own not in SENT_AS_THEY_ARE:
-            raise _NotSentError(sentence("Only JPEG, PNG, GIF, WebP and AVIF are sent as they are."))
+            raise _RefusedError(NOT_SENT_AS_IT_IS, sentence("Only JPEG, PNG, GIF, WebP and AVIF are sent as they are."))
         shutil.copyfile(source, result)
         return EXTENSIONS[own]
     output = _output_of(plan, job.format_name, own)
@@ -258,7 +265,14 @@ class _SourceFiles:
         :raises SourceError: the file was deleted, or it is too large.
         """
         if isinstance(wanted, LocalFile):
-            yield Path(wanted.path)
+            local = Path(wanted.path)
+            try:
+                size = local.stat().st_size
+            except FileNotFoundError as error:
+                # Somebody has emptied the folder of fetched files.
+                raise _RefusedError(BUSY, sentence("The fetched picture has been deleted; try again.")) from error
+            _check_size(size, max_bytes)
+            yield local
             return
         stored = self._folder.open(wanted.sha256) if self._folder else None
         if stored is not None:

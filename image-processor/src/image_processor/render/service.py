@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -13,18 +13,20 @@ from service_kit.texts import reason_of, sentence
 
 from image_processor.render.cache import WRITE_SECONDS, RenderCache, Stored
 from image_processor.render.config import RenderSettings
-from image_processor.render.failures import TOO_SLOW, file_not_found
+from image_processor.render.failures import BUSY, STORAGE_UNAVAILABLE, TOO_SLOW, file_not_found
 from image_processor.render.file_rows import FileRow, FileRows
 from image_processor.render.job import Answer, Bytes, Job, LocalFile, Made, Refused, StoredFile
 from image_processor.render.metrics import RenderMetrics
 from image_processor.render.negotiation import most_pixels, negotiated
-from image_processor.render.origins import Origins
+from image_processor.render.origins import OriginFile, Origins
 from image_processor.render.plan import ColorSource, DigestSource, FileSource, OriginSource, RenderPlan, Source
 from image_processor.render.pool import Pool
 from image_processor.render.queue import Ticket
 
 log = structlog.get_logger()
 
+RETRY_SECONDS = 1
+"""When to repeat a render that failed for a temporary reason."""
 REFUSED_SECONDS = 60
 """How long a render that exceeded the time limit is refused before it may be tried again."""
 
@@ -36,6 +38,7 @@ class Found:
     :param key: the key in the cache, which is also the strong ETag.
     :param modified: when the newest of the files was stored, in seconds since 1970; ``None`` if that is not known.
     :param fresh_until: the monotonic time from which the files must be looked up again.
+    :param held: the fetched files, which are not deleted while something refers to them.
     """
 
     key: str
@@ -45,6 +48,7 @@ class Found:
     format_name: str
     modified: int | None
     fresh_until: float
+    held: tuple[OriginFile, ...] = field(default=(), repr=False)
 
     @property
     def file_ids(self) -> list[int]:
@@ -75,6 +79,7 @@ class _Source:
     sha256: str
     row: FileRow | None
     fresh_until: float
+    held: OriginFile | None = None
 
 
 @dataclass
@@ -139,7 +144,13 @@ class RenderService:
             format_name=format_name,
             modified=max(times) if len(times) == 1 + len(files) else None,
             fresh_until=min(each.fresh_until for each in (source, *files)),
+            held=tuple(each.held for each in (source, *files) if each.held is not None),
         )
+
+    def asks_origins(self, plan: RenderPlan) -> bool:
+        """Return whether :meth:`find` waits for another server."""
+        sources = (plan.source, *(source for _, source in plan.files))
+        return any(isinstance(each, OriginSource) and not self._origins.is_fresh(each.url) for each in sources)
 
     def cached(self, found: Found) -> Result | None:
         """Return the result if it is cached."""
@@ -224,9 +235,9 @@ class RenderService:
                     raise file_not_found(sha256)
                 return _Source(StoredFile(row.sha256, row.id), row.sha256, row, row.until)
             case OriginSource(url):
-                path, sha256 = await self._origins.fetch(url)
+                file = await self._origins.fetch(url)
                 until = min(self._origins.fresh_until(url), self._soon())
-                return _Source(LocalFile(str(path), sha256), sha256, None, until)
+                return _Source(LocalFile(str(file.path), file.sha256), file.sha256, None, until, file)
             case ColorSource(color):
                 return _Source(None, hashlib.sha256(color.encode()).hexdigest(), None, self._soon())
 
@@ -305,5 +316,6 @@ class RenderService:
 
 def _made(answer: Answer) -> Made:
     if isinstance(answer, Refused):
-        raise DomainError(answer.kind, answer.detail, context=reason_of(answer.detail))
+        again = RETRY_SECONDS if answer.kind in (BUSY, STORAGE_UNAVAILABLE) else None
+        raise DomainError(answer.kind, answer.detail, retry_after=again, context=reason_of(answer.detail))
     return answer
