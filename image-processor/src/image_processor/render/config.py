@@ -82,7 +82,7 @@ class PeerUrlSettings(DialectSettings):
     host: Host = Field(
         "",
         description="A host name whose URLs all have this form, without a path prefix, as on the server that"
-        " Pixmill replaces.",
+        " Pixmill replaces. `NGINX_IMAGE_HOSTS` in `config/nginx.env` must contain it too.",
     )
     unsafe: bool = Field(
         default=False,
