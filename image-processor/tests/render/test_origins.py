@@ -2,102 +2,22 @@
 
 import asyncio
 import hashlib
-import threading
-import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from image_processor.render import origins as module
 from image_processor.render.config import OriginSettings
 from image_processor.render.origins import Origins
 from service_kit.errors import DomainError
 
-PICTURE = b"the bytes of a picture"
-
-_REDIRECTS = {
-    "/elsewhere": "http://other.example/a.png",
-    "/moved": "/a.png",
-    "/moved-to-utf-8": "/é.png".encode().decode("latin-1"),
-    "/malformed": "http://[",
-    "/empty-label": "http://a..localhost/a.png",
-    "/loop": "/loop",
-}
-
-
-class Origin(ThreadingHTTPServer):
-    """Another server."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.control = "max-age=3600"
-        self.asked = list[tuple[str, str | None]]()
-        """The requested paths, with the versions that the client has."""
-        self.gate = threading.Event()
-        """Lets requests pass that wait for it."""
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Stay silent: some tests include clients that give up."""
-
-    def url(self, path: str) -> str:
-        return f"http://localhost:{self.server_port}{path}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Origin
-
-    def do_GET(self) -> None:
-        known = self.headers["If-None-Match"]
-        self.server.asked.append((self.path, known))
-        if self.path in _REDIRECTS:
-            self._answer(302, b"", Location=_REDIRECTS[self.path])
-            return
-        match self.path:
-            case "/missing":
-                self._answer(404, b"")
-            case "/broken":
-                self._answer(500, b"")
-            case "/counted":
-                self._answer(200, b"%d" % len(self.server.asked))
-            case "/gated":
-                self.server.gate.wait(30)
-                self._answer(200, PICTURE)
-            case "/gated-if-known":
-                if known:
-                    self.server.gate.wait(30)
-                self._answer(304 if known else 200, b"" if known else PICTURE, ETag='"1"')
-            case "/slow":
-                time.sleep(2)
-                self._answer(200, PICTURE)
-            case _ if known == '"1"':
-                self._answer(304, b"")
-            case _:
-                self._answer(200, PICTURE, ETag='"1"')
-
-    def _answer(self, status: int, body: bytes, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"Cache-Control": self.server.control, **headers}.items():
-            self.send_header(name, value)
-        if status != 304:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Log nothing."""
+from tests.support.origins import PICTURE, Origin
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
 def origin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin]:
-    with Origin() as server:
-        # The system chooses the ports of tests; by default only the standard ports are allowed.
-        monkeypatch.setattr(module, "_PORTS", (server.server_port, None))
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
+    with Origin() as server, server.serving(monkeypatch):
         yield server
-        server.gate.set()
-        server.shutdown()
 
 
 def origins(folder: Path, **changes: object) -> Origins:
@@ -108,12 +28,6 @@ def origins(folder: Path, **changes: object) -> Origins:
 def busy_fetches(**changes: object) -> dict[str, object]:
     """Return settings with which one fetch from a host runs and few wait."""
     return {"hosts": ["localhost", "127.0.0.1"], "fetches": 2, "fetches_of_a_host": 1, "queue": 2, **changes}
-
-
-async def begun(origin: Origin, count: int = 1) -> None:
-    """Wait until the origin has received this many requests."""
-    while len(origin.asked) < count:
-        await asyncio.sleep(0.005)
 
 
 def refusal(made: Origins, url: str) -> str:
@@ -255,7 +169,8 @@ def test_a_file_that_nothing_uses_is_deleted_with_its_replacement(origin: Origin
     asyncio.run(made.fetch(origin.url("/counted")))
     second = asyncio.run(made.fetch(origin.url("/counted")))
 
-    assert list((tmp_path / "origins").iterdir()) == [second.path]
+    # The thread of the fetch still refers to the first for a moment.
+    wait_until(lambda: list((tmp_path / "origins").iterdir()) == [second.path], "the first file is deleted")
 
 
 def test_a_file_that_is_evicted_while_the_origin_is_asked_again_is_still_there(origin: Origin, tmp_path: Path) -> None:
@@ -266,7 +181,7 @@ def test_a_file_that_is_evicted_while_the_origin_is_asked_again_is_still_there(o
     async def run() -> tuple[Path, Path]:
         await made.fetch(origin.url("/gated-if-known"))
         asked_again = asyncio.create_task(made.fetch(origin.url("/gated-if-known")))
-        await begun(origin, 2)
+        await origin.received(2)
         await made.fetch(origin.url("/evicts-the-other.png"))
         origin.gate.set()
         return (await asked_again).path, (await made.fetch(origin.url("/gated-if-known"))).path
@@ -287,7 +202,7 @@ def test_a_slow_host_does_not_hold_up_others(origin: Origin, tmp_path: Path) -> 
 
     async def run() -> tuple[bytes, list[str]]:
         slow = [asyncio.create_task(made.fetch(origin.url("/gated")))]
-        await begun(origin)
+        await origin.received(1)
         slow += [asyncio.create_task(made.fetch(origin.url(f"/{number}.png"))) for number in range(2)]
         await asyncio.sleep(0)
         other = await made.fetch(origin.url("/other.png").replace("localhost", "127.0.0.1"))
@@ -304,7 +219,7 @@ def test_a_fetch_for_which_the_queue_is_full_is_refused(origin: Origin, tmp_path
 
     async def run() -> DomainError:
         accepted = [asyncio.create_task(made.fetch(origin.url("/gated")))]
-        await begun(origin)
+        await origin.received(1)
         accepted.append(asyncio.create_task(made.fetch(origin.url("/waits.png"))))
         await asyncio.sleep(0)
         with pytest.raises(DomainError) as error:
@@ -324,7 +239,7 @@ def test_a_fetch_that_waits_too_long_is_refused(origin: Origin, tmp_path: Path) 
 
     async def run() -> tuple[str, int]:
         running = asyncio.create_task(made.fetch(origin.url("/gated")))
-        await begun(origin)
+        await origin.received(1)
         with pytest.raises(DomainError) as error:
             await made.fetch(origin.url("/waits.png"))
         origin.gate.set()
@@ -339,7 +254,7 @@ def test_a_fetch_that_waits_goes_with_the_last_client_that_wants_it(origin: Orig
 
     async def run() -> list[int]:
         running = asyncio.create_task(made.fetch(origin.url("/gated")))
-        await begun(origin)
+        await origin.received(1)
         clients = [asyncio.create_task(made.fetch(origin.url("/waits.png"))) for _ in range(2)]
         await asyncio.sleep(0)
         waiting = list[int]()
@@ -361,7 +276,7 @@ def test_what_a_client_that_left_had_begun_to_fetch_is_kept(origin: Origin, tmp_
 
     async def run() -> bytes:
         left = asyncio.create_task(made.fetch(origin.url("/gated")))
-        await begun(origin)
+        await origin.received(1)
         left.cancel()
         await asyncio.wait([left])
         origin.gate.set()

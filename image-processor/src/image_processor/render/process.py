@@ -34,6 +34,7 @@ from image_processor.render.failures import (
     TOO_LARGE,
 )
 from image_processor.render.job import Answer, Bytes, Job, LocalFile, Made, Refused
+from image_processor.render.negotiation import BEST_FIRST, PLAIN
 from image_processor.render.peer_meta import write_meta
 from image_processor.render.plan import ColorSource, RenderPlan
 from image_processor.services.causes import Cause
@@ -199,7 +200,8 @@ def _written(job: Job, source: Path, files: Mapping[int, Path], result: Path, li
         shutil.copyfile(source, result)
         return EXTENSIONS[own]
     output = _output_of(plan, job.format_name, own)
-    extension = process_image(source, files, result, plan.for_codec(output), limits)
+    avoided = BEST_FIRST if job.format_name == PLAIN else ()
+    extension = process_image(source, files, result, plan.for_codec(output), limits, avoided)
     return extension or EXTENSIONS.get(output.format) or EXTENSIONS[own or _format_of(source, limits, plan)]
 
 
@@ -211,13 +213,13 @@ def _depends_on_source(job: Job) -> bool:
 
 def _output_of(plan: RenderPlan, format_name: str, own: str) -> Output:
     encoding = plan.encoding
-    if format_name != "source":
+    if format_name not in ("source", PLAIN):
         return encoding.in_format(format_name)
     if encoding.output.format != "source":
         return encoding.in_format(encoding.output.format)
-    if own in EXTENSIONS:
+    if own in EXTENSIONS and format_name != PLAIN:
         return encoding.in_format(own)
-    # The codec converts a format that Pixmill cannot write to PNG or JPEG.
+    # The codec converts a format that Pixmill cannot write, or should avoid, to PNG or JPEG.
     return (
         replace(encoding, output=encoding.output.model_copy(update={"format": "jpeg"}))
         .in_format("jpeg")

@@ -17,7 +17,7 @@ from image_processor.render.failures import BUSY, STORAGE_UNAVAILABLE, TOO_SLOW,
 from image_processor.render.file_rows import FileRow, FileRows
 from image_processor.render.job import Answer, Bytes, Job, LocalFile, Made, Refused, StoredFile
 from image_processor.render.metrics import RenderMetrics
-from image_processor.render.negotiation import most_pixels, negotiated
+from image_processor.render.negotiation import is_avif, most_pixels, negotiated
 from image_processor.render.origins import OriginFile, Origins
 from image_processor.render.plan import ColorSource, DigestSource, FileSource, OriginSource, RenderPlan, Source
 from image_processor.render.pool import Pool
@@ -38,6 +38,7 @@ class Found:
     :param key: the key in the cache, which is also the strong ETag.
     :param modified: when the newest of the files was stored, in seconds since 1970; ``None`` if that is not known.
     :param fresh_until: the monotonic time from which the files must be looked up again.
+    :param writes_avif: whether the result may be encoded as AVIF, which takes long.
     :param held: the fetched files, which are not deleted while something refers to them.
     """
 
@@ -48,6 +49,7 @@ class Found:
     format_name: str
     modified: int | None
     fresh_until: float
+    writes_avif: bool = False
     held: tuple[OriginFile, ...] = field(default=(), repr=False)
 
     @property
@@ -80,6 +82,13 @@ class _Source:
     row: FileRow | None
     fresh_until: float
     held: OriginFile | None = None
+
+    @property
+    def media_type(self) -> str:
+        """The media type if it is known; of a fetched file, only whether it is AVIF."""
+        if self.row is not None:
+            return self.row.media_type
+        return "image/avif" if self.held is not None and is_avif(self.held.head) else ""
 
 
 @dataclass
@@ -134,7 +143,7 @@ class RenderService:
         files = [await self._source(named, namer) for _, named in plan.files]
         numbers = [number for number, _ in plan.files]
         digests = {number: each.sha256 for number, each in zip(numbers, files, strict=True)}
-        format_name = self._format(plan, source.row, accept)
+        format_name = self._format(plan, source, accept)
         times = [each.row.created for each in (source, *files) if each.row is not None]
         return Found(
             key=plan.key(source.sha256, digests, format_name, self._engine),
@@ -144,6 +153,7 @@ class RenderService:
             format_name=format_name,
             modified=max(times) if len(times) == 1 + len(files) else None,
             fresh_until=min(each.fresh_until for each in (source, *files)),
+            writes_avif=_writes_avif(plan, format_name, source.media_type),
             held=tuple(each.held for each in (source, *files) if each.held is not None),
         )
 
@@ -197,12 +207,11 @@ class RenderService:
         ticket = self._ticket(found, result)
         begin = time.monotonic()
         try:
-            answer = await self._pool.run(ticket)
+            made = _made(await self._pool.run(ticket))
         except BaseException:
             self._pool.abandon(ticket)
-            result.unlink(missing_ok=True)
+            _remove_files_of(ticket)
             raise
-        made = _made(answer)
         stored = Stored(result, made.extension, result.stat().st_size)
         return stored, (("total", time.monotonic() - begin), *made.seconds)
 
@@ -244,17 +253,16 @@ class RenderService:
     def _soon(self) -> float:
         return time.monotonic() + self._settings.http.lookup_seconds
 
-    def _format(self, plan: RenderPlan, row: FileRow | None, accept: str) -> str:
+    def _format(self, plan: RenderPlan, source: _Source, accept: str) -> str:
         if not plan.encoding.negotiated:
             return "source"
-        pixels = None
+        pixels, row = None, source.row
         if row is not None and row.width and row.height:
             pixels = most_pixels(plan.steps, row.width, row.height)
-        return negotiated(accept, row.media_type if row else "", pixels, self._settings.http.avif_pixels)
+        return negotiated(accept, source.media_type, pixels, self._settings.http.avif_pixels)
 
     def _ticket(self, found: Found, result: Path) -> Ticket:
-        is_avif = "avif" in (found.format_name, found.plan.encoding.output.format)
-        return Ticket(found.job(result), found.source or found.key, slow=is_avif)
+        return Ticket(found.job(result), found.source or found.key, slow=found.writes_avif)
 
     def _flight(self, found: Found) -> _Flight:
         ticket = self._ticket(found, self._cache.temporary())
@@ -278,8 +286,7 @@ class RenderService:
         try:
             made = _made(await self._pool.run(ticket))
         except DomainError as error:
-            for stray in result.parent.glob(f"{result.name}*"):
-                stray.unlink(missing_ok=True)
+            _remove_files_of(ticket)
             if error.kind == TOO_SLOW:
                 self._refuse(found.key)
             self._metrics.refused.labels(error.kind).inc()
@@ -312,6 +319,30 @@ class RenderService:
         now = time.monotonic()
         self._refused = {other: until for other, until in self._refused.items() if until > now}
         self._refused[key] = now + REFUSED_SECONDS
+
+
+def _remove_files_of(ticket: Ticket) -> None:
+    """Remove the files of a render that gave no result: a process that is killed cannot remove its own."""
+    result = Path(ticket.job.result)
+
+    def remove() -> None:
+        for stray in result.parent.glob(f"{result.name}*"):
+            stray.unlink(missing_ok=True)
+
+    if not ticket.waits and not ticket.done.done():
+        # The process may still write, until it has ended.
+        ticket.done.add_done_callback(lambda _: remove())
+    remove()
+
+
+def _writes_avif(plan: RenderPlan, format_name: str, media_type: str) -> bool:
+    if plan.answer != "image":
+        return False
+    asked = plan.encoding.output.format
+    if asked != "source":
+        # `auto` compares AVIF with WebP.
+        return asked in ("avif", "auto")
+    return format_name == "avif" or (format_name == "source" and media_type == "image/avif")
 
 
 def _made(answer: Answer) -> Made:
