@@ -6,7 +6,7 @@ import pytest
 from image_processor.imaging.output import Output
 from image_processor.render.config import RenderSettings
 from image_processor.render.dialects import imgproxy
-from image_processor.render.failures import BUSY, TOO_LARGE
+from image_processor.render.failures import BUSY, NOT_RENDERABLE, TOO_LARGE
 from image_processor.render.imgproxy_plan import plan_of
 from image_processor.render.job import Answer, Job, LocalFile, Made, Refused
 from image_processor.render.plan import Encoding, OriginSource, RenderPlan
@@ -92,3 +92,14 @@ def test_a_client_that_shows_neither_avif_nor_webp_gets_neither(
     assert isinstance(answer, Made)
     assert answer.extension == extension
     assert MIME[extension] == Image.open(tmp_path / "result").get_format_mimetype()
+
+
+def test_a_url_limits_the_size_of_a_frame_of_an_animation(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    frames = [Image.new("RGB", (400, 300), (0, number * 60, 0)) for number in range(4)]
+    frames[0].save(source, "GIF", save_all=True, append_images=frames[1:])
+
+    assert isinstance(rendered(source, "maf:4/mafr:0.12"), Made)
+    assert kind_of(rendered(source, "maf:4/mafr:0.11")) == NOT_RENDERABLE
+    # One frame is no animation.
+    assert isinstance(rendered(source, "mafr:0.11"), Made)

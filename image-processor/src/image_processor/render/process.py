@@ -158,6 +158,7 @@ class Renderer:
             max_pixels=min(limits.max_pixels, bounds.source_pixels or limits.max_pixels),
             max_frames=limits.max_frames,
             max_decoded_bytes=limits.max_decoded_bytes,
+            max_frame_pixels=bounds.frame_pixels,
         )
 
     def _refused(self, job: Job, kind: str, detail: str) -> Refused:
