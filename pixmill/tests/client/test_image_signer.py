@@ -81,3 +81,11 @@ def test_a_preset_of_another_owner_names_its_owner() -> None:
 def test_what_contradicts_itself_is_refused(wanted: dict[str, object], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         Rendition(**wanted)  # type: ignore[arg-type]  # values of several types by their names
+
+
+@pytest.mark.parametrize(
+    "wanted", [Rendition(width=10_000, dprs=(1, 2)), Rendition(widths=(0,)), Rendition(height=16_385)]
+)
+def test_a_side_that_the_server_refuses_is_not_signed(wanted: Rendition) -> None:
+    with pytest.raises(ValueError, match="16384 pixels"):
+        ImageSigner(BASE, KEY).urls(42, wanted)
