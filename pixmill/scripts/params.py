@@ -83,6 +83,8 @@ def _step(algorithm: Algorithm) -> Iterator[str]:
     yield f"@dataclass(frozen=True, kw_only=True)\nclass {_title(algorithm.name)}(Step):"
     yield _docstring(algorithm.summary)
     yield f'    algorithm: ClassVar[str] = "{algorithm.name}"'
+    if not algorithm.changes_image:
+        yield "    gives_image: ClassVar[bool] = False"
     if gathered:
         names = {target: list(members) for target, members in gathered.items()}
         yield f"    gathered: ClassVar[Mapping[str, Sequence[str]]] = {json.dumps(names)}"

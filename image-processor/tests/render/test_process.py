@@ -101,5 +101,5 @@ def test_a_url_limits_the_size_of_a_frame_of_an_animation(tmp_path: Path) -> Non
 
     assert isinstance(rendered(source, "maf:4/mafr:0.12"), Made)
     assert kind_of(rendered(source, "maf:4/mafr:0.11")) == NOT_RENDERABLE
-    # One frame is no animation.
+    # A still image has no such limit.
     assert isinstance(rendered(source, "mafr:0.11"), Made)

@@ -256,6 +256,7 @@ class Blurhash(Step):
     """Make a short text from which a page draws a placeholder until the image is loaded (BlurHash, by Wolt)."""
 
     algorithm: ClassVar[str] = "blurhash"
+    gives_image: ClassVar[bool] = False
 
     x: int | None = None
     """The number of waves from left to right. (default: 4)"""
@@ -322,6 +323,7 @@ class Compare(Step):
     """Compare the image with another image by SSIM and PSNR; transparent parts are put on white."""
 
     algorithm: ClassVar[str] = "compare"
+    gives_image: ClassVar[bool] = False
 
     file_id: int
     """The id of the stored image to compare with; it must have the same size."""
@@ -344,6 +346,7 @@ class Convert(Step):
     """
 
     algorithm: ClassVar[str] = "convert"
+    gives_image: ClassVar[bool] = False
 
     format: Literal["source", "auto", "jpeg", "png", "webp", "avif", "gif", "tiff"] | None = None
     """``source``: the format of the source; if Pixmill cannot write it, PNG for an image with alpha or from a
@@ -517,6 +520,7 @@ class DominantColors(Step):
     """Find the few colors that represent the image (k-means in CIELAB); transparent pixels are ignored."""
 
     algorithm: ClassVar[str] = "dominant_colors"
+    gives_image: ClassVar[bool] = False
 
     count: int | None = None
     """The maximum number of colors. (default: 5)"""
@@ -581,6 +585,7 @@ class Exif(Step):
     """Read the EXIF tags (CIPA DC-008), except the orientation, which is already applied."""
 
     algorithm: ClassVar[str] = "exif"
+    gives_image: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -667,6 +672,7 @@ class Histogram(Step):
     """Count the tones of red, green, blue and luma in 8 bits; invisible pixels are ignored."""
 
     algorithm: ClassVar[str] = "histogram"
+    gives_image: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -686,6 +692,7 @@ class Info(Step):
     """Describe the image: format, size, frames, bands, color space and which metadata it has."""
 
     algorithm: ClassVar[str] = "info"
+    gives_image: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -778,6 +785,7 @@ class Optimize(Step):
     """Find the smallest file that still looks the same, or the best file within a size limit."""
 
     algorithm: ClassVar[str] = "optimize"
+    gives_image: ClassVar[bool] = False
 
     format: Literal["source", "auto", "jpeg", "png", "webp", "avif", "gif"] | None = None
     """``auto``: the smaller of AVIF and WebP. A PNG gets a palette with 8 bits per band, even if the source has 16;
@@ -891,6 +899,7 @@ class Phash(Step):
     """Make a hash that hardly changes when an image is resized or encoded again, to find duplicates."""
 
     algorithm: ClassVar[str] = "phash"
+    gives_image: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1097,6 +1106,7 @@ class StripMetadata(Step):
     """Remove EXIF (with the place where the photograph was taken), XMP and IPTC."""
 
     algorithm: ClassVar[str] = "strip_metadata"
+    gives_image: ClassVar[bool] = False
 
     keep_copyright: bool | None = None
     """Whether to keep the EXIF tags Artist and Copyright, taken from IPTC or XMP if EXIF lacks them. (default:
@@ -1152,6 +1162,7 @@ class Tile(Step):
     """Cut the image into a pyramid of tiles for a zooming viewer (Deep Zoom and others), in a ZIP file."""
 
     algorithm: ClassVar[str] = "tile"
+    gives_image: ClassVar[bool] = False
 
     layout: Literal["dz", "zoomify", "google", "iiif", "iiif3"] | None = None
     """Deep Zoom, Zoomify, Google Maps, or IIIF Image API 2 or 3. (default: dz)"""

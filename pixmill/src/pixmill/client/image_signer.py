@@ -97,6 +97,8 @@ def _check(wanted: Rendition) -> None:
     scaled = [round(side * dpr) for side in sides for dpr in wanted.dprs]
     if any(not 1 <= side <= _MAX_SIDE for side in (*sides, *scaled, *wanted.widths)):
         raise ValueError(f"a side of an image is 1 to {_MAX_SIDE} pixels, also times its dpr")
+    if wanted.steps is not None and not all(step.gives_image for step in wanted.steps.steps()):
+        raise ValueError("a URL gives an image, and no analysis or tiles")
 
 
 def _base64url(content: bytes) -> str:
