@@ -346,7 +346,6 @@ class Convert(Step):
     """
 
     algorithm: ClassVar[str] = "convert"
-    gives_image: ClassVar[bool] = False
 
     format: Literal["source", "auto", "jpeg", "png", "webp", "avif", "gif", "tiff"] | None = None
     """``source``: the format of the source; if Pixmill cannot write it, PNG for an image with alpha or from a
@@ -785,7 +784,6 @@ class Optimize(Step):
     """Find the smallest file that still looks the same, or the best file within a size limit."""
 
     algorithm: ClassVar[str] = "optimize"
-    gives_image: ClassVar[bool] = False
 
     format: Literal["source", "auto", "jpeg", "png", "webp", "avif", "gif"] | None = None
     """``auto``: the smaller of AVIF and WebP. A PNG gets a palette with 8 bits per band, even if the source has 16;
@@ -1106,7 +1104,6 @@ class StripMetadata(Step):
     """Remove EXIF (with the place where the photograph was taken), XMP and IPTC."""
 
     algorithm: ClassVar[str] = "strip_metadata"
-    gives_image: ClassVar[bool] = False
 
     keep_copyright: bool | None = None
     """Whether to keep the EXIF tags Artist and Copyright, taken from IPTC or XMP if EXIF lacks them. (default:

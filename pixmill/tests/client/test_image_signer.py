@@ -7,7 +7,7 @@ from image_processor.render.config import NativeUrlSettings
 from image_processor.render.dialects import native
 from image_processor.render.signed_urls import UrlMaker, Wanted
 from image_processor.render.signing import NativeSigner
-from pixmill.params import Blur, Histogram, Info, Output, Resize, Watermark
+from pixmill.params import Blur, Convert, Histogram, Info, Output, Resize, Watermark
 from pixmill.steps import Chain
 
 from pixmill import ImageSigner, ImageUrls, Rendition
@@ -96,3 +96,7 @@ def test_a_side_that_the_server_refuses_is_not_signed(wanted: Rendition) -> None
 def test_an_analysis_is_not_signed(steps: Chain) -> None:
     with pytest.raises(ValueError, match="no analysis"):
         ImageSigner(BASE, KEY).urls(42, Rendition(steps=steps))
+
+
+def test_a_step_that_chooses_the_encoding_is_signed() -> None:
+    assert ImageSigner(BASE, KEY).urls(42, Rendition(steps=Convert(format="png"))).url
