@@ -11,7 +11,7 @@ from pathlib import Path
 from textwrap import fill, indent
 
 from image_processor.algorithms.registry import Algorithm, all_algorithms
-from image_processor.imaging.output import Output
+from image_processor.imaging.output import Output, Report, Tiles
 from image_processor.imaging.params import Params
 from image_processor.imaging.source import Source
 from pixmill.steps import Step
@@ -83,6 +83,8 @@ def _step(algorithm: Algorithm) -> Iterator[str]:
     yield f"@dataclass(frozen=True, kw_only=True)\nclass {_title(algorithm.name)}(Step):"
     yield _docstring(algorithm.summary)
     yield f'    algorithm: ClassVar[str] = "{algorithm.name}"'
+    if issubclass(algorithm.gives, Report | Tiles):
+        yield "    gives_image: ClassVar[bool] = False"
     if gathered:
         names = {target: list(members) for target, members in gathered.items()}
         yield f"    gathered: ClassVar[Mapping[str, Sequence[str]]] = {json.dumps(names)}"

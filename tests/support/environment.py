@@ -52,6 +52,10 @@ LEASE_SECONDS = 3
 LEASE = MISBEHAVING | {"WORKER_LEASE__SECONDS": str(LEASE_SECONDS), "WORKER_LEASE__HEARTBEAT_SECONDS": "0.5"}
 """Additional variables with which another worker soon takes over the tasks of a dead worker."""
 
+THUMBOR_KEY = "a-thumbor-key-of-the-tests"
+IMGPROXY_KEY, IMGPROXY_SALT = "11" * 32, "22" * 16
+RENDER_HOST = "thumbs.example"
+
 STRICT = LEASE | {
     "WORKER_CONCURRENCY": "2",
     "WORKER_LIMITS__MAX_SECONDS": "8",
@@ -60,12 +64,11 @@ STRICT = LEASE | {
     "WORKER_LIMITS__MAX_TASK_BYTES": str(100_000),
     "WORKER_SHUTDOWN_SECONDS": "1",
     "FILE_STORAGE_STORAGE__QUOTA_BYTES": "40000000",
+    "RENDER_THUMBOR__KEYS": f'["{THUMBOR_KEY}"]',
+    "RENDER_THUMBOR__HOST": RENDER_HOST,
 }
-"""Additional variables with limits that a test can exceed."""
+"""Additional variables with limits that a test can exceed, and a host name for images."""
 
-THUMBOR_KEY = "a-thumbor-key-of-the-tests"
-IMGPROXY_KEY, IMGPROXY_SALT = "11" * 32, "22" * 16
-RENDER_HOST = "thumbs.example"
 MAX_WRITTEN_BYTES = 64 * 1024 * 1024
 TUNED = {
     "RENDER_THUMBOR__KEYS": f'["{THUMBOR_KEY}"]',

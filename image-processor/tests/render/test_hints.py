@@ -1,13 +1,21 @@
 """Client hints applied to the plans of Pixmill's own URLs."""
 
-from image_processor.render.dialects import native
+import pytest
+from image_processor.render import imagor_url
+from image_processor.render.dialects import imagor, imgproxy, native, thumbor
 from image_processor.render.hints import hinted
+from image_processor.render.imgproxy_plan import plan_of
 from image_processor.render.plan import RenderPlan
 from starlette.datastructures import Headers
 
 
 def plan(options: str = "") -> RenderPlan:
     return native.plan_of(native.parse(f"/signature/{options}42".encode()), {})
+
+
+def of_imgproxy(options: str) -> RenderPlan:
+    url = imgproxy.parse(f"/signature/{options}/plain/42".encode(), imgproxy.Grammar())
+    return plan_of(url.source, url.options)
 
 
 def test_without_hints_a_plan_stays_the_same() -> None:
@@ -28,6 +36,23 @@ def test_a_width_narrows_a_picture() -> None:
 
 def test_the_size_in_the_url_counts_more_than_a_hint() -> None:
     assert hinted(plan("w:100/"), Headers({"Sec-CH-Width": "320"})) == plan("w:100/")
+
+
+@pytest.mark.parametrize(
+    ("made", "sized"),
+    [
+        (thumbor.plan_of(thumbor.parse(b"/unsafe/300x200/42")), True),
+        (thumbor.plan_of(thumbor.parse(b"/unsafe/filters:proportion(0.5)/42")), True),
+        (thumbor.plan_of(thumbor.parse(b"/unsafe/filters:grayscale()/42")), False),
+        (imagor.plan_of(imagor_url.parse(b"/unsafe/fit-in/300x200/42")), True),
+        (imagor.plan_of(imagor_url.parse(b"/unsafe/42")), False),
+        (of_imgproxy("rs:fill:300:200"), True),
+        (of_imgproxy("zoom:0.5"), True),
+        (of_imgproxy("q:50"), False),
+    ],
+)
+def test_the_size_in_the_url_of_a_peer_counts_more_than_a_hint(made: RenderPlan, sized: bool) -> None:
+    assert (hinted(made, Headers({"Sec-CH-Width": "100"})) == made) is sized
 
 
 def test_a_width_that_is_not_a_number_changes_nothing() -> None:

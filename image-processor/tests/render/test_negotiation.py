@@ -1,8 +1,11 @@
 """The format of a response, depending on the Accept header and the size of the result."""
 
+from io import BytesIO
+
 import pytest
-from image_processor.render.negotiation import most_pixels, negotiated
+from image_processor.render.negotiation import is_avif, most_pixels, negotiated
 from image_processor.render.plan import step
+from PIL import Image
 
 BOTH = "image/avif,image/webp,image/apng,*/*;q=0.8"
 
@@ -35,6 +38,38 @@ def test_a_result_of_unknown_size_is_not_avif() -> None:
 
 def test_what_may_be_animated_is_not_avif() -> None:
     assert negotiated(BOTH, "image/gif", 1000, 2000) == "webp"
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type", "pixels", "expected"),
+    [
+        ("image/avif", "image/avif", 2000, "source"),
+        ("image/avif", "image/avif", 2001, "plain"),
+        ("*/*", "image/avif", 2001, "plain"),
+        ("*/*", "image/avif", None, "plain"),
+        (BOTH, "image/avif", 2001, "webp"),
+        ("image/png,image/avif;q=0", "image/avif", 1000, "plain"),
+        ("image/webp;q=0", "image/webp", 1000, "plain"),
+        ("image/webp;q=0", "image/png", 1000, "source"),
+        ("", "image/webp", None, "source"),
+    ],
+)
+def test_the_format_of_the_source_counts_as_a_choice(
+    accept: str, media_type: str, pixels: int | None, expected: str
+) -> None:
+    assert negotiated(accept, media_type, pixels, 2000) == expected
+
+
+def test_avif_is_recognized_by_its_brands() -> None:
+    image = Image.new("RGB", (8, 8))
+    heads = dict[str, bytes]()
+    for name in ("AVIF", "WEBP", "PNG"):
+        file = BytesIO()
+        image.save(file, name)
+        heads[name] = file.getvalue()[:64]
+
+    assert {name: is_avif(head) for name, head in heads.items()} == {"AVIF": True, "WEBP": False, "PNG": False}
+    assert not is_avif(b"")
 
 
 @pytest.mark.parametrize(

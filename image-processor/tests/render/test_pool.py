@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import resource
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from image_processor.render.pool import Pool
 from image_processor.render.queue import Ticket
 from PIL import Image
 from service_kit.errors import DomainError
+from structlog.testing import capture_logs
 
 pytestmark = pytest.mark.slow
 
@@ -236,6 +238,27 @@ def test_a_process_is_replaced_after_a_number_of_renders(source: LocalFile, tmp_
     before, _, after_two, _ = with_pool(settings(tmp_path, {"max_renders": 2}), work)
 
     assert before != after_two
+
+
+def test_a_process_that_could_not_be_started_is_started_later(
+    source: LocalFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("image_processor.render.pool.START_AGAIN_SECONDS", 0.02)
+
+    async def work(pool: Pool) -> object:
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # Files that are open stay open, and a new process needs another.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+        try:
+            with capture_logs() as lines:
+                os.kill(pool.process_ids[0], signal.SIGKILL)
+                while "render process not started" not in [line["event"] for line in lines]:
+                    await asyncio.sleep(0.01)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        return await pool.run(ticket(source, tmp_path))
+
+    assert isinstance(with_pool(settings(tmp_path, {}), work), Made)
 
 
 def test_at_most_half_of_the_processes_do_slow_renders(source: LocalFile, tmp_path: Path) -> None:

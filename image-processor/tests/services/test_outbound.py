@@ -191,6 +191,12 @@ def test_a_host_with_one_address_that_is_not_public_gets_no_connection(monkeypat
         backend().connect_tcp("both.example", 80, timeout=1)
 
 
+@pytest.mark.parametrize("host", ["a..example.invalid", f"{'a' * 64}.example.invalid", "a\0.example.invalid"])
+def test_a_name_that_cannot_be_looked_up_is_a_failed_connection(host: str) -> None:
+    with pytest.raises(httpcore2.ConnectError):
+        backend().connect_tcp(host, 80, timeout=1)
+
+
 def test_a_machine_knows_its_own_address() -> None:
     assert outbound._is_own(ipaddress.ip_address("127.0.0.1"))
     assert not outbound._is_own(ipaddress.ip_address("192.0.2.1"))

@@ -256,6 +256,7 @@ class Blurhash(Step):
     """Make a short text from which a page draws a placeholder until the image is loaded (BlurHash, by Wolt)."""
 
     algorithm: ClassVar[str] = "blurhash"
+    gives_image: ClassVar[bool] = False
 
     x: int | None = None
     """The number of waves from left to right. (default: 4)"""
@@ -322,6 +323,7 @@ class Compare(Step):
     """Compare the image with another image by SSIM and PSNR; transparent parts are put on white."""
 
     algorithm: ClassVar[str] = "compare"
+    gives_image: ClassVar[bool] = False
 
     file_id: int
     """The id of the stored image to compare with; it must have the same size."""
@@ -517,6 +519,7 @@ class DominantColors(Step):
     """Find the few colors that represent the image (k-means in CIELAB); transparent pixels are ignored."""
 
     algorithm: ClassVar[str] = "dominant_colors"
+    gives_image: ClassVar[bool] = False
 
     count: int | None = None
     """The maximum number of colors. (default: 5)"""
@@ -581,6 +584,7 @@ class Exif(Step):
     """Read the EXIF tags (CIPA DC-008), except the orientation, which is already applied."""
 
     algorithm: ClassVar[str] = "exif"
+    gives_image: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -667,6 +671,7 @@ class Histogram(Step):
     """Count the tones of red, green, blue and luma in 8 bits; invisible pixels are ignored."""
 
     algorithm: ClassVar[str] = "histogram"
+    gives_image: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -686,6 +691,7 @@ class Info(Step):
     """Describe the image: format, size, frames, bands, color space and which metadata it has."""
 
     algorithm: ClassVar[str] = "info"
+    gives_image: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -891,6 +897,7 @@ class Phash(Step):
     """Make a hash that hardly changes when an image is resized or encoded again, to find duplicates."""
 
     algorithm: ClassVar[str] = "phash"
+    gives_image: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1152,6 +1159,7 @@ class Tile(Step):
     """Cut the image into a pyramid of tiles for a zooming viewer (Deep Zoom and others), in a ZIP file."""
 
     algorithm: ClassVar[str] = "tile"
+    gives_image: ClassVar[bool] = False
 
     layout: Literal["dz", "zoomify", "google", "iiif", "iiif3"] | None = None
     """Deep Zoom, Zoomify, Google Maps, or IIIF Image API 2 or 3. (default: dz)"""

@@ -39,10 +39,12 @@ class Step(Value, Chain):
     """An algorithm with its params.
 
     :cvar algorithm: the algorithm's name.
+    :cvar gives_image: whether the result is an image, not an analysis or tiles.
     :cvar gathered: params whose value is an object whose fields are declared directly in this class.
     """
 
     algorithm: ClassVar[str]
+    gives_image: ClassVar[bool] = True
     gathered: ClassVar[Mapping[str, Sequence[str]]] = {}
 
     def steps(self) -> "Sequence[Step]":

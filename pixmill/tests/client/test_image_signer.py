@@ -7,7 +7,8 @@ from image_processor.render.config import NativeUrlSettings
 from image_processor.render.dialects import native
 from image_processor.render.signed_urls import UrlMaker, Wanted
 from image_processor.render.signing import NativeSigner
-from pixmill.params import Blur, Output, Resize, Watermark
+from pixmill.params import Blur, Convert, Histogram, Info, Output, Resize, Watermark
+from pixmill.steps import Chain
 
 from pixmill import ImageSigner, ImageUrls, Rendition
 
@@ -81,3 +82,21 @@ def test_a_preset_of_another_owner_names_its_owner() -> None:
 def test_what_contradicts_itself_is_refused(wanted: dict[str, object], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         Rendition(**wanted)  # type: ignore[arg-type]  # values of several types by their names
+
+
+@pytest.mark.parametrize(
+    "wanted", [Rendition(width=10_000, dprs=(1, 2)), Rendition(widths=(0,)), Rendition(height=16_385)]
+)
+def test_a_side_that_the_server_refuses_is_not_signed(wanted: Rendition) -> None:
+    with pytest.raises(ValueError, match="16384 pixels"):
+        ImageSigner(BASE, KEY).urls(42, wanted)
+
+
+@pytest.mark.parametrize("steps", [Info(), Histogram(), Blur() | Histogram()])
+def test_an_analysis_is_not_signed(steps: Chain) -> None:
+    with pytest.raises(ValueError, match="no analysis"):
+        ImageSigner(BASE, KEY).urls(42, Rendition(steps=steps))
+
+
+def test_a_step_that_chooses_the_encoding_is_signed() -> None:
+    assert ImageSigner(BASE, KEY).urls(42, Rendition(steps=Convert(format="png"))).url

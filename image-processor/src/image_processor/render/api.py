@@ -44,7 +44,7 @@ from image_processor.render.responses import (
 )
 from image_processor.render.results import response_of, result_for
 from image_processor.render.service import RenderService, Result
-from image_processor.render.signed_urls import ENCODE_ONLY, UrlMaker, Wanted
+from image_processor.render.signed_urls import ENCODE_ONLY, UrlMaker, Wanted, check_gives_image
 from image_processor.services.codec.plan import MAX_STEPS, PIPELINE, plan_of
 from image_processor.statuses import STATUSES
 
@@ -197,8 +197,11 @@ class ApiRoutes:
         remote = request.client.host if request.client else ""
         base = public_url(lambda name: request.headers.get(name, ""), remote, self._http)
         owner = LOCAL_OWNER
-        if wanted.preset is not None and not (await self._preset(wanted.preset, principal)).for_everybody:
-            owner = principal.owner
+        if wanted.preset is not None:
+            preset = await self._preset(wanted.preset, principal)
+            check_gives_image(plan_of(PIPELINE, preset.params), "/preset")
+            if not preset.for_everybody:
+                owner = principal.owner
         try:
             made = self._urls.make(wanted, base, int(time.time()), owner)
         except DomainError as error:

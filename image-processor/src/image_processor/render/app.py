@@ -80,7 +80,7 @@ def create_app() -> Starlette:
         exit_with(SettingsError(f"cache.folder {folder} cannot be written: {error}"))
     pool = Pool(settings)
     rows = FileRows(settings.file_storage, settings.http.lookup_seconds)
-    metrics = _metrics(pool, cache)
+    metrics = _metrics(pool, cache, origins)
     service = RenderService(settings, render_engine(), cache, pool, rows, origins, metrics)
     urls = UrlMaker(settings.native)
     front = Front(settings.front)
@@ -101,6 +101,7 @@ def create_app() -> Starlette:
             yield
         finally:
             sweeper.cancel()
+            origins.close()
             await pool.stop()
             await rows.close()
             await presets.close()
@@ -136,9 +137,10 @@ def _allow_many_connections() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
 
 
-def _metrics(pool: Pool, cache: RenderCache) -> RenderMetrics:
+def _metrics(pool: Pool, cache: RenderCache, origins: Origins) -> RenderMetrics:
     metrics = RenderMetrics()
     metrics.watch("pixmill_render_waiting", "Renders that wait for a process.", lambda: pool.waiting)
+    metrics.watch("pixmill_render_fetches_waiting", "Fetches from origins that wait.", lambda: origins.waiting)
     metrics.watch("pixmill_render_running", "Renders that have begun.", lambda: pool.running)
     metrics.watch("pixmill_render_processes", "Render processes.", lambda: len(pool.process_ids))
     metrics.watch("pixmill_render_cache_bytes", "Bytes of all results.", lambda: cache.bytes)

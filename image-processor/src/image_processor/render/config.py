@@ -82,7 +82,7 @@ class PeerUrlSettings(DialectSettings):
     host: Host = Field(
         "",
         description="A host name whose URLs all have this form, without a path prefix, as on the server that"
-        " Pixmill replaces.",
+        " Pixmill replaces. `NGINX_IMAGE_HOSTS` in `config/nginx.env` must contain it too.",
     )
     unsafe: bool = Field(
         default=False,
@@ -365,6 +365,26 @@ class OriginSettings(Section):
     )
     max_bytes: Bytes = Field(33_554_432, ge=1, description="The maximum size of a fetched file.")
     timeout_seconds: Seconds = Field(5, gt=0, le=60, description="How long a fetch from an origin may take in total.")
+    fetches: Annotated[int, Unit("fetches")] = Field(
+        32, ge=1, le=256, description="The maximum number of fetches at the same time."
+    )
+    fetches_of_a_host: Annotated[int, Unit("fetches")] = Field(
+        8,
+        ge=1,
+        le=256,
+        description="The maximum number of fetches from one host at the same time, so that a slow host does not delay"
+        " pictures of others.",
+    )
+    queue: Annotated[int, Unit("fetches")] = Field(
+        256,
+        ge=2,
+        le=100_000,
+        description="The maximum number of fetches that wait, at most half of them for one host. Further requests get"
+        " 503.",
+    )
+    queue_seconds: Seconds = Field(
+        10, gt=0, le=300, description="How long a fetch waits for its turn before the request gets 503."
+    )
     max_redirects: int = Field(
         3,
         ge=0,

@@ -50,6 +50,10 @@ class Deferred(Params, ABC):
         """Return the steps for that picture; override this where they also depend on its pixels, as in a trim."""
         return self.lowered(Size(picture.width, picture.height))
 
+    def sets_size(self) -> bool:
+        """Return whether the URL requests a size with this step."""
+        return False
+
     @classmethod
     def title(cls) -> str:
         """Return the name of the step in a plan."""

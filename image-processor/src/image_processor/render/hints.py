@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from image_processor.algorithms.resize import ResizeParams
+from image_processor.algorithms.thumbnail import ThumbnailParams
 from image_processor.imaging.params import MAX_SIDE
+from image_processor.render.deferred import Deferred
 from image_processor.render.plan import RenderPlan, step
 
 SAVED_QUALITY = 20
@@ -12,6 +14,8 @@ SAVED_QUALITY = 20
 LEAST_QUALITY = 30
 USUAL_QUALITY = 80
 VARY_BY_HINTS = ["Save-Data", "Sec-CH-Width"]
+
+_SIZED = (ResizeParams, ThumbnailParams)
 
 
 def hinted(plan: RenderPlan, headers: Mapping[str, str]) -> RenderPlan:
@@ -42,4 +46,7 @@ def _saving(plan: RenderPlan) -> RenderPlan:
 
 def _is_sized(plan: RenderPlan) -> bool:
     """Return whether the URL itself requests a size, which takes precedence over a hint."""
-    return any(isinstance(each.params, ResizeParams) for each in plan.steps)
+    return any(
+        each.params.sets_size() if isinstance(each.params, Deferred) else isinstance(each.params, _SIZED)
+        for each in plan.steps
+    )

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from image_processor.render import failures
-from image_processor.render.clients import ClientGoneError
+from image_processor.render.clients import ClientGoneError, until_gone
 from image_processor.render.config import RenderHttpSettings
 from image_processor.render.front import Front, forgetting
 from image_processor.render.hints import VARY_BY_HINTS, hinted
@@ -111,7 +111,7 @@ class ImageRoutes:
         if self._settings.client_hints:
             plan = hinted(plan, request.headers)
         try:
-            found = await self._service.find(plan, request.headers.get("Accept", ""))
+            found = await self._found(request, plan)
             looked_up = time.monotonic() - begin
             # The key of nginx's cache does not contain the client hints.
             kept_until = 0 if self._settings.client_hints else self._front.last_second(plan, found)
@@ -126,9 +126,14 @@ class ImageRoutes:
             if error.kind not in _NEEDS_FALLBACK or fallback is None:
                 raise
             log.info("fallback sent", reason=error.kind, detail=error.detail)
-            found = await self._service.find(replace(plan, source=fallback), request.headers.get("Accept", ""))
+            found = await self._found(request, replace(plan, source=fallback))
             headers = {**_SAFE, "Cache-Control": "no-store"}
             return await self._sent(request, found, headers, {})
+
+    async def _found(self, request: Request, plan: RenderPlan) -> Found:
+        finding = self._service.find(plan, request.headers.get("Accept", ""))
+        # A remembered row is not worth the tasks that watch the connection.
+        return await until_gone(request, finding) if self._service.asks_origins(plan) else await finding
 
     async def _sent(
         self, request: Request, found: Found, headers: dict[str, str], timing: dict[str, float]

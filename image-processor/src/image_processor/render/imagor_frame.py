@@ -56,6 +56,9 @@ class ImagorFrame(Deferred):
     flip_horizontal: bool = False
     flip_vertical: bool = False
 
+    def sets_size(self) -> bool:
+        return bool(self.width or self.height)
+
     def lowered_for(self, picture: Picture) -> Sequence[Step]:
         if self.turn:
             return [self._turned(), deferred(self.model_copy(update={"turn": 0}))]

@@ -91,6 +91,11 @@ class ImgproxyFrame(Deferred):
     filters: list[NamedStep] = Field(default_factory=list)
     mark: Mark | None = None
 
+    def sets_size(self) -> bool:
+        return bool(
+            self.width or self.height or self.min_width or self.min_height or (self.zoom_x, self.zoom_y) != (1, 1)
+        )
+
     def lowered(self, size: Size) -> Sequence[Step]:
         # The crop and the sizes refer to the rotated picture.
         turned = (size.height, size.width) if self.rotate % 180 else (size.width, size.height)

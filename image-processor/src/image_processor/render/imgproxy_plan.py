@@ -92,7 +92,7 @@ _STATES: Mapping[str, State] = {
     "saturation": State("yes", "`saturation`"),
     "monochrome": State("yes", "`monochrome`"),
     "duotone": State("part", "`duotone`, only with an intensity of 1"),
-    "unsharp_masking": State("part", "`sharpen`, only with the mode `always`"),
+    "unsharp_masking": State("part", "`sharpen`, only with the mode `always`; `auto` has no effect"),
     "colorize": State("yes", "`colorize`; transparency is kept"),
     "gradient": State("yes", "`gradient`"),
     "background_alpha": State("yes", "`flatten`"),
@@ -107,9 +107,9 @@ _STATES: Mapping[str, State] = {
     "watermark_size": State("yes", "`stamp`"),
     "watermark_rotate": State("part", "only for a text"),
     "autoquality": State("part", "`size` is `output.max_bytes`, `dssim` is `output.min_ssim`; no `ml`"),
-    "jpeg_options": State("part", "progressive and no_subsample"),
+    "jpeg_options": State("part", "progressive and no_subsample; the others have no effect"),
     "png_options": State("yes", "progressive, palette and colors"),
-    "webp_options": State("part", "lossless"),
+    "webp_options": State("part", "lossless; the others have no effect"),
     "avif_options": State("part", "subsampling"),
     "page": State("yes", "`source.page`"),
     "disable_animation": State("yes", "`source.frames`"),
@@ -121,7 +121,19 @@ _STATES: Mapping[str, State] = {
 OPTION_STATES: Mapping[str, State] = {**_STATES, **{name: State("no", why) for name, why in REFUSED.items()}}
 """Every option of imgproxy and imgproxy Pro by its long name, and whether Pixmill supports it."""
 
-WITHOUT_EFFECT = ("cachebuster", "bypass_cache", "cache_tags", "used_presets", "jpeg.overshoot_deringing")
+WITHOUT_EFFECT = ("cachebuster", "bypass_cache", "cache_tags", "used_presets")
+
+IGNORED: Mapping[str, Sequence[Value]] = {
+    "unsharp_masking.mode": ("none", "always"),
+    "jpeg.trellis_quant": (False,),
+    "jpeg.overshoot_deringing": (False,),
+    "jpeg.optimize_scans": (False,),
+    "jpeg.quant_table": (0,),
+    "webp.compression": ("lossy", "lossless"),
+    "webp.smart_subsample": (False,),
+    "webp.preset": ("default",),
+}
+"""Arguments of supported options, with their values that are obeyed; others have no effect."""
 
 
 def plan_of(source: str, options: Values, *, mark: Source | None = None, negotiated: bool = False) -> RenderPlan:
@@ -167,7 +179,10 @@ class _Lowering:
                 fallback=self._source("fallback_image_url"),
                 expires=self._get("expires", int) or 0,
             ),
-            ignored=tuple(name for name in WITHOUT_EFFECT if name in self._options),
+            ignored=(
+                *(name for name in WITHOUT_EFFECT if name in self._options),
+                *(name for name, values in IGNORED.items() if self._options.get(name, values[0]) not in values),
+            ),
         )
 
     def _refuse(self) -> None:

@@ -10,6 +10,8 @@ from image_processor.imaging.errors import UnsuitableImageError
 from image_processor.render.deferred import Deferred, Size, Step
 
 BEST_FIRST = ("avif", "webp")
+PLAIN = "plain"
+"""The name for PNG, JPEG, or GIF for an animation, in place of the source's AVIF or WebP."""
 MAYBE_ANIMATED = ("image/gif", "image/webp", "image/tiff", "image/apng", "image/avif")
 """Media types of sources that may be animated; Pixmill writes only still AVIF images."""
 
@@ -33,19 +35,32 @@ def qualities(accept: str) -> Mapping[str, float]:
 
 
 def negotiated(accept: str, media_type: str, pixels: int | None, avif_pixels: int) -> str:
-    """Return ``avif``, ``webp``, or ``source`` for the format of the source.
+    """Return ``avif``, ``webp``, ``source`` for the format of the source, or ``plain`` for neither AVIF nor WebP.
 
     A wildcard does not count: clients that accept everything often cannot show every format.
 
+    :param media_type: the type of the source; empty if it is not known.
     :param pixels: the most pixels that the result may have; ``None`` if that is not known.
     :param avif_pixels: the largest result that may be AVIF.
     """
     wanted = qualities(accept)
     candidates = [name for name in BEST_FIRST if wanted.get(f"image/{name}", 0) > 0]
-    if media_type in MAYBE_ANIMATED or pixels is None or pixels > avif_pixels:
+    is_small = pixels is not None and pixels <= avif_pixels
+    if media_type in MAYBE_ANIMATED or not is_small:
         candidates = [name for name in candidates if name != "avif"]
-    # Of equal q-values, `max` takes the first.
-    return max(candidates, key=lambda name: wanted[f"image/{name}"], default="source")
+    if candidates:
+        # Of equal q-values, `max` takes the first.
+        return max(candidates, key=lambda name: wanted[f"image/{name}"])
+    own = media_type.removeprefix("image/")
+    is_refused = own in BEST_FIRST and wanted.get(media_type, 1) <= 0
+    # The format of the source would be AVIF too.
+    return PLAIN if is_refused or (own == "avif" and not is_small) else "source"
+
+
+def is_avif(head: bytes) -> bool:
+    """Return whether a file that begins with these bytes is AVIF, by its brands (ISO/IEC 14496-12, 4.3)."""
+    brands = head[8 : int.from_bytes(head[:4], "big")]
+    return head[4:8] == b"ftyp" and any(brands[at : at + 4] in (b"avif", b"avis") for at in range(0, len(brands), 4))
 
 
 def most_pixels(steps: Sequence[Step], width: int, height: int) -> int:

@@ -6,8 +6,10 @@ import re
 import shutil
 import ssl
 import time
+import weakref
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 from uuid import uuid4
@@ -18,6 +20,7 @@ from service_kit.texts import counted, reason_of, sentence, text_of
 
 from image_processor.render.config import OriginSettings
 from image_processor.render.failures import FILE_NOT_FOUND, ORIGIN_FAILED, ORIGIN_FORBIDDEN, ORIGIN_SLOW, too_large
+from image_processor.render.fetches import Fetch, Fetches
 from image_processor.services.outbound import ForbiddenAddressError, public_http_pool
 
 _PORTS = (None, 80, 443)
@@ -25,14 +28,28 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _GONE = (404, 410)
 _SAFE = "!#$%&'()*+,/:;=?@[]~"
 """Characters that are not percent-encoded: the reserved ones (RFC 3986, 2.2), the percent sign and the tilde."""
+HEAD_BYTES = 64
+"""How many of the first bytes are kept in memory: enough for the type of the file."""
 _MAX_AGE = re.compile(r"max-age\s*=\s*\"?(\d{1,9})")
+
+
+class OriginFile:
+    """A fetched file. It is deleted once nothing refers to this object, so that a render never misses its source.
+
+    :ivar head: the first bytes of the file.
+    """
+
+    def __init__(self, path: Path, sha256: str, size: int, head: bytes) -> None:
+        self.path = path
+        self.sha256 = sha256
+        self.size = size
+        self.head = head
+        weakref.finalize(self, path.unlink, missing_ok=True)
 
 
 @dataclass(frozen=True)
 class _Kept:
-    path: Path
-    sha256: str
-    size: int
+    file: OriginFile
     until: float
     etag: str
     last_modified: str
@@ -49,6 +66,15 @@ class _Reply:
     until: float
 
 
+@dataclass(eq=False)
+class _Flight:
+    """A fetch that requests for the same URL share."""
+
+    fetch: Fetch[_Reply]
+    task: asyncio.Task[_Kept] = field(init=False)
+    waiters: int = 0
+
+
 class Origins:
     """Fetches and keeps files of origins.
 
@@ -63,39 +89,74 @@ class Origins:
         self._pool = public_http_pool(settings.allow_networks, settings.timeout_seconds)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._bytes = 0
-        self._asked: dict[str, asyncio.Task[_Kept]] = {}
+        self._fetches = Fetches[_Reply](settings)
+        self._flights: dict[str, _Flight] = {}
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
 
-    async def fetch(self, url: str) -> tuple[Path, str]:
-        """Return the path and the SHA-256 of the bytes at a URL.
+    @property
+    def waiting(self) -> int:
+        """Return the number of fetches that wait."""
+        return self._fetches.waiting
 
-        :raises DomainError: the host is not allowed; the origin fails, is slow or lacks the file; or it is too large.
-        """
-        self._judged(url)
+    def close(self) -> None:
+        """Start no further fetch."""
+        self._fetches.close()
+
+    def is_fresh(self, url: str) -> bool:
+        """Return whether the bytes at a URL are known without asking the origin."""
         kept = self._kept.get(url)
+        return kept is not None and kept.until > time.monotonic()
+
+    async def fetch(self, url: str) -> OriginFile:
+        """Return the bytes at a URL. If all callers are cancelled, a waiting fetch is too.
+
+        :raises DomainError: the host is not allowed; the origin fails, is slow or lacks the file; it is too large; or
+            too many fetches wait.
+        """
+        host = self._judged(url).hostname or ""
+        kept = self._kept.get(url)
+        if kept is not None and not kept.file.path.exists():
+            # An operator may empty the folder at any time.
+            kept = None
         if kept is None or kept.until <= time.monotonic():
-            task = self._asked.get(url)
-            if task is None:
-                task = self._asked[url] = asyncio.create_task(self._ask(url, kept))
-                task.add_done_callback(lambda done: self._answered(url, done))
-            kept = await asyncio.shield(task)
+            flight = self._flights.get(url) or self._flight(url, host, kept)
+            flight.waiters += 1
+            try:
+                kept = await asyncio.shield(flight.task)
+            finally:
+                flight.waiters -= 1
+                if flight.waiters == 0 and flight.fetch.waits:
+                    self._landed(url, flight)
+                    flight.task.cancel()
         if url in self._kept:
             self._kept.move_to_end(url)
-        return kept.path, kept.sha256
+        return kept.file
 
     def fresh_until(self, url: str) -> float:
         """Return the monotonic time from which the origin is asked again."""
         kept = self._kept.get(url)
         return 0 if kept is None else kept.until
 
-    def _answered(self, url: str, task: "asyncio.Task[_Kept]") -> None:
-        self._asked.pop(url, None)
-        if not task.cancelled():
-            task.exception()
+    def _flight(self, url: str, host: str, kept: _Kept | None) -> _Flight:
+        flight = self._flights[url] = _Flight(Fetch(host, partial(self._get, url, kept)))
+        flight.task = asyncio.create_task(self._ask(url, kept, flight.fetch))
 
-    async def _ask(self, url: str, kept: _Kept | None) -> _Kept:
-        reply = await asyncio.to_thread(self._get, url, kept)
+        def landed(done: "asyncio.Task[_Kept]") -> None:
+            self._landed(url, flight)
+            if not done.cancelled():
+                # Mark the error as retrieved: the callers may have been cancelled.
+                done.exception()
+
+        flight.task.add_done_callback(landed)
+        return flight
+
+    def _landed(self, url: str, flight: _Flight) -> None:
+        if self._flights.get(url) is flight:
+            del self._flights[url]
+
+    async def _ask(self, url: str, kept: _Kept | None, fetch: Fetch[_Reply]) -> _Kept:
+        reply = await self._fetches.run(fetch)
         if reply.kept is None and kept is not None:
             fresh = replace(kept, until=reply.until)
         elif reply.kept is not None:
@@ -103,14 +164,11 @@ class Origins:
         else:
             raise _failed(sentence("The origin says that nothing has changed, without being asked."))
         old = self._kept.pop(url, None)
-        self._bytes += fresh.size - (old.size if old else 0)
+        self._bytes += fresh.file.size - (old.file.size if old else 0)
         self._kept[url] = fresh
-        if old is not None and old.path != fresh.path:
-            old.path.unlink(missing_ok=True)
         while self._bytes > self._max_bytes and len(self._kept) > 1:
             _, oldest = self._kept.popitem(last=False)
-            self._bytes -= oldest.size
-            oldest.path.unlink(missing_ok=True)
+            self._bytes -= oldest.file.size
         return fresh
 
     def _judged(self, url: str) -> SplitResult:
@@ -181,11 +239,12 @@ class Origins:
     def _received(
         self, response: httpcore2.Response, target: Path, deadline: float, said: dict[str, str], until: float
     ) -> _Kept:
-        digest, size = hashlib.sha256(), 0
+        digest, size, head = hashlib.sha256(), 0, b""
         try:
             with target.open("wb") as file:
                 for piece in response.iter_stream():
                     size += len(piece)
+                    head += piece[: HEAD_BYTES - len(head)]
                     if size > self._settings.max_bytes:
                         raise too_large(
                             counted(
@@ -202,7 +261,8 @@ class Origins:
         except BaseException:
             target.unlink(missing_ok=True)
             raise
-        return _Kept(target, digest.hexdigest(), size, until, said.get("etag", ""), said.get("last-modified", ""))
+        received = OriginFile(target, digest.hexdigest(), size, head)
+        return _Kept(received, until, said.get("etag", ""), said.get("last-modified", ""))
 
     def _fresh_seconds(self, said: dict[str, str]) -> float:
         control = said.get("cache-control", "").lower()

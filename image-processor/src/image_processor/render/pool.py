@@ -22,7 +22,7 @@ from image_processor.render.queue import Ticket, WaitingTickets
 log = structlog.get_logger()
 
 START_AGAIN_SECONDS = 1
-"""The delay before a process that died at its start is replaced, so that a failing start does not use all CPU time."""
+"""The delay after a process that died at its start, or did not start, so that failures do not use all CPU time."""
 TOO_SLOW, LEFT, STOPPING = "time limit", "client left", "stopping"
 """The reasons for which the pool kills a process."""
 _VARIABLES = {"VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "2"}
@@ -143,8 +143,13 @@ class Pool:
         ours, theirs = self._context.Pipe()
         # The settings contain secrets: they pass through a pipe, so that no command line shows them.
         process = self._context.Process(target=serve, args=(theirs, self._settings), name="pixmill-render", daemon=True)
-        process.start()
-        theirs.close()
+        try:
+            process.start()
+        except (OSError, EOFError):
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         return _Process(process, ours)
 
     def _dispatch(self) -> None:
@@ -213,7 +218,14 @@ class Pool:
     def _spawn(self, delay: float) -> None:
         async def later() -> None:
             await asyncio.sleep(delay)
-            await self._start_one()
+            while not self._stopping:
+                try:
+                    await self._start_one()
+                    return
+                # EOFError: the fork server has ended; the next start brings a new one.
+                except (OSError, EOFError) as error:
+                    log.error("render process not started", error=str(error) or type(error).__name__)
+                await asyncio.sleep(START_AGAIN_SECONDS)
 
         if not self._stopping:
             task = asyncio.create_task(later())

@@ -34,6 +34,7 @@ from image_processor.render.failures import (
     TOO_LARGE,
 )
 from image_processor.render.job import Answer, Bytes, Job, LocalFile, Made, Refused
+from image_processor.render.negotiation import BEST_FIRST, PLAIN
 from image_processor.render.peer_meta import write_meta
 from image_processor.render.places import places_of_render
 from image_processor.render.plan import ColorSource, RenderPlan
@@ -110,8 +111,8 @@ class Renderer:
             return self._refused(job, kind, text_of(error))
         except FileStorageUnavailableError:
             return self._refused(job, STORAGE_UNAVAILABLE, sentence("The file server does not answer; try again."))
-        except _NotSentError as error:
-            return self._refused(job, NOT_SENT_AS_IT_IS, text_of(error))
+        except _RefusedError as error:
+            return self._refused(job, error.kind, text_of(error))
         except MemoryError:
             return self._refused(job, NOT_RENDERABLE, sentence("The image needs more memory than a render may use."))
         except Exception as error:
@@ -158,6 +159,7 @@ class Renderer:
             max_pixels=min(limits.max_pixels, bounds.source_pixels or limits.max_pixels),
             max_frames=limits.max_frames,
             max_decoded_bytes=limits.max_decoded_bytes,
+            max_frame_pixels=bounds.frame_pixels,
         )
 
     def _refused(self, job: Job, kind: str, detail: str) -> Refused:
@@ -171,8 +173,15 @@ _FILE_TOO_LARGE = sentence(
 _DISK_FULL = sentence("The disk of the render service is full; try again later.")
 
 
-class _NotSentError(Exception):
-    """A source of this type is not sent unchanged."""
+class _RefusedError(Exception):
+    """A job that cannot be done.
+
+    :ivar kind: the kind of the :class:`DomainError`.
+    """
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
 
 
 def _written(job: Job, source: Path, files: Mapping[int, Path], result: Path, limits: Limits) -> str:
@@ -189,11 +198,12 @@ def _written(job: Job, source: Path, files: Mapping[int, Path], result: Path, li
     is_skipped = own in plan.formats_as_they_are and plan.encoding.output.format in ("source", own)
     if plan.answer == "original" or is_skipped:
         if own not in SENT_AS_THEY_ARE:
-            raise _NotSentError(sentence("Only JPEG, PNG, GIF, WebP and AVIF are sent as they are."))
+            raise _RefusedError(NOT_SENT_AS_IT_IS, sentence("Only JPEG, PNG, GIF, WebP and AVIF are sent as they are."))
         shutil.copyfile(source, result)
         return EXTENSIONS[own]
     output = _output_of(plan, job.format_name, own)
-    extension = process_image(source, files, result, plan.for_codec(output), limits)
+    avoided = BEST_FIRST if job.format_name == PLAIN else ()
+    extension = process_image(source, files, result, plan.for_codec(output), limits, avoided)
     return extension or EXTENSIONS.get(output.format) or EXTENSIONS[own or _format_of(source, limits, plan)]
 
 
@@ -205,13 +215,13 @@ def _depends_on_source(job: Job) -> bool:
 
 def _output_of(plan: RenderPlan, format_name: str, own: str) -> Output:
     encoding = plan.encoding
-    if format_name != "source":
+    if format_name not in ("source", PLAIN):
         return encoding.in_format(format_name)
     if encoding.output.format != "source":
         return encoding.in_format(encoding.output.format)
-    if own in EXTENSIONS:
+    if own in EXTENSIONS and format_name != PLAIN:
         return encoding.in_format(own)
-    # The codec converts a format that Pixmill cannot write to PNG or JPEG.
+    # The codec converts a format that Pixmill cannot write, or should avoid, to PNG or JPEG.
     return (
         replace(encoding, output=encoding.output.model_copy(update={"format": "jpeg"}))
         .in_format("jpeg")
@@ -259,7 +269,14 @@ class _SourceFiles:
         :raises SourceError: the file was deleted, or it is too large.
         """
         if isinstance(wanted, LocalFile):
-            yield Path(wanted.path)
+            local = Path(wanted.path)
+            try:
+                size = local.stat().st_size
+            except FileNotFoundError as error:
+                # Somebody has emptied the folder of fetched files.
+                raise _RefusedError(BUSY, sentence("The fetched picture has been deleted; try again.")) from error
+            _check_size(size, max_bytes)
+            yield local
             return
         stored = self._folder.open(wanted.sha256) if self._folder else None
         if stored is not None:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -13,18 +13,20 @@ from service_kit.texts import reason_of, sentence
 
 from image_processor.render.cache import WRITE_SECONDS, RenderCache, Stored
 from image_processor.render.config import RenderSettings
-from image_processor.render.failures import TOO_SLOW, file_not_found
+from image_processor.render.failures import BUSY, STORAGE_UNAVAILABLE, TOO_SLOW, file_not_found
 from image_processor.render.file_rows import FileRow, FileRows
 from image_processor.render.job import Answer, Bytes, Job, LocalFile, Made, Refused, StoredFile
 from image_processor.render.metrics import RenderMetrics
-from image_processor.render.negotiation import most_pixels, negotiated
-from image_processor.render.origins import Origins
+from image_processor.render.negotiation import is_avif, most_pixels, negotiated
+from image_processor.render.origins import OriginFile, Origins
 from image_processor.render.plan import ColorSource, DigestSource, FileSource, OriginSource, RenderPlan, Source
 from image_processor.render.pool import Pool
 from image_processor.render.queue import Ticket
 
 log = structlog.get_logger()
 
+RETRY_SECONDS = 1
+"""When to repeat a render that failed for a temporary reason."""
 REFUSED_SECONDS = 60
 """How long a render that exceeded the time limit is refused before it may be tried again."""
 
@@ -36,6 +38,8 @@ class Found:
     :param key: the key in the cache, which is also the strong ETag.
     :param modified: when the newest of the files was stored, in seconds since 1970; ``None`` if that is not known.
     :param fresh_until: the monotonic time from which the files must be looked up again.
+    :param writes_avif: whether the result may be encoded as AVIF, which takes long.
+    :param held: the fetched files, which are not deleted while something refers to them.
     """
 
     key: str
@@ -45,6 +49,8 @@ class Found:
     format_name: str
     modified: int | None
     fresh_until: float
+    writes_avif: bool = False
+    held: tuple[OriginFile, ...] = field(default=(), repr=False)
 
     @property
     def file_ids(self) -> list[int]:
@@ -75,6 +81,14 @@ class _Source:
     sha256: str
     row: FileRow | None
     fresh_until: float
+    held: OriginFile | None = None
+
+    @property
+    def media_type(self) -> str:
+        """The media type if it is known; of a fetched file, only whether it is AVIF."""
+        if self.row is not None:
+            return self.row.media_type
+        return "image/avif" if self.held is not None and is_avif(self.held.head) else ""
 
 
 @dataclass
@@ -129,7 +143,7 @@ class RenderService:
         files = [await self._source(named, namer) for _, named in plan.files]
         numbers = [number for number, _ in plan.files]
         digests = {number: each.sha256 for number, each in zip(numbers, files, strict=True)}
-        format_name = self._format(plan, source.row, accept)
+        format_name = self._format(plan, source, accept)
         times = [each.row.created for each in (source, *files) if each.row is not None]
         return Found(
             key=plan.key(source.sha256, digests, format_name, self._engine),
@@ -139,7 +153,14 @@ class RenderService:
             format_name=format_name,
             modified=max(times) if len(times) == 1 + len(files) else None,
             fresh_until=min(each.fresh_until for each in (source, *files)),
+            writes_avif=_writes_avif(plan, format_name, source.media_type),
+            held=tuple(each.held for each in (source, *files) if each.held is not None),
         )
+
+    def asks_origins(self, plan: RenderPlan) -> bool:
+        """Return whether :meth:`find` waits for another server."""
+        sources = (plan.source, *(source for _, source in plan.files))
+        return any(isinstance(each, OriginSource) and not self._origins.is_fresh(each.url) for each in sources)
 
     def cached(self, found: Found) -> Result | None:
         """Return the result if it is cached."""
@@ -186,12 +207,11 @@ class RenderService:
         ticket = self._ticket(found, result)
         begin = time.monotonic()
         try:
-            answer = await self._pool.run(ticket)
+            made = _made(await self._pool.run(ticket))
         except BaseException:
             self._pool.abandon(ticket)
-            result.unlink(missing_ok=True)
+            _remove_files_of(ticket)
             raise
-        made = _made(answer)
         stored = Stored(result, made.extension, result.stat().st_size)
         return stored, (("total", time.monotonic() - begin), *made.seconds)
 
@@ -224,26 +244,25 @@ class RenderService:
                     raise file_not_found(sha256)
                 return _Source(StoredFile(row.sha256, row.id), row.sha256, row, row.until)
             case OriginSource(url):
-                path, sha256 = await self._origins.fetch(url)
+                file = await self._origins.fetch(url)
                 until = min(self._origins.fresh_until(url), self._soon())
-                return _Source(LocalFile(str(path), sha256), sha256, None, until)
+                return _Source(LocalFile(str(file.path), file.sha256), file.sha256, None, until, file)
             case ColorSource(color):
                 return _Source(None, hashlib.sha256(color.encode()).hexdigest(), None, self._soon())
 
     def _soon(self) -> float:
         return time.monotonic() + self._settings.http.lookup_seconds
 
-    def _format(self, plan: RenderPlan, row: FileRow | None, accept: str) -> str:
+    def _format(self, plan: RenderPlan, source: _Source, accept: str) -> str:
         if not plan.encoding.negotiated:
             return "source"
-        pixels = None
+        pixels, row = None, source.row
         if row is not None and row.width and row.height:
             pixels = most_pixels(plan.steps, row.width, row.height)
-        return negotiated(accept, row.media_type if row else "", pixels, self._settings.http.avif_pixels)
+        return negotiated(accept, source.media_type, pixels, self._settings.http.avif_pixels)
 
     def _ticket(self, found: Found, result: Path) -> Ticket:
-        is_avif = "avif" in (found.format_name, found.plan.encoding.output.format)
-        return Ticket(found.job(result), found.source or found.key, slow=is_avif)
+        return Ticket(found.job(result), found.source or found.key, slow=found.writes_avif)
 
     def _flight(self, found: Found) -> _Flight:
         ticket = self._ticket(found, self._cache.temporary())
@@ -267,8 +286,7 @@ class RenderService:
         try:
             made = _made(await self._pool.run(ticket))
         except DomainError as error:
-            for stray in result.parent.glob(f"{result.name}*"):
-                stray.unlink(missing_ok=True)
+            _remove_files_of(ticket)
             if error.kind == TOO_SLOW:
                 self._refuse(found.key)
             self._metrics.refused.labels(error.kind).inc()
@@ -303,7 +321,32 @@ class RenderService:
         self._refused[key] = now + REFUSED_SECONDS
 
 
+def _remove_files_of(ticket: Ticket) -> None:
+    """Remove the files of a render that gave no result: a process that is killed cannot remove its own."""
+    result = Path(ticket.job.result)
+
+    def remove() -> None:
+        for stray in result.parent.glob(f"{result.name}*"):
+            stray.unlink(missing_ok=True)
+
+    if not ticket.waits and not ticket.done.done():
+        # The process may still write, until it has ended.
+        ticket.done.add_done_callback(lambda _: remove())
+    remove()
+
+
+def _writes_avif(plan: RenderPlan, format_name: str, media_type: str) -> bool:
+    if plan.answer != "image":
+        return False
+    asked = plan.encoding.output.format
+    if asked != "source":
+        # `auto` compares AVIF with WebP.
+        return asked in ("avif", "auto")
+    return format_name == "avif" or (format_name == "source" and media_type == "image/avif")
+
+
 def _made(answer: Answer) -> Made:
     if isinstance(answer, Refused):
-        raise DomainError(answer.kind, answer.detail, context=reason_of(answer.detail))
+        again = RETRY_SECONDS if answer.kind in (BUSY, STORAGE_UNAVAILABLE) else None
+        raise DomainError(answer.kind, answer.detail, retry_after=again, context=reason_of(answer.detail))
     return answer

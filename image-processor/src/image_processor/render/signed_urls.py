@@ -8,17 +8,19 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import MAX_ID
-from service_kit.errors import RuleError
+from service_kit.errors import DomainError, FieldError, RuleError
 from service_kit.problems import Problem
 from service_kit.texts import sentence
 
+from image_processor.imaging.output import Output
 from image_processor.render.config import NativeUrlSettings
 from image_processor.render.dialects import native
 from image_processor.render.signing import NativeSigner
-from image_processor.services.codec.plan import PIPELINE, plan_of
+from image_processor.services.codec.plan import PIPELINE, Plan, plan_of
 
 Format = Literal["jpeg", "png", "webp", "avif", "gif"]
-Side = Annotated[int, Field(ge=1, le=16_384)]
+MAX_SIDE = 16_384
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 ENCODE_ONLY: Mapping[str, object] = {"algorithm": "auto_orient"}
 """The step of a pipeline that only has an ``output``; without effect, as every pipeline orients its source anyway."""
 MAX_VARIANTS = 20
@@ -72,6 +74,27 @@ class UrlsOut(BaseModel):
     expires_at: int | None = Field(description="The Unix time at which the URLs expire; `null` if they do not expire.")
 
 
+def check_gives_image(planned: Plan, pointer: str) -> None:
+    """Check that a pipeline gives an image, which is all that a URL can give.
+
+    :param pointer: where the request names the pipeline.
+    :raises DomainError: ``invalid-fields``.
+    """
+    if not isinstance(planned.encoding, Output) or any(not algorithm.changes_image for algorithm, _ in planned.steps):
+        raise _invalid(pointer, sentence("a URL gives an image, and no analysis or tiles"), "no_image")
+
+
+def _check_sides(wanted: Wanted) -> None:
+    longest = max(wanted.width or 0, wanted.height or 0)
+    for index, dpr in enumerate(wanted.dprs):
+        if round(longest * dpr) > MAX_SIDE:
+            raise _invalid(f"/dprs/{index}", sentence("a side is 1 to 16384 pixels"), "side_too_large")
+
+
+def _invalid(pointer: str, detail: str, code: str) -> DomainError:
+    return DomainError("invalid-fields", detail, [FieldError(pointer=pointer, detail=detail, code=code)])
+
+
 class UrlMaker:
     """Makes URLs; the keys never leave the server."""
 
@@ -85,12 +108,13 @@ class UrlMaker:
         :param now: seconds since 1970.
         :param preset_owner: the owner of the preset; the caller has checked that it exists.
         :raises Problem: 409, the settings have no key.
-        :raises DomainError: the steps are invalid.
+        :raises DomainError: the steps are invalid or give no image, or a side times a density is too large.
         """
         if not self._settings.keys:
             raise Problem(
                 "no-render-key", 409, sentence("native.keys in config/render/conf.yml has no key to sign with.")
             )
+        _check_sides(wanted)
         expires = now + wanted.expires_in if wanted.expires_in is not None else None
         options = self._options(wanted, expires, preset_owner)
         return UrlsOut(
@@ -113,7 +137,7 @@ class UrlMaker:
         if wanted.steps is not None or wanted.output is not None:
             pipeline = {"steps": wanted.steps or [ENCODE_ONLY], **({"output": wanted.output} if wanted.output else {})}
             # Report errors now rather than when somebody opens the URL.
-            plan_of(PIPELINE, pipeline)
+            check_gives_image(plan_of(PIPELINE, pipeline), "/steps")
             text = json.dumps(pipeline, separators=(",", ":"), ensure_ascii=False)
             given["j"] = urlsafe_b64encode(text.encode()).decode().rstrip("=")
         return {name: str(value) for name, value in given.items() if value is not None}

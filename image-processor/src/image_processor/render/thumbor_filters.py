@@ -309,6 +309,9 @@ class Resized(Deferred):
     height: int = 0
     adaptive: bool = False
 
+    def sets_size(self) -> bool:
+        return True
+
     def lowered(self, size: Size) -> Sequence[Step]:
         if self.share:
             width, height = int(size.width * self.share), int(size.height * self.share)

@@ -126,7 +126,8 @@ class PublicNetworkBackend(httpcore2.NetworkBackend):
         deadline = time.monotonic() + self._max_seconds
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
+        # ValueError: a label that is empty or too long, or a zero byte, cannot be looked up.
+        except (OSError, ValueError) as error:
             raise httpcore2.ConnectError(str(error)) from error
         addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
         for address in addresses:

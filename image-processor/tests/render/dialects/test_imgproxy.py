@@ -190,3 +190,21 @@ def test_a_path_without_a_source_is_read_in_linear_time() -> None:
     path = "/x/" + "plain/" * 100_000
 
     assert imgproxy.signature_and_path(path.encode()) == ("x", path.removeprefix("/x").encode())
+
+
+@pytest.mark.parametrize(
+    ("option", "ignored"),
+    [
+        ("ush:auto:2", ("unsharp_masking.mode",)),
+        ("ush:always:2", ()),
+        ("jpgo:1:1:0:0:0:0", ()),
+        ("jpgo:0:0:1:0:1:3", ("jpeg.trellis_quant", "jpeg.optimize_scans", "jpeg.quant_table")),
+        ("webpo:near_lossless", ("webp.compression",)),
+        ("webpo:lossy:1:photo", ("webp.smart_subsample", "webp.preset")),
+        ("webpo:lossless:0:default", ()),
+    ],
+)
+def test_arguments_without_effect_are_reported(option: str, ignored: tuple[str, ...]) -> None:
+    url = imgproxy.parse(f"/signature/{option}/plain/42".encode(), imgproxy.Grammar())
+
+    assert plan_of(url.source, url.options).ignored == ignored

@@ -15,6 +15,7 @@ from pixmill.client.answers import File, ImageSource, ImageUrls
 from pixmill.client.images import Rendition
 
 _CONTEXT = b"pixmill-img-1\n"
+_MAX_SIDE = 16_384
 _ORDER = ("exp", "p", "o", "j", "w", "h", "f", "q")
 """The server's order, so that URLs are identical to the server's and hit the same cache entries."""
 
@@ -41,8 +42,10 @@ class ImageSigner:
         """Return signed URLs of an image.
 
         :param file: a file, its id, its SHA-256, or the URL of an image on a server that ``origins.hosts`` allows.
+        :raises ValueError: the server would refuse the URL: a side is too large, or a step gives no image.
         """
         wanted = rendition or Rendition()
+        _check(wanted)
         source = quote(str(file.id if isinstance(file, File) else file), safe="")
         ends = None if wanted.expires is None else int(time.time() + wanted.expires.total_seconds())
         options = self._options(wanted, ends)
@@ -87,6 +90,15 @@ class ImageSigner:
         named = [f"{name}:{quote(options[name], safe='')}" for name in _ORDER if name in options]
         signed = "/".join([*named, source])
         return f"{self._base}{_base64url(hmac.digest(self._key, _CONTEXT + signed.encode(), 'sha256'))}/{signed}"
+
+
+def _check(wanted: Rendition) -> None:
+    sides = [side for side in (wanted.width, wanted.height) if side is not None]
+    scaled = [round(side * dpr) for side in sides for dpr in wanted.dprs]
+    if any(not 1 <= side <= _MAX_SIDE for side in (*sides, *scaled, *wanted.widths)):
+        raise ValueError(f"a side of an image is 1 to {_MAX_SIDE} pixels, also times its dpr")
+    if wanted.steps is not None and not all(step.gives_image for step in wanted.steps.steps()):
+        raise ValueError("a URL gives an image, and no analysis or tiles")
 
 
 def _base64url(content: bytes) -> str:

@@ -146,6 +146,9 @@ class ThumborFrame(Deferred):
     flip_horizontal: bool = False
     flip_vertical: bool = False
 
+    def sets_size(self) -> bool:
+        return bool(self.width or self.height)
+
     def cut(self, size: Size) -> Box | None:
         """Return the crop of the URL; ``None`` if it has none."""
         return cropped(size.width, size.height, self.crop) if self.crop else None

@@ -22,6 +22,7 @@ from image_processor.services.codec.layout import Layout, layout_of, with_page_s
 from image_processor.services.codec.limits import (
     Limits,
     check_decoded_bytes,
+    check_frame_pixels,
     check_frames,
     check_frames_of,
     check_pixels,
@@ -118,6 +119,7 @@ def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) 
         header = _loaded(source, format_name, page=layout.pages[0])
     check_frames_of([header], limits, sentence("The image has"), len(layout.pages))
     if len(layout.pages) > 1 and format_name in ANIMATED:
+        check_frame_pixels(header.width * header.height, limits)
         animation = _animation(source, format_name, layout, limits, upright=wanted.upright)
         if format_name == "gif":
             animation = gif.checked(animation, source, layout.pages, frames_of(header))

@@ -1,6 +1,6 @@
 """Encodes results in the requested format, quality and metadata."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -66,13 +66,17 @@ def encodes_once(encoding: Output | Tiles) -> bool:
     return encoding.format != "auto" and encoding.max_bytes is None and encoding.min_ssim is None
 
 
-def source_format(decoded: Decoded, picture: Picture) -> str:
+def source_format(decoded: Decoded, picture: Picture, avoided: Collection[str] = ()) -> str:
     """Return the output format for ``"format": "source"``.
 
     If Pixmill does not write the source's format: PNG for pictures with alpha or lossless sources, otherwise JPEG.
+
+    :param avoided: formats that count as not written.
     """
-    if decoded.format in EXTENSIONS:
+    if decoded.format in EXTENSIONS and decoded.format not in avoided:
         return decoded.format
+    if len(picture.frames) > 1 and "webp" in avoided:
+        return "gif"
     return "png" if decoded.lossless or picture.first.hasalpha() else "jpeg"
 
 

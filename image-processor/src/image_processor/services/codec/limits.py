@@ -25,11 +25,15 @@ _UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 
 @dataclass(frozen=True)
 class Limits:
-    """Upper limits of an image; pixels and decoded bytes are the totals of all frames."""
+    """Upper limits of an image; pixels and decoded bytes are the totals of all frames.
+
+    :param max_frame_pixels: the limit of a frame of an animated source; ``None``: none.
+    """
 
     max_pixels: int
     max_frames: int
     max_decoded_bytes: int = 2 * 1024**3
+    max_frame_pixels: int | None = None
 
 
 def check_frames(frames: int, limits: Limits) -> None:
@@ -53,14 +57,27 @@ def check_pixels(pixels: int, limits: Limits, subject: str) -> None:
 
     :raises ImageError: there are more pixels than the limit.
     """
-    if pixels > limits.max_pixels:
+    _check_pixels(pixels, limits.max_pixels, subject)
+
+
+def check_frame_pixels(pixels: int, limits: Limits) -> None:
+    """Check the number of pixels of a frame of an animation.
+
+    :raises ImageError: there are more pixels than the limit.
+    """
+    if limits.max_frame_pixels is not None:
+        _check_pixels(pixels, limits.max_frame_pixels, sentence("A frame of the animation has"))
+
+
+def _check_pixels(pixels: int, limit: int, subject: str) -> None:
+    if pixels > limit:
         detail = counted(
             "{subject} {pixels:,} pixel; the limit is {limit:,}.",
             "{subject} {pixels:,} pixels; the limit is {limit:,}.",
             "pixels",
             subject=subject,
             pixels=pixels,
-            limit=limits.max_pixels,
+            limit=limit,
         )
         raise ImageError(detail, Cause.IMAGE_TOO_LARGE)
 

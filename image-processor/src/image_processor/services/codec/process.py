@@ -1,7 +1,7 @@
 """Runs a plan on files: decode, apply each step, encode."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,12 +33,20 @@ MAX_REPORT_LENGTH = 256 * 1024
 """Maximum length of an analysis among several: a file may contain megabytes of EXIF."""
 
 
-def process_image(source: Path, files: Mapping[int, Path], result: Path, plan: Plan, limits: Limits) -> str | None:
+def process_image(
+    source: Path,
+    files: Mapping[int, Path],
+    result: Path,
+    plan: Plan,
+    limits: Limits,
+    avoided: Collection[str] = (),
+) -> str | None:
     """Apply ``plan`` to ``source`` and write ``result``.
 
     EXIF orientation is applied first; the plan's output decides whether the ICC profile and other metadata are kept.
 
     :param files: paths of the other files that the plan uses, by their ids.
+    :param avoided: formats of a source that the result does not get from it.
     :returns: the extension of the result, such as ``.webp``; ``None`` if it has the format of the source.
     :raises ImageError: the source is not a readable image, is damaged, exceeds a limit, or does not suit an algorithm.
     """
@@ -49,7 +57,7 @@ def process_image(source: Path, files: Mapping[int, Path], result: Path, plan: P
 
     with explained(source):
         decoded = plain_jpeg(source, limits, plan.source, whole) or whole()
-        return _apply(decoded, plan, NamedFiles(files, limits), result, limits)
+        return _apply(decoded, plan, NamedFiles(files, limits), result, limits, avoided)
 
 
 def write_reports(source: Path, result: Path, plan: Plan, limits: Limits) -> None:
@@ -124,7 +132,9 @@ def _refuse_lost_frames(decoded: Decoded, plan: Plan) -> None:
         raise ImageError(detail, Cause.OUTPUT_IMPOSSIBLE)
 
 
-def _apply(decoded: Decoded, plan: Plan, files: NamedFiles, result: Path, limits: Limits) -> str | None:
+def _apply(
+    decoded: Decoded, plan: Plan, files: NamedFiles, result: Path, limits: Limits, avoided: Collection[str]
+) -> str | None:
     _refuse_lost_frames(decoded, plan)
     picture = decoded.picture
     for algorithm, params in plan.steps:
@@ -137,5 +147,5 @@ def _apply(decoded: Decoded, plan: Plan, files: NamedFiles, result: Path, limits
             check_frames_of(picture.frames, limits, sentence("The result would have"))
     if isinstance(plan.encoding, Tiles):
         return write_tiles(picture, plan.encoding, result)
-    written = write_picture(picture, plan.encoding, source_format(decoded, picture), result)
+    written = write_picture(picture, plan.encoding, source_format(decoded, picture, avoided), result)
     return None if written == decoded.format else EXTENSIONS[written]

@@ -1,0 +1,105 @@
+"""Sources that a render process reads from the disk of the service."""
+
+from pathlib import Path
+
+import pytest
+from image_processor.imaging.output import Output
+from image_processor.render.config import RenderSettings
+from image_processor.render.dialects import imgproxy
+from image_processor.render.failures import BUSY, NOT_RENDERABLE, TOO_LARGE
+from image_processor.render.imgproxy_plan import plan_of
+from image_processor.render.job import Answer, Job, LocalFile, Made, Refused
+from image_processor.render.plan import Encoding, OriginSource, RenderPlan
+from image_processor.render.process import Renderer
+from PIL import Image
+
+MIME = {".jpg": "image/jpeg", ".png": "image/png", ".gif": "image/gif"}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "source.png"
+    Image.effect_noise((40, 30), 80).save(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXMILL_RENDER_INNER_SECRET", "a secret of at least thirty-two bytes")
+
+
+def renderer(max_file_bytes: int = 1_000_000) -> Renderer:
+    sections = {
+        "native": {"keys": []},
+        "file_storage": {"blobs_folder": "", "blobs_url": ""},
+        "limits": {"max_file_bytes": max_file_bytes},
+    }
+    return Renderer(RenderSettings.model_validate(sections))
+
+
+def rendered(source: Path, options: str = "w:20", max_file_bytes: int = 1_000_000) -> Answer:
+    """Return the answer to imgproxy's options, which may change limits."""
+    grammar = imgproxy.Grammar(allow_security_options=True)
+    url = imgproxy.parse(f"/signature/{options}/plain/http://localhost/source".encode(), grammar)
+    plan = plan_of(url.source, url.options)
+    file = LocalFile(str(source), "0" * 64)
+    return renderer(max_file_bytes).answer(Job(plan, file, (), "source", str(source.with_name("result"))))
+
+
+def kind_of(answer: Answer) -> str:
+    assert isinstance(answer, Refused)
+    return answer.kind
+
+
+def test_a_fetched_file_that_somebody_deleted_may_be_fetched_again(tmp_path: Path) -> None:
+    assert kind_of(rendered(tmp_path / "deleted")) == BUSY
+
+
+def test_a_fetched_file_may_be_as_large_as_any_source(source: Path) -> None:
+    size = source.stat().st_size
+
+    assert isinstance(rendered(source, max_file_bytes=size), Made)
+    assert kind_of(rendered(source, max_file_bytes=size - 1)) == TOO_LARGE
+
+
+def test_a_url_limits_the_size_of_a_fetched_file(source: Path) -> None:
+    size = source.stat().st_size
+
+    assert isinstance(rendered(source, f"msfs:{size}"), Made)
+    assert kind_of(rendered(source, f"msfs:{size - 1}")) == TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "frames", "extension"),
+    [
+        ("AVIF", "RGB", 1, ".jpg"),
+        ("AVIF", "RGBA", 1, ".png"),
+        ("WEBP", "RGB", 1, ".jpg"),
+        ("WEBP", "RGB", 2, ".gif"),
+    ],
+)
+def test_a_client_that_shows_neither_avif_nor_webp_gets_neither(
+    tmp_path: Path, name: str, mode: str, frames: int, extension: str
+) -> None:
+    images = [Image.new("RGBA", (40, 30), (number * 200, 0, 0, 128)).convert(mode) for number in range(frames)]
+    source = tmp_path / "source"
+    images[0].save(source, name, **({"save_all": True, "append_images": images[1:]} if frames > 1 else {}))
+    plan = RenderPlan(OriginSource("http://localhost/"), (), Encoding(Output(), negotiated=True))
+    job = Job(plan, LocalFile(str(source), "0" * 64), (), "plain", str(tmp_path / "result"))
+
+    answer = renderer().answer(job)
+
+    assert isinstance(answer, Made)
+    assert answer.extension == extension
+    assert MIME[extension] == Image.open(tmp_path / "result").get_format_mimetype()
+
+
+def test_a_url_limits_the_size_of_a_frame_of_an_animation(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    frames = [Image.new("RGB", (400, 300), (0, number * 60, 0)) for number in range(4)]
+    frames[0].save(source, "GIF", save_all=True, append_images=frames[1:])
+
+    assert isinstance(rendered(source, "maf:4/mafr:0.12"), Made)
+    assert kind_of(rendered(source, "maf:4/mafr:0.11")) == NOT_RENDERABLE
+    # A still image has no such limit.
+    assert isinstance(rendered(source, "mafr:0.11"), Made)

@@ -1,0 +1,162 @@
+"""The render service: what a render needs stays until it ends, and what it leaves behind goes."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from image_processor.imaging.output import Output
+from image_processor.render.cache import MAKING, ORIGINS, RenderCache
+from image_processor.render.config import RenderSettings
+from image_processor.render.file_rows import FileRows
+from image_processor.render.job import LocalFile
+from image_processor.render.metrics import RenderMetrics
+from image_processor.render.origins import Origins
+from image_processor.render.plan import ColorSource, Encoding, OriginSource, RenderPlan
+from image_processor.render.pool import Pool
+from image_processor.render.queue import Ticket
+from image_processor.render.service import Found, RenderService
+from service_kit.errors import DomainError
+
+from tests.support.origins import Origin
+
+_T = TypeVar("_T")
+PLAN = RenderPlan(ColorSource("red"), (), Encoding(Output(format="png")))
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXMILL_RENDER_INNER_SECRET", "a secret of at least thirty-two bytes")
+
+
+@pytest.fixture
+def origin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin]:
+    with Origin() as server, server.serving(monkeypatch):
+        yield server
+
+
+def with_service(
+    folder: Path,
+    work: Callable[[RenderService, Pool], Awaitable[_T]],
+    *,
+    processes: bool = False,
+    max_seconds: float = 60,
+) -> _T:
+    """Return what the work returns.
+
+    :param processes: whether the pool has its process.
+    """
+    settings = RenderSettings.model_validate(
+        {
+            "native": {"keys": []},
+            "file_storage": {"blobs_folder": "", "blobs_url": ""},
+            "cache": {"folder": str(folder)},
+            "pool": {"processes": 1},
+            "limits": {"max_seconds": max_seconds},
+            "origins": {"hosts": ["localhost"], "allow_networks": ["127.0.0.0/8", "::1/128"]},
+        }
+    )
+
+    async def run() -> _T:
+        pool, rows = Pool(settings), FileRows(settings.file_storage, 10)
+        cache, origins = RenderCache(folder, 2**20), Origins(settings.origins, folder / ORIGINS, 2**20)
+        service = RenderService(settings, "engine", cache, pool, rows, origins, RenderMetrics())
+        if processes:
+            await pool.start()
+        try:
+            return await work(service, pool)
+        finally:
+            await pool.stop()
+            await rows.close()
+
+    return asyncio.run(run())
+
+
+def found_of(folder: Path, plan: RenderPlan, accept: str = "") -> Found:
+    return with_service(folder, lambda service, _pool: service.find(plan, accept))
+
+
+def test_the_source_of_a_render_outlives_a_fetch_of_the_same_url(origin: Origin, tmp_path: Path) -> None:
+    origin.control = "no-cache"
+    plan = replace(PLAN, source=OriginSource(origin.url("/counted")))
+
+    async def work(service: RenderService, _pool: Pool) -> tuple[Found, Found]:
+        return await service.find(plan), await service.find(plan)
+
+    contents = []
+    for found in with_service(tmp_path, work):
+        assert isinstance(found.source, LocalFile)
+        contents.append(Path(found.source.path).read_bytes())
+
+    assert contents == [b"1", b"2"]
+
+
+@pytest.mark.parametrize(
+    ("path", "negotiated", "output", "accept", "expected"),
+    [
+        # The size of a fetched image is not known, so it may be too large for AVIF.
+        ("/avif", True, "source", "image/avif", ("plain", False)),
+        ("/avif", True, "source", "image/avif,image/webp", ("webp", False)),
+        ("/avif", False, "source", "", ("source", True)),
+        ("/avif", False, "jpeg", "", ("source", False)),
+        ("/a.png", False, "source", "", ("source", False)),
+        ("/a.png", False, "avif", "", ("source", True)),
+        ("/a.png", False, "auto", "", ("source", True)),
+    ],
+)
+def test_a_render_that_writes_avif_is_slow(
+    origin: Origin,
+    tmp_path: Path,
+    path: str,
+    negotiated: bool,
+    output: str,
+    accept: str,
+    expected: tuple[str, bool],
+) -> None:
+    encoding = Encoding(Output.model_validate({"format": output}), negotiated)
+    found = found_of(tmp_path, replace(PLAN, source=OriginSource(origin.url(path)), encoding=encoding), accept)
+
+    assert (found.format_name, found.writes_avif) == expected
+
+
+async def stuck_preview(service: RenderService, pool: Pool) -> "asyncio.Task[object]":
+    """Begin a preview in a process that stops after it has fetched the source."""
+    (process,) = pool.process_ids
+    os.kill(process, signal.SIGSTOP)
+    preview: asyncio.Task[object] = asyncio.create_task(service.unkept(await service.find(PLAN)))
+    while not pool.running:
+        await asyncio.sleep(0)
+    Path(f"{ticket_of(pool).job.result}.source").write_bytes(b"fetched")
+    return preview
+
+
+def ticket_of(pool: Pool) -> Ticket:
+    (ticket,) = (each.ticket for each in pool._processes)
+    assert ticket is not None
+    return ticket
+
+
+@pytest.mark.slow
+def test_a_preview_whose_client_leaves_leaves_no_file(tmp_path: Path) -> None:
+    async def work(service: RenderService, pool: Pool) -> list[Path]:
+        preview, ticket = await stuck_preview(service, pool), ticket_of(pool)
+        preview.cancel()
+        await asyncio.gather(preview, ticket.done, return_exceptions=True)
+        return list((tmp_path / MAKING).iterdir())
+
+    assert with_service(tmp_path, work, processes=True) == []
+
+
+@pytest.mark.slow
+def test_a_preview_that_takes_too_long_leaves_no_file(tmp_path: Path) -> None:
+    async def work(service: RenderService, pool: Pool) -> list[Path]:
+        preview = await stuck_preview(service, pool)
+        with pytest.raises(DomainError):
+            await preview
+        return list((tmp_path / MAKING).iterdir())
+
+    assert with_service(tmp_path, work, processes=True, max_seconds=0.2) == []
