@@ -219,8 +219,8 @@ def test_a_client_that_leaves_before_the_answer_holds_no_bytes(full: FullStack) 
 
     with Pixmill(full.url) as client:
         client.http.headers |= authorization
-        # A question without an answer can still make a promise. Until then nginx counts its connection, and allows only a
-        # few from an address.
+        # A question without an answer can still make a promise.
+        # Until then nginx counts its connection, and allows only a few from an address.
         body = b"x" * 11_000_000
         stored = partial(httpx2.put, f"{full.url}{FILES}/a.bin", content=body, headers=authorization)
         wait_until(lambda: stored().is_success, "the connections that left do not count")
