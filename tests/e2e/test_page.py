@@ -4,9 +4,13 @@ import base64
 import gzip
 import io
 import json
+import os
 import re
 import secrets
+import shlex
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,7 +24,7 @@ from tests.support.client import FILES, TASKS, Pixmill
 from tests.support.environment import PROJECT
 from tests.support.images import photo, pixels
 from tests.support.processes import skip_where_missing
-from tests.support.stacks import Stack
+from tests.support.stacks import FullStack, Stack
 from tests.support.waiting import wait_until
 
 DIST = PROJECT / "web" / "dist"
@@ -193,6 +197,210 @@ def test_a_large_file_is_uploaded_in_resumable_parts(pixmill: Pixmill, page: Pag
     assert pixmill.download(stored["id"]) == content
     requests = page.browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert any(f"{FILES}/uploads/" in request for request in requests)
+
+
+@contextmanager
+def network(page: Page, *, upload: float = -1, offline: bool = False) -> Iterator[None]:
+    """Limit the bytes per second that the browser sends, or cut it off."""
+    usual = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.browser.execute_cdp_cmd("Network.enable", {})
+    page.browser.execute_cdp_cmd(
+        "Network.emulateNetworkConditions", {**usual, "offline": offline, "uploadThroughput": upload}
+    )
+    try:
+        yield
+    finally:
+        page.browser.execute_cdp_cmd("Network.emulateNetworkConditions", usual)
+
+
+@contextmanager
+def blocked(page: Page, *addresses: str) -> Iterator[None]:
+    """Let the browser's requests to these addresses fail."""
+    page.browser.execute_cdp_cmd("Network.enable", {})
+    page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": list(addresses)})
+    try:
+        yield
+    finally:
+        page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+
+
+def test_uploads_wait_while_the_service_behind_nginx_restarts(strict: FullStack, name: str, tmp_path: Path) -> None:
+    contents = {f"{name}-small": secrets.token_bytes(1000), f"{name}-large": secrets.token_bytes(5_000_000)}
+    for stem, content in contents.items():
+        (tmp_path / f"{stem}.bin").write_bytes(content)
+
+    with skip_where_missing(), open_browser() as browser, Pixmill(strict.url) as client:
+        page = Page(browser, strict.url)
+        page.open("/files")
+        wait_until(lambda: page.all("#upload-files"), "the field for files")
+        strict.file_storage.kill()
+        try:
+            page.choose_files(*tmp_path.glob("*.bin"))
+            page.says("Waiting for the server, 0 of 2 uploaded")
+            # Until tus gives up too.
+            wait_until(lambda: not page.all("section.panel li .number"), "both uploads wait")
+        finally:
+            strict.file_storage.start()
+            strict.await_ready()
+        page.says("2 files uploaded")
+
+        stored = {stem: client.http.get(f"{FILES}/", params={"name": stem}).json() for stem in contents}
+        assert {stem: client.download(file["id"]) for stem, [file] in stored.items()} == contents
+
+
+def test_large_files_of_the_same_name_go_each_to_its_folder(
+    pixmill: Pixmill, page: Page, name: str, tmp_path: Path
+) -> None:
+    contents = [secrets.token_bytes(6_000_000) for _ in range(2)]
+    for index, content in enumerate(contents):
+        path = tmp_path / f"{name}-{index}" / "film.bin"
+        path.parent.mkdir()
+        path.write_bytes(content)
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    page.open("/files")
+    wait_until(lambda: page.all("input[webkitdirectory]"), "the field for a folder")
+
+    with network(page, upload=100_000):
+        page.all("input[webkitdirectory]")[0].send_keys(str(tmp_path / f"{name}-0"))
+        begun = "return Object.keys(localStorage).some((key) => key.startsWith('tus::'))"
+        wait_until(lambda: page.browser.execute_script(begun), "the first upload has begun")
+        page.button("Stop and clear").click()
+    for index in (1, 0):
+        page.all("input[webkitdirectory]")[0].send_keys(str(tmp_path / f"{name}-{index}"))
+        page.says("1 file uploaded")
+        page.button("Close", "section.panel").click()
+
+    for index, content in enumerate(contents):
+        [file] = pixmill.http.get(f"{FILES}/", params={"folder": f"{name}-{index}"}).json()
+        assert pixmill.download(file["id"]) == content
+
+
+def test_a_file_that_was_deleted_fails_alone(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}-{index}.png" for index in range(3)]
+    for path in paths:
+        path.write_bytes(photo())
+    page.open("/files")
+    wait_until(lambda: page.all("#upload-files"), "the field for files")
+
+    with network(page, offline=True):
+        page.choose_files(*paths)
+        page.says("Waiting for the server, 0 of 3 uploaded")
+        paths[1].unlink()
+    page.says("1 file failed")
+
+    page.says("The browser can no longer read this file")
+    assert [element.text for element in page.all("section.panel li .clip")] == [paths[1].name]
+    assert names_stored(pixmill, name) == [paths[0].stem, paths[2].stem]
+    page.button("Close", "section.panel").click()
+
+
+def test_dropped_files_are_uploaded_next_to_an_unreadable_one(
+    pixmill: Pixmill, page: Page, name: str, tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"{name}-{index}.png" for index in range(3)]
+    for path in (paths[0], paths[2]):
+        path.write_bytes(photo())
+    page.open(f"/files?q={name}")
+    page.says("Nothing matches")
+
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        page.browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": data})
+
+    page.says("1 file or folder could not be read")
+    page.says("2 files uploaded")
+    assert names_stored(pixmill, name) == [paths[0].stem, paths[2].stem]
+
+
+def test_the_next_page_is_shown_once(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
+    for _ in range(101):
+        pixmill.http.post(f"{FILES}/{file_id}/links", json={}).raise_for_status()
+    count = len(pixmill.http.get(f"{FILES}/links", params={"limit": 1000}).json())
+    rows = "main li"
+
+    page.open("/shared")
+    with blocked(page, "*after=*"):
+        page.button("Show more").click()
+        page.says("The server does not answer.")
+    page.button("Try again", "main").click()
+    wait_until(lambda: len(page.all(rows)) == count, "the second page is shown")
+    page.open("/shared")
+    page.button("Show more")
+    page.browser.execute_script(
+        "const more = [...document.querySelectorAll('main button')].at(-1); more.click(); more.click();"
+    )
+    wait_until(lambda: len(page.all(rows)) == count, "the second page is shown")
+    asked = "return performance.getEntriesByType('resource').filter(({name}) => name.includes('after=')).length"
+
+    assert page.browser.execute_script(asked) == 1
+    # Otherwise the links of later tests would be on the second page.
+    pixmill.http.delete(f"{FILES}/{file_id}").raise_for_status()
+
+
+def test_an_error_of_the_gallery_is_mended_by_keyboard(pixmill: Pixmill, page: Page, name: str) -> None:
+    # The end of the list is far below the window.
+    for index in range(60):
+        pixmill.upload(f"{name}-{index}.txt", b"text %d" % index)
+
+    with blocked(page, "*/file-server/lookup*", "*/healthz*"):
+        page.open(f"/files?q={name}")
+        again = page.first("[role=alert] button")
+        assert again.rect["y"] < 800
+        assert not page.all("[role=listbox] [role=alert]")
+    again.send_keys(Keys.SPACE)
+
+    wait_until(lambda: files_shown(page), "the rows are shown")
+    assert not page.all("[role=alert]")
+    assert not page.all("[role=option][aria-selected=true]")
+
+
+def test_an_update_of_the_server_is_named(page: Page) -> None:
+    page.open("/system")
+    page.says("Works")
+
+    with blocked(page, "*/assets/Trash-*"):
+        page.browser.execute_script(
+            "history.pushState(null, '', '/trash'); dispatchEvent(new PopStateEvent('popstate'))"
+        )
+        page.says("The server was updated. Reload the page to use the new version.")
+    page.button("Reload the page").click()
+
+    page.says("Deleted files stay here")
+
+
+def test_a_failed_task_is_explained_in_russian(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
+    created = pixmill.http.post(
+        f"{TASKS}/", json={"file_ids": [file_id], "algorithm": "round_corners", "params": {"radius": 5}}
+    )
+    [task_id] = created.raise_for_status().json()["task_ids"]
+    pixmill.wait_for_task(task_id)
+    answer = pixmill.http.get(f"{TASKS}/{task_id}", headers={"Accept-Language": "ru"}).json()
+    page.open(f"/files/{file_id}?tab=history")
+
+    page.button("Русский").click()
+    page.open(f"/files/{file_id}?tab=history")
+    page.says("Скруглить углы")
+
+    page.says(answer["problem"]["detail"])
+    assert answer["error"] not in page.text()
+    page.button("English").click()
+
+
+def test_the_copied_commands_do_what_the_buttons_do(pixmill: Pixmill, page: Page, name: str) -> None:
+    pixmill.upload(f"{name}.png", photo())
+    [file] = open_gallery(page, name, 1)
+    file.find_element(By.CSS_SELECTOR, "[data-check]").click()
+    page.browser.execute_script("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+
+    page.button("Copy this as a command", "[role=toolbar]").click()
+    page.button("Delete: Copy as curl", "[role=toolbar]").click()
+    page.says("Copied")
+    command = str(page.browser.execute_script("return window.copied"))
+    subprocess.run(shlex.split(command), check=True, capture_output=True)
+
+    assert names_stored(pixmill, name) == []
 
 
 def test_search_filters_and_order_are_in_the_address(pixmill: Pixmill, page: Page, name: str) -> None:

@@ -387,6 +387,24 @@ def test_the_page_asks_for_a_key(keys_stack: EmbeddedStack, secrets: Mapping[str
         page.button("Upload")
 
 
+def test_what_was_typed_outlives_the_session(keys_stack: EmbeddedStack, secrets: Mapping[str, str]) -> None:
+    headers = {"Authorization": f"Bearer {secrets['writer']}"}
+    with Pixmill(keys_stack.url) as client, skip_where_missing(), open_browser() as browser:
+        client.http.headers.update(headers)
+        file_id = client.upload("typed.txt", b"text")["id"]
+        page = Page(browser, keys_stack.url)
+        page.open(f"/files/{file_id}")
+        page.field("Key").send_keys(secrets["writer"], Keys.ENTER)
+        comment = page.field("Comment")
+        browser.delete_all_cookies()
+        comment.send_keys("a long comment", Keys.TAB)
+        page.field("Key", "dialog").send_keys(secrets["writer"], Keys.ENTER)
+        page.says("Saved")
+
+        assert comment.get_attribute("value") == "a long comment"
+        assert client.http.get(f"{FILES}/{file_id}").json()["comment"] == "a long comment"
+
+
 def test_the_table_has_every_route(monkeypatch: pytest.MonkeyPatch) -> None:
     configure_applications(monkeypatch, "all-routes")
 

@@ -17,6 +17,11 @@ export function moveOf(fileIds: readonly number[], folder: string): Command {
   return { path: FILES, method: 'PATCH', body: { folder }, each: fileIds, move: { fileIds, folder } };
 }
 
+/** Return the commands that delete files, restore them, or delete them from the trash for good. */
+export const deleteOf = (ids: readonly number[]): Command => ({ path: `${FILES}/delete`, method: 'POST', body: { ids } });
+export const restoreOf = (ids: readonly number[]): Command => ({ path: `${FILES}/restore`, method: 'POST', body: { ids } });
+export const removeOf = (ids: readonly number[]): Command => ({ path: `${FILES}/trash/empty`, method: 'POST', body: { ids } });
+
 /** Return a JSON value as a Python literal. */
 function literal(value: unknown): string {
   if (value === null || value === undefined) return 'None';

@@ -1,8 +1,10 @@
 import { Problem } from './api/http';
 import { i18n } from './i18n/i18n.svelte';
+import { Outdated } from './latest';
 
 /** Return the error message for the user. */
 export function explain(error: unknown): string {
+  if (error instanceof Outdated) return i18n.t.outdated;
   if (!(error instanceof Problem)) return error instanceof Error ? error.message : String(error);
   if (error.isAway) return i18n.t.noAnswer;
   if (error.type.endsWith(':file-not-found')) return i18n.t.notFound;

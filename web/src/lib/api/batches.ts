@@ -1,4 +1,4 @@
-import { getJson, nextPage, send } from './http';
+import { getJson, getPage, nextPage, send, type Page } from './http';
 import { batchBody, IDS, TASKS, type Work } from './tasks';
 import type { Batch, BatchDetail, Task } from './types';
 
@@ -14,10 +14,7 @@ export async function createBatch(fileIds: readonly number[], work: Work, key: s
   return ((await response.json()) as { batch_id: number }).batch_id;
 }
 
-export async function batchPage(address: string): Promise<{ batches: Batch[]; next: string | null }> {
-  const response = await send(address);
-  return { batches: (await response.json()) as Batch[], next: nextPage(response) };
-}
+export const batchPage = (address: string): Promise<Page<Batch>> => getPage(address);
 
 export const getBatch = (id: number): Promise<BatchDetail> => getJson(`${BATCHES}/${id}`);
 

@@ -1,11 +1,11 @@
-import { each, getJson, nextPage, send, sendJson } from './http';
+import { each, getJson, getPage, send, sendJson, type Page } from './http';
 import type { FileIndex, FileRow, TrashedFile } from './types';
 
 export const FILES = '/api/file-server';
 export const PAGE = 200;
 export const ARCHIVE_LIMIT = 1000;
 /** Maximum number of ids in a request that deletes, restores or looks up files. */
-const MANY = 10_000;
+export const MANY = 10_000;
 const MOVES_AT_ONCE = 4;
 
 export interface FileQuery {
@@ -64,10 +64,7 @@ function startOf(day: string, later: number): Date {
   return new Date(year, month - 1, date + later);
 }
 
-export async function filePage(address: string, signal: AbortSignal): Promise<{ files: FileRow[]; next: string | null }> {
-  const response = await send(address, { signal });
-  return { files: (await response.json()) as FileRow[], next: nextPage(response) };
-}
+export const filePage = (address: string, signal: AbortSignal): Promise<Page<FileRow>> => getPage(address, signal);
 
 /** Return the ids and ratios of all files of a list. */
 export async function fileIndex(address: string, signal: AbortSignal): Promise<FileIndex> {
@@ -146,10 +143,7 @@ export async function restoreFiles(ids: readonly number[]): Promise<number[]> {
 
 export const trashAddress = `${FILES}/trash?limit=${PAGE}`;
 
-export async function trashPage(address: string): Promise<{ files: TrashedFile[]; next: string | null }> {
-  const response = await send(address);
-  return { files: (await response.json()) as TrashedFile[], next: nextPage(response) };
-}
+export const trashPage = (address: string): Promise<Page<TrashedFile>> => getPage(address);
 
 /** Delete files from the trash permanently, without ids all of them; return their number. */
 export async function emptyTrash(ids: readonly number[] | null): Promise<number> {

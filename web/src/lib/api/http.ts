@@ -17,6 +17,8 @@ export class Problem extends Error {
     readonly detail: string,
     readonly errors: readonly FieldError[] = [],
     readonly requestId: string | null = null,
+    /** How long the server asks to wait. */
+    readonly waitSeconds: number | null = null,
   ) {
     super(detail);
   }
@@ -24,9 +26,18 @@ export class Problem extends Error {
   get isAway(): boolean {
     return this.status === 0;
   }
+
+  /** Whether the same request may succeed later: a proxy answers so while the server restarts. */
+  get isPassing(): boolean {
+    return this.isAway || PASSING.has(this.status);
+  }
 }
 
 export const AWAY = 'no-answer';
+const PASSING: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+
+/** Return the seconds of a Retry-After header. */
+export const secondsOf = (header: string | null | undefined): number | null => (/^\d+$/.test(header ?? '') ? Number(header) : null);
 
 export async function problemOf(response: Response): Promise<Problem> {
   const requestId = response.headers.get('X-Request-ID');
@@ -39,8 +50,21 @@ export async function problemOf(response: Response): Promise<Problem> {
   }
 }
 
-/** Send a request; throw a Problem if the response is not successful. */
+/** Send a request; throw a Problem if the response is not successful. If the session ends, ask again after signing in. */
 export async function send(path: string, options: RequestInit = {}): Promise<Response> {
+  for (;;) {
+    await session.ready(options.signal);
+    try {
+      return await sendOnce(path, options);
+    } catch (error) {
+      if (!(error instanceof Problem && error.status === 401)) throw error;
+      session.end();
+    }
+  }
+}
+
+/** Send a request that does not wait for signing in, because it is what signs in. */
+export async function sendOnce(path: string, options: RequestInit): Promise<Response> {
   let response: Response;
   try {
     // The page's language may differ from the browser's.
@@ -52,9 +76,7 @@ export async function send(path: string, options: RequestInit = {}): Promise<Res
   }
   connection.found();
   if (response.ok) return response;
-  const problem = await problemOf(response);
-  if (problem.status === 401) session.end();
-  throw problem;
+  throw await problemOf(response);
 }
 
 export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
@@ -75,6 +97,16 @@ export async function sendJson<T>(method: string, path: string, body: unknown, s
 export function nextPage(response: Response): string | null {
   const link = response.headers.get('Link') ?? '';
   return /<([^>]*)>[^,]*rel="?next"?/.exec(link)?.[1] ?? null;
+}
+
+export interface Page<Row> {
+  rows: Row[];
+  next: string | null;
+}
+
+export async function getPage<Row>(address: string, signal?: AbortSignal): Promise<Page<Row>> {
+  const response = await send(address, { signal: signal ?? null });
+  return { rows: (await response.json()) as Row[], next: nextPage(response) };
 }
 
 /** Run `work` on each item, a few at a time; return how many failed and the first error. */

@@ -1,7 +1,7 @@
 /** Links that need no key: to one file, or to a set of files with a page. */
 
 import { FILES } from './files';
-import { nextPage, send, sendJson } from './http';
+import { getPage, send, sendJson, type Page } from './http';
 
 export const LINKS = `${FILES}/links`;
 
@@ -24,10 +24,7 @@ export interface NewLink {
   expires_at: string;
 }
 
-export async function linkPage(address: string): Promise<{ links: Link[]; next: string | null }> {
-  const response = await send(address);
-  return { links: (await response.json()) as Link[], next: nextPage(response) };
-}
+export const linkPage = (address: string): Promise<Page<Link>> => getPage(address);
 
 export interface SetRequest {
   file_ids: readonly number[];

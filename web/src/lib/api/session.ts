@@ -1,5 +1,5 @@
 import { session } from '../state/session.svelte';
-import { getJson, send, sendJson } from './http';
+import { getJson, sendOnce } from './http';
 import type { Readiness, Session } from './types';
 
 /** Request the user's identity. A server without access control answers 404; then no key is needed. */
@@ -7,14 +7,17 @@ export async function askSession(): Promise<void> {
   const response = await fetch('/api/session').catch(() => null);
   if (response?.ok) session.begin((await response.json()) as Session);
   else if (response?.status === 401) session.end();
+  else if (response?.status === 404) session.beginOpen();
 }
 
 export async function signIn(key: string): Promise<void> {
-  session.begin(await sendJson<Session>('POST', '/api/session', { key }));
+  const headers = { 'Content-Type': 'application/json' };
+  const response = await sendOnce('/api/session', { method: 'POST', headers, body: JSON.stringify({ key }) });
+  session.begin((await response.json()) as Session);
 }
 
 export async function signOut(): Promise<void> {
-  await send('/api/session', { method: 'DELETE' });
+  await sendOnce('/api/session', { method: 'DELETE' });
   await askSession();
 }
 

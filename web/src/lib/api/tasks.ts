@@ -1,5 +1,5 @@
 import { i18n } from '../i18n/i18n.svelte';
-import { getJson, nextPage, send, sendJson } from './http';
+import { getJson, getPage, send, sendJson, type Page } from './http';
 import type { Algorithm, Params, Preset, Step, Task, TaskStatus } from './types';
 
 export const TASKS = '/api/image-processing';
@@ -28,10 +28,7 @@ export async function createTasks(fileIds: readonly number[], work: Work): Promi
   return (await sendJson<{ task_ids: number[] }>('POST', `${TASKS}/`, batchBody(fileIds, work))).task_ids;
 }
 
-export async function taskPage(address: string): Promise<{ tasks: Task[]; next: string | null }> {
-  const response = await send(address);
-  return { tasks: (await response.json()) as Task[], next: nextPage(response) };
-}
+export const taskPage = (address: string): Promise<Page<Task>> => getPage(address);
 
 export async function tasksByIds(ids: readonly number[]): Promise<Task[]> {
   const found: Task[] = [];

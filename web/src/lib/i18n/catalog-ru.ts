@@ -35,6 +35,9 @@ export const names: Record<string, string> = {
   bold: 'Полужирный', keep_copyright: 'Оставить автора', keep_profile: 'Оставить профиль', space: 'Пространство',
   delay: 'Задержка, мс', loop: 'Повторы', count: 'Сколько', layout: 'Раскладка', tile_size: 'Размер плитки',
   overlap: 'Перекрытие', input: 'Вход', areas: 'Части', output: 'Выход', FileMark: 'Картинка', TextMark: 'Текст',
+  // Facts of an image
+  frames: 'Кадры', pages: 'Страницы', bands: 'Каналы', bits: 'Бит на канал', color_space: 'Цветовое пространство',
+  alpha: 'Прозрачность', xmp: 'XMP', iptc: 'IPTC', delays: 'Задержки, мс', dots_per_inch: 'Точек на дюйм',
   // Choices
   cover: 'Заполнить', contain: 'Вместить', fill: 'Растянуть', inside: 'Внутри', outside: 'Снаружи', center: 'Середина',
   north: 'Вверху', northeast: 'Вверху справа', east: 'Справа', southeast: 'Внизу справа', south: 'Внизу',

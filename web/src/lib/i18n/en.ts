@@ -47,6 +47,9 @@ export const en = {
   requestId: (id: string) => `Request ${id}`,
   failed: 'This did not work',
   notFound: 'There is no such file. It may have been deleted.',
+  outdated: 'The server was updated. Reload the page to use the new version.',
+  outdatedUploads: 'The server was updated. Reload the page when the uploads are done: reloading stops them.',
+  reload: 'Reload the page',
   unavailable: 'The service is not available right now. Your files and tasks are safe.',
 
   // Files
@@ -143,6 +146,9 @@ export const en = {
   uploadDone: (count: number) => plural(count, { one: '# file uploaded', other: '# files uploaded' }),
   uploadPaused: (done: number, all: number) => `Paused at ${done} of ${all}`,
   uploadFailed: (count: number) => plural(count, { one: '# file failed', other: '# files failed' }),
+  uploadsAway: (done: number, all: number) => `Waiting for the server, ${done} of ${all} uploaded`,
+  unreadableFile: 'The browser can no longer read this file: it was deleted, moved or changed. Choose it again.',
+  unreadable: (count: number) => plural(count, { one: '# file or folder could not be read', other: '# files or folders could not be read' }),
   retryAll: 'Retry all',
   pause: 'Pause',
   resume: 'Resume',

@@ -28,16 +28,15 @@ class Connection {
 
   async ask(): Promise<void> {
     this.timer = undefined;
-    try {
-      const response = await fetch('/api/file-server/healthz', { cache: 'no-store' });
-      if (response.ok) {
-        this.found();
-        return;
-      }
-    } catch {
-      // The server still does not answer.
-    }
+    if (await this.isThere()) this.found();
+  }
+
+  /** Ask the server whether it is there; if not, it is asked again until it answers. */
+  async isThere(): Promise<boolean> {
+    const response = await fetch('/api/file-server/healthz', { cache: 'no-store' }).catch(() => null);
+    if (response?.ok) return true;
     this.lost();
+    return false;
   }
 }
 

@@ -18,7 +18,7 @@ export interface RecentWork {
 export async function recentWorks(saved: readonly Work[]): Promise<RecentWork[]> {
   const known = new Set(saved.map((work) => JSON.stringify(work)));
   const found: RecentWork[] = [];
-  for (const batch of (await batchPage(`${BATCHES}?limit=${RUNS}`)).batches) {
+  for (const batch of (await batchPage(`${BATCHES}?limit=${RUNS}`)).rows) {
     const work = workOf(batch);
     const text = JSON.stringify(work);
     if (batch.preset !== null || known.has(text)) continue;

@@ -17,7 +17,7 @@ class Runs {
     clearTimeout(this.timer);
     try {
       if (!document.hidden) {
-        const { batches } = await batchPage(`${BATCHES}?limit=20`);
+        const { rows: batches } = await batchPage(`${BATCHES}?limit=20`);
         this.unfinished = batches.filter(({ status }) => status === 'running').length;
       }
     } catch {

@@ -6,14 +6,60 @@ class SessionState {
   who = $state.raw<Session | null>(null);
   /** Whether the server requires a key. */
   needsKey = $state(false);
+  /** Whether the session ended while the user was working: the screen stays, with all that was entered. */
+  ended = $state(false);
+  /** Whether the page worked before, with a key or without needing one. */
+  private worked = false;
+  private owner: string | null | undefined;
+  private readonly waiting = new Set<() => void>();
 
   end(): void {
+    this.ended = this.worked;
     this.needsKey = true;
   }
 
   begin(who: Session): void {
     this.who = who;
     this.needsKey = who.mode === 'keys' && !who.signed_in;
+    if (this.needsKey) {
+      this.worked = this.ended = false;
+      return;
+    }
+    // The lists, and the requests that wait, belong to the earlier user.
+    if (this.owner !== undefined && this.owner !== who.owner) {
+      location.reload();
+      return;
+    }
+    this.owner = who.owner;
+    this.worked = true;
+    this.ended = false;
+    for (const listener of this.waiting) listener();
+  }
+
+  /** Begin on a server without access control. */
+  beginOpen(): void {
+    this.worked = true;
+  }
+
+  /** Call `listener` each time somebody signs in; return a function that removes it. */
+  onBegin(listener: () => void): () => void {
+    this.waiting.add(listener);
+    return () => this.waiting.delete(listener);
+  }
+
+  /** Wait until somebody signs in, if a key is needed. */
+  async ready(signal?: AbortSignal | null): Promise<void> {
+    if (!this.needsKey) return;
+    await new Promise<void>((resolve, reject) => {
+      const stop = this.onBegin(() => {
+        stop();
+        resolve();
+      });
+      signal?.addEventListener('abort', () => {
+        stop();
+        reject(new DOMException('', 'AbortError'));
+      });
+    });
   }
 
   get mayWrite(): boolean {

@@ -1,12 +1,10 @@
-import { AWAY, Problem } from '../api/http';
+import { AWAY, Problem, secondsOf } from '../api/http';
 import { FILES } from '../api/files';
 import type { FileRow } from '../api/types';
-import { connection } from '../state/connection.svelte';
-import { session } from '../state/session.svelte';
 
 export interface BatchResult {
   file?: FileRow;
-  problem?: { detail: string };
+  problem?: { type?: string; status?: number; detail: string };
 }
 
 /** Upload several small files in one request. Uses XMLHttpRequest, because `fetch` reports no upload progress. */
@@ -26,14 +24,14 @@ export function sendBatch(
     request.upload.onprogress = ({ loaded, total }) => onProgress(total > 0 ? loaded / total : 0);
     request.onload = () => {
       const answer = request.response as { files?: BatchResult[]; type?: string; detail?: string } | null;
-      if (request.status === 401) session.end();
-      if (answer?.files) resolve(answer.files);
-      else reject(new Problem(answer?.type ?? '', request.status, answer?.detail ?? request.statusText));
+      if (answer?.files) {
+        resolve(answer.files);
+        return;
+      }
+      const seconds = secondsOf(request.getResponseHeader('Retry-After'));
+      reject(new Problem(answer?.type ?? '', request.status, answer?.detail ?? request.statusText, [], null, seconds));
     };
-    request.onerror = () => {
-      connection.lost();
-      reject(new Problem(AWAY, 0, ''));
-    };
+    request.onerror = () => reject(new Problem(AWAY, 0, ''));
     request.onabort = () => reject(new DOMException('', 'AbortError'));
     signal.addEventListener('abort', () => request.abort());
     request.send(form);

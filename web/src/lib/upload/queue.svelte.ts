@@ -1,11 +1,14 @@
 /** The uploads of this page: small files together in batches, large ones resumable. */
 
 import { Problem } from '../api/http';
-import type { FileRow } from '../api/types';
 import { explain } from '../errors';
+import { i18n } from '../i18n/i18n.svelte';
+import { part } from '../latest';
 import { connection } from '../state/connection.svelte';
 import { fileList } from '../state/files.svelte';
-import { sendBatch } from './batch';
+import { session } from '../state/session.svelte';
+import { sendBatch, type BatchResult } from './batch';
+import { isReadable } from './contents';
 import type { Picked } from './sources';
 import { Speed } from './speed';
 
@@ -17,6 +20,8 @@ export class Upload {
   error = $state('');
   /** The idempotency key makes a retry safe: it returns the first file. */
   readonly key = randomKey();
+  /** How often its request got no answer although the server is there. */
+  unanswered = 0;
 
   constructor(
     readonly file: File,
@@ -28,6 +33,11 @@ const SMALL_BYTES = 4 * 2 ** 20;
 const BATCH_FILES = 50;
 const BATCH_BYTES = 16 * 2 ** 20;
 const AT_ONCE = 3;
+/** The pause after a refusal that passes, if the server names none. */
+const PAUSE_MS = 4000;
+const LONGEST_PAUSE_MS = 60_000;
+/** A proxy may close the connection of a request that it refuses, such as one that is too large. */
+const MOST_UNANSWERED = 3;
 
 function randomKey(): string {
   // randomUUID is not available over plain HTTP.
@@ -41,6 +51,9 @@ class UploadQueue {
   failed = $state(0);
   sentBytes = $state(0);
   totalBytes = $state(0);
+  /** Whether the server is there but refuses uploads for now, for example while it restarts behind a proxy. */
+  refused = $state(false);
+  private refusedTimer: ReturnType<typeof setTimeout> | undefined;
   private readonly speed = new Speed();
   private waiting: Upload[] = [];
   private running = 0;
@@ -48,6 +61,7 @@ class UploadQueue {
 
   constructor() {
     connection.onReturn(() => this.start());
+    session.onBegin(() => this.start());
     addEventListener('beforeunload', (event) => {
       if (this.active) event.preventDefault();
     });
@@ -84,7 +98,10 @@ class UploadQueue {
 
   retryFailed(): void {
     const failed = this.uploads.filter(({ state }) => state === 'failed');
-    for (const upload of failed) this.again(upload);
+    for (const upload of failed) {
+      upload.unanswered = 0;
+      this.again(upload);
+    }
     this.failed = 0;
     this.start();
   }
@@ -105,7 +122,7 @@ class UploadQueue {
   }
 
   private start(): void {
-    while (!this.paused && !connection.away && this.running < AT_ONCE && this.waiting.length > 0) {
+    while (!this.paused && !this.refused && !connection.away && !session.needsKey && this.running < AT_ONCE && this.waiting.length > 0) {
       const group = this.nextGroup();
       this.running += 1;
       void this.send(group).finally(() => {
@@ -123,11 +140,11 @@ class UploadQueue {
       const next = this.waiting[0];
       if (!next) break;
       const large = next.file.size > SMALL_BYTES;
-      if (group.length > 0 && (large || size + next.file.size > BATCH_BYTES)) break;
+      if (group.length > 0 && (large || next.unanswered > 0 || size + next.file.size > BATCH_BYTES)) break;
       this.waiting.shift();
       group.push(next);
       size += next.file.size;
-      if (large) break;
+      if (large || next.unanswered > 0) break;
     }
     return group;
   }
@@ -140,7 +157,7 @@ class UploadQueue {
     try {
       const [only] = group;
       if (only && only.file.size > SMALL_BYTES) {
-        const { sendResumable } = await import('./resumable');
+        const { sendResumable } = await part(() => import('./resumable'));
         await sendResumable(only.file, only.folder, controller.signal, (sent) => this.progress(only, sent));
         this.finish(only);
       } else {
@@ -150,16 +167,42 @@ class UploadQueue {
         group.forEach((upload, index) => this.settle(upload, results[index]));
       }
     } catch (error) {
-      for (const upload of group) this.fail(upload, error, controller.signal.aborted);
+      if (controller.signal.aborted) this.waitAgain(group);
+      else await this.failAll(group, error);
     }
     this.stops.delete(stop);
     // During uploads, events from the server add the files to the gallery.
     if (!this.active) fileList.refresh();
   }
 
-  private settle(upload: Upload, result: { file?: FileRow; problem?: { detail: string } } | undefined): void {
+  private settle(upload: Upload, result: BatchResult | undefined): void {
     if (result?.file) this.finish(upload);
-    else this.fail(upload, new Error(result?.problem?.detail ?? ''), false);
+    else this.fail(upload, new Problem(result?.problem?.type ?? '', result?.problem?.status ?? 0, result?.problem?.detail ?? ''));
+  }
+
+  /** A request of these uploads failed: try again later what may succeed then, and fail the others. */
+  private async failAll(group: readonly Upload[], error: unknown): Promise<void> {
+    if (error instanceof Problem && !error.isAway) {
+      for (const upload of group) this.fail(upload, error);
+      return;
+    }
+    // A file that was deleted after it was chosen looks like a lost connection.
+    const readable: Upload[] = [];
+    for (const upload of group) {
+      if (await isReadable(upload.file)) readable.push(upload);
+      else this.fail(upload, new Error(i18n.t.unreadableFile));
+    }
+    if (!(error instanceof Problem)) {
+      for (const upload of readable) this.fail(upload, error);
+    } else if (readable.length < group.length || !(await connection.isThere())) {
+      this.waitAgain(readable);
+    } else {
+      for (const upload of readable) {
+        upload.unanswered += 1;
+        if (upload.unanswered < MOST_UNANSWERED) this.waitAgain([upload]);
+        else this.fail(upload, error);
+      }
+    }
   }
 
   private progress(upload: Upload, sent: number): void {
@@ -174,17 +217,33 @@ class UploadQueue {
     this.done += 1;
   }
 
-  private fail(upload: Upload, error: unknown, stopped: boolean): void {
+  private fail(upload: Upload, error: unknown): void {
     if (!this.uploads.includes(upload)) return;
-    const away = error instanceof Problem && error.isAway;
-    if (stopped || away) {
+    if (error instanceof Problem && error.status === 401) {
+      session.end();
       this.again(upload);
-      return;
+    } else if (error instanceof Problem && error.isPassing && !error.isAway) {
+      this.again(upload);
+      this.pauseFor(error.waitSeconds);
+    } else {
+      this.progress(upload, 0);
+      upload.state = 'failed';
+      upload.error = explain(error);
+      this.failed += 1;
     }
-    this.progress(upload, 0);
-    upload.state = 'failed';
-    upload.error = explain(error);
-    this.failed += 1;
+  }
+
+  private waitAgain(group: readonly Upload[]): void {
+    for (const upload of group) if (this.uploads.includes(upload)) this.again(upload);
+  }
+
+  private pauseFor(seconds: number | null): void {
+    this.refused = true;
+    this.refusedTimer ??= setTimeout(() => {
+      this.refusedTimer = undefined;
+      this.refused = false;
+      this.start();
+    }, Math.min(seconds ? seconds * 1000 : PAUSE_MS, LONGEST_PAUSE_MS));
   }
 
   private again(upload: Upload): void {

@@ -1,9 +1,14 @@
 import { DetailedError, Upload } from 'tus-js-client';
 import { FILES } from '../api/files';
-import { Problem } from '../api/http';
+import { AWAY, Problem, secondsOf } from '../api/http';
+import { hashOfEnds } from './contents';
 
 const CHUNK_BYTES = 64 * 2 ** 20;
-const RETRIES_MS = [0, 1000, 3000, 5000, 10_000, 20_000];
+/** For short interruptions; after longer ones the queue continues. */
+const RETRIES_MS = [0, 1000, 3000];
+
+/** The uploads of this page that run now: a second one of the same file must not continue the first. */
+const running = new Set<string>();
 
 /** Upload a large file. Resume an interrupted upload of it, even one from before a reload of the page. */
 export async function sendResumable(
@@ -12,12 +17,17 @@ export async function sendResumable(
   signal: AbortSignal,
   onProgress: (sent: number) => void,
 ): Promise<void> {
+  const fingerprint = await fingerprintOf(file, folder);
+  if (signal.aborted) throw new DOMException('', 'AbortError');
+  const isOnly = !running.has(fingerprint);
   const { promise, resolve, reject } = deferred();
   const upload = new Upload(file, {
     endpoint: `${FILES}/uploads/`,
     metadata: { filename: file.name, ...(folder ? { folder } : {}) },
     chunkSize: CHUNK_BYTES,
     retryDelays: RETRIES_MS,
+    fingerprint: () => Promise.resolve(fingerprint),
+    storeFingerprintForResuming: isOnly,
     removeFingerprintOnSuccess: true,
     onProgress,
     onSuccess: resolve,
@@ -27,10 +37,22 @@ export async function sendResumable(
     void upload.abort();
     reject(new DOMException('', 'AbortError'));
   });
-  const [earlier] = await upload.findPreviousUploads();
-  if (earlier) upload.resumeFromPreviousUpload(earlier);
-  upload.start();
-  await promise;
+  running.add(fingerprint);
+  try {
+    const earlier = isOnly ? await upload.findPreviousUploads() : [];
+    const newest = earlier.sort((a, b) => Date.parse(b.creationTime) - Date.parse(a.creationTime))[0];
+    if (newest) upload.resumeFromPreviousUpload(newest);
+    if (!signal.aborted) upload.start();
+    await promise;
+  } finally {
+    if (isOnly) running.delete(fingerprint);
+  }
+}
+
+/** Return what an upload is recognized by: the target folder, and all that a browser knows of the file. */
+async function fingerprintOf(file: File, folder: string): Promise<string> {
+  const { webkitRelativePath, name, type, size, lastModified } = file;
+  return JSON.stringify([folder, webkitRelativePath, name, type, size, lastModified, await hashOfEnds(file)]);
 }
 
 function deferred(): { promise: Promise<void>; resolve: () => void; reject: (error: unknown) => void } {
@@ -44,12 +66,14 @@ function deferred(): { promise: Promise<void>; resolve: () => void; reject: (err
 }
 
 function problemOf(error: Error): Error {
-  const response = error instanceof DetailedError ? error.originalResponse : null;
-  if (!response) return error;
+  if (!(error instanceof DetailedError)) return error;
+  const response = error.originalResponse;
+  if (!response || response.getStatus() === 0) return new Problem(AWAY, 0, '');
+  const seconds = secondsOf(response.getHeader('Retry-After'));
   try {
     const { type, detail } = JSON.parse(response.getBody()) as { type: string; detail: string };
-    return new Problem(type, response.getStatus(), detail);
+    return new Problem(type, response.getStatus(), detail, [], null, seconds);
   } catch {
-    return new Problem('', response.getStatus(), response.getBody());
+    return new Problem('', response.getStatus(), response.getBody(), [], null, seconds);
   }
 }

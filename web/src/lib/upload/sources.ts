@@ -15,13 +15,19 @@ export const chosenFiles = (files: FileList | null): Picked[] =>
 /** On Linux a backslash may be part of a name; elsewhere it would separate folders. */
 const folderOf = (path: string): string => path.split('/').filter(Boolean).slice(0, -1).join('/').replaceAll('\\', '_');
 
-/** Pass the dropped files to `add`, including those in folders, in portions: a folder may contain very many. */
-export async function dropped(transfer: DataTransfer, add: (files: Picked[]) => void): Promise<void> {
+/**
+ * Pass the dropped files to `add`, including those in folders, in portions: a folder may contain very many.
+ * Return the number of files and folders that could not be read.
+ */
+export async function dropped(transfer: DataTransfer, add: (files: Picked[]) => void): Promise<number> {
   // The items are only readable until the event ends.
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
+  const items = [...transfer.items].filter(({ kind }) => kind === 'file').map((item) => item.webkitGetAsEntry());
+  const entries = items.filter((entry) => entry !== null);
   let found: Picked[] = [];
+  // A file that is already gone has no entry.
+  let unreadable = items.length - entries.length;
   for (const entry of entries) {
-    for await (const file of filesOf(entry)) {
+    for await (const file of filesOf(entry, () => (unreadable += 1))) {
       found.push(file);
       if (found.length === AT_ONCE) {
         add(found);
@@ -30,19 +36,24 @@ export async function dropped(transfer: DataTransfer, add: (files: Picked[]) => 
     }
   }
   add(found);
+  return unreadable;
 }
 
-async function* filesOf(entry: FileSystemEntry): AsyncGenerator<Picked> {
+async function* filesOf(entry: FileSystemEntry, onUnreadable: () => void): AsyncGenerator<Picked> {
   if (isFile(entry)) {
-    const file = await new Promise<File>((resolve, reject) => entry.file(resolve, reject));
-    yield { file, folder: folderOf(entry.fullPath) };
+    const file = await new Promise<File>((resolve, reject) => entry.file(resolve, reject)).catch(() => null);
+    if (file) yield { file, folder: folderOf(entry.fullPath) };
+    else onUnreadable();
   } else if (isFolder(entry)) {
     const reader = entry.createReader();
     // A reader returns about a hundred entries at a time, and an empty list at the end.
     for (;;) {
-      const children = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
-      if (children.length === 0) return;
-      for (const child of children) yield* filesOf(child);
+      const children = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject)).catch(
+        () => null,
+      );
+      if (!children) onUnreadable();
+      if (!children || children.length === 0) return;
+      for (const child of children) yield* filesOf(child, onUnreadable);
     }
   }
 }

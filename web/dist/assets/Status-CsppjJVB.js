@@ -1,1 +1,0 @@
-import"./format-D44me1sk.js";import{Gt as e,Kt as t,N as n,Ot as r,Pt as i,et as a,ft as o,ht as s,pt as c}from"./files-Dd9JaVch.js";var l=s(`<span> </span>`);function u(s,u){t(u,!0);var d=l(),f=i(d,!0);r(()=>{a(d,1,`status ${u.status??``}`,`svelte-hcghuu`),o(f,n.t.statuses[u.status])}),c(s,d),e()}export{u as t};

@@ -1,1 +1,0 @@
-import{Bt as e,Ct as t,F as n,N as r,Rt as i}from"./files-Dd9JaVch.js";import{s as a}from"./format-D44me1sk.js";var o=e(null),s=!1;function c(e){return r.language===`ru`?(s||(s=!0,n(()=>import(`./catalog-ru-BVAqo2kJ.js`).then(e=>i(o,e.names)),[])),t(o)?.[e]??null):null}var l=e=>c(e)??a(e);export{l as t};

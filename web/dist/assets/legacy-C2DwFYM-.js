@@ -1,0 +1,1 @@
+import{en as e}from"./files-DwsPvWh6.js";e();

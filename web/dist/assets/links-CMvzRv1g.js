@@ -1,1 +1,0 @@
-import{A as e,D as t,k as n,n as r}from"./files-Dd9JaVch.js";var i=`${r}/links`;async function a(e){let r=await n(e);return{links:await r.json(),next:t(r)}}var o=t=>e(`POST`,i,t),s=(t,n)=>e(`PATCH`,`${i}/${t}`,n);async function c(e){await n(`${i}/${e}`,{method:`DELETE`})}export{c as a,a as i,s as n,o as r,i as t};

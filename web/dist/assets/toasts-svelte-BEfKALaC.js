@@ -1,1 +1,0 @@
-import{Bt as e,Ct as t,It as n,Rt as r}from"./files-Dd9JaVch.js";var i={plain:4,error:9},a=12,o=new class{#e=e(n([]));get list(){return t(this.#e)}set list(e){r(this.#e,e,!0)}last=0;show(e,t=`plain`,n=null){let r=++this.last;this.list.push({id:r,text:e,tone:t,action:n}),setTimeout(()=>this.hide(r),(n?a:i[t])*1e3)}hide(e){this.list=this.list.filter(t=>t.id!==e)}};export{o as t};
