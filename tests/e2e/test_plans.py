@@ -448,8 +448,8 @@ def test_maintaining_files_scans_no_table(files: svcs.Container, large: str) -> 
     fsck._page("")
     fsck._recount("0" * 64)
     with files.get(Database).begin() as connection:
-        files.get(IdempotencyKeys)._next_cleanup = 0.0
-        files.get(IdempotencyKeys).made_earlier(connection, "local", [])
+        files.get(IdempotencyKeys).made_earlier(connection, "local", [KeyUse("key-7", "")])
+    files.get(IdempotencyKeys).forget_expired()
 
     assert_no_scan(explained, 8)
 

@@ -150,16 +150,17 @@ class ClaimService:
         if not ended:
             return []
         held = self._lock_held(connection, [claim for claim, _ in ended])
-        lost = [one for one in ended if one.claim not in held]
+        lost = [attempt for attempt in ended if attempt.claim not in held]
         for claim, outcome in lost:
             _log_end("claim lost", claim, outcome)
         # Each statement locks the batches of its tasks until the commit: in any other order, two workers deadlock.
-        in_order = sorted((one for one in ended if one.claim in held), key=_by_batch)
+        in_order = sorted((attempt for attempt in ended if attempt.claim in held), key=_by_batch)
         for is_finished, group in groupby(in_order, key=_is_finished):
             if is_finished:
                 self._record_finished(connection, list(group))
-            else:
-                for claim, outcome in group:
+                continue
+            for claim, outcome in group:
+                if not isinstance(outcome, Finished):
                     self._record_unfinished(connection, claim, outcome)
         return [claim for claim, _ in lost]
 
