@@ -32,7 +32,8 @@ FOLD_INTERVAL_SECONDS = 3600
 def create_event_stream(settings: Settings) -> EventStream[FileEvent]:
     """Return the event stream for the application that serves it."""
     database = Database(settings.database.url, settings.database.pool_size)
-    return EventStream(Events(database, FileEvent), settings.events.poll_seconds, settings.events.backlog)
+    live = Events(Database(settings.database.url, pool_size=1), FileEvent)
+    return EventStream(Events(database, FileEvent), settings.events.poll_seconds, settings.events.backlog, live)
 
 
 def create_housekeeping(settings: Settings) -> Housekeeping:
