@@ -15,7 +15,9 @@ from file_storage.config import Settings, StorageSettings
 from file_storage.models import FileEvent
 from file_storage.services.blobs import BlobService
 from file_storage.services.expiry import ExpiryService
+from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.removal import Removal
+from file_storage.services.totals import fold
 from file_storage.services.trash import TrashService
 from file_storage.storage import BlobStore
 from file_storage.storage.folder import FolderBlobStore
@@ -23,25 +25,30 @@ from file_storage.storage.s3 import S3BlobStore
 
 EXPIRY_INTERVAL_SECONDS = 60
 """Interval between two runs of a chore."""
+FOLD_INTERVAL_SECONDS = 3600
+"""Interval between two folds of the totals, which read all their rows."""
 
 
 def create_event_stream(settings: Settings) -> EventStream[FileEvent]:
     """Return the event stream for the application that serves it."""
     database = Database(settings.database.url, settings.database.pool_size)
-    return EventStream(Events(database, FileEvent), settings.events.poll_seconds, settings.events.backlog)
+    live = Events(Database(settings.database.url, pool_size=1), FileEvent)
+    return EventStream(Events(database, FileEvent), settings.events.poll_seconds, settings.events.backlog, live)
 
 
 def create_housekeeping(settings: Settings) -> Housekeeping:
-    """Return the housekeeping that deletes old events, expired files, and files whose time in the trash is over."""
+    """Return the housekeeping that deletes what is old or has expired, and folds the rows of the totals."""
     database = Database(settings.database.url, pool_size=1)
     removal = Removal(database, BlobService(database, create_blob_store(settings.storage)))
     forget_events = partial(Events(database, FileEvent).forget_older_than, settings.events.keep_seconds)
     chores = (
         forget_events,
+        IdempotencyKeys(database).forget_expired,
         ExpiryService(database, removal).expire_in_steps,
         TrashService(database, removal, settings.trash.seconds).end_expired_in_steps,
     )
-    return Housekeeping([Chore(EXPIRY_INTERVAL_SECONDS, chore) for chore in chores])
+    fold_totals = Chore(FOLD_INTERVAL_SECONDS, partial(fold, database))
+    return Housekeeping([*(Chore(EXPIRY_INTERVAL_SECONDS, chore) for chore in chores), fold_totals])
 
 
 def create_blob_store(settings: StorageSettings) -> BlobStore:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import pytest
-from file_storage.models import Blob, File, FileEvent
+from file_storage.models import Blob, File, FileChange, FileEvent
 from file_storage.services.events import FileChoice
 from service_kit.database import Database, epoch_now, oldest_running_transaction
 from service_kit.events.rows import Events, Position, position_of
@@ -11,6 +11,7 @@ from service_kit.migrations import migrate
 from sqlalchemy import Connection, create_engine, delete, insert, select, text, update
 
 from tests.support.databases import postgres_database
+from tests.support.deletions import deleted_rows
 
 SHA256 = "0" * 64
 DAY = 86_400
@@ -188,6 +189,17 @@ def test_old_events_are_forgotten_and_young_ones_stay(
     events.forget_older_than(DAY)
 
     assert [event.id for event in events.after(start, 10)] == [young.id]
+
+
+def test_many_old_events_are_forgotten_in_steps(database: Database, events: Events[FileEvent]) -> None:
+    old = {"transaction_id": 1, "owner": "ann", "file_id": 1, "change": FileChange.CREATED, "created_at": 1.0}
+    with database.begin() as connection:
+        connection.execute(insert(FileEvent), [old] * 1500)
+
+    with deleted_rows(database) as counts:
+        events.forget_older_than(DAY)
+
+    assert counts == [1000, 500]
 
 
 @pytest.mark.parametrize("database", [POSTGRESQL], indirect=True)

@@ -8,8 +8,10 @@ from io import BytesIO
 import pytest
 import svcs
 from file_storage.config import Settings
+from file_storage.event_injectors import create_housekeeping
 from file_storage.injectors import create_registry
 from file_storage.models import Blob, File, FileCount, StorageTotal, Upload
+from file_storage.services import totals as totals_of_files
 from file_storage.services.blobs import BlobService
 from file_storage.services.expiry import ExpiryService
 from file_storage.services.files import FileService
@@ -23,11 +25,12 @@ from service_kit.access.principals import LOCAL, WRITER, Principal
 from service_kit.database import Database
 from service_kit.migrations import migrate
 from service_kit.settings import load
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, insert, select, text, update
 
 from tests.support.databases import postgres_database
 from tests.support.images import photo
 from tests.support.stored import stored
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -202,3 +205,26 @@ def test_rows_of_ended_connections_are_folded_into_one(
             rows = connection.scalars(select(table.connection)).all()
             assert 0 in rows
             assert process not in rows
+
+
+@pytest.mark.server
+def test_the_server_folds_the_rows_of_ended_connections_itself(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, postgresql: str
+) -> None:
+    monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", postgresql)
+    monkeypatch.setattr(totals_of_files, "STEP", 2)
+    living = svcs.Container(create_registry(load(Settings)))
+    with living.get(Database).begin() as connection:
+        # No process of a server has such a number. The shares add up to 0, as other tests compare the totals.
+        shares = [{"connection": 2**40 + n, "bytes": n, "files": -n, "reserved": 0} for n in range(-3, 4)]
+        connection.execute(insert(StorageTotal), shares)
+        before = totals(connection)
+    ended = select(func.count()).select_from(StorageTotal).where(StorageTotal.connection >= 2**40 - 3)
+
+    housekeeping = create_housekeeping(load(Settings))
+    housekeeping.start()
+
+    with living.get(Database).connect() as connection:
+        wait_until(lambda: connection.scalar(ended) == 0, "no row of an ended connection is left")
+        assert totals(connection) == before
+    housekeeping.stop()

@@ -14,4 +14,5 @@ from image_processor.models import TaskEvent
 def create_event_stream(settings: ApiSettings) -> EventStream[TaskEvent]:
     """Return the event stream for the application that serves it."""
     database = Database(settings.database.url, settings.database.pool_size)
-    return EventStream(Events(database, TaskEvent), settings.events.poll_seconds, settings.events.backlog)
+    live = Events(Database(settings.database.url, pool_size=1), TaskEvent)
+    return EventStream(Events(database, TaskEvent), settings.events.poll_seconds, settings.events.backlog, live)

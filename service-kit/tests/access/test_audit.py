@@ -2,12 +2,17 @@
 
 import json
 import time
+from dataclasses import asdict
 
 import pytest
 from service_kit import logs
 from service_kit.access import audit
 from service_kit.access.audit import AuditFilter, AuditTrail, Change
+from service_kit.access.models import AuditEntry
 from service_kit.database import Database
+from sqlalchemy import insert
+
+from tests.support.deletions import deleted_rows
 
 YEAR = 365 * 86_400.0
 ALL = AuditFilter()
@@ -74,6 +79,19 @@ def test_old_entries_are_removed(database: Database) -> None:
     trail.add(change("/new"))
 
     assert [entry.object for entry in trail.page(ALL, 0, 10)] == ["/new"]
+
+
+def test_many_old_entries_are_removed_in_steps_apart_from_the_new_ones(database: Database) -> None:
+    rows = [{**asdict(change("/old", when=1.0)), "id": number} for number in range(1, 2501)]
+    with database.begin() as connection:
+        connection.execute(insert(AuditEntry), rows)
+    trail = AuditTrail(database, keep_seconds=3600)
+
+    with deleted_rows(database) as counts:
+        while trail.page(ALL, 0, 1):
+            continue
+
+    assert [count for count in counts if count] == [1000, 1000, 500]
 
 
 def test_each_change_is_a_log_line(database: Database, capfd: pytest.CaptureFixture[str]) -> None:

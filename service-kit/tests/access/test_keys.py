@@ -11,7 +11,9 @@ from service_kit.access.owners import OwnerService
 from service_kit.access.principals import READER, WRITER, Limits, Scope
 from service_kit.database import Database
 from service_kit.errors import DomainError
-from sqlalchemy import update
+from sqlalchemy import insert, update
+
+from tests.support.deletions import deleted_rows
 
 LONG = 3600.0
 
@@ -130,6 +132,19 @@ def test_a_session_ends_when_it_expires(database: Database, keys: KeyService) ->
         session.execute(update(BrowserSession).values(expires_at=1.0))
 
     assert keys.recognize_session(token) is None
+
+
+def test_signing_in_deletes_a_bounded_number_of_expired_sessions(database: Database, keys: KeyService) -> None:
+    made = keys.create(KeyRequest("alice", READER))
+    rows = [{"sha256": f"{number:064x}", "key_id": made.key.id, "expires_at": 1.0} for number in range(1500)]
+    with database.begin() as connection:
+        connection.execute(insert(BrowserSession), rows)
+
+    with deleted_rows(database) as counts:
+        signed_in(keys, made)
+        signed_in(keys, made)
+
+    assert [count for count in counts if count] == [1000, 500]
 
 
 def test_a_session_ends_when_the_browser_signs_out(keys: KeyService) -> None:

@@ -1,5 +1,6 @@
 """Counts references to blobs: files with equal bytes share a blob, which is removed with its last file."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -17,6 +18,9 @@ from file_storage.models import Blob
 from file_storage.storage import BlobStore, StorageUnavailableError
 
 log = structlog.get_logger()
+
+PAUSE_SECONDS = 60
+"""Seconds for which nothing is deleted in a store that did not answer."""
 
 _LOCK_ALIVE_BLOBS = (
     select(Blob.sha256)
@@ -54,6 +58,12 @@ class BlobService:
     def __init__(self, database: Database, store: BlobStore) -> None:
         self._database = database
         self._store = store
+        self._paused_until = 0.0
+
+    @property
+    def is_store_away(self) -> bool:
+        """Whether the store has just failed to delete a blob: what can wait should not ask it again yet."""
+        return time.monotonic() < self._paused_until
 
     def reference(self, connection: Connection, blobs: Sequence[SizedBlob]) -> None:
         """Add one file to the count of each of ``blobs``, which are about to be published, and lock their rows."""
@@ -89,10 +99,20 @@ class BlobService:
             log.warning("blob left for gc", sha256=sha256, reason=str(error))
 
     def remove_all(self, names: Sequence[str]) -> None:
-        """Remove blobs without files in one transaction, which is faster than :meth:`remove` for each."""
+        """Remove blobs without files in one transaction, which is faster than :meth:`remove` for each.
+
+        If the store does not answer, leave them, and those of the next :data:`PAUSE_SECONDS`, for gc.
+        """
+        if self.is_store_away:
+            log.warning("blobs left for gc", blobs=len(names), reason="the store did not answer")
+            return
         try:
             self._remove_together(names)
-        except (StorageUnavailableError, OSError, IntegrityError):
+        except StorageUnavailableError as error:
+            # Each further question would hold a thread for as long as the store retries.
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
+            log.warning("blobs left for gc", blobs=len(names), reason=str(error))
+        except (OSError, IntegrityError):
             # Removing them again one by one is safe: deleted blobs are ignored.
             for sha256 in names:
                 self.remove(sha256)

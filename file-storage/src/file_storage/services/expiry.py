@@ -29,6 +29,8 @@ class ExpiryService:
 
     def expire(self) -> int:
         """Remove at most :data:`EXPIRE_BATCH` expired files, with bytes that no other file has; return their number."""
+        if self._removal.must_wait:
+            return 0
         due = select(File.id).where(_EXPIRED).order_by(File.expires_at).limit(EXPIRE_BATCH)
         with self._database.read() as session:
             ids = session.scalars(due).all()

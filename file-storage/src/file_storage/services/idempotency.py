@@ -1,6 +1,5 @@
 """Idempotency keys of uploads and copies: the same key makes one file, and a revoked key makes none."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -8,6 +7,7 @@ from typing import NamedTuple
 from service_kit.access.principals import Principal
 from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError, FieldError
+from service_kit.old_rows import delete_older_than
 from service_kit.texts import sentence
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -18,25 +18,23 @@ from file_storage.services.file_rows import FILE, PRESENT, files_of
 KEY_LIFETIME = 24 * 3600
 """Seconds until an idempotency key expires."""
 
-CLEANUP_SECONDS = 60
-"""Minimum seconds between deletions of expired keys by uploads."""
-
 _INSERT_KEYS = insert(IdempotencyKey)
 _USED_KEYS = select(IdempotencyKey.key, IdempotencyKey.fingerprint, IdempotencyKey.file_id).where(
     IdempotencyKey.owner == bindparam("owner"), IdempotencyKey.key.in_(bindparam("keys", expanding=True))
 )
 
-_EXPIRED = select(File.id).where(File.id == IdempotencyKey.file_id, File.expires_at <= epoch_now())
+_EXPIRED = IdempotencyKey.created_at < epoch_now() - KEY_LIFETIME
+_OF_EXPIRED = select(File.id).where(File.id == IdempotencyKey.file_id, File.expires_at <= epoch_now())
 _FORGET_EXPIRED = (
     delete(IdempotencyKey)
     .where(
         IdempotencyKey.owner == bindparam("owner"),
         IdempotencyKey.key.in_(bindparam("keys", expanding=True)),
-        _EXPIRED.correlate(IdempotencyKey).exists(),
+        _EXPIRED | _OF_EXPIRED.correlate(IdempotencyKey).exists(),
     )
     .returning(IdempotencyKey.key)
 )
-"""Deletes keys of expired files, so that a repeated upload need not wait until the file is removed."""
+"""Deletes expired keys and those of expired files, so that a repeated upload need not wait for housekeeping."""
 
 
 class KeyUse(NamedTuple):
@@ -51,7 +49,6 @@ class IdempotencyKeys:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._next_cleanup = 0.0
 
     def answers(self, principal: Principal, uses: Sequence[KeyUse]) -> Mapping[str, File | DomainError]:
         """Return the same as :meth:`made_earlier` before anything else of the request is examined."""
@@ -75,7 +72,6 @@ class IdempotencyKeys:
         self, connection: Connection, owner: str, uses: Sequence[KeyUse]
     ) -> Mapping[str, File | DomainError]:
         """Return, for each key that this owner has used before, its file or the error that forbids this use."""
-        self._delete_expired(connection)
         rows = connection.execute(_USED_KEYS, {"owner": owner, "keys": [use.key for use in uses]})
         used = {row.key: row for row in rows}
         if used:
@@ -117,11 +113,9 @@ class IdempotencyKeys:
             file_id, used.file_id = used.file_id, None
             return file_id
 
-    def _delete_expired(self, connection: Connection) -> None:
-        if time.monotonic() < self._next_cleanup:
-            return
-        self._next_cleanup = time.monotonic() + CLEANUP_SECONDS
-        connection.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < epoch_now() - KEY_LIFETIME))
+    def forget_expired(self) -> None:
+        """Delete expired keys in steps; until then, :meth:`made_earlier` deletes those that are used again."""
+        delete_older_than(self._database, IdempotencyKey, IdempotencyKey.created_at, KEY_LIFETIME)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import structlog
 from service_kit.access.principals import Principal
 from service_kit.database import Database, epoch_now, one_at_a_time
-from sqlalchemy import Connection, Select, delete, func, select
+from sqlalchemy import Connection, Select, delete, func, literal_column, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from file_storage.models import Upload
@@ -202,7 +202,8 @@ def _promise(promise_id: str) -> Select[str]:
 
 
 _DELETE_EXPIRED = delete(Upload).where(Upload.expires_at < epoch_now(), Upload.concat_header == WHOLE)
-_UNEXPIRED = (Upload.reserved > 0, Upload.expires_at >= epoch_now())
+# A literal, so that the databases recognize the condition of the partial index.
+_UNEXPIRED = (Upload.reserved > literal_column("0"), Upload.expires_at >= epoch_now())
 _PROMISES = select(
     Upload.id, Upload.reserved, func.coalesce(Upload.length, Upload.reserved), Upload.expires_at - epoch_now()
 ).where(*_UNEXPIRED, Upload.concat_header == WHOLE)

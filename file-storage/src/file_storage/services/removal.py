@@ -17,6 +17,11 @@ class Removal:
         self._database = database
         self._blobs = blobs
 
+    @property
+    def must_wait(self) -> bool:
+        """Whether the store of the bytes is away, so that removals nobody has asked for should wait."""
+        return self._blobs.is_store_away
+
     def remove(self, ids: Sequence[int], *conditions: ColumnElement[bool]) -> Sequence[int]:
         """Remove those of the files that meet the conditions; return their ids in ascending order."""
         with self._database.begin() as connection:

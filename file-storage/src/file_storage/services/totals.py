@@ -1,6 +1,7 @@
 """Totals of all files, per owner, and by kind and month. Triggers maintain them, so that no query scans the rows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from service_kit.database import Database, dialect_of
@@ -8,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Row,
     bindparam,
     cast,
     column,
@@ -15,12 +17,18 @@ from sqlalchemy import (
     func,
     select,
     table,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import InstrumentedAttribute
 
 from file_storage.models import FileCount, OwnerTotal, StorageTotal
+
+STEP = 1000
+"""Maximum number of rows folded in one transaction."""
+MOST_STEPS = 100
+"""Maximum number of steps for each table, so that other chores get their turn."""
 
 
 def _sum(counted: InstrumentedAttribute[int]) -> ColumnElement[int]:
@@ -105,35 +113,60 @@ def counted(connection: Connection, owner: str | None) -> Sequence[Counted]:
 
 
 def fold(database: Database) -> None:
-    """Add the rows of closed connections to the rows of connection 0, to keep the number of rows small."""
-    with database.begin() as connection:
+    """Add the rows of closed connections to the rows of connection 0, to keep the number of rows small.
+
+    Each table is folded in steps; the next call folds the rows that are left after :data:`MOST_STEPS`.
+    """
+    with database.connect() as connection:
         if dialect_of(connection) != "postgresql":
             return
-        _fold_all(connection)
-        _fold_each(connection, OwnerTotal, ("owner",), Totals._fields)
-        _fold_each(connection, FileCount, ("owner", "kind", "month"), ("files", "bytes"))
+    tables: Sequence[Callable[[Connection], int]] = (
+        _fold_all,
+        partial(_fold_each, model=OwnerTotal, keys=("owner",), sums=Totals._fields),
+        partial(_fold_each, model=FileCount, keys=("owner", "kind", "month"), sums=("files", "bytes")),
+    )
+    for fold_step in tables:
+        for _ in range(MOST_STEPS):
+            with database.begin() as connection:
+                folded = fold_step(connection)
+            if folded < STEP:
+                break
 
 
-def _fold_all(connection: Connection) -> None:
-    ended = StorageTotal.connection.not_in(_CONNECTED) & (StorageTotal.connection != 0)
-    columns = [getattr(StorageTotal, name) for name in _COUNTED]
-    taken = connection.execute(delete(StorageTotal).where(ended).returning(*columns)).all()
-    more = {name: getattr(StorageTotal, name) + sum(getattr(row, name) for row in taken) for name in _COUNTED}
-    connection.execute(update(StorageTotal).where(StorageTotal.connection == 0).values(more))
+def _fold_all(connection: Connection) -> int:
+    taken = _taken(connection, StorageTotal, ("connection",), _COUNTED)
+    if taken:
+        more = {name: getattr(StorageTotal, name) + sum(getattr(row, name) for row in taken) for name in _COUNTED}
+        connection.execute(update(StorageTotal).where(StorageTotal.connection == 0).values(more))
+    return len(taken)
+
+
+def _taken(
+    connection: Connection,
+    model: type[StorageTotal | OwnerTotal | FileCount],
+    keys: Sequence[str],
+    sums: Sequence[str],
+) -> Sequence[Row[*tuple[object, ...]]]:
+    """Delete the rows of closed connections, at most :data:`STEP`; return them."""
+    ended = model.connection.not_in(_CONNECTED) & (model.connection != 0)
+    key = [getattr(model, name) for name in dict.fromkeys((*keys, "connection"))]
+    # Skip rows that another process is folding, so that two folds never deadlock.
+    found = select(*key).where(ended).limit(STEP).with_for_update(skip_locked=True, of=model)
+    columns = [getattr(model, name) for name in (*keys, *sums)]
+    return connection.execute(delete(model).where(tuple_(*key).in_(found)).returning(*columns)).all()
 
 
 def _fold_each(
     connection: Connection, model: type[OwnerTotal | FileCount], keys: Sequence[str], sums: Sequence[str]
-) -> None:
-    """Fold the rows of a table, separately for each key."""
-    ended = model.connection.not_in(_CONNECTED) & (model.connection != 0)
-    columns = [getattr(model, name) for name in (*keys, *sums)]
-    taken = connection.execute(delete(model).where(ended).returning(*columns)).all()
+) -> int:
+    """Fold some rows of a table, separately for each key; return their number."""
+    taken = _taken(connection, model, keys, sums)
     if not taken:
-        return
+        return 0
     insert = postgresql.insert(model)
     added = {name: getattr(model, name) + insert.excluded[name] for name in sums}
     folded = insert.on_conflict_do_update(index_elements=[*keys, "connection"], set_=added)
     # A fixed order, so that two folds do not deadlock.
     in_order = sorted(taken, key=lambda row: tuple(row)[: len(keys)])
     connection.execute(folded, [{"connection": 0, **row._asdict()} for row in in_order])
+    return len(taken)

@@ -162,10 +162,14 @@ class TrashService:
         """Remove some of the files whose time in the trash is over, unless this was done recently."""
         if time.monotonic() < self._next_cleanup:
             return
-        is_many = self._end_expired() == REMOVED_AT_ONCE
-        self._next_cleanup = time.monotonic() + (1 if is_many else CLEANUP_SECONDS)
+        # Set before the work: meanwhile, other requests of this process need not start the same.
+        self._next_cleanup = time.monotonic() + CLEANUP_SECONDS
+        if self._end_expired() == REMOVED_AT_ONCE:
+            self._next_cleanup = time.monotonic() + 1
 
     def _end_expired(self) -> int:
+        if self._removal.must_wait:
+            return 0
         expired = File.deleted_at <= epoch_now() - self._seconds
         return len(self._removal.remove(self._oldest(expired), expired))
 

@@ -120,6 +120,7 @@ class Task(Base):
         Index("tasks_restartable", "id", postgresql_where=_RESTARTABLE, sqlite_where=_RESTARTABLE),
         Index("tasks_unsuccessful", "owner", "status", "id", postgresql_where=_RESTARTABLE, sqlite_where=_RESTARTABLE),
         Index("tasks_source", "source_id", "id"),
+        Index("tasks_algorithm", "algorithm", "id"),
         Index("tasks_owner", "owner", "id", postgresql_where=_NOT_LOCAL, sqlite_where=_NOT_LOCAL),
         Index("tasks_batch", "batch_id", "status", "id", postgresql_where=_IN_BATCH, sqlite_where=_IN_BATCH),
         {"sqlite_autoincrement": True},

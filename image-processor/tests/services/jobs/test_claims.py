@@ -1,17 +1,20 @@
 """Claims: a task has one holder at a time, urgent tasks come first, and only the newest attempt ends a task."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from image_processor.config import RetrySettings
-from image_processor.models import DiscardedResult, Task
+from image_processor.models import Batch, DiscardedResult, Task
 from image_processor.services.jobs.claims import ClaimService
 from image_processor.services.jobs.leases import LeaseService
 from image_processor.services.jobs.outcomes import Claim, Crashed, Ended, Failed, Finished, Holder, Outcome, Postponed
 from image_processor.services.jobs.turns import SUSPECT_LOSSES
 from service_kit.database import Database, epoch_now
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, Row, insert, select, text, update
+
+from tests.support.waiting import wait_until
 
 ONE, TWO = Holder("one", 11), Holder("two", 22)
 
@@ -39,6 +42,89 @@ def claimed(claims: ClaimService, holder: Holder) -> Claim:
 
 def ends(claims: ClaimService, claim: Claim, outcome: Outcome) -> bool:
     return not claims.end([Ended(claim, outcome)])
+
+
+@pytest.fixture
+def server(postgresql: str) -> Iterator[Database]:
+    """Return the database of the PostgreSQL tests, without tasks."""
+    server = Database(postgresql)
+    with server.begin() as connection:
+        connection.execute(text("TRUNCATE tasks, batches, task_events, unended_tasks, ended_tasks"))
+    yield server
+    server.engine.dispose()
+
+
+def add_batch(database: Database, priorities: Sequence[int]) -> int:
+    """Add a batch with a task of each priority; return the batch's id."""
+    with database.begin() as connection:
+        batch = insert(Batch).values(owner="local", algorithm="flip", tasks=len(priorities)).returning(Batch.id)
+        batch_id = connection.execute(batch).scalar_one()
+        rows = [
+            {"batch_id": batch_id, "source_id": 1, "algorithm": "flip", "priority": priority} for priority in priorities
+        ]
+        connection.execute(insert(Task), rows)
+    return batch_id
+
+
+def lock_batch(connection: Connection, batch_id: int) -> None:
+    """Lock a batch as migration 0013 does when tasks of it end."""
+    connection.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended('end of batch ' || :id, 0))"), {"id": batch_id}
+    )
+
+
+def someone_waits(database: Database) -> "Row[*tuple[object, ...]] | None":
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    with database.connect() as connection:
+        return connection.execute(text(waits)).first()
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    "outcomes",
+    [
+        (Finished(1), Finished(2)),
+        (Finished(1), Failed("no")),
+        (Failed("no"), Finished(2)),
+        (Failed("no"), Failed("no")),
+    ],
+)
+def test_workers_that_end_tasks_of_two_batches_do_not_deadlock(
+    server: Database, retry: RetrySettings, outcomes: Sequence[Outcome]
+) -> None:
+    claims = ClaimService(server, retry, lease_seconds=60, processes=1)
+    first, last = add_batch(server, [0]), add_batch(server, [9])
+    taken = claims.claim(ONE, 2)
+
+    with ThreadPoolExecutor() as threads, server.begin() as another:
+        lock_batch(another, first)
+        ending = threads.submit(claims.end, [Ended(*each) for each in zip(taken, outcomes, strict=True)])
+        wait_until(lambda: someone_waits(server))
+        lock_batch(another, last)
+        another.commit()
+
+        assert [claim.batch_id for claim in taken] == [last, first]
+        assert ending.result() == []
+
+
+@pytest.mark.server
+def test_ending_a_task_that_overran_does_not_deadlock_with_a_request_that_ends_its_batch(
+    server: Database, retry: RetrySettings
+) -> None:
+    claims, leases = ClaimService(server, retry, lease_seconds=60, processes=1), LeaseService(server, retry, 60)
+    batch_id = add_batch(server, [0, 0])
+    other, slow = sorted(claims.claim(ONE, 2), key=lambda claim: claim.task_id)
+
+    with ThreadPoolExecutor() as threads, server.begin() as another:
+        another.execute(select(Task.id).where(Task.id == other.task_id).with_for_update())
+        ending = threads.submit(leases.overran, ONE, slow.task_id, slow.attempt, "it was slow")
+        wait_until(lambda: someone_waits(server))
+        lock_batch(another, batch_id)
+        another.commit()
+        ending.result()
+
+    assert task_of(server, slow.task_id).status == "error"
+    assert task_of(server, other.task_id).status == "pending"
 
 
 def test_a_task_is_claimed_once(claims: ClaimService, database: Database) -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import itertools
+import threading
 import time
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
 import pytest
@@ -423,3 +425,25 @@ def test_an_owner_has_at_most_as_many_listeners_as_its_limit() -> None:
     listeners.enter(ann)
 
     assert (refused.value.kind, refused.value.retry_after) == ("too-many-listeners", 5)
+
+
+def test_listeners_who_come_back_do_not_delay_new_events(database: Database, stream: EventStream[TaskEvent]) -> None:
+    freed = threading.Event()
+
+    async def listen() -> tuple[int, list[TaskEvent]]:
+        subscription = await stream.subscribe(LOCAL, None, ALL)
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        busy = loop.run_in_executor(None, freed.wait)
+        try:
+            task_id = add_task(database)
+            async with asyncio.timeout(STATE_SECONDS):
+                return task_id, list(await subscription.queue.get())
+        finally:
+            freed.set()
+            await busy
+            stream.unsubscribe(subscription)
+
+    task_id, events = asyncio.run(listen())
+
+    assert changes_in(events) == [(task_id, "pending")]

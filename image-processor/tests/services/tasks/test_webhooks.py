@@ -208,6 +208,32 @@ def test_every_host_gets_its_turn_where_there_are_more_than_are_looked_at(
     assert rounds == [["0.example", "1.example", "2.example"], ["3.example", "4.example"]]
 
 
+def test_hosts_that_wait_do_not_hide_those_after_them(
+    webhooks: WebhookService, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SCANNED_HOSTS", 3)
+    end_tasks(database, *(f"http://{name}.example/" for name in ("a", "b", "c", "d")))
+    for callback in (*take(webhooks), *take(webhooks)):
+        webhooks.failed(callback, "refused", answered=True)
+    end_tasks(database, "http://e.example/")
+
+    found = [hosts_of(webhooks.take_due(32, 32)) for _ in range(3)]
+
+    assert ["e.example"] in found
+
+
+def test_a_full_round_of_hosts_begins_again(
+    webhooks: WebhookService, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SCANNED_HOSTS", 2)
+    for _ in range(2):
+        end_tasks(database, "http://a.example/", "http://b.example/")
+
+    rounds = [hosts_of(webhooks.take_due(2, 2)) for _ in range(3)]
+
+    assert rounds == [["a.example", "b.example"], [], ["a.example", "b.example"]]
+
+
 def test_a_sender_that_died_keeps_no_room(webhooks: WebhookService, database: Database) -> None:
     end_tasks(database, *["http://a.example/"] * 2)
     take(webhooks)

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import structlog
-from sqlalchemy import delete, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from service_kit.access.models import AuditEntry
-from service_kit.database import Database, epoch_now
+from service_kit.database import Database
+from service_kit.old_rows import STEP, delete_step
 
 log = structlog.get_logger()
 
@@ -119,11 +120,20 @@ class AuditTrail:
                 return
             for _ in entries:
                 self._waiting.popleft()
+            self._delete_old()
 
     def _store(self, entries: Sequence[Mapping[str, object]]) -> None:
-        with self._database.begin() as connection:
-            if entries:
+        if entries:
+            with self._database.begin() as connection:
                 connection.execute(insert(AuditEntry), entries)
-            if time.monotonic() >= self._next_cleanup:
-                self._next_cleanup = time.monotonic() + CLEANUP_SECONDS
-                connection.execute(delete(AuditEntry).where(AuditEntry.time < epoch_now() - self._keep_seconds))
+
+    def _delete_old(self) -> None:
+        """Delete some old entries if it is time; the next write deletes the next ones."""
+        if time.monotonic() < self._next_cleanup:
+            return
+        self._next_cleanup = time.monotonic() + CLEANUP_SECONDS
+        try:
+            if delete_step(self._database, AuditEntry, AuditEntry.time, self._keep_seconds) == STEP:
+                self._next_cleanup = 0.0
+        except SQLAlchemyError as error:
+            log.error("old audit entries wait for the database", error=str(error))

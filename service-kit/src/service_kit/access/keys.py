@@ -16,6 +16,7 @@ from service_kit.access.models import BrowserSession, Key, Owner
 from service_kit.access.principals import UNLIMITED, Limits, Principal, Scope
 from service_kit.database import Database, dialect_of, epoch_now, insert_or_ignore
 from service_kit.errors import DomainError, FieldError
+from service_kit.old_rows import delete_step
 from service_kit.texts import sentence
 
 CACHE_SECONDS = 5.0
@@ -154,8 +155,8 @@ class KeyService:
     def sign_in(self, principal: Principal, seconds: float) -> str:
         """Start a browser session with the key of this principal, and return its token."""
         token = secrets.token_urlsafe(32)
+        delete_step(self._database, BrowserSession, BrowserSession.expires_at, 0)
         with self._database.write() as session:
-            session.execute(delete(BrowserSession).where(BrowserSession.expires_at < epoch_now()))
             session.add(BrowserSession(sha256=_hash(token), key_id=principal.key_id, expires_at=epoch_now() + seconds))
         return token
 

@@ -3,10 +3,11 @@
 from collections.abc import Collection, Sequence
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, Double, String, delete, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Double, String, select, tuple_
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service_kit.database import MAX_ID, Database, Id, epoch_now, oldest_running_transaction
+from service_kit.database import MAX_ID, Database, Id, oldest_running_transaction
+from service_kit.old_rows import delete_older_than
 
 
 class Position(NamedTuple):
@@ -118,9 +119,8 @@ class Events(Generic[AnyEvent]):
             return session.scalars(statement).all()
 
     def forget_older_than(self, seconds: float) -> None:
-        """Delete events that are older."""
-        with self._database.write() as session:
-            session.execute(delete(self._model).where(self._model.created_at < epoch_now() - seconds))
+        """Delete events that are older, in steps."""
+        delete_older_than(self._database, self._model, self._model.created_at, seconds)
 
 
 def position_of(event: Event) -> Position:

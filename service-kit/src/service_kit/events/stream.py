@@ -2,9 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Generic
+from functools import partial
+from typing import Generic, TypeVar
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,6 +17,8 @@ from service_kit.events.rows import AnyEvent, Choice, Events, Key, Position, pos
 from service_kit.texts import counted
 
 log = structlog.get_logger()
+
+_Read = TypeVar("_Read")
 
 PAGE = 1000
 """Maximum number of events that one query reads."""
@@ -88,10 +92,16 @@ class EventStream(Generic[AnyEvent]):
 
     :param poll_seconds: delay between two queries.
     :param backlog: maximum number of events that wait for a listener.
+    :param live: reads the new events, over a connection that no listener who comes back can occupy.
     """
 
-    def __init__(self, events: Events[AnyEvent], poll_seconds: float, backlog: int) -> None:
+    def __init__(
+        self, events: Events[AnyEvent], poll_seconds: float, backlog: int, live: Events[AnyEvent] | None = None
+    ) -> None:
         self._events = events
+        self._live = live or events
+        # The event loop's threads read for listeners who come back, and check keys: after a restart there are many.
+        self._live_thread = ThreadPoolExecutor(1, thread_name_prefix="live events")
         self._poll_seconds = poll_seconds
         self._backlog = backlog
         self._listeners: set[Subscription[AnyEvent]] = set()
@@ -113,7 +123,7 @@ class EventStream(Generic[AnyEvent]):
         subscription = Subscription(Position(0, 0), None if principal.sees_all else principal.owner, choice)
         async with self._starting:
             if self._reader is None or self._reader.done():
-                self._position = await asyncio.to_thread(self._events.latest)
+                self._position = await self._in_live_thread(self._live.latest)
                 self._reader = asyncio.create_task(self._read())
             self._listeners.add(subscription)
             for key in subscription.keys:
@@ -161,7 +171,7 @@ class EventStream(Generic[AnyEvent]):
         await asyncio.sleep(0)  # wait until the first listener is added
         while self._listeners:
             try:
-                events = await asyncio.to_thread(self._events.after, self._position, PAGE)
+                events = await self._in_live_thread(partial(self._live.after, self._position, PAGE))
             except SQLAlchemyError as error:
                 log.warning("events wait for the database", error=str(error))
                 events = []
@@ -170,6 +180,9 @@ class EventStream(Generic[AnyEvent]):
                 self._pass_on(events)
             if len(events) < PAGE:
                 await asyncio.sleep(self._poll_seconds)
+
+    async def _in_live_thread(self, read: Callable[[], _Read]) -> _Read:
+        return await asyncio.get_running_loop().run_in_executor(self._live_thread, read)
 
     def _pass_on(self, events: Sequence[AnyEvent]) -> None:
         wanted: dict[Subscription[AnyEvent], list[AnyEvent]] = {}

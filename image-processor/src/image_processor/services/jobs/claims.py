@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import NamedTuple
 
 import structlog
@@ -150,21 +150,29 @@ class ClaimService:
         if not ended:
             return []
         held = self._lock_held(connection, [claim for claim, _ in ended])
-        finished = [
+        lost = [attempt for attempt in ended if attempt.claim not in held]
+        for claim, outcome in lost:
+            _log_end("claim lost", claim, outcome)
+        # Each statement locks the batches of its tasks until the commit: in any other order, two workers deadlock.
+        in_order = sorted((attempt for attempt in ended if attempt.claim in held), key=_by_batch)
+        for is_finished, group in groupby(in_order, key=_is_finished):
+            if is_finished:
+                self._record_finished(connection, list(group))
+                continue
+            for claim, outcome in group:
+                if not isinstance(outcome, Finished):
+                    self._record_unfinished(connection, claim, outcome)
+        return [claim for claim, _ in lost]
+
+    def _record_finished(self, connection: Connection, ended: Sequence[Ended]) -> None:
+        rows = [
             {"task_id": claim.task_id, "result": outcome.result_id}
             for claim, outcome in ended
-            if claim in held and isinstance(outcome, Finished)
+            if isinstance(outcome, Finished)
         ]
-        if finished:
-            connection.execute(_FINISH, finished)
+        connection.execute(_FINISH, rows)
         for claim, outcome in ended:
-            if claim not in held:
-                _log_end("claim lost", claim, outcome)
-            elif isinstance(outcome, Finished):
-                _log_end("task ended", claim, outcome, status=TaskStatus.FINISHED)
-            else:
-                self._record_unfinished(connection, claim, outcome)
-        return [claim for claim, _ in ended if claim not in held]
+            _log_end("task ended", claim, outcome, status=TaskStatus.FINISHED)
 
     def _lock_held(self, connection: Connection, claims: Sequence[Claim]) -> Sequence[Claim]:
         rows = connection.execute(_LOCK_HELD, {"ids": [claim.task_id for claim in claims]})
@@ -213,6 +221,15 @@ def _claimed_together(due: Sequence[DueTask], holds_others: bool) -> Sequence[Du
     if due and due[0].suspect:
         return [] if holds_others else due[:1]
     return list(takewhile(lambda row: not row.suspect, due))
+
+
+def _by_batch(ended: Ended) -> tuple[int, int]:
+    """Sort by batch, as the trigger of a statement that ends many tasks does."""
+    return ended.claim.batch_id or 0, ended.claim.task_id
+
+
+def _is_finished(ended: Ended) -> bool:
+    return isinstance(ended.outcome, Finished)
 
 
 class _Shared(NamedTuple):

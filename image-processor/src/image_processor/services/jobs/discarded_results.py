@@ -45,8 +45,9 @@ class DiscardedResults:
             if connection.execute(_FIRST_DUE).first() is None:
                 return []
         with self._database.begin() as connection:
-            due = select(DiscardedResult.key, DiscardedResult.owner).where(_DUE).limit(BATCH)
-            taken = [(key, owner) for key, owner in connection.execute(due.with_for_update(skip_locked=True))]
+            due = select(DiscardedResult.key, DiscardedResult.owner).where(_DUE).order_by(DiscardedResult.due_at)
+            first = due.limit(BATCH).with_for_update(skip_locked=True)
+            taken = [(key, owner) for key, owner in connection.execute(first)]
             is_taken = DiscardedResult.key.in_([key for key, _ in taken])
             connection.execute(update(DiscardedResult).where(is_taken).values(due_at=epoch_now() + RETRY_SECONDS))
         return taken

@@ -28,7 +28,7 @@ _HELD_CANCELLED = (Task.claimed_by == bindparam("worker")) & (Task.status == Tas
 _CANCELLED = select(Task.id).where(_HELD_CANCELLED)
 _TAKE_CANCELLED = (
     update(Task)
-    .where(_HELD_CANCELLED, Task.id.in_(bindparam("ids", expanding=True)))
+    .where(in_order(_HELD_CANCELLED & Task.id.in_(bindparam("ids", expanding=True))))
     .values(claimed_by=None)
     .returning(Task.id, Task.process)
 )
@@ -88,6 +88,8 @@ class LeaseService:
         at_fault = held & (Task.id == task_id) & (Task.attempt == attempt)
         detail = sentence("Gave up: {reason}. Make the image smaller first, or choose other parameters.", reason=reason)
         with self._database.begin() as connection:
+            # The first statement locks the batch of its task: who cancels the batch locks all tasks before that.
+            connection.execute(select(Task.id).where(held).order_by(Task.id).with_for_update())
             problem = stored_problem(Cause.TASK_TOO_SLOW, detail)
             values = {"status": TaskStatus.ERROR, "error": str(detail), "error_problem": problem, **ENDS_NOW}
             put_back(connection, at_fault, values, reason)

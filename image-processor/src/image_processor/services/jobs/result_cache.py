@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import Database, dialect_of, epoch_now, insert_or_update
-from sqlalchemy import bindparam, delete, select
+from service_kit.old_rows import delete_older_than
+from sqlalchemy import bindparam, select
 
 from image_processor.models import CachedResult
 from image_processor.services.codec.engine import engine_version
@@ -49,8 +50,8 @@ class ResultCache:
             )
 
     def forget_older_than(self, seconds: float) -> None:
-        with self._database.begin() as connection:
-            connection.execute(delete(CachedResult).where(CachedResult.created_at < epoch_now() - seconds))
+        """Forget older results, in steps; their files stay."""
+        delete_older_than(self._database, CachedResult, CachedResult.created_at, seconds)
 
 
 _FIND = select(CachedResult.key, CachedResult.result_id, CachedResult.extension).where(

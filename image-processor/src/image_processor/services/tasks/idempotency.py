@@ -6,18 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from service_kit.database import Database, epoch_now
+from service_kit.database import Database
 from service_kit.errors import DomainError
+from service_kit.old_rows import delete_older_than
 from service_kit.texts import sentence
-from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_
+from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from image_processor.models import BatchKey
 
 KEY_LIFETIME = 24 * 3600
 """Seconds until an idempotency key expires."""
-STEP = 1000
-"""Maximum number of expired keys deleted in one transaction."""
 
 
 class KeyUse(NamedTuple):
@@ -80,10 +79,7 @@ def conflict_as_in_use(use: KeyUse | None) -> Iterator[None]:
 
 def forget_expired(database: Database) -> None:
     """Delete expired keys in steps."""
-    count = STEP
-    while count == STEP:
-        with database.begin() as connection:
-            count = connection.execute(_DELETE_EXPIRED, {"seconds": KEY_LIFETIME}).rowcount
+    delete_older_than(database, BatchKey, BatchKey.created_at, KEY_LIFETIME)
 
 
 def ranges_of(ids: Sequence[int]) -> list[list[int]]:
@@ -100,10 +96,3 @@ def ranges_of(ids: Sequence[int]) -> list[list[int]]:
 _FIND = select(BatchKey.fingerprint, BatchKey.batch_id, BatchKey.task_ids).where(
     BatchKey.owner == bindparam("owner"), BatchKey.key == bindparam("key")
 )
-_EXPIRED = (
-    select(BatchKey.owner, BatchKey.key)
-    .where(BatchKey.created_at < epoch_now() - bindparam("seconds"))
-    .order_by(BatchKey.created_at)
-    .limit(STEP)
-)
-_DELETE_EXPIRED = delete(BatchKey).where(tuple_(BatchKey.owner, BatchKey.key).in_(_EXPIRED))

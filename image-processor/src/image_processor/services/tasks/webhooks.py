@@ -87,7 +87,12 @@ class WebhookService:
         :param unproven: maximum number of these for hosts that have never answered or are failing.
         """
         with self._database.connect() as connection:
-            if connection.execute(_FIRST_DUE).first() is None or not self._scan(connection)[0]:
+            if connection.execute(_FIRST_DUE).first() is None:
+                return []
+            hosts, after = self._scan(connection)
+            if not hosts:
+                # Otherwise the hosts after these would never be found.
+                self._after = after
                 return []
         with self._database.write() as session:
             # Without the lock, two processes that count a host's deliveries at the same time would both take one.
@@ -202,7 +207,8 @@ class WebhookService:
 
     def _give_up(self, host: str, reason: str, which: ColumnElement[bool]) -> None:
         """Delete webhooks of a host, in transactions of at most :data:`CHUNK` rows."""
-        chunk = select(Callback.id).where(Callback.host == host, which).limit(CHUNK)
+        # In the order of the index: without it, each chunk would read all rows that earlier chunks have deleted.
+        chunk = select(Callback.id).where(Callback.host == host, which).order_by(Callback.due_at).limit(CHUNK)
         count = CHUNK
         while count == CHUNK:
             with self._database.write() as session:
