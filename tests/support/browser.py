@@ -69,9 +69,13 @@ class Page:
 
     def first(self, selector: str) -> WebElement:
         """Wait for the first visible element of a selector."""
-        return wait_until(
-            lambda: next((element for element in self.all(selector) if element.is_displayed()), None), selector
-        )
+
+        def visible() -> WebElement | None:
+            with suppress(StaleElementReferenceException):
+                return next((element for element in self.all(selector) if element.is_displayed()), None)
+            return None
+
+        return wait_until(visible, selector)
 
     def button(self, text: str, within: str = "body") -> WebElement:
         """Wait for an enabled button or link whose text or accessible name is ``text``."""

@@ -32,6 +32,8 @@ FOR_PROGRAMS = {
     "a preset has its own steps and output",
     "give widths or dprs, not both",
     "dprs need a width or a height to multiply",
+    "a side of an image is 1 to {} pixels, also times its dpr",
+    "a URL gives an image, and no analysis or tiles",
 }
 """Sentences that no command can print.
 

@@ -31,7 +31,9 @@ class FileList {
   loaded = $state(false);
   /** The ids when the list was opened. */
   opened = $state.raw<readonly number[]>([]);
+  /** Kept until what failed has succeeded: the button that tries again must not disappear under the user's hand. */
   error = $state.raw<unknown>(null);
+  private rowsFailed = false;
   /** The scroll position of the gallery. */
   scrollTop = 0;
   private query: FileQuery | null = null;
@@ -58,6 +60,8 @@ class FileList {
     if (address === this.address && this.error === null) return;
     this.query = query;
     this.address = address;
+    this.error = null;
+    this.rowsFailed = false;
     this.scrollTop = 0;
     this.ids = [];
     this.ratios = [];
@@ -99,7 +103,6 @@ class FileList {
     this.request.abort();
     const request = (this.request = new AbortController());
     this.loading = true;
-    this.error = null;
     await this.follow();
     if (request.signal.aborted) return;
     try {
@@ -108,6 +111,7 @@ class FileList {
       this.ratios = ratios;
       if (!this.loaded) this.opened = ids;
       this.loaded = true;
+      if (!this.rowsFailed) this.error = null;
       void this.readFolders();
     } catch (error) {
       if (request.signal.aborted) return;
@@ -130,8 +134,13 @@ class FileList {
       }
       if (missing.size > 0) this.removed(missing);
       this.forgetSome(ids);
+      if (this.rowsFailed) this.error = null;
+      this.rowsFailed = false;
     } catch (error) {
-      if (!request.signal.aborted) this.error = error;
+      if (!request.signal.aborted) {
+        this.error = error;
+        this.rowsFailed = true;
+      }
     }
     this.forgetRequest(request);
   }
