@@ -77,8 +77,8 @@ def test_a_large_file_arrives_and_comes_back_over_connections_that_are_cut(
 
 
 def test_events_go_on_after_the_stream_is_cut(stack: Stack, direct: Pixmill) -> None:
-    sources = [direct.files.upload(photo(), name=f"{number}.png") for number in range(5)]
-    cuts = Faults(cut=0.8, within=1500)
+    sources = [direct.files.upload(photo(), name=f"{number}.png") for number in range(2)]
+    cuts = Faults(cut=0.95, within=1500)
 
     with proxy(stack.url, cuts, seed=5) as between, Pixmill(between.url, retries=PATIENT) as client:
         run = client.resume(direct.run(sources, Flip(), cache=False).task_ids)
