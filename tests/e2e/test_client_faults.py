@@ -102,24 +102,38 @@ def test_the_asynchronous_client_survives_the_same(stack: Stack, tmp_path: Path)
     assert back == content
 
 
+def interrupted(stack: Stack, call: str, path: Path, state: Path, number: signal.Signals) -> tuple[int, list[int]]:
+    """Send a signal to a program that uploads slowly, after 20 MiB.
+
+    :param call: an expression over ``px``, ``slow`` and the path ``sys.argv[2]``.
+    :returns: the exit status, and how many bytes it reported after the signal.
+    """
+    program = (
+        "import sys, time; from pixmill import Pixmill\n"
+        "def slow(progress):\n    print(progress.done, flush=True); time.sleep(0.02)\n"
+        f"px = Pixmill(sys.argv[1])\n{call}"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, stack.url, str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=ENVIRONMENT | {"XDG_STATE_HOME": str(state)},
+    ) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            if int(line) > 20 * 2**20:
+                running.send_signal(number)
+                break
+        reached = [int(line) for line in running.stdout]
+    return running.returncode, reached
+
+
 def test_an_upload_goes_on_after_its_program_was_killed(stack: Stack, direct: Pixmill, tmp_path: Path) -> None:
     content = os.urandom(48 * 2**20)
     path = tmp_path / "killed.bin"
     path.write_bytes(content)
-    program = (
-        "import sys, time; from pixmill import Pixmill\n"
-        "def slow(progress):\n    print(progress.done, flush=True); time.sleep(0.02)\n"
-        "Pixmill(sys.argv[1]).files.upload(sys.argv[2], on_progress=slow)"
-    )
-    environment = ENVIRONMENT | {"XDG_STATE_HOME": str(tmp_path / "state")}
-    with subprocess.Popen(
-        [sys.executable, "-c", program, stack.url, str(path)], stdout=subprocess.PIPE, env=environment
-    ) as first:
-        assert first.stdout is not None
-        for line in first.stdout:
-            if int(line) > 20 * 2**20:
-                first.send_signal(signal.SIGKILL)
-                break
+
+    interrupted(stack, "px.files.upload(sys.argv[2], on_progress=slow)", path, tmp_path / "state", signal.SIGKILL)
     sent: list[int] = []
 
     file = direct.files.upload(path, on_progress=lambda progress: sent.append(progress.done))
@@ -135,30 +149,16 @@ def test_ctrl_c_stops_an_upload_after_a_chunk_and_it_goes_on_later(
     content = os.urandom(48 * 2**20)
     path = tmp_path / f"interrupted-{os.urandom(6).hex()}.bin"
     path.write_bytes(content)
-    program = (
-        "import sys, time; from pixmill import Pixmill\n"
-        "def slow(progress):\n    print(progress.done, flush=True); time.sleep(0.02)\n"
-        "list(Pixmill(sys.argv[1]).files.upload_many([sys.argv[2]], on_progress=slow))"
+
+    returned, reached = interrupted(
+        stack, "list(px.files.upload_many([sys.argv[2]], on_progress=slow))", path, tmp_path / "state", signal.SIGINT
     )
-    environment = ENVIRONMENT | {"XDG_STATE_HOME": str(tmp_path / "state")}
-    with subprocess.Popen(
-        [sys.executable, "-c", program, stack.url, str(path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-    ) as first:
-        assert first.stdout is not None
-        for line in first.stdout:
-            if int(line) > 20 * 2**20:
-                first.send_signal(signal.SIGINT)
-                break
-        reached = [int(line) for line in first.stdout]
     stored = list(direct.files.list(FileFilter(name=path.stem)))
     sent: list[int] = []
 
     file = direct.files.upload(path, on_progress=lambda progress: sent.append(progress.done))
 
-    assert first.returncode != 0
+    assert returned != 0
     assert max(reached, default=0) < len(content)
     assert stored == []
     assert sent[0] >= 8 * 2**20

@@ -1,13 +1,12 @@
 """Client generators accept our OpenAPI documents without an error or a warning."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.client import FILES, TASKS, http
-from tests.support.environment import PROJECT
+from tests.support.locked_environments import make_environment
 from tests.support.processes import find_program, skip_where_missing
 from tests.support.stacks import FullStack
 
@@ -21,11 +20,7 @@ NPM_PACKAGES = ("openapi-typescript@7.13.0", "typescript@5.9.3")
 @pytest.fixture(scope="module")
 def generators(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the Python generators, which need other package versions than the tests."""
-    folder = tmp_path_factory.mktemp("generators")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=300)
-    locked = ["--quiet", "--require-hashes", "-r", str(PROJECT / "requirements/generators.txt")]
-    subprocess.run([folder / "bin/pip", "install", *locked], check=True, timeout=500)
-    return folder / "bin"
+    return make_environment(tmp_path_factory.mktemp("generators"), "generators.txt")
 
 
 @pytest.fixture

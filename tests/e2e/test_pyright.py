@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.environment import PROJECT
+from tests.support.locked_environments import make_environment
 
 pytestmark = pytest.mark.thorough
 
@@ -26,11 +27,7 @@ with Pixmill() as px:
 
 @pytest.fixture(scope="module")
 def pyright(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pyright")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=300)
-    locked = ["--quiet", "--require-hashes", "-r", str(PROJECT / "requirements/pyright.txt")]
-    subprocess.run([folder / "bin/pip", "install", *locked], check=True, timeout=500)
-    return folder / "bin/pyright"
+    return make_environment(tmp_path_factory.mktemp("pyright"), "pyright.txt") / "pyright"
 
 
 def findings(pyright: Path, folder: Path) -> list[Mapping[str, object]]:
