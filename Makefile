@@ -25,8 +25,8 @@ unexport PYTHONDONTWRITEBYTECODE
 # More failures usually have a common cause, such as a server that does not start.
 ENOUGH = --maxfail 25
 # pytest's own time limit cannot interrupt every test, for example not one that waits for a process while it cleans up. Such
-# a test ends its runner, which prints where it waited; the others go on. Tests of `make test-all` may take longer.
-NO_HANG = -o faulthandler_timeout=700 -o faulthandler_exit_on_timeout=true
+# a test ends its runner, which prints where it waited; the others go on. One test of `make test-all` may take an hour.
+NO_HANG = -o faulthandler_exit_on_timeout=true -o faulthandler_timeout=$(1)
 
 .PHONY: run web screenshots demo unit test test-all test-compose mutations faults fuzz bench conformance docs translations config lint types prose security notice sbom audit format lock clean
 
@@ -60,7 +60,7 @@ unit: .venv/test
 test: .venv/test web/node_modules/.installed
 	@scripts/install-servers
 	@$(if $(K),,$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint)
-	$(PYTEST) -m "not thorough" $(ENOUGH) $(NO_HANG) $(CHOSEN)
+	$(PYTEST) -m "not thorough" $(ENOUGH) $(call NO_HANG,700) $(CHOSEN)
 
 # Before a release, and before closing an issue that only these tests cover: all tests on both stacks, more examples, ten
 # minutes of faults, the mutations, waiting times, and docker-compose with restarts.
@@ -70,7 +70,7 @@ test-all: .venv/test
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory audit
 	@$(MAKE) --no-print-directory web && git diff --exit-code --stat web/dist
-	PIXMILL_FAULTS_SECONDS=600 $(PYTEST) --hypothesis-profile thorough
+	PIXMILL_FAULTS_SECONDS=600 $(PYTEST) --hypothesis-profile thorough $(call NO_HANG,4000)
 	$(BIN)/python -m tests.mutations
 	$(BIN)/python -m bench.waits
 	scripts/test-compose --all

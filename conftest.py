@@ -7,6 +7,7 @@ import sys
 from collections.abc import Generator
 
 import pytest
+from _pytest._code.code import ExceptionRepr
 from hypothesis import settings
 
 import pixmill  # noqa: F401 (first, or pytest would import the folder of that name, which has the tests, as the package)
@@ -19,6 +20,13 @@ settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("quick")
 
 
+def reason_of(report: pytest.TestReport) -> str:
+    """Return the first line of the error, such as a comparison; what follows it explains the line."""
+    if isinstance(report.longrepr, ExceptionRepr) and report.longrepr.reprcrash is not None:
+        return report.longrepr.reprcrash.message.partition("\n")[0]
+    return report.longreprtext.strip().splitlines()[-1]
+
+
 class ImmediateFailures:
     """Prints each failure immediately; pytest reports failures only at the end, which may be an hour later."""
 
@@ -28,9 +36,7 @@ class ImmediateFailures:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
             self._terminal.ensure_newline()
-            self._terminal.write_line(
-                f"FAILED {report.nodeid}: {report.longreprtext.strip().splitlines()[-1].removeprefix('E').strip()}"
-            )
+            self._terminal.write_line(f"FAILED {report.nodeid}: {reason_of(report)}")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

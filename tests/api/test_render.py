@@ -1,12 +1,11 @@
 """Images by URL, thumbnails and previews, over HTTP."""
 
+import json
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 import httpx2
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from tests.support.client import CERTIFICATES, FILES, TASKS, Pixmill, assert_problem, http
 from tests.support.images import opened, photo
 from tests.support.processes import frozen
+from tests.support.raw_http import begun
 from tests.support.rendering import await_running, metric, render_processes, signed
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
@@ -360,12 +360,11 @@ def test_a_killed_process_fails_what_it_was_rendering_and_nothing_else(
 
     with ThreadPoolExecutor(1) as client:
         processes = render_processes(stack)
-        for process in processes:
-            os.kill(process, signal.SIGSTOP)
-        response = client.submit(http.get, url, timeout=120)
-        await_running(stack, 1)
-        for process in processes:
-            os.kill(process, signal.SIGKILL)
+        with frozen(processes):
+            response = client.submit(http.get, url, timeout=120)
+            await_running(stack, 1)
+            for process in processes:
+                os.kill(process, signal.SIGKILL)
 
     assert_problem(response.result(), 503, "try again")
     assert int(response.result().headers["Retry-After"]) >= 1
@@ -530,27 +529,15 @@ def test_a_body_that_is_not_json_is_refused(pixmill: Pixmill) -> None:
 def test_a_preview_is_stopped_when_its_client_leaves(pixmill: Pixmill, stack: Stack, file_id: object) -> None:
     left = 'reason="client left"'
     killed = metric(stack, "pixmill_render_killed_total", left)
-    client = httpx2.Client(trust_env=False, timeout=120, verify=CERTIFICATES)
-    body = {"file_id": file_id, "steps": [{"algorithm": "grayscale"}]}
+    body = json.dumps({"file_id": file_id, "steps": [{"algorithm": "grayscale"}]}).encode()
+    as_json = {"Content-Type": "application/json"}
 
-    def ask() -> None:
-        with pytest.raises(httpx2.TimeoutException):
-            client.post(f"{stack.url}{TASKS}/preview", json=body, timeout=httpx2.Timeout(120, read=3))
+    with frozen(render_processes(stack)):
+        with begun(stack.url, f"POST {TASKS}/preview", len(body), headers=as_json) as client:
+            client.sendall(body)
+            await_running(stack, 1)
 
-    processes = render_processes(stack)
-    for process in processes:
-        os.kill(process, signal.SIGSTOP)
-    asking = threading.Thread(target=ask)
-    asking.start()
-    await_running(stack, 1)
-    asking.join()
-    client.close()
-
-    wait_until(lambda: metric(stack, "pixmill_render_killed_total", left) == killed + 1, "the render is stopped")
-    for process in processes:
-        # The process that rendered the preview has been killed.
-        with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGCONT)
+        wait_until(lambda: metric(stack, "pixmill_render_killed_total", left) == killed + 1, "the render is stopped")
 
 
 @pytest.mark.both_stacks

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import socket
-import time
 from base64 import b64encode
 from collections.abc import Callable
 
@@ -267,13 +266,9 @@ def test_bytes_received_before_a_broken_connection_are_stored(pixmill: Pixmill, 
     url = begin(pixmill, Upload_Length=str(len(CONTENT)))
 
     with _half_sent(stack, url, CONTENT[:200_000]):
-        time.sleep(0.5)
+        wait_until(lambda: _offset(pixmill, url) > 100_000, "most bytes are stored")
 
-    def received_offset() -> int | None:
-        offset = int(head(pixmill, url).headers["Upload-Offset"])
-        return offset if offset > 100_000 else None
-
-    offset = wait_until(received_offset, "most bytes are stored")
+    offset = _offset(pixmill, url)
     assert offset <= 200_000
     rest = _when_free(lambda: patch(pixmill, url, offset, CONTENT[offset:]))
     assert pixmill.download(rest.headers["Pixmill-File-Id"]) == CONTENT
@@ -283,9 +278,12 @@ def test_the_second_of_two_concurrent_writers_gets_423(pixmill: Pixmill, stack: 
     url = begin(pixmill, Upload_Length=str(len(CONTENT)))
 
     with _half_sent(stack, url, CONTENT[:200_000]):
-        time.sleep(0.5)
-        offset = int(head(pixmill, url).headers["Upload-Offset"])
+        offset = wait_until(lambda: _offset(pixmill, url), "the first writer has begun")
         assert_problem(patch(pixmill, url, offset, CONTENT[offset:]), 423, "another request")
+
+
+def _offset(pixmill: Pixmill, url: str) -> int:
+    return int(head(pixmill, url).headers["Upload-Offset"])
 
 
 def _when_free(attempt: Callable[[], httpx2.Response]) -> httpx2.Response:

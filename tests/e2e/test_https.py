@@ -14,6 +14,7 @@ from tests.support.environment import ENVIRONMENT, PROJECT, TRUSTED_PROXY
 from tests.support.images import opened, photo
 from tests.support.processes import Process, accepts, find_program, free_port
 from tests.support.stacks import FullStack
+from tests.support.waiting import STATE_SECONDS
 
 
 def printed_in(page: str) -> str:
@@ -89,7 +90,8 @@ def test_without_a_key_nobody_comes_in_through_the_proxy(pixmill: Pixmill) -> No
 
 def test_events_are_not_buffered(pixmill: Pixmill) -> None:
     source = pixmill.upload("p.png", photo(80, 60))
-    with pixmill.http.stream("GET", f"{TASKS}/events", timeout=5) as events:
+    # A proxy that buffers sends nothing of a stream that does not end.
+    with pixmill.http.stream("GET", f"{TASKS}/events", timeout=STATE_SECONDS) as events:
         pixmill.create_tasks([source["id"]], "flip")
 
         assert any('"finished"' in line for line in events.iter_lines())

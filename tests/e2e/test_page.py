@@ -178,7 +178,7 @@ def test_chosen_files_are_uploaded(pixmill: Pixmill, page: Page, name: str, tmp_
 
     page.open(f"/files?q={name}")
     page.choose_files(*paths)
-    page.says("3 files uploaded")
+    page.has_line("3 files uploaded")
 
     wait_until(lambda: len(files_shown(page)) == 3, "the files are in the gallery")
     stored = pixmill.http.get(f"{FILES}/", params={"name": name}).json()
@@ -192,7 +192,7 @@ def test_a_large_file_is_uploaded_in_resumable_parts(pixmill: Pixmill, page: Pag
 
     page.open("/files")
     page.choose_files(path)
-    page.says("1 file uploaded")
+    page.has_line("1 file uploaded")
 
     [stored] = pixmill.http.get(f"{FILES}/", params={"name": name}).json()
     assert pixmill.download(stored["id"]) == content
@@ -243,7 +243,7 @@ def test_uploads_wait_while_the_service_behind_nginx_restarts(strict: FullStack,
         finally:
             strict.file_storage.start()
             strict.await_ready()
-        page.says("2 files uploaded")
+        page.has_line("2 files uploaded")
 
         stored = {stem: client.http.get(f"{FILES}/", params={"name": stem}).json() for stem in contents}
         assert {stem: client.download(file["id"]) for stem, [file] in stored.items()} == contents
@@ -268,7 +268,7 @@ def test_large_files_of_the_same_name_go_each_to_its_folder(
         page.button("Stop and clear").click()
     for index in (1, 0):
         page.all("input[webkitdirectory]")[0].send_keys(str(tmp_path / f"{name}-{index}"))
-        page.says("1 file uploaded")
+        page.has_line("1 file uploaded")
         page.button("Close", "section.panel").click()
 
     for index, content in enumerate(contents):
@@ -309,7 +309,7 @@ def test_dropped_files_are_uploaded_next_to_an_unreadable_one(
         page.browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": data})
 
     page.says("1 file or folder could not be read")
-    page.says("2 files uploaded")
+    page.has_line("2 files uploaded")
     assert names_stored(pixmill, name) == [paths[0].stem, paths[2].stem]
 
 
@@ -472,7 +472,7 @@ def test_a_chosen_folder_is_kept_and_filters(pixmill: Pixmill, page: Page, name:
     page.open(f"/files?q={name}")
     wait_until(lambda: page.all("input[webkitdirectory]"), "the field for a folder")
     page.all("input[webkitdirectory]")[0].send_keys(str(folder.parent))
-    page.says("2 files uploaded")
+    page.has_line("2 files uploaded")
     page.button(f"album-{name}").click()
     wait_until(lambda: len(files_shown(page)) == 2, "only the files in the folder are shown")
     page.button("may").click()

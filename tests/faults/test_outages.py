@@ -219,7 +219,7 @@ def test_a_rolling_restart_refuses_no_request_and_fails_no_task(stack: FullStack
         while not ended.wait(0.02):
             for place in (FILES, TASKS):
                 url = f"{stack.url}{place}/?limit=1"
-                statuses.append(http.get(url, timeout=30).status_code)
+                statuses.append(http.get(url, timeout=120).status_code)
 
     sender = threading.Thread(target=send_requests)
     sender.start()

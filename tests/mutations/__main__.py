@@ -4,8 +4,8 @@ Words select the mutations whose rule contains one of them. Exits with 1 if a mu
 fail without a mutation.
 """
 
-import itertools
 import os
+import queue
 import shutil
 import subprocess
 import sys
@@ -21,8 +21,8 @@ from tests.support.folders import temporary_folder
 
 PACKAGES = ("service-kit", "file-storage", "image-processor", "pixmill")
 CONCURRENT_RUNS = 2
-FIRST_RUNNER = 10
-"""Each test run has its own range of ports (tests.support.processes), separate from those of `make test`."""
+RUNNERS = range(11, 11 + CONCURRENT_RUNS)
+"""Each concurrent test run has its own range of ports (tests.support.processes), separate from those of `make test`."""
 FAILED, PASSED = 1, 0
 """Exit codes of pytest. Any other code means that no test ran."""
 
@@ -85,8 +85,19 @@ def main(words: Sequence[str]) -> int:
         print(control.stdout[-5000:] + control.stderr[-2000:])
         print("The tests fail without a mutation; fix that first.")
         return 1
-    with ThreadPoolExecutor(CONCURRENT_RUNS) as threads:
-        caught = list(threads.map(is_caught, chosen, itertools.count(FIRST_RUNNER + 1)))
+    free: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for runner in RUNNERS:
+        free.put(runner)
+
+    def with_a_free_runner(mutation: Mutation) -> bool:
+        runner = free.get()
+        try:
+            return is_caught(mutation, runner)
+        finally:
+            free.put(runner)
+
+    with ThreadPoolExecutor(len(RUNNERS)) as threads:
+        caught = list(threads.map(with_a_free_runner, chosen))
     print(f"{sum(caught)} of {len(chosen)} mutations were caught.")
     return 0 if all(caught) else 1
 

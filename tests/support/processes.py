@@ -46,12 +46,18 @@ def free_port() -> int:
 
     It is below Linux's range for outgoing connections (from 32,768 on, ip_local_port_range), each parallel test runner
     has its own range, and no port is returned again soon.
+
+    :raises RuntimeError: other processes have all ports of this runner.
     """
-    while True:
+    for _ in range(_PORTS_OF_A_RUNNER):
         port = _LOWEST_PORT + next(_ports) % _PORTS_OF_A_RUNNER
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("", port))
             return port
+    highest = _LOWEST_PORT + _PORTS_OF_A_RUNNER - 1
+    raise RuntimeError(
+        f"the ports {_LOWEST_PORT} to {highest} are taken; end what uses them or choose others by PIXMILL_TEST_RUNNER"
+    )
 
 
 def find_program(name: str, *places: str) -> str:
@@ -145,14 +151,15 @@ def children_of(process: int) -> list[int]:
 
 @contextmanager
 def frozen(processes: Sequence[int]) -> Iterator[None]:
-    """Suspend the processes during the block (SIGSTOP), then continue them."""
-    for process in processes:
-        os.kill(process, signal.SIGSTOP)
+    """Suspend the processes during the block (SIGSTOP), then continue those that are still alive."""
     try:
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
         yield
     finally:
         for process in processes:
-            os.kill(process, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
 
 
 def processes_of(folder: Path) -> dict[int, str]:

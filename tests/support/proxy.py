@@ -1,5 +1,6 @@
 """A TCP proxy between a client and a server that cuts, delays and duplicates."""
 
+import itertools
 import random
 import socket
 import threading
@@ -34,7 +35,7 @@ class Proxy:
         target = urlsplit(url)
         self._target = (str(target.hostname), target.port or 80)
         self._faults = faults
-        self._random = random.Random(seed)
+        self._seed = seed
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.happened: dict[str, int] = {"cut": 0, "swallow": 0, "duplicate": 0}
@@ -45,28 +46,30 @@ class Proxy:
 
     def _accept(self) -> None:
         with suppress(OSError):
-            while True:
+            for number in itertools.count():
                 client, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+                # A generator for each connection, so that its faults do not depend on how others are scheduled.
+                chance = random.Random(f"{self._seed} {number}")
+                threading.Thread(target=self._serve, args=(client, chance), daemon=True).start()
 
-    def _serve(self, client: socket.socket) -> None:
-        fault = self._random.random()
+    def _serve(self, client: socket.socket, chance: random.Random) -> None:
+        fault = chance.random()
         faults = self._faults
         with suppress(OSError), client, socket.create_connection(self._target) as server:
             if fault < faults.cut:
-                self._forward(client, server, limit=self._random.randrange(1, faults.within))
+                self._forward(client, server, chance, limit=chance.randrange(1, faults.within))
             elif fault < faults.cut + faults.swallow:
                 self._swallow(client, server)
             elif fault < faults.cut + faults.swallow + faults.duplicate:
-                self._duplicate(client, server)
+                self._duplicate(client, server, chance)
             else:
-                self._forward(client, server, limit=None)
+                self._forward(client, server, chance, limit=None)
 
-    def _forward(self, client: socket.socket, server: socket.socket, limit: int | None) -> None:
+    def _forward(self, client: socket.socket, server: socket.socket, chance: random.Random, limit: int | None) -> None:
         """Forward in both directions; with a limit, reset the connection after this many bytes."""
         budget = [limit]
         threads = [
-            threading.Thread(target=self._pump, args=(*pair, budget), daemon=True)
+            threading.Thread(target=self._pump, args=(*pair, chance, budget), daemon=True)
             for pair in ((client, server), (server, client))
         ]
         for thread in threads:
@@ -76,10 +79,12 @@ class Proxy:
         if budget[0] is not None and budget[0] <= 0:
             self.happened["cut"] += 1
 
-    def _pump(self, source: socket.socket, target: socket.socket, budget: list[int | None]) -> None:
+    def _pump(
+        self, source: socket.socket, target: socket.socket, chance: random.Random, budget: list[int | None]
+    ) -> None:
         with suppress(OSError):
             while piece := source.recv(65536):
-                threading.Event().wait(self._random.uniform(0, self._faults.delay))
+                threading.Event().wait(chance.uniform(0, self._faults.delay))
                 left = budget[0]
                 if left is not None:
                     budget[0] = left - len(piece)
@@ -97,7 +102,7 @@ class Proxy:
         server.recv(1)
         self.happened["swallow"] += 1
 
-    def _duplicate(self, client: socket.socket, server: socket.socket) -> None:
+    def _duplicate(self, client: socket.socket, server: socket.socket, chance: random.Random) -> None:
         """Send the first request twice on two connections, and forward the second response."""
         request = _request(client)
         server.sendall(request)
@@ -105,7 +110,7 @@ class Proxy:
         with socket.create_connection(self._target) as second:
             second.sendall(request)
             self.happened["duplicate"] += 1
-            self._pump(second, client, [None])
+            self._pump(second, client, chance, [None])
 
 
 def _request(client: socket.socket) -> bytes:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import httpx2
 
+from tests.support.waiting import STATE_SECONDS
+
 CLOSE = "Connection: close\r\n\r\n"
 
 
@@ -21,7 +23,7 @@ class Answer(NamedTuple):
 def received(url: str, *requests: bytes) -> bytes:
     """Send the requests on a connection and return all bytes until the server closes it."""
     address = httpx2.URL(url)
-    with socket.create_connection((address.host, address.port or 80), timeout=30) as connection:
+    with socket.create_connection((address.host, address.port or 80), timeout=STATE_SECONDS) as connection:
         for request in requests:
             connection.sendall(request)
         return b"".join(iter(lambda: connection.recv(65536), b""))
@@ -40,7 +42,7 @@ def begun(
     address = httpx2.URL(url)
     lines = {"Host": host, "Content-Length": str(size), **(headers or {})}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-    with socket.create_connection((address.host, address.port or 80), 5, (source, 0)) as connection:
+    with socket.create_connection((address.host, address.port or 80), STATE_SECONDS, (source, 0)) as connection:
         connection.sendall(f"{target} HTTP/1.1\r\n{head}\r\n".encode())
         yield connection
 

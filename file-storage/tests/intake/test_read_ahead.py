@@ -162,12 +162,12 @@ def test_close_discards_all_bodies(folders: Folders) -> None:
 def test_a_form_with_an_error_is_left_to_its_request(folders: Folders, body: bytes) -> None:
     path = folders.incoming / "0000000001"
     path.write_bytes(body)
-    folders.ahead.expect()
-    time.sleep(0.1)
+    folders.begin(CONTENT, "0000000002")
 
     with folders.ahead.claim(path) as finish:
         assert finish() is None
 
+    folders.ahead.close()
     assert folders.staged() == []
 
 
@@ -195,10 +195,9 @@ def test_a_body_that_was_claimed_is_not_read_ahead(folders: Folders) -> None:
     with folders.ahead.claim(path):
         pass
 
-    folders.ahead.expect()
-    time.sleep(0.1)
+    other = folders.begin(CONTENT, "0000000002")
 
-    assert not folders.read()
+    assert folders.read() == {other}
 
 
 def test_a_limited_number_of_bodies_is_read_concurrently(folders: Folders) -> None:
@@ -220,8 +219,8 @@ def test_the_folder_is_watched_only_while_a_body_is_expected(folders: Folders) -
         time.sleep(0.1)
         assert not folders.read()
 
-        folders.ahead.expect()
-        wait_until(folders.read, "a body is read")
+    folders.ahead.expect()
+    wait_until(folders.read, "a body is read")
 
 
 def test_without_a_folder_nothing_is_read(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 from file_storage.services.together import Progress, Together
 
-from tests.support.waiting import wait_until
+from tests.support.waiting import STATE_SECONDS, wait_until
 
 THREADS = 8
 
@@ -111,11 +111,11 @@ def test_one_kind_does_not_wait_for_another(threads: ThreadPoolExecutor) -> None
             odd_is_done.set()
             return numbers
         even_has_begun.set()
-        return numbers if odd_is_done.wait(5) else []
+        return numbers if odd_is_done.wait(STATE_SECONDS) else []
 
     together = Together(work, lambda number: number % 2, is_like)
     even = threads.submit(together.do, 2)
-    assert even_has_begun.wait(5)
+    assert even_has_begun.wait(STATE_SECONDS)
 
     assert (together.do(3), even.result()) == (3, 2)
 

@@ -16,7 +16,7 @@ from service_kit.database import Database
 from service_kit.errors import DomainError
 from sqlalchemy import event
 
-from tests.support.waiting import wait_until
+from tests.support.waiting import STATE_SECONDS, wait_until
 
 BOB, EVE = (Principal(name, WRITER, limits=Limits(bytes=100)) for name in ("bob", "eve"))
 
@@ -87,7 +87,7 @@ def test_each_file_is_of_its_owner(services: svcs.Container) -> None:
 
 def test_they_do_not_wait_for_bytes_that_become_durable(services: svcs.Container) -> None:
     storing, is_durable = services.get(StoringService), Event()
-    others = [storing._disk.submit(is_durable.wait, 5) for _ in range(DISK_THREADS)]
+    others = [storing._disk.submit(is_durable.wait, STATE_SECONDS) for _ in range(DISK_THREADS)]
 
     stored = uploaded_at_once(services, [(LOCAL, b"first", None), (LOCAL, b"other", None)])
 

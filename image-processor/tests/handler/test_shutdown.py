@@ -27,7 +27,7 @@ from image_processor.handler.shutdown import GracefulShutdown
 from celery.worker.request import Request
 
 
-LIMIT_SECONDS = 30
+LIMIT_SECONDS = 120
 
 def report(words):
     os.write(1, f"{words}\\n".encode())
