@@ -27,7 +27,8 @@ class FolderBlobStore:
         self._threads = ThreadPoolExecutor(PUBLISHING_THREADS, "publish")
 
     def prepare(self, staged: StagedBlob) -> Prepared:
-        """Do nothing: :meth:`publish` is a rename, which is fast."""
+        with storage_full():
+            _make_folders((self._folder / blob_path(staged.sha256)).parent, self._folder)
         return Prepared(staged, "")
 
     def publish(self, _connection: Connection, prepared: Sequence[Prepared]) -> Sequence[str]:
@@ -83,8 +84,6 @@ class FolderBlobStore:
 
     def _rename(self, prepared: Prepared) -> None:
         target = self._folder / blob_path(prepared.staged.sha256)
-        with storage_full():
-            _make_folders(target.parent, self._folder)
         prepared.staged.path.replace(target)
         sync_folder(target.parent)
 
