@@ -238,8 +238,8 @@ MUTATIONS = [
     Mutation(
         rule="gc leaves an object alone that an upload is about to use",
         file=_S3,
-        before="    .where(_IS_PENDING, StoredObject.created_at <=",
-        after="    .where(_IS_PENDING, StoredObject.created_at >",
+        before="    .where(_IS_LOOSE, _IS_PENDING, StoredObject.created_at <=",
+        after="    .where(_IS_LOOSE, _IS_PENDING, StoredObject.created_at >",
         caught_by="file-storage/tests/storage/test_s3_objects.py::test_gc_leaves_the_object_of_a_recent_upload_alone",
     ),
     Mutation(

@@ -1,5 +1,6 @@
 """Objects in S3: every interleaving of requests keeps the bytes of files, and no request waits for S3 under a lock."""
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,7 +19,7 @@ from service_kit.database import Database
 from service_kit.errors import DomainError
 from service_kit.migrations import migrate
 from service_kit.settings import load
-from sqlalchemy import create_engine, delete, func, select, text
+from sqlalchemy import Connection, create_engine, delete, event, func, select, text
 
 from tests.support.databases import postgres_database
 from tests.support.object_store import ObjectStore
@@ -332,3 +333,28 @@ def test_a_blob_counted_too_low_keeps_its_object(services: svcs.Container, files
 
     assert files.open(file).read() == CONTENT
     assert states(services) == [("used", 1)]
+
+
+def test_no_statement_scans_the_rows_of_all_objects(services: svcs.Container, files: FileService) -> None:
+    file, engine = stored(services, CONTENT), services.get(Database).engine
+    explain = "EXPLAIN" if engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+    plans: list[str] = []
+
+    def note(connection: Connection, _cursor: object, statement: str, parameters: tuple[object], *_: object) -> None:
+        if "stored_objects" in statement and "INSERT" not in statement and "EXPLAIN" not in statement:
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql("SET enable_seqscan = off")
+            plan = connection.exec_driver_sql(f"{explain} {statement}", parameters)
+            plans.append("\n".join(str(row) for row in plan))
+
+    event.listen(engine, "before_cursor_execute", note)
+    files.location(file)
+    stored(services, CONTENT)
+    files.delete(LOCAL, file.id)
+    services.get(BlobService).collect_garbage(0)
+    event.remove(engine, "before_cursor_execute", note)
+
+    assert len(plans) > 4
+    assert [
+        plan for plan in plans if re.search(r"Seq Scan on stored_objects|SCAN stored_objects(?! USING)", plan)
+    ] == []

@@ -19,7 +19,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 from service_kit.database import Database, dialect_of, epoch_now, insert_or_ignore
-from sqlalchemy import Connection, Double, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Connection, Double, bindparam, delete, exists, insert, literal_column, select, update
 
 from file_storage.models import Blob, ObjectState, StoredObject
 from file_storage.storage.blob_store import OutdatedError, Prepared, StorageUnavailableError, blob_path
@@ -41,8 +41,11 @@ _NAME = re.compile(r"([0-9a-f]{2})/([0-9a-f]{2})/([0-9a-f]{32}/)?(?P<sha256>\1\2
 
 _OF_NAMES = StoredObject.name.in_(bindparam("names", expanding=True))
 _OF_DIGESTS = StoredObject.sha256.in_(bindparam("digests", expanding=True))
-_IS_USED = StoredObject.state == ObjectState.USED
+# Literals, so that the databases recognize the conditions of the partial indexes.
+_IS_USED = StoredObject.state == literal_column("'used'")
+_IS_LOOSE = StoredObject.state != literal_column("'used'")
 _IS_PENDING = StoredObject.state == ObjectState.PENDING
+_IS_LEFT = StoredObject.state.in_([ObjectState.UNUSED, ObjectState.DAMAGED])
 _USED = select(StoredObject.sha256, StoredObject.name).where(_OF_DIGESTS, _IS_USED)
 _USE = update(StoredObject).where(_OF_NAMES, _IS_PENDING).values(state=ObjectState.USED).returning(StoredObject.name)
 _LEAVE = update(StoredObject).where(_OF_NAMES, _IS_PENDING).values(state=ObjectState.UNUSED)
@@ -55,12 +58,12 @@ _RETRACT = (
 _LOSE = update(StoredObject).where(_OF_NAMES, _IS_USED).values(state=ObjectState.UNUSED)
 _EXPIRE = (
     update(StoredObject)
-    .where(_IS_PENDING, StoredObject.created_at <= epoch_now() - bindparam("seconds", type_=Double))
+    .where(_IS_LOOSE, _IS_PENDING, StoredObject.created_at <= epoch_now() - bindparam("seconds", type_=Double))
     .values(state=ObjectState.UNUSED)
 )
-_LEFT = select(StoredObject.name).where(StoredObject.state.in_([ObjectState.UNUSED, ObjectState.DAMAGED]))
+_LEFT = select(StoredObject.name).where(_IS_LOOSE, _IS_LEFT)
 _STATES = select(StoredObject.name, StoredObject.state).where(_OF_NAMES)
-_FORGET = delete(StoredObject).where(_OF_NAMES, StoredObject.state.in_([ObjectState.UNUSED, ObjectState.DAMAGED]))
+_FORGET = delete(StoredObject).where(_OF_NAMES, _IS_LEFT)
 _WITHOUT_ROW = select(Blob.sha256).where(
     Blob.sha256.in_(bindparam("digests", expanding=True)),
     ~exists().where(StoredObject.sha256 == Blob.sha256, _IS_USED),
