@@ -27,6 +27,7 @@ _LEASES = "image-processor/src/image_processor/services/jobs/leases.py"
 _TRANSITIONS = "image-processor/src/image_processor/services/jobs/transitions.py"
 _BLOBS = "file-storage/src/file_storage/services/blobs.py"
 _STORING = "file-storage/src/file_storage/services/storing.py"
+_S3 = "file-storage/src/file_storage/storage/s3.py"
 _LIMITS = "image-processor/src/image_processor/services/codec/limits.py"
 _NGINX = "config/nginx.conf"
 
@@ -192,8 +193,8 @@ MUTATIONS = [
     Mutation(
         rule="a blob stays as long as a file has its bytes",
         file=_BLOBS,
-        before="            session.flush()\n            self._store.delete(sha256)",
-        after="            self._store.delete(sha256)",
+        before="            session.flush()\n            return self._store.retract(session.connection(), [sha256])",
+        after="            return self._store.retract(session.connection(), [sha256])",
         caught_by="file-storage/tests/services/test_files.py"
         "::test_bytes_that_a_file_still_has_are_kept_even_if_the_count_is_too_low",
     ),
@@ -216,10 +217,37 @@ MUTATIONS = [
     Mutation(
         rule="the row of a file commits only when its bytes are in place",
         file=_STORING,
-        before="_in_parallel(self._publishing, lambda addition: addition.publish(), new)",
-        after="connection.commit()\n"
-        "                _in_parallel(self._publishing, lambda addition: addition.publish(), new)",
+        before="unfinished = self._store.publish(connection,",
+        after="connection.commit()\n                unfinished = self._store.publish(connection,",
         caught_by="file-storage/tests/storage/test_write_safety.py",
+    ),
+    Mutation(
+        rule="an object in S3 has a name that no other ever has",
+        file=_S3,
+        before="secrets.token_hex(16)",
+        after="'0' * 32",
+        caught_by="file-storage/tests/storage/test_s3_objects.py",
+    ),
+    Mutation(
+        rule="a file is stored only if its object is still there",
+        file=_S3,
+        before="if len(taken) < len(needed):",
+        after="if len(taken) > len(needed):",
+        caught_by="file-storage/tests/storage/test_s3_objects.py",
+    ),
+    Mutation(
+        rule="gc leaves an object alone that an upload is about to use",
+        file=_S3,
+        before="    .where(_IS_LOOSE, _IS_PENDING, StoredObject.created_at <=",
+        after="    .where(_IS_LOOSE, _IS_PENDING, StoredObject.created_at >",
+        caught_by="file-storage/tests/storage/test_s3_objects.py::test_gc_leaves_the_object_of_a_recent_upload_alone",
+    ),
+    Mutation(
+        rule="no transaction waits for S3",
+        file=_S3,
+        before="            connection.execute(insert(StoredObject), row)\n",
+        after="            connection.execute(insert(StoredObject), row)\n            self._has(name)\n",
+        caught_by="file-storage/tests/storage/test_s3_objects.py",
     ),
     Mutation(
         rule="the quota counts the bytes of every file",

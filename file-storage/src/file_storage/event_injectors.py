@@ -39,7 +39,7 @@ def create_event_stream(settings: Settings) -> EventStream[FileEvent]:
 def create_housekeeping(settings: Settings) -> Housekeeping:
     """Return the housekeeping that deletes what is old or has expired, and folds the rows of the totals."""
     database = Database(settings.database.url, pool_size=1)
-    removal = Removal(database, BlobService(database, create_blob_store(settings.storage)))
+    removal = Removal(database, BlobService(database, create_blob_store(settings.storage, database)))
     forget_events = partial(Events(database, FileEvent).forget_older_than, settings.events.keep_seconds)
     chores = (
         forget_events,
@@ -51,6 +51,6 @@ def create_housekeeping(settings: Settings) -> Housekeeping:
     return Housekeeping([*(Chore(EXPIRY_INTERVAL_SECONDS, chore) for chore in chores), fold_totals])
 
 
-def create_blob_store(settings: StorageSettings) -> BlobStore:
+def create_blob_store(settings: StorageSettings, database: Database) -> BlobStore:
     """Return the blob store chosen by the settings."""
-    return S3BlobStore(settings.url) if settings.url else FolderBlobStore(Path(settings.folder, "blobs"))
+    return S3BlobStore(settings.url, database) if settings.url else FolderBlobStore(Path(settings.folder, "blobs"))

@@ -41,7 +41,7 @@ def create_registry(settings: Settings) -> svcs.Registry:
     folder = Path(settings.storage.folder)
     body_folder = Path(settings.upload.body_folder) if settings.upload.body_folder else None
     staging = Staging(folder / "staging", settings.storage.reserve_bytes, body_folder)
-    store = create_blob_store(settings.storage)
+    store = create_blob_store(settings.storage, database)
     blobs, keys = BlobService(database, store), IdempotencyKeys(database)
     removal = Removal(database, blobs)
     files = FileService(database, store, removal, keys)

@@ -9,7 +9,7 @@ import pytest
 import svcs
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
-from file_storage.models import Blob, File
+from file_storage.models import Blob, File, ObjectState, StoredObject
 from file_storage.services.expiry import ExpiryService
 from file_storage.services.trash import TrashService
 from file_storage.storage import s3
@@ -87,7 +87,7 @@ def test_a_request_asks_a_store_that_is_away_once(services: svcs.Container, stor
 
     with services.get(Database).connect() as connection:
         assert files(connection) == []
-        unused = select(func.count()).select_from(Blob).where(Blob.file_count == 0)
+        unused = select(func.count()).where(StoredObject.state == ObjectState.UNUSED)
         assert connection.scalar(unused) == FILES, "gc removes them"
     assert len(store.asked) == 1
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from file_storage.storage import Staging, StorageFullError
+from file_storage.storage import StagedBlob, Staging, StorageFullError
 from file_storage.storage.folder import FolderBlobStore
+from sqlalchemy import create_engine
 
 DAY = 24 * 3600
 
@@ -16,6 +17,11 @@ DAY = 24 * 3600
 @pytest.fixture
 def staging(tmp_path: Path) -> Staging:
     return Staging(tmp_path / "staging", reserve_bytes=0)
+
+
+def publish(store: FolderBlobStore, staged: StagedBlob) -> None:
+    with create_engine("sqlite://").connect() as connection:
+        store.publish(connection, [store.prepare(staged)])
 
 
 def files_of(folder: Path) -> list[str]:
@@ -29,7 +35,7 @@ def test_a_published_blob_is_stored_under_its_hash(tmp_path: Path, staging: Stag
         staged.write(b"one")
         staged.write(b"two")
         staged.seal()
-        store.publish(staged)
+        publish(store, staged)
 
     assert staged.sha256 == hashlib.sha256(b"onetwo").hexdigest()
     assert store.open(staged.sha256).read() == b"onetwo"
@@ -53,7 +59,7 @@ def test_bytes_are_durable_before_the_rename_and_the_name_after_it(tmp_path: Pat
         written = staged.path
         with patch("os.fsync", sync), patch("os.replace", rename):
             staged.seal()
-            store.publish(staged)
+            publish(store, staged)
 
     blob = tmp_path / "blobs" / store.location(staged.sha256, staged.size)
     folders = [blob.parent.parent.parent, blob.parent.parent]
@@ -80,7 +86,7 @@ def test_an_adopted_file_becomes_a_blob_without_copying(tmp_path: Path, staging:
 
     with received.open("rb") as content, staging.adopt(received, content) as staged:
         staged.seal()
-        store.publish(staged)
+        publish(store, staged)
 
     assert staged.sha256 == hashlib.sha256(b"content").hexdigest()
     assert (tmp_path / "blobs" / store.location(staged.sha256, staged.size)).stat().st_ino == received.stat().st_ino

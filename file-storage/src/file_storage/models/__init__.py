@@ -9,8 +9,10 @@ from file_storage.models.file import (
     FileEvent,
     IdempotencyKey,
     Link,
+    ObjectState,
     OwnerTotal,
     StorageTotal,
+    StoredObject,
     Upload,
 )
 
@@ -23,7 +25,9 @@ __all__ = [
     "FileEvent",
     "IdempotencyKey",
     "Link",
+    "ObjectState",
     "OwnerTotal",
     "StorageTotal",
+    "StoredObject",
     "Upload",
 ]

@@ -1,4 +1,4 @@
-"""Files, the blobs with their bytes, idempotency keys, uploads, links and events."""
+"""Files, the blobs with their bytes, objects in S3, idempotency keys, uploads, links and events."""
 
 from collections.abc import Collection
 from enum import StrEnum
@@ -31,6 +31,35 @@ class Blob(Base):
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     size: Mapped[int] = mapped_column(BigInteger)
     file_count: Mapped[int] = mapped_column(BigInteger)
+
+
+class ObjectState(StrEnum):
+    """What an object in S3 is for.
+
+    ``PENDING``: an upload is writing it. ``USED``: it has the bytes of a blob. ``UNUSED``: no blob will ever have it,
+    so it may be deleted at any time. ``DAMAGED``: the same, but it is kept elsewhere.
+    """
+
+    PENDING = "pending"
+    USED = "used"
+    UNUSED = "unused"
+    DAMAGED = "damaged"
+
+
+class StoredObject(Base):
+    """An object in S3, which is written at most once. Only one object of a SHA-256 is used.
+
+    The row is inserted before the object is written, and deleted after the object.
+    """
+
+    __tablename__ = "stored_objects"
+
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    state: Mapped[ObjectState] = mapped_column(
+        Enum(ObjectState, native_enum=False, length=8, values_callable=list, create_constraint=False)
+    )
+    created_at: Mapped[float] = mapped_column(Double, default=epoch_now())
 
 
 class StorageTotal(Base):

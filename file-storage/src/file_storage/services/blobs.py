@@ -86,36 +86,36 @@ class BlobService:
         connection.execute(_COUNT_MORE, [{"name": name, "more": counts[name]} for name in alive])
 
     def release(self, connection: Connection, names: Iterable[str]) -> Sequence[str]:
-        """Subtract one file for each of ``names``; return the blobs left without files, for :meth:`remove`."""
+        """Subtract one file for each of ``names``; return the blobs left without files, for :meth:`remove_all`."""
         counts = Counter(names)
         uses = [{"name": name, "less": counts[name]} for name in sorted(counts)]
         return [str(use["name"]) for use in uses if connection.scalar(_COUNT_LESS, use) == 0]
 
-    def remove(self, sha256: str) -> None:
-        """Remove a blob without files; if the store fails, leave the blob for gc."""
-        try:
-            self._remove_unreferenced(sha256)
-        except (StorageUnavailableError, OSError) as error:
-            log.warning("blob left for gc", sha256=sha256, reason=str(error))
-
     def remove_all(self, names: Sequence[str]) -> None:
-        """Remove blobs without files in one transaction, which is faster than :meth:`remove` for each.
+        """Remove the blobs without files among ``names``, and their bytes.
 
-        If the store does not answer, leave them, and those of the next :data:`PAUSE_SECONDS`, for gc.
+        If the store does not answer, leave the bytes, and those of the next :data:`PAUSE_SECONDS`, for gc.
         """
+        try:
+            unfinished = self._remove_together(names)
+        except (OSError, IntegrityError):
+            # Removing them again one by one is safe: deleted blobs are ignored.
+            unfinished = [name for sha256 in names for name in self._remove_or_leave(sha256)]
+        self.finish(unfinished)
+
+    def finish(self, names: Sequence[str]) -> None:
+        """Do the slow rest of a change of the store, after its transaction; the names are those that it returned."""
+        if not names:
+            return
         if self.is_store_away:
             log.warning("blobs left for gc", blobs=len(names), reason="the store did not answer")
             return
         try:
-            self._remove_together(names)
+            self._store.finish(names)
         except StorageUnavailableError as error:
             # Each further question would hold a thread for as long as the store retries.
             self._paused_until = time.monotonic() + PAUSE_SECONDS
             log.warning("blobs left for gc", blobs=len(names), reason=str(error))
-        except (OSError, IntegrityError):
-            # Removing them again one by one is safe: deleted blobs are ignored.
-            for sha256 in names:
-                self.remove(sha256)
 
     def collect_garbage(self, older_than_seconds: float) -> int:
         """Remove the blobs without files and return their number; safe while the server runs.
@@ -123,17 +123,20 @@ class BlobService:
         :param older_than_seconds: keep younger bytes: they may belong to an upload that is not committed yet.
         """
         removed = 0
-        for sha256 in self._store.stored(older_than_seconds):
+        for sha256 in self._store.perhaps_unused(older_than_seconds):
             if self._has_file(sha256):
                 continue
             with self._database.begin() as connection:
                 # A locked row makes an upload of the same bytes wait until they are gone.
                 row = insert_or_ignore(dialect_of(connection), Blob).values(sha256=sha256, size=0, file_count=0)
                 connection.execute(row)
-            removed += self._remove_unreferenced(sha256)
-        return removed
+            unfinished = self._remove_unreferenced(sha256)
+            if unfinished is not None:
+                self._store.finish(unfinished)
+                removed += 1
+        return removed + self._store.sweep(older_than_seconds)
 
-    def _remove_together(self, names: Sequence[str]) -> None:
+    def _remove_together(self, names: Sequence[str]) -> Sequence[str]:
         with self._database.write() as session:
             unreferenced: ColumnElement[bool] = Blob.sha256.in_(names) & (Blob.file_count == 0)
             rows = select(Blob).where(unreferenced).order_by(Blob.sha256).with_for_update()
@@ -142,33 +145,39 @@ class BlobService:
                 session.delete(blob)
             # As for a single blob, delete the rows first.
             session.flush()
-            for blob in blobs:
-                self._store.delete(blob.sha256)
+            return self._store.retract(session.connection(), [blob.sha256 for blob in blobs])
 
     def _has_file(self, sha256: str) -> bool:
         with self._database.connect() as connection:
             return bool(connection.scalar(select(Blob.file_count).where(Blob.sha256 == sha256)))
 
-    def _remove_unreferenced(self, sha256: str) -> bool:
+    def _remove_or_leave(self, sha256: str) -> Sequence[str]:
+        try:
+            return self._remove_unreferenced(sha256) or []
+        except OSError as error:
+            log.warning("blob left for gc", sha256=sha256, reason=str(error))
+            return []
+
+    def _remove_unreferenced(self, sha256: str) -> Sequence[str] | None:
+        """Remove a blob and return what to finish; return ``None`` if it has files."""
         try:
             return self._remove_if_count_is_0(sha256)
         except IntegrityError:
             # A file has the bytes although the count is 0: fsck corrects the count.
             log.warning("blob miscounted", sha256=sha256)
-            return False
+            return None
 
-    def _remove_if_count_is_0(self, sha256: str) -> bool:
+    def _remove_if_count_is_0(self, sha256: str) -> Sequence[str] | None:
         with self._database.write() as session:
             # Read the count again under the row's lock: an upload may have revived the blob.
             unreferenced: ColumnElement[bool] = (Blob.sha256 == sha256) & (Blob.file_count == 0)
             blob = session.scalar(select(Blob).where(unreferenced).with_for_update())
             if blob is None:
-                return False
+                return None
             # Delete the row first: if a file still refers to it, the foreign key fails and the bytes stay.
             session.delete(blob)
             session.flush()
-            self._store.delete(sha256)
-            return True
+            return self._store.retract(session.connection(), [sha256])
 
 
 @cache

@@ -87,38 +87,40 @@ class Fsck:
         for sha256 in self._referenced():
             report.blobs += 1
             report.miscounted += self._recount(sha256)
-            if self._check(sha256, read_bytes=read_bytes) == WHOLE:
+            with self._database.connect() as connection:
+                version = self._store.version(connection, sha256)
+            finding = self._check(sha256, read_bytes=read_bytes)
+            if finding == WHOLE:
                 continue
-            state = self._confirm(sha256, read_bytes=read_bytes)
+            state = self._confirm(sha256, version, finding)
             report.missing += state is State.MISSING
             report.damaged += state is State.DAMAGED
             report.unreadable += state is State.UNREADABLE
         report.orphans = self._blobs.collect_garbage(older_than_seconds) + self._staging.sweep(older_than_seconds)
         return report
 
-    def _confirm(self, sha256: str, *, read_bytes: bool) -> State:
-        """Check a faulty blob again under its row's lock, and set damaged bytes aside.
+    def _confirm(self, sha256: str, version: str, finding: Finding) -> State:
+        """Report a faulty blob and set damaged bytes aside, under its row's lock.
 
         Every upload and deletion takes this lock before it changes the bytes, so a blob that was repaired or deleted
-        since the first check counts as whole.
+        since this version of it was checked counts as whole.
         """
+        unfinished: Sequence[str] = []
         with self._database.write() as session:
             locked = select(Blob.sha256).where(Blob.sha256 == sha256, Blob.file_count > 0).with_for_update()
-            if session.scalar(locked) is None:
+            if session.scalar(locked) is None or self._store.version(session.connection(), sha256) != version:
                 return State.WHOLE
-            state, reason = self._check(sha256, read_bytes=read_bytes)
-            if state is State.WHOLE:
-                return state
             files = select(File.id, PRESENT).where(File.sha256 == sha256).order_by(File.id).limit(MAX_LOGGED_IDS)
             found = session.execute(files).all()
             ids = {
                 "file_ids": [file_id for file_id, is_present in found if is_present],
                 "trashed_ids": [file_id for file_id, is_present in found if not is_present],
             }
-            log.error("blob lost", sha256=sha256, state=state, reason=reason, **ids)
-            if state is State.DAMAGED:
-                self._store.set_aside(sha256)
-            return state
+            log.error("blob lost", sha256=sha256, state=finding.state, reason=finding.reason, **ids)
+            if finding.state is State.DAMAGED:
+                unfinished = self._store.set_aside(session.connection(), sha256)
+        self._store.finish(unfinished)
+        return finding.state
 
     def _referenced(self) -> Iterator[str]:
         last = ""

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
@@ -27,12 +27,15 @@ from file_storage.services.promises import MIN_BYTES, Promises
 from file_storage.services.quota import Addition, Quota
 from file_storage.services.together import Progress, Together
 from file_storage.services.trash import TrashService
-from file_storage.storage import BlobStore, StagedBlob, Staging
+from file_storage.storage import BlobStore, OutdatedError, Prepared, StagedBlob, Staging
 
 log = structlog.get_logger()
 
 DISK_THREADS = 16
-"""Maximum number of files made durable concurrently, and of files published concurrently."""
+"""Maximum number of files made durable concurrently."""
+
+MOST_ATTEMPTS = 3
+"""Maximum number of times that bytes are prepared if they are removed before their file is stored."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -99,9 +102,10 @@ class _Content(NamedTuple):
 
 
 class _NewRow(NamedTuple):
-    """A row to insert, and the function that publishes its bytes.
+    """A row to insert.
 
     :param origin: origin of the bytes.
+    :param prepared: the bytes to publish; ``None`` for a copy, whose bytes are already a blob.
     """
 
     content: _Content
@@ -110,7 +114,7 @@ class _NewRow(NamedTuple):
     use: KeyUse | None
     details: Details
     origin: str
-    publish: Callable[[], None]
+    prepared: Prepared | None = None
 
     @property
     def blob(self) -> SizedBlob:
@@ -178,8 +182,6 @@ class StoringService:
         self._trash = trash
         self._promises = promises
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
-        # Files are published inside a transaction, which must not wait for large files that become durable.
-        self._publishing = ThreadPoolExecutor(DISK_THREADS, "publish")
         # An upload that waits for a lock or for the store delays only uploads of its own principal.
         self._together = Together[_Upload, File | DomainError](self._add_uploads, attrgetter("principal"), _fits)
 
@@ -264,23 +266,11 @@ class StoringService:
         if reserved is None:
             self._quota.check(principal, Addition(size, size, len(new)))
         contents = _in_parallel(self._disk, self._make_durable, [file.staged for file in new])
-        # Publish inside the transaction: it locks the blob's row, so the bytes cannot be removed before the commit.
-        additions = [
-            _NewRow(
-                content,
-                file.name,
-                file.comment,
-                _use_of_upload(content.blob, file),
-                file.details,
-                _origin(file.details),
-                partial(self._store.publish, file.staged),
-            )
-            for content, file in zip(contents, new, strict=True)
-        ]
-        if reserved is None and len(additions) == 1:
-            # A transaction costs more than storing a small file, so share it with other requests.
-            return [self._together.do(_Upload(principal, additions[0]))]
-        return self._add(principal, additions, self._blobs.reference, partial(self._check_stored, principal, reserved))
+        for _ in range(MOST_ATTEMPTS - 1):
+            # gc removes what waits longer than it should for its file.
+            with suppress(OutdatedError):
+                return self._store_contents(principal, new, contents, reserved)
+        return self._store_contents(principal, new, contents, reserved)
 
     def copy(self, principal: Principal, new: NewCopy) -> File:
         """Create a file that shares the bytes of its source.
@@ -308,11 +298,35 @@ class StoringService:
                 use,
                 _details_of_copy(source, details),
                 source.origin if details.task_id is None else RESULT,
-                _publish_nothing,
             )
             for source, name, use, details in copies
         ]
         return self._add(principal, additions, self._share, partial(self._check_copied, principal))
+
+    def _store_contents(
+        self, principal: Principal, new: Sequence[NewFile], contents: Sequence[_Content], reserved: Reserved | None
+    ) -> Sequence[File | DomainError]:
+        """Store files whose bytes are durable.
+
+        :raises OutdatedError: the store has removed prepared bytes.
+        """
+        prepared = _in_parallel(self._disk, self._store.prepare, [file.staged for file in new])
+        additions = [
+            _NewRow(
+                content,
+                file.name,
+                file.comment,
+                _use_of_upload(content.blob, file),
+                file.details,
+                _origin(file.details),
+                ready,
+            )
+            for content, file, ready in zip(contents, new, prepared, strict=True)
+        ]
+        if reserved is None and len(additions) == 1:
+            # A transaction costs more than storing a small file, so share it with other requests.
+            return [self._together.do(_Upload(principal, additions[0]))]
+        return self._add(principal, additions, self._blobs.reference, partial(self._check_stored, principal, reserved))
 
     def _add_uploads(self, uploads: Sequence[_Upload], progress: Progress) -> Sequence[File | DomainError]:
         """Store uploads of one principal in one transaction."""
@@ -323,7 +337,6 @@ class StoringService:
 
     def _make_durable(self, staged: StagedBlob) -> _Content:
         staged.seal()
-        self._store.prepare(staged)
         with staged.open() as file:
             media = media_of(file)
             return _Content(SizedBlob(staged.sha256, staged.size), media, taken_at_of(media.media_type, file))
@@ -338,6 +351,7 @@ class StoringService:
     ) -> Sequence[File | DomainError]:
         self._expiry.expire_periodically()
         uses = [use for addition in additions if (use := addition.use) is not None]
+        unfinished: Sequence[str] = []
         with conflict_as_in_use([use.key for use in uses]), self._database.begin() as connection:
             earlier = self._keys.made_earlier(connection, principal.owner, uses) if uses else {}
             new = [addition for addition in additions if addition.key not in earlier]
@@ -349,10 +363,12 @@ class StoringService:
                 check(connection, blobs)
                 if progress is not None:
                     progress.is_final = True
-                _in_parallel(self._publishing, lambda addition: addition.publish(), new)
+                # The blobs' rows are locked, so the bytes cannot be removed before the commit.
+                unfinished = self._store.publish(connection, [each.prepared for each in new if each.prepared])
             if progress is not None:
                 # The next group's statements need not wait for this commit.
                 progress.release()
+        self._blobs.finish(unfinished)
         for file in made:
             log.info("file stored", file_id=file.id, size=file.size)
         remaining = iter(made)
@@ -423,7 +439,3 @@ def _details_of_copy(source: File, details: Details) -> Details:
 def _content_of_row(file: File) -> _Content:
     media = Media(file.media_type, file.width, file.height)
     return _Content(SizedBlob(file.sha256, file.size), media, file.taken_at)
-
-
-def _publish_nothing() -> None:
-    """Do nothing: the bytes of a copy are already a blob."""

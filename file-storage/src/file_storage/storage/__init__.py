@@ -1,6 +1,15 @@
 """Blob stores: the interface, one module per kind of store, and the staging of bytes that become blobs."""
 
-from file_storage.storage.blob_store import BlobStore, StorageUnavailableError
+from file_storage.storage.blob_store import BlobStore, OutdatedError, Prepared, StorageUnavailableError
 from file_storage.storage.staging import Readable, StagedBlob, Staging, StorageFullError
 
-__all__ = ["BlobStore", "Readable", "StagedBlob", "Staging", "StorageFullError", "StorageUnavailableError"]
+__all__ = [
+    "BlobStore",
+    "OutdatedError",
+    "Prepared",
+    "Readable",
+    "StagedBlob",
+    "Staging",
+    "StorageFullError",
+    "StorageUnavailableError",
+]

@@ -1,11 +1,12 @@
 """The interface of blob stores; a blob is named by the SHA-256 of its bytes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BufferedReader
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from service_kit.errors import DomainError
 from service_kit.texts import sentence
+from sqlalchemy import Connection
 
 from file_storage.storage.staging import StagedBlob
 
@@ -24,20 +25,43 @@ class StorageUnavailableError(DomainError):
         return self.reason
 
 
+class OutdatedError(StorageUnavailableError):
+    """The prepared bytes were removed before they were published; prepare them again."""
+
+
+class Prepared(NamedTuple):
+    """Sealed bytes that are ready to be published.
+
+    :param name: the name that the store has given them.
+    :param lost: the name of the same bytes that the store had before and no longer has.
+    """
+
+    staged: StagedBlob
+    name: str
+    lost: str | None = None
+
+
 class BlobStore(Protocol):
     """A store of blobs.
 
-    Each method of a networked store raises :class:`StorageUnavailableError` if the store does not respond.
+    Some methods are called in a transaction that holds the locks of the blobs' rows: they use no network. What is slow
+    comes before it (:meth:`prepare`) or after it (:meth:`finish`).
+
+    Each other method of a networked store raises :class:`StorageUnavailableError` if the store does not respond.
     """
 
-    def prepare(self, staged: StagedBlob) -> None:
-        """Do the slow part of :meth:`publish`, without holding a lock."""
+    def prepare(self, staged: StagedBlob) -> Prepared:
+        """Do the slow part of :meth:`publish`, without a transaction.
 
-    def publish(self, staged: StagedBlob) -> None:
-        """Make sealed bytes a durable blob; publishing the same bytes again repairs a damaged blob.
+        :raises StorageFullError: there is no room.
+        """
 
-        Call this after :meth:`prepare`, holding the lock of the blob's row.
+    def publish(self, connection: Connection, prepared: Sequence[Prepared], /) -> Sequence[str]:
+        """Make prepared bytes durable blobs, holding the locks of their rows; return the names for :meth:`finish`.
 
+        Publishing the same bytes again repairs a blob whose bytes are missing.
+
+        :raises OutdatedError: some bytes must be prepared again.
         :raises StorageFullError: there is no room.
         """
 
@@ -53,14 +77,26 @@ class BlobStore(Protocol):
         :raises FileNotFoundError: the store does not have them.
         """
 
-    def delete(self, sha256: str) -> None:
-        """Remove a blob's bytes; ignore a missing blob."""
+    def version(self, connection: Connection, sha256: str, /) -> str:
+        """Return a text that changes when an upload replaces the bytes of a blob, without using the network."""
 
-    def set_aside(self, sha256: str) -> None:
-        """Move a blob's damaged bytes to a place where they cannot be downloaded."""
+    def retract(self, connection: Connection, digests: Sequence[str], /) -> Sequence[str]:
+        """Remove the bytes of blobs, holding the locks of their rows; return the names for :meth:`finish`.
 
-    def stored(self, older_than_seconds: float) -> Iterator[str]:
-        """Yield the SHA-256 of every blob that was written at least this long ago."""
+        Ignore missing blobs.
+        """
+
+    def set_aside(self, connection: Connection, sha256: str, /) -> Sequence[str]:
+        """Move a blob's damaged bytes to a place where they cannot be downloaded; otherwise like :meth:`retract`."""
+
+    def finish(self, names: Sequence[str]) -> None:
+        """Do the slow rest of the methods that returned these names, after their transaction."""
+
+    def perhaps_unused(self, older_than_seconds: float) -> Iterator[str]:
+        """Yield the SHA-256 of every blob that may have no file and was written at least this long ago."""
+
+    def sweep(self, older_than_seconds: float, /) -> int:
+        """Remove what interrupted requests left, except blobs, if it is at least this old; return its number."""
 
     def ping(self) -> None:
         """Raise an error if the store does not respond."""

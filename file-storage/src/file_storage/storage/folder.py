@@ -2,13 +2,19 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 
-from file_storage.storage.blob_store import blob_path
+from sqlalchemy import Connection
+
+from file_storage.storage.blob_store import Prepared, blob_path
 from file_storage.storage.staging import StagedBlob, older_than, storage_full, sync_folder
+
+PUBLISHING_THREADS = 16
+"""Maximum number of files published concurrently."""
 
 
 class FolderBlobStore:
@@ -17,16 +23,20 @@ class FolderBlobStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._folder.mkdir(parents=True, exist_ok=True)
+        # Publishing happens inside a transaction, which must not wait for large files that become durable.
+        self._threads = ThreadPoolExecutor(PUBLISHING_THREADS, "publish")
 
-    def prepare(self, staged: StagedBlob) -> None:
-        """Do nothing: :meth:`publish` is a rename, which is fast."""
-
-    def publish(self, staged: StagedBlob) -> None:
-        target = self._folder / blob_path(staged.sha256)
+    def prepare(self, staged: StagedBlob) -> Prepared:
         with storage_full():
-            _make_folders(target.parent, self._folder)
-        staged.path.replace(target)
-        sync_folder(target.parent)
+            _make_folders((self._folder / blob_path(staged.sha256)).parent, self._folder)
+        return Prepared(staged, "")
+
+    def publish(self, _connection: Connection, prepared: Sequence[Prepared]) -> Sequence[str]:
+        if len(prepared) == 1:
+            self._rename(prepared[0])
+        else:
+            list(self._threads.map(self._rename, prepared))
+        return []
 
     def location(self, sha256: str, size: int) -> str:
         path = blob_path(sha256)
@@ -38,22 +48,44 @@ class FolderBlobStore:
     def open(self, sha256: str) -> BufferedReader:
         return (self._folder / blob_path(sha256)).open("rb")
 
-    def delete(self, sha256: str) -> None:
-        (self._folder / blob_path(sha256)).unlink(missing_ok=True)
+    def version(self, _connection: Connection, sha256: str) -> str:
+        try:
+            status = (self._folder / blob_path(sha256)).stat()
+        except OSError:
+            return ""
+        return f"{status.st_ino} {status.st_size} {status.st_mtime_ns}"
 
-    def set_aside(self, sha256: str) -> None:
+    def retract(self, _connection: Connection, digests: Sequence[str]) -> Sequence[str]:
+        for sha256 in digests:
+            (self._folder / blob_path(sha256)).unlink(missing_ok=True)
+        return []
+
+    def set_aside(self, _connection: Connection, sha256: str) -> Sequence[str]:
         damaged = self._folder.with_name("damaged")
         damaged.mkdir(exist_ok=True)
         with suppress(FileNotFoundError):
             (self._folder / blob_path(sha256)).replace(damaged / sha256)
+        return []
 
-    def stored(self, older_than_seconds: float) -> Iterator[str]:
+    def finish(self, names: Sequence[str]) -> None:
+        """Do nothing: no change of a folder is slow."""
+
+    def perhaps_unused(self, older_than_seconds: float) -> Iterator[str]:
         for path in older_than(self._folder.glob("??/??/*"), older_than_seconds):
             yield path.name
+
+    def sweep(self, _older_than_seconds: float) -> int:
+        """Do nothing: everything in the folder is a blob."""
+        return 0
 
     def ping(self) -> None:
         if not os.access(self._folder, os.W_OK):
             raise PermissionError(f"{self._folder} is not writable")
+
+    def _rename(self, prepared: Prepared) -> None:
+        target = self._folder / blob_path(prepared.staged.sha256)
+        prepared.staged.path.replace(target)
+        sync_folder(target.parent)
 
 
 def _make_folders(folder: Path, root: Path) -> None:
