@@ -279,7 +279,8 @@ def mv(
 def _chosen(pixmill: Pixmill, wanted: FileFilter | Sequence[int]) -> list[File]:
     """Return the files of a command; there is at least one."""
     if not isinstance(wanted, FileFilter):
-        return [pixmill.files.get(file_id) for file_id in wanted]
+        # The same file twice would need two names.
+        return [pixmill.files.get(file_id) for file_id in dict.fromkeys(wanted)]
     files = list(pixmill.files.list(wanted))
     if not files:
         raise fail(text("no file matches"), Exit.NOT_FOUND)
@@ -496,7 +497,8 @@ def _targets(files: Sequence[File], output: str, template: str) -> Iterator[tupl
     taken: set[str] = set()
     for file in files:
         name = safe_name(formatted(template, file))
-        if name.casefold() in taken:
+        # Another file may have the name that begins with this id.
+        while name.casefold() in taken:
             name = f"{file.id}-{name}"
         taken.add(name.casefold())
         yield file, folder / name
