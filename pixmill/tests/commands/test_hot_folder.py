@@ -109,6 +109,15 @@ def test_results_of_files_that_differ_in_their_extension_do_not_replace_each_oth
     assert found == [Path("a.jpg.webp"), Path("a.png.webp")]
 
 
+def test_a_source_with_the_name_of_another_ones_result_keeps_its_extension() -> None:
+    sources = ["a.jpg", "a.png", "a.jpg.webp", "a.jpg.webp.tif", "b", "b.jpg"]
+    places = Places.of(sources)
+
+    found = {places.of_result(source, result("a", ".webp")) for source in sources}
+
+    assert len(found) == len(sources)
+
+
 def memory_of(asked: Asked) -> Memory:
     """Return the state of ``SYNC``, whose folder it creates."""
     Path("inbox").mkdir()

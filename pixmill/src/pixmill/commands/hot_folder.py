@@ -381,18 +381,22 @@ def _saved(
 class Places:
     """Chooses the paths of results.
 
-    :param stems: how many sources have each path without its extension; counted once, because comparing each result
-    with all sources takes quadratic time.
+    :param users: how many sources have each path, with or without their extension; counted once, because comparing
+    each result with all sources takes quadratic time.
     """
 
-    stems: Mapping[Path, int]
+    users: Mapping[Path, int]
 
     @classmethod
     def of(cls, sources: Iterable[str]) -> "Places":
-        return cls(Counter(Path(source).with_suffix("") for source in sources))
+        return cls(Counter(form for source in sources for form in {Path(source), Path(source).with_suffix("")}))
 
     def of_result(self, source: str, result: File) -> Path:
-        """Return the path of the source, whose extension is kept if several sources differ only in theirs."""
+        """Return the path of the source; it keeps its extension if another source, or its result, needs the short one.
+
+        ``a.jpg.webp`` is the result of ``a.jpg`` next to ``a.png``, so the source of this name becomes
+        ``a.jpg.webp.webp``.
+        """
         path = Path(source)
-        shared = self.stems.get(path.with_suffix(""), 0) > 1
+        shared = self.users.get(path.with_suffix(""), 0) > 1
         return path.parent / safe_name((path.name if shared else path.stem) + result.extension)
