@@ -52,6 +52,12 @@ def result_names(template: str, tasks: Sequence[Task], results: Sequence[File]) 
     return names
 
 
+def without_result(tasks: Sequence[Task], results: Sequence[File]) -> list[Task]:
+    """Return the tasks that ended without a result, and those whose result was deleted."""
+    existing = {file.id for file in results}
+    return [task for task in tasks if task.result_id not in existing]
+
+
 def formatted(template: str, file: File, task_id: int = 0) -> str:
     """Fill a template with the data of a file.
 

@@ -31,6 +31,7 @@ from pixmill.commands.console import (
     examples,
     explained,
     fail,
+    no_result,
     say,
 )
 from pixmill.commands.paths import Selection
@@ -348,9 +349,7 @@ def _saved(
                 say(f"{source}: {text('somebody has deleted its task')}")
             elif result is None:
                 failures += 1
-                is_deleted = task.result_id is not None
-                reason = text("somebody has deleted its result") if is_deleted else task.reason or text(task.status)
-                say(f"{source}: {reason}")
+                say(f"{source}: {no_result(task)}")
             elif job.out is None:
                 emit_json({"path": source, "result_id": result.id}) if job.as_json else emit(f"{result.id}\t{source}")
             else:
