@@ -105,7 +105,14 @@ def test_a_dry_run_sends_no_stdin(asked: Asked, command: Command) -> None:
 
 @pytest.mark.parametrize(
     ("name", "folder", "is_sent"),
-    [("a.txt", "", False), ("deep/a.txt", "deep", False), ("b.txt", "", True), ("a.txt", "deep", True)],
+    [
+        ("a.txt", "", False),
+        ("deep/a.txt", "deep", False),
+        ("deep\\a.txt", "deep", False),
+        ("/deep/a.txt", "", False),
+        ("b.txt", "", True),
+        ("a.txt", "deep", True),
+    ],
 )
 def test_what_the_server_has_already_is_not_sent_from_stdin_either(
     asked: Asked, command: Command, name: str, folder: str, is_sent: bool

@@ -265,8 +265,11 @@ class AsyncFiles:
                 for item in group:
                     yield item
 
-    async def find_same(self, path: str | Path, *, name: str | None = None, folder: str = "") -> File | None:
-        """Return the stored file that has the name, or another ``name``, and bytes of a local file, in a folder."""
+    async def find_same(self, path: str | Path, *, name: str | None = None, folder: str | None = "") -> File | None:
+        """Return the stored file that has the name, or another ``name``, and bytes of a local file, in a folder.
+
+        :param folder: ``None`` for the folder in ``name``, if any, as for an upload.
+        """
         return await self._driver.run(self._uploads.same(New(Path(path), name or Path(path).name, folder=folder)))
 
     async def with_digests(self, sha256: Sequence[str]) -> Sequence[File]:

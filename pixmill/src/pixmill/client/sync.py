@@ -260,8 +260,11 @@ class Files:
         for group in self._driver.each(operations, parallel):
             yield from group
 
-    def find_same(self, path: str | Path, *, name: str | None = None, folder: str = "") -> File | None:
-        """Return the stored file that has the name, or another ``name``, and bytes of a local file, in a folder."""
+    def find_same(self, path: str | Path, *, name: str | None = None, folder: str | None = "") -> File | None:
+        """Return the stored file that has the name, or another ``name``, and bytes of a local file, in a folder.
+
+        :param folder: ``None`` for the folder in ``name``, if any, as for an upload.
+        """
         return self._driver.run(self._uploads.same(New(Path(path), name or Path(path).name, folder=folder)))
 
     def with_digests(self, sha256: Sequence[str]) -> Sequence[File]:

@@ -361,9 +361,7 @@ def _put_named(
 ) -> File:
     """Upload a file under another name, unless ``skip_existing`` is set and the server already stores it."""
     if skip_existing:
-        # Without a folder of its own, a file goes into the folder in its name.
-        below = name.rpartition("/")[0] if folder is None else folder
-        same = pixmill.files.find_same(path, name=name, folder=below)
+        same = pixmill.files.find_same(path, name=name, folder=folder)
         if same is not None:
             return same
     return pixmill.files.upload(
