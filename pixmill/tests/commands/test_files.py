@@ -243,3 +243,12 @@ def test_a_file_whose_id_is_given_twice_is_saved_once(asked: Asked, command: Com
 
     assert (run.exit_code, run.stdout) == (0, "out/a.txt\n")
     assert [path.name for path in Path("out").iterdir()] == ["a.txt"]
+
+
+def test_the_printed_path_is_that_of_the_file_also_if_a_folder_has_its_name(asked: Asked, command: Command) -> None:
+    asked.answer = several({4: "a.txt"})
+    Path("out/a.txt").mkdir(parents=True)
+
+    run = command("get", "4", "-o", "out/")
+
+    assert (run.exit_code, Path(run.stdout.strip()).read_bytes()) == (0, b"4")

@@ -118,6 +118,15 @@ def test_a_source_with_the_name_of_another_ones_result_keeps_its_extension() -> 
     assert len(found) == len(sources)
 
 
+def test_a_result_is_not_written_into_a_folder_of_its_name() -> None:
+    sources = ["a.webp/a.jpg", "a.jpg"]
+    places = Places.of(sources)
+
+    found = [places.of_result(source, result("a", ".webp")) for source in sources]
+
+    assert found == [Path("a.webp/a.webp"), Path("a.jpg.webp")]
+
+
 def memory_of(asked: Asked) -> Memory:
     """Return the state of ``SYNC``, whose folder it creates."""
     Path("inbox").mkdir()

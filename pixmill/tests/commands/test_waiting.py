@@ -33,6 +33,17 @@ def run_with(*lost: dict[str, object]) -> Answering:
     return answer
 
 
+def test_the_printed_path_is_that_of_the_result_also_if_a_folder_has_its_name(
+    asked: Asked, command: Callable[..., Result]
+) -> None:
+    asked.answer = run_with()
+    Path("out/a.txt").mkdir(parents=True)
+
+    run = command("runs", "save", "7", "-o", "out")
+
+    assert (run.exit_code, Path(run.stdout.strip()).read_bytes()) == (0, CONTENT)
+
+
 @pytest.mark.parametrize(
     ("lost", "code"),
     [([], Exit.OK), ([DELETED], Exit.SOME_FAILED), ([DELETED, FAILED], Exit.TASKS_FAILED)],

@@ -747,12 +747,11 @@ class AsyncRun:
         tasks = await self.ended(timeout)
         results = await self.results(tasks)
         saving = Saving(Path(folder), result_names(name, tasks, results))
-        for file, path in saving.targets():
-            await self._pixmill.files.download(file, path)
+        paths = [await self._pixmill.files.download(file, path) for file, path in saving.targets()]
         failed = without_result(tasks, results)
         if failed:
-            raise RunFailedError(failed, saving.paths())
-        return saving.paths()
+            raise RunFailedError(failed, paths)
+        return paths
 
 
 class AsyncKeys:

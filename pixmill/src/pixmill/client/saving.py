@@ -23,9 +23,6 @@ class Saving:
         for file, name in self.names.items():
             yield file, self.folder / name
 
-    def paths(self) -> Sequence[Path]:
-        return [self.folder / name for name in self.names.values()]
-
 
 def result_names(template: str, tasks: Sequence[Task], results: Sequence[File]) -> dict[File, str]:
     """Return a name for each result; equal names get a number.

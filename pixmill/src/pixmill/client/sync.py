@@ -736,12 +736,11 @@ class Run:
         tasks = self.ended(timeout)
         results = self.results(tasks)
         saving = Saving(Path(folder), result_names(name, tasks, results))
-        for file, path in saving.targets():
-            self._pixmill.files.download(file, path)
+        paths = [self._pixmill.files.download(file, path) for file, path in saving.targets()]
         failed = without_result(tasks, results)
         if failed:
-            raise RunFailedError(failed, saving.paths())
-        return saving.paths()
+            raise RunFailedError(failed, paths)
+        return paths
 
 
 class Keys:

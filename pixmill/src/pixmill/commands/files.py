@@ -434,9 +434,9 @@ def _get_files(pixmill: Pixmill, files: Sequence[File], output: str, template: s
         transfers(text("Downloading"), sum(file.size for file in files)) as moved,
         explained(lambda: _interruption_of_get(len(saved), len(files))),
     ):
-        for file, path in _targets(files, output, template):
+        for file, target in _targets(files, output, template):
             try:
-                pixmill.files.download(file, path, on_progress=moved)
+                path = pixmill.files.download(file, target, on_progress=moved)
             except (PixmillError, OSError) as error:
                 if len(files) == 1 or concerns_every_request(error):
                     raise

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -353,9 +353,8 @@ def _saved(
             elif job.out is None:
                 emit_json({"path": source, "result_id": result.id}) if job.as_json else emit(f"{result.id}\t{source}")
             else:
-                path = job.out / places.of_result(source, result)
                 try:
-                    pixmill.files.download(result, path)
+                    path = pixmill.files.download(result, job.out / places.of_result(source, result))
                 except NotFoundError as error:
                     failures += 1
                     say(f"{source}: {described(error)}")
@@ -382,20 +381,25 @@ class Places:
 
     :param users: how many sources have each path, with or without their extension; counted once, because comparing
     each result with all sources takes quadratic time.
+    :param folders: the folders of the sources.
     """
 
     users: Mapping[Path, int]
+    folders: Set[Path]
 
     @classmethod
     def of(cls, sources: Iterable[str]) -> "Places":
-        return cls(Counter(form for source in sources for form in {Path(source), Path(source).with_suffix("")}))
+        paths = [Path(source) for source in sources]
+        users = Counter(form for path in paths for form in {path, path.with_suffix("")})
+        return cls(users, frozenset(folder for path in paths for folder in path.parents))
 
     def of_result(self, source: str, result: File) -> Path:
-        """Return the path of the source; it keeps its extension if another source, or its result, needs the short one.
+        """Return the path of the source; it keeps its extension if something else needs the short path.
 
-        ``a.jpg.webp`` is the result of ``a.jpg`` next to ``a.png``, so the source of this name becomes
-        ``a.jpg.webp.webp``.
+        That is another source with the same stem, the result of one (``a.jpg.webp`` is the result of ``a.jpg`` next to
+        ``a.png``, so the source of this name becomes ``a.jpg.webp.webp``), or a folder.
         """
         path = Path(source)
-        shared = self.users.get(path.with_suffix(""), 0) > 1
-        return path.parent / safe_name((path.name if shared else path.stem) + result.extension)
+        short, full = (path.parent / safe_name(name + result.extension) for name in (path.stem, path.name))
+        is_free = self.users.get(path.with_suffix(""), 0) <= 1 and short not in self.folders
+        return short if is_free else full
