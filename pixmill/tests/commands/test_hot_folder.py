@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from http.client import CREATED, IM_A_TEAPOT, NOT_FOUND, OK, SERVICE_UNAVAILABLE
+from http.client import CREATED, IM_A_TEAPOT, NOT_FOUND, OK, SERVICE_UNAVAILABLE, TOO_MANY_REQUESTS
 from pathlib import Path
 
 import pytest
@@ -254,6 +254,28 @@ def test_paths_that_the_server_stores_as_one_file_all_have_its_result(asked: Ask
 
     assert (run.exit_code, runs) == (0, [[1]])
     assert run.stdout == "out/a.JPG.webp\nout/a.jpg.webp\n"
+
+
+def test_a_run_that_alone_exceeds_the_limit_of_tasks_becomes_several(asked: Asked, command: Command) -> None:
+    memory = memory_of(asked)
+    memory.waiting = {"a.jpg": 1, "b.jpg": 2}
+    memory.keep()
+    runs: list[object] = []
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        if method != "POST" or not path.endswith("/image-processing/"):
+            return run_of_two(method, path, body)
+        ids = json.loads(body)["file_ids"]
+        if len(ids) > 1:
+            return problem(TOO_MANY_REQUESTS, "too-many-pending-tasks")
+        runs.append(ids)
+        return CREATED, {"batch_id": int("7" * len(runs)), "task_ids": [9]}
+
+    asked.answer = answer
+    run = command(*SYNC)
+
+    assert (run.exit_code, runs) == (0, [[1], [2]])
+    assert run.stdout == "out/a.webp\nout/b.webp\n"
 
 
 def test_a_file_that_changes_before_its_run_is_repeated_is_processed_too(asked: Asked, command: Command) -> None:

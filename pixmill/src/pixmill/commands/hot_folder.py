@@ -42,6 +42,10 @@ from pixmill.commands.words import text
 app = typer.Typer()
 
 KEPT = ("stamps", "waiting", "planned", "running")
+MANY = 10_000
+"""The maximum number of files in a run."""
+TOO_MANY_TASKS = "too-many-pending-tasks"
+"""The problem for an owner's limit of tasks; the server names no time for a retry if the run alone exceeds it."""
 TASK_NOT_FOUND = "task-not-found"
 """The problem for a task that somebody has deleted, while its run may still exist."""
 GROUP = 50
@@ -254,9 +258,10 @@ def _upload(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stam
 def _begin(pixmill: Pixmill, job: Job, memory: Memory) -> int:
     """Create runs for the waiting files; first repeat a planned one. Return the number of files that are gone."""
     failures = 0
+    most = MANY
     while memory.planned or memory.waiting:
         if not memory.planned:
-            names = list(memory.waiting)[:10_000]
+            names = list(memory.waiting)[:most]
             memory.planned = {"key": str(uuid4()), "files": {name: memory.waiting[name] for name in names}}
             memory.keep()
         files = memory.planned.get("files")
@@ -275,6 +280,11 @@ def _begin(pixmill: Pixmill, job: Job, memory: Memory) -> int:
                 failures += 1
                 say(f"{name}: {text('somebody has deleted it on the server')}")
                 del memory.waiting[name]
+        except UnavailableError as error:
+            if error.kind != TOO_MANY_TASKS or error.retry_after is not None or len(ids) == 1:
+                raise
+            # The run has more files than the owner may have tasks, so the same request would never succeed.
+            most = len(ids) // 2
         else:
             # A file that has changed since the run was planned waits with another id.
             memory.waiting = {name: number for name, number in memory.waiting.items() if ids.get(name) != number}
