@@ -252,3 +252,14 @@ def test_the_printed_path_is_that_of_the_file_also_if_a_folder_has_its_name(aske
     run = command("get", "4", "-o", "out/")
 
     assert (run.exit_code, Path(run.stdout.strip()).read_bytes()) == (0, b"4")
+
+
+@pytest.mark.parametrize("options", [(), ("--zip",)], ids=["file", "archive"])
+def test_a_file_with_the_longest_name_is_saved(asked: Asked, command: Command, options: tuple[str, ...]) -> None:
+    asked.answer = stored
+    name = "я" * 125 + ".txt"
+
+    run = command("get", "1", "-o", name, *options)
+
+    assert (run.exit_code, run.stdout) == (0, f"{name}\n")
+    assert [path.name for path in Path().iterdir()] == [name]
