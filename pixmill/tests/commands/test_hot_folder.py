@@ -12,7 +12,7 @@ from pixmill.commands.console import Exit
 from pixmill.commands.hot_folder import Memory, Places
 from typer.testing import Result
 
-from pixmill import File
+from pixmill import File, Retries
 from tests.support.asked import Answer, Asked, file_row, problem
 
 Command = Callable[..., Result]
@@ -276,6 +276,43 @@ def test_a_run_that_alone_exceeds_the_limit_of_tasks_becomes_several(asked: Aske
 
     assert (run.exit_code, runs) == (0, [[1], [2]])
     assert run.stdout == "out/a.webp\nout/b.webp\n"
+
+
+def test_a_run_that_exceeds_the_limit_of_tasks_begins_once_the_earlier_one_has_ended(
+    asked: Asked, command: Command
+) -> None:
+    memory = memory_of(asked)
+    memory.waiting = {"b.jpg": 2}
+    memory.running = {"7": {"a.jpg": 1}}
+    memory.keep()
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        if method != "POST" or not path.endswith("/image-processing/"):
+            return run_of_two(method, path, body)
+        has_ended = bool(asked.paths("/batches/7"))
+        created = (CREATED, {"batch_id": 77, "task_ids": [10]})
+        return created if has_ended else problem(TOO_MANY_REQUESTS, "too-many-pending-tasks")
+
+    asked.answer = answer
+    run = command(*SYNC)
+
+    assert (run.exit_code, run.stdout) == (0, "out/a.webp\nout/b.webp\n")
+
+
+def test_a_limit_of_tasks_that_others_use_up_ends_the_command(asked: Asked, command: Command) -> None:
+    memory = memory_of(asked)
+    memory.waiting = {"a.jpg": 1}
+    memory.keep()
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        is_run = method == "POST" and path.endswith("/image-processing/")
+        refused = problem(TOO_MANY_REQUESTS, "too-many-pending-tasks")
+        return refused if is_run else run_of_two(method, path, body)
+
+    asked.answer = answer
+    run = command(*SYNC)
+
+    assert (run.exit_code, len(asked.paths("/image-processing/"))) == (Exit.UNREACHABLE, Retries().attempts)
 
 
 def test_a_file_that_changes_before_its_run_is_repeated_is_processed_too(asked: Asked, command: Command) -> None:

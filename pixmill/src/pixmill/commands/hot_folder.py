@@ -219,9 +219,19 @@ def _changed(memory: Memory, found: Mapping[str, Stamp]) -> list[str]:
 def _round(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stamp], *, wait: bool) -> int:
     """Run one round; return the number of failures."""
     failures = _upload(pixmill, job, memory, found)
-    if job.what:
-        failures += _begin(pixmill, job, memory)
-        failures += _fetch(pixmill, job, memory, wait=wait)
+    while job.what:
+        try:
+            failures += _begin(pixmill, job, memory)
+        except UnavailableError as error:
+            if error.kind != TOO_MANY_TASKS:
+                raise
+            # The runs so far take up the owner's limit: fetch their results, and begin the next run once they ended.
+            runs = len(memory.running)
+            failures += _fetch(pixmill, job, memory, wait=wait)
+            if not wait or len(memory.running) == runs:
+                raise
+        else:
+            return failures + _fetch(pixmill, job, memory, wait=wait)
     return failures
 
 
