@@ -1,9 +1,9 @@
 """The names of results."""
 
 import pytest
-from pixmill.client.saving import result_names
+from pixmill.client.saving import result_names, without_result
 
-from pixmill import File
+from pixmill import File, RunFailedError, Task
 from tests.support.effort import calls_of
 
 
@@ -42,3 +42,16 @@ def test_the_effort_for_equal_names_grows_no_faster_than_their_number() -> None:
         return calls_of(lambda: result_names("{name}{extension}", [], results))
 
     assert effort(200) < 3 * effort(100)
+
+
+def test_a_task_whose_result_was_deleted_has_none_and_says_so() -> None:
+    tasks = [
+        Task(id=1, source_id=4, status="finished", algorithm="flip", result_id=7),
+        Task(id=2, source_id=5, status="finished", algorithm="flip", result_id=8),
+        Task(id=3, source_id=6, status="cancelled", algorithm="flip"),
+    ]
+
+    lost = without_result(tasks, [file(7, "a")])
+
+    assert [task.id for task in lost] == [2, 3]
+    assert str(RunFailedError(lost[:1])) == "1 task has no result: somebody has deleted its result"

@@ -5,7 +5,7 @@ import io
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.client import OK, UNAUTHORIZED, UNPROCESSABLE_ENTITY
 from pathlib import Path
 from zipfile import ZipFile
@@ -15,7 +15,7 @@ from pixmill.commands.console import Exit
 from typer.testing import Result
 
 from pixmill import Retries
-from tests.support.asked import Answer, Asked, file_row, problem
+from tests.support.asked import Answer, Answering, Asked, file_row, problem
 
 Command = Callable[..., Result]
 CONTENT = b"abc"
@@ -105,7 +105,14 @@ def test_a_dry_run_sends_no_stdin(asked: Asked, command: Command) -> None:
 
 @pytest.mark.parametrize(
     ("name", "folder", "is_sent"),
-    [("a.txt", "", False), ("deep/a.txt", "deep", False), ("b.txt", "", True), ("a.txt", "deep", True)],
+    [
+        ("a.txt", "", False),
+        ("deep/a.txt", "deep", False),
+        ("deep\\a.txt", "deep", False),
+        ("/deep/a.txt", "", False),
+        ("b.txt", "", True),
+        ("a.txt", "deep", True),
+    ],
 )
 def test_what_the_server_has_already_is_not_sent_from_stdin_either(
     asked: Asked, command: Command, name: str, folder: str, is_sent: bool
@@ -194,7 +201,65 @@ def test_options_without_a_meaning_are_refused(asked: Asked, command: Command, o
 def test_a_server_that_goes_away_ends_several_downloads(asked: Asked, command: Command) -> None:
     asked.answer = lambda _method, path, _body: None if path.endswith("/download") else (OK, ROW)
 
-    run = command("get", "1", "1", "1", "-o", "out/")
+    run = command("get", "1", "2", "3", "-o", "out/")
 
     assert run.exit_code == Exit.UNREACHABLE
     assert len(asked.paths("/download")) == Retries().attempts
+
+
+def several(rows: Mapping[int, str]) -> Answering:
+    """Return the answers of a server with these files, each of which contains its id."""
+
+    def answer(_method: str, path: str, _body: bytes) -> Answer:
+        number = next(int(part) for part in path.split("/") if part.isdecimal())
+        content = str(number).encode()
+        stem, dot, extension = rows[number].rpartition(".")
+        row = file_row(
+            number,
+            name=stem,
+            extension=dot + extension,
+            size=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+        )
+        return OK, content if path.endswith("/download") else row
+
+    return answer
+
+
+def test_no_downloaded_file_replaces_another_one(asked: Asked, command: Command) -> None:
+    asked.answer = several({5: "6-a.txt", 4: "a.txt", 6: "A.txt"})
+
+    run = command("get", "5", "4", "6", "-o", "out/")
+
+    saved = {Path(line): Path(line).read_bytes() for line in run.stdout.splitlines()}
+    assert (run.exit_code, list(saved.values())) == (0, [b"5", b"4", b"6"])
+    assert len({path.name.casefold() for path in saved}) == 3
+
+
+def test_a_file_whose_id_is_given_twice_is_saved_once(asked: Asked, command: Command) -> None:
+    asked.answer = several({4: "a.txt"})
+
+    run = command("get", "4", "4", "-o", "out/")
+
+    assert (run.exit_code, run.stdout) == (0, "out/a.txt\n")
+    assert [path.name for path in Path("out").iterdir()] == ["a.txt"]
+
+
+def test_the_printed_path_is_that_of_the_file_also_if_a_folder_has_its_name(asked: Asked, command: Command) -> None:
+    asked.answer = several({4: "a.txt"})
+    Path("out/a.txt").mkdir(parents=True)
+
+    run = command("get", "4", "-o", "out/")
+
+    assert (run.exit_code, Path(run.stdout.strip()).read_bytes()) == (0, b"4")
+
+
+@pytest.mark.parametrize("options", [(), ("--zip",)], ids=["file", "archive"])
+def test_a_file_with_the_longest_name_is_saved(asked: Asked, command: Command, options: tuple[str, ...]) -> None:
+    asked.answer = stored
+    name = "я" * 125 + ".txt"
+
+    run = command("get", "1", "-o", name, *options)
+
+    assert (run.exit_code, run.stdout) == (0, f"{name}\n")
+    assert [path.name for path in Path().iterdir()] == [name]

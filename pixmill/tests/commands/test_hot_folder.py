@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable
-from http.client import CREATED, IM_A_TEAPOT, NOT_FOUND, OK, SERVICE_UNAVAILABLE
+import os
+from collections.abc import Callable, Mapping
+from http.client import CREATED, IM_A_TEAPOT, NOT_FOUND, OK, SERVICE_UNAVAILABLE, TOO_MANY_REQUESTS
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from pixmill.commands.console import Exit
 from pixmill.commands.hot_folder import Memory, Places
 from typer.testing import Result
 
-from pixmill import File
+from pixmill import File, Retries
 from tests.support.asked import Answer, Asked, file_row, problem
 
 Command = Callable[..., Result]
@@ -108,6 +109,24 @@ def test_results_of_files_that_differ_in_their_extension_do_not_replace_each_oth
     assert found == [Path("a.jpg.webp"), Path("a.png.webp")]
 
 
+def test_a_source_with_the_name_of_another_ones_result_keeps_its_extension() -> None:
+    sources = ["a.jpg", "a.png", "a.jpg.webp", "a.jpg.webp.tif", "b", "b.jpg"]
+    places = Places.of(sources)
+
+    found = {places.of_result(source, result("a", ".webp")) for source in sources}
+
+    assert len(found) == len(sources)
+
+
+def test_a_result_is_not_written_into_a_folder_of_its_name() -> None:
+    sources = ["a.webp/a.jpg", "a.jpg"]
+    places = Places.of(sources)
+
+    found = [places.of_result(source, result("a", ".webp")) for source in sources]
+
+    assert found == [Path("a.webp/a.webp"), Path("a.jpg.webp")]
+
+
 def memory_of(asked: Asked) -> Memory:
     """Return the state of ``SYNC``, whose folder it creates."""
     Path("inbox").mkdir()
@@ -123,7 +142,7 @@ def test_a_result_that_was_not_fetched_is_fetched_later_and_no_other_one_again(
     asked: Asked, command: Command, failure: Answer, code: Exit
 ) -> None:
     memory = memory_of(asked)
-    memory.running = {"7": {"1": "a.jpg", "2": "b.jpg"}}
+    memory.running = {"7": {"a.jpg": 1, "b.jpg": 2}}
     memory.keep()
 
     def answer(method: str, path: str, body: bytes) -> Answer:
@@ -143,7 +162,7 @@ def test_a_result_that_was_not_fetched_is_fetched_later_and_no_other_one_again(
 
 def test_a_run_whose_result_was_deleted_is_not_asked_for_again(asked: Asked, command: Command) -> None:
     memory = memory_of(asked)
-    memory.running = {"7": {"1": "a.jpg", "2": "b.jpg"}}
+    memory.running = {"7": {"a.jpg": 1, "b.jpg": 2}}
     memory.keep()
 
     def answer(method: str, path: str, body: bytes) -> Answer:
@@ -157,6 +176,203 @@ def test_a_run_whose_result_was_deleted_is_not_asked_for_again(asked: Asked, com
 
     assert (first.exit_code, second.exit_code) == (Exit.SOME_FAILED, 0)
     assert asked.paths("/batches/7") == []
+
+
+def keep_running(running: Mapping[str, Mapping[str, int]], asked: Asked) -> None:
+    """Save a state in which these runs have results that were not fetched."""
+    memory = memory_of(asked)
+    memory.running = {run: dict(sources) for run, sources in running.items()}
+    memory.keep()
+
+
+def test_the_files_of_a_deleted_run_count_as_failures(asked: Asked, command: Command) -> None:
+    keep_running({"7": {"a.jpg": 1, "b.jpg": 2}}, asked)
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        return problem(NOT_FOUND, "batch-not-found") if "/batches/" in path else run_of_two(method, path, body)
+
+    asked.answer = answer
+    first = command(*SYNC)
+    asked.requests.clear()
+    second = command(*SYNC)
+
+    assert (first.exit_code, second.exit_code) == (Exit.SOME_FAILED, 0)
+    assert asked.paths("/batches/7") == []
+
+
+@pytest.mark.parametrize("listed", [1, 2], ids=["before", "meanwhile"])
+def test_a_deleted_task_counts_as_a_failure_and_the_others_have_their_results(
+    asked: Asked, command: Command, listed: int
+) -> None:
+    keep_running({"7": {"a.jpg": 1, "b.jpg": 2}}, asked)
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        status, document = run_of_two(method, path, body)
+        is_list = method == "GET" and path.endswith("/image-processing/")
+        if is_list and isinstance(document, list) and len(asked.paths(path)) >= listed:
+            return status, document[:1]
+        return status, document
+
+    asked.answer = answer
+    run = command(*SYNC)
+
+    assert (run.exit_code, run.stdout) == (Exit.SOME_FAILED, "out/a.webp\n")
+    assert run.stderr == "b.jpg: somebody has deleted its task\n"
+
+
+def test_a_deleted_result_is_not_taken_for_a_task_that_failed(asked: Asked, command: Command) -> None:
+    keep_running({"7": {"a.jpg": 1, "b.jpg": 2}}, asked)
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        if path.endswith("/lookup"):
+            rows = run_of_two(method, path, body)[1]
+            return OK, {"files": rows["files"][:1]} if isinstance(rows, dict) else {}
+        return run_of_two(method, path, body)
+
+    asked.answer = answer
+    run = command(*SYNC)
+
+    assert (run.exit_code, run.stdout) == (Exit.SOME_FAILED, "out/a.webp\n")
+    assert run.stderr == "b.jpg: somebody has deleted its result\n"
+
+
+def test_paths_that_the_server_stores_as_one_file_all_have_its_result(asked: Asked, command: Command) -> None:
+    memory = memory_of(asked)
+    memory.waiting = {"a.JPG": 1, "a.jpg": 1}
+    memory.stamps = {"a.JPG": [3, 7], "a.jpg": [3, 7]}
+    memory.keep()
+    runs: list[object] = []
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        if method == "POST" and path.endswith("/image-processing/"):
+            runs.append(json.loads(body)["file_ids"])
+            return CREATED, {"batch_id": 7, "task_ids": [9]}
+        return run_of_two(method, path, body)
+
+    asked.answer = answer
+    run = command(*SYNC)
+
+    assert (run.exit_code, runs) == (0, [[1]])
+    assert run.stdout == "out/a.JPG.webp\nout/a.jpg.webp\n"
+
+
+def test_a_run_that_alone_exceeds_the_limit_of_tasks_becomes_several(asked: Asked, command: Command) -> None:
+    memory = memory_of(asked)
+    memory.waiting = {"a.jpg": 1, "b.jpg": 2}
+    memory.keep()
+    runs: list[object] = []
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        if method != "POST" or not path.endswith("/image-processing/"):
+            return run_of_two(method, path, body)
+        ids = json.loads(body)["file_ids"]
+        if len(ids) > 1:
+            return problem(TOO_MANY_REQUESTS, "too-many-pending-tasks")
+        runs.append(ids)
+        return CREATED, {"batch_id": int("7" * len(runs)), "task_ids": [9]}
+
+    asked.answer = answer
+    run = command(*SYNC)
+
+    assert (run.exit_code, runs) == (0, [[1], [2]])
+    assert run.stdout == "out/a.webp\nout/b.webp\n"
+
+
+def test_a_run_that_exceeds_the_limit_of_tasks_begins_once_the_earlier_one_has_ended(
+    asked: Asked, command: Command
+) -> None:
+    memory = memory_of(asked)
+    memory.waiting = {"b.jpg": 2}
+    memory.running = {"7": {"a.jpg": 1}}
+    memory.keep()
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        if method != "POST" or not path.endswith("/image-processing/"):
+            return run_of_two(method, path, body)
+        has_ended = bool(asked.paths("/batches/7"))
+        created = (CREATED, {"batch_id": 77, "task_ids": [10]})
+        return created if has_ended else problem(TOO_MANY_REQUESTS, "too-many-pending-tasks")
+
+    asked.answer = answer
+    run = command(*SYNC)
+
+    assert (run.exit_code, run.stdout) == (0, "out/a.webp\nout/b.webp\n")
+
+
+def test_a_limit_of_tasks_that_others_use_up_ends_the_command(asked: Asked, command: Command) -> None:
+    memory = memory_of(asked)
+    memory.waiting = {"a.jpg": 1}
+    memory.keep()
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        is_run = method == "POST" and path.endswith("/image-processing/")
+        refused = problem(TOO_MANY_REQUESTS, "too-many-pending-tasks")
+        return refused if is_run else run_of_two(method, path, body)
+
+    asked.answer = answer
+    run = command(*SYNC)
+
+    assert (run.exit_code, len(asked.paths("/image-processing/"))) == (Exit.UNREACHABLE, Retries().attempts)
+
+
+def test_a_file_that_changes_before_its_run_is_repeated_is_processed_too(asked: Asked, command: Command) -> None:
+    memory_of(asked)
+    path = Path("inbox/a.jpg")
+    runs: list[object] = []
+
+    def stored(method: str, path: str, body: bytes) -> Answer:
+        """Store uploads as file 1 and 2, and begin the runs 7 and 77."""
+        if method == "PUT":
+            digest = hashlib.sha256(body).hexdigest()
+            return CREATED, file_row(1 + (body == b"new"), name="a", extension=".jpg", sha256=digest)
+        if path.endswith("/lookup") and b"sha256" in body:
+            return OK, {"files": []}
+        if method == "POST" and path.endswith("/image-processing/"):
+            runs.append(json.loads(body)["file_ids"])
+            return CREATED, {"batch_id": int("7" * len(runs)), "task_ids": [9]}
+        return run_of_two(method, path, body)
+
+    def away(method: str, path: str, body: bytes) -> Answer:
+        is_run = method == "POST" and path.endswith("/image-processing/")
+        return problem(SERVICE_UNAVAILABLE, "unavailable") if is_run else stored(method, path, body)
+
+    asked.answer = away
+    path.write_bytes(b"old")
+    first = command(*SYNC)
+    asked.answer = stored
+    path.write_bytes(b"new")
+    os.utime(path, ns=(0, 0))
+    second = command(*SYNC)
+
+    assert (first.exit_code, second.exit_code) == (Exit.UNREACHABLE, 0)
+    assert runs == [[1], [2]]
+
+
+def test_a_result_that_is_fetched_late_does_not_replace_that_of_a_newer_version(asked: Asked, command: Command) -> None:
+    keep_running({"7": {"a.jpg": 1}, "77": {"a.jpg": 2}}, asked)
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        return (OK, b"damage") if path.endswith("/9/download") else run_of_two(method, path, body)
+
+    asked.answer = answer
+    first = command(*SYNC)
+    asked.answer = run_of_two
+    asked.requests.clear()
+    second = command(*SYNC)
+
+    assert (first.exit_code, first.stdout) == (Exit.SOME_FAILED, "out/a.webp\n")
+    assert (second.exit_code, second.stdout, asked.paths("/download")) == (0, "", [])
+
+
+def test_the_runs_that_an_earlier_build_saved_have_their_results(asked: Asked, command: Command) -> None:
+    memory = memory_of(asked)
+    memory.path.parent.mkdir(parents=True, exist_ok=True)
+    memory.path.write_text('{"running": {"7": {"1": "a.jpg", "2": "b.jpg"}}}')
+    asked.answer = run_of_two
+
+    run = command(*SYNC)
+
+    assert (run.exit_code, run.stdout) == (0, "out/a.webp\nout/b.webp\n")
 
 
 def with_a_missing_preset(method: str, path: str, body: bytes) -> Answer:
@@ -197,9 +413,11 @@ def test_a_deleted_file_is_left_out_of_the_run(asked: Asked, command: Command) -
         return run_of_two(method, path, body)
 
     asked.answer = answer
-    command(*SYNC)
+    run = command(*SYNC)
 
     assert runs == [[9, 99], [9]]
+    assert run.exit_code == Exit.SOME_FAILED
+    assert "c.jpg: somebody has deleted it on the server\n" in run.stderr
 
 
 @pytest.mark.parametrize("out", [".", "inbox", "inbox/deep/.."])

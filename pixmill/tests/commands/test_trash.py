@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from http.client import OK
 
+from pixmill.commands.console import Exit
 from typer.testing import Result
 
 from tests.support.asked import Answer, Asked, file_row
@@ -33,6 +34,25 @@ def test_after_a_lost_answer_only_the_files_of_the_command_are_removed_from_the_
     assert (run.exit_code, run.stdout) == (0, "1\n")
     assert len(asked.paths("/delete")) == 2
     assert bodies(asked, "/trash/empty") == [{"ids": [1]}]
+
+
+def test_after_a_lost_answer_the_restored_files_are_not_missing(asked: Asked, command: Command) -> None:
+    existing = {1}
+
+    def answer(_method: str, path: str, body: bytes) -> Answer | None:
+        ids = json.loads(body)["ids"]
+        if path.endswith("/lookup"):
+            return OK, {"files": [file_row(number) for number in ids if number in existing]}
+        restored = sorted({2} - existing)
+        existing.update(restored)
+        return (OK, {"ids": restored, "more": False}) if len(asked.paths("/restore")) > 1 else None
+
+    asked.answer = answer
+
+    run = command("restore", "1", "2", "3")
+
+    assert (run.exit_code, run.stdout) == (Exit.NOT_FOUND, "2\n")
+    assert "not in the trash: 1, 3" in run.stderr
 
 
 def test_the_whole_trash_is_emptied_only_by_its_own_command(asked: Asked, command: Command) -> None:

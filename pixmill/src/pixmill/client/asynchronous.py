@@ -40,7 +40,7 @@ from pixmill.client.feed import BatchFeed, Feed, FileFeed
 from pixmill.client.files import PAGE, FileFilter, FileOperations, links_call, trash_call
 from pixmill.client.images import PREVIEW_SIDE, THUMBNAIL, ImageOperations, Rendition, preview_of
 from pixmill.client.problems import RunFailedError
-from pixmill.client.saving import Saving, result_names
+from pixmill.client.saving import Saving, result_names, without_result
 from pixmill.client.tasks import TaskFilter, TaskOperations, batches_call, tasks_call
 from pixmill.client.uploads import New, OnProgress, Upload, UploadOperations
 from pixmill.steps import Chain, pipeline_of, request_of
@@ -265,8 +265,11 @@ class AsyncFiles:
                 for item in group:
                     yield item
 
-    async def find_same(self, path: str | Path, *, name: str | None = None, folder: str = "") -> File | None:
-        """Return the stored file that has the name, or another ``name``, and bytes of a local file, in a folder."""
+    async def find_same(self, path: str | Path, *, name: str | None = None, folder: str | None = "") -> File | None:
+        """Return the stored file that has the name, or another ``name``, and bytes of a local file, in a folder.
+
+        :param folder: ``None`` for the folder in ``name``, if any, as for an upload.
+        """
         return await self._driver.run(self._uploads.same(New(Path(path), name or Path(path).name, folder=folder)))
 
     async def with_digests(self, sha256: Sequence[str]) -> Sequence[File]:
@@ -692,13 +695,14 @@ class AsyncRun:
 
         :param timeout: seconds.
         :raises TimeoutError: some tasks have not ended in time; they keep running.
-        :raises RunFailedError: some tasks have no result.
+        :raises RunFailedError: some tasks have no result, or somebody has deleted it.
         """
         tasks = await self.ended(timeout)
-        failed = [task for task in tasks if task.result_id is None]
+        results = await self.results(tasks)
+        failed = without_result(tasks, results)
         if failed:
             raise RunFailedError(failed)
-        return await self.results(tasks)
+        return results
 
     async def results(self, tasks: Sequence[Task] | None = None) -> Sequence[File]:
         """Return the results that exist so far.
@@ -738,16 +742,16 @@ class AsyncRun:
 
         :param name: a template with ``{name}``, ``{extension}``, ``{id}`` and ``{task_id}``; equal names get a number.
         :raises TimeoutError: some tasks have not ended in time; they keep running.
-        :raises RunFailedError: some have no result; the others are written.
+        :raises RunFailedError: some have no result, or somebody has deleted it; the others are written.
         """
         tasks = await self.ended(timeout)
-        saving = Saving(Path(folder), result_names(name, tasks, await self.results(tasks)))
-        for file, path in saving.targets():
-            await self._pixmill.files.download(file, path)
-        failed = [task for task in tasks if task.result_id is None]
+        results = await self.results(tasks)
+        saving = Saving(Path(folder), result_names(name, tasks, results))
+        paths = [await self._pixmill.files.download(file, path) for file, path in saving.targets()]
+        failed = without_result(tasks, results)
         if failed:
-            raise RunFailedError(failed, saving.paths())
-        return saving.paths()
+            raise RunFailedError(failed, paths)
+        return paths
 
 
 class AsyncKeys:

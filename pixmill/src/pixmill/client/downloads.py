@@ -10,6 +10,7 @@ from pixmill.client.answers import File
 from pixmill.client.exchange import Call, Exchange, Operation, Reply, get, once, work
 from pixmill.client.files import FileFilter
 from pixmill.client.problems import DamagedError, UnexpectedAnswerError, UnreachableError
+from pixmill.client.settings import part_of
 from pixmill.client.uploads import FILES, OnProgress, Progress
 
 _PLAIN = {"Accept-Encoding": "identity"}
@@ -35,7 +36,7 @@ class DownloadOperations:
 
         :raises DamagedError: the received bytes do not match the file's digest.
         """
-        part = path.with_name(f".{path.name}.{file.sha256[:16]}.part")
+        part = part_of(path, file.sha256[:16])
         target = yield from work(lambda: _Target.resumed(part, file, on_progress))
         try:
             yield from self._receive(file, target)

@@ -23,9 +23,6 @@ class Saving:
         for file, name in self.names.items():
             yield file, self.folder / name
 
-    def paths(self) -> Sequence[Path]:
-        return [self.folder / name for name in self.names.values()]
-
 
 def result_names(template: str, tasks: Sequence[Task], results: Sequence[File]) -> dict[File, str]:
     """Return a name for each result; equal names get a number.
@@ -50,6 +47,12 @@ def result_names(template: str, tasks: Sequence[Task], results: Sequence[File]) 
         last_numbers.setdefault(name.casefold(), 1)
         names[file] = name
     return names
+
+
+def without_result(tasks: Sequence[Task], results: Sequence[File]) -> list[Task]:
+    """Return the tasks that ended without a result, and those whose result was deleted."""
+    existing = {file.id for file in results}
+    return [task for task in tasks if task.result_id not in existing]
 
 
 def formatted(template: str, file: File, task_id: int = 0) -> str:

@@ -1,5 +1,6 @@
 """Converts the arguments of both clients."""
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from pixmill.version import VERSION
 DEFAULT_URL = "http://127.0.0.1:8080"
 URL_VARIABLE = "PIXMILL_URL"
 KEY_VARIABLE = "PIXMILL_KEY"
+MAX_NAME_BYTES = 255
+"""The maximum length of a file's name on most file systems."""
 
 
 def connection(
@@ -86,6 +89,16 @@ def safe_name(name: str) -> str:
     return "_" if last in ("", ".", "..") else last
 
 
+def part_of(path: Path, mark: str) -> Path:
+    """Return the path of a partial file next to a file."""
+    name, ending = path.name, f".{mark}.part"
+    length = len(os.fsencode(name))
+    if length <= MAX_NAME_BYTES < length + len(ending) + 1:
+        # The target's name is possible, but leaves no room for the mark.
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()
+    return path.with_name(f".{name}{ending}")
+
+
 class _Appending:
     """A stream that appends to a buffer."""
 
@@ -105,7 +118,7 @@ def appending(buffer: bytearray) -> _Appending:
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that appears at ``path`` only once it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
+    part = part_of(path, uuid4().hex[:8])
     try:
         with part.open("wb") as file:
             yield file

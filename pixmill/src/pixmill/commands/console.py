@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pixmill.client.answers import Answer
+from pixmill.client.answers import Answer, Task
 from pixmill.client.problems import (
     NotFoundError,
     PixmillError,
@@ -178,7 +178,7 @@ def described(error: Exception) -> str:
         known = "" if error.request_id is None else text(" (request {id})", id=error.request_id)
         return f"{said(str(error))}{known}"
     if isinstance(error, RunFailedError):
-        first, *others = sorted({task.reason or text(task.status) for task in error.failed})
+        first, *others = sorted({no_result(task) for task in error.failed})
         known = plural(
             "{count} task has no result: {reason}",
             "{count} tasks have no result: {reason}",
@@ -188,6 +188,13 @@ def described(error: Exception) -> str:
         more = plural(" (and {count} other reason)", " (and {count} other reasons)", len(others)) if others else ""
         return known + more
     return said(str(error))
+
+
+def no_result(task: Task) -> str:
+    """Return why there is no result of a task that has ended."""
+    if task.result_id is not None:
+        return text("somebody has deleted its result")
+    return task.reason or text(task.status)
 
 
 def fail(message: str, code: Exit) -> typer.Exit:

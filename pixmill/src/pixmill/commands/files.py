@@ -279,7 +279,8 @@ def mv(
 def _chosen(pixmill: Pixmill, wanted: FileFilter | Sequence[int]) -> list[File]:
     """Return the files of a command; there is at least one."""
     if not isinstance(wanted, FileFilter):
-        return [pixmill.files.get(file_id) for file_id in wanted]
+        # The same file twice would need two names.
+        return [pixmill.files.get(file_id) for file_id in dict.fromkeys(wanted)]
     files = list(pixmill.files.list(wanted))
     if not files:
         raise fail(text("no file matches"), Exit.NOT_FOUND)
@@ -360,9 +361,7 @@ def _put_named(
 ) -> File:
     """Upload a file under another name, unless ``skip_existing`` is set and the server already stores it."""
     if skip_existing:
-        # Without a folder of its own, a file goes into the folder in its name.
-        below = name.rpartition("/")[0] if folder is None else folder
-        same = pixmill.files.find_same(path, name=name, folder=below)
+        same = pixmill.files.find_same(path, name=name, folder=folder)
         if same is not None:
             return same
     return pixmill.files.upload(
@@ -435,9 +434,9 @@ def _get_files(pixmill: Pixmill, files: Sequence[File], output: str, template: s
         transfers(text("Downloading"), sum(file.size for file in files)) as moved,
         explained(lambda: _interruption_of_get(len(saved), len(files))),
     ):
-        for file, path in _targets(files, output, template):
+        for file, target in _targets(files, output, template):
             try:
-                pixmill.files.download(file, path, on_progress=moved)
+                path = pixmill.files.download(file, target, on_progress=moved)
             except (PixmillError, OSError) as error:
                 if len(files) == 1 or concerns_every_request(error):
                     raise
@@ -496,7 +495,8 @@ def _targets(files: Sequence[File], output: str, template: str) -> Iterator[tupl
     taken: set[str] = set()
     for file in files:
         name = safe_name(formatted(template, file))
-        if name.casefold() in taken:
+        # Another file may have the name that begins with this id.
+        while name.casefold() in taken:
             name = f"{file.id}-{name}"
         taken.add(name.casefold())
         yield file, folder / name

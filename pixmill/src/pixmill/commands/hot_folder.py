@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +31,7 @@ from pixmill.commands.console import (
     examples,
     explained,
     fail,
+    no_result,
     say,
 )
 from pixmill.commands.paths import Selection
@@ -41,6 +42,12 @@ from pixmill.commands.words import text
 app = typer.Typer()
 
 KEPT = ("stamps", "waiting", "planned", "running")
+MANY = 10_000
+"""The maximum number of files in a run."""
+TOO_MANY_TASKS = "too-many-pending-tasks"
+"""The problem for an owner's limit of tasks; the server names no time for a retry if the run alone exceeds it."""
+TASK_NOT_FOUND = "task-not-found"
+"""The problem for a task that somebody has deleted, while its run may still exist."""
 GROUP = 50
 """Number of files after which the state is saved."""
 Stamp = tuple[int, int]
@@ -56,14 +63,15 @@ class Memory:
     :param planned: the next run's idempotency key and files, saved before the request so that a retry creates no second
     run.
     :param said: messages already printed; not saved.
-    :param running: for each run with unsaved results, the paths of its sources by their ids.
+    :param running: for each run with unsaved results, oldest first, the ids of its sources by their paths. Files that
+    the server stores under the same name may share an id.
     """
 
     path: Path
     stamps: dict[str, list[int]] = field(default_factory=dict)
     waiting: dict[str, int] = field(default_factory=dict)
     planned: dict[str, object] = field(default_factory=dict)
-    running: dict[str, dict[str, str]] = field(default_factory=dict)
+    running: dict[str, dict[str, int]] = field(default_factory=dict)
     said: set[str] = field(default_factory=set)
 
     @classmethod
@@ -78,7 +86,16 @@ class Memory:
         if not isinstance(document, dict):
             return cls(path)
         known = {name: document[name] for name in KEPT if isinstance(document.get(name), dict)}
-        return cls(path, **known)
+        memory = cls(path, **known)
+        memory.running = {run: _by_path(sources) for run, sources in memory.running.items()}
+        return memory
+
+    def outdate(self, run: str, path: str) -> None:
+        """Forget a file in earlier runs, whose results would replace that of its newer version."""
+        for earlier, sources in self.running.items():
+            if earlier == run:
+                return
+            sources.pop(path, None)
 
     def complain(self, message: str) -> None:
         """Print a failure only once, because it may recur in each round."""
@@ -90,6 +107,11 @@ class Memory:
         """Save the state."""
         document = {name: getattr(self, name) for name in KEPT}
         write_private(self.path, json.dumps(document))
+
+
+def _by_path(sources: Mapping[str, int | str]) -> dict[str, int]:
+    """Return the ids of sources by their paths; an earlier build saved the paths by their ids."""
+    return dict((value, int(key)) if isinstance(value, str) else (key, value) for key, value in sources.items())
 
 
 @dataclass(frozen=True)
@@ -197,9 +219,19 @@ def _changed(memory: Memory, found: Mapping[str, Stamp]) -> list[str]:
 def _round(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stamp], *, wait: bool) -> int:
     """Run one round; return the number of failures."""
     failures = _upload(pixmill, job, memory, found)
-    if job.what:
-        _begin(pixmill, job, memory)
-        failures += _fetch(pixmill, job, memory, wait=wait)
+    while job.what:
+        try:
+            failures += _begin(pixmill, job, memory)
+        except UnavailableError as error:
+            if error.kind != TOO_MANY_TASKS:
+                raise
+            # The runs so far take up the owner's limit: fetch their results, and begin the next run once they ended.
+            runs = len(memory.running)
+            failures += _fetch(pixmill, job, memory, wait=wait)
+            if not wait or len(memory.running) == runs:
+                raise
+        else:
+            return failures + _fetch(pixmill, job, memory, wait=wait)
     return failures
 
 
@@ -233,87 +265,116 @@ def _upload(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stam
     return failures
 
 
-def _begin(pixmill: Pixmill, job: Job, memory: Memory) -> None:
-    """Create a run for the waiting files; first repeat a planned one."""
+def _begin(pixmill: Pixmill, job: Job, memory: Memory) -> int:
+    """Create runs for the waiting files; first repeat a planned one. Return the number of files that are gone."""
+    failures = 0
+    most = MANY
     while memory.planned or memory.waiting:
         if not memory.planned:
-            names = list(memory.waiting)[:10_000]
+            names = list(memory.waiting)[:most]
             memory.planned = {"key": str(uuid4()), "files": {name: memory.waiting[name] for name in names}}
             memory.keep()
         files = memory.planned.get("files")
         ids: dict[str, int] = dict(files) if isinstance(files, dict) else {}
+        # The server refuses an id that a request contains twice.
+        numbers = list(dict.fromkeys(ids.values()))
         try:
-            made = created(pixmill, list(ids.values()), job.what, key=str(memory.planned["key"]))
+            made = created(pixmill, numbers, job.what, key=str(memory.planned["key"]))
         except NotFoundError:
             # If a file was deleted in the meantime, continue with the others.
-            gone = set(ids.values()) - {file.id for file in pixmill.files.existing(list(ids.values()))}
+            gone = set(numbers) - {file.id for file in pixmill.files.existing(numbers)}
             if not gone:
                 # Something else is missing, such as the preset: the same request would fail again.
                 raise
-            made = None
-            memory.waiting = {name: number for name, number in memory.waiting.items() if number not in gone}
+            for name in [name for name, number in memory.waiting.items() if number in gone]:
+                failures += 1
+                say(f"{name}: {text('somebody has deleted it on the server')}")
+                del memory.waiting[name]
+        except UnavailableError as error:
+            if error.kind != TOO_MANY_TASKS or error.retry_after is not None or len(ids) == 1:
+                raise
+            # The run has more files than the owner may have tasks, so the same request would never succeed.
+            most = len(ids) // 2
         else:
-            memory.waiting = {name: number for name, number in memory.waiting.items() if name not in ids}
+            # A file that has changed since the run was planned waits with another id.
+            memory.waiting = {name: number for name, number in memory.waiting.items() if ids.get(name) != number}
+            memory.running[str(made.batch_id)] = ids
         memory.planned = {}
-        if made is not None:
-            memory.running[str(made.batch_id)] = {str(number): name for name, number in ids.items()}
         memory.keep()
+    return failures
 
 
 def _fetch(pixmill: Pixmill, job: Job, memory: Memory, *, wait: bool) -> int:
-    """Save the results of the runs that have ended; return the number of tasks without a result."""
+    """Save the results of the runs that have ended; return the number of files without a result."""
     failures = 0
     places: Places | None = None
-    for batch_id, names in list(memory.running.items()):
+    for batch_id, sources in list(memory.running.items()):
         try:
-            run = pixmill.batches.run(int(batch_id))
-            if not wait and not run.progress().has_ended:
-                continue
-            tasks = run.ended()
-            results = {file.id: file for file in run.results(tasks)}
+            ended = _ended(pixmill, int(batch_id), wait=wait)
         except NotFoundError:
             say(text("Run {id} is gone; somebody has deleted it.", id=batch_id))
-            names.clear()
+            failures += len(sources)
+            sources.clear()
         else:
+            if ended is None:
+                continue
             places = places or Places.of(memory.stamps)
-            failures += _saved(pixmill, job, memory, names, tasks, results, places)
-        if not names:
-            del memory.running[batch_id]
+            failures += _saved(pixmill, job, memory, batch_id, *ended, places)
+        memory.running = {run: left for run, left in memory.running.items() if left}
         memory.keep()
     return failures
+
+
+def _ended(pixmill: Pixmill, batch_id: int, *, wait: bool) -> tuple[Sequence[Task], Mapping[int, File]] | None:
+    """Return the tasks and the results of a run, or ``None`` if it has not ended and ``wait`` is not set.
+
+    :raises NotFoundError: the run does not exist.
+    """
+    while True:
+        run = pixmill.batches.run(batch_id)
+        if not wait and not run.progress().has_ended:
+            return None
+        try:
+            tasks = run.ended()
+        except NotFoundError as error:
+            if error.kind != TASK_NOT_FOUND:
+                raise
+            # Somebody has deleted a task meanwhile; the others still have results.
+            continue
+        return tasks, {file.id: file for file in run.results(tasks)}
 
 
 def _saved(
     pixmill: Pixmill,
     job: Job,
     memory: Memory,
-    names: dict[str, str],
+    batch_id: str,
     tasks: Sequence[Task],
     results: Mapping[int, File],
     places: "Places",
 ) -> int:
-    """Write the results into the folder; return the number of tasks without a saved result.
+    """Write the results of a run into the folder; return the number of files without a saved result.
 
-    :param names: the paths of the sources by their ids; those that are done are removed, the others are tried again in
-    the next round.
+    The files that are done are removed from the run; the others are tried again in the next round.
     """
+    sources = memory.running[batch_id]
     failures = 0
-    unsaved = [(str(task.source_id), task) for task in tasks if str(task.source_id) in names]
-    for forgotten in names.keys() - {source_id for source_id, _ in unsaved}:
-        del names[forgotten]
+    by_source = {task.source_id: task for task in tasks}
     try:
-        for count, (source_id, task) in enumerate(unsaved, 1):
-            source = names[source_id]
-            result = results.get(task.result_id or 0)
-            if result is None:
+        for count, (source, number) in enumerate(list(sources.items()), 1):
+            task = by_source.get(number)
+            result = None if task is None else results.get(task.result_id or 0)
+            if task is None:
                 failures += 1
-                say(f"{source}: {task.reason or text(task.status)}")
+                say(f"{source}: {text('somebody has deleted its task')}")
+            elif result is None:
+                failures += 1
+                say(f"{source}: {no_result(task)}")
             elif job.out is None:
                 emit_json({"path": source, "result_id": result.id}) if job.as_json else emit(f"{result.id}\t{source}")
             else:
-                path = job.out / places.of_result(source, result)
                 try:
-                    pixmill.files.download(result, path)
+                    path = pixmill.files.download(result, job.out / places.of_result(source, result))
                 except NotFoundError as error:
                     failures += 1
                     say(f"{source}: {described(error)}")
@@ -324,8 +385,9 @@ def _saved(
                     memory.complain(f"{source}: {described(error)}")
                     continue
                 else:
+                    memory.outdate(batch_id, source)
                     emit_json({"path": source, "result": str(path)}) if job.as_json else emit(str(path))
-            del names[source_id]
+            del sources[source]
             if count % GROUP == 0:
                 memory.keep()
     finally:
@@ -337,18 +399,27 @@ def _saved(
 class Places:
     """Chooses the paths of results.
 
-    :param stems: how many sources have each path without its extension; counted once, because comparing each result
-    with all sources takes quadratic time.
+    :param users: how many sources have each path, with or without their extension; counted once, because comparing
+    each result with all sources takes quadratic time.
+    :param folders: the folders of the sources.
     """
 
-    stems: Mapping[Path, int]
+    users: Mapping[Path, int]
+    folders: Set[Path]
 
     @classmethod
     def of(cls, sources: Iterable[str]) -> "Places":
-        return cls(Counter(Path(source).with_suffix("") for source in sources))
+        paths = [Path(source) for source in sources]
+        users = Counter(form for path in paths for form in {path, path.with_suffix("")})
+        return cls(users, frozenset(folder for path in paths for folder in path.parents))
 
     def of_result(self, source: str, result: File) -> Path:
-        """Return the path of the source, whose extension is kept if several sources differ only in theirs."""
+        """Return the path of the source; it keeps its extension if something else needs the short path.
+
+        That is another source with the same stem, the result of one (``a.jpg.webp`` is the result of ``a.jpg`` next to
+        ``a.png``, so the source of this name becomes ``a.jpg.webp.webp``), or a folder.
+        """
         path = Path(source)
-        shared = self.stems.get(path.with_suffix(""), 0) > 1
-        return path.parent / safe_name((path.name if shared else path.stem) + result.extension)
+        short, full = (path.parent / safe_name(name + result.extension) for name in (path.stem, path.name))
+        is_free = self.users.get(path.with_suffix(""), 0) <= 1 and short not in self.folders
+        return short if is_free else full

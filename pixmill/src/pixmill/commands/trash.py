@@ -77,7 +77,7 @@ def restore(
         if dry_run:
             restored: Sequence[int] = [file.id for file in pixmill.files.trash() if file.id in wanted]
         else:
-            restored = pixmill.files.restore(*wanted)
+            restored = _restored(pixmill, wanted)
         for file_id in restored:
             emit_json({"id": file_id}) if as_json else emit(str(file_id))
     missing = sorted(set(wanted) - set(restored))
@@ -108,6 +108,15 @@ def _existing(pixmill: Pixmill, ids: Sequence[int]) -> Sequence[File]:
     return [
         file for first in range(0, len(ids), 10_000) for file in pixmill.files.existing(ids[first : first + 10_000])
     ]
+
+
+def _restored(pixmill: Pixmill, ids: Sequence[int]) -> Sequence[int]:
+    """Restore files; return the ids of the restored files."""
+    before = {file.id for file in _existing(pixmill, ids)}
+    restored = pixmill.files.restore(*ids)
+    # After a lost answer, the repeated request finds nothing left to restore.
+    others = sorted(set(ids) - before - set(restored))
+    return [*restored, *(file.id for file in _existing(pixmill, others))]
 
 
 def _question(files: Sequence[File], *, force: bool) -> str:

@@ -52,8 +52,14 @@ def save(run: Run, folder: Path, name: str, *, as_json: bool) -> None:
         failed, paths = error, error.saved
     for path in paths:
         emit_json({"path": str(path)}) if as_json else emit(str(path))
-    if failed is not None:
-        explain(run.progress())
+    if failed is None:
+        return
+    deleted = sum(task.result_id is not None for task in failed.failed)
+    if deleted:
+        say(plural("{count} result was deleted", "{count} results were deleted", deleted))
+    if deleted == len(failed.failed):
+        raise typer.Exit(Exit.SOME_FAILED)
+    explain(run.progress())
 
 
 def explain(batch: Batch) -> None:

@@ -1,0 +1,60 @@
+"""What a command says about a run without some of its results."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from http.client import OK
+from pathlib import Path
+
+import pytest
+from pixmill.commands.console import Exit
+from typer.testing import Result
+
+from tests.support.asked import Answer, Answering, Asked, file_row
+
+CONTENT = b"result"
+DELETED = {"id": 2, "source_id": 4, "result_id": 6, "status": "finished", "algorithm": "flip"}
+FAILED = {"id": 3, "source_id": 7, "status": "error", "algorithm": "flip", "error": "no image"}
+
+
+def run_with(*lost: dict[str, object]) -> Answering:
+    """Return the answers of a server with a run of one task with a result, and others whose results do not exist."""
+    row = file_row(5, size=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest())
+    tasks = [{"id": 1, "source_id": 3, "result_id": 5, "status": "finished", "algorithm": "flip"}, *lost]
+    errors = [{"cause": "no image", "tasks": 1, "task_id": 3, "error": "no image"}] if FAILED in lost else []
+    batch = {"id": 7, "status": "ended", "algorithm": "flip", "tasks": len(tasks), "errors": errors}
+
+    def answer(_method: str, path: str, _body: bytes) -> Answer:
+        if path.endswith("/download"):
+            return OK, CONTENT
+        if path.endswith("/lookup"):
+            return OK, {"files": [row]}
+        return OK, batch if path.endswith("/batches/7") else tasks
+
+    return answer
+
+
+def test_the_printed_path_is_that_of_the_result_also_if_a_folder_has_its_name(
+    asked: Asked, command: Callable[..., Result]
+) -> None:
+    asked.answer = run_with()
+    Path("out/a.txt").mkdir(parents=True)
+
+    run = command("runs", "save", "7", "-o", "out")
+
+    assert (run.exit_code, Path(run.stdout.strip()).read_bytes()) == (0, CONTENT)
+
+
+@pytest.mark.parametrize(
+    ("lost", "code"),
+    [([], Exit.OK), ([DELETED], Exit.SOME_FAILED), ([DELETED, FAILED], Exit.TASKS_FAILED)],
+    ids=["none", "deleted", "deleted and failed"],
+)
+def test_a_run_whose_results_are_not_all_saved_does_not_succeed(
+    asked: Asked, command: Callable[..., Result], lost: Sequence[dict[str, object]], code: Exit
+) -> None:
+    asked.answer = run_with(*lost)
+
+    run = command("runs", "save", "7", "-o", "out")
+
+    assert (run.exit_code, run.stdout, Path("out/a.txt").read_bytes()) == (code, "out/a.txt\n", CONTENT)
+    assert ("1 result was deleted" in run.stderr, "no image" in run.stderr) == (DELETED in lost, FAILED in lost)
