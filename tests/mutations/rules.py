@@ -520,9 +520,16 @@ MUTATIONS = [
     Mutation(
         rule="a worker's database role reaches no presets",
         file="image-processor/src/image_processor/migrations/grants.py",
-        before='        "callbacks": "INSERT",',
-        after='        "callbacks": "INSERT", "presets": "SELECT, UPDATE",',
+        before='        "batch_keys": "SELECT, DELETE",',
+        after='        "batch_keys": "SELECT, DELETE", "presets": "SELECT, UPDATE",',
         caught_by="tests/e2e/test_database_roles.py::test_a_process_without_migrations_has_the_privileges_of_its_job",
+    ),
+    Mutation(
+        rule="a worker's database role does not choose where a webhook goes",
+        file="image-processor/src/image_processor/migrations/grants.py",
+        before='        "tasks": f"SELECT, UPDATE ({_STATE}), DELETE",',
+        after='        "tasks": "SELECT, UPDATE, DELETE",',
+        caught_by="tests/e2e/test_database_roles.py::test_a_decoder_that_was_taken_over_sends_no_webhook_of_its_own",
     ),
     Mutation(
         rule="the secret of a process opens only the routes of its job",
