@@ -393,6 +393,13 @@ MUTATIONS = [
         caught_by="service-kit/tests/access/test_gate.py::test_gates_of_a_service_count_requests_together",
     ),
     Mutation(
+        rule="nginx lets only the pages of named origins read its refusals",
+        file=_NGINX,
+        before='[|](?P=origin_in_list)$"',
+        after='[|](?P=origin_in_list)"',
+        caught_by="tests/e2e/test_nginx_limits.py::test_another_origin_reads_no_refusal_of_nginx",
+    ),
+    Mutation(
         rule="event streams answer pages of named origins",
         file="service-kit/src/service_kit/access/asgi_gate.py",
         before="headers.update(added)",
