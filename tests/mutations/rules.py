@@ -511,6 +511,13 @@ MUTATIONS = [
         caught_by="service-kit/tests/test_problems.py::test_a_pointer_leads_to_the_invalid_value_in_the_request",
     ),
     Mutation(
+        rule="a copy of parts keeps its promise of room while its bytes are written",
+        file="file-storage/src/file_storage/storage/staging.py",
+        before="entry.name.startswith(_OWN_BODY))",
+        after="False)",
+        caught_by="file-storage/tests/services/test_promises.py::test_a_copy_of_parts_holds_room_until_its_bytes_are_there",
+    ),
+    Mutation(
         rule="the link to the next page keeps the filter",
         file="service-kit/src/service_kit/paging.py",
         before='query.model_dump(mode="json", exclude_unset=True) | {"after": cursor(shown[-1])}',
