@@ -532,6 +532,13 @@ MUTATIONS = [
         caught_by="service-kit/tests/test_secrets.py::test_the_published_value_is_refused",
     ),
     Mutation(
+        rule="a password that everyone tries first stops the start",
+        file="service-kit/src/service_kit/settings.py",
+        before="    logins.refuse_known(expanded)\n",
+        after="",
+        caught_by="service-kit/tests/test_settings.py::test_a_known_password_of_another_machine_is_refused",
+    ),
+    Mutation(
         rule="a worker's database role reaches no presets",
         file="image-processor/src/image_processor/migrations/grants.py",
         before='        "batch_keys": "SELECT, DELETE",',
