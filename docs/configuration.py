@@ -250,6 +250,7 @@ FOOT = """## Limits that belong together
 | `download` of file-storage | able to send what `storage.url` stores | checked at the start |
 | `NGINX_MAX_BODY` in `config/limits.env` | at least 1 MiB more than `upload.max_bytes` | checked at the start |
 | `NGINX_STREAMS` in `config/limits.env` | less than `threads` × 2 in its `wsgi.ini` | checked at the start |
+| `NGINX_CORS_ORIGINS` in `config/limits.env` | the origins of `http.cors_origins` | checked at the start |
 | `shutdown_seconds` of the worker | less than `stop_grace_period` in `docker-compose.yml` | checked at the start |
 
 ## Other files
@@ -257,7 +258,7 @@ FOOT = """## Limits that belong together
 | file | what it has |
 | --- | --- |
 | `config/nginx.env`, `config/nginx.conf` | rate limits, connection limits |
-| `config/limits.env` | limits of nginx that must fit settings of file-storage |
+| `config/limits.env` | values of nginx that must fit settings of the services |
 | `config/*/wsgi.ini` | processes and threads of uWSGI |
 | `config/postgresql.env`, `config/rabbitmq.env` | names, and passwords if you choose them yourself |
 | `config/callbacks.env`, `config/links.env`, `config/render.env` | secrets that sign, if you choose them yourself |

@@ -18,7 +18,9 @@ from service_kit.settings import (
     exit_with,
     load,
     load_or_exit,
+    warn_of_short_passwords,
 )
+from structlog.testing import capture_logs
 
 FILE = """
 database:
@@ -273,6 +275,28 @@ def test_a_process_ends_with_the_reason(capsys: pytest.CaptureFixture[str]) -> N
         exit_with(SettingsError("the reason"))
 
     assert capsys.readouterr().err == "pixmill: the reason\n"
+
+
+def test_a_known_password_of_another_machine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_PASSWORD", "postgres")
+
+    assert refusal().startswith("setting database.url in conf.yml or the environment: the password of user 'pixmill'")
+
+
+@pytest.mark.parametrize(("password", "named"), [("x" * 31, ["database.url"]), ("x" * 32, [])])
+def test_a_start_names_the_settings_with_short_passwords(
+    monkeypatch: pytest.MonkeyPatch, password: str, named: list[str]
+) -> None:
+    monkeypatch.setenv("TEST_PASSWORD", password)
+    settings = load(Settings)
+
+    with capture_logs() as events:
+        warn_of_short_passwords(settings)
+
+    assert [(event["setting"], event["file"], event["log_level"]) for event in events] == [
+        (name, "conf.yml", "warning") for name in named
+    ]
+    assert password not in str(events)
 
 
 class SignedSettings(ServiceSettings):

@@ -21,19 +21,23 @@ TASKS = sorted([*TaskModels.metadata.tables, "image_processor_version"])
 ROLES = ["file_storage", "image_processor", "worker", "webhooks", "access"]
 ALLOWED = {
     "worker": {
-        "tasks": "SELECT UPDATE DELETE",
+        "tasks": "SELECT DELETE",
         "batches": "SELECT DELETE",
         "batch_keys": "SELECT DELETE",
         "cached_results": "SELECT INSERT UPDATE DELETE",
         "discarded_results": "SELECT INSERT UPDATE DELETE",
-        "task_events": "SELECT INSERT DELETE",
-        "callbacks": "INSERT",
+        "task_events": "SELECT DELETE",
         "unended_tasks": "SELECT INSERT UPDATE DELETE",
         "ended_tasks": "SELECT INSERT UPDATE DELETE",
     },
     "webhooks": {"callbacks": "SELECT UPDATE DELETE", "callback_hosts": "SELECT INSERT UPDATE DELETE"},
 }
 """What the processes without migrations may do with whole tables; with the others, nothing."""
+WRITTEN_ONCE = {
+    *("id", "owner", "batch_id", "source_id", "source_name", "source_extension", "source_sha256", "algorithm"),
+    *("params", "priority", "cache", "callback_url", "result_key", "restarts", "created_at"),
+}
+"""The columns of a task that no worker changes."""
 OWNER = "SELECT tableowner FROM pg_tables WHERE schemaname = 'public' AND tablename = %s"
 
 
@@ -113,6 +117,49 @@ def test_a_batch_is_locked_by_the_worker_but_not_changed(databases: Databases) -
 
     with pytest.raises(InsufficientPrivilege):
         databases.run("worker", "UPDATE batches SET key_id = 'k', callback_url = 'https://attacker.example'")
+
+
+def test_the_worker_does_not_change_what_was_asked_for(databases: Databases) -> None:
+    columns = set(TaskModels.metadata.tables["tasks"].columns.keys())
+
+    changeable = {
+        column
+        for column in columns
+        if databases.run("worker", "SELECT has_column_privilege('tasks', %s, 'UPDATE')", column) == [(True,)]
+    }
+
+    assert changeable == columns - WRITTEN_ONCE
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO callbacks (task_id, owner, attempt, url, status, tries, due_at, created_at)"
+        " VALUES (1, 'ann', 1, 'https://attacker.example/', 'finished', 0, 0, 0)",
+        "UPDATE tasks SET callback_url = 'https://attacker.example/'",
+        "UPDATE tasks SET owner = 'mallory', batch_id = 1",
+        "INSERT INTO task_events (task_id, owner, status, created_at) VALUES (1, 'ann', 'finished', 0)",
+        "SELECT nextval('callbacks_id_seq')",
+        "CREATE TEMPORARY TABLE callbacks (id int)",
+    ],
+)
+def test_a_decoder_that_was_taken_over_sends_no_webhook_of_its_own(databases: Databases, statement: str) -> None:
+    with pytest.raises(InsufficientPrivilege):
+        databases.run("worker", statement)
+
+
+@pytest.mark.parametrize("function", ["record_task_event", "record_batch_events"])
+def test_the_trigger_with_the_rights_of_its_owner_is_of_no_other_table(databases: Databases, function: str) -> None:
+    databases.run("access", "CREATE TABLE own_tasks (id bigint, callback_url text)")
+
+    try:
+        with pytest.raises(InsufficientPrivilege):
+            databases.run(
+                "access",
+                f"CREATE TRIGGER forged AFTER INSERT ON own_tasks FOR EACH ROW EXECUTE FUNCTION {function}()",
+            )
+    finally:
+        databases.run("access", "DROP TABLE own_tasks")
 
 
 def test_the_triggers_of_a_task_that_the_worker_ends_may_write(databases: Databases) -> None:

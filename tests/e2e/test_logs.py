@@ -1,9 +1,25 @@
-"""All log lines of the full stack are JSON, not only those of its own events."""
+"""The log lines of whole processes: all are JSON, and those of a start name short passwords."""
 
 import json
 import socket
 
+import pytest
+
+from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
+from tests.support.folders import temporary_folder
+from tests.support.processes import Process
 from tests.support.stacks import FullStack
+
+PYTHON = [str(SCRIPTS / "python"), "-m"]
+CELERY = [str(SCRIPTS / "celery"), "--quiet", "--workdir", str(PROJECT), "--app", "image_processor.worker"]
+STARTS = {
+    "access": [*PYTHON, "service_kit.access.migrations"],
+    "file-storage": [*PYTHON, "file_storage.migrations"],
+    "image-processor": [*PYTHON, "image_processor.migrations"],
+    "webhooks": [*PYTHON, "image_processor.webhooks"],
+    "worker": [*CELERY, "worker", "--without-gossip", "--without-mingle"],
+}
+"""By the folder of its settings, the command that each start of a process with a database runs."""
 
 
 def test_invalid_requests_to_the_event_stream_are_logged_as_json(full: FullStack) -> None:
@@ -13,3 +29,29 @@ def test_invalid_requests_to_the_event_stream_are_logged_as_json(full: FullStack
 
     lines = full.image_processor.logged("Invalid HTTP request")
     assert {json.loads(line)["logger"] for line in lines} == {"uvicorn.error"}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_a_start_names_the_setting_with_a_short_password(name: str) -> None:
+    folder = temporary_folder("short-password")
+    prefix = name.replace("-", "_").upper()
+    remote = {
+        f"{prefix}_DATABASE__URL": "postgresql+psycopg://somebody:short@database.invalid/pixmill",
+        f"{prefix}_CONFIG": str(PROJECT / f"config/{name}/conf.yml"),
+        "IMAGE_PROCESSOR_BROKER__URL": "memory://",
+        "WORKER_BROKER__URL": "memory://",
+        "WORKER_SCRATCH_FOLDER": str(folder / "scratch"),
+    }
+    process = Process(name, STARTS[name], ENVIRONMENT | remote, folder / "start.log")
+
+    try:
+        [line] = process.logged("fewer than 32 bytes")
+    finally:
+        process.kill()
+
+    event = json.loads(line)
+    assert (event["level"], event["setting"], event["file"]) == (
+        "warning",
+        "database.url",
+        f"config/{name}/conf.yml",
+    )

@@ -1,20 +1,26 @@
 """nginx's limits, small enough that a test can exceed them."""
 
+import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx2
 import pytest
+from service_kit.access.cors import Cors
 
 from tests.support.client import FILES, TASKS, Pixmill, assert_problem
 from tests.support.environment import MAX_UPLOAD
 from tests.support.processes import accepts, free_port
-from tests.support.raw_http import assert_refused, begun
+from tests.support.raw_http import Answer, answer_of, assert_refused, begun
 from tests.support.stacks import FullStack
 from tests.support.waiting import wait_until
 
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
+ORIGIN = "https://app.example"
+OTHER_ORIGIN = "https://b.example:8443"
+NAMED = {"NGINX_CORS_ORIGINS": f"{OTHER_ORIGIN} {ORIGIN}"}
+KEY = {"Authorization": "Bearer pxm_wrong"}
 FEW = {"NGINX_REQUESTS_PER_SECOND": "1", "NGINX_REQUESTS_AT_ONCE": "5"}
 
 
@@ -109,3 +115,88 @@ def test_the_size_limit_applies_to_each_file_of_a_batch(full: FullStack) -> None
         connection.settimeout(1)
         with pytest.raises(TimeoutError):
             connection.recv(1)
+
+
+@pytest.fixture(scope="module")
+def of_named_origins(full: FullStack) -> Iterator[Pixmill]:
+    """Return a client of an nginx with named origins, whose image-processor and process of large uploads are down."""
+    down = {"IMAGE_PROCESSOR": f"127.0.0.1:{free_port()}", "FILE_STORAGE_LARGE": f"127.0.0.1:{free_port()}"}
+    with limited(full, {**NAMED, **down}) as client:
+        yield client
+
+
+REFUSALS = [
+    pytest.param(400, "GET", FILES, {"Content-Length": "many"}, id="400"),
+    pytest.param(404, "GET", "/nothing", {}, id="404"),
+    pytest.param(405, "TRACE", FILES, {}, id="405"),
+    pytest.param(413, "POST", f"{FILES}/lookup", {"Content-Length": "5000000"}, id="413"),
+    pytest.param(431, "GET", FILES, {"X-Long": "x" * 20_000}, id="431"),
+    pytest.param(503, "GET", f"{TASKS}/1", {}, id="502"),
+    pytest.param(
+        503, "PUT", f"{FILES}/a.bin", {"Content-Length": "11000000"}, id="502 to the question of a large body"
+    ),
+]
+"""A request for each refusal of nginx itself that it makes after the header Origin."""
+
+
+@pytest.mark.parametrize("origin", [ORIGIN, OTHER_ORIGIN])
+@pytest.mark.parametrize(("status", "method", "target", "headers"), REFUSALS)
+def test_the_page_of_a_named_origin_reads_the_refusals_of_nginx(
+    of_named_origins: Pixmill, status: int, method: str, target: str, headers: Mapping[str, str], origin: str
+) -> None:
+    asked = {"Origin": origin, **KEY}
+
+    answer = refusal(of_named_origins, method, target, {**asked, **headers})
+
+    expected = Cors([origin]).headers(method, asked)
+    assert answer.status == status, answer
+    assert {name: answer.headers.get(name.lower()) for name in expected} == dict(expected)
+    assert answer.headers["vary"] == "Accept-Language, Origin"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"Origin": "https://appXexample", **KEY}, id="a dot is a dot"),
+        pytest.param({"Origin": f"{ORIGIN}.evil.example", **KEY}, id="longer"),
+        pytest.param({"Origin": "https://app", **KEY}, id="shorter"),
+        pytest.param({"Origin": f"{OTHER_ORIGIN} {ORIGIN}", **KEY}, id="the list"),
+        pytest.param({"Origin": f"{ORIGIN} |{ORIGIN}", **KEY}, id="signs of the expression"),
+        pytest.param({"Origin": "null", **KEY}, id="null"),
+        pytest.param(KEY, id="no origin"),
+        pytest.param({"Origin": ORIGIN}, id="no key"),
+    ],
+)
+def test_another_origin_reads_no_refusal_of_nginx(of_named_origins: Pixmill, headers: Mapping[str, str]) -> None:
+    answer = refusal(of_named_origins, "GET", "/nothing", headers)
+
+    assert answer.status == 404
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+    assert answer.headers["vary"] == "Accept-Language, Origin"
+
+
+def test_the_page_of_a_named_origin_learns_that_it_asks_too_often(full: FullStack) -> None:
+    with limited(full, {**FEW, **NAMED}) as client:
+        asked = [client.http.get(f"{FILES}/?limit=1", headers={"Origin": ORIGIN, **KEY}) for _ in range(20)]
+
+    refused = [answer for answer in asked if answer.status_code == 429]
+    assert refused
+    assert {answer.headers["Access-Control-Allow-Origin"] for answer in refused} == {ORIGIN}
+
+
+def test_without_named_origins_a_refusal_does_not_vary_by_them(full: FullStack) -> None:
+    with Pixmill(full.url) as client:
+        answer = refusal(client, "GET", "/nothing", {"Origin": ORIGIN, **KEY})
+
+    assert answer.headers["vary"] == "Accept-Language"
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def refusal(client: Pixmill, method: str, target: str, headers: Mapping[str, str]) -> Answer:
+    """Send the head of a request and return its response."""
+    lines = {"Host": "localhost", **headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    address = client.http.base_url
+    with socket.create_connection((address.host, address.port or 80), timeout=30) as connection:
+        connection.sendall(f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode())
+        return answer_of(connection)

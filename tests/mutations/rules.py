@@ -421,6 +421,13 @@ MUTATIONS = [
         caught_by="service-kit/tests/access/test_gate.py::test_gates_of_a_service_count_requests_together",
     ),
     Mutation(
+        rule="nginx lets only the pages of named origins read its refusals",
+        file=_NGINX,
+        before='[|](?P=origin_in_list)$"',
+        after='[|](?P=origin_in_list)"',
+        caught_by="tests/e2e/test_nginx_limits.py::test_another_origin_reads_no_refusal_of_nginx",
+    ),
+    Mutation(
         rule="event streams answer pages of named origins",
         file="service-kit/src/service_kit/access/asgi_gate.py",
         before="headers.update(added)",
@@ -532,6 +539,13 @@ MUTATIONS = [
         caught_by="service-kit/tests/test_problems.py::test_a_pointer_leads_to_the_invalid_value_in_the_request",
     ),
     Mutation(
+        rule="a copy of parts keeps its promise of room while its bytes are written",
+        file="file-storage/src/file_storage/storage/staging.py",
+        before="entry.name.startswith(_OWN_BODY))",
+        after="False)",
+        caught_by="file-storage/tests/services/test_promises.py::test_a_copy_of_parts_holds_room_until_its_bytes_are_there",
+    ),
+    Mutation(
         rule="the link to the next page keeps the filter",
         file="service-kit/src/service_kit/paging.py",
         before='query.model_dump(mode="json", exclude_unset=True) | {"after": cursor(shown[-1])}',
@@ -546,11 +560,25 @@ MUTATIONS = [
         caught_by="service-kit/tests/test_secrets.py::test_the_published_value_is_refused",
     ),
     Mutation(
+        rule="a password that everyone tries first stops the start",
+        file="service-kit/src/service_kit/settings.py",
+        before="    logins.refuse_known(expanded)\n",
+        after="",
+        caught_by="service-kit/tests/test_settings.py::test_a_known_password_of_another_machine_is_refused",
+    ),
+    Mutation(
         rule="a worker's database role reaches no presets",
         file="image-processor/src/image_processor/migrations/grants.py",
-        before='        "callbacks": "INSERT",',
-        after='        "callbacks": "INSERT", "presets": "SELECT, UPDATE",',
+        before='        "batch_keys": "SELECT, DELETE",',
+        after='        "batch_keys": "SELECT, DELETE", "presets": "SELECT, UPDATE",',
         caught_by="tests/e2e/test_database_roles.py::test_a_process_without_migrations_has_the_privileges_of_its_job",
+    ),
+    Mutation(
+        rule="a worker's database role does not choose where a webhook goes",
+        file="image-processor/src/image_processor/migrations/grants.py",
+        before='        "tasks": f"SELECT, UPDATE ({_STATE}), DELETE",',
+        after='        "tasks": "SELECT, UPDATE, DELETE",',
+        caught_by="tests/e2e/test_database_roles.py::test_a_decoder_that_was_taken_over_sends_no_webhook_of_its_own",
     ),
     Mutation(
         rule="the secret of a process opens only the routes of its job",

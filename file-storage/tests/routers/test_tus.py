@@ -79,6 +79,26 @@ def test_a_concatenation_with_a_key_is_the_file_of_the_key(client: FlaskClient) 
     assert str(used["id"]) == final.headers["Pixmill-File-Id"]
 
 
+def test_a_concatenation_without_room_answers_as_other_uploads_and_leaves_the_parts(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = client.post("/uploads/", headers=TUS | {"Upload-Length": "3", "Upload-Concat": "partial"}).headers["Location"]
+    content = TUS | {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+    client.patch(url, headers=content, data=b"abc")
+    final = TUS | {"Upload-Concat": f"final;{url}"}
+    with monkeypatch.context() as full:
+        full.setenv("FILE_STORAGE_STORAGE__RESERVE_BYTES", str(2**62))
+        without_room = create_app().test_client()
+
+        refused, other = without_room.post("/uploads/", headers=final), create(without_room, "", 3)
+        offset = without_room.head(url, headers=TUS).headers["Upload-Offset"]
+
+    assert (refused.status_code, refused.json) == (other.status_code, other.json)
+    assert refused.status_code == 507
+    assert offset == "3"
+    assert client.post("/uploads/", headers=final).status_code == 201
+
+
 @pytest.mark.parametrize("key", ["", "ключ", "k" * 256])
 def test_an_invalid_idempotency_key_is_refused_at_the_creation(client: FlaskClient, key: str) -> None:
     response = create(client, "", 3, idempotency_key=key)

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from threading import Barrier
 
@@ -65,8 +66,16 @@ def storing(processes: list[svcs.Container]) -> StoringService:
     return processes[0].get(StoringService)
 
 
-def new_upload(length: int | None) -> NewUpload:
-    return NewUpload(length, FileName("a", ".bin"), "", "", partial=False)
+def new_upload(length: int | None, *, partial: bool = False) -> NewUpload:
+    return NewUpload(length, FileName("a", ".bin"), "", "", partial=partial)
+
+
+def complete_part(uploads: UploadService, folder: Path, size: int) -> str:
+    """Return the id of a complete part, whose bytes take no room on the disk."""
+    part = uploads.create(LOCAL, new_upload(size, partial=True)).upload.id
+    with (folder / "uploads" / part).open("wb") as file:
+        file.truncate(size)
+    return part
 
 
 @pytest.mark.parametrize("principal", [LOCAL, LIMITED], ids=["disk", "quota"])
@@ -246,3 +255,54 @@ def test_a_resumable_upload_is_not_taken_for_a_promise(processes: list[svcs.Cont
 def test_a_small_upload_makes_no_promise(storing: StoringService) -> None:
     with storing.room(LOCAL, MIN_BYTES - 1, None) as reserved:
         assert reserved is None
+
+
+def test_parts_are_not_copied_into_the_room_of_others(
+    processes: list[svcs.Container], storing: StoringService, tmp_path: Path
+) -> None:
+    uploads = processes[1].get(UploadService)
+    part = complete_part(uploads, tmp_path, 2 * GB)
+    storing.promise_room(LOCAL, FIRST, 9 * GB)
+
+    with pytest.raises(StorageFullError):
+        uploads.concatenate(LOCAL, [part], new_upload(None), f"final;{part}")
+
+    assert uploads.get(LOCAL, part).offset == 2 * GB
+    assert list((tmp_path / "staging").iterdir()) == []
+
+
+@pytest.mark.parametrize("web_server", [False, True], ids=["own bodies only", "bodies of a web server"])
+def test_a_copy_of_parts_holds_room_until_its_bytes_are_there(
+    processes: list[svcs.Container], web_server: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if web_server:
+        (tmp_path / "incoming").mkdir()
+        monkeypatch.setenv("FILE_STORAGE_UPLOAD__BODY_FOLDER", str(tmp_path / "incoming"))
+    process = svcs.Container(create_registry(load(Settings)))
+    promises, storing, staging = process.get(Promises), process.get(StoringService), process.get(Staging)
+
+    with promises.made_on_disk(LOCAL, SIZE), staging.stage_body() as staged:
+        begun_long_ago(processes)
+        with pytest.raises(StorageFullError), promises.made_on_disk(LOCAL, SIZE):
+            pass
+        os.truncate(staged.path, SIZE)
+        storing.promise_room(LOCAL, FIRST, SIZE)
+        storing.give_back(FIRST)
+
+    storing.promise_room(LOCAL, SECOND, SIZE)
+
+
+def test_a_repeated_concatenation_is_the_same_file_although_its_quota_is_exceeded(
+    processes: list[svcs.Container],
+) -> None:
+    owner = Principal("carol", WRITER, limits=Limits(bytes=100))
+    uploads = processes[0].get(UploadService)
+    part = uploads.create(owner, new_upload(60, partial=True)).upload.id
+    uploads.append(owner, part, 0, None, BytesIO(b"x" * 60), None)
+
+    first, again = (uploads.concatenate(owner, [part], new_upload(None), f"final;{part}") for _ in range(2))
+
+    assert first.file_id == again.file_id
+    with processes[0].get(Database).connect() as connection:
+        totals = stored_by(connection, "carol")
+    assert (totals.bytes, totals.reserved) == (60, 60)

@@ -53,8 +53,9 @@ class WorkerDatabaseSettings(Section):
     url: Url = Field(
         "postgresql+psycopg://worker:${PIXMILL_WORKER_DB_PASSWORD}@postgres:5432/${POSTGRES_DB}",
         description="The SQLAlchemy URL of image-processor's database: `postgresql+psycopg://…` or"
-        " `sqlite:////absolute/path.db`. The database role may read and change tasks, with their batches, events,"
-        " counts and results, but reaches no presets. The first start generates its password.",
+        " `sqlite:////absolute/path.db`. The database role may read tasks and change their state, with their"
+        " events, counts and results, but neither their parameters nor their webhooks, and reaches no presets. The"
+        " first start generates its password.",
     )
     pool_size: Annotated[int, Unit("connections")] = Field(
         4,

@@ -3,7 +3,7 @@
 import signal
 
 from service_kit import logs
-from service_kit.settings import load_or_exit
+from service_kit.settings import load_or_exit, warn_of_short_passwords
 
 from image_processor.config import WebhookSettings
 from image_processor.webhook_injectors import create_webhook_threads
@@ -19,6 +19,7 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     settings = load_or_exit(WebhookSettings)
     logs.configure(settings.log.level)
+    warn_of_short_passwords(settings)
     housekeeping, sender = create_webhook_threads(settings)
     housekeeping.start()
     sender.start()

@@ -17,7 +17,7 @@ from service_kit.database import Database
 from service_kit.forking import fork_safe_database
 from service_kit.garbage import freeze_existing_objects
 from service_kit.housekeeping import Housekeeping
-from service_kit.settings import load_or_exit
+from service_kit.settings import load_or_exit, warn_of_short_passwords
 from sqlalchemy.exc import SQLAlchemyError
 
 from image_processor.background.heartbeat import Heartbeat
@@ -117,6 +117,7 @@ def _begin_process(**_: object) -> None:
 
 @signals.worker_ready.connect
 def _begin(**_: object) -> None:
+    warn_of_short_passwords(settings)
     in_force, how = describe(settings.sandbox)
     log.log(logging.INFO if in_force else logging.WARNING, "sandbox", in_force=in_force, how=how)
     shutdown.listen()

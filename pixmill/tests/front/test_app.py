@@ -12,11 +12,13 @@ from image_processor.render.config import RenderSettings
 from image_processor.render.paths import RenderPaths
 from pixmill.front.app import CHUNK, MAX_BUFFERED, Front, RenderService
 from pixmill.front.limits import Limit
+from service_kit.access.cors import Cors
 from starlette.types import Message, Scope
 
 PROJECT = Path(__file__).parents[3]
 Headers = list[tuple[bytes, bytes]]
 
+ORIGIN = "https://app.example"
 OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
 
 
@@ -94,7 +96,7 @@ def front_of(socket: Path) -> Front:
         }
     )
     render = RenderService(socket.with_name("render"), RenderPaths(settings))
-    return Front(socket, {}, render, Limit(1, 1))
+    return Front(socket, {}, render, Limit(1, 1), Cors([ORIGIN]))
 
 
 async def run(folder: Path, peers: Peers, scope: Scope, server: str | None) -> None:
@@ -304,6 +306,25 @@ def test_a_server_that_does_not_answer_is_unavailable(tmp_path: Path, answer: by
     assert (exchange.status, exchange.headers[b"retry-after"]) == (503, b"1")
     assert exchange.headers[b"content-type"] == b"application/problem+json"
     assert exchange.is_complete
+
+
+def test_the_page_of_a_named_origin_reads_the_refusal_of_its_key(tmp_path: Path) -> None:
+    asked = [(b"host", b"x"), (b"origin", ORIGIN.encode()), (b"authorization", b"Bearer secret")]
+
+    headers = exchanged(tmp_path, None, headers=asked).headers
+
+    assert (headers[b"access-control-allow-origin"], headers[b"vary"]) == (ORIGIN.encode(), b"Origin")
+    assert b"Retry-After" in headers[b"access-control-expose-headers"].split(b", ")
+
+
+@pytest.mark.parametrize("origin", [b"https://app.example.evil", b"null"])
+def test_the_page_of_another_origin_reads_no_refusal(tmp_path: Path, origin: bytes) -> None:
+    asked = [(b"host", b"x"), (b"origin", origin), (b"authorization", b"Bearer secret")]
+
+    headers = exchanged(tmp_path, None, headers=asked).headers
+
+    assert b"access-control-allow-origin" not in headers
+    assert headers[b"vary"] == b"Origin"
 
 
 def test_uwsgi_is_asked_only_when_a_short_body_is_complete(tmp_path: Path) -> None:

@@ -3,18 +3,21 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn, TypeGuard, TypeVar
 from urllib.parse import quote
 
+import structlog
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 from pydantic_settings import SettingsError as UnreadableError
 
-from service_kit import secrets
+from service_kit import logins, secrets
+
+log = structlog.get_logger()
 
 THREADS_VARIABLE = "PIXMILL_THREADS"
 """Each ``wsgi.ini`` sets this variable to the number of threads of a uWSGI process."""
@@ -40,6 +43,7 @@ def _expand_environment(text: str, encode: Callable[[str], str]) -> str:
 def _expand_url(url: str) -> str:
     expanded = _expand_environment(url, lambda value: quote(value, safe=""))
     secrets.refuse_published(expanded)
+    logins.refuse_known(expanded)
     return expanded
 
 
@@ -76,7 +80,8 @@ Seconds = Annotated[float, Unit("seconds")]
 PoolSize = Annotated[int, Unit("connections"), AfterValidator(_check_connections)]
 """Database connections per uWSGI process, at least one per thread."""
 
-Url = Annotated[str, AfterValidator(_expand_url)]
+_IS_URL = AfterValidator(_expand_url)
+Url = Annotated[str, _IS_URL]
 """A URL whose ``${NAME}`` parts are replaced by percent-encoded environment variables or files of secrets."""
 
 Secret = Annotated[SecretStr, AfterValidator(_expand_secret)]
@@ -196,6 +201,26 @@ def load_or_exit(settings_class: type[_Settings]) -> _Settings:
         return load(settings_class)
     except SettingsError as error:
         exit_with(error)
+
+
+def warn_of_short_passwords(settings: ServiceSettings) -> None:
+    """Log each setting with a URL whose password, for a server on another machine, is shorter than a generated one."""
+    for name, url in _urls(settings, ""):
+        if logins.has_short_password(url):
+            log.warning(
+                "a password of a server has fewer than 32 bytes",
+                setting=name,
+                file=str(settings.model_config.get("yaml_file")),
+            )
+
+
+def _urls(group: BaseModel, prefix: str) -> Iterator[tuple[str, str]]:
+    for name, field in type(group).model_fields.items():
+        value: object = getattr(group, name)
+        if isinstance(value, Section):
+            yield from _urls(value, f"{prefix}{name}.")
+        elif isinstance(value, str) and _IS_URL in field.metadata:
+            yield f"{prefix}{name}", value
 
 
 def exit_with(error: SettingsError) -> NoReturn:

@@ -1,10 +1,11 @@
 from service_kit import logs
 from service_kit.migrations import migrate
-from service_kit.settings import load_or_exit
+from service_kit.settings import load_or_exit, warn_of_short_passwords
 
 from file_storage.config import Settings
 
 if __name__ == "__main__":
     settings = load_or_exit(Settings)
     logs.configure(settings.log.level)
+    warn_of_short_passwords(settings)
     migrate(settings.database.url, "file_storage")

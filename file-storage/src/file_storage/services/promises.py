@@ -15,6 +15,7 @@ from service_kit.access.principals import Principal
 from service_kit.database import Database, epoch_now, one_at_a_time
 from sqlalchemy import Connection, Select, delete, func, literal_column, select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from file_storage.models import Upload
 from file_storage.models.file import WHOLE
@@ -70,22 +71,7 @@ class Promises:
         :raises StorageFullError: the disk has no room besides what others were promised.
         """
         with self._database.write() as session:
-            session.add(
-                Upload(
-                    id=promise_id,
-                    owner=principal.owner,
-                    reserved=size,
-                    length=size * copies,
-                    metadata_header="",
-                    concat_header=WHOLE,
-                    name="",
-                    extension="",
-                    comment="",
-                    expires_at=epoch_now() + _lifetime(size),
-                    finished=False,
-                )
-            )
-            session.flush()
+            _insert(session, principal, promise_id, size, size * copies)
             self._quota.check_added(session.connection(), principal, Addition(size, size, 0))
             self.check_disk(session.connection(), size)
 
@@ -112,6 +98,21 @@ class Promises:
         """
         promise_id = secrets.token_hex(16)
         self.make(principal, promise_id, size, copies)
+        with self.given_back(promise_id):
+            yield promise_id
+
+    @contextmanager
+    def made_on_disk(self, principal: Principal, size: int) -> Iterator[str]:
+        """Promise room on the disk during the block, to a body made of stored bytes; return the promise's id.
+
+        Quotas are checked when the body is stored: a repeated request, whose file exists, exceeds none.
+
+        :raises StorageFullError: as in :meth:`make`.
+        """
+        promise_id = secrets.token_hex(16)
+        with self._database.write() as session:
+            _insert(session, principal, promise_id, size, size)
+            self.check_disk(session.connection(), size)
         with self.given_back(promise_id):
             yield promise_id
 
@@ -195,6 +196,25 @@ def _alive(promises: Sequence[_Promise], bodies: int) -> Sequence[_Promise]:
 
 def _lifetime(size: int) -> float:
     return MIN_SECONDS + size / SLOWEST_BYTES_PER_SECOND
+
+
+def _insert(session: Session, principal: Principal, promise_id: str, size: int, on_disk: int) -> None:
+    session.add(
+        Upload(
+            id=promise_id,
+            owner=principal.owner,
+            reserved=size,
+            length=on_disk,
+            metadata_header="",
+            concat_header=WHOLE,
+            name="",
+            extension="",
+            comment="",
+            expires_at=epoch_now() + _lifetime(size),
+            finished=False,
+        )
+    )
+    session.flush()
 
 
 def _promise(promise_id: str) -> Select[str]:

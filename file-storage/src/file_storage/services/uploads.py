@@ -179,12 +179,12 @@ class UploadService:
 
         :raises DomainError: ``upload-not-found``; ``upload-no-part``; ``upload-incomplete``; ``upload-too-long``;
             ``quota-exceeded``.
+        :raises StorageFullError: the disk has no room for a copy of the parts besides what others were promised.
         :raises UploadBusyError: a request is writing to a part.
         """
         length = sum(self._length_of_part(principal, part) for part in parts)
         self._check_length(length)
-        self._staging.check_room(length)
-        with self._staging.stage() as staged:
+        with self._promises.made_on_disk(principal, length) as promise, self._staging.stage_body() as staged:
             for part in parts:
                 for data in self._bytes_of(part):
                     staged.write(data)
@@ -193,7 +193,7 @@ class UploadService:
             whole = NewFile(staged, new.name, new.comment, key, details)
             # A part that is named twice was reserved only once.
             reserved = sum(self._length_of_part(principal, part) for part in set(parts))
-            file = self._files.store(principal, whole, Reserved(parts=reserved))
+            file = self._files.store(principal, whole, Reserved(promise, reserved))
         return self._insert(principal, new, length, concat_header, file)
 
     def terminate(self, principal: Principal, upload_id: str) -> None:

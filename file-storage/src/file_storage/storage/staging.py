@@ -32,6 +32,9 @@ MIN_BACKGROUND_BYTES = 64 * 1024
 BACKGROUND_THREADS = 16
 """Threads that hash and sync request data; as many as a process has request threads."""
 
+_OWN_BODY = "body-"
+"""Prefix of the names of staging files that are bodies, although no web server wrote them."""
+
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
 """Errors of linking across file systems, or on a file system without links."""
 
@@ -143,10 +146,12 @@ class Body(NamedTuple):
     """A body on the disk.
 
     :param is_arriving: whether it has only one name: with a second one it is complete, and perhaps stored already.
+    :param is_own: whether file-storage made it of others.
     """
 
     size: int
     is_arriving: bool
+    is_own: bool
 
 
 class Staging:
@@ -166,8 +171,19 @@ class Staging:
     @contextmanager
     def stage(self) -> Iterator[StagedBlob]:
         """Create an empty staging file; leaving the block discards it unless it was published."""
+        with self._staged("tmp") as staged:
+            yield staged
+
+    @contextmanager
+    def stage_body(self) -> Iterator[StagedBlob]:
+        """Create a staging file as :meth:`stage` does, for bytes that were promised room as those of a body are."""
+        with self._staged(_OWN_BODY) as staged:
+            yield staged
+
+    @contextmanager
+    def _staged(self, prefix: str) -> Iterator[StagedBlob]:
         with storage_full():
-            file = NamedTemporaryFile(dir=self._folder, delete=False)  # noqa: SIM115 (closed by the block below)
+            file = NamedTemporaryFile(dir=self._folder, prefix=prefix, delete=False)  # noqa: SIM115 (closed by the block below)
         with _discarded_afterwards(StagedBlob(file, Path(file.name), self)) as staged:
             yield staged
 
@@ -222,14 +238,17 @@ class Staging:
 
     def bodies(self) -> Sequence["Body"]:
         """Return the bodies that have been written to lately."""
-        return list(_written_lately(self._body_folder or self._folder))
+        staged = list(_written_lately(self._folder))
+        if self._body_folder is None:
+            return staged
+        return [*_written_lately(self._body_folder), *(file for file in staged if file.is_own)]
 
     def copied(self, min_bytes: int) -> int:
         """Return the bytes of the staging files that copy the web server's bodies; only of at least ``min_bytes``."""
         if self._body_folder is None:
             return 0
         files = _written_lately(self._folder)
-        return sum(file.size for file in files if file.is_arriving and file.size >= min_bytes)
+        return sum(file.size for file in files if file.is_arriving and not file.is_own and file.size >= min_bytes)
 
     def sweep(self, older_than_seconds: float) -> int:
         """Remove the files of interrupted uploads that are at least this old; return their number."""
@@ -263,7 +282,7 @@ def _written_lately(folder: Path) -> Iterator[Body]:
             with suppress(FileNotFoundError):
                 status = entry.stat()
                 if time.time() - status.st_mtime < ARRIVING_SECONDS:
-                    yield Body(status.st_size, status.st_nlink == 1)
+                    yield Body(status.st_size, status.st_nlink == 1, entry.name.startswith(_OWN_BODY))
 
 
 @contextmanager

@@ -9,17 +9,24 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, text
 
 _COUNTERS = "SELECT, INSERT, UPDATE, DELETE"
+_STATE = ", ".join(
+    (
+        *("status", "result_id", "error", "error_problem", "due_at", "started_at", "ended_at", "updated_at"),
+        *("attempt", "crashes", "losses", "retry_seconds", "lease_until", "claimed_by", "process"),
+    )
+)
+"""The columns of a task that change while it is worked on."""
 GRANTS: Mapping[str, Mapping[str, str]] = {
     "worker": {
-        "tasks": "SELECT, UPDATE, DELETE",
+        # What was asked for when a task was created, such as its owner, its batch and its webhook, stays as it is.
+        "tasks": f"SELECT, UPDATE ({_STATE}), DELETE",
         # A batch is locked before it is deleted, and PostgreSQL locks only rows of which a column may be updated.
         "batches": "SELECT, UPDATE (created_at), DELETE",
         "batch_keys": "SELECT, DELETE",
         "cached_results": "SELECT, INSERT, UPDATE, DELETE",
         "discarded_results": "SELECT, INSERT, UPDATE, DELETE",
-        # The triggers of tasks insert rows with the rights of the process that ends a task.
-        "task_events": "SELECT, INSERT, DELETE",
-        "callbacks": "INSERT",
+        # The trigger of a task inserts its events and its webhook with the rights of the owner.
+        "task_events": "SELECT, DELETE",
         "unended_tasks": _COUNTERS,
         "ended_tasks": _COUNTERS,
     },
@@ -30,7 +37,7 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
 }
 """The privileges of each role, by table."""
 SEQUENCES: Mapping[str, tuple[str, ...]] = {
-    "worker": ("task_events_id_seq", "callbacks_id_seq", "unended_tasks_part", "ended_tasks_part"),
+    "worker": ("unended_tasks_part", "ended_tasks_part"),
     "webhooks": (),
 }
 """The sequences from which each role may take numbers."""

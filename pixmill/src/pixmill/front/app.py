@@ -18,6 +18,8 @@ from image_processor.events import create_app as create_task_events
 from image_processor.render.config import RenderSettings
 from image_processor.render.paths import RenderPaths
 from service_kit import front_headers
+from service_kit.access.config import AccessSettings
+from service_kit.access.cors import Cors
 from service_kit.front_headers import PEER, REAL_IP
 from service_kit.problems import Problem
 from service_kit.settings import load_or_exit
@@ -81,7 +83,8 @@ def create_app() -> "Front":
     render = RenderService(Path(os.environ["PIXMILL_RENDER_SOCKET"]), RenderPaths(load_or_exit(RenderSettings)))
     listeners = listener_limit(connection_limit().total)
     events = {"/api/file-server": create_file_events(), "/api/image-processing": create_task_events()}
-    return Front(Path(os.environ["PIXMILL_SOCKET"]), events, render, listeners)
+    cors = Cors(load_or_exit(AccessSettings).http.cors_origins)
+    return Front(Path(os.environ["PIXMILL_SOCKET"]), events, render, listeners, cors)
 
 
 class RenderService:
@@ -141,15 +144,19 @@ class Front:
     :param events: serves the event stream of each service, by path; in uWSGI each listener would occupy a thread.
     :param render: serves images by URL.
     :param listeners: the limit of event stream clients.
+    :param cors: chooses the origins whose pages may read the front's own refusals.
     """
 
-    def __init__(self, socket: Path, events: Mapping[str, ASGIApp], render: RenderService, listeners: Limit) -> None:
+    def __init__(
+        self, socket: Path, events: Mapping[str, ASGIApp], render: RenderService, listeners: Limit, cors: Cors
+    ) -> None:
         # uWSGI closes each connection after a request.
         self._uwsgi = httpcore2.AsyncConnectionPool(uds=str(socket), max_connections=None, max_keepalive_connections=0)
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
         self._events = events
         self._render = render
         self._listeners = listeners
+        self._cors = cors
         self._streams = Limit(STREAMS, STREAMS_OF_AN_ADDRESS)
         self._renders = Limit(RENDERS, RENDERS_OF_AN_ADDRESS)
 
@@ -174,7 +181,9 @@ class Front:
         except ClientGoneError:
             return
         except Exception as error:  # noqa: BLE001 (uvicorn would respond with plain text)
-            await _refuse(client, error)
+            problem = _problem_of(error)
+            if not client.has_response:
+                await client.refuse(problem, self._cors)
 
     def _events_at(self, path: str) -> ASGIApp | None:
         found = EVENTS.fullmatch(path)
@@ -204,18 +213,16 @@ def _is_stream(request: Scope) -> bool:
     )
 
 
-async def _refuse(client: Client, error: Exception) -> None:
+def _problem_of(error: Exception) -> Problem:
     match error:
         case Problem():
-            problem = error
+            return error
         case httpcore2.NetworkError() | httpcore2.ProtocolError():
             log.warning("the service did not answer", reason=str(error) or type(error).__name__)
-            problem = Problem("unavailable", 503, "The server is starting or stopping; try again.", retry_after=1)
+            return Problem("unavailable", 503, "The server is starting or stopping; try again.", retry_after=1)
         case _:
             log.error("unexpected error", exc_info=error)
-            problem = Problem("internal-error", 500, "The server has failed; its log has the details.")
-    if not client.has_response:
-        await client.refuse(problem)
+            return Problem("internal-error", 500, "The server has failed; its log has the details.")
 
 
 def _has_body(request: Scope) -> bool:

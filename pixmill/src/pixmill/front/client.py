@@ -7,7 +7,9 @@ from contextlib import aclosing
 from email.utils import formatdate
 
 from service_kit import response_headers
+from service_kit.access.cors import Cors
 from service_kit.problems import Problem
+from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
 READ_TIMEOUT_SECONDS = 60
@@ -120,8 +122,11 @@ class Client:
         finally:
             gone.cancel()
 
-    async def refuse(self, problem: Problem) -> None:
-        """Send a problem document and close the connection, because the start of the next request is unknown."""
+    async def refuse(self, problem: Problem, cors: Cors) -> None:
+        """Send a problem document and close the connection, because the start of the next request is unknown.
+
+        :param cors: chooses the origins whose pages may read it.
+        """
         body = json.dumps(problem.document(), ensure_ascii=False).encode()
         headers = [
             (b"content-type", b"application/problem+json"),
@@ -131,6 +136,10 @@ class Client:
         ]
         if problem.retry_after is not None:
             headers.append((b"retry-after", b"%d" % problem.retry_after))
+        allowed = cors.headers(self._scope["method"], Headers(scope=self._scope))
+        headers += [(name.lower().encode(), value.encode()) for name, value in allowed.items()]
+        if cors.varies:
+            headers.append((b"vary", b"Origin"))
         await self.answer(problem.status, headers, _single(body))
 
     async def _send_in_time(self, message: dict[str, object]) -> None:

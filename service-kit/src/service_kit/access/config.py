@@ -1,5 +1,6 @@
 """Settings of access control, which both services read; ``make config`` writes ``config/access/conf.yml`` from them."""
 
+import os
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -49,7 +50,7 @@ class HttpSettings(Section):
     cors_origins: list[str] = Field(
         [],
         description="Origins of other sites, such as `https://app.example.org`, whose pages may send requests with a"
-        " key. Empty: none.",
+        " key. Empty: none. `NGINX_CORS_ORIGINS` in `config/limits.env` must name the same.",
     )
 
 
@@ -65,6 +66,17 @@ class AccessSettings(ServiceSettings):
     http: HttpSettings
     audit: AuditSettings
     log: LogSettings
+
+    @model_validator(mode="after")
+    def _check_origins_of_nginx(self) -> Self:
+        named = os.environ.get("NGINX_CORS_ORIGINS")
+        # Without nginx (`make run`), there is no such variable.
+        if named is not None and set(named.split()) != set(self.http.cors_origins):
+            raise ValueError(
+                f"http.cors_origins ({' '.join(self.http.cors_origins)}) and NGINX_CORS_ORIGINS ({named}) must name the"
+                " same origins: change config/limits.env"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_bind(self) -> Self:
