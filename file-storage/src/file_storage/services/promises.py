@@ -38,10 +38,11 @@ BEGIN_SECONDS = 90.0
 A promise does not know its body. Of the promises older than this, only as many are alive as bodies are being written.
 """
 
-SLOWEST_BYTES_PER_SECOND = 250_000
+SLOWEST_BYTES_PER_SECOND = 25_000
 MIN_SECONDS = 300.0
 """A promise ends after ``MIN_SECONDS`` and the time that its bytes take at this rate, even if its body is being
-written. A slower upload goes on without a promise: room for it is looked for again when it has come."""
+written. A slower upload goes on without a promise: room for it is looked for again when it has come. Until then its
+bytes count as those of another promise, so the rate is lower than that of people who upload files of this size."""
 
 SILENT_SECONDS = 600.0
 """A resumable upload that has received nothing for this long holds no room on the disk, but still counts for quotas."""
