@@ -12,6 +12,7 @@ from image_processor.services.codec.errors import ImageError
 from image_processor.services.readers.masked_bmp import HEAD, masked_bmp, pixels_of
 from image_processor.services.readers.opened import Opened
 from image_processor.services.readers.pillow import Image
+from image_processor.services.readers.rle_bmp import is_run_length_encoded, unpacked
 
 _BANDS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4, "I;16": 1}
 _SPACES = {"L": "b-w", "LA": "b-w", "RGB": "srgb", "RGBA": "srgb", "CMYK": "cmyk", "I;16": "grey16"}
@@ -64,7 +65,7 @@ def _refuse_unread(head: bytes) -> None:
 
 def _pixels(source: Path) -> pyvips.Image:
     with Image.open(source, formats=["BMP"]) as image:
-        return from_pillow(image)
+        return from_pillow(unpacked(image, source.read_bytes()) if is_run_length_encoded(image) else image)
 
 
 def from_pillow(image: Image.Image) -> pyvips.Image:
