@@ -241,6 +241,18 @@ def test_the_size_is_that_of_the_displayed_image(kind: str, orientation: int, si
     assert (media.width, media.height) == size
 
 
+@pytest.mark.parametrize(("marks", "size"), [(1, (20, 30)), (2, (30, 20))])
+def test_the_exif_of_a_png_may_begin_as_in_a_jpeg(marks: int, size: tuple[int, int]) -> None:
+    """The image processor and Pillow read it with one mark, and ignore it with two."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+
+    content = image("PNG", exif=marks * b"Exif\0\0" + exif.tobytes())  # Pillow removes one mark
+
+    assert content.count(b"Exif\0\0") == marks
+    assert media_of(BytesIO(content)) == Media("image/png", *size)
+
+
 ONE_ENTRY = struct.pack("<2sHIH", b"II", 42, 8, 1)
 
 

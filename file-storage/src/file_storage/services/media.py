@@ -118,14 +118,17 @@ def _image(file: IO[bytes]) -> Media | None:
 
 
 def _displayed_size(image: Image.Image) -> tuple[int, int]:
-    return image.size[::-1] if _orientation(image.info.get("exif", b"")) in _ROTATED else image.size
+    block = image.info.get("exif", b"")
+    # Pillow adds the prefix to a PNG's chunk, which may have one of its own.
+    block = block.removeprefix(_PREFIX) if image.format == "PNG" else block
+    return image.size[::-1] if _orientation(block) in _ROTATED else image.size
 
 
 def _orientation(block: bytes) -> object:
     """Return the orientation in an EXIF block; ``None`` if it has none or cannot be read.
 
-    Only EXIF counts, as in the image-processor and browsers; Pillow's getexif would also use XMP. A PNG whose chunk has
-    the prefix of a JPEG segment, next to the one that Pillow adds, has none: libvips does not read it.
+    Only EXIF counts, as in the image-processor and browsers; Pillow's getexif would also use XMP. Pillow reads a block
+    with two prefixes; libvips does not.
     """
     if block.startswith(_PREFIX * 2):
         return None
