@@ -48,6 +48,18 @@ def test_the_header_alone_is_enough_for_the_size(kind: str) -> None:
     assert (media.width, media.height) == (300, 200)
 
 
+@pytest.mark.parametrize(("bits", "compression", "masks"), [(2, 0, ()), (16, 3, (0xF00, 0xF0, 0xF))])
+@pytest.mark.parametrize("height", [20, -20])
+def test_the_size_of_a_bmp_that_pillow_does_not_open_is_detected(
+    bits: int, compression: int, masks: tuple[int, ...], height: int
+) -> None:
+    head = struct.pack("<IiiHHIIiiII", 40, 30, height, 1, bits, compression, 0, 0, 0, 0, 0)
+    head += struct.pack(f"<{len(masks)}I", *masks)
+    content = b"BM" + struct.pack("<I4xI", 54, 54) + head + bytes(2000)
+
+    assert media_of(BytesIO(content)) == Media("image/bmp", 30, 20)
+
+
 def test_an_icon_has_the_size_of_its_largest_picture() -> None:
     assert media_of(BytesIO(image("ICO", sizes=[(16, 16), (30, 20), (8, 8)]))) == Media("image/x-icon", 30, 20)
 
