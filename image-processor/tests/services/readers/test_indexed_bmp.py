@@ -107,8 +107,8 @@ def test_pixels_without_runs_may_be_truncated_too() -> None:
         processed(whole[:-1], "convert", KEPT)
 
 
-@pytest.mark.parametrize(("place", "value"), [(18, 0), (18, -8), (22, 0)])
-def test_a_bmp_without_pixels_is_damaged(place: int, value: int) -> None:
+@pytest.mark.parametrize(("place", "value"), [(18, 0), (18, -8), (22, 0), (46, -1)])
+def test_a_bmp_without_pixels_or_with_too_many_colors_is_damaged(place: int, value: int) -> None:
     source = bytearray(WHOLE["grays"])
     source[place : place + 4] = struct.pack("<i", value)
 

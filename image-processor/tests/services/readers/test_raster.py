@@ -319,6 +319,25 @@ def test_an_icon_without_alpha_is_visible_where_its_mask_is_0() -> None:
     assert (pixels(result)[visible][:, :3] == colors[visible][:, :3]).all()
 
 
+@pytest.mark.parametrize("bits", [1, 4, 8])
+@pytest.mark.parametrize("colors", ["black and white", "dark grays", "any"])
+def test_the_palette_of_an_icon_is_that_of_its_bitmap(colors: str, bits: int) -> None:
+    """Pillow shows black and white wrong, and refuses dark grays."""
+    grays = numpy.arange(2**bits)[:, None].repeat(3, axis=1)
+    any_colors = numpy.random.default_rng(5).integers(0, 256, (2**bits, 3))
+    palette = {"black and white": grays[:2] * 255, "dark grays": grays, "any": any_colors}[colors].astype("uint8")
+    numbers = numpy.random.default_rng(6).integers(0, len(palette), (32, 32), "uint8")
+    head = struct.pack("<IiiHHIIiiII", 40, 32, 64, 1, bits, 0, 0, 0, 0, len(palette), 0)
+    entries = numpy.pad(palette[:, ::-1], ((0, 0), (0, 1))).tobytes()
+    rows = numpy.packbits(numpy.unpackbits(numbers[..., None], axis=2)[..., 8 - bits :].reshape(32, -1), axis=1)
+    content = head + entries + rows[::-1].tobytes() + numpy.packbits(MASK, axis=1)[::-1].tobytes()
+
+    result = numpy.asarray(opened(processed(directory_of_icon((bits, content)), "convert", KEPT)).convert("RGBA"))
+
+    assert (result[..., 3] == (MASK == 0) * 255).all()
+    assert (result[MASK == 0][:, :3] == palette[numbers][MASK == 0]).all()
+
+
 def test_an_icon_with_alpha_ignores_its_mask() -> None:
     result = processed(directory_of_icon((32, bitmap_of_icon(ICON, MASK))), "convert", KEPT)
 

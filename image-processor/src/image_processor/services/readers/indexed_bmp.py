@@ -20,6 +20,8 @@ _NONE, _RLE_8, _RLE_4 = 0, 1, 2
 _END_OF_LINE, _END_OF_BITMAP, _DELTA = 0, 1, 2
 """Codes after a zero (Windows GDI, "Bitmap Compression")."""
 _MOST_COLORS = 256
+_MOST_STORED = 65_536
+"""Maximum number of colors in a file, as in Pillow; more than 256 have no number."""
 
 
 class IndexedBmp(NamedTuple):
@@ -40,11 +42,16 @@ class IndexedBmp(NamedTuple):
     color_bytes: int
     start: int
 
+    @property
+    def row_bytes(self) -> int:
+        """The bytes of a row that is not compressed, with its padding."""
+        return (self.width * self.bits + 31) // 32 * 4
+
 
 def indexed_bmp(head: bytes) -> IndexedBmp | None:
     """Return the layout of a BMP with a palette; ``None`` for another.
 
-    :raises DamagedError: it has no pixels.
+    :raises DamagedError: it has no pixels, or too many colors.
     """
     start, size = struct.unpack_from("<II", head, 10)
     compression = used = 0
@@ -55,7 +62,7 @@ def indexed_bmp(head: bytes) -> IndexedBmp | None:
     if bits not in _BITS or compression not in (_NONE, _RLE_8, _RLE_4):
         return None
     colors, color_bytes = _FILE_HEADER + size, 3 if size == _OS2_HEADER else 4
-    if width <= 0 or not height:
+    if width <= 0 or not height or used > _MOST_STORED:
         raise DamagedError(sentence("its header is invalid"))
     if start <= colors:  # some programs do not count the colors
         start = colors + color_bytes * (used or 2**bits)
@@ -63,11 +70,18 @@ def indexed_bmp(head: bytes) -> IndexedBmp | None:
 
 
 def pixels_of(source: Path, layout: IndexedBmp) -> pyvips.Image:
-    """Return the decoded pixels, gray if all colors are. Those that the file skips have the first color.
+    """Return the decoded pixels.
 
     :raises DamagedError: pixels are missing.
     """
-    content = source.read_bytes()
+    return decoded(source.read_bytes(), layout)
+
+
+def decoded(content: bytes, layout: IndexedBmp) -> pyvips.Image:
+    """Return the pixels in the bytes of a file, gray if all colors are. Those that are skipped have the first color.
+
+    :raises DamagedError: pixels are missing.
+    """
     stored = content[layout.start :]
     if layout.compression == _NONE:
         indexes = _uncompressed(stored, layout)
@@ -91,10 +105,9 @@ def _palette(stored: bytes, color_bytes: int) -> numpy.ndarray:
 
 def _uncompressed(stored: bytes, layout: IndexedBmp) -> numpy.ndarray:
     """Return the color numbers, the first row first; the padding of the last row may be missing."""
-    used, stride = (layout.width * layout.bits + 7) // 8, (layout.width * layout.bits + 31) // 32 * 4
-    whole = stride * layout.height
-    _bytes(stored, 0, whole - stride + used)
-    rows = numpy.frombuffer(stored[:whole].ljust(whole, b"\0"), "uint8").reshape(layout.height, stride)[:, :used]
+    used, whole = (layout.width * layout.bits + 7) // 8, layout.row_bytes * layout.height
+    _bytes(stored, 0, whole - layout.row_bytes + used)
+    rows = numpy.frombuffer(stored[:whole].ljust(whole, b"\0"), "uint8").reshape(layout.height, -1)[:, :used]
     shifts = numpy.arange(8 - layout.bits, -1, -layout.bits, dtype="uint8")
     parts: numpy.ndarray = rows[..., None] >> shifts & (2**layout.bits - 1)
     return parts.reshape(layout.height, -1)[:, : layout.width]
