@@ -167,6 +167,21 @@ UNCLEAR = {
 }
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "float32"])
+@pytest.mark.parametrize("meaning", ["minisblack", "miniswhite"])
+@pytest.mark.parametrize("extra", [["unassalpha"], ["unspecified"], ["unspecified", "unassalpha"]], ids="-".join)
+def test_gray_in_planes_is_gray_with_its_alpha(extra: list[str], meaning: str, dtype: str) -> None:
+    white = 1 if dtype == "float32" else numpy.iinfo(dtype).max
+    values = {"minisblack": RAMP, "miniswhite": 1 - RAMP, "unassalpha": RAMP.T.reshape(RAMP.shape), "unspecified": RAMP}
+    planes = numpy.stack([values[name] * white for name in [meaning, *extra]]).astype(dtype)
+
+    content = tiff(planes, photometric=meaning, planarconfig="separate", extrasamples=extra, rowsperstrip=3)
+    result = numpy.asarray(opened(processed(content, "convert", {"format": "webp", "lossless": True})).convert("RGBA"))
+
+    alpha = values["unassalpha"] if "unassalpha" in extra else numpy.ones(RAMP.shape)
+    assert numpy.abs(result - numpy.dstack([RAMP, RAMP, RAMP, alpha]) * 255.0)[alpha > 0.01].max() <= 1
+
+
 PARAMS: dict[str, dict[str, object]] = {
     "convert": {"format": "png"},
     "brightness": {"amount": 0},
@@ -259,6 +274,9 @@ LAB = {
     "8 bits": lambda image: tiff(in_cielab(image), photometric="cielab"),
     "8 bits, compressed": lambda image: tiff(in_cielab(image), photometric="cielab", compression="lzw", predictor=True),
     "16 bits": lambda image: tiff(in_cielab_of_16_bits(image), photometric="cielab"),
+    "16 bits in planes": lambda image: tiff(
+        numpy.moveaxis(in_cielab_of_16_bits(image), -1, 0), photometric="cielab", planarconfig="separate"
+    ),
     "ICC's L*a*b*": lambda image: tiff(in_cielab(image) ^ numpy.array([0, 128, 128], "uint8"), photometric="icclab"),
     "with alpha": lambda image: tiff(
         numpy.dstack([in_cielab(image), numpy.full(image.size[::-1], 255, "uint8")]),

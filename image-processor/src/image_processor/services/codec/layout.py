@@ -45,7 +45,7 @@ class Layout:
         directory = self.directories[number]
         is_ycbcr = directory.ycbcr is not None and image.bands == directory.number(tiff.SAMPLES)
         if directory.is_in_planes:
-            _refuse_mixed_planes(image, directory, is_ycbcr=is_ycbcr)
+            image = _from_planes(image, directory, is_ycbcr=is_ycbcr)
         if directory.ycbcr is not None and is_ycbcr:
             image = from_ycbcr(image, directory.ycbcr.coefficients, directory.ycbcr.limits)
         if image.format == "uint" and directory.is_multiplied_by_alpha:
@@ -70,8 +70,8 @@ class Layout:
         return marked_raw(image)
 
 
-def _refuse_mixed_planes(image: pyvips.Image, directory: tiff.Directory, *, is_ycbcr: bool) -> None:
-    """Check that libvips can read the separate planes of the image.
+def _from_planes(image: pyvips.Image, directory: tiff.Directory, *, is_ycbcr: bool) -> pyvips.Image:
+    """Return the image of separate planes, as gray if it was opened as RGB to keep its rows in order.
 
     :raises UnsuitableImageError: libvips mixes up the rows of the planes.
     """
@@ -86,6 +86,14 @@ def _refuse_mixed_planes(image: pyvips.Image, directory: tiff.Directory, *, is_y
                 " save it with 8 or 16 bits."
             )
         )
+    return _gray(image, directory) if directory.is_gray_in_planes else image
+
+
+def _gray(image: pyvips.Image, directory: tiff.Directory) -> pyvips.Image:
+    """Return gray with other bands, with white at the greatest integer."""
+    if directory.number(tiff.PHOTOMETRIC) == tiff.WHITE_IS_ZERO and image.format != "float":
+        image = image[0].invert().bandjoin(image[1:])
+    return image.copy(interpretation="grey16" if image.format == "ushort" else "b-w")
 
 
 def _without_spare_bands(image: pyvips.Image, directory: tiff.Directory) -> pyvips.Image:
