@@ -2,6 +2,7 @@
 
 import struct
 import tracemalloc
+import zlib
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -263,6 +264,42 @@ def test_the_exif_of_a_png_may_begin_as_in_a_jpeg(marks: int, size: tuple[int, i
 
     assert content.count(b"Exif\0\0") == marks
     assert media_of(BytesIO(content)) == Media("image/png", *size)
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+TEXT = chunk(b"tEXt", b"Comment\0a")
+AROUND_EXIF = {
+    "a long text": (chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(9_000_000))), b""),
+    "many texts": (TEXT * 2000, b""),
+    "a wrong checksum": (TEXT[:-1] + b"?", b""),
+    "another EXIF": (b"", chunk(b"eXIf", b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, 1, 0, 0))),
+}
+
+
+@pytest.mark.parametrize("name", AROUND_EXIF)
+def test_a_png_has_its_displayed_size_with_any_metadata_before_its_pixels(name: str) -> None:
+    """Chromium and libpng show it at this size; Pillow does not open the first and the third."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = image("PNG")
+    before, after = AROUND_EXIF[name]
+    place = content.index(b"IDAT") - 4
+
+    turned = content[:place] + before + chunk(b"eXIf", exif.tobytes()[6:]) + after + content[place:]
+
+    assert media_of(BytesIO(turned)) == Media("image/png", 20, 30)
+
+
+def test_exif_with_a_wrong_checksum_turns_a_png_as_in_the_image_processor() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = image("PNG", exif=exif)
+    place = content.index(b"IDAT") - 8
+
+    assert media_of(BytesIO(content[:place] + b"?" + content[place + 1 :])) == Media("image/png", 20, 30)
 
 
 ONE_ENTRY = struct.pack("<2sHIH", b"II", 42, 8, 1)

@@ -3,6 +3,7 @@
 import codecs
 import re
 import warnings
+from io import BytesIO
 from typing import IO, NamedTuple, cast
 
 import filetype
@@ -12,6 +13,7 @@ from file_storage.services.exif_date import taken_at
 from file_storage.services.heif_header import heif_type
 from file_storage.services.image_headers import size_of
 from file_storage.services.jpegxl_header import jpegxl_type
+from file_storage.services.png_header import SIGNATURE, bare_png
 from file_storage.services.tiff_header import tiff_size
 
 UNKNOWN = "application/octet-stream"
@@ -48,9 +50,8 @@ _MAY_BE_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<|\xff\xfe|\xfe\xff")
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "WEBP")
 """Formats whose headers Pillow opens; :mod:`image_headers` reads the sizes of others."""
 
-_COMMON_NAMES = {"image/mpo": "image/jpeg", "image/apng": "image/png"}
-"""MPO is a JPEG with a second picture appended, as some cameras write it; APNG is an animated PNG. Programs open both
-as plain JPEG and PNG."""
+_COMMON_NAMES = {"image/mpo": "image/jpeg"}
+"""MPO is a JPEG with a second picture appended, as some cameras write it. Programs open it as a plain JPEG."""
 
 # Only headers are read here, never pixels; the image-processor limits their number.
 Image.MAX_IMAGE_PIXELS = None
@@ -107,7 +108,9 @@ def _image(file: IO[bytes]) -> Media | None:
     # Pillow only calls read, seek and tell (Image.open).
     limited = cast("IO[bytes]", _LimitedFile(file))
     try:
-        with Image.open(limited, formats=_FORMATS) as image:
+        is_png = limited.read(len(SIGNATURE)) == SIGNATURE
+        limited.seek(0)
+        with Image.open(BytesIO(bare_png(limited)) if is_png else limited, formats=_FORMATS) as image:
             media_type = image.get_format_mimetype()
             width, height = _displayed_size(image)
     except Exception:  # noqa: BLE001 (a hostile header can make Pillow raise any error)

@@ -112,6 +112,15 @@ def test_exif_that_begins_as_in_a_jpeg_turns_the_image(orientation: int) -> None
     assert result.getexif().get(ORIENTATION, 1) == 1
 
 
+def test_exif_turns_the_image_even_with_a_wrong_checksum() -> None:
+    plain, marked = (chunk(b"eXIf", mark + exif(ORIENTATION, 6))[:-1] + b"?" for mark in (b"", MARK))
+
+    result = pixels(processed(with_chunk(b"IDAT", marked), "convert", {"format": "png"}))
+
+    assert result.shape == pixels(photo()).swapaxes(0, 1).shape
+    assert (result == pixels(processed(with_chunk(b"IDAT", plain), "convert", {"format": "png"}))).all()
+
+
 @pytest.mark.parametrize("place", [b"IDAT", b"IEND"])
 def test_metadata_that_begins_as_in_a_jpeg_is_that_which_does_not(place: bytes) -> None:
     block, output = exif(COPYRIGHT, "Ada"), {"format": "png"}
@@ -122,8 +131,8 @@ def test_metadata_that_begins_as_in_a_jpeg_is_that_which_does_not(place: bytes) 
     assert opened(marked).getexif()[COPYRIGHT] == "Ada"
 
 
-@pytest.mark.parametrize("broken", [chunk(b"eXIf", MARK + exif(ORIENTATION, 6))[:-1] + b"?", chunk(b"eXIf", MARK)])
-def test_a_damaged_exif_that_begins_as_in_a_jpeg_turns_nothing(broken: bytes) -> None:
-    result = processed(with_chunk(b"IDAT", broken), "convert", {"format": "png"})
+@pytest.mark.parametrize("block", [MARK, MARK + b"II*\0", MARK + MARK + exif(ORIENTATION, 6)])
+def test_a_damaged_exif_that_begins_as_in_a_jpeg_turns_nothing(block: bytes) -> None:
+    result = processed(with_chunk(b"IDAT", chunk(b"eXIf", block)), "convert", {"format": "png"})
 
     assert (pixels(result) == pixels(photo())).all()

@@ -70,7 +70,8 @@ def _marked_exif(source: Path) -> bytes:
             if name == b"IDAT":
                 break
             if name == _EXIF and content[start : start + len(_EXIF_MARK)] == _EXIF_MARK:
-                return _unmarked(_valid_chunk(content, start, min(end, start + _MOST_BYTES_AFTER_PIXELS)))
+                block = content[start + len(_EXIF_MARK) : min(end, start + _MOST_BYTES_AFTER_PIXELS)]
+                return _chunk(_EXIF, block)
     return b""
 
 
