@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
+import cv2
 import imagecodecs
 import numpy
 import pytest
@@ -300,6 +301,41 @@ def test_exif_with_a_wrong_checksum_turns_a_png_as_in_the_image_processor() -> N
     place = content.index(b"IDAT") - 8
 
     assert media_of(BytesIO(content[:place] + b"?" + content[place + 1 :])) == Media("image/png", 20, 30)
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+
+
+BEFORE_EXIF = {
+    "a profile without bytes": segment(0xE2, b"ICC_PROFILE\0"),
+    "a short Adobe segment": segment(0xEE, b"Adobe\0"),
+    "a short JFIF segment": segment(0xE0, b"JFIF\0"),
+    "a marker without a length": b"\xff\x01",
+    "three thousand segments": segment(0xE5, b"x") * 3000,
+    "forty megabytes": segment(0xE5, bytes(65_000)) * 640,
+}
+
+
+@pytest.mark.parametrize("name", BEFORE_EXIF)
+def test_a_jpeg_has_its_displayed_size_with_any_segment_before_its_pixels(name: str) -> None:
+    """OpenCV turns it, too."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = image("JPEG", exif=exif)
+
+    changed = content[:2] + BEFORE_EXIF[name] + content[2:]
+
+    shown = cv2.imdecode(numpy.frombuffer(changed, "uint8"), cv2.IMREAD_COLOR)
+    assert shown is not None
+    assert shown.shape[:2] == (30, 20)
+    assert media_of(BytesIO(changed)) == Media("image/jpeg", 20, 30)
+
+
+def test_a_jpeg_with_a_second_picture_is_a_jpeg() -> None:
+    pair = image("MPO", save_all=True, append_images=[Image.new("RGB", (30, 20))])
+
+    assert media_of(BytesIO(pair)) == Media("image/jpeg", 30, 20)
 
 
 ONE_ENTRY = struct.pack("<2sHIH", b"II", 42, 8, 1)

@@ -9,11 +9,11 @@ from typing import IO, NamedTuple, cast
 import filetype
 from PIL import Image
 
+from file_storage.services import jpeg_header, png_header
 from file_storage.services.exif_date import taken_at
 from file_storage.services.heif_header import heif_type
 from file_storage.services.image_headers import size_of
 from file_storage.services.jpegxl_header import jpegxl_type
-from file_storage.services.png_header import SIGNATURE, bare_png
 from file_storage.services.tiff_header import tiff_size
 
 UNKNOWN = "application/octet-stream"
@@ -50,8 +50,12 @@ _MAY_BE_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<|\xff\xfe|\xfe\xff")
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "WEBP")
 """Formats whose headers Pillow opens; :mod:`image_headers` reads the sizes of others."""
 
-_COMMON_NAMES = {"image/mpo": "image/jpeg"}
-"""MPO is a JPEG with a second picture appended, as some cameras write it. Programs open it as a plain JPEG."""
+_REDUCTIONS = {
+    jpeg_header.SIGNATURE: jpeg_header.bare_jpeg,
+    png_header.SIGNATURE: png_header.bare_png,
+}
+"""Functions that keep of a file only what its size depends on, by its first bytes."""
+_LONGEST_SIGNATURE = max(map(len, _REDUCTIONS))
 
 # Only headers are read here, never pixels; the image-processor limits their number.
 Image.MAX_IMAGE_PIXELS = None
@@ -108,16 +112,17 @@ def _image(file: IO[bytes]) -> Media | None:
     # Pillow only calls read, seek and tell (Image.open).
     limited = cast("IO[bytes]", _LimitedFile(file))
     try:
-        is_png = limited.read(len(SIGNATURE)) == SIGNATURE
+        start = limited.read(_LONGEST_SIGNATURE)
+        bare = next((reduce for signature, reduce in _REDUCTIONS.items() if start.startswith(signature)), None)
         limited.seek(0)
-        with Image.open(BytesIO(bare_png(limited)) if is_png else limited, formats=_FORMATS) as image:
+        with Image.open(BytesIO(bare(limited)) if bare else limited, formats=_FORMATS) as image:
             media_type = image.get_format_mimetype()
             width, height = _displayed_size(image)
     except Exception:  # noqa: BLE001 (a hostile header can make Pillow raise any error)
         return None
     if media_type is None:
         return None
-    return _media(_COMMON_NAMES.get(media_type, media_type), (width, height))
+    return _media(media_type, (width, height))
 
 
 def _displayed_size(image: Image.Image) -> tuple[int, int]:
