@@ -162,6 +162,17 @@ UNCLEAR = {
         tiff(bytes_of(COLORS), photometric="rgb").replace(struct.pack("<3H", 8, 8, 8), struct.pack("<3H", 5, 6, 5)),
         "The samples of this TIFF differ in size",
     ),
+    **{
+        f"{meaning} of {dtype}": (
+            tiff((COLORS * (1 if dtype.startswith("f") else 2**31 - 1)).astype(dtype), photometric=meaning),
+            "CIELAB or YCbCr with samples of an unusual kind, which is not supported: save it as RGB",
+        )
+        for meaning, dtype in (
+            *(("cielab", dtype) for dtype in ("uint32", "int32", "float16")),
+            *(("icclab", dtype) for dtype in ("uint32", "float32")),
+            ("ycbcr", "uint32"),
+        )
+    },
     "double precision": (tiff(RAMP), "kind of samples is not supported"),
     "complex numbers": (tiff(RAMP.astype("complex64")), "kind of samples is not supported"),
 }

@@ -14,6 +14,10 @@ from image_processor.services.codec import avif, png, tiff
 from image_processor.services.codec.cielab import from_cielab, with_alpha_of_255
 from image_processor.services.codec.pages import check_page
 
+_INTEGERS = ("uchar", "ushort")
+_KINDS_OF_CIELAB = {tiff.CIELAB: (*_INTEGERS, "char", "short", "float"), tiff.ICCLAB: (*_INTEGERS, "char", "short")}
+"""The samples whose meaning is known; those that are always signed are refused later, in words of their own."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -43,6 +47,7 @@ class Layout:
         if number >= len(self.directories):
             return image
         directory = self.directories[number]
+        _refuse_unread(image, directory)
         is_ycbcr = directory.ycbcr is not None and image.bands == directory.number(tiff.SAMPLES)
         if directory.is_in_planes:
             image = _from_planes(image, directory, is_ycbcr=is_ycbcr)
@@ -56,10 +61,6 @@ class Layout:
                 )
             )
         meaning = directory.number(tiff.PHOTOMETRIC) or 0
-        if meaning in tiff.UNREAD:
-            raise UnsuitableImageError(
-                sentence("The image has {colors}, which is not supported: save it as RGB.", colors=tiff.UNREAD[meaning])
-            )
         if meaning in (tiff.CIELAB, tiff.ICCLAB) and image.format in ("uchar", "ushort") and image.bands >= 3:
             image = from_cielab(image, signed=meaning == tiff.CIELAB)
         if image.format == "float" and directory.number(tiff.PHOTOMETRIC) == tiff.WHITE_IS_ZERO:
@@ -68,6 +69,22 @@ class Layout:
         if image.interpretation == "labs":
             image = with_alpha_of_255(image)
         return marked_raw(image)
+
+
+def _refuse_unread(image: pyvips.Image, directory: tiff.Directory) -> None:
+    """Check that the meaning of the samples is known.
+
+    :raises UnsuitableImageError: libvips takes them for gray or RGB, or for other numbers.
+    """
+    meaning = directory.number(tiff.PHOTOMETRIC) or 0
+    colors = tiff.UNREAD.get(meaning)
+    kinds = _KINDS_OF_CIELAB.get(meaning, _INTEGERS if directory.ycbcr is not None else None)
+    if kinds is not None and (image.format not in kinds or (image.format == "short" and directory.is_floating_point)):
+        colors = sentence("CIELAB or YCbCr with samples of an unusual kind")
+    if colors is not None:
+        raise UnsuitableImageError(
+            sentence("The image has {colors}, which is not supported: save it as RGB.", colors=colors)
+        )
 
 
 def _from_planes(image: pyvips.Image, directory: tiff.Directory, *, is_ycbcr: bool) -> pyvips.Image:

@@ -23,8 +23,9 @@ _SUBFILE_TYPE = 254
 _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType: a reduced copy of another page; a transparency mask."""
 _BITS, SAMPLES, _PLANES, _COMPRESSION, _PROFILE = 258, 277, 284, 259, 34675
+_SAMPLE_FORMAT, _FLOATING_POINT = 339, 3
 _SUBSAMPLING, _COEFFICIENTS, _BLACK_AND_WHITE = 530, 529, 532
-_KIND = (WIDTH, HEIGHT, _BITS, 262, ORIENTATION, SAMPLES, _PLANES, 338, 339, _SUBSAMPLING, _PROFILE)
+_KIND = (WIDTH, HEIGHT, _BITS, 262, ORIENTATION, SAMPLES, _PLANES, 338, _SAMPLE_FORMAT, _SUBSAMPLING, _PROFILE)
 """Tags that must agree for pages to be loaded together, because libvips applies those of one page to all.
 
 They are the size, the bits, meaning and number of samples, and the ICC profile.
@@ -134,6 +135,10 @@ class Directory:
         if entry is None or entry.kind != 3:
             return ()
         return {bits for (bits,) in struct.iter_unpack(f"{self.order}H", entry.data[: 2 * entry.count])}
+
+    @property
+    def is_floating_point(self) -> bool:
+        return self.number(_SAMPLE_FORMAT) == _FLOATING_POINT
 
     @property
     def is_in_planes(self) -> bool:
