@@ -174,6 +174,12 @@ UNCLEAR = {
         )
     },
     "double precision": (tiff(RAMP), "kind of samples is not supported"),
+    "gray and alpha of 4 bits": (
+        tiff(bytes_of(RAMP, RAMP), photometric="minisblack", extrasamples=["unassalpha"]).replace(
+            struct.pack("<2H", 8, 8), struct.pack("<2H", 4, 4), 1
+        ),
+        "kind of samples is not supported",
+    ),
     "complex numbers": (tiff(RAMP.astype("complex64")), "kind of samples is not supported"),
 }
 
