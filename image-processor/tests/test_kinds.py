@@ -162,9 +162,41 @@ UNCLEAR = {
         tiff(bytes_of(COLORS), photometric="rgb").replace(struct.pack("<3H", 8, 8, 8), struct.pack("<3H", 5, 6, 5)),
         "The samples of this TIFF differ in size",
     ),
+    **{
+        f"{meaning} of {dtype}": (
+            tiff((COLORS * (1 if dtype.startswith("f") else 2**31 - 1)).astype(dtype), photometric=meaning),
+            "CIELAB or YCbCr with samples of an unusual kind, which is not supported: save it as RGB",
+        )
+        for meaning, dtype in (
+            *(("cielab", dtype) for dtype in ("uint32", "int32", "float16")),
+            *(("icclab", dtype) for dtype in ("uint32", "float32")),
+            ("ycbcr", "uint32"),
+        )
+    },
     "double precision": (tiff(RAMP), "kind of samples is not supported"),
+    "gray and alpha of 4 bits": (
+        tiff(bytes_of(RAMP, RAMP), photometric="minisblack", extrasamples=["unassalpha"]).replace(
+            struct.pack("<2H", 8, 8), struct.pack("<2H", 4, 4), 1
+        ),
+        "kind of samples is not supported",
+    ),
     "complex numbers": (tiff(RAMP.astype("complex64")), "kind of samples is not supported"),
 }
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "float32"])
+@pytest.mark.parametrize("meaning", ["minisblack", "miniswhite"])
+@pytest.mark.parametrize("extra", [["unassalpha"], ["unspecified"], ["unspecified", "unassalpha"]], ids="-".join)
+def test_gray_in_planes_is_gray_with_its_alpha(extra: list[str], meaning: str, dtype: str) -> None:
+    white = 1 if dtype == "float32" else numpy.iinfo(dtype).max
+    values = {"minisblack": RAMP, "miniswhite": 1 - RAMP, "unassalpha": RAMP.T.reshape(RAMP.shape), "unspecified": RAMP}
+    planes = numpy.stack([values[name] * white for name in [meaning, *extra]]).astype(dtype)
+
+    content = tiff(planes, photometric=meaning, planarconfig="separate", extrasamples=extra, rowsperstrip=3)
+    result = numpy.asarray(opened(processed(content, "convert", {"format": "webp", "lossless": True})).convert("RGBA"))
+
+    alpha = values["unassalpha"] if "unassalpha" in extra else numpy.ones(RAMP.shape)
+    assert numpy.abs(result - numpy.dstack([RAMP, RAMP, RAMP, alpha]) * 255.0)[alpha > 0.01].max() <= 1
 
 
 PARAMS: dict[str, dict[str, object]] = {
@@ -259,6 +291,9 @@ LAB = {
     "8 bits": lambda image: tiff(in_cielab(image), photometric="cielab"),
     "8 bits, compressed": lambda image: tiff(in_cielab(image), photometric="cielab", compression="lzw", predictor=True),
     "16 bits": lambda image: tiff(in_cielab_of_16_bits(image), photometric="cielab"),
+    "16 bits in planes": lambda image: tiff(
+        numpy.moveaxis(in_cielab_of_16_bits(image), -1, 0), photometric="cielab", planarconfig="separate"
+    ),
     "ICC's L*a*b*": lambda image: tiff(in_cielab(image) ^ numpy.array([0, 128, 128], "uint8"), photometric="icclab"),
     "with alpha": lambda image: tiff(
         numpy.dstack([in_cielab(image), numpy.full(image.size[::-1], 255, "uint8")]),

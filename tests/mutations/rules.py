@@ -609,6 +609,21 @@ MUTATIONS = [
         caught_by="image-processor/tests/services/readers/test_jpegxl.py::test_an_icc_profile_is_kept_with_its_pixels",
     ),
     Mutation(
+        rule="a floating-point JPEG XL above white is not clipped",
+        file="image-processor/src/image_processor/services/readers/libjxl.py",
+        before="    if info.exponent_bits_per_sample:\n        return 32",
+        after="    if info.exponent_bits_per_sample:\n        return 16",
+        caught_by="image-processor/tests/services/readers/test_jpegxl.py::"
+        "test_floating_point_above_white_is_refused_as_in_a_tiff",
+    ),
+    Mutation(
+        rule="the planes of a TIFF with gray and alpha are not mixed up",
+        file="image-processor/src/image_processor/services/codec/mended_tiff.py",
+        before="    if page.is_gray_in_planes:",
+        after="    if page.is_gray_in_planes and page.is_8_bit:",
+        caught_by="image-processor/tests/test_kinds.py::test_gray_in_planes_is_gray_with_its_alpha",
+    ),
+    Mutation(
         rule="a decoder without enough memory does not report a damaged file",
         file="image-processor/src/image_processor/services/readers/libjxl.py",
         before="self.is_out |= place is None",
@@ -814,8 +829,8 @@ MUTATIONS = [
     Mutation(
         rule="pages of different ICC profiles are not loaded together",
         file="image-processor/src/image_processor/services/codec/tiff.py",
-        before="338, 339, _SUBSAMPLING, _PROFILE)",
-        after="338, 339, _SUBSAMPLING)",
+        before="338, _SAMPLE_FORMAT, _SUBSAMPLING, _PROFILE)",
+        after="338, _SAMPLE_FORMAT, _SUBSAMPLING)",
         caught_by="image-processor/tests/services/codec/test_decoding.py::test_every_page_has_its_own_depth_and_profile",
     ),
     Mutation(

@@ -98,6 +98,15 @@ def test_a_jpeg_may_have_other_segments_before() -> None:
     assert taken(content[:2] + other + content[2:]) == MOMENT
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_the_exif_of_a_chunk_may_begin_as_in_a_jpeg(kind: str) -> None:
+    written, exif = BytesIO(), exif_of("2026:07:01 12:03:06").tobytes()
+    Image.new("RGB", (30, 20)).save(written, kind, exif=b"Exif\0\0" + exif)  # Pillow removes one mark
+
+    assert b"Exif\0\0" in written.getvalue()
+    assert taken(written.getvalue()) == MOMENT
+
+
 def test_a_file_without_exif_says_nothing() -> None:
     assert taken(b"2026:07:01 12:03:06") is None
     assert taken(photo("JPEG", Image.Exif())) is None

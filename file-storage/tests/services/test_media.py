@@ -2,11 +2,13 @@
 
 import struct
 import tracemalloc
+import zlib
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import IO
 
+import cv2
 import imagecodecs
 import numpy
 import pytest
@@ -46,6 +48,18 @@ def test_the_header_alone_is_enough_for_the_size(kind: str) -> None:
     media = media_of(BytesIO(written.getvalue()[:2000]))
 
     assert (media.width, media.height) == (300, 200)
+
+
+@pytest.mark.parametrize(("bits", "compression", "masks"), [(2, 0, ()), (16, 3, (0xF00, 0xF0, 0xF))])
+@pytest.mark.parametrize("height", [20, -20])
+def test_the_size_of_a_bmp_that_pillow_does_not_open_is_detected(
+    bits: int, compression: int, masks: tuple[int, ...], height: int
+) -> None:
+    head = struct.pack("<IiiHHIIiiII", 40, 30, height, 1, bits, compression, 0, 0, 0, 0, 0)
+    head += struct.pack(f"<{len(masks)}I", *masks)
+    content = b"BM" + struct.pack("<I4xI", 54, 54) + head + bytes(2000)
+
+    assert media_of(BytesIO(content)) == Media("image/bmp", 30, 20)
 
 
 def test_an_icon_has_the_size_of_its_largest_picture() -> None:
@@ -239,6 +253,89 @@ def test_the_size_is_that_of_the_displayed_image(kind: str, orientation: int, si
     media = media_of(BytesIO(image(kind, exif=exif)))
 
     assert (media.width, media.height) == size
+
+
+@pytest.mark.parametrize(("marks", "size"), [(1, (20, 30)), (2, (30, 20))])
+def test_the_exif_of_a_png_may_begin_as_in_a_jpeg(marks: int, size: tuple[int, int]) -> None:
+    """The image processor and Pillow read it with one mark, and ignore it with two."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+
+    content = image("PNG", exif=marks * b"Exif\0\0" + exif.tobytes())  # Pillow removes one mark
+
+    assert content.count(b"Exif\0\0") == marks
+    assert media_of(BytesIO(content)) == Media("image/png", *size)
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+TEXT = chunk(b"tEXt", b"Comment\0a")
+AROUND_EXIF = {
+    "a long text": (chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(9_000_000))), b""),
+    "many texts": (TEXT * 2000, b""),
+    "a wrong checksum": (TEXT[:-1] + b"?", b""),
+    "another EXIF": (b"", chunk(b"eXIf", b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, 1, 0, 0))),
+}
+
+
+@pytest.mark.parametrize("name", AROUND_EXIF)
+def test_a_png_has_its_displayed_size_with_any_metadata_before_its_pixels(name: str) -> None:
+    """Chromium and libpng show it at this size; Pillow does not open the first and the third."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = image("PNG")
+    before, after = AROUND_EXIF[name]
+    place = content.index(b"IDAT") - 4
+
+    turned = content[:place] + before + chunk(b"eXIf", exif.tobytes()[6:]) + after + content[place:]
+
+    assert media_of(BytesIO(turned)) == Media("image/png", 20, 30)
+
+
+def test_exif_with_a_wrong_checksum_turns_a_png_as_in_the_image_processor() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = image("PNG", exif=exif)
+    place = content.index(b"IDAT") - 8
+
+    assert media_of(BytesIO(content[:place] + b"?" + content[place + 1 :])) == Media("image/png", 20, 30)
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+
+
+BEFORE_EXIF = {
+    "a profile without bytes": segment(0xE2, b"ICC_PROFILE\0"),
+    "a short Adobe segment": segment(0xEE, b"Adobe\0"),
+    "a short JFIF segment": segment(0xE0, b"JFIF\0"),
+    "a marker without a length": b"\xff\x01",
+    "three thousand segments": segment(0xE5, b"x") * 3000,
+    "forty megabytes": segment(0xE5, bytes(65_000)) * 640,
+}
+
+
+@pytest.mark.parametrize("name", BEFORE_EXIF)
+def test_a_jpeg_has_its_displayed_size_with_any_segment_before_its_pixels(name: str) -> None:
+    """OpenCV turns it, too."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = image("JPEG", exif=exif)
+
+    changed = content[:2] + BEFORE_EXIF[name] + content[2:]
+
+    shown = cv2.imdecode(numpy.frombuffer(changed, "uint8"), cv2.IMREAD_COLOR)
+    assert shown is not None
+    assert shown.shape[:2] == (30, 20)
+    assert media_of(BytesIO(changed)) == Media("image/jpeg", 20, 30)
+
+
+def test_a_jpeg_with_a_second_picture_is_a_jpeg() -> None:
+    pair = image("MPO", save_all=True, append_images=[Image.new("RGB", (30, 20))])
+
+    assert media_of(BytesIO(pair)) == Media("image/jpeg", 30, 20)
 
 
 ONE_ENTRY = struct.pack("<2sHIH", b"II", 42, 8, 1)

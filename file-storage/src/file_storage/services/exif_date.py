@@ -115,7 +115,7 @@ def _in_png(file: IO[bytes]) -> IO[bytes] | None:
     for _ in range(_MAX_PARTS):
         length, kind = struct.unpack(">I4s", file.read(8))
         if kind == b"eXIf":
-            return BytesIO(file.read(min(length, _MAX_EXIF_BYTES)))
+            return _unmarked(file.read(min(length, _MAX_EXIF_BYTES)))
         file.seek(length + 4, 1)
     return None
 
@@ -125,10 +125,14 @@ def _in_webp(file: IO[bytes]) -> IO[bytes] | None:
     for _ in range(_MAX_PARTS):
         kind, length = struct.unpack("<4sI", file.read(8))
         if kind == b"EXIF":
-            # Some programs start the chunk with the mark of a JPEG segment.
-            return BytesIO(file.read(min(length, _MAX_EXIF_BYTES)).removeprefix(_EXIF_MARK))
+            return _unmarked(file.read(min(length, _MAX_EXIF_BYTES)))
         file.seek(length + length % 2, 1)
     return None
+
+
+def _unmarked(chunk: bytes) -> IO[bytes]:
+    """Return the EXIF in a chunk, which some programs start with the mark of a JPEG segment."""
+    return BytesIO(chunk.removeprefix(_EXIF_MARK))
 
 
 def _in_heif(file: IO[bytes]) -> IO[bytes] | None:

@@ -10,6 +10,8 @@ from file_storage.services.heif_header import Size, heif_size
 from file_storage.services.jpegxl_header import jpegxl_size
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_OS2_HEADER = 12
+"""Size of the BMP header whose sides have 16 bits."""
 _DEEP = 32
 """Bits per pixel of an icon's picture with alpha."""
 _MAX_PICTURES = 100
@@ -27,6 +29,14 @@ def size_of(media_type: str, file: IO[bytes]) -> Size | None:
         return read(file)
     except Exception:  # noqa: BLE001 (a hostile header may raise any error, and must not fail the upload)
         return None
+
+
+def _bmp(file: IO[bytes]) -> Size:
+    """Return the size of a BMP of a kind that Pillow does not open; a negative height means that the top is first."""
+    head = file.read(26)
+    is_short = int.from_bytes(head[14:18], "little") == _OS2_HEADER
+    width, height = struct.unpack_from("<HH" if is_short else "<ii", head, 18)
+    return width, abs(height)
 
 
 def _psd(file: IO[bytes]) -> Size:
@@ -52,6 +62,7 @@ def _ico(file: IO[bytes]) -> Size:
 
 _READERS: Mapping[str, Callable[[IO[bytes]], Size | None]] = {
     "image/svg+xml": lambda file: root_size(file.read(_ROOT_BYTES)),
+    "image/bmp": _bmp,
     "image/heic": heif_size,
     "image/jxl": jpegxl_size,
     "image/heic-sequence": heif_size,

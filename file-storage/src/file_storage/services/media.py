@@ -3,11 +3,13 @@
 import codecs
 import re
 import warnings
+from io import BytesIO
 from typing import IO, NamedTuple, cast
 
 import filetype
 from PIL import Image
 
+from file_storage.services import jpeg_header, png_header
 from file_storage.services.exif_date import taken_at
 from file_storage.services.heif_header import heif_type
 from file_storage.services.image_headers import size_of
@@ -48,9 +50,12 @@ _MAY_BE_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<|\xff\xfe|\xfe\xff")
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "WEBP")
 """Formats whose headers Pillow opens; :mod:`image_headers` reads the sizes of others."""
 
-_COMMON_NAMES = {"image/mpo": "image/jpeg", "image/apng": "image/png"}
-"""MPO is a JPEG with a second picture appended, as some cameras write it; APNG is an animated PNG. Programs open both
-as plain JPEG and PNG."""
+_REDUCTIONS = {
+    jpeg_header.SIGNATURE: jpeg_header.bare_jpeg,
+    png_header.SIGNATURE: png_header.bare_png,
+}
+"""Functions that keep of a file only what its size depends on, by its first bytes."""
+_LONGEST_SIGNATURE = max(map(len, _REDUCTIONS))
 
 # Only headers are read here, never pixels; the image-processor limits their number.
 Image.MAX_IMAGE_PIXELS = None
@@ -107,25 +112,31 @@ def _image(file: IO[bytes]) -> Media | None:
     # Pillow only calls read, seek and tell (Image.open).
     limited = cast("IO[bytes]", _LimitedFile(file))
     try:
-        with Image.open(limited, formats=_FORMATS) as image:
+        start = limited.read(_LONGEST_SIGNATURE)
+        bare = next((reduce for signature, reduce in _REDUCTIONS.items() if start.startswith(signature)), None)
+        limited.seek(0)
+        with Image.open(BytesIO(bare(limited)) if bare else limited, formats=_FORMATS) as image:
             media_type = image.get_format_mimetype()
             width, height = _displayed_size(image)
     except Exception:  # noqa: BLE001 (a hostile header can make Pillow raise any error)
         return None
     if media_type is None:
         return None
-    return _media(_COMMON_NAMES.get(media_type, media_type), (width, height))
+    return _media(media_type, (width, height))
 
 
 def _displayed_size(image: Image.Image) -> tuple[int, int]:
-    return image.size[::-1] if _orientation(image.info.get("exif", b"")) in _ROTATED else image.size
+    block = image.info.get("exif", b"")
+    # Pillow adds the prefix to a PNG's chunk, which may have one of its own.
+    block = block.removeprefix(_PREFIX) if image.format == "PNG" else block
+    return image.size[::-1] if _orientation(block) in _ROTATED else image.size
 
 
 def _orientation(block: bytes) -> object:
     """Return the orientation in an EXIF block; ``None`` if it has none or cannot be read.
 
-    Only EXIF counts, as in the image-processor and browsers; Pillow's getexif would also use XMP. A PNG whose chunk has
-    the prefix of a JPEG segment, next to the one that Pillow adds, has none: libvips does not read it.
+    Only EXIF counts, as in the image-processor and browsers; Pillow's getexif would also use XMP. Pillow reads a block
+    with two prefixes; libvips does not.
     """
     if block.startswith(_PREFIX * 2):
         return None

@@ -13,6 +13,10 @@ _GREATEST = "greatest-raw-sample"
 """A metadata field: the greatest sample of the file, if the image's samples are mixtures of several."""
 _WHITE = 1 + 1e-6
 """The greatest valid floating-point sample, with a tolerance for rounding."""
+_BLOCK = 8
+"""Sides of the blocks that lossy compression works on, in pixels; its errors nearly cancel out in a block's mean."""
+_WHITE_OF_A_BLOCK = 1.05
+"""The greatest valid mean of a block: the worst quality of JPEG XL exceeds 1 by 0.03."""
 _DEEP = {"b-w": "grey16", "srgb": "rgb16", "scrgb": "rgb16", "multiband": "rgb16"}
 
 
@@ -38,6 +42,12 @@ def mixed(image: pyvips.Image, mix: Callable[[pyvips.Image], pyvips.Image]) -> p
     made = mix(image).clamp(min=least, max=greatest)
     made.set_type(pyvips.GValue.gdouble_type, _GREATEST, greatest)
     return made
+
+
+def without_overshoots(image: pyvips.Image) -> pyvips.Image:
+    """Return floating-point samples of a lossy file, clipped to 0 … 1 if they exceed it only by compression errors."""
+    means = image.shrink(min(_BLOCK, image.width), min(_BLOCK, image.height))
+    return image.clamp() if _greatest(means) <= _WHITE_OF_A_BLOCK else image
 
 
 def usual(image: pyvips.Image) -> pyvips.Image:

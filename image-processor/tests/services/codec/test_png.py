@@ -1,10 +1,11 @@
-"""Metadata after the pixels of a PNG, where ExifTool writes it, is metadata as any other."""
+"""Metadata after the pixels of a PNG, where ExifTool writes it, and EXIF that begins as in a JPEG."""
 
 import struct
 import zlib
 
+import numpy
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tests.support.algorithm_runs import processed
 from tests.support.images import opened, photo, pixels
@@ -18,10 +19,13 @@ XMP = (
 )
 
 
+MARK = b"Exif\0\0"
+
+
 def exif(tag: int, value: int | str) -> bytes:
     block = Image.Exif()
     block[tag] = value
-    return block.tobytes().removeprefix(b"Exif\0\0")
+    return block.tobytes().removeprefix(MARK)
 
 
 CHUNKS = {
@@ -96,3 +100,39 @@ def test_what_follows_the_end_is_not_read() -> None:
     content = photo() + chunk(*CHUNKS["text"])
 
     assert "Author" not in opened(processed(content, "convert", {"format": "png", "metadata": "keep"})).info
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_that_begins_as_in_a_jpeg_turns_the_image(orientation: int) -> None:
+    content = with_chunk(b"IDAT", chunk(b"eXIf", MARK + exif(ORIENTATION, orientation)))
+
+    result = opened(processed(content, "convert", {"format": "png", "metadata": "keep"}))
+
+    assert numpy.array_equal(numpy.asarray(result), numpy.asarray(ImageOps.exif_transpose(opened(content))))
+    assert result.getexif().get(ORIENTATION, 1) == 1
+
+
+def test_exif_turns_the_image_even_with_a_wrong_checksum() -> None:
+    plain, marked = (chunk(b"eXIf", mark + exif(ORIENTATION, 6))[:-1] + b"?" for mark in (b"", MARK))
+
+    result = pixels(processed(with_chunk(b"IDAT", marked), "convert", {"format": "png"}))
+
+    assert result.shape == pixels(photo()).swapaxes(0, 1).shape
+    assert (result == pixels(processed(with_chunk(b"IDAT", plain), "convert", {"format": "png"}))).all()
+
+
+@pytest.mark.parametrize("place", [b"IDAT", b"IEND"])
+def test_metadata_that_begins_as_in_a_jpeg_is_that_which_does_not(place: bytes) -> None:
+    block, output = exif(COPYRIGHT, "Ada"), {"format": "png"}
+
+    marked = processed(with_chunk(place, chunk(b"eXIf", MARK + block)), "convert", output)
+
+    assert marked == processed(with_chunk(place, chunk(b"eXIf", block)), "convert", output)
+    assert opened(marked).getexif()[COPYRIGHT] == "Ada"
+
+
+@pytest.mark.parametrize("block", [MARK, MARK + b"II*\0", MARK + MARK + exif(ORIENTATION, 6)])
+def test_a_damaged_exif_that_begins_as_in_a_jpeg_turns_nothing(block: bytes) -> None:
+    result = processed(with_chunk(b"IDAT", chunk(b"eXIf", block)), "convert", {"format": "png"})
+
+    assert (pixels(result) == pixels(photo())).all()

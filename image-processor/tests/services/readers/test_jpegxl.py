@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import imagecodecs
 import numpy
 import pytest
 from image_processor.imaging.profiles import Gamma, Primaries, small_profile
@@ -86,12 +87,40 @@ def test_sixteen_bits_are_kept(mode: str) -> None:
 
 def test_floating_point_becomes_sixteen_bits() -> None:
     array = photograph().astype("float32") / 255
-    array[0, 0] = (-0.5, 1.5, 0.5)
+    array[0, 0] = (-0.5, 1, 0.5)
 
-    result = decoded(jpegxl(array))
+    result = imagecodecs.png_decode(processed(jpegxl(array), "convert", KEPT))
 
     assert result[0, 0].tolist() == [0, 65535, 32768]
     assert numpy.abs(result.astype(int) - numpy.clip(array, 0, 1) * 65535).max() <= 1
+
+
+def brighter(array: numpy.ndarray) -> numpy.ndarray:
+    """Return the picture as floating-point numbers, with a lamp four times as bright as white."""
+    bright = array.astype("float32") / 255
+    bright[8:24, 8:24] = 4
+    return bright
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("distance", [0, 1])
+def test_floating_point_above_white_is_refused_as_in_a_tiff(distance: float, mode: str) -> None:
+    source = jpegxl(brighter(photograph(mode)), distance=distance, transfer=LINEAR)
+
+    with pytest.raises(ImageError, match=r"floating-point samples up to [3-5].*, but 1 is white: scale them"):
+        processed(source, "convert", KEPT)
+
+
+@pytest.mark.parametrize("distance", [1, 10])
+def test_errors_of_compression_above_white_are_clipped(distance: float) -> None:
+    array = (numpy.random.default_rng(1).random((64, 64, 3)) > 0.5).astype("float32")
+    source = jpegxl(array, distance=distance)
+    samples = imagecodecs.jpegxl_decode(source)
+    assert samples.max() > 1.2
+
+    result = imagecodecs.png_decode(processed(source, "convert", KEPT))
+
+    assert numpy.abs(result - numpy.clip(samples, 0, 1) * 65535).max() <= 1
 
 
 def test_a_lossy_file_looks_like_what_was_encoded() -> None:

@@ -87,6 +87,70 @@ def test_the_error_for_a_jpeg_2000_with_too_many_components_names_them() -> None
         processed(source, "convert", KEPT)
 
 
+def box(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", len(content) + 8, name) + content
+
+
+def jpeg_2000(array: numpy.ndarray, boxes: bytes, space: int = 16, bits: int = 8) -> bytes:
+    """Return a JP2 with these boxes before that of its color space (ISO/IEC 15444-1, I.5.3)."""
+    height, width, components = array.shape
+    stream = bytes(
+        imagecodecs.jpeg2k_encode(
+            array.squeeze(), level=0, codecformat="j2k", reversible=True, bitspersample=bits, mct=False
+        )
+    )
+    head = box(b"ihdr", struct.pack(">IIHBBBB", height, width, components, bits - 1, 7, 0, 0))
+    head += boxes + box(b"colr", b"\1\0\0" + struct.pack(">I", space))
+    start = box(b"jP  ", b"\r\n\x87\n") + box(b"ftyp", b"jp2 \0\0\0\0jp2 ")
+    return start + box(b"jp2h", head) + box(b"jp2c", stream)
+
+
+def channels(*rows: tuple[int, int, int]) -> bytes:
+    """Return the box of channel definitions: number, type (0: color, 1: alpha, 2: premultiplied), and color."""
+    return box(b"cdef", struct.pack(">H", len(rows)) + b"".join(struct.pack(">HHH", *row) for row in rows))
+
+
+RGBA = numpy.random.default_rng(7).integers(0, 256, (40, 64, 4), "uint8")
+SPARE = 65535
+ORDERS = {
+    "blue first": (RGBA[..., 2::-1], channels((0, 0, 3), (1, 0, 2), (2, 0, 1)), RGBA[..., :3]),
+    "alpha first": (RGBA[..., [3, 0, 1, 2]], channels((0, 1, 0), (1, 0, 1), (2, 0, 2), (3, 0, 3)), RGBA),
+    "a spare channel": (RGBA, channels((0, 0, 1), (1, 0, 2), (2, 0, 3), (3, SPARE, SPARE)), RGBA[..., :3]),
+    "premultiplied": (
+        numpy.full((40, 64, 4), (100, 50, 25, 128), "uint8"),
+        channels((0, 0, 1), (1, 0, 2), (2, 0, 3), (3, 2, 0)),
+        numpy.full((40, 64, 4), (199, 100, 50, 128), "uint8"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_the_channels_of_a_jpeg_2000_have_their_order_and_meaning(name: str) -> None:
+    array, boxes, expected = ORDERS[name]
+
+    result = pixels(processed(jpeg_2000(numpy.ascontiguousarray(array), boxes), "convert", KEPT))
+
+    assert numpy.array_equal(result, expected)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("bands", [3, 4])
+def test_a_jpeg_2000_may_have_a_palette(bands: int, bits: int) -> None:
+    palette, numbers = RGBA[0, :16, :bands], numpy.random.default_rng(8).integers(0, 16, (40, 64, 1), "uint8")
+    boxes = box(b"pclr", struct.pack(">HB", len(palette), bands) + bytes([7] * bands) + palette.tobytes())
+    boxes += box(b"cmap", b"".join(struct.pack(">HBB", 0, 1, band) for band in range(bands)))
+    boxes += channels(*((band, band == 3, (band + 1) % 4) for band in range(bands)))
+
+    result = pixels(processed(jpeg_2000(numbers, boxes, bits=bits), "convert", KEPT))
+
+    assert numpy.array_equal(result, palette[numbers[..., 0]])
+
+
+def test_the_error_for_a_jpeg_2000_in_another_color_space_names_it() -> None:
+    with pytest.raises(ImageError, match=r"^The color space of this JPEG 2000 \(number 14\) is not supported"):
+        processed(jpeg_2000(RGBA[..., :3].copy(), b"", space=14), "convert", KEPT)
+
+
 @pytest.mark.parametrize("kept", [0.5, 0.9, 0.99])
 def test_a_truncated_jpeg_2000_with_16_bits_is_damage(kept: float) -> None:
     image = numpy.random.default_rng(1).integers(0, 2**16, (40, 64, 3), "uint16")
@@ -317,6 +381,25 @@ def test_an_icon_without_alpha_is_visible_where_its_mask_is_0() -> None:
     visible = MASK == 0
     assert (pixels(result)[..., 3] == visible * 255).all()
     assert (pixels(result)[visible][:, :3] == colors[visible][:, :3]).all()
+
+
+@pytest.mark.parametrize("bits", [1, 4, 8])
+@pytest.mark.parametrize("colors", ["black and white", "dark grays", "any"])
+def test_the_palette_of_an_icon_is_that_of_its_bitmap(colors: str, bits: int) -> None:
+    """Pillow shows black and white wrong, and refuses dark grays."""
+    grays = numpy.arange(2**bits)[:, None].repeat(3, axis=1)
+    any_colors = numpy.random.default_rng(5).integers(0, 256, (2**bits, 3))
+    palette = {"black and white": grays[:2] * 255, "dark grays": grays, "any": any_colors}[colors].astype("uint8")
+    numbers = numpy.random.default_rng(6).integers(0, len(palette), (32, 32), "uint8")
+    head = struct.pack("<IiiHHIIiiII", 40, 32, 64, 1, bits, 0, 0, 0, 0, len(palette), 0)
+    entries = numpy.pad(palette[:, ::-1], ((0, 0), (0, 1))).tobytes()
+    rows = numpy.packbits(numpy.unpackbits(numbers[..., None], axis=2)[..., 8 - bits :].reshape(32, -1), axis=1)
+    content = head + entries + rows[::-1].tobytes() + numpy.packbits(MASK, axis=1)[::-1].tobytes()
+
+    result = numpy.asarray(opened(processed(directory_of_icon((bits, content)), "convert", KEPT)).convert("RGBA"))
+
+    assert (result[..., 3] == (MASK == 0) * 255).all()
+    assert (result[MASK == 0][:, :3] == palette[numbers][MASK == 0]).all()
 
 
 def test_an_icon_with_alpha_ignores_its_mask() -> None:

@@ -10,7 +10,7 @@ def from_cielab(image: pyvips.Image, *, signed: bool) -> pyvips.Image:
 
     :param signed: whether a* and b* are signed; if not, their zero is at the middle of the range.
     """
-    white, unit = (65_280, 256) if image.format == "ushort" else (255, 1)
+    white, unit = (65_535 if signed else 65_280, 256) if image.format == "ushort" else (255, 1)
     chroma = image[1:3] / unit
     chroma = (chroma > 127).ifthenelse(chroma - 256, chroma) if signed else chroma - 128
     lab = (image[0] * (100 / white)).bandjoin(chroma)

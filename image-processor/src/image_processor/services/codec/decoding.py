@@ -29,7 +29,7 @@ from image_processor.services.codec.limits import (
 )
 from image_processor.services.codec.mended_tiff import open_mended
 from image_processor.services.codec.pages import check_page
-from image_processor.services.codec.png import with_metadata_after_pixels
+from image_processor.services.codec.png import with_marked_exif, with_metadata_after_pixels
 from image_processor.services.codec.saving import materialized
 from image_processor.services.readers import KNOWN, DamagedError, Opened, open_foreign
 
@@ -236,7 +236,8 @@ def _header(source: Path) -> tuple[pyvips.Image, str]:
     if loader == "heifload" and header.get("heif-compression") != "av1":
         detail = sentence("This kind of HEIF is not supported; the formats are {formats}.", formats=READABLE_NAMES)
         raise ImageError(detail, Cause.IMAGE_UNSUPPORTED)
-    return header, READABLE[loader]
+    format_name = READABLE[loader]
+    return (with_marked_exif(header, source) if format_name == "png" else header), format_name
 
 
 def _unknown(error: pyvips.Error, source: Path) -> str:
@@ -265,7 +266,8 @@ def _opened(source: Path, format_name: str, count: int, **options: object) -> py
 def _loaded(source: Path, format_name: str, **options: object) -> pyvips.Image:
     mended = open_mended(source, fail_on=_FAIL_ON, **options) if format_name == "tiff" else None
     load = _LOADERS.get(format_name, pyvips.Image.new_from_file)
-    return load(str(source), fail_on=_FAIL_ON, **options) if mended is None else mended
+    image = load(str(source), fail_on=_FAIL_ON, **options) if mended is None else mended
+    return with_marked_exif(image, source) if format_name == "png" else image
 
 
 def _with_tiles(image: pyvips.Image, count: int) -> pyvips.Image:

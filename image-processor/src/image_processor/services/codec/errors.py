@@ -75,6 +75,7 @@ _PLAIN = {
     "bad labq format": sentence("its kind of CIELAB colors is not supported"),
     "tiled separate planes not supported": sentence("its tiles in separate planes are not supported"),
     "unsupported tiff image type": sentence("its kind of samples is not supported"),
+    "not 1 bands": sentence("its kind of samples is not supported"),
     "samples out of range": sentence("its kind of samples is not supported"),
     "required field 262 missing": sentence(
         "the meaning of its samples is unknown (PhotometricInterpretation is missing)"

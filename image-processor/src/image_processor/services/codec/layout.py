@@ -14,6 +14,10 @@ from image_processor.services.codec import avif, png, tiff
 from image_processor.services.codec.cielab import from_cielab, with_alpha_of_255
 from image_processor.services.codec.pages import check_page
 
+_INTEGERS = ("uchar", "ushort")
+_KINDS_OF_CIELAB = {tiff.CIELAB: (*_INTEGERS, "char", "short", "float"), tiff.ICCLAB: (*_INTEGERS, "char", "short")}
+"""The samples whose meaning is known; those that are always signed are refused later, in words of their own."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -43,9 +47,10 @@ class Layout:
         if number >= len(self.directories):
             return image
         directory = self.directories[number]
+        _refuse_unread(image, directory)
         is_ycbcr = directory.ycbcr is not None and image.bands == directory.number(tiff.SAMPLES)
         if directory.is_in_planes:
-            _refuse_mixed_planes(image, directory, is_ycbcr=is_ycbcr)
+            image = _from_planes(image, directory, is_ycbcr=is_ycbcr)
         if directory.ycbcr is not None and is_ycbcr:
             image = from_ycbcr(image, directory.ycbcr.coefficients, directory.ycbcr.limits)
         if image.format == "uint" and directory.is_multiplied_by_alpha:
@@ -56,10 +61,6 @@ class Layout:
                 )
             )
         meaning = directory.number(tiff.PHOTOMETRIC) or 0
-        if meaning in tiff.UNREAD:
-            raise UnsuitableImageError(
-                sentence("The image has {colors}, which is not supported: save it as RGB.", colors=tiff.UNREAD[meaning])
-            )
         if meaning in (tiff.CIELAB, tiff.ICCLAB) and image.format in ("uchar", "ushort") and image.bands >= 3:
             image = from_cielab(image, signed=meaning == tiff.CIELAB)
         if image.format == "float" and directory.number(tiff.PHOTOMETRIC) == tiff.WHITE_IS_ZERO:
@@ -70,8 +71,24 @@ class Layout:
         return marked_raw(image)
 
 
-def _refuse_mixed_planes(image: pyvips.Image, directory: tiff.Directory, *, is_ycbcr: bool) -> None:
-    """Check that libvips can read the separate planes of the image.
+def _refuse_unread(image: pyvips.Image, directory: tiff.Directory) -> None:
+    """Check that the meaning of the samples is known.
+
+    :raises UnsuitableImageError: libvips takes them for gray or RGB, or for other numbers.
+    """
+    meaning = directory.number(tiff.PHOTOMETRIC) or 0
+    colors = tiff.UNREAD.get(meaning)
+    kinds = _KINDS_OF_CIELAB.get(meaning, _INTEGERS if directory.ycbcr is not None else None)
+    if kinds is not None and (image.format not in kinds or (image.format == "short" and directory.is_floating_point)):
+        colors = sentence("CIELAB or YCbCr with samples of an unusual kind")
+    if colors is not None:
+        raise UnsuitableImageError(
+            sentence("The image has {colors}, which is not supported: save it as RGB.", colors=colors)
+        )
+
+
+def _from_planes(image: pyvips.Image, directory: tiff.Directory, *, is_ycbcr: bool) -> pyvips.Image:
+    """Return the image of separate planes, as gray if it was opened as RGB to keep its rows in order.
 
     :raises UnsuitableImageError: libvips mixes up the rows of the planes.
     """
@@ -86,6 +103,14 @@ def _refuse_mixed_planes(image: pyvips.Image, directory: tiff.Directory, *, is_y
                 " save it with 8 or 16 bits."
             )
         )
+    return _gray(image, directory) if directory.is_gray_in_planes else image
+
+
+def _gray(image: pyvips.Image, directory: tiff.Directory) -> pyvips.Image:
+    """Return gray with other bands, with white at the greatest integer."""
+    if directory.number(tiff.PHOTOMETRIC) == tiff.WHITE_IS_ZERO and image.format != "float":
+        image = image[0].invert().bandjoin(image[1:])
+    return image.copy(interpretation="grey16" if image.format == "ushort" else "b-w")
 
 
 def _without_spare_bands(image: pyvips.Image, directory: tiff.Directory) -> pyvips.Image:

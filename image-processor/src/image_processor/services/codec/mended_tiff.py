@@ -36,7 +36,9 @@ def open_mended(source: Path, **options: object) -> pyvips.Image | None:
     """Return the TIFF with such values corrected in memory, not in the file; None if nothing is to be corrected.
 
     8-bit CIELAB, which libvips mistakes for a packed format of its own, is marked as ICCLAB, which libvips does not
-    interpret. An invalid Orientation is replaced by that of an upright image, as in other readers.
+    interpret. So is 16-bit CIELAB in separate planes, whose rows libvips mixes up; for the same reason, gray with other
+    bands in separate planes is marked as RGB. An invalid Orientation is replaced by that of an upright image, as in
+    other readers.
 
     :raises MemoryError: the process may not use as much memory as the file has bytes.
     """
@@ -70,8 +72,10 @@ def _changes(version: _Version) -> Sequence[_Change]:
 
 
 def _changes_of(page: tiff.Directory) -> Iterator[_Change]:
-    if page.number(tiff.PHOTOMETRIC) == tiff.CIELAB and page.is_8_bit:
+    if page.number(tiff.PHOTOMETRIC) == tiff.CIELAB and (page.is_8_bit or (page.is_in_planes and page.depths == {16})):
         yield _change(page, tiff.PHOTOMETRIC, tiff.ICCLAB)
+    if page.is_gray_in_planes:
+        yield _change(page, tiff.PHOTOMETRIC, tiff.RGB)
     orientation = page.number(tiff.ORIENTATION)
     if orientation is not None and not 1 <= orientation <= 8:
         yield _change(page, tiff.ORIENTATION, _UPRIGHT)

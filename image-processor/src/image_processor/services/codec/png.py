@@ -21,6 +21,8 @@ _LONGEST = 1000
 """Maximum size in bytes of a returned chunk; the chunks in use are far shorter."""
 
 _EXIF, _TEXTS = b"eXIf", (b"tEXt", b"zTXt", b"iTXt")
+_EXIF_MARK = b"Exif\0\0"
+"""First bytes of EXIF in a JPEG, which some programs write into a PNG, too; libpng then ignores the chunk."""
 _MOST_BYTES_AFTER_PIXELS = 4_000_000
 """Maximum total size of the metadata chunks after the pixels; longer chunks are skipped."""
 _MOST_TEXTS = 20
@@ -46,6 +48,42 @@ def chunks_before_pixels(source: Path) -> Mapping[bytes, bytes]:
                 break
             found.setdefault(name, content[start:end] if end - start <= _LONGEST else b"")
     return found
+
+
+def with_marked_exif(image: pyvips.Image, source: Path) -> pyvips.Image:
+    """Return the image with EXIF that begins as in a JPEG, which ExifTool, ImageMagick and Pillow read."""
+    block = b"" if image.get_typeof(_EXIF_FIELD) else _marked_exif(source)
+    if not block:
+        return image
+    image = image.copy()
+    carrier = _carrier(block)
+    for field in carrier.get_fields():
+        if field.startswith("exif-") or field in _ORIENTATIONS:
+            image.set_type(carrier.get_typeof(field), field, carrier.get(field))
+    return image
+
+
+def _marked_exif(source: Path) -> bytes:
+    """Return the EXIF chunk before the pixels without the mark; no bytes if it has no mark."""
+    with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        for name, start, end in islice(_chunks(content), _MOST_CHUNKS):
+            if name == b"IDAT":
+                break
+            if name == _EXIF and content[start : start + len(_EXIF_MARK)] == _EXIF_MARK:
+                block = content[start + len(_EXIF_MARK) : min(end, start + _MOST_BYTES_AFTER_PIXELS)]
+                return _chunk(_EXIF, block)
+    return b""
+
+
+def _valid_chunk(content: mmap, start: int, end: int) -> bytes:
+    """Return the whole chunk with its data from ``start`` to ``end``; no bytes if its checksum is wrong."""
+    chunk = content[start - _HEAD.size : end + _CHECKSUM_BYTES]
+    return chunk if chunk[-_CHECKSUM_BYTES:] == _checksum(chunk[4:-_CHECKSUM_BYTES]) else b""
+
+
+def _unmarked(chunk: bytes) -> bytes:
+    data = chunk[_HEAD.size : -_CHECKSUM_BYTES]
+    return _chunk(_EXIF, data.removeprefix(_EXIF_MARK)) if data.startswith(_EXIF_MARK) else chunk
 
 
 def with_metadata_after_pixels(image: pyvips.Image, source: Path) -> pyvips.Image:
@@ -83,11 +121,11 @@ def _metadata_after_pixels(source: Path) -> Iterator[bytes]:
             is_text = name in _TEXTS
             if not has_pixels or not (is_text or name == _EXIF) or end - start > left or texts + is_text > _MOST_TEXTS:
                 continue
-            chunk = content[start - _HEAD.size : end + _CHECKSUM_BYTES]
-            if chunk[-_CHECKSUM_BYTES:] == _checksum(chunk[4:-_CHECKSUM_BYTES]):
+            chunk = _valid_chunk(content, start, end)
+            if chunk:
                 left -= end - start
                 texts += is_text
-                yield chunk
+                yield chunk if is_text else _unmarked(chunk)
 
 
 def _carrier(chunks: bytes) -> pyvips.Image:

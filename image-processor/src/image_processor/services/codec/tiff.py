@@ -23,15 +23,16 @@ _SUBFILE_TYPE = 254
 _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType: a reduced copy of another page; a transparency mask."""
 _BITS, SAMPLES, _PLANES, _COMPRESSION, _PROFILE = 258, 277, 284, 259, 34675
+_SAMPLE_FORMAT, _FLOATING_POINT = 339, 3
 _SUBSAMPLING, _COEFFICIENTS, _BLACK_AND_WHITE = 530, 529, 532
-_KIND = (WIDTH, HEIGHT, _BITS, 262, ORIENTATION, SAMPLES, _PLANES, 338, 339, _SUBSAMPLING, _PROFILE)
+_KIND = (WIDTH, HEIGHT, _BITS, 262, ORIENTATION, SAMPLES, _PLANES, 338, _SAMPLE_FORMAT, _SUBSAMPLING, _PROFILE)
 """Tags that must agree for pages to be loaded together, because libvips applies those of one page to all.
 
 They are the size, the bits, meaning and number of samples, and the ICC profile.
 """
 _EXTRA_SAMPLES, PHOTOMETRIC = 338, 262
-WHITE_IS_ZERO = 0
-"""The PhotometricInterpretation of images in which 0 is white."""
+WHITE_IS_ZERO, _BLACK_IS_ZERO, RGB = 0, 1, 2
+"""Values of PhotometricInterpretation for gray and RGB."""
 _OF_A_PAGE = frozenset({_SUBFILE_TYPE, _EXTRA_SAMPLES, _COMPRESSION, _COEFFICIENTS, _BLACK_AND_WHITE, *_KIND})
 _YCBCR, CIELAB, ICCLAB = 6, 8, 9
 UNREAD = {
@@ -136,9 +137,19 @@ class Directory:
         return {bits for (bits,) in struct.iter_unpack(f"{self.order}H", entry.data[: 2 * entry.count])}
 
     @property
+    def is_floating_point(self) -> bool:
+        return self.number(_SAMPLE_FORMAT) == _FLOATING_POINT
+
+    @property
     def is_in_planes(self) -> bool:
         """Whether each band is stored in a plane of its own."""
         return self.number(_PLANES) == 2
+
+    @property
+    def is_gray_in_planes(self) -> bool:
+        """Whether gray and other bands, such as alpha, are stored in planes of their own."""
+        is_gray = self.number(PHOTOMETRIC) in (WHITE_IS_ZERO, _BLACK_IS_ZERO)
+        return is_gray and self.is_in_planes and (self.number(SAMPLES) or 1) > 1
 
     @property
     def is_page(self) -> bool:

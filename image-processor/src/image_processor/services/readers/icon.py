@@ -10,11 +10,14 @@ import pyvips
 from PIL.IcoImagePlugin import IcoFile
 from service_kit.texts import sentence
 
+from image_processor.services.readers import indexed_bmp
 from image_processor.services.readers.opened import DamagedError, Opened
 from image_processor.services.readers.raster import from_pillow
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _FIRST_CHUNK = b"IHDR"
+_FILE_HEADER = 14
+"""Size of the header that a BMP has and a bitmap in an icon lacks."""
 _BITMAP_HEADER = 40
 _DEEP = 32
 """Bits per pixel of a bitmap with alpha."""
@@ -51,6 +54,10 @@ def _size(file: IO[bytes], offset: int) -> tuple[int, int]:
 def _pixels(source: Path, number: int) -> pyvips.Image:
     with source.open("rb") as file:
         icon = IcoFile(file)
+        file.seek(icon.entry[number].offset)
+        indexed = _indexed(file)
+        if indexed is not None:
+            return indexed
         image = from_pillow(icon.frame(number))
         file.seek(icon.entry[number].offset)
         head = file.read(_BITMAP_HEADER)
@@ -60,6 +67,19 @@ def _pixels(source: Path, number: int) -> pyvips.Image:
         # Programs that do not know alpha leave it at 0 everywhere; then only the mask determines visibility.
         file.seek(4 * image.width * image.height, 1)
         return image[0:3].bandjoin(_visible(file, image.width, image.height)).copy(interpretation="srgb")
+
+
+def _indexed(file: IO[bytes]) -> pyvips.Image | None:
+    """Return the bitmap if it has a palette, of which Pillow shows some in wrong colors."""
+    head = file.read(_BITMAP_HEADER)
+    (height,) = struct.unpack_from("<i", head, 8)
+    head = bytes(_FILE_HEADER) + head[:8] + struct.pack("<i", height // 2) + head[12:]
+    layout = None if head.startswith(_PNG, _FILE_HEADER) else indexed_bmp.indexed_bmp(head)
+    if layout is None or layout.compression:
+        return None
+    content = head + file.read(layout.start - len(head) + layout.row_bytes * layout.height)
+    colors = indexed_bmp.decoded(content, layout)
+    return colors.bandjoin(_visible(file, layout.width, layout.height)).copy(interpretation=colors.interpretation)
 
 
 def _visible(file: IO[bytes], width: int, height: int) -> pyvips.Image:

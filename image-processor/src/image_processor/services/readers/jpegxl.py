@@ -6,16 +6,22 @@ from pathlib import Path
 import pyvips
 from service_kit.texts import sentence
 
+from image_processor.imaging.samples import marked_raw, without_overshoots
 from image_processor.services.readers import libjxl
 from image_processor.services.readers.metadata import Metadata
 from image_processor.services.readers.opened import Opened
 
-_SPACES = {(1, 8): "b-w", (1, 16): "grey16", (3, 8): "srgb", (3, 16): "rgb16"}
+_KINDS = {8: "uchar", 16: "ushort", 32: "float"}
+_SPACES = {
+    **{(1, 8): "b-w", (1, 16): "grey16", (1, 32): "b-w"},
+    **{(3, 8): "srgb", (3, 16): "rgb16", (3, 32): "scrgb"},
+}
+"""As libvips names the samples of a TIFF, by colors and bits."""
 _ANIMATED = sentence("This JPEG XL is animated, and only its first frame can be read")
 
 
 def open_image(source: Path) -> Opened:
-    """Return the image; floating-point samples are clipped to 0 … 1 and become 16 bits."""
+    """Return the image."""
     header = libjxl.header_of(source.read_bytes())
     return Opened(
         "jxl",
@@ -36,6 +42,7 @@ def _without_offset(exif: bytes | None) -> bytes | None:
 
 def _pixels(source: Path, header: libjxl.Header) -> pyvips.Image:
     samples = libjxl.pixels_of(source.read_bytes(), header)
-    kind = "uchar" if header.bits == 8 else "ushort"
-    image = pyvips.Image.new_from_memory(samples, header.width, header.height, header.colors + header.alpha, kind)
-    return image.copy(interpretation=_SPACES[header.colors, header.bits])
+    bands = header.colors + header.alpha
+    image = pyvips.Image.new_from_memory(samples, header.width, header.height, bands, _KINDS[header.bits])
+    image = image.copy(interpretation=_SPACES[header.colors, header.bits])
+    return marked_raw(image if header.lossless or header.bits < 32 else without_overshoots(image))

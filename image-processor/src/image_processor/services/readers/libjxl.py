@@ -24,7 +24,8 @@ _BASIC_INFO, _COLOR_ENCODING, _FULL_IMAGE, _BOX = 0x40, 0x100, 0x1000, 0x4000
 _ORIGINAL, _DATA = 0, 1
 """Which profile to request: the original image's, or that of the decoded pixels."""
 _BLACK = 4
-_UINT8, _UINT16 = 2, 3
+_SAMPLES = {8: 2, 16: 3, 32: 0}
+"""JxlDataType by bits: unsigned integers of 8 and 16 bits, floating-point numbers of 32."""
 _RGB, _GRAY = 0, 1
 _D65 = _SRGB_PRIMARIES = 1
 _SRGB_TRANSFER, _PQ, _HLG = 13, 16, 18
@@ -117,7 +118,7 @@ class Header:
     """The properties of an image, read before any pixel is decoded.
 
     :param width: width of the upright image, as is ``height``, because the decoder turns it.
-    :param bits: bits of a decoded sample, 8 or 16.
+    :param bits: bits of a decoded sample, 8 or 16, or 32 for floating-point numbers.
     :param profile: profile of the decoded pixels; ``None`` if they are sRGB, or gray with sRGB's transfer function.
     :param lossless: the image is neither XYB nor a recompressed JPEG.
     """
@@ -189,7 +190,7 @@ def header_of(content: bytes) -> Header:
         height=info.ysize,
         colors=info.num_color_channels,
         alpha=info.alpha_bits > 0,
-        bits=8 if max(info.bits_per_sample, info.alpha_bits) <= 8 else 16,
+        bits=_decoded_bits(info),
         animated=bool(info.have_animation),
         lossless=bool(info.uses_original_profile) and b"jbrd" not in boxes.seen,
         profile=profile,
@@ -205,7 +206,7 @@ def pixels_of(content: bytes, header: Header) -> bytearray:
     """
     jxl, samples = library(), bytearray()
     channels = header.colors + header.alpha
-    pixel_format = PixelFormat(channels, _UINT8 if header.bits == 8 else _UINT16, 0, 0)
+    pixel_format = PixelFormat(channels, _SAMPLES[header.bits], 0, 0)
     with _decoder(content, _COLOR_ENCODING | _FULL_IMAGE) as decoder:
         while (event := _next(decoder)) != _FULL_IMAGE:
             if event == _COLOR_ENCODING:
@@ -217,6 +218,12 @@ def pixels_of(content: bytes, header: Header) -> bytearray:
             elif event == _SUCCESS:
                 raise DamagedError(sentence("it contains no image"))
     return samples
+
+
+def _decoded_bits(info: BasicInfo) -> int:
+    if info.exponent_bits_per_sample:
+        return 32
+    return 8 if max(info.bits_per_sample, info.alpha_bits) <= 8 else 16
 
 
 class _Boxes:

@@ -9,7 +9,7 @@ from service_kit.texts import counted
 
 from image_processor.services.causes import Cause
 from image_processor.services.codec.errors import ImageError
-from image_processor.services.readers.masked_bmp import HEAD, masked_bmp, pixels_of
+from image_processor.services.readers import indexed_bmp, masked_bmp
 from image_processor.services.readers.opened import Opened
 from image_processor.services.readers.pillow import Image
 
@@ -19,7 +19,7 @@ _PLAIN = {"1": "L", "I;16B": "I;16", "I;16L": "I;16", "I": "I;16", "RGBX": "RGB"
 """Other modes of Pillow, and the modes above to which they are converted."""
 
 _HEADER_WITH_COMPRESSION = 40
-_BITS_OF_BMP = (1, 4, 8, 16, 24, 32)
+_BITS_OF_BMP = (1, 2, 4, 8, 16, 24, 32)
 _COMPRESSIONS_OF_BMP = (0, 1, 2, 3, 6)
 """None, RLE of 8 and 4 bits, and masks without and with alpha."""
 
@@ -30,12 +30,16 @@ def open_image(source: Path) -> Opened:
     :raises ImageError: this kind of BMP is not supported.
     """
     with source.open("rb") as file:
-        head = file.read(HEAD)
+        head = file.read(max(indexed_bmp.HEAD, masked_bmp.HEAD))
     _refuse_unread(head)
-    masked = masked_bmp(head)
+    indexed = indexed_bmp.indexed_bmp(head)
+    if indexed is not None:
+        pixels = partial(indexed_bmp.pixels_of, source, indexed)
+        return Opened("bmp", indexed.width, indexed.height, lossless=True, pixels=pixels)
+    masked = masked_bmp.masked_bmp(head)
     if masked is not None:
-        size = masked.width, masked.height
-        return Opened("bmp", *size, lossless=True, pixels=partial(pixels_of, source, masked))
+        pixels = partial(masked_bmp.pixels_of, source, masked)
+        return Opened("bmp", masked.width, masked.height, lossless=True, pixels=pixels)
     with Image.open(source, formats=["BMP"]) as image:
         return Opened("bmp", *image.size, lossless=True, pixels=partial(_pixels, source))
 
