@@ -7,7 +7,10 @@ import psycopg
 import pytest
 from file_storage.models import Base as FileModels
 from image_processor.models import Base as TaskModels
+from image_processor.models import TaskChore
 from psycopg.errors import InsufficientPrivilege
+from service_kit.database import Database
+from service_kit.housekeeping import Chore, Housekeeping
 from service_kit.migrations import migrate
 from sqlalchemy import create_engine
 
@@ -30,8 +33,13 @@ ALLOWED = {
         "callbacks": "INSERT",
         "unended_tasks": "SELECT INSERT UPDATE DELETE",
         "ended_tasks": "SELECT INSERT UPDATE DELETE",
+        "task_chores": "SELECT INSERT",
     },
-    "webhooks": {"callbacks": "SELECT UPDATE DELETE", "callback_hosts": "SELECT INSERT UPDATE DELETE"},
+    "webhooks": {
+        "callbacks": "SELECT UPDATE DELETE",
+        "callback_hosts": "SELECT INSERT UPDATE DELETE",
+        "task_chores": "SELECT INSERT",
+    },
 }
 """What the processes without migrations may do with whole tables; with the others, nothing."""
 OWNER = "SELECT tableowner FROM pg_tables WHERE schemaname = 'public' AND tablename = %s"
@@ -113,6 +121,28 @@ def test_a_batch_is_locked_by_the_worker_but_not_changed(databases: Databases) -
 
     with pytest.raises(InsufficientPrivilege):
         databases.run("worker", "UPDATE batches SET key_id = 'k', callback_url = 'https://attacker.example'")
+
+
+@pytest.mark.parametrize("role", ["image_processor", "worker", "webhooks"])
+def test_a_process_without_migrations_claims_the_chores_of_its_job(databases: Databases, role: str) -> None:
+    database, runs = Database(databases.urls[role]), list[str]()
+
+    def run() -> int:
+        runs.append(role)
+        return 1
+
+    housekeeping = Housekeeping(database, TaskChore, [Chore(role, 3600, run)])
+    housekeeping.run_due()
+    housekeeping.run_due()
+
+    database.engine.dispose()
+    assert runs == [role]
+
+
+@pytest.mark.parametrize("role", ["worker", "webhooks"])
+def test_a_process_without_migrations_renames_no_chore(databases: Databases, role: str) -> None:
+    with pytest.raises(InsufficientPrivilege):
+        databases.run(role, "UPDATE task_chores SET name = 'another'")
 
 
 def test_the_triggers_of_a_task_that_the_worker_ends_may_write(databases: Databases) -> None:

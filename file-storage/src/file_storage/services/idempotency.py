@@ -113,9 +113,12 @@ class IdempotencyKeys:
             file_id, used.file_id = used.file_id, None
             return file_id
 
-    def forget_expired(self) -> None:
-        """Delete expired keys in steps; until then, :meth:`made_earlier` deletes those that are used again."""
-        delete_older_than(self._database, IdempotencyKey, IdempotencyKey.created_at, KEY_LIFETIME)
+    def forget_expired(self) -> int:
+        """Delete expired keys in steps; return their number.
+
+        Until then, :meth:`made_earlier` deletes those that are used again.
+        """
+        return delete_older_than(self._database, IdempotencyKey, IdempotencyKey.created_at, KEY_LIFETIME)
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """Creates files from staged bytes, or as copies of other files."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
@@ -33,6 +33,10 @@ log = structlog.get_logger()
 
 DISK_THREADS = 16
 """Maximum number of files made durable concurrently, and of files published concurrently."""
+
+_QUOTA = "quota-exceeded"
+_NO_ROOM = (_QUOTA, "storage-full")
+"""Errors that the removal of what has expired may prevent."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -204,7 +208,8 @@ class StoringService:
         if size < MIN_BYTES:
             yield None
             return
-        with self._promises.made(principal, size, copies) as made:
+        with ExitStack() as promises:
+            made = self.with_room(lambda: promises.enter_context(self._promises.made(principal, size, copies)))
             yield Reserved(made)
 
     def promise_room(self, principal: Principal, promise_id: str, size: int, copies: int = 1) -> None:
@@ -214,7 +219,7 @@ class StoringService:
         :raises DomainError: as in :meth:`check_room`.
         """
         self.check_room(principal, size)
-        self._promises.make(principal, promise_id, size, copies)
+        self.with_room(lambda: self._promises.make(principal, promise_id, size, copies))
 
     def give_back(self, promise_id: str) -> None:
         """End a promise, if it has not ended yet."""
@@ -229,15 +234,29 @@ class StoringService:
         :raises StorageFullError: the disk has no room for it.
         """
         self._check_quota(principal, size, files)
-        self._staging.check_room(size)
+        self.with_room(lambda: self._staging.check_room(size))
+
+    def with_room(self, attempt: Callable[[], T], full: Collection[str] = _NO_ROOM) -> T:
+        """Return what ``attempt`` returns; if it finds no room, remove some of what has expired and repeat it once.
+
+        Otherwise what has expired is left to housekeeping, because no upload should wait for that.
+
+        :param full: the errors that mean this, after which ``attempt`` can be repeated.
+        :raises DomainError: ``quota-exceeded``, or any other error of ``attempt``.
+        :raises StorageFullError: the disk has no room.
+        """
+        try:
+            return attempt()
+        except DomainError as error:
+            if error.kind not in full:
+                raise
+        made = {"files": self._expiry.expire(), "trash": self._trash.end_expired(), "promises": self._promises.expire()}
+        if any(made.values()):
+            log.info("room made", **made)
+        return attempt()
 
     def _check_quota(self, principal: Principal, size: int, files: int = 1) -> None:
-        # First remove files whose time in the trash is over, and expired files, to make room: if they fill a quota, no
-        # upload gets further than this, and perhaps nobody deletes files any more.
-        self._trash.end_expired_periodically()
-        self._expiry.expire_periodically()
-        self._promises.expire_periodically()
-        self._quota.check(principal, Addition(size, size, files))
+        self.with_room(lambda: self._quota.check(principal, Addition(size, size, files)))
 
     def store(self, principal: Principal, new: NewFile, reserved: Reserved | None = None) -> File:
         """Store a file; if the idempotency key was used before, return its file.
@@ -262,7 +281,7 @@ class StoringService:
         _check_claims(principal, [file.details for file in new])
         size = sum(file.staged.size for file in new)
         if reserved is None:
-            self._quota.check(principal, Addition(size, size, len(new)))
+            self._check_quota(principal, size, len(new))
         contents = _in_parallel(self._disk, self._make_durable, [file.staged for file in new])
         # Publish inside the transaction: it locks the blob's row, so the bytes cannot be removed before the commit.
         additions = [
@@ -336,7 +355,17 @@ class StoringService:
         check: Callable[[Connection, Sequence[SizedBlob]], None],
         progress: Progress | None = None,
     ) -> Sequence[File | DomainError]:
-        self._expiry.expire_periodically()
+        # A disk may turn out to be full after some of the files were published, which cannot be repeated.
+        return self.with_room(lambda: self._add_once(principal, additions, reference, check, progress), [_QUOTA])
+
+    def _add_once(
+        self,
+        principal: Principal,
+        additions: Sequence[_NewRow],
+        reference: Callable[[Connection, Sequence[SizedBlob]], None],
+        check: Callable[[Connection, Sequence[SizedBlob]], None],
+        progress: Progress | None = None,
+    ) -> Sequence[File | DomainError]:
         uses = [use for addition in additions if (use := addition.use) is not None]
         with conflict_as_in_use([use.key for use in uses]), self._database.begin() as connection:
             earlier = self._keys.made_earlier(connection, principal.owner, uses) if uses else {}

@@ -3,7 +3,6 @@
 import hashlib
 import re
 import secrets
-import time
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -35,10 +34,8 @@ RESERVE_BYTES = 16 * 1024 * 1024
 """Bytes that an upload of unknown length reserves in advance: a statement for each chunk would slow it down."""
 IDEMPOTENCY_KEY = "idempotency_key"
 """The name of the client's own idempotency key in ``Upload-Metadata``."""
-EXPIRE_SECONDS = 60
-"""Minimum seconds between removals of expired uploads by new uploads."""
 EXPIRE_BATCH = 100
-"""Maximum number of expired uploads removed at a time."""
+"""Maximum number of expired uploads per removal."""
 
 FORBIDDEN_KEY = ("idempotency-key-reused", "idempotency-key-revoked")
 """Errors that no repetition of a request with the same key ends."""
@@ -108,7 +105,6 @@ class UploadService:
         self._promises = promises
         self._max_bytes = max_bytes
         self._lifetime = lifetime
-        self._next_expiry = 0.0
 
     def create(self, principal: Principal, new: NewUpload) -> Progress:
         """Create an upload without bytes; an upload of length 0 becomes a file at once.
@@ -117,8 +113,8 @@ class UploadService:
         """
         self._check_length(new.length)
         self._files.check_room(principal, new.length or 0, files=0 if new.partial else 1)
-        self._expire_periodically()
-        upload = self._insert(principal, new, new.length, "partial" if new.partial else None)
+        kind = "partial" if new.partial else None
+        upload = self._files.with_room(lambda: self._insert(principal, new, new.length, kind))
         self._partials.create(upload.id)
         return Progress(self._finish(principal, upload) if upload.length == 0 else upload, 0)
 
@@ -164,7 +160,7 @@ class UploadService:
             try:
                 with self._partials.hold(upload_id) as partial:
                     self._check_offset(offset, partial.size)
-                    upload = self._with_length(principal, upload, length, partial.size)
+                    upload = self._files.with_room(lambda: self._with_length(principal, upload, length, partial.size))
                     self._receive(principal, upload, partial, body, checksum)
             except FileNotFoundError:
                 upload = self._reload_finished(principal, upload_id)
@@ -183,7 +179,7 @@ class UploadService:
         """
         length = sum(self._length_of_part(principal, part) for part in parts)
         self._check_length(length)
-        self._staging.check_room(length)
+        self._files.with_room(lambda: self._staging.check_room(length))
         with self._staging.stage() as staged:
             for part in parts:
                 for data in self._bytes_of(part):
@@ -206,7 +202,10 @@ class UploadService:
         self._remove(upload_id)
 
     def expire(self) -> int:
-        """Remove expired uploads and return their number; complete uploads become files first."""
+        """Remove at most :data:`EXPIRE_BATCH` expired uploads, and return their number.
+
+        Complete uploads become files first.
+        """
         with self._database.read() as session:
             query = select(Upload).where(Upload.expires_at < epoch_now()).limit(EXPIRE_BATCH)
             expired = session.scalars(query).all()
@@ -233,12 +232,6 @@ class UploadService:
                 self._partials.delete(upload_id)
                 removed += 1
         return removed
-
-    def _expire_periodically(self) -> None:
-        if time.monotonic() < self._next_expiry:
-            return
-        self._next_expiry = time.monotonic() + EXPIRE_SECONDS
-        self.expire()
 
     def _insert(
         self,
@@ -339,7 +332,7 @@ class UploadService:
         """
         with suppress(DomainError):
             return self._reserve(principal, upload, reserved, size + RESERVE_BYTES)
-        return self._reserve(principal, upload, reserved, size)
+        return self._files.with_room(lambda: self._reserve(principal, upload, reserved, size))
 
     def _reserve(self, principal: Principal, upload: Upload, reserved: int, size: int) -> int:
         with self._database.write() as session:

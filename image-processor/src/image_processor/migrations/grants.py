@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, text
 
 _COUNTERS = "SELECT, INSERT, UPDATE, DELETE"
+# A process adds the rows of its chores, and sets when they are due.
+_CHORES = "SELECT, INSERT, UPDATE (due_at)"
 GRANTS: Mapping[str, Mapping[str, str]] = {
     "worker": {
         "tasks": "SELECT, UPDATE, DELETE",
@@ -22,10 +24,12 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
         "callbacks": "INSERT",
         "unended_tasks": _COUNTERS,
         "ended_tasks": _COUNTERS,
+        "task_chores": _CHORES,
     },
     "webhooks": {
         "callbacks": "SELECT, UPDATE, DELETE",
         "callback_hosts": "SELECT, INSERT, UPDATE, DELETE",
+        "task_chores": _CHORES,
     },
 }
 """The privileges of each role, by table."""
