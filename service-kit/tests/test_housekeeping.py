@@ -12,7 +12,7 @@ import pytest
 from service_kit import housekeeping as module
 from service_kit.database import Database
 from service_kit.housekeeping import CLAIM_SECONDS, Chore, ChoreRow, Housekeeping, OwnChore
-from sqlalchemy import select, text, update
+from sqlalchemy import event, select, text, update
 from sqlalchemy.orm import DeclarativeBase
 from structlog.testing import capture_logs
 
@@ -239,19 +239,30 @@ def test_processes_that_find_a_chore_due_at_the_same_time_run_it_once(process: P
     assert counter.runs == 1
 
 
-def test_each_process_does_its_own_chores(url: str, process: Process, counter: Counter) -> None:
-    process(Chore("a", NEVER, counter)).run_due()
-    own = Counter()
+def test_each_process_does_its_own_chores(start: Start, counter: Counter) -> None:
+    own = [Counter(), Counter()]
 
-    for _ in range(2):
-        database = Database(url)
-        chores = [Chore("a", NEVER, counter)], [OwnChore(NEVER, own)]
-        keeper = Housekeeping(database, ChoreOfTests, *chores)
-        keeper.run_due()
-        keeper.run_due()
-        database.engine.dispose()
+    for each in own:
+        start(Chore("a", NEVER, counter), own=(OwnChore(OFTEN, each),))
 
-    assert (own.runs, counter.runs) == (2, 1)
+    # A process looks for shared chores before its own ones.
+    wait_until(lambda: all(each.runs >= 2 for each in own))
+    assert counter.runs == 1
+
+
+def test_own_chores_do_not_look_for_shared_ones(start: Start, database: Database, counter: Counter) -> None:
+    own, statements = Counter(), list[str]()
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    start(Chore("a", NEVER, counter), own=(OwnChore(OFTEN, own),))
+    wait_until(lambda: own.runs >= 5)
+
+    # The row is inserted, claimed and set; the last look finds nothing due.
+    words = [statement.split()[0] for statement in statements]
+    assert [word for word in words if word != "BEGIN"] == ["SELECT", "INSERT", "UPDATE", "UPDATE", "SELECT"]
 
 
 def test_a_killed_process_is_followed_by_another(process: Process, url: str, counter: Counter) -> None:

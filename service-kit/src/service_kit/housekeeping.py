@@ -29,7 +29,10 @@ MOST_SECONDS = 10.0
 
 
 class ChoreRow:
-    """The columns of a table of chores. Statements and no locks claim a chore, so this works through PgBouncer."""
+    """The columns of a table of chores.
+
+    A chore is claimed by a statement and not by the lock of a session, so this works through PgBouncer.
+    """
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     due_at: Mapped[float] = mapped_column(Double)
@@ -79,7 +82,6 @@ class Housekeeping:
         self._model = model
         self._chores = chores
         self._own = own
-        self._own_due = [0.0] * len(own)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="housekeeping", daemon=True)
 
@@ -90,21 +92,24 @@ class Housekeeping:
         self._stopped.set()
 
     def run_due(self) -> float:
-        """Run once the chores that are due; return the number of seconds until others may be."""
-        for index, own in enumerate(self._own):
-            if time.monotonic() >= self._own_due[index]:
-                with _reported():
-                    own.run()
-                self._own_due[index] = time.monotonic() + own.interval_seconds
+        """Run once the shared chores that are due; return the number of seconds until others may be."""
         # Not longer than an interval, even if nothing is due: a process may be killed, and the database's clock set.
         wait = min(chore.interval_seconds for chore in self._chores)
         with _reported():
-            wait = min(wait, self._run_shared())
-        return max(0.0, min([wait, *(due - time.monotonic() for due in self._own_due)]))
+            return min(wait, self._run_shared())
+        return wait
 
     def _loop(self) -> None:
+        look_at, own_due = 0.0, [0.0] * len(self._own)
         while not self._stopped.is_set():
-            self._stopped.wait(self.run_due())
+            if time.monotonic() >= look_at:
+                look_at = self.run_due() + time.monotonic()
+            for index, own in enumerate(self._own):
+                if time.monotonic() >= own_due[index]:
+                    with _reported():
+                        own.run()
+                    own_due[index] = time.monotonic() + own.interval_seconds
+            self._stopped.wait(min([look_at, *own_due]) - time.monotonic())
 
     def _run_shared(self) -> float:
         rows = self._read()
