@@ -5,14 +5,21 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import svcs
 from file_storage.models import Base as FileModels
+from image_processor.config import WebhookSettings, WorkerSettings
+from image_processor.handler.celery_app import create_celery
+from image_processor.injectors import create_worker_registry
 from image_processor.models import Base as TaskModels
 from image_processor.models import TaskChore
+from image_processor.webhook_injectors import create_webhook_threads
 from psycopg.errors import InsufficientPrivilege
 from service_kit.database import Database
 from service_kit.housekeeping import Chore, Housekeeping
 from service_kit.migrations import migrate
+from service_kit.settings import load
 from sqlalchemy import create_engine
+from structlog.testing import capture_logs
 
 from tests.support.environment import ENVIRONMENT
 from tests.support.folders import temporary_folder
@@ -137,6 +144,36 @@ def test_a_process_without_migrations_claims_the_chores_of_its_job(databases: Da
 
     database.engine.dispose()
     assert runs == [role]
+
+
+def test_the_roles_of_the_chores_may_do_them(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    databases.run("image_processor", "DELETE FROM task_chores")
+    (tmp_path / "conf.yml").touch()
+    for name, value in {
+        "WORKER_CONFIG": str(tmp_path / "conf.yml"),
+        "WORKER_BROKER__URL": "memory://",
+        "WORKER_DATABASE__URL": databases.urls["worker"],
+        "WORKER_SCRATCH_FOLDER": str(tmp_path / "scratch"),
+        "WORKER_RELAY__KEEP_TASKS_SECONDS": "3600",
+        "WEBHOOKS_CONFIG": str(tmp_path / "conf.yml"),
+        "WEBHOOKS_DATABASE__URL": databases.urls["webhooks"],
+        **ENVIRONMENT,
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = load(WorkerSettings)
+    database = Database(settings.database.url, pool_size=1)
+    worker = svcs.Container(create_worker_registry(settings, database, create_celery(settings.broker), "worker"))
+    webhooks, _ = create_webhook_threads(load(WebhookSettings))
+
+    with capture_logs() as logs:
+        worker.get(Housekeeping).run_due()
+        webhooks.run_due()
+
+    database.engine.dispose()
+    assert logs == []
+    assert databases.run("worker", "SELECT count(*) FROM task_chores WHERE due_at > 0") == [(7,)]
 
 
 @pytest.mark.parametrize("role", ["worker", "webhooks"])

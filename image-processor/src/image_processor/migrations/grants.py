@@ -14,13 +14,14 @@ _CHORES = "SELECT, INSERT, UPDATE (due_at)"
 GRANTS: Mapping[str, Mapping[str, str]] = {
     "worker": {
         "tasks": "SELECT, UPDATE, DELETE",
-        # A batch is locked before it is deleted, and PostgreSQL locks only rows of which a column may be updated.
+        # A batch, a key or an event is locked before it is deleted, and PostgreSQL locks only rows of which a column
+        # may be updated.
         "batches": "SELECT, UPDATE (created_at), DELETE",
-        "batch_keys": "SELECT, DELETE",
+        "batch_keys": "SELECT, UPDATE (created_at), DELETE",
         "cached_results": "SELECT, INSERT, UPDATE, DELETE",
         "discarded_results": "SELECT, INSERT, UPDATE, DELETE",
         # The triggers of tasks insert rows with the rights of the process that ends a task.
-        "task_events": "SELECT, INSERT, DELETE",
+        "task_events": "SELECT, INSERT, UPDATE (created_at), DELETE",
         "callbacks": "INSERT",
         "unended_tasks": _COUNTERS,
         "ended_tasks": _COUNTERS,
