@@ -5,11 +5,21 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import svcs
 from file_storage.models import Base as FileModels
+from image_processor.config import WebhookSettings, WorkerSettings
+from image_processor.handler.celery_app import create_celery
+from image_processor.injectors import create_worker_registry
 from image_processor.models import Base as TaskModels
+from image_processor.models import TaskChore
+from image_processor.webhook_injectors import create_webhook_threads
 from psycopg.errors import InsufficientPrivilege
+from service_kit.database import Database
+from service_kit.housekeeping import Chore, Housekeeping
 from service_kit.migrations import migrate
+from service_kit.settings import load
 from sqlalchemy import create_engine
+from structlog.testing import capture_logs
 
 from tests.support.environment import ENVIRONMENT
 from tests.support.folders import temporary_folder
@@ -29,8 +39,13 @@ ALLOWED = {
         "task_events": "SELECT DELETE",
         "unended_tasks": "SELECT INSERT UPDATE DELETE",
         "ended_tasks": "SELECT INSERT UPDATE DELETE",
+        "task_chores": "SELECT INSERT",
     },
-    "webhooks": {"callbacks": "SELECT UPDATE DELETE", "callback_hosts": "SELECT INSERT UPDATE DELETE"},
+    "webhooks": {
+        "callbacks": "SELECT UPDATE DELETE",
+        "callback_hosts": "SELECT INSERT UPDATE DELETE",
+        "task_chores": "SELECT INSERT",
+    },
 }
 """What the processes without migrations may do with whole tables; with the others, nothing."""
 WRITTEN_ONCE = {
@@ -160,6 +175,58 @@ def test_the_trigger_with_the_rights_of_its_owner_is_of_no_other_table(databases
             )
     finally:
         databases.run("access", "DROP TABLE own_tasks")
+
+
+@pytest.mark.parametrize("role", ["image_processor", "worker", "webhooks"])
+def test_a_process_without_migrations_claims_the_chores_of_its_job(databases: Databases, role: str) -> None:
+    database, runs = Database(databases.urls[role]), list[str]()
+
+    def run() -> int:
+        runs.append(role)
+        return 1
+
+    housekeeping = Housekeeping(database, TaskChore, [Chore(role, 3600, run)])
+    housekeeping.run_due()
+    housekeeping.run_due()
+
+    database.engine.dispose()
+    assert runs == [role]
+
+
+def test_the_roles_of_the_chores_may_do_them(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    databases.run("image_processor", "DELETE FROM task_chores")
+    (tmp_path / "conf.yml").touch()
+    for name, value in {
+        "WORKER_CONFIG": str(tmp_path / "conf.yml"),
+        "WORKER_BROKER__URL": "memory://",
+        "WORKER_DATABASE__URL": databases.urls["worker"],
+        "WORKER_SCRATCH_FOLDER": str(tmp_path / "scratch"),
+        "WORKER_RELAY__KEEP_TASKS_SECONDS": "3600",
+        "WEBHOOKS_CONFIG": str(tmp_path / "conf.yml"),
+        "WEBHOOKS_DATABASE__URL": databases.urls["webhooks"],
+        **ENVIRONMENT,
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = load(WorkerSettings)
+    database = Database(settings.database.url, pool_size=1)
+    worker = svcs.Container(create_worker_registry(settings, database, create_celery(settings.broker), "worker"))
+    webhooks, _ = create_webhook_threads(load(WebhookSettings))
+
+    with capture_logs() as logs:
+        worker.get(Housekeeping).run_due()
+        webhooks.run_due()
+
+    database.engine.dispose()
+    assert logs == []
+    assert databases.run("worker", "SELECT count(*) FROM task_chores WHERE due_at > 0") == [(7,)]
+
+
+@pytest.mark.parametrize("role", ["worker", "webhooks"])
+def test_a_process_without_migrations_renames_no_chore(databases: Databases, role: str) -> None:
+    with pytest.raises(InsufficientPrivilege):
+        databases.run(role, "UPDATE task_chores SET name = 'another'")
 
 
 def test_the_triggers_of_a_task_that_the_worker_ends_may_write(databases: Databases) -> None:

@@ -182,6 +182,30 @@ MUTATIONS = [
         after="Batch.id.in_(batches))",
         caught_by="image-processor/tests/services/tasks/test_forgetting.py::test_a_batch_goes_with_its_last_task",
     ),
+    # Housekeeping.
+    Mutation(
+        rule="of the processes that find a chore due, one runs it",
+        file="service-kit/src/service_kit/housekeeping.py",
+        before="model.name == chore.name, model.due_at == seen)",
+        after="model.name == chore.name)",
+        caught_by="service-kit/tests/test_housekeeping.py"
+        "::test_processes_that_find_a_chore_due_at_the_same_time_run_it_once",
+    ),
+    Mutation(
+        rule="a chore whose process was killed is claimed again",
+        file="service-kit/src/service_kit/housekeeping.py",
+        before="rows[chore.name].due_at, CLAIM_SECONDS)",
+        after="rows[chore.name].due_at, chore.interval_seconds)",
+        caught_by="service-kit/tests/test_housekeeping.py::test_a_killed_process_is_followed_by_another",
+    ),
+    Mutation(
+        rule="an upload that finds no room removes what has expired",
+        file=_STORING,
+        before='"files": self._expiry.expire(), ',
+        after='"files": 0, ',
+        caught_by="file-storage/tests/services/test_storing.py"
+        "::test_a_quota_full_of_what_has_expired_lets_an_upload_in_at_once",
+    ),
     # Stored bytes.
     Mutation(
         rule="an idempotency key is valid only for the same content",

@@ -5,6 +5,7 @@ Separate from :mod:`file_storage.injectors`, which imports Flask, because this p
 
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from service_kit.database import Database
 from service_kit.events.rows import Events
@@ -12,21 +13,45 @@ from service_kit.events.stream import EventStream
 from service_kit.housekeeping import Chore, Housekeeping
 
 from file_storage.config import Settings, StorageSettings
-from file_storage.models import FileEvent
+from file_storage.models import FileChore, FileEvent
 from file_storage.services.blobs import BlobService
-from file_storage.services.expiry import ExpiryService
+from file_storage.services.expiry import EXPIRE_BATCH, ExpiryService
 from file_storage.services.idempotency import IdempotencyKeys
+from file_storage.services.links import forget_expired as forget_expired_links
+from file_storage.services.promises import Promises
+from file_storage.services.quota import Quota
 from file_storage.services.removal import Removal
+from file_storage.services.storing import StoringService
 from file_storage.services.totals import fold
-from file_storage.services.trash import TrashService
-from file_storage.storage import BlobStore
+from file_storage.services.trash import REMOVED_AT_ONCE, TrashService
+from file_storage.services.uploads import EXPIRE_BATCH as EXPIRED_UPLOADS_AT_ONCE
+from file_storage.services.uploads import UploadService
+from file_storage.storage import BlobStore, Staging
 from file_storage.storage.folder import FolderBlobStore
+from file_storage.storage.partial import PartialFiles
 from file_storage.storage.s3 import S3BlobStore
 
 EXPIRY_INTERVAL_SECONDS = 60
 """Interval between two runs of a chore."""
 FOLD_INTERVAL_SECONDS = 3600
 """Interval between two folds of the totals, which read all their rows."""
+
+
+class StoringServices(NamedTuple):
+    """The services that store and remove files."""
+
+    database: Database
+    store: BlobStore
+    staging: Staging
+    partials: PartialFiles
+    blobs: BlobService
+    keys: IdempotencyKeys
+    removal: Removal
+    expiry: ExpiryService
+    trash: TrashService
+    promises: Promises
+    storing: StoringService
+    uploads: UploadService
 
 
 def create_event_stream(settings: Settings) -> EventStream[FileEvent]:
@@ -37,18 +62,68 @@ def create_event_stream(settings: Settings) -> EventStream[FileEvent]:
 
 
 def create_housekeeping(settings: Settings) -> Housekeeping:
-    """Return the housekeeping that deletes what is old or has expired, and folds the rows of the totals."""
-    database = Database(settings.database.url, pool_size=1)
-    removal = Removal(database, BlobService(database, create_blob_store(settings.storage, database)))
+    """Return the housekeeping that removes what is old or has expired, and folds the rows of the totals.
+
+    Each process of the event stream has one. They share the chores, because they share the database and all folders.
+    """
+    services = create_storing(settings, pool_size=1)
+    database = services.database
     forget_events = partial(Events(database, FileEvent).forget_older_than, settings.events.keep_seconds)
-    chores = (
-        forget_events,
-        IdempotencyKeys(database).forget_expired,
-        ExpiryService(database, removal).expire_in_steps,
-        TrashService(database, removal, settings.trash.seconds).end_expired_in_steps,
+    return Housekeeping(
+        database,
+        FileChore,
+        [
+            Chore("events", EXPIRY_INTERVAL_SECONDS, forget_events),
+            Chore("idempotency keys", EXPIRY_INTERVAL_SECONDS, services.keys.forget_expired),
+            Chore("links", EXPIRY_INTERVAL_SECONDS, partial(forget_expired_links, database)),
+            Chore("expired files", EXPIRY_INTERVAL_SECONDS, services.expiry.expire, EXPIRE_BATCH),
+            Chore("trash", EXPIRY_INTERVAL_SECONDS, services.trash.end_expired, REMOVED_AT_ONCE),
+            Chore("promises of room", EXPIRY_INTERVAL_SECONDS, services.promises.expire),
+            Chore("resumable uploads", EXPIRY_INTERVAL_SECONDS, services.uploads.expire, EXPIRED_UPLOADS_AT_ONCE),
+            Chore("totals", FOLD_INTERVAL_SECONDS, partial(fold, database)),
+        ],
     )
-    fold_totals = Chore(FOLD_INTERVAL_SECONDS, partial(fold, database))
-    return Housekeeping([*(Chore(EXPIRY_INTERVAL_SECONDS, chore) for chore in chores), fold_totals])
+
+
+def create_storing(settings: Settings, pool_size: int) -> StoringServices:
+    """Return the services that store and remove files; they start no thread or process."""
+    database = Database(settings.database.url, pool_size)
+    folder = Path(settings.storage.folder)
+    body_folder = Path(settings.upload.body_folder) if settings.upload.body_folder else None
+    staging = Staging(folder / "staging", settings.storage.reserve_bytes, body_folder)
+    store = create_blob_store(settings.storage, database)
+    blobs, keys = BlobService(database, store), IdempotencyKeys(database)
+    removal = Removal(database, blobs)
+    trash = TrashService(database, removal, settings.trash.seconds)
+    quota = Quota(database, settings.storage.quota_bytes)
+    expiry = ExpiryService(database, removal)
+    partials = PartialFiles(folder / "uploads", staging)
+    promises = Promises(database, partials, staging, quota)
+    storing = StoringService(database, store, staging, quota, blobs, keys, expiry, trash, promises)
+    uploads = UploadService(
+        database,
+        partials,
+        staging,
+        storing,
+        quota,
+        promises,
+        settings.upload.max_bytes,
+        settings.upload.resumable_seconds,
+    )
+    return StoringServices(
+        database=database,
+        store=store,
+        staging=staging,
+        partials=partials,
+        blobs=blobs,
+        keys=keys,
+        removal=removal,
+        expiry=expiry,
+        trash=trash,
+        promises=promises,
+        storing=storing,
+        uploads=uploads,
+    )
 
 
 def create_blob_store(settings: StorageSettings, database: Database) -> BlobStore:

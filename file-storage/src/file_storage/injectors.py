@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 from service_kit.database import Database
 
 from file_storage.config import Settings
-from file_storage.event_injectors import create_blob_store
+from file_storage.event_injectors import create_storing
 from file_storage.intake.read_ahead import ReadAhead
 from file_storage.sending.copies import RangeCopies
 from file_storage.sending.front import FrontSender
@@ -23,8 +23,6 @@ from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.links import LinkService, LinkSigner
 from file_storage.services.metrics import FileMetrics
 from file_storage.services.promises import Promises
-from file_storage.services.quota import Quota
-from file_storage.services.removal import Removal
 from file_storage.services.shared_sets import SetSigner, SharedSets
 from file_storage.services.stats import FileStats
 from file_storage.services.storing import StoringService
@@ -37,44 +35,24 @@ from file_storage.storage.partial import PartialFiles
 def create_registry(settings: Settings) -> svcs.Registry:
     """Return a registry of all services by type; it starts no thread or process."""
     registry = svcs.Registry()
-    database = Database(settings.database.url, settings.database.pool_size)
-    folder = Path(settings.storage.folder)
+    services = create_storing(settings, settings.database.pool_size)
+    database, store, staging, blobs = services.database, services.store, services.staging, services.blobs
+    files = FileService(database, store, services.removal, services.keys)
     body_folder = Path(settings.upload.body_folder) if settings.upload.body_folder else None
-    staging = Staging(folder / "staging", settings.storage.reserve_bytes, body_folder)
-    store = create_blob_store(settings.storage, database)
-    blobs, keys = BlobService(database, store), IdempotencyKeys(database)
-    removal = Removal(database, blobs)
-    files = FileService(database, store, removal, keys)
-    trash = TrashService(database, removal, settings.trash.seconds)
-    quota = Quota(database, settings.storage.quota_bytes)
-    expiry = ExpiryService(database, removal)
-    partials = PartialFiles(folder / "uploads", staging)
-    promises = Promises(database, partials, staging, quota)
-    storing = StoringService(database, store, staging, quota, blobs, keys, expiry, trash, promises)
-    uploads = UploadService(
-        database,
-        partials,
-        staging,
-        storing,
-        quota,
-        promises,
-        settings.upload.max_bytes,
-        settings.upload.resumable_seconds,
-    )
     ahead = ReadAhead(staging, body_folder, settings.upload.max_bytes)
     registry.register_value(Settings, settings)
     registry.register_value(Database, database, ping=Database.ping)
     registry.register_value(Staging, staging, ping=Staging.ping)
     registry.register_value(BlobStore, store, ping=methodcaller("ping"))
     registry.register_value(BlobService, blobs)
-    registry.register_value(IdempotencyKeys, keys)
+    registry.register_value(IdempotencyKeys, services.keys)
     registry.register_value(FileService, files)
-    registry.register_value(ExpiryService, expiry)
-    registry.register_value(TrashService, trash)
-    registry.register_value(Promises, promises)
-    registry.register_value(StoringService, storing)
-    registry.register_value(PartialFiles, partials)
-    registry.register_value(UploadService, uploads)
+    registry.register_value(ExpiryService, services.expiry)
+    registry.register_value(TrashService, services.trash)
+    registry.register_value(Promises, services.promises)
+    registry.register_value(StoringService, services.storing)
+    registry.register_value(PartialFiles, services.partials)
+    registry.register_value(UploadService, services.uploads)
     registry.register_value(ReadAhead, ahead, on_registry_close=ahead.close)
     copies = RangeCopies(files, staging)
     if settings.storage.url:

@@ -184,6 +184,23 @@ def test_the_report_of_a_request_without_a_promise_writes_nothing(nginx: FlaskCl
     assert select.startswith("SELECT")
 
 
+def test_a_repeated_upload_with_its_key_finds_its_file_although_the_quota_is_full(
+    nginx: FlaskClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = {"Idempotency-Key": "invoice-7"}
+    first = nginx.put("/a.bin", data=b"small", headers=key)
+    monkeypatch.setenv("FILE_STORAGE_STORAGE__QUOTA_BYTES", "5")
+    full = create_app().test_client()
+
+    again = full.put("/a.bin", data=b"small", headers=key)
+    question = full.put("/a.bin", headers=ASKED | key | {"X-Body-Length": f"{SIZE}"})
+    another = full.put("/a.bin", data=b"small")
+
+    assert (again.status_code, again.get_json()["id"]) == (first.status_code, first.get_json()["id"])
+    assert (question.status_code, numbers(settings)) == (204, (1, 0))
+    assert another.status_code == 507
+
+
 def test_without_nginx_these_headers_have_no_meaning(client: FlaskClient, settings: Settings, tmp_path: Path) -> None:
     tus = {"Tus-Resumable": "1.0.0", "Upload-Length": "5"}
     upload_id = client.post("/uploads/", headers=tus).headers["Location"].rsplit("/", 1)[-1]

@@ -1,13 +1,10 @@
 """An expired file does not exist for anybody, and housekeeping deletes it with its bytes."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import svcs
-from file_storage.config import Settings
-from file_storage.event_injectors import create_housekeeping
 from file_storage.models import File
 from file_storage.services.expiry import EXPIRE_BATCH, ExpiryService
 from file_storage.services.files import FileService
@@ -17,10 +14,9 @@ from file_storage.services.storing import Details, StoringService
 from service_kit.access.principals import LOCAL, WRITER, Limits, Principal
 from service_kit.database import Database
 from service_kit.errors import DomainError
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from tests.support.stored import stored
-from tests.support.waiting import wait_until
 
 FOR_AN_HOUR = Details(expires_in=3600)
 
@@ -115,16 +111,6 @@ def test_one_removal_removes_a_limited_number(services: svcs.Container) -> None:
     assert services.get(ExpiryService).expire() == 1
 
 
-def test_uploads_remove_what_has_expired(services: svcs.Container) -> None:
-    expiry = services.get(ExpiryService)
-    let_expire(services, stored(services, b"content", details=FOR_AN_HOUR))
-    expiry._next_expiry = 0.0
-
-    stored(services, b"other")
-
-    assert expiry.collect_garbage() == 0
-
-
 def test_a_key_whose_file_has_expired_and_is_removed_makes_a_new_file(services: svcs.Container) -> None:
     first = stored(services, b"content", "key", details=FOR_AN_HOUR)
     let_expire(services, first)
@@ -136,24 +122,10 @@ def test_a_key_whose_file_has_expired_and_is_removed_makes_a_new_file(services: 
 def test_what_has_expired_makes_room_in_a_quota(services: svcs.Container) -> None:
     bob = Principal("bob", WRITER, limits=Limits(bytes=10))
     let_expire(services, stored(services, b"7 bytes", principal=bob, details=FOR_AN_HOUR))
-    services.get(ExpiryService)._next_expiry = 0.0
 
     services.get(StoringService).check_room(bob, 7)
 
     assert stored(services, b"another", principal=bob).size == 7
-
-
-def test_after_a_full_batch_the_next_upload_soon_removes_more(services: svcs.Container) -> None:
-    expiry = services.get(ExpiryService)
-    for _ in range(EXPIRE_BATCH):
-        stored(services, b"content", details=FOR_AN_HOUR)
-    with services.get(Database).begin() as connection:
-        connection.execute(update(File).values(expires_at=1))
-    expiry._next_expiry = 0.0
-
-    expiry.expire_periodically()
-
-    assert expiry._next_expiry <= time.monotonic() + 1
 
 
 def test_a_key_whose_file_has_expired_makes_a_new_file_before_the_old_one_is_removed(services: svcs.Container) -> None:
@@ -164,21 +136,3 @@ def test_a_key_whose_file_has_expired_makes_a_new_file_before_the_old_one_is_rem
 
     assert second.id != first.id
     assert stored(services, b"content", "key", details=FOR_AN_HOUR).id == second.id
-
-
-def test_housekeeping_removes_what_is_over_without_any_upload(services: svcs.Container, settings: Settings) -> None:
-    expired, trashed = (stored(services, content) for content in (b"expired", b"trashed"))
-    let_expire(services, expired)
-    with services.get(Database).begin() as connection:
-        connection.execute(update(File).where(File.id == trashed.id).values(deleted_at=1))
-    housekeeping = create_housekeeping(settings)
-
-    housekeeping.start()
-
-    wait_until(lambda: ids_of_rows(services) == [], "both files are removed")
-    housekeeping.stop()
-
-
-def ids_of_rows(services: svcs.Container) -> list[int]:
-    with services.get(Database).connect() as connection:
-        return list(connection.scalars(select(File.id)))

@@ -157,6 +157,7 @@ def test_a_promise_whose_body_does_not_begin_ends(
     begun_long_ago(processes)
 
     processes[1].get(StoringService).promise_room(principal, SECOND, SIZE)
+    processes[1].get(Promises).expire()
 
     with processes[0].get(Database).connect() as connection:
         assert stored_by(connection, principal.owner).reserved == SIZE

@@ -10,7 +10,7 @@ import svcs
 from file_storage.models import File, Link
 from file_storage.services import links as file_links
 from file_storage.services.files import FileService
-from file_storage.services.links import LinkService, ListedLink, NewLink
+from file_storage.services.links import LinkService, ListedLink, NewLink, forget_expired
 from file_storage.services.shared_sets import FAILURES_PER_MINUTE, NewSet, SetSigner, SharedSet, SharedSets
 from file_storage.services.trash import TrashService
 from hypothesis import given
@@ -310,13 +310,13 @@ def test_a_ticket_expires_with_its_link(sets: SharedSets) -> None:
     assert sets.ticket(replace(LOCKED, expires_at=time.time() + 60))[1] <= time.time() + 60
 
 
-def test_expired_links_are_removed_by_later_ones_for_sets(services: svcs.Container, sets: SharedSets) -> None:
+def test_housekeeping_removes_expired_links_for_sets(services: svcs.Container, sets: SharedSets) -> None:
     file = stored(services, b"content")
     expired = sets.create(LOCAL, NewSet([file.id], 60)).link
     change(services, Link, expires_at=1)
-    sets._cleanup._next = 0.0
-
     later = sets.create(LOCAL, NewSet([file.id], 60)).link
+
+    assert forget_expired(services.get(Database)) == 1
 
     with services.get(Database).read() as session:
         assert session.scalars(select(Link.id)).all() == [later.id]

@@ -336,13 +336,14 @@ def test_a_shorter_setting_applies_to_what_was_deleted_before(
     assert at_once.get(TrashService).collect_garbage() == 1
 
 
-def test_an_upload_removes_what_is_over(services: svcs.Container, trash: TrashService, tmp_path: Path) -> None:
+def test_an_upload_without_room_removes_what_is_over(
+    services: svcs.Container, trash: TrashService, tmp_path: Path
+) -> None:
     over = stored(services, b"over")
     trash.delete(LOCAL, over.id)
     age(services, DAY + 1, over)
-    trash._next_cleanup = 0.0
 
-    services.get(StoringService).check_room(LOCAL, 1)
+    services.get(StoringService).check_room(Principal(LOCAL.owner, WRITER, limits=Limits(bytes=1)), 1)
 
     assert not list((tmp_path / "blobs").rglob(over.sha256))
 

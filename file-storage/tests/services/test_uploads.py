@@ -12,6 +12,7 @@ import svcs
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
 from file_storage.models import File, Upload
+from file_storage.services import uploads as upload_rules
 from file_storage.services.files import FileService
 from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.names import FileName
@@ -163,6 +164,26 @@ def test_an_upload_whose_last_request_was_interrupted_becomes_a_file_when_it_exp
 
     assert services.get(FileService).get(LOCAL, 1).size == 4
     assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_uploads_that_cannot_become_files_delay_no_other_removal(
+    services: svcs.Container, uploads: UploadService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload_rules, "EXPIRE_BATCH", 2)
+    for _ in range(2):
+        complete_but_no_file_yet(uploads, tmp_path)
+    let_expire(services)
+    create(uploads, 10)
+    with services.get(Database).write() as session:
+        session.execute(update(Upload).where(Upload.length == 10).values(expires_at=1))
+    monkeypatch.setenv("FILE_STORAGE_STORAGE__QUOTA_BYTES", "1")
+    full = svcs.Container(create_registry(load(Settings))).get(UploadService)
+
+    removed = full.collect_garbage(0)
+
+    assert removed == 1
+    with services.get(Database).read() as session:
+        assert session.scalars(select(Upload.length)).all() == [4, 4]
 
 
 def test_repeated_interruptions_of_the_last_request_make_only_one_file(

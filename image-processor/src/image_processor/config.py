@@ -54,8 +54,8 @@ class WorkerDatabaseSettings(Section):
         "postgresql+psycopg://worker:${PIXMILL_WORKER_DB_PASSWORD}@postgres:5432/${POSTGRES_DB}",
         description="The SQLAlchemy URL of image-processor's database: `postgresql+psycopg://…` or"
         " `sqlite:////absolute/path.db`. The database role may read tasks and change their state, with their"
-        " events, counts and results, but neither their parameters nor their webhooks, and reaches no presets. The"
-        " first start generates its password.",
+        " events, counts and results, and when chores are due, but neither their parameters nor their webhooks, and"
+        " reaches no presets. The first start generates its password.",
     )
     pool_size: Annotated[int, Unit("connections")] = Field(
         4,
@@ -70,8 +70,8 @@ class WebhookDatabaseSettings(Section):
     url: Url = Field(
         "postgresql+psycopg://webhooks:${PIXMILL_WEBHOOKS_DB_PASSWORD}@postgres:5432/${POSTGRES_DB}",
         description="The SQLAlchemy URL of image-processor's database: `postgresql+psycopg://…` or"
-        " `sqlite:////absolute/path.db`. The database role may read and change only undelivered webhooks and the"
-        " state of their hosts. The first start generates its password.",
+        " `sqlite:////absolute/path.db`. The database role may read and change only undelivered webhooks, the"
+        " state of their hosts and when chores are due. The first start generates its password.",
     )
     pool_size: Annotated[int, Unit("connections")] = Field(
         4,

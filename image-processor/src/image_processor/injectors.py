@@ -11,7 +11,7 @@ from celery import Celery
 from prometheus_client.registry import Collector
 from service_kit.database import Database
 from service_kit.events.rows import Events
-from service_kit.housekeeping import Chore, Housekeeping
+from service_kit.housekeeping import Chore, Housekeeping, OwnChore
 
 from image_processor.background.clock_watch import ClockWatch
 from image_processor.background.heartbeat import Heartbeat
@@ -20,7 +20,7 @@ from image_processor.config import ApiSettings, BlobSourceSettings, FileStorageS
 from image_processor.handler.celery_app import create_celery
 from image_processor.handler.queue import CeleryTaskQueue
 from image_processor.handler.time_limit import time_limit
-from image_processor.models import TaskEvent
+from image_processor.models import TaskChore, TaskEvent
 from image_processor.services.codec.presets import Presets
 from image_processor.services.files.blob_folder import BlobFolder
 from image_processor.services.files.blob_http import BlobClient
@@ -99,16 +99,22 @@ def create_worker_registry(settings: WorkerSettings, database: Database, celery:
 
     def housekeeping() -> Housekeeping:
         keep_events, keep_results = settings.relay.keep_events_seconds, settings.relay.keep_cache_seconds
+        revoke_due = DiscardedResults(database, storage).revoke_due
+        retention = Retention(database, settings.relay.keep_tasks_seconds)
         return Housekeeping(
+            database,
+            TaskChore,
             [
-                Chore(settings.relay.interval_seconds, DiscardedResults(database, storage).revoke_due),
-                Chore(EXPIRY_INTERVAL_SECONDS, partial(events.forget_older_than, keep_events)),
-                Chore(EXPIRY_INTERVAL_SECONDS, partial(cache.forget_older_than, keep_results)),
-                Chore(EXPIRY_INTERVAL_SECONDS, partial(idempotency.forget_expired, database)),
-                Chore(EXPIRY_INTERVAL_SECONDS, Retention(database, settings.relay.keep_tasks_seconds).run),
-                Chore(FOLD_INTERVAL_SECONDS, partial(fold, database)),
-                Chore(FOLD_ENDED_INTERVAL_SECONDS, partial(ended.fold, database)),
-            ]
+                Chore("events", EXPIRY_INTERVAL_SECONDS, partial(events.forget_older_than, keep_events)),
+                Chore("result cache", EXPIRY_INTERVAL_SECONDS, partial(cache.forget_older_than, keep_results)),
+                Chore("idempotency keys", EXPIRY_INTERVAL_SECONDS, partial(idempotency.forget_expired, database)),
+                Chore("old tasks", EXPIRY_INTERVAL_SECONDS, retention.run),
+                Chore("counts of unended tasks", FOLD_INTERVAL_SECONDS, partial(fold, database)),
+                Chore("counts of ended tasks", FOLD_ENDED_INTERVAL_SECONDS, partial(ended.fold, database)),
+            ],
+            # Each worker takes rows of its own from this queue. One worker at a time would be slower, and its claims at
+            # this interval would write more often than results are discarded.
+            [OwnChore(settings.relay.interval_seconds, revoke_due)],
         )
 
     def heartbeat(services: svcs.Container) -> Heartbeat:

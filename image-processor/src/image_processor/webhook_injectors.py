@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 
 from service_kit.database import Database
-from service_kit.housekeeping import Chore, Housekeeping
+from service_kit.housekeeping import Chore, Housekeeping, OwnChore
 
 from image_processor.background.clock_watch import ClockWatch
 from image_processor.background.webhook_sender import WebhookSender
 from image_processor.config import WebhookSettings, signing_secrets
+from image_processor.models import TaskChore
 from image_processor.services.outbound import public_http_pool
-from image_processor.services.tasks.webhooks import WebhookService
+from image_processor.services.tasks.webhooks import CHUNK, WebhookService
 
 CLOCK_INTERVAL_SECONDS = 1
 """Interval between checks of the database's clock."""
@@ -36,11 +37,12 @@ def create_webhook_threads(settings: WebhookSettings) -> tuple[Housekeeping, Web
     # After a step of the clock, the stored times of retries are wrong.
     clock = ClockWatch(database, CLOCK_TOLERANCE_SECONDS, [callbacks.reset_delays])
 
-    def check_clock() -> None:
-        clock.check()
-
-    chores = [
-        Chore(CLOCK_INTERVAL_SECONDS, check_clock),
-        Chore(FORGET_INTERVAL_SECONDS, partial(callbacks.forget_hosts, KEEP_HOSTS_SECONDS)),
-    ]
-    return Housekeeping(chores), WebhookSender(callbacks, http, secrets, alive)
+    forget_hosts = partial(callbacks.forget_hosts, KEEP_HOSTS_SECONDS)
+    housekeeping = Housekeeping(
+        database,
+        TaskChore,
+        [Chore("hosts of webhooks", FORGET_INTERVAL_SECONDS, forget_hosts, CHUNK)],
+        # It compares the database's clock with that of this process.
+        [OwnChore(CLOCK_INTERVAL_SECONDS, clock.check)],
+    )
+    return housekeeping, WebhookSender(callbacks, http, secrets, alive)

@@ -25,7 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement, GenericFunction
@@ -290,12 +290,12 @@ def dialect_of(connection: Connection) -> str:
     return connection.dialect.name
 
 
-def insert_or_update(dialect: str, model: type[DeclarativeBase]) -> "postgresql.Insert | sqlite.Insert":
+def insert_or_update(dialect: str, model: type[object]) -> "postgresql.Insert | sqlite.Insert":
     """Return an INSERT that supports ``on_conflict_do_update``."""
     return postgresql.insert(model) if dialect == "postgresql" else sqlite.insert(model)
 
 
-def insert_or_ignore(dialect: str, model: type[DeclarativeBase]) -> "postgresql.Insert | sqlite.Insert":
+def insert_or_ignore(dialect: str, model: type[object]) -> "postgresql.Insert | sqlite.Insert":
     """Return an INSERT that leaves an existing row unchanged."""
     return insert_or_update(dialect, model).on_conflict_do_nothing()
 

@@ -1,4 +1,4 @@
-"""Files, the blobs with their bytes, objects in S3, idempotency keys, uploads, links and events."""
+"""Files, the blobs with their bytes, objects in S3, idempotency keys, uploads, links, events and chores."""
 
 from collections.abc import Collection
 from enum import StrEnum
@@ -6,6 +6,7 @@ from enum import StrEnum
 from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import Id, epoch_now
 from service_kit.events.rows import Event, Key
+from service_kit.housekeeping import ChoreRow
 from sqlalchemy import JSON, BigInteger, Double, Enum, ForeignKey, Index, String, Text, and_, or_
 from sqlalchemy.orm import DeclarativeBase, Mapped, foreign, mapped_column, relationship
 
@@ -269,3 +270,9 @@ class FileEvent(Event, Base):
 
     def keys(self) -> Collection[Key]:
         return [("file", self.file_id)]
+
+
+class FileChore(ChoreRow, Base):
+    """A chore of file-storage; image-processor, which may use the same database, has a table of its own."""
+
+    __tablename__ = "file_chores"

@@ -73,14 +73,15 @@ def asked_size(settings: Settings) -> int | None:
     return body_length(request) or 0
 
 
-def promised(size: int, copies: int, ahead: ReadAhead | None = None) -> Response:
+def promised(size: int, copies: int, ahead: ReadAhead | None = None, key: str | None = None) -> Response:
     """Answer the current question with yes, and promise the room.
 
     :param copies: as in :meth:`Promises.make`.
     :param ahead: reads the body ahead.
+    :param key: the idempotency key of the upload, if its headers have one.
     :raises DomainError: there is no room.
     """
-    svcs.flask.get(StoringService).promise_room(principal(), g.request_id, size, copies)
+    svcs.flask.get(StoringService).promise_room(principal(), g.request_id, size, copies, key)
     if ahead is not None:
         ahead.expect()
     return Response(status=204)

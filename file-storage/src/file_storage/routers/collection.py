@@ -272,9 +272,9 @@ def add_file() -> Response:
     storing, settings, staging, ahead = svcs.flask.get(StoringService, Settings, Staging, ReadAhead)
     if (size := asked_size(settings)) is not None:
         check_form(request, size, settings.upload)
-        return promised(size, copies=FORM_COPIES, ahead=ahead)
+        return promised(size, copies=FORM_COPIES, ahead=ahead, key=key)
     with (
-        storing.room(principal(), *form_of(request, settings.upload)) as reserved,
+        storing.room(principal(), *form_of(request, settings.upload), key=key) as reserved,
         receive_form(request, staging, settings.upload, ahead) as (staged, form),
     ):
         fields = validated(NewFileFields, form.fields)

@@ -31,9 +31,9 @@ def store_body(fields: NewFileFields) -> Response:
     storing, settings, staging, ahead = svcs.flask.get(StoringService, Settings, Staging, ReadAhead)
     if (size := asked_size(settings)) is not None:
         check_raw(request, size, settings.upload)
-        return promised(size, copies=1, ahead=ahead)
+        return promised(size, copies=1, ahead=ahead, key=key)
     with (
-        storing.room(principal(), *body_of(request, settings.upload)) as reserved,
+        storing.room(principal(), *body_of(request, settings.upload), key=key) as reserved,
         receive_raw(request, staging, settings.upload, ahead) as staged,
     ):
         new = NewFile(staged, stored_name, fields.comment or "", key, details)

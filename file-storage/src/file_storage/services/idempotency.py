@@ -57,6 +57,11 @@ class IdempotencyKeys:
         with self._database.begin() as connection:
             return self.made_earlier(connection, principal.owner, uses)
 
+    def was_used(self, principal: Principal, key: str) -> bool:
+        """Return whether this owner has used the key, so that a request with it creates no file."""
+        with self._database.begin() as connection:
+            return key in self.made_earlier(connection, principal.owner, [KeyUse(key, "")])
+
     def answer(self, principal: Principal, use: KeyUse | None) -> File | None:
         """Return the file that this use of a key made earlier, if any.
 
@@ -113,9 +118,12 @@ class IdempotencyKeys:
             file_id, used.file_id = used.file_id, None
             return file_id
 
-    def forget_expired(self) -> None:
-        """Delete expired keys in steps; until then, :meth:`made_earlier` deletes those that are used again."""
-        delete_older_than(self._database, IdempotencyKey, IdempotencyKey.created_at, KEY_LIFETIME)
+    def forget_expired(self) -> int:
+        """Delete expired keys in steps; return their number.
+
+        Until then, :meth:`made_earlier` deletes those that are used again.
+        """
+        return delete_older_than(self._database, IdempotencyKey, IdempotencyKey.created_at, KEY_LIFETIME)
 
 
 @contextmanager

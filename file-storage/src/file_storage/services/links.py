@@ -14,13 +14,14 @@ from typing import NamedTuple, cast
 from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, Database, FrequentQuery, QuickReadError, epoch_now
 from service_kit.errors import DomainError
+from service_kit.old_rows import delete_older_than
 from service_kit.texts import sentence
 from sqlalchemy import bindparam, delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from file_storage.models import File, Link
 from file_storage.services.file_rows import HAS_ID, NOT_EXPIRED, PRESENT, SENT_COLUMNS, SentFile
-from file_storage.services.shared_sets import LinkCleanup, SetSigner
+from file_storage.services.shared_sets import SetSigner
 
 MAX_LINK_SECONDS = 7 * 24 * 3600
 CLOCK_SKEW_SECONDS = 300
@@ -146,14 +147,12 @@ class LinkService:
         self._database = database
         self._signer = signer
         self._set_signer = set_signer
-        self._cleanup = LinkCleanup(database)
 
     def create(self, principal: Principal, file: File, new: NewLink) -> MadeLink:
         """Create a link to a file that the principal sees.
 
         :raises DomainError: ``file-not-found`` if the file was just deleted.
         """
-        self._cleanup.run_periodically()
         expires_at = int(time.time()) + new.expires_in
         with self._database.write() as session:
             # Lock the file, so that it cannot be deleted before the link exists.
@@ -270,6 +269,11 @@ class LinkService:
         expires_at, disposition, *columns = cast("tuple[float, str | None, *tuple[object, ...]]", row)
         file = SentFile(*cast("SentFile", columns))
         return SentByLink(file, disposition) if claim.is_of(expires_at, file.sha256) else None
+
+
+def forget_expired(database: Database) -> int:
+    """Delete expired links, to one file and for sets, in steps; return their number."""
+    return delete_older_than(database, Link, Link.expires_at, 0)
 
 
 def _counted(session: Session, links: Sequence[Link]) -> Sequence[ListedLink]:

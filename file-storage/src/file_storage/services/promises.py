@@ -4,7 +4,6 @@ Each promise is a row of :class:`Upload`, like a resumable upload: triggers add 
 """
 
 import secrets
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
@@ -47,9 +46,6 @@ bytes count as those of another promise, so the rate is lower than that of peopl
 SILENT_SECONDS = 600.0
 """A resumable upload that has received nothing for this long holds no room on the disk, but still counts for quotas."""
 
-EXPIRE_SECONDS = 60.0
-"""Minimum seconds between removals of expired promises by uploads."""
-
 _LOCK = 509
 """Number of the lock in :class:`one_at_a_time` for the free space; it is taken after those of quotas."""
 
@@ -62,7 +58,6 @@ class Promises:
         self._partials = partials
         self._staging = staging
         self._quota = quota
-        self._next_expiry = 0.0
 
     def make(self, principal: Principal, promise_id: str, size: int, copies: int = 1) -> None:
         """Promise room for ``size`` bytes, until the upload with this id ends.
@@ -141,17 +136,15 @@ class Promises:
         if self._outstanding(connection) > self._staging.room():
             raise StorageFullError
 
-    def expire_periodically(self) -> None:
-        """Remove expired promises, and those whose body has not begun, so that they do not fill a quota."""
-        if time.monotonic() < self._next_expiry:
-            return
-        self._next_expiry = time.monotonic() + EXPIRE_SECONDS
-        with self._database.write() as session:
-            session.execute(_DELETE_EXPIRED)
-            promises = [_Promise(*row) for row in session.execute(_PROMISES)]
+    def expire(self) -> int:
+        """Remove expired promises, and those whose body has not begun; return their number."""
+        with self._database.begin() as connection:
+            expired = connection.execute(_DELETE_EXPIRED).rowcount
+            promises = [_Promise(*row) for row in connection.execute(_PROMISES)]
             lost = {each.id for each in promises} - {each.id for each in _alive(promises, len(self._staging.bodies()))}
             if lost:
-                session.execute(delete(Upload).where(Upload.id.in_(lost)))
+                connection.execute(delete(Upload).where(Upload.id.in_(lost)))
+        return expired + len(lost)
 
     def _outstanding(self, connection: Connection) -> int:
         """Return how many bytes were promised and have not come yet."""

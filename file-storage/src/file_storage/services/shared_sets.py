@@ -16,7 +16,7 @@ from service_kit.access.principals import ALL_SCOPES, READER, Principal
 from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError
 from service_kit.texts import sentence
-from sqlalchemy import bindparam, case, delete, or_, select, update
+from sqlalchemy import bindparam, case, or_, select, update
 
 from file_storage.models import File, Link
 from file_storage.services.errors import file_not_found, files_not_found
@@ -27,8 +27,6 @@ MAX_FILES = 1000
 MAX_SET_SECONDS = 90 * 24 * 3600
 FAILURES_PER_MINUTE = 10
 """Maximum number of wrong passwords per link and minute; further ones are refused, so that guessing takes years."""
-CLEANUP_SECONDS = 60
-"""Minimum seconds between deletions of expired links by new links."""
 UNLOCKED_SECONDS = 3600
 """Seconds for which a link stays open after the password was given."""
 
@@ -122,22 +120,6 @@ class SetSigner:
         return is_ours and int(expires_at) > time.time()
 
 
-class LinkCleanup:
-    """Deletes expired links, to one file and for sets, when new links are created."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._next = 0.0
-
-    def run_periodically(self) -> None:
-        """Delete expired links, at most once in :data:`CLEANUP_SECONDS`."""
-        if time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + CLEANUP_SECONDS
-        with self._database.begin() as connection:
-            connection.execute(delete(Link).where(Link.expires_at < epoch_now()))
-
-
 class SharedSets:
     """Manages links for sets of files in the database."""
 
@@ -145,14 +127,12 @@ class SharedSets:
         self._database = database
         self._signer = signer
         self._known = _KnownPasswords()
-        self._cleanup = LinkCleanup(database)
 
     def create(self, principal: Principal, new: NewSet) -> MadeSet:
         """Create a link to files that the principal can see; duplicate ids count once.
 
         :raises DomainError: ``file-not-found``, naming the files that the principal cannot see.
         """
-        self._cleanup.run_periodically()
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         password_hash = hashed(new.password) if new.password is not None else None
         file_ids = list(dict.fromkeys(new.file_ids))

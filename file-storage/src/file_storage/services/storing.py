@@ -1,9 +1,9 @@
 """Creates files from staged bytes, or as copies of other files."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
@@ -36,6 +36,10 @@ DISK_THREADS = 16
 
 MOST_ATTEMPTS = 3
 """Maximum number of times that bytes are prepared if they are removed before their file is stored."""
+
+_QUOTA = "quota-exceeded"
+_NO_ROOM = (_QUOTA, "storage-full")
+"""Errors that the removal of what has expired may prevent."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -186,17 +190,24 @@ class StoringService:
         self._together = Together[_Upload, File | DomainError](self._add_uploads, attrgetter("principal"), _fits)
 
     @contextmanager
-    def room(self, principal: Principal, size: int, promised: str | None, copies: int = 1) -> Iterator[Reserved | None]:
+    def room(
+        self, principal: Principal, size: int, promised: str | None, copies: int = 1, key: str | None = None
+    ) -> Iterator[Reserved | None]:
         """Check that a body of ``size`` bytes can be stored; if it is large, hold room for it during the block.
 
         :param promised: the id of the promise that a body on the disk had before it came, if any was made: it ends with
             the block.
         :param copies: as in :meth:`Promises.make`.
+        :param key: the idempotency key of the upload. One that was used before makes no file, and so needs no quota.
         :raises DomainError: as in :meth:`check_room`.
         """
         if promised is not None and self._promises.holds(promised):
             with self._promises.given_back(promised):
                 yield Reserved(promised)
+            return
+        if self._was_used(principal, key):
+            self._staging.check_room(0 if promised else size)
+            yield None
             return
         if promised is None:
             self.check_room(principal, size)
@@ -206,17 +217,24 @@ class StoringService:
         if size < MIN_BYTES:
             yield None
             return
-        with self._promises.made(principal, size, copies) as made:
+        with ExitStack() as promises:
+            made = self.with_room(lambda: promises.enter_context(self._promises.made(principal, size, copies)))
             yield Reserved(made)
 
-    def promise_room(self, principal: Principal, promise_id: str, size: int, copies: int = 1) -> None:
+    def promise_room(
+        self, principal: Principal, promise_id: str, size: int, copies: int = 1, key: str | None = None
+    ) -> None:
         """Check as :meth:`check_room` does, and promise the room to the upload with this id.
 
         :param copies: as in :meth:`Promises.make`.
+        :param key: as in :meth:`room`; with a used one, check only the disk.
         :raises DomainError: as in :meth:`check_room`.
         """
+        if self._was_used(principal, key):
+            self._staging.check_room(size)
+            return
         self.check_room(principal, size)
-        self._promises.make(principal, promise_id, size, copies)
+        self.with_room(lambda: self._promises.make(principal, promise_id, size, copies))
 
     def give_back(self, promise_id: str) -> None:
         """End a promise, if it has not ended yet."""
@@ -231,15 +249,29 @@ class StoringService:
         :raises StorageFullError: the disk has no room for it.
         """
         self._check_quota(principal, size, files)
-        self._staging.check_room(size)
+        self.with_room(lambda: self._staging.check_room(size))
+
+    def with_room(self, attempt: Callable[[], T], full: Collection[str] = _NO_ROOM) -> T:
+        """Return what ``attempt`` returns; if it finds no room, remove some of what has expired and repeat it once.
+
+        Otherwise what has expired is left to housekeeping, because no upload should wait for that.
+
+        :param full: the errors that mean this, after which ``attempt`` can be repeated.
+        :raises DomainError: ``quota-exceeded``, or any other error of ``attempt``.
+        :raises StorageFullError: the disk has no room.
+        """
+        try:
+            return attempt()
+        except DomainError as error:
+            if error.kind not in full:
+                raise
+        made = {"files": self._expiry.expire(), "trash": self._trash.end_expired(), "promises": self._promises.expire()}
+        if any(made.values()):
+            log.info("room made", **made)
+        return attempt()
 
     def _check_quota(self, principal: Principal, size: int, files: int = 1) -> None:
-        # First remove files whose time in the trash is over, and expired files, to make room: if they fill a quota, no
-        # upload gets further than this, and perhaps nobody deletes files any more.
-        self._trash.end_expired_periodically()
-        self._expiry.expire_periodically()
-        self._promises.expire_periodically()
-        self._quota.check(principal, Addition(size, size, files))
+        self.with_room(lambda: self._quota.check(principal, Addition(size, size, files)))
 
     def store(self, principal: Principal, new: NewFile, reserved: Reserved | None = None) -> File:
         """Store a file; if the idempotency key was used before, return its file.
@@ -263,8 +295,9 @@ class StoringService:
         """
         _check_claims(principal, [file.details for file in new])
         size = sum(file.staged.size for file in new)
-        if reserved is None:
-            self._quota.check(principal, Addition(size, size, len(new)))
+        # The transaction checks the quota again, for those files that no key has made earlier.
+        if reserved is None and all(file.key is None for file in new):
+            self._check_quota(principal, size, len(new))
         contents = _in_parallel(self._disk, self._make_durable, [file.staged for file in new])
         for _ in range(MOST_ATTEMPTS - 1):
             # gc removes what waits longer than it should for its file.
@@ -328,6 +361,9 @@ class StoringService:
             return [self._together.do(_Upload(principal, additions[0]))]
         return self._add(principal, additions, self._blobs.reference, partial(self._check_stored, principal, reserved))
 
+    def _was_used(self, principal: Principal, key: str | None) -> bool:
+        return key is not None and self._keys.was_used(principal, key)
+
     def _add_uploads(self, uploads: Sequence[_Upload], progress: Progress) -> Sequence[File | DomainError]:
         """Store uploads of one principal in one transaction."""
         principal = uploads[0].principal
@@ -349,7 +385,17 @@ class StoringService:
         check: Callable[[Connection, Sequence[SizedBlob]], None],
         progress: Progress | None = None,
     ) -> Sequence[File | DomainError]:
-        self._expiry.expire_periodically()
+        # A disk may turn out to be full after some of the files were published, which cannot be repeated.
+        return self.with_room(lambda: self._add_once(principal, additions, reference, check, progress), [_QUOTA])
+
+    def _add_once(
+        self,
+        principal: Principal,
+        additions: Sequence[_NewRow],
+        reference: Callable[[Connection, Sequence[SizedBlob]], None],
+        check: Callable[[Connection, Sequence[SizedBlob]], None],
+        progress: Progress | None = None,
+    ) -> Sequence[File | DomainError]:
         uses = [use for addition in additions if (use := addition.use) is not None]
         unfinished: Sequence[str] = []
         with conflict_as_in_use([use.key for use in uses]), self._database.begin() as connection:

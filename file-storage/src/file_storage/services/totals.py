@@ -112,25 +112,28 @@ def counted(connection: Connection, owner: str | None) -> Sequence[Counted]:
     return [Counted(*row) for row in connection.execute(statement, {} if owner is None else {"owner": owner})]
 
 
-def fold(database: Database) -> None:
-    """Add the rows of closed connections to the rows of connection 0, to keep the number of rows small.
+def fold(database: Database) -> int:
+    """Add the rows of closed connections to the rows of connection 0, to keep the number of rows small; return theirs.
 
     Each table is folded in steps; the next call folds the rows that are left after :data:`MOST_STEPS`.
     """
     with database.connect() as connection:
         if dialect_of(connection) != "postgresql":
-            return
+            return 0
     tables: Sequence[Callable[[Connection], int]] = (
         _fold_all,
         partial(_fold_each, model=OwnerTotal, keys=("owner",), sums=Totals._fields),
         partial(_fold_each, model=FileCount, keys=("owner", "kind", "month"), sums=("files", "bytes")),
     )
+    total = 0
     for fold_step in tables:
         for _ in range(MOST_STEPS):
             with database.begin() as connection:
                 folded = fold_step(connection)
+            total += folded
             if folded < STEP:
                 break
+    return total
 
 
 def _fold_all(connection: Connection) -> int:

@@ -28,10 +28,6 @@ MOVED_AT_ONCE = 1000
 """Number of files that one transaction moves to the trash or restores."""
 REMOVED_AT_ONCE = 100
 """Number of files that one transaction removes with their bytes."""
-CLEANUP_SECONDS = 60
-"""Minimum seconds between searches for files whose time in the trash is over, unless the last search found many."""
-CLEANUP_STEPS = 100
-"""Maximum number of removals in one run of housekeeping."""
 
 _IN_TRASH = File.deleted_at.is_not(None)
 _CURSOR = re.compile(r"([0-9]{1,12}\.[0-9]{1,9})_([0-9]{1,18})")
@@ -76,7 +72,6 @@ class TrashService:
         self._database = database
         self._removal = removal
         self._seconds = seconds
-        self._next_cleanup = 0.0
 
     def restore_until(self, file: File) -> float:
         """Return when a file in the trash can no longer be restored, in seconds since 1970."""
@@ -90,7 +85,6 @@ class TrashService:
         if not 0 < file_id <= MAX_ID or not self._delete(principal, [file_id]).ids:
             raise file_not_found(file_id)
         log.info("file deleted", file_id=file_id)
-        self.end_expired_periodically()
 
     def delete_all(self, principal: Principal, ids: Sequence[int]) -> Deleted:
         """Delete the existing files among ``ids``."""
@@ -148,26 +142,12 @@ class TrashService:
     def collect_garbage(self) -> int:
         """Remove all files whose time in the trash is over; return their number."""
         removed = 0
-        while ended := self._end_expired():
+        while ended := self.end_expired():
             removed += ended
         return removed
 
-    def end_expired_in_steps(self) -> None:
-        """Remove files whose time in the trash is over, in a limited number of steps: other chores must run, too."""
-        for _ in range(CLEANUP_STEPS):
-            if self._end_expired() < REMOVED_AT_ONCE:
-                return
-
-    def end_expired_periodically(self) -> None:
-        """Remove some of the files whose time in the trash is over, unless this was done recently."""
-        if time.monotonic() < self._next_cleanup:
-            return
-        # Set before the work: meanwhile, other requests of this process need not start the same.
-        self._next_cleanup = time.monotonic() + CLEANUP_SECONDS
-        if self._end_expired() == REMOVED_AT_ONCE:
-            self._next_cleanup = time.monotonic() + 1
-
-    def _end_expired(self) -> int:
+    def end_expired(self) -> int:
+        """Remove at most :data:`REMOVED_AT_ONCE` files whose time in the trash is over; return their number."""
         if self._removal.must_wait:
             return 0
         expired = File.deleted_at <= epoch_now() - self._seconds
@@ -205,7 +185,6 @@ class TrashService:
             if _is_enough(len(ids), deadline):
                 break
         log.info("files deleted", files=len(ids))
-        self.end_expired_periodically()
         return Deleted(ids, bool(step), until)
 
     def _remove_in_steps(self, following: Callable[[], Sequence[int]], principal: Principal) -> Emptied:

@@ -3,7 +3,6 @@
 import hashlib
 import re
 import secrets
-import time
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -35,10 +34,10 @@ RESERVE_BYTES = 16 * 1024 * 1024
 """Bytes that an upload of unknown length reserves in advance: a statement for each chunk would slow it down."""
 IDEMPOTENCY_KEY = "idempotency_key"
 """The name of the client's own idempotency key in ``Upload-Metadata``."""
-EXPIRE_SECONDS = 60
-"""Minimum seconds between removals of expired uploads by new uploads."""
 EXPIRE_BATCH = 100
-"""Maximum number of expired uploads removed at a time."""
+"""Maximum number of expired uploads per removal."""
+EXPIRE_AGAIN_SECONDS = 3600
+"""Seconds until an expired upload that cannot become a file, for example because of a quota, expires again."""
 
 FORBIDDEN_KEY = ("idempotency-key-reused", "idempotency-key-revoked")
 """Errors that no repetition of a request with the same key ends."""
@@ -108,7 +107,6 @@ class UploadService:
         self._promises = promises
         self._max_bytes = max_bytes
         self._lifetime = lifetime
-        self._next_expiry = 0.0
 
     def create(self, principal: Principal, new: NewUpload) -> Progress:
         """Create an upload without bytes; an upload of length 0 becomes a file at once.
@@ -117,8 +115,8 @@ class UploadService:
         """
         self._check_length(new.length)
         self._files.check_room(principal, new.length or 0, files=0 if new.partial else 1)
-        self._expire_periodically()
-        upload = self._insert(principal, new, new.length, "partial" if new.partial else None)
+        kind = "partial" if new.partial else None
+        upload = self._files.with_room(lambda: self._insert(principal, new, new.length, kind))
         self._partials.create(upload.id)
         return Progress(self._finish(principal, upload) if upload.length == 0 else upload, 0)
 
@@ -164,7 +162,7 @@ class UploadService:
             try:
                 with self._partials.hold(upload_id) as partial:
                     self._check_offset(offset, partial.size)
-                    upload = self._with_length(principal, upload, length, partial.size)
+                    upload = self._files.with_room(lambda: self._with_length(principal, upload, length, partial.size))
                     self._receive(principal, upload, partial, body, checksum)
             except FileNotFoundError:
                 upload = self._reload_finished(principal, upload_id)
@@ -184,7 +182,9 @@ class UploadService:
         """
         length = sum(self._length_of_part(principal, part) for part in parts)
         self._check_length(length)
-        with self._promises.made_on_disk(principal, length) as promise, self._staging.stage_body() as staged:
+        with ExitStack() as stack:
+            promise = self._files.with_room(lambda: stack.enter_context(self._promises.made_on_disk(principal, length)))
+            staged = stack.enter_context(self._staging.stage_body())
             for part in parts:
                 for data in self._bytes_of(part):
                     staged.write(data)
@@ -206,26 +206,17 @@ class UploadService:
         self._remove(upload_id)
 
     def expire(self) -> int:
-        """Remove expired uploads and return their number; complete uploads become files first."""
-        with self._database.read() as session:
-            query = select(Upload).where(Upload.expires_at < epoch_now()).limit(EXPIRE_BATCH)
-            expired = session.scalars(query).all()
-        removed = 0
-        for upload in expired:
-            try:
-                if not upload.finished and self._is_complete(upload):
-                    self._finish_unless_forbidden(upload)
-                self._remove(upload.id)
-                removed += 1
-            except DomainError as error:
-                log.warning("upload not removed", upload_id=upload.id, reason=str(error))
-        return removed
+        """Remove at most :data:`EXPIRE_BATCH` expired uploads, and return their number.
+
+        Complete uploads become files first.
+        """
+        return sum(self._end(upload) for upload in self._expired())
 
     def collect_garbage(self, older_than_seconds: float) -> int:
         """Remove expired uploads, and bytes that a crash left without an upload; return their number."""
         removed = 0
-        while expired := self.expire():
-            removed += expired
+        while expired := self._expired():
+            removed += sum(self._end(upload) for upload in expired)
         for upload_id in self._partials.stored(older_than_seconds):
             with self._database.read() as session:
                 known = session.get(Upload, upload_id) is not None
@@ -233,12 +224,6 @@ class UploadService:
                 self._partials.delete(upload_id)
                 removed += 1
         return removed
-
-    def _expire_periodically(self) -> None:
-        if time.monotonic() < self._next_expiry:
-            return
-        self._next_expiry = time.monotonic() + EXPIRE_SECONDS
-        self.expire()
 
     def _insert(
         self,
@@ -339,7 +324,7 @@ class UploadService:
         """
         with suppress(DomainError):
             return self._reserve(principal, upload, reserved, size + RESERVE_BYTES)
-        return self._reserve(principal, upload, reserved, size)
+        return self._files.with_room(lambda: self._reserve(principal, upload, reserved, size))
 
     def _reserve(self, principal: Principal, upload: Upload, reserved: int, size: int) -> int:
         with self._database.write() as session:
@@ -405,6 +390,31 @@ class UploadService:
             finished = self._store(principal, upload, staged)
         self._partials.delete(upload.id)
         return finished
+
+    def _expired(self) -> Sequence[Upload]:
+        with self._database.read() as session:
+            query = (
+                select(Upload).where(Upload.expires_at < epoch_now()).order_by(Upload.expires_at).limit(EXPIRE_BATCH)
+            )
+            return session.scalars(query).all()
+
+    def _end(self, upload: Upload) -> bool:
+        """Remove an expired upload, after it has become a file if it is complete; return whether it is removed."""
+        try:
+            if not upload.finished and self._is_complete(upload):
+                self._finish_unless_forbidden(upload)
+            self._remove(upload.id)
+        except DomainError as error:
+            log.warning("upload not removed", upload_id=upload.id, reason=str(error))
+            self._expire_later(upload)
+            return False
+        return True
+
+    def _expire_later(self, upload: Upload) -> None:
+        """Let an upload that cannot become a file expire again later, so that others have their turn."""
+        with self._database.write() as session:
+            later = epoch_now() + EXPIRE_AGAIN_SECONDS
+            session.execute(update(Upload).where(Upload.id == upload.id).values(expires_at=later))
 
     def _finish_unless_forbidden(self, upload: Upload) -> None:
         """Turn a complete upload into a file, unless its idempotency key forbids this forever."""

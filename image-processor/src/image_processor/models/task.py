@@ -1,4 +1,4 @@
-"""Batches, tasks, their events, webhooks, discarded results and the result cache."""
+"""Batches, tasks, their events, webhooks, discarded results, the result cache and chores."""
 
 from collections.abc import Collection
 from enum import StrEnum
@@ -7,6 +7,7 @@ from uuid import uuid4
 from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import Id, epoch_now
 from service_kit.events.rows import Event, Key
+from service_kit.housekeeping import ChoreRow
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -313,3 +314,9 @@ class EndedTasks(Base):
     day: Mapped[str] = mapped_column(String(10), primary_key=True)
     part: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     tasks: Mapped[int] = mapped_column(BigInteger)
+
+
+class TaskChore(ChoreRow, Base):
+    """A chore of the workers or of the processes that send webhooks."""
+
+    __tablename__ = "task_chores"

@@ -118,9 +118,9 @@ class Events(Generic[AnyEvent]):
         with self._database.read() as session:
             return session.scalars(statement).all()
 
-    def forget_older_than(self, seconds: float) -> None:
-        """Delete events that are older, in steps."""
-        delete_older_than(self._database, self._model, self._model.created_at, seconds)
+    def forget_older_than(self, seconds: float) -> int:
+        """Delete events that are older, in steps; return their number."""
+        return delete_older_than(self._database, self._model, self._model.created_at, seconds)
 
 
 def position_of(event: Event) -> Position:

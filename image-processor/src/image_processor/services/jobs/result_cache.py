@@ -49,9 +49,9 @@ class ResultCache:
                 insert.values(rows).on_conflict_do_update(index_elements=[CachedResult.key], set_=replaced)
             )
 
-    def forget_older_than(self, seconds: float) -> None:
-        """Forget older results, in steps; their files stay."""
-        delete_older_than(self._database, CachedResult, CachedResult.created_at, seconds)
+    def forget_older_than(self, seconds: float) -> int:
+        """Forget older results, in steps; return their number. Their files stay."""
+        return delete_older_than(self._database, CachedResult, CachedResult.created_at, seconds)
 
 
 _FIND = select(CachedResult.key, CachedResult.result_id, CachedResult.extension).where(

@@ -76,8 +76,8 @@ def _last_days(now: float, days: int) -> Sequence[str]:
     return [(today - timedelta(days=back)).isoformat() for back in reversed(range(days))]
 
 
-def fold(database: Database) -> None:
-    """Fold the rows of owners with many rows into one for each status and day."""
+def fold(database: Database) -> int:
+    """Fold the rows of owners with many rows into one for each status and day; return the number of these owners."""
     with database.connect() as connection:
         many = select(EndedTasks.owner).group_by(EndedTasks.owner).having(func.count() > MAX_ROWS)
         owners = connection.scalars(many).all()
@@ -87,6 +87,7 @@ def fold(database: Database) -> None:
     for owner in owners:
         with database.begin() as connection:
             _fold(connection, owner, first)
+    return len(owners)
 
 
 def _fold(connection: Connection, owner: str, first_day: str) -> None:

@@ -1,15 +1,12 @@
 """Deletes ended tasks, and batches together with their last task. Files are kept."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-import structlog
 from service_kit.database import Database, epoch_now
 from sqlalchemy import Connection, Double, bindparam, delete, func, select
 
 from image_processor.models import Batch, Task
 from image_processor.services.tasks.filters import ENDED
-
-log = structlog.get_logger()
 
 STEP = 1000
 """Maximum number of tasks examined in one transaction."""
@@ -45,27 +42,29 @@ class Retention:
         self._after = 0
         """The id after which the next step begins."""
 
-    def run(self) -> None:
-        """Delete due tasks in steps; leave the rest to the next run."""
-        if self._seconds:
-            for _ in range(MAX_STEPS):
-                if not self._step():
-                    return
+    def run(self) -> int:
+        """Delete due tasks in steps, and return their number; leave the rest to the next run."""
+        deleted, goes_on, steps = 0, bool(self._seconds), 0
+        while goes_on and steps < MAX_STEPS:
+            count, goes_on = self._step()
+            deleted += count
+            steps += 1
+        return deleted
 
-    def _step(self) -> bool:
-        """Delete the due tasks among the next ones; return whether more old tasks may follow."""
+    def _step(self) -> tuple[int, bool]:
+        """Delete the due tasks among the next ones; return their number, and whether more old tasks may follow."""
         values = {"after": self._after, "seconds": self._seconds}
         with self._database.connect() as connection:
             rows = connection.execute(_NEXT, values).all()
         due = [row.id for row in rows if row.is_due]
+        locked: Sequence[int] = []
         if due:
             with self._database.begin() as connection:
                 locked = connection.scalars(_LOCK_DUE, {"ids": due, "seconds": self._seconds}).all()
                 delete_tasks(connection, locked)
-            log.info("old tasks deleted", count=len(locked))
         goes_on = len(rows) == STEP and rows[-1].is_old
         self._after = rows[-1].id if goes_on else 0
-        return goes_on
+        return len(locked), goes_on
 
 
 _THEN = epoch_now() - bindparam("seconds", type_=Double)

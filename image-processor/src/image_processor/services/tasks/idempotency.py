@@ -77,9 +77,9 @@ def conflict_as_in_use(use: KeyUse | None) -> Iterator[None]:
         raise DomainError("idempotency-key-in-use", detail, context={"keys": [use.key]}) from error
 
 
-def forget_expired(database: Database) -> None:
-    """Delete expired keys in steps."""
-    delete_older_than(database, BatchKey, BatchKey.created_at, KEY_LIFETIME)
+def forget_expired(database: Database) -> int:
+    """Delete expired keys in steps; return their number."""
+    return delete_older_than(database, BatchKey, BatchKey.created_at, KEY_LIFETIME)
 
 
 def ranges_of(ids: Sequence[int]) -> list[list[int]]:

@@ -65,14 +65,15 @@ def too_many(principal: Principal, limit: int, unended: int, more: int) -> Domai
     return DomainError("too-many-pending-tasks", detail, retry_after=RETRY_SECONDS if more <= limit else None)
 
 
-def fold(database: Database) -> None:
-    """On PostgreSQL, fold the rows of each owner with many rows into one."""
+def fold(database: Database) -> int:
+    """On PostgreSQL, fold the rows of each owner with many rows into one; return the number of these owners."""
     with database.connect() as connection:
         many = select(UnendedTasks.owner).group_by(UnendedTasks.owner).having(func.count() > MAX_PARTS)
         owners = connection.scalars(many).all() if dialect_of(connection) == "postgresql" else []
     for owner in owners:
         with database.begin() as connection:
             _fold(connection, owner)
+    return len(owners)
 
 
 def _fold(connection: Connection, owner: str) -> None:

@@ -192,11 +192,11 @@ class WebhookService:
         with self._database.write() as session:
             session.execute(update(Callback).where(Callback.id.in_(ids)).values(due_at=epoch_now(), taken_until=None))
 
-    def forget_hosts(self, seconds: float) -> None:
-        """Delete hosts whose rows were not changed for this many seconds."""
+    def forget_hosts(self, seconds: float) -> int:
+        """Delete at most :data:`CHUNK` hosts whose rows were not changed for this many seconds; return their number."""
         old = select(CallbackHost.host).where(CallbackHost.changed_at < epoch_now() - seconds).limit(CHUNK)
-        with self._database.write() as session:
-            session.execute(delete(CallbackHost).where(CallbackHost.host.in_(old)))
+        with self._database.begin() as connection:
+            return connection.execute(delete(CallbackHost).where(CallbackHost.host.in_(old))).rowcount
 
     def reset_delays(self) -> None:
         """Make webhooks that wait longer than a delivery takes due, after the database's clock was set."""
