@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 import pytest
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 from flask.testing import FlaskClient
 from service_kit.access.audit import AuditFilter, AuditTrail
 from service_kit.access.cors import Cors
@@ -79,7 +79,7 @@ def _begin() -> None:
 
 def _question() -> Response:
     record_only_refusal()
-    return Response(status=204)
+    return Response(status=507 if "full" in request.args else 204)
 
 
 def bearer(secret: str) -> dict[str, str]:
@@ -172,9 +172,10 @@ def test_changes_and_refused_changes_are_recorded(
 
 
 def test_a_refused_question_is_recorded(site: Site) -> None:
-    refused = site.client.put("/question", headers=site.key(READER))
+    site.client.put("/question?full", headers=site.key(WRITER))
+    site.client.put("/question", headers=site.key(READER))
 
-    assert site.entries() == [("PUT /question", "/question", refused.status_code)]
+    assert site.entries() == [("PUT /question", "/question", 507), ("PUT /question", "/question", 403)]
 
 
 def test_an_entry_says_who_sent_the_request_and_from_where(site: Site) -> None:
