@@ -228,6 +228,21 @@ def test_who_sees_all_gets_the_events_of_every_owner(database: Database, stream:
     assert asyncio.run(listen()) == ["bob", "ann"]
 
 
+def test_as_many_events_as_the_backlog_may_wait(database: Database) -> None:
+    stream = stream_of(database, backlog=2)
+
+    async def listen() -> tuple[list[int], list[int]]:
+        subscription = await stream.subscribe(LOCAL, None, ALL)
+        added = measure(database, 1, 1)
+        passed = await queued(subscription, 2)
+        stream.unsubscribe(subscription)
+        return ids_of(passed), added
+
+    passed, added = asyncio.run(listen())
+
+    assert passed == added
+
+
 def test_a_listener_that_falls_behind_by_more_than_the_backlog_is_disconnected(database: Database) -> None:
     stream = stream_of(database, backlog=2)
 
