@@ -327,6 +327,7 @@ def test_an_omitted_side_of_the_padding_is_that_of_another(options: str, sides: 
         "f:exe",
         "rt:stretch",
         "ba:3:0.1:0.2:0.3",
+        "ba:3:0.1:0.2:0.3:0.4:0.5",
         "ba:3",
         "fn:%FF:1",
         "w:1_0",
