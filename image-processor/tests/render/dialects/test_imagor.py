@@ -2,6 +2,8 @@
 
 import numpy
 import pytest
+import pyvips
+from image_processor.imaging.picture import Picture
 from image_processor.render import imagor_filters, imagor_url
 from image_processor.render.deferred import Deferred, Size
 from image_processor.render.dialects import imagor
@@ -214,6 +216,19 @@ def test_an_animation_is_not_trimmed(path: str) -> None:
     plan = imagor.plan_of(imagor_url.parse(f"/unsafe/{path}".encode()))
 
     assert [opened(rendered(plan, content)).size for content in (still, moving)] == [(30, 20), (60, 40)]
+
+
+@pytest.mark.parametrize("name", ["blur(5)", "sharpen(5)"])
+def test_an_animation_is_neither_blurred_nor_sharpened(name: str) -> None:
+    """imagor, filter.go: blur and sharpen."""
+    (*_, last) = imagor.plan_of(imagor_url.parse(f"/unsafe/filters:{name}/42".encode())).steps
+    frame = pyvips.Image.black(8, 8)
+
+    assert isinstance(last.params, Deferred)
+    still, moving = (last.params.lowered_for(Picture.of(frames)) for frames in ([frame], [frame, frame]))
+
+    assert [step.name for step in still] == [name.partition("(")[0]]
+    assert not moving
 
 
 def test_a_crop_counts_from_the_edges_of_the_source_though_it_is_trimmed() -> None:
