@@ -97,6 +97,35 @@ def test_a_sample_leads_to_a_quality_near_the_best_one(
     assert aim <= by_ssim <= aim + 3
 
 
+def test_a_search_in_a_gif_stays_below_the_quality_of_the_output(tmp_path: Path) -> None:
+    path, best, limited = (tmp_path / f"{name}.gif" for name in ("a", "best", "limited"))
+    save(grainy(), "gif", Output(), 100, best)
+    save(grainy(), "gif", Output(), 40, limited)
+
+    Encoding(grainy(), "gif", Output(max_bytes=10**6, quality=40), path).write()
+
+    assert path.stat().st_size <= limited.stat().st_size < best.stat().st_size
+
+
+def test_an_animation_reaches_an_ssim_although_its_frames_have_no_delay(tmp_path: Path) -> None:
+    frames = [grainy(), grainy(), grainy().flip("horizontal")]
+    image = pyvips.Image.arrayjoin(frames, across=1).copy()
+    image.set_type(pyvips.GValue.gint_type, "page-height", frames[0].height)
+    image.set_type(pyvips.GValue.array_int_type, "delay", [0, 0, 0])
+
+    Encoding(image, "webp", Output(min_ssim=0.7), tmp_path / "a.webp").write()
+
+    assert (tmp_path / "a.webp").exists()
+
+
+def test_a_format_that_cannot_be_written_is_larger_than_any_other(tmp_path: Path) -> None:
+    encoding = Encoding(grainy(), "jpeg", Output(), tmp_path / "missing" / "a.jpeg")
+
+    assert encoding.expected_bytes() == float("inf")
+    with pytest.raises(pyvips.Error):
+        encoding.write()
+
+
 def test_a_sample_has_whole_blocks_from_all_over_the_image() -> None:
     """The blocks of a JPEG with half the chroma have 16 by 16 pixels (ITU-T T.81, A.2.4)."""
     width, height = 1900, 1300
