@@ -68,15 +68,16 @@ MUTATIONS = [
         file="service-kit/src/service_kit/events/rows.py",
         before="> position, model.transaction_id < oldest_running_transaction()",
         after="> position",
-        caught_by="file-storage/tests/services/test_file_events.py::test_a_transaction_that_commits_late_hides_no_event",
+        caught_by="service-kit/tests/events/test_event_rows.py"
+        "::test_an_event_waits_for_transactions_that_may_commit_an_earlier_one",
     ),
     Mutation(
         rule="a listener gets only the events of its owner",
         file="service-kit/src/service_kit/events/stream.py",
         before="return is_visible and self.choice.has(event)",
         after="return self.choice.has(event)",
-        caught_by="image-processor/tests/services/tasks/test_event_stream.py"
-        "::test_a_listener_gets_only_the_tasks_of_its_owner_while_it_follows",
+        caught_by="service-kit/tests/events/test_event_stream.py"
+        "::test_the_reader_passes_on_only_events_of_the_listeners_owner",
     ),
     # Tasks.
     Mutation(

@@ -3,15 +3,14 @@
 from collections.abc import Iterator, Sequence
 
 import pytest
-from file_storage.models import Blob, File, FileChange, FileEvent
+from file_storage.models import Blob, File, FileEvent
 from file_storage.services.events import FileChoice
-from service_kit.database import Database, epoch_now, oldest_running_transaction
+from service_kit.database import Database, epoch_now
 from service_kit.events.rows import Events, Position, position_of
 from service_kit.migrations import migrate
-from sqlalchemy import Connection, create_engine, delete, insert, select, text, update
+from sqlalchemy import Connection, delete, insert, text, update
 
 from tests.support.databases import postgres_database
-from tests.support.deletions import deleted_rows
 
 SHA256 = "0" * 64
 DAY = 86_400
@@ -176,32 +175,6 @@ def test_a_choice_and_an_owner_leave_out_other_files(
     assert [FileChoice().has(event) for event in chosen] == [True, True]
 
 
-def test_old_events_are_forgotten_and_young_ones_stay(
-    database: Database, events: Events[FileEvent], start: Position
-) -> None:
-    with database.begin() as connection:
-        add_files(connection, 2)
-    old, young = events.after(start, 10)
-    with database.begin() as connection:
-        age = epoch_now() - DAY - 1
-        connection.execute(update(FileEvent).where(FileEvent.id == old.id).values(created_at=age))
-
-    events.forget_older_than(DAY)
-
-    assert [event.id for event in events.after(start, 10)] == [young.id]
-
-
-def test_many_old_events_are_forgotten_in_steps(database: Database, events: Events[FileEvent]) -> None:
-    old = {"transaction_id": 1, "owner": "ann", "file_id": 1, "change": FileChange.CREATED, "created_at": 1.0}
-    with database.begin() as connection:
-        connection.execute(insert(FileEvent), [old] * 1500)
-
-    with deleted_rows(database) as counts:
-        events.forget_older_than(DAY)
-
-    assert counts == [1000, 500]
-
-
 @pytest.mark.parametrize("database", [POSTGRESQL], indirect=True)
 def test_a_transaction_that_commits_late_hides_no_event(
     database: Database, events: Events[FileEvent], start: Position
@@ -218,32 +191,6 @@ def test_a_transaction_that_commits_late_hides_no_event(
     assert meanwhile == []
     assert [event.file_id for event in found] == [of_late, of_quick]
     assert [position_of(event) for event in found] == sorted(position_of(event) for event in found)
-
-
-@pytest.mark.parametrize("database", [POSTGRESQL], indirect=True)
-@pytest.mark.parametrize("role", ["the administrator", "a service"])
-def test_an_open_transaction_of_another_database_delays_no_event(
-    database: Database, events: Events[FileEvent], start: Position, role: str
-) -> None:
-    another = create_engine(database.engine.url.set(database="postgres"))
-    listening = database.engine.execution_options(isolation_level="AUTOCOMMIT").connect()
-    if role == "a service":
-        listening.execute(text("CREATE ROLE service"))
-        listening.execute(text("SET ROLE service"))
-    with another.begin() as writing:
-        writing.execute(text("CREATE TABLE written (id int)"))
-        with database.begin() as connection:
-            [file_id] = add_files(connection)
-
-        oldest = listening.execute(select(oldest_running_transaction())).scalar_one()
-        found = events.after(start, 10)
-
-        writing.rollback()
-    listening.execute(text("RESET ROLE"))
-    listening.close()
-    another.dispose()
-    assert [event.file_id for event in found] == [file_id]
-    assert found[0].transaction_id < oldest
 
 
 @pytest.mark.parametrize("database", [POSTGRESQL], indirect=True)

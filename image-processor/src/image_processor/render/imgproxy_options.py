@@ -288,21 +288,14 @@ def trim(values: Values, option: str, args: Sequence[str]) -> None:
 
 
 def padding(values: Values, option: str, args: Sequence[str]) -> None:
-    """Store the sides as in CSS: a missing side equals the opposite one."""
+    """Store the sides as in CSS: a missing side equals the opposite one; a missing top stays as it is."""
     at_most(args, 4, option)
-    sides = [count(argument, option) if argument else None for argument in args]
-    top, right, bottom, left = [*sides, None, None, None][:4]
-    right = top if right is None else right
-    for side, value in (
-        ("top", top),
-        ("right", right),
-        ("bottom", top if bottom is None else bottom),
-        ("left", right if left is None else left),
-    ):
-        if value is None:
-            values.pop(f"padding.{side}", None)
-        else:
-            values[f"padding.{side}"] = value
+    sides = (("top", "top"), ("right", "top"), ("bottom", "top"), ("left", "right"))
+    for (side, opposite), argument in zip(sides, [*args, "", "", ""], strict=False):
+        if argument:
+            values[f"padding.{side}"] = count(argument, option)
+        elif (same := values.get(f"padding.{opposite}")) is not None:
+            values[f"padding.{side}"] = same
 
 
 def format_quality(values: Values, option: str, args: Sequence[str]) -> None:

@@ -2,12 +2,14 @@
 
 import numpy
 import pytest
+import pyvips
+from image_processor.imaging.picture import Picture
 from image_processor.render import imagor_filters, imagor_url
 from image_processor.render.deferred import Deferred, Size
 from image_processor.render.dialects import imagor
 from image_processor.render.plan import ColorSource
 from image_processor.services.codec.errors import ImageError
-from PIL import Image
+from PIL import Image, ImageColor
 from service_kit.errors import DomainError
 
 from tests.support.images import encoded, opened, photo, pixels
@@ -33,6 +35,7 @@ def made(path: str, files: dict[int, bytes] | None = None) -> bytes:
         ("full-fit-in/128x128/42", (171, 128)),
         ("full-fit-in/128x128/filters:no_upscale()/42", (64, 48)),
         ("adaptive-fit-in/20x32/42", (27, 20)),
+        ("adaptive-fit-in/32x20/42", (27, 20)),
         ("128x0/filters:no_upscale()/42", (64, 48)),
         ("128x32/filters:no_upscale()/42", (64, 32)),
         ("50x0/42", (50, 38)),
@@ -46,6 +49,13 @@ def made(path: str, files: dict[int, bytes] | None = None) -> bytes:
         ("32x32/filters:crop(0.1,0.1,0.8,0.8)/42", (25, 25)),
         ("32x32/filters:crop(25,25,20,20)/42", (7, 7)),
         ("40x40/filters:fill(yellow):crop(5,5,30,30)/42", (30, 30)),
+        # imagor, process.go: edges are shares only if none is more than 1.
+        ("0x0:30x20/42", (30, 20)),
+        ("0x0:1x20/42", (1, 20)),
+        # imagor, process.go: without upscale, an image is stretched only if both sides become smaller.
+        ("10x10:9999x9999/stretch/30x20/filters:no_upscale()/42", (30, 20)),
+        ("10x10:9999x9999/stretch/30x100/filters:no_upscale()/42", (53, 37)),
+        ("10x10:9999x9999/stretch/100x20/filters:no_upscale()/42", (53, 37)),
         # imagor, process.go: a crop never keeps the last column and row.
         ("10x10:9999x9999/42", (53, 37)),
         ("0x40:0x0/42", (63, 7)),
@@ -146,6 +156,81 @@ def test_a_point_stays_in_the_middle(points: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("path", "center"),
+    [
+        # An area of 10 by 10 and one of 20 by 20, which weighs four times as much.
+        ("20x20/filters:focal(0x0:10x10):focal(44x28:64x48)", ((5 + 4 * 54) / 5 / 64, (5 + 4 * 38) / 5 / 48)),
+        ("20x10:60x40/20x20/filters:focal(50x30:51x31)", (30.5 / 40, 20.5 / 30)),
+    ],
+)
+def test_the_center_of_the_areas_counts_by_their_size_in_the_part_that_is_left(
+    path: str, center: tuple[float, float]
+) -> None:
+    """imagor, process.go: parseFocalPoint, and what it subtracts for the crop."""
+    (frame, *_) = imagor.plan_of(imagor_url.parse(f"/unsafe/{path}/42".encode())).steps
+
+    assert isinstance(frame.params, Deferred)
+    *_, resize = frame.params.lowered(Size(64, 48))
+
+    assert resize.params.model_dump()["focal"] == {"x": pytest.approx(center[0]), "y": pytest.approx(center[1])}
+
+
+@pytest.mark.parametrize(
+    ("path", "color"),
+    [
+        ("64x12/top", "red"),
+        ("64x12/bottom", "blue"),
+        ("8x48/left", "red"),
+        ("8x48/right", "blue"),
+    ],
+)
+def test_an_alignment_chooses_the_part_that_stays(path: str, color: str) -> None:
+    """imagor, process.go: HAlign and VAlign."""
+    image = Image.new("RGB", (64, 48), "red")
+    image.paste("blue", (0, 24, 64, 48) if "x12" in path else (32, 0, 64, 48))
+
+    plan = imagor.plan_of(imagor_url.parse(f"/unsafe/{path}/42".encode()))
+    result = opened(rendered(plan, encoded(image, "PNG"))).convert("RGB")
+
+    assert {result.getpixel((0, 0)), result.getpixel((result.width - 1, result.height - 1))} == {
+        ImageColor.getrgb(color)
+    }
+
+
+def test_a_side_with_a_minus_is_mirrored() -> None:
+    source = pixels(photo(64, 48))
+
+    assert (pixels(made("-64x48/42")) == numpy.fliplr(source)).all()
+    assert (pixels(made("64x-48/42")) == numpy.flipud(source)).all()
+
+
+@pytest.mark.parametrize("path", ["trim/42", "filters:trim()/42"])
+def test_an_animation_is_not_trimmed(path: str) -> None:
+    """imagor, process.go: trim."""
+    frames = [Image.new("RGB", (60, 40), "white") for _ in range(2)]
+    for frame, color in zip(frames, ("black", "red"), strict=True):
+        frame.paste(color, (10, 5, 40, 25))
+    still = encoded(frames[0], "WEBP", lossless=True)
+    moving = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], duration=100, lossless=True)
+    plan = imagor.plan_of(imagor_url.parse(f"/unsafe/{path}".encode()))
+
+    assert [opened(rendered(plan, content)).size for content in (still, moving)] == [(30, 20), (60, 40)]
+
+
+@pytest.mark.parametrize("name", ["blur(5)", "sharpen(5)"])
+def test_an_animation_is_neither_blurred_nor_sharpened(name: str) -> None:
+    """imagor, filter.go: blur and sharpen."""
+    (*_, last) = imagor.plan_of(imagor_url.parse(f"/unsafe/filters:{name}/42".encode())).steps
+    frame = pyvips.Image.black(8, 8)
+
+    assert isinstance(last.params, Deferred)
+    still, moving = (last.params.lowered_for(Picture.of(frames)) for frames in ([frame], [frame, frame]))
+
+    assert [step.name for step in still] == [name.partition("(")[0]]
+    assert not moving
+
+
 def test_a_crop_counts_from_the_edges_of_the_source_though_it_is_trimmed() -> None:
     """imagor, process.go: what both the crop and the trim keep."""
     image = Image.new("RGB", (60, 40), "white")
@@ -182,6 +267,16 @@ def test_a_text_stands_at_its_place() -> None:
 
     red = (result[..., 0] > result[..., 1] + 100).nonzero()
     assert (int(red[1].max()), int(red[0].max())) == (result.shape[1] - 3, result.shape[0] - 4)
+
+
+@pytest.mark.parametrize(("alpha", "green"), [(0, 0), (50, 128), (100, 255)])
+def test_a_text_is_as_transparent_as_requested(alpha: int, green: int) -> None:
+    """imagor, filters.md: the alpha of `label` is from 0, opaque, to 100, transparent."""
+    plan = imagor.plan_of(imagor_url.parse(f"/unsafe/filters:label(HH,0,0,40,red,{alpha})/42".encode()))
+
+    result = pixels(rendered(plan, encoded(Image.new("RGB", (64, 48), "white"), "PNG")))
+
+    assert int(result[..., 1].min()) == pytest.approx(green, abs=1)
 
 
 @pytest.mark.parametrize("path", [f"filters:max_bytes({'9' * 30})", f"{'9' * 5000}x10"])

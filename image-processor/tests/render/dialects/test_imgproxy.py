@@ -208,3 +208,134 @@ def test_arguments_without_effect_are_reported(option: str, ignored: tuple[str, 
     url = imgproxy.parse(f"/signature/{option}/plain/42".encode(), imgproxy.Grammar())
 
     assert plan_of(url.source, url.options).ignored == ignored
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        # imgproxy, processing_options_test.go.
+        (
+            "extend:1:so:10:20",
+            {
+                "extend.enabled": True,
+                "extend.gravity.type": "so",
+                "extend.gravity.x_offset": 10,
+                "extend.gravity.y_offset": 20,
+            },
+        ),
+        (
+            "gravity:fp:0.5:0.75",
+            {"gravity.type": "fp", "gravity.x_offset": 0.5, "gravity.y_offset": 0.75},
+        ),
+        ("background:128:129:130", {"background": "#808182"}),
+        ("background:ffddee", {"background": "#ffddee"}),
+        ("background:fff/background:", {}),
+        # docs.imgproxy.net, "Processing an image": missing arguments, and those with several values.
+        ("bg:FA0", {"background": "#ffaa00"}),
+        ("s::200", {"height": 200}),
+        ("w:100/h:50/s:::1", {"width": 100, "height": 50, "enlarge": True}),
+        ("rs::10", {"width": 10}),
+        ("z:2", {"zoom_width": 2, "zoom_height": 2}),
+        ("z:2:3", {"zoom_width": 2, "zoom_height": 3}),
+        ("fl::1", {"flip.vertical": True}),
+        ("el:t", {"enlarge": True}),
+        ("el:yes", {"enlarge": False}),
+        ("fq:jpg:60:webp:70", {"format_quality.jpeg": 60, "format_quality.webp": 70}),
+        ("skp:jpg:png/skp:gif", {"skip_processing": ["jpeg", "png", "gif"]}),
+        ("fn:holiday", {"filename": "holiday"}),
+        ("fn:aG9saWRheQ:1", {"filename": "holiday"}),
+        ("msr:16.8", {"max_src_resolution": 16_800_000}),
+        (
+            "t:10:ff00ff:1:0",
+            {
+                "trim.threshold": 10,
+                "trim.color": "#ff00ff",
+                "trim.equal_horizontal": True,
+                "trim.equal_vertical": False,
+            },
+        ),
+        ("g:nowe:3:4/g:sm", {"gravity.type": "sm"}),
+        (
+            "wm:0.5:re:10:20:0.6",
+            {
+                "watermark.opacity": 0.5,
+                "watermark.position": "re",
+                "watermark.x_offset": 10,
+                "watermark.y_offset": 20,
+                "watermark.scale": 0.6,
+            },
+        ),
+        (
+            "ba:3:0.1:0.2:0.3:0.4:0.5:0.6:0.7:0.8",
+            {"blur_areas.sigma": 3, "blur_areas.areas": [[0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]]},
+        ),
+        # imgproxy, options/parser/apply.go: an omitted threshold or color of `trim` takes the earlier one away.
+        ("t:10:ff00ff/t:", {}),
+        ("t:10:ff00ff/t:5", {"trim.threshold": 5}),
+    ],
+)
+def test_arguments_are_read(options: str, expected: dict[str, object]) -> None:
+    assert imgproxy.parse(f"/_/{options}/plain/42".encode(), GRAMMAR).options == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "sides"),
+    [
+        ("pd:1", (1, 1, 1, 1)),
+        ("pd:1:2", (1, 2, 1, 2)),
+        ("pd:1:2:3", (1, 2, 3, 2)),
+        ("pd:1:::4", (1, 1, 1, 4)),
+        ("pd:1::3", (1, 1, 3, 1)),
+        ("pd::2", (0, 2, 0, 2)),
+        # imgproxy, options/parser/apply.go and options/options.go: what an earlier option set stays.
+        ("pd:7/pd::2", (7, 2, 7, 2)),
+        ("pd::2/pd:", (0, 2, 0, 2)),
+    ],
+)
+def test_an_omitted_side_of_the_padding_is_that_of_another(options: str, sides: tuple[int, ...]) -> None:
+    read = imgproxy.parse(f"/_/{options}/plain/42".encode(), GRAMMAR).options
+
+    assert tuple(read.get(f"padding.{side}", 0) for side in ("top", "right", "bottom", "left")) == sides
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        # imgproxy, processing_options_test.go.
+        "extend:1:sm",
+        "extend:1:re",
+        "gravity:re",
+        "crop:100:200:re",
+        # docs.imgproxy.net, "Processing an image": the ranges of the arguments.
+        "g:fp:0.5",
+        "g:fp:0.5:1.5",
+        "g:sm:1",
+        "bg:256:0:0",
+        "bg:1:2",
+        "bg:ffff",
+        "rot:45",
+        "dpr:0",
+        "z:0",
+        "q:101",
+        "q:-1",
+        "wm:1.1",
+        "w:-1",
+        "w:1:2",
+        "pd:1:2:3:4:5",
+        "fq:jpg",
+        "fq:jpg:60:webp",
+        "f:exe",
+        "rt:stretch",
+        "ba:3:0.1:0.2:0.3",
+        "ba:3:0.1:0.2:0.3:0.4:0.5",
+        "ba:3",
+        "fn:%FF:1",
+        "w:1_0",
+        "blur:nan",
+    ],
+)
+def test_arguments_out_of_range_are_refused(options: str) -> None:
+    with pytest.raises(DomainError) as caught:
+        imgproxy.parse(f"/_/{options}/plain/42".encode(), GRAMMAR)
+
+    assert caught.value.kind == "bad-render-option"
