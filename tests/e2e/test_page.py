@@ -200,13 +200,17 @@ def test_a_large_file_is_uploaded_in_resumable_parts(pixmill: Pixmill, page: Pag
     assert any(f"{FILES}/uploads/" in request for request in requests)
 
 
+TUS_BEGUN = "return Object.keys(localStorage).some((key) => key.startsWith('tus::'))"
+
+
 @contextmanager
-def network(page: Page, *, upload: float = -1, offline: bool = False) -> Iterator[None]:
-    """Limit the bytes per second that the browser sends, or cut it off."""
+def network(page: Page, *, upload: float = -1, answer_after: float = 0, offline: bool = False) -> Iterator[None]:
+    """Limit the bytes per second that the browser sends, delay the responses that it receives, or cut it off."""
     usual = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
     page.browser.execute_cdp_cmd("Network.enable", {})
     page.browser.execute_cdp_cmd(
-        "Network.emulateNetworkConditions", {**usual, "offline": offline, "uploadThroughput": upload}
+        "Network.emulateNetworkConditions",
+        {**usual, "offline": offline, "uploadThroughput": upload, "latency": answer_after * 1000},
     )
     try:
         yield
@@ -263,8 +267,7 @@ def test_large_files_of_the_same_name_go_each_to_its_folder(
 
     with network(page, upload=100_000):
         page.all("input[webkitdirectory]")[0].send_keys(str(tmp_path / f"{name}-0"))
-        begun = "return Object.keys(localStorage).some((key) => key.startsWith('tus::'))"
-        wait_until(lambda: page.browser.execute_script(begun), "the first upload has begun")
+        wait_until(lambda: page.browser.execute_script(TUS_BEGUN), "the first upload has begun")
         page.button("Stop and clear").click()
     for index in (1, 0):
         page.all("input[webkitdirectory]")[0].send_keys(str(tmp_path / f"{name}-{index}"))
@@ -311,6 +314,152 @@ def test_dropped_files_are_uploaded_next_to_an_unreadable_one(
     page.says("1 file or folder could not be read")
     page.says("2 files uploaded")
     assert names_stored(pixmill, name) == [paths[0].stem, paths[2].stem]
+
+
+def wait_until_kept(page: Page) -> None:
+    """Wait until the page would let the user leave it without a question."""
+    leaves = "return dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+    wait_until(lambda: page.browser.execute_script(leaves), "the browser keeps all uploads")
+
+
+def tus_requests(page: Page) -> list[str]:
+    """Return the addresses of the page's tus requests since it was loaded."""
+    requests = page.browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    return [request for request in requests if f"{FILES}/uploads/" in request]
+
+
+def test_uploads_go_on_after_a_reload(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+    contents = {f"{name}-{index:02}": secrets.token_bytes(1000) for index in range(70)}
+    contents[f"{name}-large"] = secrets.token_bytes(6_000_000)
+    for stem, content in contents.items():
+        (tmp_path / f"{stem}.bin").write_bytes(content)
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+
+    with network(page, upload=200_000):
+        page.choose_files(*(tmp_path / f"{stem}.bin" for stem in reversed(contents)))
+        wait_until(lambda: names_stored(pixmill, name), "the first files are stored")
+        wait_until(lambda: page.browser.execute_script(TUS_BEGUN), "the large upload has begun")
+        wait_until_kept(page)
+        page.browser.refresh()
+        page.says("from before the reload go")
+    page.button("Close", "section.panel")
+
+    stored = pixmill.http.get(f"{FILES}/", params={"folder": name, "limit": 1000}).json()
+    assert sorted(file["name"] for file in stored) == sorted(contents)
+    assert {file["name"]: pixmill.download(file["id"]) for file in stored} == contents
+    assert tus_requests(page)
+    assert not any(request.endswith("/uploads/") for request in tus_requests(page)), "the server's bytes are sent again"
+    page.browser.refresh()
+    page.says(f"{name}-large")
+    assert not page.all("section.panel")
+
+
+def test_files_whose_response_is_lost_are_stored_once(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}-{index}.png" for index in range(3)]
+    for path in paths:
+        path.write_bytes(photo())
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+
+    with network(page, answer_after=100):
+        page.choose_files(*paths)
+        wait_until(lambda: len(names_stored(pixmill, name)) == 3, "the files are stored")
+        wait_until_kept(page)
+        page.browser.get("about:blank")
+    page.open(f"/files?folder={name}")
+    page.says("3 files uploaded")
+
+    assert names_stored(pixmill, name) == [path.stem for path in paths]
+
+
+def test_a_file_that_is_too_large_to_keep_is_chosen_again(
+    pixmill: Pixmill, page: Page, name: str, tmp_path: Path
+) -> None:
+    path, other = tmp_path / f"{name}.bin", tmp_path / f"{name}-other.bin"
+    with path.open("wb") as file:
+        file.truncate(64 * 2**20 + 1)
+    other.write_bytes(b"another file")
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+
+    with network(page, upload=1_000_000):
+        page.choose_files(path)
+        wait_until(lambda: page.browser.execute_script(TUS_BEGUN), "the upload has begun")
+        page.browser.get("about:blank")
+        page.open("/trash")
+        page.says("1 file must be chosen again")
+    assert [row.text.split("\n")[0] for row in page.all("section.panel li")] == [f"{name}/{path.name}"]
+    page.all("#upload-again")[0].send_keys(str(other))
+    page.says("1 file is not one of the missing ones")
+    page.all("#upload-again")[0].send_keys(str(path))
+    page.says("1 file uploaded")
+
+    [stored] = pixmill.http.get(f"{FILES}/", params={"name": name}).json()
+    assert (stored["size"], stored["folder"]) == (path.stat().st_size, name)
+    assert not any(request.endswith("/uploads/") for request in tus_requests(page)), "the server's bytes are sent again"
+
+
+def test_a_file_whose_bytes_the_browser_lost_is_chosen_again_in_the_gallery(
+    pixmill: Pixmill, page: Page, name: str, tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"{name}-{index}.png" for index in range(2)]
+    for path in paths:
+        path.write_bytes(photo())
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+    with network(page, offline=True):
+        page.choose_files(*paths)
+        page.says("Waiting for the server, 0 of 2 uploaded")
+        wait_until_kept(page)
+        page.browser.execute_async_script(
+            """const [done] = arguments;
+            indexedDB.open('pixmill').onsuccess = ({target: {result}}) => {
+                const transaction = result.transaction('files', 'readwrite');
+                transaction.objectStore('files').clear();
+                transaction.oncomplete = () => { result.close(); done(); };
+            };"""
+        )
+        page.browser.get("about:blank")
+
+    page.open(f"/files?folder={name}")
+    page.says("2 files must be chosen again")
+    page.choose_files(*paths)
+    page.says("2 files uploaded")
+
+    assert names_stored(pixmill, name) == [path.stem for path in paths]
+
+
+def test_only_one_window_sends_an_upload(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}-{index}.png" for index in range(4)]
+    for path in paths:
+        path.write_bytes(photo())
+    first = page.browser.current_window_handle
+    page.browser.switch_to.new_window("window")
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+
+    with network(page, offline=True):
+        page.choose_files(*paths[:3])
+        wait_until_kept(page)
+        page.button("Pause", "section.panel").click()
+    page.browser.switch_to.new_window("window")
+    page.open(f"/files?folder={name}")
+    page.choose_files(paths[3])
+    page.says("1 file uploaded")
+    assert names_stored(pixmill, name) == [paths[3].stem]
+
+    paused, second = page.browser.window_handles[-2:]
+    page.browser.switch_to.window(paused)
+    page.browser.close()
+    page.browser.switch_to.window(second)
+    page.browser.refresh()
+    page.says("Paused at 0 of 3")
+    page.button("Resume", "section.panel").click()
+    page.says("3 files uploaded")
+    assert names_stored(pixmill, name) == [path.stem for path in paths]
+    page.browser.close()
+    page.browser.switch_to.window(first)
 
 
 def test_the_next_page_is_shown_once(pixmill: Pixmill, page: Page, name: str) -> None:

@@ -1,0 +1,171 @@
+/** Keeps the uploads of this tab for a reload: what and whither, and as many of their bytes as the limits allow. */
+
+import { session } from '../state/session.svelte';
+import { store, type Entry } from './store';
+import { tab } from './tab';
+import type { Upload } from './upload.svelte';
+
+/**
+ * The browser copies what is kept, so the limits are for the disk's room and its work. Uppy's Golden Retriever keeps files of
+ * at most 10 MB, and 300 MB in all. Photographs of cameras are larger; a film is sent in parts and continues anyway if it is
+ * chosen again. The bytes in all are far below the smallest quota of a browser, 1 GB.
+ */
+const FILE_BYTES = 64 * 2 ** 20;
+const ALL_BYTES = 512 * 2 ** 20;
+/** The maximum of a transaction: the page stays responsive between two of them. */
+const ENTRIES_AT_ONCE = 500;
+const FILES_AT_ONCE = 50;
+const BYTES_AT_ONCE = 16 * 2 ** 20;
+
+type Kept = 'nothing' | 'entry' | 'bytes';
+
+class Keeper {
+  private readonly held = new Map<Upload, Kept>();
+  private unwritten: Upload[] = [];
+  /** The uploads whose bytes are not kept yet, in the order in which they will be sent. */
+  private withoutBytes: Upload[] = [];
+  private bytes = 0;
+  private writing = false;
+  private lastAdded = 0;
+
+  /** Keep uploads, as soon as the page knows whose they are. */
+  keep(uploads: readonly Upload[]): void {
+    for (const upload of uploads) this.held.set(upload, 'nothing');
+    this.unwritten = this.unwritten.concat(uploads);
+    void this.write();
+  }
+
+  /** Keep the bytes of a file that was chosen again. */
+  keepBytes(upload: Upload): void {
+    if (this.isWhole(upload)) this.bytes -= upload.size;
+    this.held.set(upload, 'entry');
+    this.withoutBytes.push(upload);
+    void this.write();
+  }
+
+  /** Keep uploads no longer: they succeeded, or the user removed them. */
+  async forget(uploads: Iterable<Upload>): Promise<void> {
+    const keys: string[] = [];
+    for (const upload of uploads) {
+      const kept = this.held.get(upload) ?? 'nothing';
+      if (kept !== 'nothing') keys.push(upload.key);
+      if (kept === 'bytes') this.bytes -= upload.size;
+      this.held.delete(upload);
+    }
+    for (let start = 0; start < keys.length; start += ENTRIES_AT_ONCE) {
+      await store.remove(keys.slice(start, start + ENTRIES_AT_ONCE));
+    }
+    if (this.held.size === 0) tab.rest();
+    // There is room for the bytes of others.
+    else void this.write();
+  }
+
+  /** Note that another tab has adopted the upload. */
+  lose(upload: Upload): void {
+    if (this.isWhole(upload)) this.bytes -= upload.size;
+    this.held.delete(upload);
+  }
+
+  /** Leave all uploads in the browser's database, for the next time that their owner signs in. */
+  release(): void {
+    this.held.clear();
+    this.unwritten = this.withoutBytes = [];
+    this.bytes = 0;
+    tab.rest();
+  }
+
+  isWhole(upload: Upload): boolean {
+    return this.held.get(upload) === 'bytes';
+  }
+
+  /** Return the entries that no open tab has, from now on this tab's, and whether the bytes of each are kept. */
+  async adopt(owner: string): Promise<{ entry: Entry; hasBytes: boolean }[]> {
+    tab.work();
+    const { entries, withBytes } = await store.adopt(owner, tab.id, (id) => tab.isOpen(id));
+    if (entries.length === 0 && this.held.size === 0) tab.rest();
+    return entries.map((entry) => ({ entry, hasBytes: withBytes.has(entry.key) }));
+  }
+
+  /** Note what is kept of an upload. */
+  hold(upload: Upload, hasBytes: boolean): void {
+    this.held.set(upload, hasBytes ? 'bytes' : 'entry');
+    if (hasBytes) this.bytes += upload.size;
+  }
+
+  file(upload: Upload): Promise<File | undefined> {
+    return store.file(upload.key);
+  }
+
+  /** Return the uploads that still belong to this tab. */
+  async stillHeld(uploads: readonly Upload[]): Promise<Upload[]> {
+    const written = uploads.filter((upload) => (this.held.get(upload) ?? 'nothing') !== 'nothing');
+    if (written.length === 0) return [...uploads];
+    const keys = await store.stillOf(
+      tab.id,
+      written.map(({ key }) => key),
+    );
+    return uploads.filter((upload) => keys.has(upload.key) || !written.includes(upload));
+  }
+
+  /** Write what is not kept yet, if it is known whose it is. */
+  async write(): Promise<void> {
+    const { owner } = session;
+    if (this.writing || owner === undefined) return;
+    this.writing = true;
+    while ((await this.writeEntries(owner)) || (await this.writeBytes()));
+    this.writing = false;
+  }
+
+  /** Write some entries; return whether there may be more to write. */
+  private async writeEntries(owner: string): Promise<boolean> {
+    const some = this.unwritten.slice(0, ENTRIES_AT_ONCE).filter((upload) => this.held.has(upload));
+    this.unwritten = this.unwritten.slice(ENTRIES_AT_ONCE);
+    if (some.length === 0) return this.unwritten.length > 0;
+    tab.work();
+    // Before they are written, so that an upload that ends in the meantime is removed afterwards.
+    for (const upload of some) this.held.set(upload, 'entry');
+    if (await store.add(some.map((upload) => this.entryOf(upload, owner)))) {
+      this.withoutBytes = this.withoutBytes.concat(some);
+    }
+    return true;
+  }
+
+  private async writeBytes(): Promise<boolean> {
+    const some = this.nextBytes();
+    if (some.length === 0) return false;
+    if (!(await store.addFiles(some))) {
+      // The disk is full.
+      this.withoutBytes = [];
+      return false;
+    }
+    for (const { upload } of some) {
+      if (this.held.has(upload)) this.hold(upload, true);
+    }
+    return true;
+  }
+
+  private nextBytes(): { upload: Upload; key: string; file: File }[] {
+    const some: { upload: Upload; key: string; file: File }[] = [];
+    let count = 0;
+    let size = 0;
+    for (const upload of this.withoutBytes) {
+      const { file, key } = upload;
+      if (file && this.held.has(upload) && file.size <= FILE_BYTES) {
+        if (this.bytes + size + file.size > ALL_BYTES) break;
+        if (some.length === FILES_AT_ONCE || (size > 0 && size + file.size > BYTES_AT_ONCE)) break;
+        some.push({ upload, key, file });
+        size += file.size;
+      }
+      count += 1;
+    }
+    this.withoutBytes = this.withoutBytes.slice(count);
+    return some;
+  }
+
+  private entryOf({ key, folder, name, size, modified }: Upload, owner: string): Entry {
+    this.lastAdded = Math.max(Date.now(), this.lastAdded + 1);
+    return { key, owner, tab: tab.id, added: this.lastAdded, folder, name, size, modified };
+  }
+}
+
+export const keeper = new Keeper();
