@@ -22,10 +22,11 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from tests.support.browser import Page, open_browser, prefer_dark
 from tests.support.client import FILES, TASKS, Pixmill
-from tests.support.environment import PROJECT
+from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
+from tests.support.folders import temporary_folder
 from tests.support.images import photo, pixels
 from tests.support.processes import skip_where_missing
-from tests.support.stacks import FullStack, Stack
+from tests.support.stacks import EmbeddedStack, FullStack, Stack
 from tests.support.waiting import wait_until
 
 DIST = PROJECT / "web" / "dist"
@@ -122,6 +123,29 @@ def test_the_page_is_small() -> None:
 
     assert len(gzip.compress(document)) + size(first) < 60_000
     assert size([f"assets/{file.name}" for file in (DIST / "assets").iterdir()]) < 200_000
+
+
+def test_the_first_screen_transfers_few_bytes(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.jpg", photo(1600, 1200, format="JPEG"), folder=name)["id"]
+    copies = [{"file_id": file_id, "name": name} for _ in range(99)]
+    pixmill.http.post(f"{FILES}/copies", json={"copies": copies}).raise_for_status()
+    page.browser.execute_cdp_cmd("Network.enable", {})
+    page.browser.execute_cdp_cmd("Network.clearBrowserCache", {})
+
+    page.open(f"/files?folder={name}")
+    page.says("100 files")
+    pictures = (
+        "return [...document.querySelectorAll('[role=option] img')].filter((image) => image.naturalWidth > 0).length"
+    )
+    wait_until(lambda: page.browser.execute_script(pictures) >= 15, "the pictures of the window are shown")
+
+    transferred = """return performance.getEntries().filter((entry) => 'transferSize' in entry)
+        .map(({name, transferSize}) => [new URL(name).pathname, transferSize])"""
+    sizes = page.browser.execute_script(transferred)
+    assets = sum(size for path, size in sizes if path.startswith("/assets/"))
+    on_disk = sum((DIST / path[1:]).stat().st_size for path, _ in sizes if path.startswith("/assets/"))
+    assert 0 < assets < on_disk / 2, "the server compresses what the page loads"
+    assert assets < sum(size for _, size in sizes) < 400_000
 
 
 def test_no_screen_breaks_its_own_policy(page: Page) -> None:
@@ -462,6 +486,56 @@ def test_only_one_window_sends_an_upload(pixmill: Pixmill, page: Page, name: str
     page.browser.switch_to.window(first)
 
 
+@pytest.fixture
+def keys_stack() -> Iterator[EmbeddedStack]:
+    stack = EmbeddedStack(temporary_folder("page-keys"), {"ACCESS_AUTH__MODE": "keys"})
+    yield stack
+    stack.stop()
+
+
+def test_uploads_wait_for_their_owner(keys_stack: EmbeddedStack, name: str, tmp_path: Path) -> None:
+    # The first key of an installation is made on its machine, the others by the API.
+    words = ["keys", "create", "--owner", "root", "--role", "admin", "--data", str(keys_stack.data)]
+    command = [str(SCRIPTS / "pixmill"), *words]
+    run = subprocess.run(command, env=ENVIRONMENT, cwd=PROJECT, check=True, capture_output=True, text=True)
+    paths = [tmp_path / f"{name}-{index}.png" for index in range(3)]
+    for path in paths:
+        path.write_bytes(photo())
+
+    with skip_where_missing(), open_browser() as browser, Pixmill(keys_stack.url) as client:
+        client.http.headers["Authorization"] = f"Bearer {run.stdout.strip()}"
+        alice, bob = (client.make_key(owner, "writer") for owner in ("alice", "bob"))
+        page = Page(browser, keys_stack.url)
+
+        def change_owner(key: str) -> None:
+            page.button("Sign out").click()
+            page.field("Key").send_keys(key + Keys.ENTER)
+            page.button("Sign out")
+
+        page.open("/files")
+        page.field("Key").send_keys(alice + Keys.ENTER)
+        with network(page, upload=100):
+            page.choose_files(*paths)
+            wait_until_kept(page)
+            page.button("Pause", "section.panel").click()
+            page.button("System").click()
+            page.button("Sign out")
+            assert "Paused at 0 of 3" in page.text()
+        change_owner(bob)
+        page.says("bob")
+        page.open("/files")
+        page.says("No files yet")
+        assert name not in page.text()
+        page.open("/system")
+        change_owner(alice)
+        page.says("Paused at 0 of 3")
+        page.button("Resume", "section.panel").click()
+        page.says("3 files uploaded")
+
+        client.http.headers["Authorization"] = f"Bearer {alice}"
+        assert names_stored(client, name) == [path.stem for path in paths]
+
+
 def test_the_next_page_is_shown_once(pixmill: Pixmill, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
     for _ in range(101):
@@ -648,18 +722,34 @@ def test_what_others_upload_appears_without_losing_the_selection(pixmill: Pixmil
     wait_until(lambda: len(files_shown(page)) == 1, "the deleted file disappears")
 
 
+RECORD_LOOKUPS = """const {fetch} = window;
+window.lookedUp = [];
+window.fetch = (path, options) => {
+    if (path.endsWith('/lookup')) window.lookedUp.push(...JSON.parse(options.body).ids);
+    return fetch(path, options);
+};"""
+"""Lets the page record the ids of the files whose rows it requests."""
+
+
 def test_a_long_list_has_its_end_and_few_rows_in_the_document(pixmill: Pixmill, page: Page, name: str) -> None:
-    oldest = pixmill.upload(f"{name}-oldest.png", photo(), folder=name)["id"]
+    last = pixmill.upload(f"{name}z.png", photo(), folder=name)["id"]
     for _ in range(20):
-        copies = [{"file_id": oldest, "name": name} for _ in range(100)]
+        copies = [{"file_id": last, "name": name} for _ in range(100)]
         pixmill.http.post(f"{FILES}/copies", json={"copies": copies}).raise_for_status()
-    page.open(f"/files?folder={name}")
+    # Not by time, because a list of months would need some rows from everywhere.
+    page.open(f"/files?folder={name}&sort=name")
     page.says("2,001 files")
+    wait_until(lambda: files_shown(page), "the first rows are shown")
+    page.browser.execute_script(RECORD_LOOKUPS)
     gallery = page.first("[role=listbox]")
 
     gallery.send_keys(Keys.END)
-    page.says(f"{name}-oldest")
+    page.says(f"{name}z")
     assert 0 < len(files_shown(page)) < 80
+    in_order = pixmill.http.get(f"{FILES}/index", params={"folder": name, "sort": "name"}).json()["ids"]
+    looked_up = page.browser.execute_script("return window.lookedUp")
+    assert last in looked_up
+    assert set(looked_up) <= set(in_order[-80:]), "rows between the first and the last are loaded"
     gallery.send_keys(Keys.CONTROL + "a", Keys.NULL)
     page.says("2,001 files selected")
 
@@ -976,16 +1066,16 @@ def violations(page: Page, *, of_colors: bool = False) -> list[str]:
     return [str(found) for found in page.browser.execute_async_script(run, rules)]
 
 
-def test_every_screen_can_be_used_by_everybody(pixmill: Pixmill, page: Page, name: str) -> None:
+def text_of_each_screen(pixmill: Pixmill, name: str) -> Mapping[str, str]:
+    """Fill each screen; return their addresses, and for each a text that it shows when it is complete."""
     file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
     text_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
-    batch = pixmill.http.post(f"{TASKS}/", json={"file_ids": [file_id, text_id], "algorithm": "flip"}).json()[
-        "batch_id"
-    ]
+    wanted = {"file_ids": [file_id, text_id], "algorithm": "flip"}
+    batch = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
     link = {"file_ids": [file_id, text_id], "note": name}
     token = pixmill.http.post(f"{FILES}/links", json=link).raise_for_status().json()["token"]
     corners = [{"x": 0.2, "y": 0.1}, {"x": 0.9, "y": 0.2}, {"x": 0.8, "y": 0.9}, {"x": 0.1, "y": 0.7}]
-    screens = {
+    return {
         f"/files?q={name}": name,
         f"/files/{file_id}": name,
         "/trash": "Trash",
@@ -998,9 +1088,12 @@ def test_every_screen_can_be_used_by_everybody(pixmill: Pixmill, page: Page, nam
         f"/s/{token}": "Download all",
         address_of_steps([{"algorithm": "perspective", "params": {"corners": corners}}], file_id): "Before and after",
     }
+
+
+def test_every_screen_can_be_used_by_everybody(pixmill: Pixmill, page: Page, name: str) -> None:
     found: list[str] = []
 
-    for address, text in screens.items():
+    for address, text in text_of_each_screen(pixmill, name).items():
         for scheme in ("dark", "light"):
             # Each has a page load: if the scheme of an open page changes, axe may still see colors of the other one.
             prefer_dark(page.browser, dark=scheme == "dark")
@@ -1015,6 +1108,46 @@ def test_every_screen_can_be_used_by_everybody(pixmill: Pixmill, page: Page, nam
     page.button("Keyboard shortcuts").click()
     page.says("In the gallery")
     found += violations(page)
+
+    assert found == []
+
+
+WIDER = """return [...document.querySelectorAll(':root, body *:not(main nav, [role=group])')]
+    .filter((element) => element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 1)
+    .filter((element) => element === document.documentElement
+        || ['auto', 'scroll'].includes(getComputedStyle(element).overflowX))
+    .map((element) => `${location.pathname} ${element.tagName} ${element.className}`)"""
+"""The page itself, if anything is wider than the window, and elements that scroll to the side.
+
+Only the path of folders and the row of files below a preview may do so.
+"""
+UNREACHABLE = """const kinds = 'a[href]:not(.skip), button, input, select, textarea, summary';
+return [...document.querySelectorAll(kinds)].filter((control) => {
+    const {width, height} = control.getBoundingClientRect();
+    if (control.disabled || !control.checkVisibility({visibilityProperty: true, opacityProperty: true})) return false;
+    if (width < 2 || height < 2) return false;
+    control.scrollIntoView({block: 'center', inline: 'nearest', behavior: 'instant'});
+    const places = [control, ...(control.labels ?? [])];
+    const points = [...control.getClientRects()].flatMap(({left, top, width, height}) =>
+        [0.1, 0.5, 0.9].map((share) => [left + width * share, top + height / 2]));
+    const targets = points.map(([x, y]) => document.elementFromPoint(x, y));
+    return !targets.some((target) => target && places.some((place) => place.contains(target)));
+}).map((control) => `${location.pathname} ${control.tagName} ${control.ariaLabel ?? control.innerText}`)"""
+"""The visible controls that a finger cannot touch, because they are outside of the window or covered."""
+
+
+def test_every_screen_fits_a_phone(pixmill: Pixmill, stack: Stack, name: str) -> None:
+    long_name = f"{name}-{'x' * 80}"
+    screens = text_of_each_screen(pixmill, long_name)
+    found: list[str] = []
+
+    with skip_where_missing(), open_browser(360, 740) as browser:
+        page = Page(browser, stack.url)
+        for address, text in screens.items():
+            page.open(address)
+            page.says(text)
+            found += browser.execute_script(WIDER)
+            found += browser.execute_script(UNREACHABLE)
 
     assert found == []
 

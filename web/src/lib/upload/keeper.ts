@@ -12,7 +12,7 @@ import type { Upload } from './upload.svelte';
  */
 const FILE_BYTES = 64 * 2 ** 20;
 const ALL_BYTES = 512 * 2 ** 20;
-/** The maximum of a transaction: the page stays responsive between two of them. */
+/** The maximum of a transaction: the page stays responsive between two of them, and other tabs can use the database. */
 const ENTRIES_AT_ONCE = 500;
 const FILES_AT_ONCE = 50;
 const BYTES_AT_ONCE = 16 * 2 ** 20;
@@ -52,9 +52,7 @@ class Keeper {
       if (kept === 'bytes') this.bytes -= upload.size;
       this.held.delete(upload);
     }
-    for (let start = 0; start < keys.length; start += ENTRIES_AT_ONCE) {
-      await store.remove(keys.slice(start, start + ENTRIES_AT_ONCE));
-    }
+    if (keys.length > 0) await store.remove(keys);
     if (this.held.size === 0) tab.rest();
     // There is room for the bytes of others.
     else void this.write();

@@ -22,8 +22,14 @@ interface Schema extends DBSchema {
   files: { key: string; value: File };
 }
 
+const PORTION = 500;
 /** The server keeps idempotency keys and unfinished uploads for a day: later a retry could store a file twice. */
 const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** Return the items in portions: the page stays responsive between two of them. */
+function* portions<T>(items: readonly T[]): Generator<readonly T[]> {
+  for (let start = 0; start < items.length; start += PORTION) yield items.slice(start, start + PORTION);
+}
 
 class UploadStore {
   private opened: Promise<IDBPDatabase<Schema> | null> | undefined;
@@ -41,8 +47,8 @@ class UploadStore {
   /** Keep entries; return whether that was possible. */
   async add(entries: readonly Entry[]): Promise<boolean> {
     return this.attempt(false, async (database) => {
-      const { store, done } = database.transaction('entries', 'readwrite');
-      await Promise.all([...entries.map((entry) => store.put(entry)), done]);
+      const { store: rows, done } = database.transaction('entries', 'readwrite');
+      await Promise.all([...entries.map((entry) => rows.put(entry)), done]);
       return true;
     });
   }
@@ -76,20 +82,23 @@ class UploadStore {
       const now = Date.now();
       const mine: Entry[] = [];
       let elsewhere = false;
-      const changes: Promise<unknown>[] = [];
+      const old: string[] = [];
+      const adopted: Entry[] = [];
       for (const entry of await entries.index('owner').getAll(owner)) {
         const isTaken = entry.tab !== tab && isOpen(entry.tab);
         if (isTaken) {
           elsewhere = true;
         } else if (now - entry.added > DAY_MS) {
-          changes.push(entries.delete(entry.key), files.delete(entry.key));
+          old.push(entry.key);
         } else {
-          if (entry.tab !== tab) changes.push(entries.put({ ...entry, tab }));
+          if (entry.tab !== tab) adopted.push({ ...entry, tab });
           mine.push(entry);
         }
       }
       const withBytes = new Set(mine.length > 0 ? await files.getAllKeys() : []);
-      await Promise.all([...changes, transaction.done]);
+      for (const some of portions(adopted)) await Promise.all(some.map((entry) => entries.put(entry)));
+      for (const some of portions(old)) await Promise.all(some.flatMap((key) => [entries.delete(key), files.delete(key)]));
+      await transaction.done;
       return { entries: mine.sort((a, b) => a.added - b.added), withBytes, elsewhere };
     });
   }
@@ -97,8 +106,8 @@ class UploadStore {
   /** Return which of these kept entries still belong to this tab: another one may have adopted them. */
   async stillOf(tab: string, keys: readonly string[]): Promise<ReadonlySet<string>> {
     return this.attempt(new Set(keys), async (database) => {
-      const { store } = database.transaction('entries');
-      const entries = await Promise.all(keys.map((key) => store.get(key)));
+      const { store: rows } = database.transaction('entries');
+      const entries = await Promise.all(keys.map((key) => rows.get(key)));
       return new Set(keys.filter((_, index) => entries[index]?.tab === tab));
     });
   }
@@ -110,9 +119,9 @@ class UploadStore {
   async remove(keys: readonly string[]): Promise<void> {
     await this.attempt(undefined, async (database) => {
       const transaction = database.transaction(['entries', 'files'], 'readwrite');
-      const names = ['entries', 'files'] as const;
-      const deletions = keys.flatMap((key) => names.map((name) => transaction.objectStore(name).delete(key)));
-      await Promise.all([...deletions, transaction.done]);
+      const [entries, files] = [transaction.objectStore('entries'), transaction.objectStore('files')];
+      for (const some of portions(keys)) await Promise.all(some.flatMap((key) => [entries.delete(key), files.delete(key)]));
+      await transaction.done;
     });
   }
 
