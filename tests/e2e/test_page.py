@@ -134,10 +134,9 @@ def test_the_first_screen_transfers_few_bytes(pixmill: Pixmill, page: Page, name
 
     page.open(f"/files?folder={name}")
     page.says("100 files")
-    pictures = (
-        "return [...document.querySelectorAll('[role=option] img')].filter((image) => image.naturalWidth > 0).length"
-    )
-    wait_until(lambda: page.browser.execute_script(pictures) >= 15, "the pictures of the window are shown")
+    pictures = "[...document.querySelectorAll('[role=option] img')].filter(({naturalWidth}) => naturalWidth > 0)"
+    count = f"return {pictures}.length"
+    wait_until(lambda: page.browser.execute_script(count) >= 15, "the pictures of the window are shown")
 
     transferred = """return performance.getEntries().filter((entry) => 'transferSize' in entry)
         .map(({name, transferSize}) => [new URL(name).pathname, transferSize])"""

@@ -17,7 +17,9 @@ const ENTRIES_AT_ONCE = 500;
 const FILES_AT_ONCE = 50;
 const BYTES_AT_ONCE = 16 * 2 ** 20;
 
-type Kept = 'nothing' | 'entry' | 'bytes';
+type Kept = 'nothing' | 'being written' | 'entry' | 'bytes';
+
+const WRITTEN: ReadonlySet<Kept> = new Set(['entry', 'bytes']);
 
 class Keeper {
   private readonly held = new Map<Upload, Kept>();
@@ -78,9 +80,7 @@ class Keeper {
 
   /** Return the entries that no open tab has, from now on this tab's, and whether the bytes of each are kept. */
   async adopt(owner: string): Promise<{ entry: Entry; hasBytes: boolean }[]> {
-    tab.work();
-    const { entries, withBytes } = await store.adopt(owner, tab.id, (id) => tab.isOpen(id));
-    if (entries.length === 0 && this.held.size === 0) tab.rest();
+    const { entries, withBytes } = await store.adopt(owner, tab);
     return entries.map((entry) => ({ entry, hasBytes: withBytes.has(entry.key) }));
   }
 
@@ -94,13 +94,13 @@ class Keeper {
     return store.file(upload.key);
   }
 
-  /** Return the uploads that still belong to this tab. */
-  async stillHeld(uploads: readonly Upload[]): Promise<Upload[]> {
-    const written = uploads.filter((upload) => (this.held.get(upload) ?? 'nothing') !== 'nothing');
+  /** Note that uploads are sent now; return those that still belong to this tab. */
+  async send(uploads: readonly Upload[]): Promise<Upload[]> {
+    const written = uploads.filter((upload) => WRITTEN.has(this.held.get(upload) ?? 'nothing'));
     if (written.length === 0) return [...uploads];
-    const keys = await store.stillOf(
-      tab.id,
+    const keys = await store.send(
       written.map(({ key }) => key),
+      tab.id,
     );
     return uploads.filter((upload) => keys.has(upload.key) || !written.includes(upload));
   }
@@ -121,10 +121,12 @@ class Keeper {
     if (some.length === 0) return this.unwritten.length > 0;
     tab.work();
     // Before they are written, so that an upload that ends in the meantime is removed afterwards.
-    for (const upload of some) this.held.set(upload, 'entry');
-    if (await store.add(some.map((upload) => this.entryOf(upload, owner)))) {
-      this.withoutBytes = this.withoutBytes.concat(some);
+    for (const upload of some) this.held.set(upload, 'being written');
+    const isWritten = await store.add(some.map((upload) => this.entryOf(upload, owner)));
+    for (const upload of some) {
+      if (this.held.has(upload)) this.held.set(upload, isWritten ? 'entry' : 'nothing');
     }
+    if (isWritten) this.withoutBytes = this.withoutBytes.concat(some);
     return true;
   }
 
@@ -136,9 +138,7 @@ class Keeper {
       this.withoutBytes = [];
       return false;
     }
-    for (const { upload } of some) {
-      if (this.held.has(upload)) this.hold(upload, true);
-    }
+    for (const { upload } of some) if (this.held.has(upload)) this.hold(upload, true);
     return true;
   }
 
@@ -162,7 +162,7 @@ class Keeper {
 
   private entryOf({ key, folder, name, size, modified }: Upload, owner: string): Entry {
     this.lastAdded = Math.max(Date.now(), this.lastAdded + 1);
-    return { key, owner, tab: tab.id, added: this.lastAdded, folder, name, size, modified };
+    return { key, owner, tab: tab.id, added: this.lastAdded, sent: null, folder, name, size, modified };
   }
 }
 

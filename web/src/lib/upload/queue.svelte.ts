@@ -278,7 +278,7 @@ class UploadQueue {
 
   /** Return the uploads of a group that this tab can send now, with their files. */
   private async prepare(group: readonly Upload[]): Promise<Ready[]> {
-    const held = new Set(await keeper.stillHeld(group));
+    const held = new Set(await keeper.send(group));
     const files = await Promise.all(group.map((upload) => (held.has(upload) ? fileOf(upload) : null)));
     return group.flatMap((upload, index) => {
       const file = files[index];

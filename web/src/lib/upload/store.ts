@@ -1,6 +1,7 @@
 /** The uploads that the browser keeps over a reload, in IndexedDB. Without it, for example in a private window, nothing is kept. */
 
 import { openDB, type DBSchema, type IDBPDatabase } from 'idb';
+import type { Tab } from './tab';
 
 export interface Entry {
   /** The idempotency key: with it the server recognizes a file whose response was lost. */
@@ -10,6 +11,8 @@ export interface Entry {
   tab: string;
   /** When it was added, in milliseconds; no two entries of a tab have the same time. */
   added: number;
+  /** When its last request began, in milliseconds. */
+  sent: number | null;
   folder: string;
   name: string;
   size: number;
@@ -17,14 +20,16 @@ export interface Entry {
 }
 
 interface Schema extends DBSchema {
-  entries: { key: string; value: Entry; indexes: { owner: string } };
+  entries: { key: string; value: Entry };
   // Apart from the entries, so that a list of them reads no files.
   files: { key: string; value: File };
 }
 
 const PORTION = 500;
-/** The server keeps idempotency keys and unfinished uploads for a day: later a retry could store a file twice. */
 const DAY_MS = 24 * 60 * 60 * 1000;
+/** The server keeps idempotency keys and unfinished uploads for a day: later a retry could store a file twice. */
+const SENT_MS = DAY_MS;
+const UNSENT_MS = 7 * DAY_MS;
 
 /** Return the items in portions: the page stays responsive between two of them. */
 function* portions<T>(items: readonly T[]): Generator<readonly T[]> {
@@ -37,7 +42,7 @@ class UploadStore {
   private get database(): Promise<IDBPDatabase<Schema> | null> {
     this.opened ??= openDB<Schema>('pixmill', 1, {
       upgrade(database) {
-        database.createObjectStore('entries', { keyPath: 'key' }).createIndex('owner', 'owner');
+        database.createObjectStore('entries', { keyPath: 'key' });
         database.createObjectStore('files');
       },
     }).catch(() => null);
@@ -67,48 +72,46 @@ class UploadStore {
   }
 
   /**
-   * Assign an owner's entries to a tab, except those of other open tabs, and remove old ones.
-   * Return the entries of the tab, oldest first; the keys whose bytes are kept; and whether other tabs have entries.
+   * Assign an owner's entries to a tab, except those of other open tabs, and remove old ones of all owners.
+   * Return the entries of the tab, oldest first, and the keys of the files that are kept.
    */
-  async adopt(
-    owner: string,
-    tab: string,
-    isOpen: (other: string) => boolean,
-  ): Promise<{ entries: Entry[]; withBytes: ReadonlySet<string>; elsewhere: boolean }> {
-    const nothing = { entries: [], withBytes: new Set<string>(), elsewhere: false };
+  async adopt(owner: string, tab: Tab): Promise<{ entries: Entry[]; withBytes: ReadonlySet<string> }> {
+    const nothing = { entries: [], withBytes: new Set<string>() };
     return this.attempt(nothing, async (database) => {
       const transaction = database.transaction(['entries', 'files'], 'readwrite');
       const [entries, files] = [transaction.objectStore('entries'), transaction.objectStore('files')];
       const now = Date.now();
       const mine: Entry[] = [];
-      let elsewhere = false;
       const old: string[] = [];
       const adopted: Entry[] = [];
-      for (const entry of await entries.index('owner').getAll(owner)) {
-        const isTaken = entry.tab !== tab && isOpen(entry.tab);
-        if (isTaken) {
-          elsewhere = true;
-        } else if (now - entry.added > DAY_MS) {
-          old.push(entry.key);
-        } else {
-          if (entry.tab !== tab) adopted.push({ ...entry, tab });
-          mine.push(entry);
+      for (const entry of await entries.getAll()) {
+        if (entry.tab === tab.id) {
+          if (entry.owner === owner) mine.push(entry);
+        } else if (!tab.isOpen(entry.tab)) {
+          if (entry.sent === null ? now - entry.added > UNSENT_MS : now - entry.sent > SENT_MS) old.push(entry.key);
+          else if (entry.owner === owner) adopted.push({ ...entry, tab: tab.id });
         }
       }
-      const withBytes = new Set(mine.length > 0 ? await files.getAllKeys() : []);
+      const all = mine.concat(adopted);
+      // Before this transaction ends, so that no other tab adopts them from this one.
+      if (all.length > 0) tab.work();
+      const withBytes = new Set(all.length > 0 ? await files.getAllKeys() : []);
       for (const some of portions(adopted)) await Promise.all(some.map((entry) => entries.put(entry)));
       for (const some of portions(old)) await Promise.all(some.flatMap((key) => [entries.delete(key), files.delete(key)]));
       await transaction.done;
-      return { entries: mine.sort((a, b) => a.added - b.added), withBytes, elsewhere };
+      return { entries: all.sort((a, b) => a.added - b.added), withBytes };
     });
   }
 
-  /** Return which of these kept entries still belong to this tab: another one may have adopted them. */
-  async stillOf(tab: string, keys: readonly string[]): Promise<ReadonlySet<string>> {
+  /** Note that entries are sent now; return the keys of those that still belong to the tab: another one may have adopted them. */
+  async send(keys: readonly string[], tab: string): Promise<ReadonlySet<string>> {
     return this.attempt(new Set(keys), async (database) => {
-      const { store: rows } = database.transaction('entries');
-      const entries = await Promise.all(keys.map((key) => rows.get(key)));
-      return new Set(keys.filter((_, index) => entries[index]?.tab === tab));
+      const { store: rows, done } = database.transaction('entries', 'readwrite');
+      const found = await Promise.all(keys.map((key) => rows.get(key)));
+      const sent = Date.now();
+      const mine = found.flatMap((entry) => (entry?.tab === tab ? [{ ...entry, sent }] : []));
+      await Promise.all([...mine.map((entry) => rows.put(entry)), done]);
+      return new Set(mine.map(({ key }) => key));
     });
   }
 

@@ -8,7 +8,7 @@ const BEAT_MS = 20_000;
 const SILENCE_MS = 5 * 60_000;
 const PREFIX = 'uploads.tab.';
 
-class Tab {
+export class Tab {
   readonly id = randomText();
   private beats: ReturnType<typeof setInterval> | undefined;
 
