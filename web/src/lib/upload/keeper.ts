@@ -1,6 +1,7 @@
-/** Keeps the uploads of this tab for a reload: what and whither, and as many of their bytes as the limits allow. */
+/** Keeps the uploads of this tab for a reload: the names and folders of all, and as many of their bytes as the limits allow. */
 
 import { session } from '../state/session.svelte';
+import { isReadable } from './contents';
 import { store, type Entry } from './store';
 import { tab } from './tab';
 import type { Upload } from './upload.svelte';
@@ -84,10 +85,14 @@ class Keeper {
     return entries.map((entry) => ({ entry, hasBytes: withBytes.has(entry.key) }));
   }
 
-  /** Note what is kept of an upload. */
-  hold(upload: Upload, hasBytes: boolean): void {
-    this.held.set(upload, hasBytes ? 'bytes' : 'entry');
-    if (hasBytes) this.bytes += upload.size;
+  /** Note what is kept of adopted uploads. */
+  hold(uploads: readonly { upload: Upload; hasBytes: boolean }[]): void {
+    // The last upload of before may have ended since they were adopted.
+    tab.work();
+    for (const { upload, hasBytes } of uploads) {
+      this.held.set(upload, 'entry');
+      if (hasBytes) this.noteBytes(upload);
+    }
   }
 
   file(upload: Upload): Promise<File | undefined> {
@@ -133,13 +138,24 @@ class Keeper {
   private async writeBytes(): Promise<boolean> {
     const some = this.nextBytes();
     if (some.length === 0) return false;
-    if (!(await store.addFiles(some))) {
-      // The disk is full.
-      this.withoutBytes = [];
-      return false;
-    }
-    for (const { upload } of some) if (this.held.has(upload)) this.hold(upload, true);
+    if (!(await store.addFiles(some))) return this.skipUnreadable(some);
+    for (const { upload } of some) if (this.held.has(upload)) this.noteBytes(upload);
     return true;
+  }
+
+  /** A file that was deleted or changed prevents the others of its transaction: try again without it. */
+  private async skipUnreadable(some: readonly { upload: Upload; file: File }[]): Promise<boolean> {
+    const readable = await Promise.all(some.map(({ file }) => isReadable(file)));
+    const again = some.filter((_, index) => readable[index]).map(({ upload }) => upload);
+    // If all can be read, the disk is full.
+    const isFull = again.length === some.length;
+    this.withoutBytes = isFull ? [] : again.concat(this.withoutBytes);
+    return !isFull;
+  }
+
+  private noteBytes(upload: Upload): void {
+    this.held.set(upload, 'bytes');
+    this.bytes += upload.size;
   }
 
   private nextBytes(): { upload: Upload; key: string; file: File }[] {

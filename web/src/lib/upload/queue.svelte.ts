@@ -181,13 +181,13 @@ class UploadQueue {
     if (!this.active) this.paused = kept(PAUSED, false);
     const restored = found.map(({ entry, hasBytes }) => {
       const upload = Upload.fromEntry(entry);
-      keeper.hold(upload, hasBytes);
       if (hasBytes) this.totalBytes += upload.size;
       else upload.state = 'missing';
-      return upload;
+      return { upload, hasBytes };
     });
-    const waiting = restored.filter(({ state }) => state === 'waiting');
-    this.uploads = [...this.uploads, ...restored];
+    keeper.hold(restored);
+    const waiting = restored.filter(({ hasBytes }) => hasBytes).map(({ upload }) => upload);
+    this.uploads = [...this.uploads, ...restored.map(({ upload }) => upload)];
     this.waiting = this.waiting.concat(waiting);
     this.restored += waiting.length;
     this.missing += restored.length - waiting.length;
