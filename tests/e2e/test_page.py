@@ -465,15 +465,15 @@ def test_a_file_that_was_deleted_does_not_prevent_others_from_being_kept(
     paths = [tmp_path / f"{name}-{index}.png" for index in range(3)]
     for path in paths:
         path.write_bytes(photo())
-    # Not before the page has made the database: opening it would make another one.
     count = """const [done] = arguments;
-        indexedDB.databases().then(({length}) => {
-            if (length === 0) return done(0);
-            indexedDB.open('pixmill').onsuccess = ({target: {result}}) => {
-                const counting = result.transaction('files').objectStore('files').count();
-                counting.onsuccess = () => { result.close(); done(counting.result); };
-            };
-        });"""
+        const request = indexedDB.open('pixmill');
+        // The page has not made the database yet.
+        request.onupgradeneeded = () => request.transaction.abort();
+        request.onerror = () => done(0);
+        request.onsuccess = ({target: {result}}) => {
+            const counting = result.transaction('files').objectStore('files').count();
+            counting.onsuccess = () => { result.close(); done(counting.result); };
+        };"""
 
     # While it is not known who the user is, nothing is kept.
     with blocked(page, "*/api/session", "*/file-server/batch", "*/healthz*"):
