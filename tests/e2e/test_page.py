@@ -459,42 +459,6 @@ def test_a_file_whose_bytes_the_browser_lost_is_chosen_again_in_the_gallery(
     assert names_stored(pixmill, name) == [path.stem for path in paths]
 
 
-def test_a_file_that_was_deleted_does_not_prevent_others_from_being_kept(
-    pixmill: Pixmill, page: Page, name: str, tmp_path: Path
-) -> None:
-    paths = [tmp_path / f"{name}-{index}.png" for index in range(3)]
-    for path in paths:
-        path.write_bytes(photo())
-    count = """const [done] = arguments;
-        const request = indexedDB.open('pixmill');
-        // The page has not made the database yet.
-        request.onupgradeneeded = () => request.transaction.abort();
-        request.onerror = () => done(0);
-        request.onsuccess = ({target: {result}}) => {
-            const counting = result.transaction('files').objectStore('files').count();
-            counting.onsuccess = () => { result.close(); done(counting.result); };
-        };"""
-
-    # While it is not known who the user is, nothing is kept.
-    with blocked(page, "*/api/session", "*/file-server/batch", "*/healthz*"):
-        page.open(f"/files?folder={name}")
-        page.choose_files(*paths)
-        page.button("Pause", "section.panel").click()
-        paths[1].unlink()
-    wait_until(lambda: page.browser.execute_async_script(count) == 2, "two files are kept")
-    page.browser.refresh()
-    page.says("Paused at 0 of 3")
-    page.button("Resume", "section.panel").click()
-    wait_until(lambda: len(names_stored(pixmill, name)) == 2, "the others are uploaded")
-
-    page.says("1 file must be chosen again")
-    assert [row.text.split("\n")[0] for row in page.all("section.panel li")] == [f"{name}/{paths[1].name}"]
-    page.button("Stop and clear", "section.panel").click()
-    page.browser.refresh()
-    page.says(f"{name}-2")
-    assert not page.all("section.panel")
-
-
 def test_only_one_window_sends_an_upload(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
     paths = [tmp_path / f"{name}-{index}.png" for index in range(4)]
     for path in paths:
