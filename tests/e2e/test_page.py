@@ -22,10 +22,11 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from tests.support.browser import Page, open_browser, prefer_dark
 from tests.support.client import FILES, TASKS, Pixmill
-from tests.support.environment import PROJECT
+from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
+from tests.support.folders import temporary_folder
 from tests.support.images import photo, pixels
 from tests.support.processes import skip_where_missing
-from tests.support.stacks import FullStack, Stack
+from tests.support.stacks import EmbeddedStack, FullStack, Stack
 from tests.support.waiting import wait_until
 
 DIST = PROJECT / "web" / "dist"
@@ -124,6 +125,28 @@ def test_the_page_is_small() -> None:
     assert size([f"assets/{file.name}" for file in (DIST / "assets").iterdir()]) < 200_000
 
 
+def test_the_first_screen_transfers_few_bytes(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.jpg", photo(1600, 1200, format="JPEG"), folder=name)["id"]
+    copies = [{"file_id": file_id, "name": name} for _ in range(99)]
+    pixmill.http.post(f"{FILES}/copies", json={"copies": copies}).raise_for_status()
+    page.browser.execute_cdp_cmd("Network.enable", {})
+    page.browser.execute_cdp_cmd("Network.clearBrowserCache", {})
+
+    page.open(f"/files?folder={name}")
+    page.says("100 files")
+    pictures = "[...document.querySelectorAll('[role=option] img')].filter(({naturalWidth}) => naturalWidth > 0)"
+    count = f"return {pictures}.length"
+    wait_until(lambda: page.browser.execute_script(count) >= 15, "the pictures of the window are shown")
+
+    transferred = """return performance.getEntries().filter((entry) => 'transferSize' in entry)
+        .map(({name, transferSize}) => [new URL(name).pathname, transferSize])"""
+    sizes = page.browser.execute_script(transferred)
+    assets = sum(size for path, size in sizes if path.startswith("/assets/"))
+    on_disk = sum((DIST / path[1:]).stat().st_size for path, _ in sizes if path.startswith("/assets/"))
+    assert 0 < assets < on_disk / 2, "the server compresses what the page loads"
+    assert assets < sum(size for _, size in sizes) < 400_000
+
+
 def test_no_screen_breaks_its_own_policy(page: Page) -> None:
     page.open("/system")
     page.says("Works")
@@ -171,6 +194,12 @@ def test_the_page_runs_no_script_from_a_text(page: Page) -> None:
     assert refusal == "TypeError"
 
 
+def panel_says(page: Page, text: str) -> None:
+    """Wait for the title of the uploads; screen readers also hear "0 of 2 files uploaded"."""
+    title = "return document.querySelector('section.panel header strong')?.innerText"
+    wait_until(lambda: page.browser.execute_script(title) == text, f"the uploads say {text!r}")
+
+
 def test_chosen_files_are_uploaded(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
     paths = [tmp_path / f"{name}-{index}.png" for index in range(3)]
     for index, path in enumerate(paths):
@@ -178,7 +207,7 @@ def test_chosen_files_are_uploaded(pixmill: Pixmill, page: Page, name: str, tmp_
 
     page.open(f"/files?q={name}")
     page.choose_files(*paths)
-    page.has_line("3 files uploaded")
+    panel_says(page, "3 files uploaded")
 
     wait_until(lambda: len(files_shown(page)) == 3, "the files are in the gallery")
     stored = pixmill.http.get(f"{FILES}/", params={"name": name}).json()
@@ -192,7 +221,7 @@ def test_a_large_file_is_uploaded_in_resumable_parts(pixmill: Pixmill, page: Pag
 
     page.open("/files")
     page.choose_files(path)
-    page.has_line("1 file uploaded")
+    panel_says(page, "1 file uploaded")
 
     [stored] = pixmill.http.get(f"{FILES}/", params={"name": name}).json()
     assert pixmill.download(stored["id"]) == content
@@ -200,13 +229,17 @@ def test_a_large_file_is_uploaded_in_resumable_parts(pixmill: Pixmill, page: Pag
     assert any(f"{FILES}/uploads/" in request for request in requests)
 
 
+TUS_BEGUN = "return Object.keys(localStorage).some((key) => key.startsWith('tus::'))"
+
+
 @contextmanager
-def network(page: Page, *, upload: float = -1, offline: bool = False) -> Iterator[None]:
-    """Limit the bytes per second that the browser sends, or cut it off."""
+def network(page: Page, *, upload: float = -1, answer_after: float = 0, offline: bool = False) -> Iterator[None]:
+    """Limit the bytes per second that the browser sends, delay the responses that it receives, or cut it off."""
     usual = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
     page.browser.execute_cdp_cmd("Network.enable", {})
     page.browser.execute_cdp_cmd(
-        "Network.emulateNetworkConditions", {**usual, "offline": offline, "uploadThroughput": upload}
+        "Network.emulateNetworkConditions",
+        {**usual, "offline": offline, "uploadThroughput": upload, "latency": answer_after * 1000},
     )
     try:
         yield
@@ -243,7 +276,7 @@ def test_uploads_wait_while_the_service_behind_nginx_restarts(strict: FullStack,
         finally:
             strict.file_storage.start()
             strict.await_ready()
-        page.has_line("2 files uploaded")
+        panel_says(page, "2 files uploaded")
 
         stored = {stem: client.http.get(f"{FILES}/", params={"name": stem}).json() for stem in contents}
         assert {stem: client.download(file["id"]) for stem, [file] in stored.items()} == contents
@@ -263,12 +296,11 @@ def test_large_files_of_the_same_name_go_each_to_its_folder(
 
     with network(page, upload=100_000):
         page.all("input[webkitdirectory]")[0].send_keys(str(tmp_path / f"{name}-0"))
-        begun = "return Object.keys(localStorage).some((key) => key.startsWith('tus::'))"
-        wait_until(lambda: page.browser.execute_script(begun), "the first upload has begun")
+        wait_until(lambda: page.browser.execute_script(TUS_BEGUN), "the first upload has begun")
         page.button("Stop and clear").click()
     for index in (1, 0):
         page.all("input[webkitdirectory]")[0].send_keys(str(tmp_path / f"{name}-{index}"))
-        page.has_line("1 file uploaded")
+        panel_says(page, "1 file uploaded")
         page.button("Close", "section.panel").click()
 
     for index, content in enumerate(contents):
@@ -309,8 +341,204 @@ def test_dropped_files_are_uploaded_next_to_an_unreadable_one(
         page.browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": data})
 
     page.says("1 file or folder could not be read")
-    page.has_line("2 files uploaded")
+    panel_says(page, "2 files uploaded")
     assert names_stored(pixmill, name) == [paths[0].stem, paths[2].stem]
+
+
+def wait_until_kept(page: Page) -> None:
+    """Wait until the page would let the user leave it without a question."""
+    leaves = "return dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+    wait_until(lambda: page.browser.execute_script(leaves), "the browser keeps all uploads")
+
+
+def tus_requests(page: Page) -> list[str]:
+    """Return the addresses of the page's tus requests since it was loaded."""
+    requests = page.browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    return [request for request in requests if f"{FILES}/uploads/" in request]
+
+
+def test_uploads_go_on_after_a_reload(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+    contents = {f"{name}-{index:02}": secrets.token_bytes(1000) for index in range(70)}
+    contents[f"{name}-large"] = secrets.token_bytes(6_000_000)
+    for stem, content in contents.items():
+        (tmp_path / f"{stem}.bin").write_bytes(content)
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+
+    with network(page, upload=200_000):
+        page.choose_files(*(tmp_path / f"{stem}.bin" for stem in reversed(contents)))
+        wait_until(lambda: names_stored(pixmill, name), "the first files are stored")
+        wait_until(lambda: page.browser.execute_script(TUS_BEGUN), "the large upload has begun")
+        wait_until_kept(page)
+        page.browser.refresh()
+        page.says("from before the reload go")
+    page.button("Close", "section.panel")
+
+    stored = pixmill.http.get(f"{FILES}/", params={"folder": name, "limit": 1000}).json()
+    assert sorted(file["name"] for file in stored) == sorted(contents)
+    assert {file["name"]: pixmill.download(file["id"]) for file in stored} == contents
+    assert tus_requests(page)
+    assert not any(request.endswith("/uploads/") for request in tus_requests(page)), "the server's bytes are sent again"
+    page.browser.refresh()
+    page.says(f"{len(contents)} files")
+    assert not page.all("section.panel")
+
+
+def test_files_whose_response_is_lost_are_stored_once(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}-{index}.png" for index in range(3)]
+    for path in paths:
+        path.write_bytes(photo())
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+
+    with network(page, answer_after=100):
+        page.choose_files(*paths)
+        wait_until(lambda: len(names_stored(pixmill, name)) == 3, "the files are stored")
+        wait_until_kept(page)
+        page.browser.get("about:blank")
+    page.open(f"/files?folder={name}")
+    panel_says(page, "3 files uploaded")
+
+    assert names_stored(pixmill, name) == [path.stem for path in paths]
+
+
+def test_a_file_that_is_too_large_to_keep_is_chosen_again(
+    pixmill: Pixmill, page: Page, name: str, tmp_path: Path
+) -> None:
+    path, other = tmp_path / f"{name}.bin", tmp_path / f"{name}-other.bin"
+    with path.open("wb") as file:
+        file.truncate(64 * 2**20 + 1)
+    other.write_bytes(b"another file")
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+
+    with network(page, upload=1_000_000):
+        page.choose_files(path)
+        wait_until(lambda: page.browser.execute_script(TUS_BEGUN), "the upload has begun")
+        page.browser.get("about:blank")
+        page.open("/trash")
+        page.says("1 file must be chosen again")
+    assert [row.text.split("\n")[0] for row in page.all("section.panel li")] == [f"{name}/{path.name}"]
+    page.all("#upload-again")[0].send_keys(str(other))
+    page.says("1 file is not one of the missing ones")
+    page.all("#upload-again")[0].send_keys(str(path))
+    panel_says(page, "1 file uploaded")
+
+    [stored] = pixmill.http.get(f"{FILES}/", params={"name": name}).json()
+    assert (stored["size"], stored["folder"]) == (path.stat().st_size, name)
+    assert not any(request.endswith("/uploads/") for request in tus_requests(page)), "the server's bytes are sent again"
+
+
+def test_a_file_whose_bytes_the_browser_lost_is_chosen_again_in_the_gallery(
+    pixmill: Pixmill, page: Page, name: str, tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"{name}-{index}.png" for index in range(2)]
+    for path in paths:
+        path.write_bytes(photo())
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+    with network(page, offline=True):
+        page.choose_files(*paths)
+        page.says("Waiting for the server, 0 of 2 uploaded")
+        wait_until_kept(page)
+        page.browser.execute_async_script(
+            """const [done] = arguments;
+            indexedDB.open('pixmill').onsuccess = ({target: {result}}) => {
+                const transaction = result.transaction('files', 'readwrite');
+                transaction.objectStore('files').clear();
+                transaction.oncomplete = () => { result.close(); done(); };
+            };"""
+        )
+        page.browser.get("about:blank")
+
+    page.open(f"/files?folder={name}")
+    page.says("2 files must be chosen again")
+    page.choose_files(*paths)
+    panel_says(page, "2 files uploaded")
+
+    assert names_stored(pixmill, name) == [path.stem for path in paths]
+
+
+def test_only_one_window_sends_an_upload(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}-{index}.png" for index in range(4)]
+    for path in paths:
+        path.write_bytes(photo())
+    first = page.browser.current_window_handle
+    page.browser.switch_to.new_window("window")
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+
+    with network(page, offline=True):
+        page.choose_files(*paths[:3])
+        wait_until_kept(page)
+        page.button("Pause", "section.panel").click()
+    page.browser.switch_to.new_window("window")
+    page.open(f"/files?folder={name}")
+    page.choose_files(paths[3])
+    panel_says(page, "1 file uploaded")
+    assert names_stored(pixmill, name) == [paths[3].stem]
+
+    paused, second = page.browser.window_handles[-2:]
+    page.browser.switch_to.window(paused)
+    page.browser.close()
+    page.browser.switch_to.window(second)
+    page.browser.refresh()
+    page.says("Paused at 0 of 3")
+    page.button("Resume", "section.panel").click()
+    panel_says(page, "3 files uploaded")
+    assert names_stored(pixmill, name) == [path.stem for path in paths]
+    page.browser.close()
+    page.browser.switch_to.window(first)
+
+
+@pytest.fixture
+def keys_stack() -> Iterator[EmbeddedStack]:
+    stack = EmbeddedStack(temporary_folder("page-keys"), {"ACCESS_AUTH__MODE": "keys"})
+    yield stack
+    stack.stop()
+
+
+def test_uploads_wait_for_their_owner(keys_stack: EmbeddedStack, name: str, tmp_path: Path) -> None:
+    # The first key of an installation is made on its machine, the others by the API.
+    words = ["keys", "create", "--owner", "root", "--role", "admin", "--data", str(keys_stack.data)]
+    command = [str(SCRIPTS / "pixmill"), *words]
+    run = subprocess.run(command, env=ENVIRONMENT, cwd=PROJECT, check=True, capture_output=True, text=True)
+    paths = [tmp_path / f"{name}-{index}.png" for index in range(3)]
+    for path in paths:
+        path.write_bytes(photo())
+
+    with skip_where_missing(), open_browser() as browser, Pixmill(keys_stack.url) as client:
+        client.http.headers["Authorization"] = f"Bearer {run.stdout.strip()}"
+        alice, bob = (client.make_key(owner, "writer") for owner in ("alice", "bob"))
+        page = Page(browser, keys_stack.url)
+
+        def change_owner(key: str) -> None:
+            page.button("Sign out").click()
+            page.field("Key").send_keys(key + Keys.ENTER)
+            page.button("Sign out")
+
+        page.open("/files")
+        page.field("Key").send_keys(alice + Keys.ENTER)
+        with network(page, upload=100):
+            page.choose_files(*paths)
+            wait_until_kept(page)
+            page.button("Pause", "section.panel").click()
+            page.button("System").click()
+            page.button("Sign out")
+            assert "Paused at 0 of 3" in page.text()
+        change_owner(bob)
+        page.says("bob")
+        page.open("/files")
+        page.choose_files(paths[0])
+        panel_says(page, "1 file uploaded")
+        page.open("/system")
+        change_owner(alice)
+        page.says("Paused at 0 of 3")
+        page.button("Resume", "section.panel").click()
+        panel_says(page, "3 files uploaded")
+
+        client.http.headers["Authorization"] = f"Bearer {alice}"
+        assert names_stored(client, name) == [path.stem for path in paths]
 
 
 def test_the_next_page_is_shown_once(pixmill: Pixmill, page: Page, name: str) -> None:
@@ -472,7 +700,7 @@ def test_a_chosen_folder_is_kept_and_filters(pixmill: Pixmill, page: Page, name:
     page.open(f"/files?q={name}")
     wait_until(lambda: page.all("input[webkitdirectory]"), "the field for a folder")
     page.all("input[webkitdirectory]")[0].send_keys(str(folder.parent))
-    page.has_line("2 files uploaded")
+    panel_says(page, "2 files uploaded")
     page.button(f"album-{name}").click()
     wait_until(lambda: len(files_shown(page)) == 2, "only the files in the folder are shown")
     page.button("may").click()
@@ -499,18 +727,34 @@ def test_what_others_upload_appears_without_losing_the_selection(pixmill: Pixmil
     wait_until(lambda: len(files_shown(page)) == 1, "the deleted file disappears")
 
 
+RECORD_LOOKUPS = """const {fetch} = window;
+window.lookedUp = [];
+window.fetch = (path, options) => {
+    if (path.endsWith('/lookup')) window.lookedUp.push(...JSON.parse(options.body).ids);
+    return fetch(path, options);
+};"""
+"""Lets the page record the ids of the files whose rows it requests."""
+
+
 def test_a_long_list_has_its_end_and_few_rows_in_the_document(pixmill: Pixmill, page: Page, name: str) -> None:
-    oldest = pixmill.upload(f"{name}-oldest.png", photo(), folder=name)["id"]
+    last = pixmill.upload(f"{name}z.png", photo(), folder=name)["id"]
     for _ in range(20):
-        copies = [{"file_id": oldest, "name": name} for _ in range(100)]
+        copies = [{"file_id": last, "name": name} for _ in range(100)]
         pixmill.http.post(f"{FILES}/copies", json={"copies": copies}).raise_for_status()
-    page.open(f"/files?folder={name}")
+    # Not by time, because a list of months would need some rows from everywhere.
+    page.open(f"/files?folder={name}&sort=name")
     page.says("2,001 files")
+    wait_until(lambda: files_shown(page), "the first rows are shown")
+    page.browser.execute_script(RECORD_LOOKUPS)
     gallery = page.first("[role=listbox]")
 
     gallery.send_keys(Keys.END)
-    page.says(f"{name}-oldest")
+    page.says(f"{name}z")
     assert 0 < len(files_shown(page)) < 80
+    in_order = pixmill.http.get(f"{FILES}/index", params={"folder": name, "sort": "name"}).json()["ids"]
+    looked_up = page.browser.execute_script("return window.lookedUp")
+    assert last in looked_up
+    assert set(looked_up) <= set(in_order[-80:]), "rows between the first and the last are loaded"
     gallery.send_keys(Keys.CONTROL + "a", Keys.NULL)
     page.says("2,001 files selected")
 
@@ -827,16 +1071,16 @@ def violations(page: Page, *, of_colors: bool = False) -> list[str]:
     return [str(found) for found in page.browser.execute_async_script(run, rules)]
 
 
-def test_every_screen_can_be_used_by_everybody(pixmill: Pixmill, page: Page, name: str) -> None:
+def text_of_each_screen(pixmill: Pixmill, name: str) -> Mapping[str, str]:
+    """Fill each screen; return their addresses, and for each a text that it shows when it is complete."""
     file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
     text_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
-    batch = pixmill.http.post(f"{TASKS}/", json={"file_ids": [file_id, text_id], "algorithm": "flip"}).json()[
-        "batch_id"
-    ]
+    wanted = {"file_ids": [file_id, text_id], "algorithm": "flip"}
+    batch = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
     link = {"file_ids": [file_id, text_id], "note": name}
     token = pixmill.http.post(f"{FILES}/links", json=link).raise_for_status().json()["token"]
     corners = [{"x": 0.2, "y": 0.1}, {"x": 0.9, "y": 0.2}, {"x": 0.8, "y": 0.9}, {"x": 0.1, "y": 0.7}]
-    screens = {
+    return {
         f"/files?q={name}": name,
         f"/files/{file_id}": name,
         "/trash": "Trash",
@@ -849,9 +1093,12 @@ def test_every_screen_can_be_used_by_everybody(pixmill: Pixmill, page: Page, nam
         f"/s/{token}": "Download all",
         address_of_steps([{"algorithm": "perspective", "params": {"corners": corners}}], file_id): "Before and after",
     }
+
+
+def test_every_screen_can_be_used_by_everybody(pixmill: Pixmill, page: Page, name: str) -> None:
     found: list[str] = []
 
-    for address, text in screens.items():
+    for address, text in text_of_each_screen(pixmill, name).items():
         for scheme in ("dark", "light"):
             # Each has a page load: if the scheme of an open page changes, axe may still see colors of the other one.
             prefer_dark(page.browser, dark=scheme == "dark")
@@ -866,6 +1113,46 @@ def test_every_screen_can_be_used_by_everybody(pixmill: Pixmill, page: Page, nam
     page.button("Keyboard shortcuts").click()
     page.says("In the gallery")
     found += violations(page)
+
+    assert found == []
+
+
+WIDER = """return [...document.querySelectorAll(':root, body *:not(main nav, [role=group])')]
+    .filter((element) => element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 1)
+    .filter((element) => element === document.documentElement
+        || ['auto', 'scroll'].includes(getComputedStyle(element).overflowX))
+    .map((element) => `${location.pathname} ${element.tagName} ${element.className}`)"""
+"""The page itself, if anything is wider than the window, and elements that scroll to the side.
+
+Only the path of folders and the row of files below a preview may do so.
+"""
+UNREACHABLE = """const kinds = 'a[href]:not(.skip), button, input, select, textarea, summary';
+return [...document.querySelectorAll(kinds)].filter((control) => {
+    const {width, height} = control.getBoundingClientRect();
+    if (control.disabled || !control.checkVisibility({visibilityProperty: true, opacityProperty: true})) return false;
+    if (width < 2 || height < 2) return false;
+    control.scrollIntoView({block: 'center', inline: 'nearest', behavior: 'instant'});
+    const places = [control, ...(control.labels ?? [])];
+    const points = [...control.getClientRects()].flatMap(({left, top, width, height}) =>
+        [0.1, 0.5, 0.9].map((share) => [left + width * share, top + height / 2]));
+    const targets = points.map(([x, y]) => document.elementFromPoint(x, y));
+    return !targets.some((target) => target && places.some((place) => place.contains(target)));
+}).map((control) => `${location.pathname} ${control.tagName} ${control.ariaLabel ?? control.innerText}`)"""
+"""The visible controls that a finger cannot touch, because they are outside of the window or covered."""
+
+
+def test_every_screen_fits_a_phone(pixmill: Pixmill, stack: Stack, name: str) -> None:
+    long_name = f"{name}-{'x' * 80}"
+    screens = text_of_each_screen(pixmill, long_name)
+    found: list[str] = []
+
+    with skip_where_missing(), open_browser(360, 740) as browser:
+        page = Page(browser, stack.url)
+        for address, text in screens.items():
+            page.open(address)
+            page.says(text)
+            found += browser.execute_script(WIDER)
+            found += browser.execute_script(UNREACHABLE)
 
     assert found == []
 

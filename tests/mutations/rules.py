@@ -594,8 +594,8 @@ MUTATIONS = [
     Mutation(
         rule="a worker's database role reaches no presets",
         file="image-processor/src/image_processor/migrations/grants.py",
-        before='        "batch_keys": "SELECT, DELETE",',
-        after='        "batch_keys": "SELECT, DELETE", "presets": "SELECT, UPDATE",',
+        before='        "batch_keys": "SELECT, UPDATE (created_at), DELETE",',
+        after='        "batch_keys": "SELECT, UPDATE (created_at), DELETE", "presets": "SELECT, UPDATE",',
         caught_by="tests/e2e/test_database_roles.py::test_a_process_without_migrations_has_the_privileges_of_its_job",
     ),
     Mutation(

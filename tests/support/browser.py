@@ -105,10 +105,6 @@ class Page:
         """Wait until the page shows this text."""
         wait_until(lambda: text in self.text(), f"the page says {text!r}")
 
-    def has_line(self, text: str) -> None:
-        """Wait until a line of the page is this text and no more; "1 of 2 files" contains "2 files"."""
-        wait_until(lambda: text in self.text().splitlines(), f"a line of the page is {text!r}")
-
     def text(self) -> str:
         return str(self.browser.execute_script("return document.body.innerText"))
 

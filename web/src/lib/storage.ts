@@ -16,3 +16,18 @@ export function kept<T>(name: string, otherwise: T): T {
     return otherwise;
   }
 }
+
+export function drop(name: string): void {
+  try {
+    localStorage.removeItem(`pixmill.${name}`);
+  } catch {
+    // Storage is forbidden: there is nothing to remove.
+  }
+}
+
+/** Call `listener` each time another tab drops a value whose name begins with `prefix`. */
+export function onDrop(prefix: string, listener: () => void): void {
+  addEventListener('storage', ({ key, newValue }) => {
+    if (newValue === null && key?.startsWith(`pixmill.${prefix}`)) listener();
+  });
+}

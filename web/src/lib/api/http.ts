@@ -29,12 +29,14 @@ export class Problem extends Error {
 
   /** Whether the same request may succeed later: a proxy answers so while the server restarts. */
   get isPassing(): boolean {
-    return this.isAway || PASSING.has(this.status);
+    return this.isAway || PASSING.has(this.status) || BUSY.some((type) => this.type.endsWith(type));
   }
 }
 
 export const AWAY = 'no-answer';
 const PASSING: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+/** The server is still at work on an earlier request for the same upload, such as one from before a reload. */
+const BUSY: readonly string[] = [':idempotency-key-in-use', ':upload-busy'];
 
 /** Return the seconds of a Retry-After header. */
 export const secondsOf = (header: string | null | undefined): number | null => (/^\d+$/.test(header ?? '') ? Number(header) : null);

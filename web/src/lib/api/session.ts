@@ -1,3 +1,4 @@
+import { connection } from '../state/connection.svelte';
 import { session } from '../state/session.svelte';
 import { getJson, sendOnce } from './http';
 import type { Readiness, Session } from './types';
@@ -8,6 +9,7 @@ export async function askSession(): Promise<void> {
   if (response?.ok) session.begin((await response.json()) as Session);
   else if (response?.status === 401) session.end();
   else if (response?.status === 404) session.beginOpen();
+  else if (!response || response.status >= 500) connection.lost();
 }
 
 export async function signIn(key: string): Promise<void> {

@@ -48,7 +48,7 @@ export const en = {
   failed: 'This did not work',
   notFound: 'There is no such file. It may have been deleted.',
   outdated: 'The server was updated. Reload the page to use the new version.',
-  outdatedUploads: 'The server was updated. Reload the page when the uploads are done: reloading stops them.',
+  outdatedUploads: 'The server was updated. Reload the page when the uploads are done: after a reload, some files must be chosen again.',
   reload: 'Reload the page',
   unavailable: 'The service is not available right now. Your files and tasks are safe.',
 
@@ -159,6 +159,12 @@ export const en = {
   left: (amount: string) => `${amount} left`,
   uploadsWaiting: (count: number) => plural(count, { one: '# more waits', other: '# more wait' }),
   uploadStatus: (done: number, all: number) => `${done} of ${files(all)} uploaded`,
+  uploadsGoOn: (count: number) => plural(count, { one: '# upload from before the reload goes on', other: '# uploads from before the reload go on' }),
+  uploadsMissing: (count: number) => plural(count, { one: '# file must be chosen again', other: '# files must be chosen again' }),
+  chooseAgain: 'The browser has not kept this file. Choose it again to continue.',
+  chooseFilesAgain: 'Choose again',
+  notMissing: (count: number) =>
+    plural(count, { one: '# file is not one of the missing ones', other: '# files are not among the missing ones' }),
   pastedName: 'Pasted image',
 
   // A file

@@ -10,8 +10,10 @@ class SessionState {
   ended = $state(false);
   /** Whether the page worked before, with a key or without needing one. */
   private worked = false;
-  private owner: string | null | undefined;
+  /** Empty on a server without owners; undefined until the server has answered. */
+  owner: string | undefined;
   private readonly waiting = new Set<() => void>();
+  private readonly leaving = new Set<() => void>();
 
   end(): void {
     this.ended = this.worked;
@@ -23,28 +25,39 @@ class SessionState {
     this.needsKey = who.mode === 'keys' && !who.signed_in;
     if (this.needsKey) {
       this.worked = this.ended = false;
+      for (const listener of this.leaving) listener();
       return;
     }
     // The lists, and the requests that wait, belong to the earlier user.
-    if (this.owner !== undefined && this.owner !== who.owner) {
+    const owner = who.owner ?? '';
+    if (this.owner !== undefined && this.owner !== owner) {
       location.reload();
       return;
     }
-    this.owner = who.owner;
-    this.worked = true;
-    this.ended = false;
-    for (const listener of this.waiting) listener();
+    this.beginAs(owner);
   }
 
   /** Begin on a server without access control. */
   beginOpen(): void {
+    this.beginAs('');
+  }
+
+  private beginAs(owner: string): void {
+    this.owner = owner;
     this.worked = true;
+    this.ended = false;
+    for (const listener of this.waiting) listener();
   }
 
   /** Call `listener` each time somebody signs in; return a function that removes it. */
   onBegin(listener: () => void): () => void {
     this.waiting.add(listener);
     return () => this.waiting.delete(listener);
+  }
+
+  /** Call `listener` each time the user has signed out. */
+  onLeave(listener: () => void): void {
+    this.leaving.add(listener);
   }
 
   /** Wait until somebody signs in, if a key is needed. */

@@ -1,33 +1,21 @@
-/** The uploads of this page: small files together in batches, large ones resumable. */
+/** The uploads of this page: small files together in batches, large ones resumable. They go on after a reload. */
 
 import { Problem } from '../api/http';
 import { explain } from '../errors';
 import { i18n } from '../i18n/i18n.svelte';
 import { part } from '../latest';
+import { router } from '../router.svelte';
 import { connection } from '../state/connection.svelte';
 import { fileList } from '../state/files.svelte';
 import { session } from '../state/session.svelte';
+import { keep, kept } from '../storage';
 import { sendBatch, type BatchResult } from './batch';
 import { isReadable } from './contents';
+import { keeper } from './keeper';
 import type { Picked } from './sources';
 import { Speed } from './speed';
-
-export type UploadState = 'waiting' | 'sending' | 'done' | 'failed';
-
-export class Upload {
-  state = $state<UploadState>('waiting');
-  sent = $state(0);
-  error = $state('');
-  /** The idempotency key makes a retry safe: it returns the first file. */
-  readonly key = randomKey();
-  /** How often its request got no answer although the server is there. */
-  unanswered = 0;
-
-  constructor(
-    readonly file: File,
-    readonly folder: string,
-  ) {}
-}
+import { tab } from './tab';
+import { Upload } from './upload.svelte';
 
 const SMALL_BYTES = 4 * 2 ** 20;
 const BATCH_FILES = 50;
@@ -38,10 +26,16 @@ const PAUSE_MS = 4000;
 const LONGEST_PAUSE_MS = 60_000;
 /** A proxy may close the connection of a request that it refuses, such as one that is too large. */
 const MOST_UNANSWERED = 3;
+/** A tab that was closed may be one that reloads: then it continues its uploads itself. */
+const RELOAD_MS = 5000;
+const PAUSED = 'uploads.paused';
 
-function randomKey(): string {
-  // randomUUID is not available over plain HTTP.
-  return `web-${Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+type Ready = Upload & { file: File };
+
+async function fileOf(upload: Upload): Promise<File | null> {
+  if (upload.file) return upload.file;
+  const file = await keeper.file(upload);
+  return file && (await isReadable(file)) ? file : null;
 }
 
 class UploadQueue {
@@ -49,6 +43,10 @@ class UploadQueue {
   paused = $state(false);
   done = $state(0);
   failed = $state(0);
+  /** How many files must be chosen again. */
+  missing = $state(0);
+  /** How many uploads go on that a reload or a closed tab has interrupted. */
+  restored = $state(0);
   sentBytes = $state(0);
   totalBytes = $state(0);
   /** Whether the server is there but refuses uploads for now, for example while it restarts behind a proxy. */
@@ -61,38 +59,53 @@ class UploadQueue {
 
   constructor() {
     connection.onReturn(() => this.start());
-    session.onBegin(() => this.start());
+    session.onBegin(() => {
+      this.start();
+      void this.restore();
+    });
+    session.onLeave(() => this.leave());
+    document.addEventListener('visibilitychange', () => void (document.hidden || this.restore()));
+    tab.onClose(() => setTimeout(() => void this.restore(), RELOAD_MS));
     addEventListener('beforeunload', (event) => {
-      if (this.active) event.preventDefault();
+      if (!this.outlivesReload) event.preventDefault();
     });
   }
 
   get active(): boolean {
-    return this.done + this.failed < this.uploads.length;
+    return this.done + this.failed + this.missing < this.uploads.length;
+  }
+
+  /** Whether all uploads go on after a reload without the user. */
+  get outlivesReload(): boolean {
+    return this.uploads.every((upload) => (upload.state !== 'waiting' && upload.state !== 'sending') || keeper.isWhole(upload));
   }
 
   get bytesPerSecond(): number {
     return this.speed.of(this.sentBytes);
   }
 
-  /** Upload files, each into its own folder below the current one. */
+  /** Upload files, each into its own folder below the current one. A file that had to be chosen again continues. */
   add(files: readonly Picked[], parent = ''): void {
-    if (files.length === 0) return;
-    if (!this.active && this.failed === 0) this.reset();
-    const added = files.map(({ file, folder }) => new Upload(file, [parent, folder].filter(Boolean).join('/')));
-    this.uploads = [...this.uploads, ...added];
-    this.waiting.push(...added);
-    for (const { file } of added) this.totalBytes += file.size;
+    const placed = files.map(({ file, folder }) => ({ file, folder: [parent, folder].filter(Boolean).join('/') }));
+    const others = this.continueWith(placed, (upload, folder) => upload.folder === folder);
+    this.append(others.map(({ file, folder }) => Upload.of(file, folder)));
     this.start();
   }
 
+  /** Continue with files that had to be chosen again, each in its folder; return how many were other files. */
+  chooseAgain(files: readonly Picked[]): number {
+    const others = this.continueWith(files, () => true);
+    this.start();
+    return others.length;
+  }
+
   pause(): void {
-    this.paused = true;
+    this.setPaused(true);
     for (const stop of this.stops) stop();
   }
 
   resume(): void {
-    this.paused = false;
+    this.setPaused(false);
     this.start();
   }
 
@@ -107,18 +120,102 @@ class UploadQueue {
   }
 
   clear(): void {
+    void keeper.forget(this.uploads);
+    this.stop();
+    this.setPaused(false);
+    fileList.refresh();
+  }
+
+  /** Forget the uploads here; they go on when the same user signs in again. */
+  private leave(): void {
+    keeper.release();
+    this.stop();
+  }
+
+  private stop(): void {
     this.waiting = [];
     for (const stop of this.stops) stop();
     this.reset();
-    fileList.refresh();
   }
 
   private reset(): void {
     this.uploads = [];
     this.waiting = [];
-    this.done = this.failed = this.sentBytes = this.totalBytes = 0;
+    this.done = this.failed = this.missing = this.restored = this.sentBytes = this.totalBytes = 0;
     this.paused = false;
     this.speed.forget();
+  }
+
+  private setPaused(paused: boolean): void {
+    this.paused = paused;
+    keep(PAUSED, paused);
+  }
+
+  private append(added: readonly Upload[]): void {
+    if (added.length === 0) return;
+    this.makeRoom();
+    this.uploads = [...this.uploads, ...added];
+    this.waiting = this.waiting.concat(added);
+    for (const { size } of added) this.totalBytes += size;
+    keeper.keep(added);
+  }
+
+  /** Remove the uploads of before, if all have succeeded. */
+  private makeRoom(): void {
+    if (!this.active && this.failed === 0 && this.missing === 0) this.reset();
+  }
+
+  /** Continue the uploads of a closed tab or from before a reload. */
+  private async restore(): Promise<void> {
+    const { owner } = session;
+    // The visitor of a link does not see the uploads.
+    const isGuest = router.screen === 'shared';
+    if (owner === undefined || session.needsKey || !session.mayWrite || isGuest) return;
+    void keeper.write();
+    const adopted = await keeper.adopt(owner);
+    if (session.owner !== owner || session.needsKey) return;
+    const known = new Set(this.uploads.map(({ key }) => key));
+    const found = adopted.filter(({ entry }) => !known.has(entry.key));
+    if (found.length === 0) return;
+    this.makeRoom();
+    if (!this.active) this.paused = kept(PAUSED, false);
+    const restored = found.map(({ entry, hasBytes }) => {
+      const upload = Upload.fromEntry(entry);
+      if (hasBytes) this.totalBytes += upload.size;
+      else upload.state = 'missing';
+      return { upload, hasBytes };
+    });
+    keeper.hold(restored);
+    const waiting = restored.filter(({ hasBytes }) => hasBytes).map(({ upload }) => upload);
+    this.uploads = [...this.uploads, ...restored.map(({ upload }) => upload)];
+    this.waiting = this.waiting.concat(waiting);
+    this.restored += waiting.length;
+    this.missing += restored.length - waiting.length;
+    this.start();
+  }
+
+  /** Continue the uploads of files that had to be chosen again; return the other files. */
+  private continueWith(files: readonly Picked[], isPlace: (upload: Upload, folder: string) => boolean): Picked[] {
+    if (this.missing === 0) return [...files];
+    const missing = new Map<string, Upload[]>();
+    for (const upload of this.uploads) {
+      if (upload.state !== 'missing') continue;
+      const ofName = missing.get(upload.name);
+      if (ofName) ofName.push(upload);
+      else missing.set(upload.name, [upload]);
+    }
+    return files.filter(({ file, folder }) => {
+      const upload = missing
+        .get(file.name)
+        ?.find((candidate) => candidate.state === 'missing' && candidate.isOf(file) && isPlace(candidate, folder));
+      if (!upload) return true;
+      upload.file = file;
+      this.missing -= 1;
+      this.totalBytes += upload.size;
+      this.again(upload);
+      keeper.keepBytes(upload);
+      return false;
+    });
   }
 
   private start(): void {
@@ -139,11 +236,11 @@ class UploadQueue {
     while (group.length < BATCH_FILES) {
       const next = this.waiting[0];
       if (!next) break;
-      const large = next.file.size > SMALL_BYTES;
-      if (group.length > 0 && (large || next.unanswered > 0 || size + next.file.size > BATCH_BYTES)) break;
+      const large = next.size > SMALL_BYTES;
+      if (group.length > 0 && (large || next.unanswered > 0 || size + next.size > BATCH_BYTES)) break;
       this.waiting.shift();
       group.push(next);
-      size += next.file.size;
+      size += next.size;
       if (large || next.unanswered > 0) break;
     }
     return group;
@@ -154,25 +251,42 @@ class UploadQueue {
     const stop = (): void => controller.abort();
     this.stops.add(stop);
     for (const upload of group) upload.state = 'sending';
+    let ready: readonly Ready[] = [];
     try {
-      const [only] = group;
-      if (only && only.file.size > SMALL_BYTES) {
+      ready = await this.prepare(group);
+      if (controller.signal.aborted) throw new DOMException('', 'AbortError');
+      const [only] = ready;
+      if (only && only.size > SMALL_BYTES) {
         const { sendResumable } = await part(() => import('./resumable'));
-        await sendResumable(only.file, only.folder, controller.signal, (sent) => this.progress(only, sent));
+        await sendResumable(only.file, only.folder, only.key, controller.signal, (sent) => this.progress(only, sent));
         this.finish(only);
-      } else {
-        const results = await sendBatch(group, controller.signal, (share) => {
-          for (const upload of group) this.progress(upload, upload.file.size * share);
+      } else if (only) {
+        const results = await sendBatch(ready, controller.signal, (share) => {
+          for (const upload of ready) this.progress(upload, upload.size * share);
         });
-        group.forEach((upload, index) => this.settle(upload, results[index]));
+        ready.forEach((upload, index) => this.settle(upload, results[index]));
       }
     } catch (error) {
-      if (controller.signal.aborted) this.waitAgain(group);
-      else await this.failAll(group, error);
+      if (controller.signal.aborted) this.waitAgain(ready);
+      else await this.failAll(ready, error);
     }
+    void keeper.forget(ready.filter(({ state }) => state === 'done'));
     this.stops.delete(stop);
     // During uploads, events from the server add the files to the gallery.
     if (!this.active) fileList.refresh();
+  }
+
+  /** Return the uploads of a group that this tab can send now, with their files. */
+  private async prepare(group: readonly Upload[]): Promise<Ready[]> {
+    const held = new Set(await keeper.send(group));
+    const files = await Promise.all(group.map((upload) => (held.has(upload) ? fileOf(upload) : null)));
+    return group.flatMap((upload, index) => {
+      const file = files[index];
+      if (file) return [Object.assign(upload, { file })];
+      if (held.has(upload)) this.miss(upload);
+      else this.lose(upload);
+      return [];
+    });
   }
 
   private settle(upload: Upload, result: BatchResult | undefined): void {
@@ -181,13 +295,13 @@ class UploadQueue {
   }
 
   /** A request of these uploads failed: try again later what may succeed then, and fail the others. */
-  private async failAll(group: readonly Upload[], error: unknown): Promise<void> {
+  private async failAll(group: readonly Ready[], error: unknown): Promise<void> {
     if (error instanceof Problem && !error.isAway) {
       for (const upload of group) this.fail(upload, error);
       return;
     }
     // A file that was deleted after it was chosen looks like a lost connection.
-    const readable: Upload[] = [];
+    const readable: Ready[] = [];
     for (const upload of group) {
       if (await isReadable(upload.file)) readable.push(upload);
       else this.fail(upload, new Error(i18n.t.unreadableFile));
@@ -212,9 +326,28 @@ class UploadQueue {
 
   private finish(upload: Upload): void {
     if (!this.uploads.includes(upload)) return;
-    this.progress(upload, upload.file.size);
+    this.progress(upload, upload.size);
     upload.state = 'done';
+    upload.file = null;
     this.done += 1;
+  }
+
+  /** Another tab has adopted the upload while this one was suspended. */
+  private lose(upload: Upload): void {
+    if (!this.uploads.includes(upload)) return;
+    this.progress(upload, 0);
+    this.totalBytes -= upload.size;
+    keeper.lose(upload);
+    this.uploads = this.uploads.filter((other) => other !== upload);
+  }
+
+  /** The browser no longer has the bytes of the upload. */
+  private miss(upload: Upload): void {
+    if (!this.uploads.includes(upload)) return;
+    this.progress(upload, 0);
+    this.totalBytes -= upload.size;
+    upload.state = 'missing';
+    this.missing += 1;
   }
 
   private fail(upload: Upload, error: unknown): void {

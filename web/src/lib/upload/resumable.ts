@@ -14,6 +14,7 @@ const running = new Set<string>();
 export async function sendResumable(
   file: File,
   folder: string,
+  key: string,
   signal: AbortSignal,
   onProgress: (sent: number) => void,
 ): Promise<void> {
@@ -23,7 +24,7 @@ export async function sendResumable(
   const { promise, resolve, reject } = deferred();
   const upload = new Upload(file, {
     endpoint: `${FILES}/uploads/`,
-    metadata: { filename: file.name, ...(folder ? { folder } : {}) },
+    metadata: { filename: file.name, idempotency_key: key, ...(folder ? { folder } : {}) },
     chunkSize: CHUNK_BYTES,
     retryDelays: RETRIES_MS,
     fingerprint: () => Promise.resolve(fingerprint),
@@ -49,10 +50,10 @@ export async function sendResumable(
   }
 }
 
-/** Return what an upload is recognized by: the target folder, and all that a browser knows of the file. */
+/** Return what an upload is recognized by: the target folder, and all that a browser knows of the file, even after a reload. */
 async function fingerprintOf(file: File, folder: string): Promise<string> {
-  const { webkitRelativePath, name, type, size, lastModified } = file;
-  return JSON.stringify([folder, webkitRelativePath, name, type, size, lastModified, await hashOfEnds(file)]);
+  const { name, type, size, lastModified } = file;
+  return JSON.stringify([folder, name, type, size, lastModified, await hashOfEnds(file)]);
 }
 
 function deferred(): { promise: Promise<void>; resolve: () => void; reject: (error: unknown) => void } {

@@ -1,1 +1,0 @@
-import"./format-yr5BTJVh.js";import{L as e,Mt as t,Rt as n,Xt as r,Yt as i,_t as a,gt as o,it as s,yt as c}from"./files-DwsPvWh6.js";var l=c(`<span> </span>`);function u(c,u){r(u,!0);var d=l(),f=n(d,!0);t(()=>{s(d,1,`status ${u.status??``}`,`svelte-hcghuu`),o(f,e.t.statuses[u.status])}),a(c,d),i()}export{u as t};

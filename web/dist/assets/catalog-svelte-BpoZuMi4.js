@@ -1,1 +1,0 @@
-import{Dt as e,Ht as t,L as n,Wt as r,z as i}from"./files-DwsPvWh6.js";import{s as a}from"./format-yr5BTJVh.js";var o=r(null),s=!1;function c(r){return n.language===`ru`?(s||(s=!0,i(()=>import(`./catalog-ru-AcVCg_6D.js`).then(e=>t(o,e.names)),[])),e(o)?.[r]??null):null}var l=e=>c(e)??a(e);export{l as t};

@@ -1,1 +1,0 @@
-import{en as e}from"./files-DwsPvWh6.js";e();
