@@ -77,6 +77,7 @@ class RequestDeadline:
                     self._watcher.start()
 
     def _watch(self, seconds: int) -> None:
+        pause = threading.Event()
         while True:
             now = time.monotonic()
             # A copy: other threads change the dictionary.
@@ -93,7 +94,8 @@ class RequestDeadline:
                 self._give_up(seconds)
                 return
             # All requests of a process have the same number of seconds, so none reaches its deadline before the oldest.
-            time.sleep(seconds if first is None else first[1].ends - now)
+            # time.sleep can fail while the clock is set, and without this thread the process would end.
+            pause.wait(seconds if first is None else first[1].ends - now)
             self._show_life(2 * seconds)
 
 
