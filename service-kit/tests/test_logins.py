@@ -16,6 +16,8 @@ LONG = "x" * 32
         "postgresql+psycopg://pixmill:pixmill@[2001:db8::7]:5432/pixmill",
         "postgresql+psycopg://worker:postgres@/pixmill?host=127.0.0.1:5432&host=db2.example:5432",
         "postgresql+psycopg://worker:postgres@/pixmill?host=/run/postgresql,db2.example",
+        "postgresql+psycopg://db1.example/pixmill?user=worker&password=postgres",
+        "postgresql+psycopg://worker:postgres@/pixmill?hostaddr=192.0.2.7",
         "amqp://guest:guest@rabbitmq:5672//",
         f"amqp://pixmill:{LONG}@mq1.example//;amqp://pixmill:pixmill@mq2.example//",
     ],

@@ -40,6 +40,7 @@ class ObjectStore(ThreadingHTTPServer):
 
     :ivar objects: bytes by name below the prefix.
     :ivar asked: the method of each request.
+    :ivar refuses_copies: whether requests to copy an object are refused, as S3 does with very large ones.
     :ivar look: called at the start of each request; the strings that it returns are collected in ``seen``.
     """
 
@@ -49,6 +50,7 @@ class ObjectStore(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.objects: dict[str, bytes] = {}
         self.asked: list[str] = []
+        self.refuses_copies = False
         self.look: Callable[[], list[str]] = list
         self.seen: list[str] = []
         self._held: dict[str, Held] = {}
@@ -94,6 +96,9 @@ class _Handler(BaseHTTPRequestHandler):
         content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.begin("PUT")
         if source := self.headers.get("x-amz-copy-source"):
+            if self.server.refuses_copies:
+                self._answer(400)
+                return
             name = unquote("/" + source.lstrip("/")).removeprefix(PREFIX)
             if name not in self.server.objects:
                 self._answer(404)

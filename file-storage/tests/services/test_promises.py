@@ -14,7 +14,7 @@ from file_storage.config import Settings
 from file_storage.injectors import create_registry
 from file_storage.models import Upload
 from file_storage.services.names import FileName
-from file_storage.services.promises import BEGIN_SECONDS, MIN_BYTES, SILENT_SECONDS, Promises
+from file_storage.services.promises import BEGIN_SECONDS, BEGUN_BYTES, MIN_BYTES, SILENT_SECONDS, Promises
 from file_storage.services.storing import NewFile, StoringService
 from file_storage.services.totals import stored_by
 from file_storage.services.uploads import NewUpload, UploadService
@@ -169,10 +169,20 @@ def test_a_promise_lasts_while_a_body_is_being_written(
     storing.promise_room(LOCAL, FIRST, SIZE)
     storing.promise_room(LOCAL, SECOND, MIN_BYTES)
     begun_long_ago(processes)
-    (tmp_path / "staging/body").write_bytes(b"x")
+    (tmp_path / "staging/body").write_bytes(bytes(BEGUN_BYTES))
 
     with pytest.raises(StorageFullError):
         processes[1].get(StoringService).promise_room(LOCAL, "c" * 32, SIZE)
+
+
+def test_small_uploads_keep_no_lost_promise_alive(
+    processes: list[svcs.Container], storing: StoringService, tmp_path: Path
+) -> None:
+    storing.promise_room(LOCAL, FIRST, SIZE)
+    begun_long_ago(processes)
+    (tmp_path / "staging/small").write_bytes(b"x")
+
+    processes[1].get(StoringService).promise_room(LOCAL, SECOND, SIZE)
 
 
 def test_the_copies_of_a_form_need_room_on_the_disk_but_count_once(
@@ -283,6 +293,7 @@ def test_a_copy_of_parts_holds_room_until_its_bytes_are_there(
     promises, storing, staging = process.get(Promises), process.get(StoringService), process.get(Staging)
 
     with promises.made_on_disk(LOCAL, SIZE), staging.stage_body() as staged:
+        os.truncate(staged.path, BEGUN_BYTES)
         begun_long_ago(processes)
         with pytest.raises(StorageFullError), promises.made_on_disk(LOCAL, SIZE):
             pass

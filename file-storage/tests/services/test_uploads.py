@@ -186,6 +186,23 @@ def test_uploads_that_cannot_become_files_delay_no_other_removal(
         assert session.scalars(select(Upload.length)).all() == [4, 4]
 
 
+def test_an_upload_whose_bytes_cannot_be_read_delays_no_other_removal(
+    services: svcs.Container, uploads: UploadService, tmp_path: Path
+) -> None:
+    unreadable = create(uploads, 4)
+    (tmp_path / "uploads" / unreadable.id).unlink()
+    (tmp_path / "uploads" / unreadable.id).mkdir()
+    let_expire(services)
+    create(uploads, 10)
+    with services.get(Database).write() as session:
+        session.execute(update(Upload).where(Upload.length == 10).values(expires_at=1))
+
+    uploads.expire()
+
+    with services.get(Database).read() as session:
+        assert session.scalars(select(Upload.length)).all() == [4]
+
+
 def test_repeated_interruptions_of_the_last_request_make_only_one_file(
     services: svcs.Container, uploads: UploadService, tmp_path: Path
 ) -> None:

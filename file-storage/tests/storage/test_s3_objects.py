@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 
 import pytest
 import svcs
@@ -13,8 +14,10 @@ from file_storage.services.blobs import BlobService
 from file_storage.services.files import FileService
 from file_storage.services.fsck import Fsck
 from file_storage.services.listing import FileFilter
+from file_storage.services.names import FileName
+from file_storage.services.uploads import NewUpload, UploadService
 from file_storage.storage.blob_store import blob_path
-from service_kit.access.principals import LOCAL
+from service_kit.access.principals import LOCAL, WRITER, Limits, Principal
 from service_kit.database import Database
 from service_kit.errors import DomainError
 from service_kit.migrations import migrate
@@ -268,6 +271,58 @@ def test_damaged_bytes_are_set_aside_and_restored_by_an_upload(
     stored(services, CONTENT)
     assert files.open(file).read() == CONTENT
     assert_tidy(services, s3)
+
+
+def test_a_damaged_object_that_cannot_be_moved_keeps_no_other_from_being_removed(
+    services: svcs.Container, files: FileService, s3: ObjectStore
+) -> None:
+    file = stored(services, CONTENT)
+    [name] = s3.objects
+    s3.objects[name] = b"byt3s"
+    s3.refuses_copies = True
+    report = services.get(Fsck).run(0, read_bytes=True)
+    with services.get(Database).begin() as connection:
+        row = {"name": "aa/bb/0/unused", "sha256": "a" * 64, "state": "unused"}
+        connection.execute(
+            text("INSERT INTO stored_objects (name, sha256, state, created_at) VALUES (:name, :sha256, :state, 0)"), row
+        )
+
+    services.get(BlobService).collect_garbage(0)
+
+    assert (report.damaged, states(services), list(s3.objects)) == (1, [("damaged", 1)], [name])
+    s3.refuses_copies = False
+    services.get(BlobService).collect_garbage(0)
+    assert (states(services), list(s3.objects)) == ([], [f"damaged/{file.sha256}"])
+
+
+def test_an_object_whose_blob_another_build_has_removed_is_removed(services: svcs.Container, s3: ObjectStore) -> None:
+    stored(services, CONTENT)
+    with services.get(Database).begin() as connection:
+        for table in ("files", "blobs"):
+            connection.execute(text(f"DELETE FROM {table}"))
+
+    services.get(BlobService).collect_garbage(0)
+
+    assert (states(services), s3.objects) == ([], {})
+
+
+def test_a_finished_upload_that_a_quota_refuses_is_not_sent_to_s3(services: svcs.Container, s3: ObjectStore) -> None:
+    owner = Principal("ann", WRITER, limits=Limits(files=1))
+    uploads = services.get(UploadService)
+    first, second = (
+        uploads.create(owner, NewUpload(5, FileName("a", ""), "", "", partial=False)).upload.id for _ in range(2)
+    )
+    uploads.append(owner, first, 0, None, BytesIO(CONTENT), None)
+
+    for attempt in (
+        lambda: uploads.append(owner, second, 0, None, BytesIO(b"other"), None),
+        lambda: uploads.get(owner, second),
+    ):
+        with pytest.raises(DomainError, match="files"):
+            attempt()
+
+    assert s3.asked == ["PUT"]
+    uploads.terminate(owner, second)
 
 
 def test_bytes_that_an_upload_restores_during_the_check_are_not_set_aside(

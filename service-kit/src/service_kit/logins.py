@@ -50,15 +50,16 @@ def _remote_logins(url: str) -> Iterator[_Login]:
     for each in re.split(r";(?=[\w+]+://)", url):
         try:
             parts = make_url(each)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
+            # Whoever connects with it reports what is wrong.
             continue
-        hosts = [
-            parts.host,
-            *(_name_of(host) for value in parts.normalized_query.get("host", ()) for host in value.split(",")),
-        ]
-        remote = frozenset(host for host in hosts if host and not _is_local(host))
-        if parts.password and remote:
-            yield _Login(parts.username or "", str(parts.password), remote)
+        query = parts.normalized_query
+        named = [host for name in ("host", "hostaddr") for value in query.get(name, ()) for host in value.split(",")]
+        remote = frozenset(host for host in (parts.host, *map(_name_of, named)) if host and not _is_local(host))
+        user = parts.username or "".join(query.get("user", ()))
+        password = str(parts.password or "".join(query.get("password", ())))
+        if password and remote:
+            yield _Login(user, password, remote)
 
 
 def _name_of(host: str) -> str:

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from file_storage.models import Upload
 from file_storage.models.file import WHOLE
 from file_storage.services.quota import Addition, Quota
-from file_storage.storage import Staging, StorageFullError
+from file_storage.storage import Body, Staging, StorageFullError
 from file_storage.storage.partial import PartialFiles
 
 log = structlog.get_logger()
@@ -37,7 +37,10 @@ BEGIN_SECONDS = 90.0
 A promise does not know its body. Of the promises older than this, only as many are alive as bodies are being written.
 """
 
-SLOWEST_BYTES_PER_SECOND = 25_000
+BEGUN_BYTES = 1_000_000
+"""Minimum size of a body that keeps a promise alive after ``BEGIN_SECONDS``: a small upload needs none."""
+
+SLOWEST_BYTES_PER_SECOND = 100_000
 MIN_SECONDS = 300.0
 """A promise ends after ``MIN_SECONDS`` and the time that its bytes take at this rate, even if its body is being
 written. A slower upload goes on without a promise: room for it is looked for again when it has come. Until then its
@@ -71,6 +74,17 @@ class Promises:
             self._quota.check_added(session.connection(), principal, Addition(size, size, 0))
             self.check_disk(session.connection(), size)
 
+    def make_on_disk(self, principal: Principal, promise_id: str, size: int, copies: int = 1) -> None:
+        """Promise room on the disk as :meth:`make` does, to an upload that may be a repetition of an earlier one.
+
+        Quotas are checked when the bytes are stored: a repetition, whose file exists, exceeds none.
+
+        :raises StorageFullError: as in :meth:`make`.
+        """
+        with self._database.write() as session:
+            _insert(session, principal, promise_id, size, size * copies)
+            self.check_disk(session.connection(), size)
+
     def holds(self, promise_id: str) -> bool:
         """Return whether this promise was made and has not ended."""
         with self._database.connect() as connection:
@@ -98,17 +112,14 @@ class Promises:
             yield promise_id
 
     @contextmanager
-    def made_on_disk(self, principal: Principal, size: int) -> Iterator[str]:
-        """Promise room on the disk during the block, to a body made of stored bytes; return the promise's id.
+    def made_on_disk(self, principal: Principal, size: int, copies: int = 1) -> Iterator[str]:
+        """Promise room on the disk during the block; return the promise's id.
 
-        Quotas are checked when the body is stored: a repeated request, whose file exists, exceeds none.
-
+        :param copies: as in :meth:`make`.
         :raises StorageFullError: as in :meth:`make`.
         """
         promise_id = secrets.token_hex(16)
-        with self._database.write() as session:
-            _insert(session, principal, promise_id, size, size)
-            self.check_disk(session.connection(), size)
+        self.make_on_disk(principal, promise_id, size, copies)
         with self.given_back(promise_id):
             yield promise_id
 
@@ -141,7 +152,7 @@ class Promises:
         with self._database.begin() as connection:
             expired = connection.execute(_DELETE_EXPIRED).rowcount
             promises = [_Promise(*row) for row in connection.execute(_PROMISES)]
-            lost = {each.id for each in promises} - {each.id for each in _alive(promises, len(self._staging.bodies()))}
+            lost = {each.id for each in promises} - {each.id for each in _alive(promises, self._staging.bodies())}
             if lost:
                 connection.execute(delete(Upload).where(Upload.id.in_(lost)))
         return expired + len(lost)
@@ -153,7 +164,7 @@ class Promises:
             for upload_id, reserved in connection.execute(_RESUMABLE)
         )
         bodies = self._staging.bodies()
-        alive = _alive([_Promise(*row) for row in connection.execute(_PROMISES)], len(bodies))
+        alive = _alive([_Promise(*row) for row in connection.execute(_PROMISES)], bodies)
         first = sum(promise.size for promise in alive)
         copies = sum(promise.on_disk - promise.size for promise in alive)
         arrived = sum(body.size for body in bodies if body.is_arriving and body.size >= ARRIVING_BYTES)
@@ -178,14 +189,15 @@ class _Promise(NamedTuple):
         return _lifetime(self.size) - self.left > BEGIN_SECONDS
 
 
-def _alive(promises: Sequence[_Promise], bodies: int) -> Sequence[_Promise]:
+def _alive(promises: Sequence[_Promise], bodies: Sequence[Body]) -> Sequence[_Promise]:
     """Return the promises that may still be needed.
 
-    :param bodies: the number of bodies that are being written. The largest promises are taken for theirs, so that no
-        byte of them is promised twice.
+    :param bodies: those that are being written. The largest promises are taken for theirs, so that no byte of them is
+        promised twice.
     """
+    most = sum(body.size >= BEGUN_BYTES for body in bodies)
     begun = sorted((each for each in promises if each.must_have_begun), key=attrgetter("on_disk"), reverse=True)
-    return [*(each for each in promises if not each.must_have_begun), *begun[:bodies]]
+    return [*(each for each in promises if not each.must_have_begun), *begun[:most]]
 
 
 def _lifetime(size: int) -> float:

@@ -121,6 +121,20 @@ class Quota:
                 if used + limit.more > limit.maximum:
                     raise limit.exceeded(used)
 
+    def check_files(self, principal: Principal, more: int) -> None:
+        """Refuse more files early, for example of an upload whose bytes count already.
+
+        :raises DomainError: ``quota-exceeded``.
+        """
+        maximum = principal.limits.files
+        if maximum is None or not more:
+            return
+        limit = _Limit(maximum, more, principal.owner, counts_files=True)
+        with self._database.connect() as connection:
+            used = limit.used(connection)
+        if used + more > maximum:
+            raise limit.exceeded(used)
+
     def check_added(self, connection: Connection, principal: Principal, more: Addition, counted_twice: int = 0) -> None:
         """Check within the transaction that has added ``more``; near a limit, transactions are serialized.
 

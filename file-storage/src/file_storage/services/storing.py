@@ -205,20 +205,18 @@ class StoringService:
             with self._promises.given_back(promised):
                 yield Reserved(promised)
             return
-        if self._was_used(principal, key):
-            self._staging.check_room(0 if promised else size)
-            yield None
-            return
-        if promised is None:
-            self.check_room(principal, size)
-        else:
-            # The disk has the body already; a promise counts only what it still needs.
+        is_repeated = self._was_used(principal, key)
+        if not is_repeated:
             self._check_quota(principal, size)
+        # The disk has a promised body already; a promise counts only what it still needs.
+        if promised is None:
+            self.with_room(lambda: self._staging.check_room(size))
         if size < MIN_BYTES:
             yield None
             return
+        promise = self._promises.made_on_disk if is_repeated else self._promises.made
         with ExitStack() as promises:
-            made = self.with_room(lambda: promises.enter_context(self._promises.made(principal, size, copies)))
+            made = self.with_room(lambda: promises.enter_context(promise(principal, size, copies)))
             yield Reserved(made)
 
     def promise_room(
@@ -231,7 +229,7 @@ class StoringService:
         :raises DomainError: as in :meth:`check_room`.
         """
         if self._was_used(principal, key):
-            self._staging.check_room(size)
+            self.with_room(lambda: self._promises.make_on_disk(principal, promise_id, size, copies))
             return
         self.check_room(principal, size)
         self.with_room(lambda: self._promises.make(principal, promise_id, size, copies))
@@ -295,9 +293,12 @@ class StoringService:
         """
         _check_claims(principal, [file.details for file in new])
         size = sum(file.staged.size for file in new)
-        # The transaction checks the quota again, for those files that no key has made earlier.
+        # The transaction checks the quota exactly. Before the bytes are sent to the store, refuse what it would refuse.
         if reserved is None and all(file.key is None for file in new):
             self._check_quota(principal, size, len(new))
+        elif reserved is not None:
+            count = sum(not self._was_used(principal, file.key) for file in new)
+            self.with_room(lambda: self._quota.check_files(principal, count))
         contents = _in_parallel(self._disk, self._make_durable, [file.staged for file in new])
         for _ in range(MOST_ATTEMPTS - 1):
             # gc removes what waits longer than it should for its file.

@@ -404,7 +404,7 @@ class UploadService:
             if not upload.finished and self._is_complete(upload):
                 self._finish_unless_forbidden(upload)
             self._remove(upload.id)
-        except DomainError as error:
+        except (DomainError, OSError) as error:
             log.warning("upload not removed", upload_id=upload.id, reason=str(error))
             self._expire_later(upload)
             return False

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from io import BufferedReader, RawIOBase
 
 import obstore
+import structlog
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 from service_kit.database import Database, dialect_of, epoch_now, insert_or_ignore
@@ -24,6 +25,8 @@ from sqlalchemy import Connection, Double, bindparam, delete, exists, insert, li
 from file_storage.models import Blob, ObjectState, StoredObject
 from file_storage.storage.blob_store import OutdatedError, Prepared, StorageUnavailableError, blob_path
 from file_storage.storage.staging import StagedBlob
+
+log = structlog.get_logger()
 
 PART_BYTES = 8 * 1024 * 1024
 MAX_PARALLEL_PARTS = 4
@@ -59,6 +62,12 @@ _LOSE = update(StoredObject).where(_OF_NAMES, _IS_USED).values(state=ObjectState
 _EXPIRE = (
     update(StoredObject)
     .where(_IS_LOOSE, _IS_PENDING, StoredObject.created_at <= epoch_now() - bindparam("seconds", type_=Double))
+    .values(state=ObjectState.UNUSED)
+)
+# A build from before these rows removes a blob without its row, if it runs beside this one.
+_LEAVE_WITHOUT_BLOB = (
+    update(StoredObject)
+    .where(_IS_USED, ~exists().where(Blob.sha256 == StoredObject.sha256))
     .values(state=ObjectState.UNUSED)
 )
 _LEFT = select(StoredObject.name).where(_IS_LOOSE, _IS_LEFT)
@@ -140,12 +149,13 @@ class S3BlobStore:
             page = names[start : start + PAGE_SIZE]
             with self._database.connect() as connection:
                 states = dict(connection.execute(_STATES, {"names": page}).all())
-            for name in (name for name, state in states.items() if state is ObjectState.DAMAGED):
-                with _available(), suppress(FileNotFoundError):
-                    obstore.rename(self._store, name, f"{DAMAGED}{name.rsplit('/', 1)[-1]}")
-            self._delete([name for name, state in states.items() if state is ObjectState.UNUSED])
-            with self._database.begin() as connection:
-                connection.execute(_FORGET, {"names": page})
+            done = [name for name, state in states.items() if state is ObjectState.UNUSED]
+            self._delete(done)
+            # After the deletions: an object that cannot be moved must not keep others from being removed.
+            done += [name for name, state in states.items() if state is ObjectState.DAMAGED and self._is_moved(name)]
+            if done:
+                with self._database.begin() as connection:
+                    connection.execute(_FORGET, {"names": done})
 
     def perhaps_unused(self, older_than_seconds: float) -> Iterator[str]:  # noqa: ARG002 (a row without files has no upload)
         """Yield the blobs whose rows count no file; :meth:`sweep` finds objects that have no blob."""
@@ -156,6 +166,7 @@ class S3BlobStore:
     def sweep(self, older_than_seconds: float) -> int:
         with self._database.begin() as connection:
             connection.execute(_EXPIRE, {"seconds": older_than_seconds})
+            connection.execute(_LEAVE_WITHOUT_BLOB)
         with self._database.connect() as connection:
             left = connection.scalars(_LEFT).all()
         self.finish(left)
@@ -181,6 +192,16 @@ class S3BlobStore:
             with _available():
                 obstore.head(self._store, name)
         except FileNotFoundError:
+            return False
+        return True
+
+    def _is_moved(self, name: str) -> bool:
+        """Move a damaged object to where it can be examined; return whether that was possible."""
+        try:
+            with _available(), suppress(FileNotFoundError):
+                obstore.rename(self._store, name, f"{DAMAGED}{name.rsplit('/', 1)[-1]}")
+        except StorageUnavailableError as error:
+            log.warning("damaged object not moved", name=name, reason=str(error))
             return False
         return True
 

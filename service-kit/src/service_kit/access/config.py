@@ -74,7 +74,7 @@ class AccessSettings(ServiceSettings):
         if named is not None and set(named.split()) != set(self.http.cors_origins):
             raise ValueError(
                 f"http.cors_origins ({' '.join(self.http.cors_origins)}) and NGINX_CORS_ORIGINS ({named}) must name the"
-                " same origins: change config/limits.env"
+                " same origins: change config/limits.env, and run docker-compose up --detach nginx file-storage"
             )
         return self
 
