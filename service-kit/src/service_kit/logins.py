@@ -51,7 +51,7 @@ def _remote_logins(url: str) -> Iterator[_Login]:
         try:
             parts = make_url(each)
         except (ArgumentError, ValueError):
-            # Whoever connects with it reports what is wrong.
+            # The connection reports what is wrong with it.
             continue
         query = parts.normalized_query
         named = [host for name in ("host", "hostaddr") for value in query.get(name, ()) for host in value.split(",")]

@@ -64,7 +64,7 @@ _EXPIRE = (
     .where(_IS_LOOSE, _IS_PENDING, StoredObject.created_at <= epoch_now() - bindparam("seconds", type_=Double))
     .values(state=ObjectState.UNUSED)
 )
-# A build from before these rows removes a blob without its row, if it runs beside this one.
+# An earlier build, if it still runs, removes a blob without its row here.
 _LEAVE_WITHOUT_BLOB = (
     update(StoredObject)
     .where(_IS_USED, ~exists().where(Blob.sha256 == StoredObject.sha256))
