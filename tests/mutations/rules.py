@@ -627,6 +627,22 @@ MUTATIONS = [
         caught_by="image-processor/tests/services/test_source.py::test_the_cache_key_depends_on_page_and_resolution",
     ),
     Mutation(
+        rule="a plain EXIF of a PNG counts before one that begins as in a JPEG, in both services",
+        file="file-storage/src/file_storage/services/png_header.py",
+        before="places.get(True) or places.get(False)",
+        after="places.get(False) or places.get(True)",
+        caught_by="file-storage/tests/services/test_media.py::"
+        "test_exif_that_begins_as_in_a_jpeg_turns_a_png_as_in_the_image_processor",
+    ),
+    Mutation(
+        rule="alpha of a JPEG 2000 is found where OpenJPEG moves it",
+        file="image-processor/src/image_processor/services/readers/jpeg2000.py",
+        before="order[place], order[color - 1] = order[color - 1], order[place]",
+        after="pass",
+        caught_by="image-processor/tests/services/readers/test_raster.py::"
+        "test_the_channels_of_a_jpeg_2000_have_their_order_and_meaning",
+    ),
+    Mutation(
         rule="pixels of a JPEG XL are decoded to their original profile",
         file="image-processor/src/image_processor/services/readers/libjxl.py",
         before="            if event == _COLOR_ENCODING:\n                _keep_profile(decoder)\n            elif",

@@ -12,10 +12,13 @@ import cv2
 import imagecodecs
 import numpy
 import pytest
+import pyvips
 from file_storage.services.media import MAX_IMAGE_BYTES, Media, media_of
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+
+from tests.support.turned import IN_JPEG, MARKED_IN_PNG, PLAIN_IN_PNG, exif, jpeg_with, png_with, size_of
 
 
 def image(kind: str, **options: object) -> bytes:
@@ -301,6 +304,42 @@ def test_exif_with_a_wrong_checksum_turns_a_png_as_in_the_image_processor() -> N
     place = content.index(b"IDAT") - 8
 
     assert media_of(BytesIO(content[:place] + b"?" + content[place + 1 :])) == Media("image/png", 20, 30)
+
+
+@pytest.mark.parametrize("name", PLAIN_IN_PNG)
+def test_the_plain_exif_of_a_png_turns_it_as_in_libvips(name: str) -> None:
+    blocks, is_turned = PLAIN_IN_PNG[name]
+    content = png_with(blocks())
+
+    shown = pyvips.Image.new_from_buffer(content, "").autorot()
+
+    assert (shown.width, shown.height) == size_of(is_turned)
+    assert media_of(BytesIO(content)) == Media("image/png", *size_of(is_turned))
+
+
+@pytest.mark.parametrize("name", MARKED_IN_PNG)
+def test_exif_that_begins_as_in_a_jpeg_turns_a_png_as_in_the_image_processor(name: str) -> None:
+    blocks, is_turned = MARKED_IN_PNG[name]
+
+    assert media_of(BytesIO(png_with(blocks()))) == Media("image/png", *size_of(is_turned))
+
+
+@pytest.mark.parametrize("mark", [b"", b"Exif\0\0"])
+def test_a_png_has_its_displayed_size_with_thousands_of_chunks_and_the_longest_exif(mark: bytes) -> None:
+    content = png_with([mark + exif(6, 8_000_000)], before=5000)
+
+    assert media_of(BytesIO(content)) == Media("image/png", *size_of(is_turned=True))
+
+
+@pytest.mark.parametrize("name", IN_JPEG)
+def test_the_exif_of_a_jpeg_turns_it_as_in_libvips(name: str) -> None:
+    blocks, is_turned = IN_JPEG[name]
+    content = jpeg_with(blocks())
+
+    shown = pyvips.Image.new_from_buffer(content, "").autorot()
+
+    assert (shown.width, shown.height) == size_of(is_turned)
+    assert media_of(BytesIO(content)) == Media("image/jpeg", *size_of(is_turned))
 
 
 def segment(marker: int, content: bytes) -> bytes:

@@ -3,7 +3,8 @@
 from typing import IO
 
 SIGNATURE = b"\xff\xd8"
-_EXIF = b"Exif\0\0"
+_EXIF = b"Exif"
+"""First bytes of EXIF in libvips, which then reads no other, although two zeros must follow."""
 _EXIF_MARKER, _SCAN = 0xE1, 0xDA
 _END, _EMPTY_SCAN = b"\xff\xd9", b"\xff\xda\0\2"
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -30,7 +31,7 @@ def bare_jpeg(file: IO[bytes]) -> bytes:
         count = max(0, int.from_bytes(head[2:], "big") - 2)
         if marker == _EXIF_MARKER and not exif:
             content = file.read(count)
-            exif = head + content if content.startswith(_EXIF) else b""
+            exif = head + content if content.startswith(_EXIF) and content != _EXIF else b""
         elif marker in _FRAMES and not frame:
             frame = head + file.read(count)
         else:

@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 
 from tests.support.algorithm_runs import processed
 from tests.support.images import opened, photo, pixels
+from tests.support.turned import MARKED_IN_PNG, png_with, size_of
 
 COPYRIGHT, ORIENTATION = 0x8298, 0x0112
 XMP = (
@@ -119,6 +120,19 @@ def test_exif_turns_the_image_even_with_a_wrong_checksum() -> None:
 
     assert result.shape == pixels(photo()).swapaxes(0, 1).shape
     assert (result == pixels(processed(with_chunk(b"IDAT", plain), "convert", {"format": "png"}))).all()
+
+
+@pytest.mark.parametrize("name", MARKED_IN_PNG)
+def test_exif_that_begins_as_in_a_jpeg_counts_as_in_the_file_storage(name: str) -> None:
+    blocks, is_turned = MARKED_IN_PNG[name]
+
+    assert opened(processed(png_with(blocks()), "convert", {"format": "png"})).size == size_of(is_turned)
+
+
+def test_thousands_of_chunks_may_stand_before_exif_that_begins_as_in_a_jpeg() -> None:
+    content = png_with([MARK + exif(ORIENTATION, 6)], before=5000)
+
+    assert opened(processed(content, "convert", {"format": "png"})).size == size_of(is_turned=True)
 
 
 @pytest.mark.parametrize("place", [b"IDAT", b"IEND"])

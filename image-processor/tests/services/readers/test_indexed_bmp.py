@@ -1,12 +1,14 @@
 """BMP with a palette: pixels as OpenCV decodes them, and a refusal where they are missing."""
 
 import struct
+import sys
 from collections.abc import Sequence
 
 import cv2
 import numpy
 import pytest
 from image_processor.services.codec.decoding import ImageError
+from image_processor.services.readers.indexed_bmp import HEAD, decoded, indexed_bmp
 
 from tests.support.algorithm_runs import processed
 from tests.support.images import opened, pixels
@@ -24,16 +26,23 @@ Colors = Sequence[tuple[int, int, int]]
 
 
 def bmp(
-    pixels: bytes, bits: int = 8, compression: int = 1, colors: Colors = COLORS, *, used: int | None = None
+    pixels: bytes,
+    bits: int = 8,
+    compression: int = 1,
+    colors: Colors = COLORS,
+    *,
+    used: int | None = None,
+    size: tuple[int, int] = (8, 4),
 ) -> bytes:
-    """Return a BMP of 8 × 4 pixels with these runs (BITMAPINFOHEADER of Windows GDI).
+    """Return a BMP with these runs (BITMAPINFOHEADER of Windows GDI).
 
     :param compression: 0, or 1 and 2 for runs of 8 and 4 bits per pixel.
     :param used: the number of colors according to the header.
+    :param size: the width and height.
     """
     palette = b"".join(bytes([blue, green, red, 0]) for red, green, blue in colors)
     start, used = 54 + len(palette), len(colors) if used is None else used
-    head = struct.pack("<IiiHHIIiiII", 40, 8, 4, 1, bits, compression, len(pixels), 0, 0, used, 0)
+    head = struct.pack("<IiiHHIIiiII", 40, *size, 1, bits, compression, len(pixels), 0, 0, used, 0)
     return b"BM" + struct.pack("<I4xI", start + len(pixels), start) + head + palette + pixels
 
 
@@ -78,6 +87,45 @@ def test_what_exceeds_a_row_is_covered_by_the_next() -> None:
     longer = bmp(LINE.join([ROWS[0] + b"\4\3", *ROWS[1:]]) + BITMAP)
 
     assert (pixels(processed(longer, "convert", KEPT)) == pixels(processed(WHOLE["every end"], "convert", KEPT))).all()
+
+
+def of_short_runs(bits: int, longest: int) -> bytes:
+    """Return a BMP of 5600 × 3 pixels with runs of random colors and of 1 to ``longest`` pixels."""
+    random = numpy.random.default_rng(bits)
+    counts = numpy.tile(numpy.arange(longest) + 1, 5600 // (longest * (longest + 1) // 2)).astype("uint8")
+    rows = [numpy.column_stack([counts, random.integers(0, 256, len(counts), "uint8")]).tobytes() for _ in range(3)]
+    return bmp(LINE.join(rows) + BITMAP, bits, 1 if bits == 8 else 2, GRAYS[: 2**bits], size=(5600, 3))
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("longest", [1, 7])
+def test_runs_of_few_pixels_are_decoded_together(longest: int, bits: int) -> None:
+    """Python takes a microsecond for each call, and an image may have 100 million pixels."""
+    content = of_short_runs(bits, longest)
+    layout = indexed_bmp(content[:HEAD])
+    assert layout is not None
+    calls: list[str] = []
+
+    sys.setprofile(lambda frame, event, _: calls.append(f"{event} {frame.f_code.co_name}"))
+    try:
+        image = decoded(content, layout)
+    finally:
+        sys.setprofile(None)
+
+    expected = cv2.imdecode(numpy.frombuffer(content, "uint8"), cv2.IMREAD_GRAYSCALE)
+    assert expected is not None
+    assert numpy.array_equal(image.numpy(), expected)
+    assert len(calls) < 2000  # of at least 4200 runs
+
+
+def test_a_bmp_of_too_many_parts_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    jump = b"\0\2\0\0"
+    most, more = (bmp(jump * jumps + b"\x20\1" + BITMAP) for jumps in (5, 6))
+    monkeypatch.setattr("image_processor.services.readers.indexed_bmp._MOST_PARTS", 5)
+    assert opened(processed(most, "convert", KEPT)).getcolors() == [(32, COLORS[1])]
+
+    with pytest.raises(ImageError, match=r"^The compression of this BMP has more than 5 parts: save it without"):
+        processed(more, "convert", KEPT)
 
 
 @pytest.mark.parametrize("ending", [b"", LINE, LINE + b"\4\1", LINE + b"\0\6\1\1", LINE + b"\0\2\1", LINE + b"\4"])

@@ -185,9 +185,10 @@ def test_display_p3_colors_are_converted_correctly(distance: float) -> None:
     assert numpy.abs(result - (213, 115, 42)).max() <= 2
 
 
+@pytest.mark.parametrize("bands", [1, 3])
 @pytest.mark.parametrize("distance", [0, LEAST_LOSS])
-def test_linear_light_is_converted_correctly(distance: float) -> None:
-    array = numpy.full((16, 16, 3), 13933, dtype="uint16")
+def test_linear_light_is_converted_correctly(distance: float, bands: int) -> None:
+    array = numpy.full((16, 16, bands), 13933, dtype="uint16")
 
     result = pixels(
         processed(jpegxl(array, transfer=LINEAR, distance=distance), "convert", {**KEPT, "profile": "srgb"})
@@ -204,6 +205,15 @@ def test_an_icc_profile_is_kept_with_its_pixels(distance: float) -> None:
 
     assert result.info["icc_profile"] == wide_profile()
     assert numpy.abs(numpy.asarray(result).astype(int) - array).max() <= 2
+
+
+def test_the_profile_of_a_gray_image_is_kept() -> None:
+    profile = small_profile(Primaries((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)), Gamma(1.8), gray=True)
+
+    result = opened(processed(jpegxl(photograph("L"), icc=profile), "convert", KEPT))
+
+    assert (result.mode, result.info["icc_profile"]) == ("L", profile)
+    assert (numpy.asarray(result) == photograph("L").squeeze()).all()
 
 
 @pytest.mark.parametrize("transfer", [PQ, HLG])

@@ -9,7 +9,9 @@ import imagecodecs
 import numpy
 import pytest
 import tifffile
+from image_processor.imaging.profiles import Gamma, Primaries, small_profile
 from image_processor.services.codec.decoding import ImageError
+from PIL import Image, ImageCms
 
 from tests.support.algorithm_runs import processed
 from tests.support.images import opened
@@ -163,3 +165,17 @@ def test_a_large_document_is_refused_by_its_name() -> None:
 
     with pytest.raises(ImageError, match=r"A PSB .* is not supported: save it as PSD"):
         processed(header + bytes(64), "info")
+
+
+def test_a_gray_picture_has_the_tones_of_its_profile() -> None:
+    profile = small_profile(Primaries((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)), Gamma(1.0), gray=True)
+    resource = b"8BIM" + struct.pack(">HHI", 1039, 0, len(profile)) + profile + bytes(len(profile) % 2)
+    planes = noise(1)
+    in_littlecms = ImageCms.profileToProfile(
+        Image.fromarray(planes[0]), io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB"
+    )
+
+    result = shown(psd(GRAY, planes, resources=resource), profile="srgb")
+
+    assert in_littlecms is not None
+    assert numpy.abs(result.reshape(*SHAPE, -1) - numpy.asarray(in_littlecms)).max() <= 1

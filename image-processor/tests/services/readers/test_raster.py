@@ -116,6 +116,16 @@ ORDERS = {
     "blue first": (RGBA[..., 2::-1], channels((0, 0, 3), (1, 0, 2), (2, 0, 1)), RGBA[..., :3]),
     "alpha first": (RGBA[..., [3, 0, 1, 2]], channels((0, 1, 0), (1, 0, 1), (2, 0, 2), (3, 0, 3)), RGBA),
     "a spare channel": (RGBA, channels((0, 0, 1), (1, 0, 2), (2, 0, 3), (3, SPARE, SPARE)), RGBA[..., :3]),
+    "gray, spare, alpha": (RGBA[..., :3], channels((0, 0, 1), (1, SPARE, SPARE), (2, 1, 0)), RGBA[..., [0, 2]]),
+    "alpha, spare, gray": (RGBA[..., :3], channels((0, 1, 0), (1, SPARE, SPARE), (2, 0, 1)), RGBA[..., [2, 0]]),
+    "spare, alpha, gray": (RGBA[..., :3], channels((0, SPARE, SPARE), (1, 1, 0), (2, 0, 1)), RGBA[..., [2, 1]]),
+    "alpha, gray, spare": (RGBA[..., :3], channels((0, 1, 0), (1, 0, 1), (2, SPARE, SPARE)), RGBA[..., [1, 0]]),
+    "no types": (RGBA[..., :3], channels(*((band, SPARE, SPARE) for band in range(3))), RGBA[..., :3]),
+    "alpha and no types": (
+        RGBA,
+        channels((0, 1, 0), *((band, SPARE, SPARE) for band in (1, 2, 3))),
+        RGBA[..., [1, 2, 3, 0]],
+    ),
     "premultiplied": (
         numpy.full((40, 64, 4), (100, 50, 25, 128), "uint8"),
         channels((0, 0, 1), (1, 0, 2), (2, 0, 3), (3, 2, 0)),
@@ -131,6 +141,44 @@ def test_the_channels_of_a_jpeg_2000_have_their_order_and_meaning(name: str) -> 
     result = pixels(processed(jpeg_2000(numpy.ascontiguousarray(array), boxes), "convert", KEPT))
 
     assert numpy.array_equal(result, expected)
+
+
+XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac") + (
+    b'<rdf:Description xmpMM:DocumentID="uuid:89abcdef-0123-4567-89ab-cdef01234567" xmpMM:Colors="colr\1   pclr"/>'
+)
+TEXTS = {
+    "XMP": box(b"uuid", XMP),
+    "XML": box(b"xml ", b'<id value="0123456789abcdef"/>'),
+    "more than the first 64 KiB": box(b"xml ", b"cdef pclr" * 10_000),
+    "a length of 64 bits": struct.pack(">I4sQ", 1, b"xml ", 16 + 9) + b"cdef pclr",
+    "the start of a codestream": box(b"xml ", b"\xff\x4f\xff\x51 cdef pclr"),
+}
+
+
+@pytest.mark.parametrize("place", [b"jp2h", b"jp2c"])
+@pytest.mark.parametrize("name", TEXTS)
+def test_names_of_boxes_in_the_texts_of_a_jpeg_2000_have_no_effect(name: str, place: bytes) -> None:
+    source = jpeg_2000(RGBA[..., :3].copy(), b"")
+    start = source.index(place) - 4
+
+    result = processed(source[:start] + TEXTS[name] + source[start:], "convert", KEPT)
+
+    assert numpy.array_equal(pixels(result), RGBA[..., :3])
+
+
+def test_names_of_boxes_in_the_profile_of_a_jpeg_2000_have_no_effect() -> None:
+    profile = box(b"colr", b"\2\0\0" + PROFILE + b"cdef pclr")
+
+    assert numpy.array_equal(
+        pixels(processed(jpeg_2000(RGBA[..., :3].copy(), profile), "convert", KEPT)), RGBA[..., :3]
+    )
+
+
+def test_a_jpeg_2000_without_pixels_is_damaged() -> None:
+    source = jpeg_2000(RGBA[..., :3].copy(), b"")
+
+    with pytest.raises(ImageError, match=r"^The image is damaged: its header is invalid\.$"):
+        processed(source[: source.index(b"jp2c") - 4], "convert", KEPT)
 
 
 @pytest.mark.parametrize("bits", [4, 8])

@@ -13,8 +13,8 @@ import pyvips
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEAD = struct.Struct(">I4s")
 _CHECKSUM_BYTES = 4
-_MOST_CHUNKS = 1000
-"""Maximum number of chunks that are read before the pixels."""
+_MOST_CHUNKS = 6000
+"""Maximum number of chunks that are read before the pixels, as in the file storage."""
 _MOST_CHUNKS_OF_ALL = 200_000
 """Maximum number of chunks that are read: those of 1.6 GB of pixels, if each has the 8 KiB of the usual library."""
 _LONGEST = 1000
@@ -23,6 +23,8 @@ _LONGEST = 1000
 _EXIF, _TEXTS = b"eXIf", (b"tEXt", b"zTXt", b"iTXt")
 _EXIF_MARK = b"Exif\0\0"
 """First bytes of EXIF in a JPEG, which some programs write into a PNG, too; libpng then ignores the chunk."""
+_LONGEST_EXIF = 8 * 1024 * 1024
+"""Maximum size of EXIF in bytes: that of a chunk in libvips, and of EXIF in the file storage."""
 _MOST_BYTES_AFTER_PIXELS = 4_000_000
 """Maximum total size of the metadata chunks after the pixels; longer chunks are skipped."""
 _MOST_TEXTS = 20
@@ -64,14 +66,13 @@ def with_marked_exif(image: pyvips.Image, source: Path) -> pyvips.Image:
 
 
 def _marked_exif(source: Path) -> bytes:
-    """Return the EXIF chunk before the pixels without the mark; no bytes if it has no mark."""
+    """Return the first marked EXIF chunk before the pixels without the mark; no bytes without one, or if it is long."""
     with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
         for name, start, end in islice(_chunks(content), _MOST_CHUNKS):
             if name == b"IDAT":
                 break
             if name == _EXIF and content[start : start + len(_EXIF_MARK)] == _EXIF_MARK:
-                block = content[start + len(_EXIF_MARK) : min(end, start + _MOST_BYTES_AFTER_PIXELS)]
-                return _chunk(_EXIF, block)
+                return _chunk(_EXIF, content[start + len(_EXIF_MARK) : end]) if end - start <= _LONGEST_EXIF else b""
     return b""
 
 

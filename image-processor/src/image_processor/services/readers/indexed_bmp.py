@@ -1,13 +1,16 @@
 """Reads BMP whose pixels are numbers of colors, of which Pillow shows some in wrong colors and refuses others."""
 
+import re
 import struct
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy
 import pyvips
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
+from image_processor.services.causes import Cause
+from image_processor.services.codec.errors import ImageError
 from image_processor.services.readers.opened import DamagedError
 
 _FILE_HEADER = 14
@@ -17,8 +20,13 @@ HEAD = _FILE_HEADER + _HEADER
 _BITS = (1, 2, 4, 8)
 _NONE, _RLE_8, _RLE_4 = 0, 1, 2
 """Values of biCompression."""
+_RUN_BYTES = 2
+_RUNS = re.compile(rb"(?:[^\0].){1,4096}", re.DOTALL)
+"""A run is a count and a value. The maximum limits the memory for what one match expands to."""
 _END_OF_LINE, _END_OF_BITMAP, _DELTA = 0, 1, 2
 """Codes after a zero (Windows GDI, "Bitmap Compression")."""
+_MOST_PARTS = 10_000_000
+"""Maximum number of ends of lines, jumps and absolute runs: each takes a microsecond, and a task at most a minute."""
 _MOST_COLORS = 256
 _MOST_STORED = 65_536
 """Maximum number of colors in a file, as in Pillow; more than 256 have no number."""
@@ -116,19 +124,25 @@ def _uncompressed(stored: bytes, layout: IndexedBmp) -> numpy.ndarray:
 def _indexes(content: bytes, width: int, height: int, *, half: bool) -> bytearray:
     """Return the color numbers of the pixels, the first row first; those of skipped pixels are 0.
 
-    A run continues in the next row, as in ImageMagick and OpenCV, until an end of line.
+    A run continues in the next row, as in ImageMagick, until an end of line. OpenCV refuses a run that crosses the end
+    of a row, and Pillow leaves its rest out.
 
     :param half: a byte contains two color numbers of four bits.
+    :raises ImageError: there are too many ends of lines, jumps and absolute runs, which are read one by one.
     """
     indexes = bytearray(width * height)
-    read = row = place = 0
+    read = row = place = parts = 0
     while place < len(indexes):
-        count, value = _bytes(content, read, 2)
+        if runs := _RUNS.match(content, read):
+            read = runs.end()
+            place = _paint(indexes, place, _colors(runs[0], half=half))
+            continue
+        parts += 1
+        if parts > _MOST_PARTS:
+            raise _too_many_parts()
+        _, value = _bytes(content, read, 2)
         read += 2
-        if count:
-            _paint(indexes, place, (_halves(value) if half else bytes([value, value])) * 128, count)
-            place += count
-        elif value == _END_OF_LINE:
+        if value == _END_OF_LINE:
             row += 1
             place = row * width
         elif value == _END_OF_BITMAP:
@@ -141,9 +155,33 @@ def _indexes(content: bytes, width: int, height: int, *, half: bool) -> bytearra
         else:
             stored = _bytes(content, read, (value + 1) // 2 if half else value)
             read += len(stored) + len(stored) % 2
-            _paint(indexes, place, b"".join(map(_halves, stored)) if half else stored, value)
-            place += value
+            place = _paint(indexes, place, _halves(stored)[:value] if half else stored)
     return indexes
+
+
+def _too_many_parts() -> ImageError:
+    return ImageError(
+        counted(
+            "The compression of this BMP has more than {parts} part: save it without compression.",
+            "The compression of this BMP has more than {parts} parts: save it without compression.",
+            "parts",
+            parts=_MOST_PARTS,
+        ),
+        Cause.IMAGE_UNSUPPORTED,
+    )
+
+
+def _colors(runs: bytes, *, half: bool) -> bytes:
+    """Return the color numbers of runs, each a count and a value."""
+    if len(runs) == _RUN_BYTES:  # NumPy takes longer for a single run
+        return (_halves(runs[1:]) * 128)[: runs[0]] if half else runs[1:] * runs[0]
+    counts, values = numpy.frombuffer(runs, "uint8").reshape(-1, _RUN_BYTES).T
+    colors = values.repeat(counts)
+    if half:
+        starts = counts.cumsum(dtype="int64") - counts
+        is_low = (numpy.arange(len(colors)) - starts.repeat(counts)) % 2
+        colors = numpy.where(is_low, colors & 15, colors >> 4)
+    return colors.tobytes()
 
 
 def _bytes(content: bytes, start: int, count: int) -> bytes:
@@ -153,10 +191,12 @@ def _bytes(content: bytes, start: int, count: int) -> bytes:
     return found
 
 
-def _halves(value: int) -> bytes:
-    return bytes([value >> 4, value & 15])
+def _halves(stored: bytes) -> bytes:
+    return bytes.fromhex("0" + "0".join(stored.hex())) if stored else b""
 
 
-def _paint(indexes: bytearray, place: int, colors: bytes, count: int) -> None:
-    count = min(count, len(indexes) - place)
-    indexes[place : place + count] = colors[:count]
+def _paint(indexes: bytearray, place: int, colors: bytes) -> int:
+    """Set the color numbers from this place; return the place after them."""
+    end = place + len(colors)
+    indexes[place:end] = colors[: len(indexes) - place]
+    return end

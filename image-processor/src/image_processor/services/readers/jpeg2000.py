@@ -1,8 +1,12 @@
 """Reads JPEG 2000, as a file with boxes (JP2) or a bare codestream."""
 
 import struct
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import NamedTuple
 
 import imagecodecs
 import numpy
@@ -16,20 +20,44 @@ from image_processor.services.readers.opened import DamagedError, Opened
 from image_processor.services.readers.pillow import Image
 from image_processor.services.readers.raster import from_pillow
 
-_HEADER = 64 * 1024
+_BOX = struct.Struct(">I4s")
+_TO_THE_END, _LONG = 0, 1
+"""Lengths of a box that mean another (ISO/IEC 15444-1, I.4)."""
+_MOST_BOXES = 10_000
+_HEADER, _STREAM = b"jp2h", b"jp2c"
+"""Boxes that describe the pixels, and that contain them."""
+_MAIN_HEADER = 64 * 1024
+"""Bytes of the codestream that are searched for the main header."""
 _CODING_STYLE = b"\xff\x52"
 _FIRST_TILE = b"\xff\x90"
 _CODESTREAM = b"\xff\x4f\xff\x51"
-_SYCC = b"colr\1\0\0\0\0\0\x12"
-_CMYK = 12
+_CMYK, _SYCC = 12, 18
 _READ_SPACES = (0, _CMYK, 15, 16, 17, 18, 20)
 """Numbers of color spaces that are read: bilevel, CMYK, sRGB, gray, sYCC and e-sRGB (ISO/IEC 15444-2, M.11.7.3.1)."""
-_PALETTE, _CHANNELS = b"pclr", b"cdef"
+_SPACE, _PALETTE, _CHANNELS = b"colr", b"pclr", b"cdef"
 _COLOR, _ALPHA, _PREMULTIPLIED = 0, 1, 2
 """Types of channels; others are spare (ISO/IEC 15444-1, I.5.3.6)."""
+_COLORS = 3
 _MOST_COMPONENTS = 4
 _DECODING_BYTES = 4 * (4 + 2)
 """Bytes of memory per pixel while decoding: four samples of 32 bits in OpenJPEG and of 16 bits in the result."""
+
+
+class _Described(NamedTuple):
+    """What a file says about its pixels.
+
+    :param boxes: the first box of each name in the header box; none in a bare codestream.
+    :param stream: the start of the codestream, after its own.
+    """
+
+    boxes: Mapping[bytes, bytes]
+    stream: bytes
+
+    @property
+    def space(self) -> int | None:
+        """The number of the color space; ``None`` if it has none, or an ICC profile describes the colors."""
+        color = self.boxes.get(_SPACE, b"")
+        return int.from_bytes(color[3:7], "big") if color[:1] == b"\x01" else None
 
 
 def open_image(source: Path) -> Opened:
@@ -37,20 +65,54 @@ def open_image(source: Path) -> Opened:
 
     :raises ImageError: its components cannot be read.
     """
-    with source.open("rb") as file:
-        head = file.read(_HEADER)
-    _refuse_unread(head)
-    bits = _bits(head)
+    described = _described(source)
+    _refuse_unread(described.space)
+    bits = _bits(described)
     with Image.open(source, formats=["JPEG2000"]) as image:
         width, height = image.size
-    metadata = Metadata(profile=_profile(head))
-    pixels = partial(_pixels, source) if bits is None else partial(_scaled_pixels, source, head, bits, width * height)
+    metadata = Metadata(profile=_profile(described.boxes.get(_SPACE, b"")))
+    scaled = partial(_scaled_pixels, source, described, pixels=width * height)
+    pixels = partial(_pixels, source) if bits is None else partial(scaled, bits)
     # imagecodecs returns up to four bands of 16 bits; Pillow returns 16 bits only for gray images.
     is_deep = bits is not None and bits > 8
-    return Opened("jp2", width, height, _is_lossless(head), pixels, metadata, pixel_bytes=8 if is_deep else 4)
+    lossless = _is_lossless(described.stream)
+    return Opened("jp2", width, height, lossless, pixels, metadata, pixel_bytes=8 if is_deep else 4)
 
 
-def _bits(head: bytes) -> int | None:
+def _described(source: Path) -> _Described:
+    """Return what describes the pixels: the names of boxes also occur in the texts and profiles of others.
+
+    :raises DamagedError: there is no codestream.
+    """
+    boxes: dict[bytes, bytes] = {}
+    with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        if content[: len(_CODESTREAM)] == _CODESTREAM:
+            return _Described(boxes, content[len(_CODESTREAM) : _MAIN_HEADER])
+        for name, start, end in islice(_boxes(content, 0, len(content)), _MOST_BOXES):
+            if name == _STREAM:
+                return _Described(boxes, content[start + len(_CODESTREAM) : min(end, start + _MAIN_HEADER)])
+            if name == _HEADER and not boxes:
+                for inner, first, last in islice(_boxes(content, start, end), _MOST_BOXES):
+                    boxes.setdefault(inner, content[first:last])
+    raise DamagedError(sentence("its header is invalid"))
+
+
+def _boxes(content: mmap, place: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the name of each box, and where its content begins and ends."""
+    while place + _BOX.size <= end:
+        length, name = _BOX.unpack_from(content, place)
+        start = place + _BOX.size
+        if length == _LONG:
+            length = int.from_bytes(content[start : start + 8], "big")
+            start += 8
+        following = end if length == _TO_THE_END else place + length
+        if following < start:
+            return
+        yield name, start, min(following, end)
+        place = following
+
+
+def _bits(described: _Described) -> int | None:
     """Return the bits of the samples if imagecodecs must decode them; ``None`` if Pillow can.
 
     Pillow reduces more than 8 bits to 8, except in a gray image, and makes white too dark with fewer than 8 bits. It
@@ -58,7 +120,7 @@ def _bits(head: bytes) -> int | None:
 
     :raises ImageError: there are too many components, or they have fewer than 8 bits and other peculiarities.
     """
-    boxes, _, stream = head.partition(_CODESTREAM)
+    boxes, stream = described
     components = int.from_bytes(stream[36:38], "big")
     if components > _MOST_COMPONENTS:
         raise ImageError(
@@ -73,8 +135,8 @@ def _bits(head: bytes) -> int | None:
     sizes = {stream[38 + 3 * number : 41 + 3 * number].ljust(3, b"\0") for number in range(components)}
     bits = {depth % 128 + 1 for depth, *_ in sizes}
     if _PALETTE in boxes:
-        return _bits_of_palette(boxes)
-    is_plain = len(sizes) == 1 and _SYCC not in boxes
+        return _bits_of_palette(boxes[_PALETTE])
+    is_plain = len(sizes) == 1 and described.space != _SYCC
     depth, across, down = next(iter(sizes), b"\0\0\0")
     if is_plain and depth < 16 and across == down == 1:
         return None if bits == {8} and _CHANNELS not in boxes else depth + 1
@@ -83,13 +145,12 @@ def _bits(head: bytes) -> int | None:
     return None
 
 
-def _bits_of_palette(boxes: bytes) -> int:
+def _bits_of_palette(palette: bytes) -> int:
     """Return the bits of the colors in a palette (ISO/IEC 15444-1, I.5.3.4).
 
     :raises ImageError: the colors differ in depth.
     """
-    palette = boxes.partition(_PALETTE)[2]
-    depths = set(palette[3 : 3 + palette[2]])
+    depths = set(palette[3 : 3 + int.from_bytes(palette[2:3])])
     if len(depths) != 1 or max(depths) >= 16:
         raise _differing()
     return max(depths) + 1
@@ -102,12 +163,11 @@ def _differing() -> ImageError:
     )
 
 
-def _refuse_unread(head: bytes) -> None:
+def _refuse_unread(space: int | None) -> None:
     """Check the color space.
 
     :raises ImageError: the colors would be taken for RGB.
     """
-    space = _space(head)
     if space is not None and space not in _READ_SPACES:
         raise ImageError(
             sentence(
@@ -117,41 +177,47 @@ def _refuse_unread(head: bytes) -> None:
         )
 
 
-def _space(head: bytes) -> int | None:
-    """Return the number of the color space; ``None`` if it has none, or another box describes the colors."""
-    _, found, color = head.partition(_CODESTREAM)[0].partition(b"colr")
-    return int.from_bytes(color[3:7], "big") if found and color[:1] == b"\x01" else None
-
-
-def _scaled_pixels(source: Path, head: bytes, bits: int, pixels: int) -> pyvips.Image:
+def _scaled_pixels(source: Path, described: _Described, bits: int, *, pixels: int) -> pyvips.Image:
     bytearray(_DECODING_BYTES * pixels)  # raises MemoryError early: OpenJPEG does not report a lack of memory
     try:
         array = imagecodecs.jpeg2k_decode(source.read_bytes(), numthreads=1)
     except imagecodecs.Jpeg2kError as error:  # its message only names a function of OpenJPEG
         raise DamagedError(sentence("its pixels cannot be decoded")) from error
-    image = pyvips.Image.new_from_array(numpy.ascontiguousarray(array))
+    array = array.reshape(*array.shape[:2], -1)
+    is_cmyk = described.space == _CMYK and array.shape[2] > _COLORS
+    shown, is_premultiplied = _shown(described.boxes.get(_CHANNELS, b""), array.shape[2], _COLORS + is_cmyk)
+    image = pyvips.Image.new_from_array(numpy.ascontiguousarray(array[..., shown]))
     white, kind = (65535, "ushort") if bits > 8 else (255, "uchar")
     spaces = ("grey16", "rgb16") if bits > 8 else ("b-w", "srgb")
-    scaled = (image * (white / (2**bits - 1))).rint().cast(kind)
-    is_cmyk = _space(head) == _CMYK and image.bands >= 4
-    return _channels(scaled.copy(interpretation="cmyk" if is_cmyk else spaces[image.bands > 2]), head)
+    space = "cmyk" if is_cmyk else spaces[image.bands > 2]
+    scaled = (image * (white / (2**bits - 1))).rint().cast(kind).copy(interpretation=space)
+    return scaled.unpremultiply().rint().cast(kind).copy(interpretation=space) if is_premultiplied else scaled
 
 
-def _channels(image: pyvips.Image, head: bytes) -> pyvips.Image:
-    """Return the image without spare channels, and with its colors divided by alpha if they are multiplied by it.
+def _shown(definitions: bytes, count: int, most: int) -> tuple[Sequence[int], bool]:
+    """Return which of the decoded channels are the colors and alpha, and whether alpha multiplies the colors.
 
-    OpenJPEG has sorted the channels: first the colors.
+    OpenJPEG exchanges channels until each color has its place, which also moves others (ISO/IEC 15444-1, I.5.3.6).
+
+    :param count: the number of channels.
+    :param most: maximum number of colors.
     """
-    content = head.partition(_CODESTREAM)[0].partition(_CHANNELS)[2]
-    stored = content[2 : 2 + 6 * int.from_bytes(content[:2], "big")]
-    kinds = [kind for _, kind, _ in struct.iter_unpack(">HHH", stored[: len(stored) // 6 * 6])]
-    has_alpha = _ALPHA in kinds or _PREMULTIPLIED in kinds
-    if not kinds or image.bands < kinds.count(_COLOR) + has_alpha:
-        return image
-    used = image[0 : kinds.count(_COLOR) + has_alpha].copy(interpretation=image.interpretation)
-    if _PREMULTIPLIED not in kinds:
-        return used
-    return used.unpremultiply().rint().cast(image.format).copy(interpretation=image.interpretation)
+    stored = definitions[2 : 2 + 6 * int.from_bytes(definitions[:2], "big")]
+    rows = [row for row in struct.iter_unpack(">HHH", stored[: len(stored) // 6 * 6]) if row[0] < count]
+    order = [*range(count)]
+    for channel, kind, color in rows:
+        if kind == _COLOR and 0 < color <= count:
+            place = order.index(channel)
+            order[place], order[color - 1] = order[color - 1], order[place]
+    kinds = {order.index(channel): kind for channel, kind, _ in rows}
+    alphas = sorted(place for place, kind in kinds.items() if kind in (_ALPHA, _PREMULTIPLIED))[:1]
+    colors = sorted(place for place, kind in kinds.items() if kind == _COLOR)
+    # Some programs give no channel a type.
+    colors = colors or [place for place in sorted(kinds) if kinds[place] not in (_ALPHA, _PREMULTIPLIED)]
+    if not colors:
+        return range(count), False
+    colors = colors[: most if len(colors) >= _COLORS else 1]
+    return colors + alphas, any(kinds[place] == _PREMULTIPLIED for place in alphas)
 
 
 def _pixels(source: Path) -> pyvips.Image:
@@ -159,18 +225,12 @@ def _pixels(source: Path) -> pyvips.Image:
         return from_pillow(image)
 
 
-def _is_lossless(head: bytes) -> bool:
+def _is_lossless(stream: bytes) -> bool:
     """Return whether the wavelet transform is the reversible 5-3 (ISO/IEC 15444-1, A.6.1)."""
-    main_header = head.partition(_CODESTREAM)[2].partition(_FIRST_TILE)[0]
-    style = main_header.partition(_CODING_STYLE)[2]
+    style = stream.partition(_FIRST_TILE)[0].partition(_CODING_STYLE)[2]
     return style[11:12] == b"\x01"
 
 
-def _profile(head: bytes) -> bytes | None:
+def _profile(color: bytes) -> bytes | None:
     """Return the ICC profile in the color specification box (ISO/IEC 15444-1, I.5.3.3)."""
-    boxes = head.partition(b"jp2c")[0]
-    before, found, color = boxes.partition(b"colr")
-    if not found or color[:1] != b"\x02":
-        return None
-    length = int.from_bytes(before[-4:], "big")
-    return color[3 : length - 8]
+    return color[3:] if color[:1] == b"\x02" else None

@@ -9,7 +9,8 @@ import pyvips
 from image_processor.services.codec.exif_block import without_invented_tags
 
 _EXIF_HEADER = b"Exif\0\0"
-_FIELDS = ("exif-", "xmp-data", "icc-profile-data", "orientation")
+_FIELDS = ("exif-", "xmp-data", "orientation")
+_PROFILE_FIELD = "icc-profile-data"
 
 
 class Metadata(NamedTuple):
@@ -33,7 +34,9 @@ def metadata_of(info: Iterable[tuple[object, object]], *, is_upright: bool = Fal
 def with_metadata(image: pyvips.Image, metadata: Metadata) -> pyvips.Image:
     """Return the image upright and with this metadata."""
     image = image.copy()
-    if metadata.exif or metadata.xmp or metadata.profile:
+    if metadata.profile:
+        image.set_type(pyvips.GValue.blob_type, _PROFILE_FIELD, metadata.profile)
+    if metadata.exif or metadata.xmp:
         carrier = _carrier(metadata)
         for field in carrier.get_fields():
             if field.startswith(_FIELDS):
@@ -47,7 +50,7 @@ def with_metadata(image: pyvips.Image, metadata: Metadata) -> pyvips.Image:
 
 
 def _carrier(metadata: Metadata) -> pyvips.Image:
-    """Return an image of one pixel with the metadata: libvips parses EXIF only when it loads a file."""
+    """Return an image of one pixel with the EXIF and XMP: libvips parses EXIF only when it loads a file."""
     from PIL import Image, PngImagePlugin  # imported only by processes that need it
 
     text = PngImagePlugin.PngInfo()
@@ -55,5 +58,5 @@ def _carrier(metadata: Metadata) -> pyvips.Image:
         text.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "replace").rstrip("\0"))
     exif = (metadata.exif or b"").removeprefix(_EXIF_HEADER) or None
     buffer = io.BytesIO()
-    Image.new("RGB", (1, 1)).save(buffer, "PNG", pnginfo=text, exif=exif, icc_profile=metadata.profile)
+    Image.new("RGB", (1, 1)).save(buffer, "PNG", pnginfo=text, exif=exif)
     return pyvips.Image.pngload_buffer(buffer.getvalue())
