@@ -498,18 +498,27 @@ def keys_stack() -> Iterator[EmbeddedStack]:
     stack.stop()
 
 
-def test_uploads_wait_for_their_owner(keys_stack: EmbeddedStack, name: str, tmp_path: Path) -> None:
+@pytest.fixture
+def owners(keys_stack: EmbeddedStack) -> Mapping[str, str]:
+    """Return the keys of two owners."""
     # The first key of an installation is made on its machine, the others by the API.
     words = ["keys", "create", "--owner", "root", "--role", "admin", "--data", str(keys_stack.data)]
     command = [str(SCRIPTS / "pixmill"), *words]
     run = subprocess.run(command, env=ENVIRONMENT, cwd=PROJECT, check=True, capture_output=True, text=True)
-    paths = [tmp_path / f"{name}-{index}.png" for index in range(3)]
+    with Pixmill(keys_stack.url) as client:
+        client.http.headers["Authorization"] = f"Bearer {run.stdout.strip()}"
+        return {owner: client.make_key(owner, "writer") for owner in ("alice", "bob")}
+
+
+def test_uploads_wait_for_their_owner(
+    keys_stack: EmbeddedStack, owners: Mapping[str, str], name: str, tmp_path: Path
+) -> None:
+    alice, bob = owners["alice"], owners["bob"]
+    paths = [tmp_path / f"{name}-{index}.png" for index in range(4)]
     for path in paths:
         path.write_bytes(photo())
 
     with skip_where_missing(), open_browser() as browser, Pixmill(keys_stack.url) as client:
-        client.http.headers["Authorization"] = f"Bearer {run.stdout.strip()}"
-        alice, bob = (client.make_key(owner, "writer") for owner in ("alice", "bob"))
         page = Page(browser, keys_stack.url)
 
         def change_owner(key: str) -> None:
@@ -520,25 +529,73 @@ def test_uploads_wait_for_their_owner(keys_stack: EmbeddedStack, name: str, tmp_
         page.open("/files")
         page.field("Key").send_keys(alice + Keys.ENTER)
         with network(page, upload=100):
-            page.choose_files(*paths)
+            page.choose_files(*paths[:3])
             wait_until_kept(page)
             page.button("Pause", "section.panel").click()
             page.button("System").click()
             page.button("Sign out")
             assert "Paused at 0 of 3" in page.text()
+        first = browser.current_window_handle
+        browser.switch_to.new_window("window")
+        second = browser.current_window_handle
+        page.open("/files")
+        with network(page, upload=100):
+            page.choose_files(paths[3])
+            wait_until_kept(page)
+            page.button("Pause", "section.panel").click()
+        browser.switch_to.window(first)
         change_owner(bob)
         page.says("bob")
+        browser.switch_to.window(second)
+        wait_until(lambda: not page.all("section.panel"), "the other window has no uploads of the earlier owner")
+        page.open("/system")
+        page.says("bob")
+        browser.close()
+        browser.switch_to.window(first)
         page.open("/files")
         page.choose_files(paths[0])
         panel_says(page, "1 file uploaded")
         page.open("/system")
         change_owner(alice)
-        page.says("Paused at 0 of 3")
+        page.says("Paused at 0 of 4")
         page.button("Resume", "section.panel").click()
-        panel_says(page, "3 files uploaded")
+        panel_says(page, "4 files uploaded")
 
+        client.http.headers["Authorization"] = f"Bearer {bob}"
+        assert names_stored(client, name) == [paths[0].stem]
         client.http.headers["Authorization"] = f"Bearer {alice}"
         assert names_stored(client, name) == [path.stem for path in paths]
+
+
+def test_an_owner_who_takes_over_a_page_does_not_get_its_uploads(
+    keys_stack: EmbeddedStack, owners: Mapping[str, str], name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"{name}.bin"
+    with path.open("wb") as file:
+        # Too large to keep: the browser asks before it leaves a page with this upload.
+        file.truncate(64 * 2**20 + 1)
+
+    with skip_where_missing(), open_browser() as browser, Pixmill(keys_stack.url) as client:
+        page = Page(browser, keys_stack.url)
+        page.open("/files")
+        page.field("Key").send_keys(owners["alice"] + Keys.ENTER)
+        page.says("Drop")
+        with network(page, upload=1000):
+            page.choose_files(path)
+            page.button("Pause", "section.panel").click()
+        browser.delete_all_cookies()
+        # The browser's question, which this driver always answers with "Leave".
+        asked = "addEventListener('beforeunload', (event) => { sessionStorage.asked = event.defaultPrevented; })"
+        browser.execute_script(asked)
+        page.field("Search names and comments").send_keys(name)
+        page.field("Key", "dialog").send_keys(owners["bob"] + Keys.ENTER)
+        wait_until(lambda: browser.execute_script("return sessionStorage.asked"), "the page is reloaded")
+        assert browser.execute_script("return sessionStorage.asked") == "false"
+        page.open("/system")
+        page.says("bob")
+
+        client.http.headers["Authorization"] = f"Bearer {owners['bob']}"
+        assert names_stored(client, name) == []
 
 
 def test_the_next_page_is_shown_once(pixmill: Pixmill, page: Page, name: str) -> None:

@@ -1,6 +1,7 @@
 /** The uploads of this page: small files together in batches, large ones resumable. They go on after a reload. */
 
 import { Problem } from '../api/http';
+import { askSession } from '../api/session';
 import { explain } from '../errors';
 import { i18n } from '../i18n/i18n.svelte';
 import { part } from '../latest';
@@ -64,8 +65,9 @@ class UploadQueue {
       void this.restore();
     });
     session.onLeave(() => this.leave());
-    document.addEventListener('visibilitychange', () => void (document.hidden || this.restore()));
-    tab.onClose(() => setTimeout(() => void this.restore(), RELOAD_MS));
+    session.onDoubt(() => session.isDoubtful && this.interrupt());
+    document.addEventListener('visibilitychange', () => document.hidden || this.look());
+    tab.onClose(() => setTimeout(() => this.look(), RELOAD_MS));
     addEventListener('beforeunload', (event) => {
       if (!this.outlivesReload) event.preventDefault();
     });
@@ -101,7 +103,7 @@ class UploadQueue {
 
   pause(): void {
     this.setPaused(true);
-    for (const stop of this.stops) stop();
+    this.interrupt();
   }
 
   resume(): void {
@@ -134,8 +136,13 @@ class UploadQueue {
 
   private stop(): void {
     this.waiting = [];
-    for (const stop of this.stops) stop();
+    this.interrupt();
     this.reset();
+  }
+
+  /** Abort the requests of now; their uploads wait again. */
+  private interrupt(): void {
+    for (const stop of this.stops) stop();
   }
 
   private reset(): void {
@@ -165,6 +172,11 @@ class UploadQueue {
     if (!this.active && this.failed === 0 && this.missing === 0) this.reset();
   }
 
+  /** Look for uploads of closed tabs, if the server says that the owner is still the same: another tab may have changed it. */
+  private look(): void {
+    if (session.owner !== undefined && !session.needsKey && router.screen !== 'shared') void askSession();
+  }
+
   /** Continue the uploads of a closed tab or from before a reload. */
   private async restore(): Promise<void> {
     const { owner } = session;
@@ -173,7 +185,7 @@ class UploadQueue {
     if (owner === undefined || session.needsKey || !session.mayWrite || isGuest) return;
     void keeper.write();
     const adopted = await keeper.adopt(owner);
-    if (session.owner !== owner || session.needsKey) return;
+    if (session.isDoubtful || session.needsKey) return;
     const known = new Set(this.uploads.map(({ key }) => key));
     const found = adopted.filter(({ entry }) => !known.has(entry.key));
     if (found.length === 0) return;
@@ -218,8 +230,12 @@ class UploadQueue {
     });
   }
 
+  private get maySend(): boolean {
+    return !this.paused && !this.refused && !connection.away && !session.needsKey && !session.isDoubtful;
+  }
+
   private start(): void {
-    while (!this.paused && !this.refused && !connection.away && !session.needsKey && this.running < AT_ONCE && this.waiting.length > 0) {
+    while (this.maySend && this.running < AT_ONCE && this.waiting.length > 0) {
       const group = this.nextGroup();
       this.running += 1;
       void this.send(group).finally(() => {
@@ -254,6 +270,7 @@ class UploadQueue {
     let ready: readonly Ready[] = [];
     try {
       ready = await this.prepare(group);
+      if (session.isDoubtful) stop();
       if (controller.signal.aborted) throw new DOMException('', 'AbortError');
       const [only] = ready;
       if (only && only.size > SMALL_BYTES) {
