@@ -491,6 +491,63 @@ def test_only_one_window_sends_an_upload(pixmill: Pixmill, page: Page, name: str
     page.browser.switch_to.window(first)
 
 
+@contextmanager
+def prepared(page: Page, script: str) -> Iterator[None]:
+    """Run a script in each page that the browser loads, before the page's own."""
+    added = page.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    try:
+        yield
+    finally:
+        page.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
+@pytest.mark.parametrize("database", ["null", "{ open() { throw new DOMException('', 'SecurityError'); } }"])
+def test_files_are_uploaded_without_a_database_of_the_browser(
+    pixmill: Pixmill, page: Page, name: str, tmp_path: Path, database: str
+) -> None:
+    path = tmp_path / f"{name}.png"
+    path.write_bytes(photo())
+    with prepared(page, f"Object.defineProperty(window, 'indexedDB', {{value: {database}}})"):
+        page.errors()
+        page.open(f"/files?folder={name}")
+        page.choose_files(path)
+        panel_says(page, "1 file uploaded")
+
+        assert page.errors() == []
+    assert names_stored(pixmill, name) == [path.stem]
+
+
+def test_uploads_of_a_crashed_tab_go_on_after_its_silence(
+    pixmill: Pixmill, page: Page, name: str, tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"{name}-{index}.png" for index in range(2)]
+    for path in paths:
+        path.write_bytes(photo())
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+    with network(page, offline=True):
+        page.choose_files(*paths)
+        page.says("Waiting for the server, 0 of 2 uploaded")
+        wait_until_kept(page)
+        find_mark = "return Object.keys(localStorage).find((key) => key.startsWith('pixmill.uploads.tab.'))"
+        mark = page.browser.execute_script(find_mark)
+        page.browser.get("about:blank")
+    page.open(f"{FILES}/healthz")
+    page.browser.execute_script("localStorage.setItem(arguments[0], Date.now())", mark)
+
+    collect = """const set = setTimeout;
+        window.later = [];
+        window.setTimeout = (work, ms, ...rest) => (ms < 60_000 ? set(work, ms, ...rest) : (later.push(work), 0));"""
+    with prepared(page, collect):
+        page.open(f"/files?folder={name}")
+        wait_until(lambda: page.browser.execute_script("return later.length"), "the page will look again")
+        assert not page.all("section.panel")
+        page.browser.execute_script("localStorage.setItem(arguments[0], 0); for (const work of later) work()", mark)
+        panel_says(page, "2 files uploaded")
+
+    assert names_stored(pixmill, name) == [path.stem for path in paths]
+
+
 @pytest.fixture
 def keys_stack() -> Iterator[EmbeddedStack]:
     stack = EmbeddedStack(temporary_folder("page-keys"), {"ACCESS_AUTH__MODE": "keys"})

@@ -79,10 +79,13 @@ class Keeper {
     return this.held.get(upload) === 'bytes';
   }
 
-  /** Return the entries that no open tab has, from now on this tab's, and whether the bytes of each are kept. */
-  async adopt(owner: string): Promise<{ entry: Entry; hasBytes: boolean }[]> {
-    const { entries, withBytes } = await store.adopt(owner, tab);
-    return entries.map((entry) => ({ entry, hasBytes: withBytes.has(entry.key) }));
+  /**
+   * Return the entries that no open tab has, from now on this tab's, and whether the bytes of each are kept; and whether other
+   * tabs have entries.
+   */
+  async adopt(owner: string): Promise<{ adopted: { entry: Entry; hasBytes: boolean }[]; othersHave: boolean }> {
+    const { entries, withBytes, othersHave } = await store.adopt(owner, tab);
+    return { adopted: entries.map((entry) => ({ entry, hasBytes: withBytes.has(entry.key) })), othersHave };
   }
 
   /** Note what is kept of adopted uploads. */

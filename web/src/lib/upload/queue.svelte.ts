@@ -15,7 +15,7 @@ import { isReadable } from './contents';
 import { keeper } from './keeper';
 import type { Picked } from './sources';
 import { Speed } from './speed';
-import { tab } from './tab';
+import { SILENCE_MS, tab } from './tab';
 import { Upload } from './upload.svelte';
 
 const SMALL_BYTES = 4 * 2 ** 20;
@@ -57,6 +57,7 @@ class UploadQueue {
   private waiting: Upload[] = [];
   private running = 0;
   private stops = new Set<() => void>();
+  private nextLook: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
     connection.onReturn(() => this.start());
@@ -184,7 +185,10 @@ class UploadQueue {
     const isGuest = router.screen === 'shared';
     if (owner === undefined || session.needsKey || !session.mayWrite || isGuest) return;
     void keeper.write();
-    const adopted = await keeper.adopt(owner);
+    const { adopted, othersHave } = await keeper.adopt(owner);
+    clearTimeout(this.nextLook);
+    // A tab that crashed counts as open until then, and nothing else would say that it no longer is.
+    if (othersHave) this.nextLook = setTimeout(() => this.look(), SILENCE_MS);
     if (session.isDoubtful || session.needsKey) return;
     const known = new Set(this.uploads.map(({ key }) => key));
     const found = adopted.filter(({ entry }) => !known.has(entry.key));

@@ -36,16 +36,21 @@ function* portions<T>(items: readonly T[]): Generator<readonly T[]> {
   for (let start = 0; start < items.length; start += PORTION) yield items.slice(start, start + PORTION);
 }
 
+/** Open the database. As this function is asynchronous, it rejects where `indexedDB.open` throws at once. */
+async function open(): Promise<IDBPDatabase<Schema>> {
+  return openDB<Schema>('pixmill', 1, {
+    upgrade(database) {
+      database.createObjectStore('entries', { keyPath: 'key' });
+      database.createObjectStore('files');
+    },
+  });
+}
+
 class UploadStore {
   private opened: Promise<IDBPDatabase<Schema> | null> | undefined;
 
   private get database(): Promise<IDBPDatabase<Schema> | null> {
-    this.opened ??= openDB<Schema>('pixmill', 1, {
-      upgrade(database) {
-        database.createObjectStore('entries', { keyPath: 'key' });
-        database.createObjectStore('files');
-      },
-    }).catch(() => null);
+    this.opened ??= open().catch(() => null);
     return this.opened;
   }
 
@@ -73,10 +78,10 @@ class UploadStore {
 
   /**
    * Assign an owner's entries to a tab, except those of other open tabs, and remove old ones of all owners.
-   * Return the entries of the tab, oldest first, and the keys of the files that are kept.
+   * Return the entries of the tab, oldest first, the keys of the files that are kept, and whether other tabs have entries.
    */
-  async adopt(owner: string, tab: Tab): Promise<{ entries: Entry[]; withBytes: ReadonlySet<string> }> {
-    const nothing = { entries: [], withBytes: new Set<string>() };
+  async adopt(owner: string, tab: Tab): Promise<{ entries: Entry[]; withBytes: ReadonlySet<string>; othersHave: boolean }> {
+    const nothing = { entries: [], withBytes: new Set<string>(), othersHave: false };
     return this.attempt(nothing, async (database) => {
       const transaction = database.transaction(['entries', 'files'], 'readwrite');
       const [entries, files] = [transaction.objectStore('entries'), transaction.objectStore('files')];
@@ -84,10 +89,13 @@ class UploadStore {
       const mine: Entry[] = [];
       const old: string[] = [];
       const adopted: Entry[] = [];
+      let othersHave = false;
       for (const entry of await entries.getAll()) {
         if (entry.tab === tab.id) {
           if (entry.owner === owner) mine.push(entry);
-        } else if (!tab.isOpen(entry.tab)) {
+        } else if (tab.isOpen(entry.tab)) {
+          othersHave ||= entry.owner === owner;
+        } else {
           if (entry.sent === null ? now - entry.added > UNSENT_MS : now - entry.sent > SENT_MS) old.push(entry.key);
           else if (entry.owner === owner) adopted.push({ ...entry, tab: tab.id });
         }
@@ -99,7 +107,7 @@ class UploadStore {
       for (const some of portions(adopted)) await Promise.all(some.map((entry) => entries.put(entry)));
       for (const some of portions(old)) await Promise.all(some.flatMap((key) => [entries.delete(key), files.delete(key)]));
       await transaction.done;
-      return { entries: all.sort((a, b) => a.added - b.added), withBytes };
+      return { entries: all.sort((a, b) => a.added - b.added), withBytes, othersHave };
     });
   }
 

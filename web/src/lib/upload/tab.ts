@@ -5,7 +5,7 @@ import { randomText } from './random';
 
 const BEAT_MS = 20_000;
 /** Browsers call the timers of a hidden tab only once a minute. */
-const SILENCE_MS = 5 * 60_000;
+export const SILENCE_MS = 5 * 60_000;
 const PREFIX = 'uploads.tab.';
 
 export class Tab {
