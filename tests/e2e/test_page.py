@@ -548,6 +548,51 @@ def test_uploads_of_a_crashed_tab_go_on_after_its_silence(
     assert names_stored(pixmill, name) == [path.stem for path in paths]
 
 
+LATER = "const now = Date.now; Date.now = () => now() + arguments[0] * 3600_000"
+"""Let the page's clock say that so many more hours have passed."""
+
+
+def test_a_retry_after_the_server_forgot_the_key_is_the_users_decision(
+    pixmill: Pixmill, page: Page, name: str, tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"{name}-{index}.png" for index in range(2)]
+    for path in paths:
+        path.write_bytes(photo())
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+    with network(page, answer_after=100):
+        page.choose_files(*paths)
+        wait_until(lambda: len(names_stored(pixmill, name)) == 2, "the files are stored")
+        wait_until_kept(page)
+        begun = """const [done] = arguments;
+            indexedDB.open('pixmill').onsuccess = ({target: {result}}) => {
+                result.transaction('entries').objectStore('entries').getAll().onsuccess = ({target}) => {
+                    result.close();
+                    done(target.result.map(({sent}) => typeof sent));
+                };
+            };"""
+        assert page.browser.execute_async_script(begun) == ["number"] * 2
+        page.button("Pause", "section.panel").click()
+    page.browser.execute_script(LATER, 23)
+    with blocked(page, f"*{FILES}/batch"):
+        page.button("Resume", "section.panel").click()
+        page.says("2 files failed")
+    page.browser.execute_script(LATER, 2)
+    sent = "return performance.getEntriesByType('resource').filter(({name}) => name.endsWith('/batch')).length"
+    before = page.browser.execute_script(sent)
+
+    page.button("Retry all", "section.panel").click()
+    page.says("2 files must be chosen again")
+    page.says("the server may have the file")
+    assert page.browser.execute_script(sent) == before
+
+    page.all("#upload-again")[0].send_keys("\n".join(map(str, paths)))
+    panel_says(page, "2 files uploaded")
+    page.browser.refresh()
+    page.says("2 files")
+    assert not page.all("section.panel")
+
+
 @pytest.fixture
 def keys_stack() -> Iterator[EmbeddedStack]:
     stack = EmbeddedStack(temporary_folder("page-keys"), {"ACCESS_AUTH__MODE": "keys"})

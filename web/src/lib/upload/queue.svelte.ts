@@ -18,7 +18,6 @@ import { Speed } from './speed';
 import { SILENCE_MS, tab } from './tab';
 import { Upload } from './upload.svelte';
 
-const SMALL_BYTES = 4 * 2 ** 20;
 const BATCH_FILES = 50;
 const BATCH_BYTES = 16 * 2 ** 20;
 const AT_ONCE = 3;
@@ -225,7 +224,7 @@ class UploadQueue {
         .get(file.name)
         ?.find((candidate) => candidate.state === 'missing' && candidate.isOf(file) && isPlace(candidate, folder));
       if (!upload) return true;
-      upload.file = file;
+      upload.choose(file);
       this.missing -= 1;
       this.totalBytes += upload.size;
       this.again(upload);
@@ -256,12 +255,11 @@ class UploadQueue {
     while (group.length < BATCH_FILES) {
       const next = this.waiting[0];
       if (!next) break;
-      const large = next.size > SMALL_BYTES;
-      if (group.length > 0 && (large || next.unanswered > 0 || size + next.size > BATCH_BYTES)) break;
+      if (group.length > 0 && (next.isLarge || next.unanswered > 0 || size + next.size > BATCH_BYTES)) break;
       this.waiting.shift();
       group.push(next);
       size += next.size;
-      if (large || next.unanswered > 0) break;
+      if (next.isLarge || next.unanswered > 0) break;
     }
     return group;
   }
@@ -277,7 +275,7 @@ class UploadQueue {
       if (session.isDoubtful) stop();
       if (controller.signal.aborted) throw new DOMException('', 'AbortError');
       const [only] = ready;
-      if (only && only.size > SMALL_BYTES) {
+      if (only?.isLarge) {
         const { sendResumable } = await part(() => import('./resumable'));
         await sendResumable(only.file, only.folder, only.key, controller.signal, (sent) => this.progress(only, sent));
         this.finish(only);
@@ -299,12 +297,14 @@ class UploadQueue {
 
   /** Return the uploads of a group that this tab can send now, with their files. */
   private async prepare(group: readonly Upload[]): Promise<Ready[]> {
-    const held = new Set(await keeper.send(group));
+    const timely = group.filter((upload) => !upload.isLate);
+    for (const upload of timely) upload.begin();
+    const held = new Set(await keeper.send(timely));
     const files = await Promise.all(group.map((upload) => (held.has(upload) ? fileOf(upload) : null)));
     return group.flatMap((upload, index) => {
       const file = files[index];
       if (file) return [Object.assign(upload, { file })];
-      if (held.has(upload)) this.miss(upload);
+      if (held.has(upload) || upload.isLate) this.miss(upload);
       else this.lose(upload);
       return [];
     });
@@ -362,7 +362,7 @@ class UploadQueue {
     this.uploads = this.uploads.filter((other) => other !== upload);
   }
 
-  /** The browser no longer has the bytes of the upload. */
+  /** The browser no longer has the bytes of the upload, or the server may no longer know its key. */
   private miss(upload: Upload): void {
     if (!this.uploads.includes(upload)) return;
     this.progress(upload, 0);

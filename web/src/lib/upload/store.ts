@@ -11,7 +11,7 @@ export interface Entry {
   tab: string;
   /** When it was added, in milliseconds; no two entries of a tab have the same time. */
   added: number;
-  /** When its last request began, in milliseconds. */
+  /** When its first request began, in milliseconds; if it is resumable, the last one. */
   sent: number | null;
   folder: string;
   name: string;
@@ -28,7 +28,7 @@ interface Schema extends DBSchema {
 const PORTION = 500;
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** The server keeps idempotency keys and unfinished uploads for a day: later a retry could store a file twice. */
-const SENT_MS = DAY_MS;
+export const SENT_MS = DAY_MS;
 const UNSENT_MS = 7 * DAY_MS;
 
 /** Return the items in portions: the page stays responsive between two of them. */
@@ -111,13 +111,12 @@ class UploadStore {
     });
   }
 
-  /** Note that entries are sent now; return the keys of those that still belong to the tab: another one may have adopted them. */
-  async send(keys: readonly string[], tab: string): Promise<ReadonlySet<string>> {
-    return this.attempt(new Set(keys), async (database) => {
+  /** Note when entries were sent; return the keys of those that still belong to the tab: another one may have adopted them. */
+  async mark(times: ReadonlyMap<string, number | null>, tab: string): Promise<ReadonlySet<string>> {
+    return this.attempt(new Set(times.keys()), async (database) => {
       const { store: rows, done } = database.transaction('entries', 'readwrite');
-      const found = await Promise.all(keys.map((key) => rows.get(key)));
-      const sent = Date.now();
-      const mine = found.flatMap((entry) => (entry?.tab === tab ? [{ ...entry, sent }] : []));
+      const found = await Promise.all([...times].map(async ([key, sent]) => ({ entry: await rows.get(key), sent })));
+      const mine = found.flatMap(({ entry, sent }) => (entry?.tab === tab ? [{ ...entry, sent }] : []));
       await Promise.all([...mine.map((entry) => rows.put(entry)), done]);
       return new Set(mine.map(({ key }) => key));
     });
