@@ -549,7 +549,7 @@ def test_uploads_of_a_crashed_tab_go_on_after_its_silence(
 
 
 LATER = "const now = Date.now; Date.now = () => now() + arguments[0] * 3600_000"
-"""Let the page's clock say that so many more hours have passed."""
+"""Let the page's clock say that this many more hours have passed."""
 
 
 def test_a_retry_after_the_server_forgot_the_key_is_the_users_decision(
@@ -591,6 +591,41 @@ def test_a_retry_after_the_server_forgot_the_key_is_the_users_decision(
     page.browser.refresh()
     page.says("2 files")
     assert not page.all("section.panel")
+
+
+def test_a_pause_belongs_to_one_window(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}-{index}.bin" for index in range(2)]
+    for path in paths:
+        path.write_bytes(secrets.token_bytes(3_000_000))
+    first = page.browser.current_window_handle
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+    # Offline throughout, so that this window never adopts the uploads of the other one while that reloads.
+    with network(page, offline=True):
+        page.choose_files(paths[0])
+        wait_until_kept(page)
+        page.button("Pause", "section.panel").click()
+
+        page.browser.switch_to.new_window("window")
+        page.open(f"/files?folder={name}")
+        page.says("Nothing matches")
+        with network(page, upload=20_000):
+            page.choose_files(paths[1])
+            wait_until_kept(page)
+            page.browser.refresh()
+            page.says("1 upload from before the reload goes on")
+        panel_says(page, "1 file uploaded")
+        assert names_stored(pixmill, name) == [paths[1].stem]
+        page.browser.close()
+        page.browser.switch_to.window(first)
+
+    online = "const [done] = arguments; fetch('/api/session').then(() => done(true), () => done(false))"
+    wait_until(lambda: page.browser.execute_async_script(online), "the first window is online again")
+    page.browser.refresh()
+    page.says("Paused at 0 of 1")
+    page.button("Resume", "section.panel").click()
+    panel_says(page, "1 file uploaded")
+    assert names_stored(pixmill, name) == [path.stem for path in paths]
 
 
 @pytest.fixture

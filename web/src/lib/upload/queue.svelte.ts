@@ -9,7 +9,6 @@ import { router } from '../router.svelte';
 import { connection } from '../state/connection.svelte';
 import { fileList } from '../state/files.svelte';
 import { session } from '../state/session.svelte';
-import { keep, kept } from '../storage';
 import { sendBatch, type BatchResult } from './batch';
 import { isReadable } from './contents';
 import { keeper } from './keeper';
@@ -28,7 +27,6 @@ const LONGEST_PAUSE_MS = 60_000;
 const MOST_UNANSWERED = 3;
 /** A tab that was closed may be one that reloads: then it continues its uploads itself. */
 const RELOAD_MS = 5000;
-const PAUSED = 'uploads.paused';
 
 type Ready = Upload & { file: File };
 
@@ -155,7 +153,7 @@ class UploadQueue {
 
   private setPaused(paused: boolean): void {
     this.paused = paused;
-    keep(PAUSED, paused);
+    tab.keepPaused(paused);
   }
 
   private append(added: readonly Upload[]): void {
@@ -169,7 +167,9 @@ class UploadQueue {
 
   /** Remove the uploads of before, if all have succeeded. */
   private makeRoom(): void {
-    if (!this.active && this.failed === 0 && this.missing === 0) this.reset();
+    if (this.active || this.failed > 0 || this.missing > 0) return;
+    this.reset();
+    this.setPaused(false);
   }
 
   /** Look for uploads of closed tabs, if the server says that the owner is still the same: another tab may have changed it. */
@@ -192,8 +192,9 @@ class UploadQueue {
     const known = new Set(this.uploads.map(({ key }) => key));
     const found = adopted.filter(({ entry }) => !known.has(entry.key));
     if (found.length === 0) return;
+    const wasPaused = tab.takePaused(new Set(found.map(({ entry }) => entry.tab)));
     this.makeRoom();
-    if (!this.active) this.paused = kept(PAUSED, false);
+    this.setPaused(this.active ? this.paused : wasPaused);
     const restored = found.map(({ entry, hasBytes }) => {
       const upload = Upload.fromEntry(entry);
       if (hasBytes) this.totalBytes += upload.size;

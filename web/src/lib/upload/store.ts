@@ -78,7 +78,8 @@ class UploadStore {
 
   /**
    * Assign an owner's entries to a tab, except those of other open tabs, and remove old ones of all owners.
-   * Return the entries of the tab, oldest first, the keys of the files that are kept, and whether other tabs have entries.
+   * Return the entries of the tab, oldest first, each still with its earlier tab, the keys of the files that are kept, and whether
+   * other tabs have entries.
    */
   async adopt(owner: string, tab: Tab): Promise<{ entries: Entry[]; withBytes: ReadonlySet<string>; othersHave: boolean }> {
     const nothing = { entries: [], withBytes: new Set<string>(), othersHave: false };
@@ -97,14 +98,14 @@ class UploadStore {
           othersHave ||= entry.owner === owner;
         } else {
           if (entry.sent === null ? now - entry.added > UNSENT_MS : now - entry.sent > SENT_MS) old.push(entry.key);
-          else if (entry.owner === owner) adopted.push({ ...entry, tab: tab.id });
+          else if (entry.owner === owner) adopted.push(entry);
         }
       }
       const all = mine.concat(adopted);
       // Before this transaction ends, so that no other tab adopts them from this one.
       if (all.length > 0) tab.work();
       const withBytes = new Set(all.length > 0 ? await files.getAllKeys() : []);
-      for (const some of portions(adopted)) await Promise.all(some.map((entry) => entries.put(entry)));
+      for (const some of portions(adopted)) await Promise.all(some.map((entry) => entries.put({ ...entry, tab: tab.id })));
       for (const some of portions(old)) await Promise.all(some.flatMap((key) => [entries.delete(key), files.delete(key)]));
       await transaction.done;
       return { entries: all.sort((a, b) => a.added - b.added), withBytes, othersHave };
