@@ -491,6 +491,143 @@ def test_only_one_window_sends_an_upload(pixmill: Pixmill, page: Page, name: str
     page.browser.switch_to.window(first)
 
 
+@contextmanager
+def prepared(page: Page, script: str) -> Iterator[None]:
+    """Run a script in each page that the browser loads, before the page's own."""
+    added = page.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    try:
+        yield
+    finally:
+        page.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
+@pytest.mark.parametrize("database", ["null", "{ open() { throw new DOMException('', 'SecurityError'); } }"])
+def test_files_are_uploaded_without_a_database_of_the_browser(
+    pixmill: Pixmill, page: Page, name: str, tmp_path: Path, database: str
+) -> None:
+    path = tmp_path / f"{name}.png"
+    path.write_bytes(photo())
+    with prepared(page, f"Object.defineProperty(window, 'indexedDB', {{value: {database}}})"):
+        page.errors()
+        page.open(f"/files?folder={name}")
+        page.choose_files(path)
+        panel_says(page, "1 file uploaded")
+
+        assert page.errors() == []
+    assert names_stored(pixmill, name) == [path.stem]
+
+
+def test_uploads_of_a_crashed_tab_go_on_after_its_silence(
+    pixmill: Pixmill, page: Page, name: str, tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"{name}-{index}.png" for index in range(2)]
+    for path in paths:
+        path.write_bytes(photo())
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+    with network(page, offline=True):
+        page.choose_files(*paths)
+        page.says("Waiting for the server, 0 of 2 uploaded")
+        wait_until_kept(page)
+        find_mark = "return Object.keys(localStorage).find((key) => key.startsWith('pixmill.uploads.tab.'))"
+        mark = page.browser.execute_script(find_mark)
+        page.browser.get("about:blank")
+    page.open(f"{FILES}/healthz")
+    page.browser.execute_script("localStorage.setItem(arguments[0], Date.now())", mark)
+
+    collect = """const set = setTimeout;
+        window.later = [];
+        window.setTimeout = (work, ms, ...rest) => (ms < 60_000 ? set(work, ms, ...rest) : (later.push(work), 0));"""
+    with prepared(page, collect):
+        page.open(f"/files?folder={name}")
+        wait_until(lambda: page.browser.execute_script("return later.length"), "the page will look again")
+        assert not page.all("section.panel")
+        page.browser.execute_script("localStorage.setItem(arguments[0], 0); for (const work of later) work()", mark)
+        panel_says(page, "2 files uploaded")
+
+    assert names_stored(pixmill, name) == [path.stem for path in paths]
+
+
+LATER = "const now = Date.now; Date.now = () => now() + arguments[0] * 3600_000"
+"""Let the page's clock say that this many more hours have passed."""
+
+
+def test_a_retry_after_the_server_forgot_the_key_is_the_users_decision(
+    pixmill: Pixmill, page: Page, name: str, tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"{name}-{index}.png" for index in range(2)]
+    for path in paths:
+        path.write_bytes(photo())
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+    with network(page, answer_after=100):
+        page.choose_files(*paths)
+        wait_until(lambda: len(names_stored(pixmill, name)) == 2, "the files are stored")
+        wait_until_kept(page)
+        begun = """const [done] = arguments;
+            indexedDB.open('pixmill').onsuccess = ({target: {result}}) => {
+                result.transaction('entries').objectStore('entries').getAll().onsuccess = ({target}) => {
+                    result.close();
+                    done(target.result.map(({sent}) => typeof sent));
+                };
+            };"""
+        assert page.browser.execute_async_script(begun) == ["number"] * 2
+        page.button("Pause", "section.panel").click()
+    page.browser.execute_script(LATER, 23)
+    with blocked(page, f"*{FILES}/batch"):
+        page.button("Resume", "section.panel").click()
+        page.says("2 files failed")
+    page.browser.execute_script(LATER, 2)
+    sent = "return performance.getEntriesByType('resource').filter(({name}) => name.endsWith('/batch')).length"
+    before = page.browser.execute_script(sent)
+
+    page.button("Retry all", "section.panel").click()
+    page.says("2 files must be chosen again")
+    page.says("the server may have the file")
+    assert page.browser.execute_script(sent) == before
+
+    page.all("#upload-again")[0].send_keys("\n".join(map(str, paths)))
+    panel_says(page, "2 files uploaded")
+    page.browser.refresh()
+    page.says("2 files")
+    assert not page.all("section.panel")
+
+
+def test_a_pause_belongs_to_one_window(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}-{index}.bin" for index in range(2)]
+    for path in paths:
+        path.write_bytes(secrets.token_bytes(3_000_000))
+    first = page.browser.current_window_handle
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+    # Offline throughout, so that this window never adopts the uploads of the other one while that reloads.
+    with network(page, offline=True):
+        page.choose_files(paths[0])
+        wait_until_kept(page)
+        page.button("Pause", "section.panel").click()
+
+        page.browser.switch_to.new_window("window")
+        page.open(f"/files?folder={name}")
+        page.says("Nothing matches")
+        with network(page, upload=20_000):
+            page.choose_files(paths[1])
+            wait_until_kept(page)
+            page.browser.refresh()
+            page.says("1 upload from before the reload goes on")
+        panel_says(page, "1 file uploaded")
+        assert names_stored(pixmill, name) == [paths[1].stem]
+        page.browser.close()
+        page.browser.switch_to.window(first)
+
+    online = "const [done] = arguments; fetch('/api/session').then(() => done(true), () => done(false))"
+    wait_until(lambda: page.browser.execute_async_script(online), "the first window is online again")
+    page.browser.refresh()
+    page.says("Paused at 0 of 1")
+    page.button("Resume", "section.panel").click()
+    panel_says(page, "1 file uploaded")
+    assert names_stored(pixmill, name) == [path.stem for path in paths]
+
+
 @pytest.fixture
 def keys_stack() -> Iterator[EmbeddedStack]:
     stack = EmbeddedStack(temporary_folder("page-keys"), {"ACCESS_AUTH__MODE": "keys"})
@@ -498,18 +635,27 @@ def keys_stack() -> Iterator[EmbeddedStack]:
     stack.stop()
 
 
-def test_uploads_wait_for_their_owner(keys_stack: EmbeddedStack, name: str, tmp_path: Path) -> None:
+@pytest.fixture
+def owners(keys_stack: EmbeddedStack) -> Mapping[str, str]:
+    """Return the keys of two owners."""
     # The first key of an installation is made on its machine, the others by the API.
     words = ["keys", "create", "--owner", "root", "--role", "admin", "--data", str(keys_stack.data)]
     command = [str(SCRIPTS / "pixmill"), *words]
     run = subprocess.run(command, env=ENVIRONMENT, cwd=PROJECT, check=True, capture_output=True, text=True)
-    paths = [tmp_path / f"{name}-{index}.png" for index in range(3)]
+    with Pixmill(keys_stack.url) as client:
+        client.http.headers["Authorization"] = f"Bearer {run.stdout.strip()}"
+        return {owner: client.make_key(owner, "writer") for owner in ("alice", "bob")}
+
+
+def test_uploads_wait_for_their_owner(
+    keys_stack: EmbeddedStack, owners: Mapping[str, str], name: str, tmp_path: Path
+) -> None:
+    alice, bob = owners["alice"], owners["bob"]
+    paths = [tmp_path / f"{name}-{index}.png" for index in range(4)]
     for path in paths:
         path.write_bytes(photo())
 
     with skip_where_missing(), open_browser() as browser, Pixmill(keys_stack.url) as client:
-        client.http.headers["Authorization"] = f"Bearer {run.stdout.strip()}"
-        alice, bob = (client.make_key(owner, "writer") for owner in ("alice", "bob"))
         page = Page(browser, keys_stack.url)
 
         def change_owner(key: str) -> None:
@@ -520,25 +666,73 @@ def test_uploads_wait_for_their_owner(keys_stack: EmbeddedStack, name: str, tmp_
         page.open("/files")
         page.field("Key").send_keys(alice + Keys.ENTER)
         with network(page, upload=100):
-            page.choose_files(*paths)
+            page.choose_files(*paths[:3])
             wait_until_kept(page)
             page.button("Pause", "section.panel").click()
             page.button("System").click()
             page.button("Sign out")
             assert "Paused at 0 of 3" in page.text()
+        first = browser.current_window_handle
+        browser.switch_to.new_window("window")
+        second = browser.current_window_handle
+        page.open("/files")
+        with network(page, upload=100):
+            page.choose_files(paths[3])
+            wait_until_kept(page)
+            page.button("Pause", "section.panel").click()
+        browser.switch_to.window(first)
         change_owner(bob)
         page.says("bob")
+        browser.switch_to.window(second)
+        wait_until(lambda: not page.all("section.panel"), "the other window has no uploads of the earlier owner")
+        page.open("/system")
+        page.says("bob")
+        browser.close()
+        browser.switch_to.window(first)
         page.open("/files")
         page.choose_files(paths[0])
         panel_says(page, "1 file uploaded")
         page.open("/system")
         change_owner(alice)
-        page.says("Paused at 0 of 3")
+        page.says("Paused at 0 of 4")
         page.button("Resume", "section.panel").click()
-        panel_says(page, "3 files uploaded")
+        panel_says(page, "4 files uploaded")
 
+        client.http.headers["Authorization"] = f"Bearer {bob}"
+        assert names_stored(client, name) == [paths[0].stem]
         client.http.headers["Authorization"] = f"Bearer {alice}"
         assert names_stored(client, name) == [path.stem for path in paths]
+
+
+def test_an_owner_who_takes_over_a_page_does_not_get_its_uploads(
+    keys_stack: EmbeddedStack, owners: Mapping[str, str], name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"{name}.bin"
+    with path.open("wb") as file:
+        # Too large to keep: the browser asks before it leaves a page with this upload.
+        file.truncate(64 * 2**20 + 1)
+
+    with skip_where_missing(), open_browser() as browser, Pixmill(keys_stack.url) as client:
+        page = Page(browser, keys_stack.url)
+        page.open("/files")
+        page.field("Key").send_keys(owners["alice"] + Keys.ENTER)
+        page.says("Drop")
+        with network(page, upload=1000):
+            page.choose_files(path)
+            page.button("Pause", "section.panel").click()
+        browser.delete_all_cookies()
+        # The browser's question, which this driver always answers with "Leave".
+        asked = "addEventListener('beforeunload', (event) => { sessionStorage.asked = event.defaultPrevented; })"
+        browser.execute_script(asked)
+        page.field("Search names and comments").send_keys(name)
+        page.field("Key", "dialog").send_keys(owners["bob"] + Keys.ENTER)
+        wait_until(lambda: browser.execute_script("return sessionStorage.asked"), "the page is reloaded")
+        assert browser.execute_script("return sessionStorage.asked") == "false"
+        page.open("/system")
+        page.says("bob")
+
+        client.http.headers["Authorization"] = f"Bearer {owners['bob']}"
+        assert names_stored(client, name) == []
 
 
 def test_the_next_page_is_shown_once(pixmill: Pixmill, page: Page, name: str) -> None:

@@ -25,6 +25,13 @@ export function drop(name: string): void {
   }
 }
 
+/** Call `listener` each time another tab changes a value. */
+export function onChange(name: string, listener: () => void): void {
+  addEventListener('storage', ({ key }) => {
+    if (key === `pixmill.${name}`) listener();
+  });
+}
+
 /** Call `listener` each time another tab drops a value whose name begins with `prefix`. */
 export function onDrop(prefix: string, listener: () => void): void {
   addEventListener('storage', ({ key, newValue }) => {

@@ -3,10 +3,16 @@ import { session } from '../state/session.svelte';
 import { getJson, sendOnce } from './http';
 import type { Readiness, Session } from './types';
 
+/** How many questions were asked: only the answer to the newest counts, because an older one may name the owner of before. */
+let asked = 0;
+
 /** Request the user's identity. A server without access control answers 404; then no key is needed. */
 export async function askSession(): Promise<void> {
+  const question = ++asked;
   const response = await fetch('/api/session').catch(() => null);
-  if (response?.ok) session.begin((await response.json()) as Session);
+  const who = response?.ok ? ((await response.json()) as Session) : null;
+  if (question !== asked) return;
+  if (who) session.begin(who);
   else if (response?.status === 401) session.end();
   else if (response?.status === 404) session.beginOpen();
   else if (!response || response.status >= 500) connection.lost();
@@ -15,11 +21,13 @@ export async function askSession(): Promise<void> {
 export async function signIn(key: string): Promise<void> {
   const headers = { 'Content-Type': 'application/json' };
   const response = await sendOnce('/api/session', { method: 'POST', headers, body: JSON.stringify({ key }) });
+  asked += 1;
   session.begin((await response.json()) as Session);
 }
 
 export async function signOut(): Promise<void> {
   await sendOnce('/api/session', { method: 'DELETE' });
+  session.leave();
   await askSession();
 }
 

@@ -162,6 +162,7 @@ export const en = {
   uploadsGoOn: (count: number) => plural(count, { one: '# upload from before the reload goes on', other: '# uploads from before the reload go on' }),
   uploadsMissing: (count: number) => plural(count, { one: '# file must be chosen again', other: '# files must be chosen again' }),
   chooseAgain: 'The browser has not kept this file. Choose it again to continue.',
+  lateUpload: 'Its upload began more than a day ago: the server may have the file. If it does not, choose the file again.',
   chooseFilesAgain: 'Choose again',
   notMissing: (count: number) =>
     plural(count, { one: '# file is not one of the missing ones', other: '# files are not among the missing ones' }),

@@ -1,6 +1,10 @@
 /** The user of the page. */
 
 import type { Session } from '../api/types';
+import { keep, kept, onChange } from '../storage';
+
+/** Whose the cookie is, for the other tabs: they share it, but each has its own copy of the owner. Null after signing out. */
+const OWNER = 'session.owner';
 
 class SessionState {
   who = $state.raw<Session | null>(null);
@@ -22,19 +26,28 @@ class SessionState {
 
   begin(who: Session): void {
     this.who = who;
-    this.needsKey = who.mode === 'keys' && !who.signed_in;
-    if (this.needsKey) {
-      this.worked = this.ended = false;
-      for (const listener of this.leaving) listener();
+    if (who.mode === 'keys' && !who.signed_in) {
+      // A session that expired keeps the screen; one that the user ended, here or in another tab, does not.
+      if (this.worked && !this.isDoubtful) this.end();
+      else this.forget();
       return;
     }
     // The lists, and the requests that wait, belong to the earlier user.
     const owner = who.owner ?? '';
     if (this.owner !== undefined && this.owner !== owner) {
+      keep(OWNER, owner);
+      // Before the reload, which the browser may let the user prevent if there are uploads.
+      this.forget();
       location.reload();
       return;
     }
     this.beginAs(owner);
+  }
+
+  /** Note that the user has signed out in this tab. */
+  leave(): void {
+    keep(OWNER, null);
+    this.forget();
   }
 
   /** Begin on a server without access control. */
@@ -42,22 +55,40 @@ class SessionState {
     this.beginAs('');
   }
 
+  /** Whether another tab has changed the owner of the cookie and this one does not yet know the server's answer. */
+  get isDoubtful(): boolean {
+    return this.owner !== undefined && kept<string | null>(OWNER, this.owner) !== this.owner;
+  }
+
+  private forget(): void {
+    this.needsKey = true;
+    this.worked = this.ended = false;
+    for (const listener of this.leaving) listener();
+  }
+
   private beginAs(owner: string): void {
     this.owner = owner;
+    keep(OWNER, owner);
+    this.needsKey = false;
     this.worked = true;
     this.ended = false;
     for (const listener of this.waiting) listener();
   }
 
-  /** Call `listener` each time somebody signs in; return a function that removes it. */
+  /** Call `listener` each time the server has said who works here; return a function that removes it. */
   onBegin(listener: () => void): () => void {
     this.waiting.add(listener);
     return () => this.waiting.delete(listener);
   }
 
-  /** Call `listener` each time the user has signed out. */
+  /** Call `listener` each time the user has signed out, or another one has signed in. */
   onLeave(listener: () => void): void {
     this.leaving.add(listener);
+  }
+
+  /** Call `listener` each time another tab has signed in or out. */
+  onDoubt(listener: () => void): void {
+    onChange(OWNER, listener);
   }
 
   /** Wait until somebody signs in, if a key is needed. */

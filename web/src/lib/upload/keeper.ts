@@ -20,8 +20,6 @@ const BYTES_AT_ONCE = 16 * 2 ** 20;
 
 type Kept = 'nothing' | 'being written' | 'entry' | 'bytes';
 
-const WRITTEN: ReadonlySet<Kept> = new Set(['entry', 'bytes']);
-
 class Keeper {
   private readonly held = new Map<Upload, Kept>();
   private unwritten: Upload[] = [];
@@ -43,6 +41,7 @@ class Keeper {
     if (this.isWhole(upload)) this.bytes -= upload.size;
     this.held.set(upload, 'entry');
     this.withoutBytes.push(upload);
+    void store.mark(new Map([[upload.key, upload.began]]), tab.id);
     void this.write();
   }
 
@@ -79,10 +78,13 @@ class Keeper {
     return this.held.get(upload) === 'bytes';
   }
 
-  /** Return the entries that no open tab has, from now on this tab's, and whether the bytes of each are kept. */
-  async adopt(owner: string): Promise<{ entry: Entry; hasBytes: boolean }[]> {
-    const { entries, withBytes } = await store.adopt(owner, tab);
-    return entries.map((entry) => ({ entry, hasBytes: withBytes.has(entry.key) }));
+  /**
+   * Return the entries that no open tab has, from now on this tab's, and whether the bytes of each are kept; and whether other
+   * tabs have entries.
+   */
+  async adopt(owner: string): Promise<{ adopted: { entry: Entry; hasBytes: boolean }[]; othersHave: boolean }> {
+    const { entries, withBytes, othersHave } = await store.adopt(owner, tab);
+    return { adopted: entries.map((entry) => ({ entry, hasBytes: withBytes.has(entry.key) })), othersHave };
   }
 
   /** Note what is kept of adopted uploads. */
@@ -101,12 +103,11 @@ class Keeper {
 
   /** Note that uploads are sent now; return those that still belong to this tab. */
   async send(uploads: readonly Upload[]): Promise<Upload[]> {
-    const written = uploads.filter((upload) => WRITTEN.has(this.held.get(upload) ?? 'nothing'));
-    if (written.length === 0) return [...uploads];
-    const keys = await store.send(
-      written.map(({ key }) => key),
-      tab.id,
-    );
+    // Those that are being written too: this transaction follows the other, which may fail.
+    const kept = uploads.filter((upload) => (this.held.get(upload) ?? 'nothing') !== 'nothing');
+    const written = kept.filter((upload) => this.held.get(upload) !== 'being written');
+    if (kept.length === 0) return [...uploads];
+    const keys = await store.mark(new Map(kept.map(({ key, began }) => [key, began])), tab.id);
     return uploads.filter((upload) => keys.has(upload.key) || !written.includes(upload));
   }
 
@@ -176,9 +177,9 @@ class Keeper {
     return some;
   }
 
-  private entryOf({ key, folder, name, size, modified }: Upload, owner: string): Entry {
+  private entryOf({ key, began, folder, name, size, modified }: Upload, owner: string): Entry {
     this.lastAdded = Math.max(Date.now(), this.lastAdded + 1);
-    return { key, owner, tab: tab.id, added: this.lastAdded, sent: null, folder, name, size, modified };
+    return { key, owner, tab: tab.id, added: this.lastAdded, sent: began, folder, name, size, modified };
   }
 }
 

@@ -1,6 +1,7 @@
 /** The uploads of this page: small files together in batches, large ones resumable. They go on after a reload. */
 
 import { Problem } from '../api/http';
+import { askSession } from '../api/session';
 import { explain } from '../errors';
 import { i18n } from '../i18n/i18n.svelte';
 import { part } from '../latest';
@@ -8,16 +9,14 @@ import { router } from '../router.svelte';
 import { connection } from '../state/connection.svelte';
 import { fileList } from '../state/files.svelte';
 import { session } from '../state/session.svelte';
-import { keep, kept } from '../storage';
 import { sendBatch, type BatchResult } from './batch';
 import { isReadable } from './contents';
 import { keeper } from './keeper';
 import type { Picked } from './sources';
 import { Speed } from './speed';
-import { tab } from './tab';
+import { SILENCE_MS, tab } from './tab';
 import { Upload } from './upload.svelte';
 
-const SMALL_BYTES = 4 * 2 ** 20;
 const BATCH_FILES = 50;
 const BATCH_BYTES = 16 * 2 ** 20;
 const AT_ONCE = 3;
@@ -28,7 +27,6 @@ const LONGEST_PAUSE_MS = 60_000;
 const MOST_UNANSWERED = 3;
 /** A tab that was closed may be one that reloads: then it continues its uploads itself. */
 const RELOAD_MS = 5000;
-const PAUSED = 'uploads.paused';
 
 type Ready = Upload & { file: File };
 
@@ -56,6 +54,7 @@ class UploadQueue {
   private waiting: Upload[] = [];
   private running = 0;
   private stops = new Set<() => void>();
+  private nextLook: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
     connection.onReturn(() => this.start());
@@ -64,8 +63,9 @@ class UploadQueue {
       void this.restore();
     });
     session.onLeave(() => this.leave());
-    document.addEventListener('visibilitychange', () => void (document.hidden || this.restore()));
-    tab.onClose(() => setTimeout(() => void this.restore(), RELOAD_MS));
+    session.onDoubt(() => session.isDoubtful && this.interrupt());
+    document.addEventListener('visibilitychange', () => document.hidden || this.look());
+    tab.onClose(() => setTimeout(() => this.look(), RELOAD_MS));
     addEventListener('beforeunload', (event) => {
       if (!this.outlivesReload) event.preventDefault();
     });
@@ -101,7 +101,7 @@ class UploadQueue {
 
   pause(): void {
     this.setPaused(true);
-    for (const stop of this.stops) stop();
+    this.interrupt();
   }
 
   resume(): void {
@@ -134,8 +134,13 @@ class UploadQueue {
 
   private stop(): void {
     this.waiting = [];
-    for (const stop of this.stops) stop();
+    this.interrupt();
     this.reset();
+  }
+
+  /** Abort the requests of now; their uploads wait again. */
+  private interrupt(): void {
+    for (const stop of this.stops) stop();
   }
 
   private reset(): void {
@@ -148,7 +153,7 @@ class UploadQueue {
 
   private setPaused(paused: boolean): void {
     this.paused = paused;
-    keep(PAUSED, paused);
+    tab.keepPaused(paused);
   }
 
   private append(added: readonly Upload[]): void {
@@ -162,7 +167,14 @@ class UploadQueue {
 
   /** Remove the uploads of before, if all have succeeded. */
   private makeRoom(): void {
-    if (!this.active && this.failed === 0 && this.missing === 0) this.reset();
+    if (this.active || this.failed > 0 || this.missing > 0) return;
+    this.reset();
+    this.setPaused(false);
+  }
+
+  /** Look for uploads of closed tabs, if the server says that the owner is still the same: another tab may have changed it. */
+  private look(): void {
+    if (session.owner !== undefined && !session.needsKey && router.screen !== 'shared') void askSession();
   }
 
   /** Continue the uploads of a closed tab or from before a reload. */
@@ -172,13 +184,17 @@ class UploadQueue {
     const isGuest = router.screen === 'shared';
     if (owner === undefined || session.needsKey || !session.mayWrite || isGuest) return;
     void keeper.write();
-    const adopted = await keeper.adopt(owner);
-    if (session.owner !== owner || session.needsKey) return;
+    const { adopted, othersHave } = await keeper.adopt(owner);
+    clearTimeout(this.nextLook);
+    // A tab that crashed counts as open until then, and nothing else would say that it no longer is.
+    if (othersHave) this.nextLook = setTimeout(() => this.look(), SILENCE_MS);
+    if (session.isDoubtful || session.needsKey) return;
     const known = new Set(this.uploads.map(({ key }) => key));
     const found = adopted.filter(({ entry }) => !known.has(entry.key));
     if (found.length === 0) return;
+    const wasPaused = tab.takePaused(new Set(found.map(({ entry }) => entry.tab)));
     this.makeRoom();
-    if (!this.active) this.paused = kept(PAUSED, false);
+    this.setPaused(this.active ? this.paused : wasPaused);
     const restored = found.map(({ entry, hasBytes }) => {
       const upload = Upload.fromEntry(entry);
       if (hasBytes) this.totalBytes += upload.size;
@@ -209,7 +225,7 @@ class UploadQueue {
         .get(file.name)
         ?.find((candidate) => candidate.state === 'missing' && candidate.isOf(file) && isPlace(candidate, folder));
       if (!upload) return true;
-      upload.file = file;
+      upload.choose(file);
       this.missing -= 1;
       this.totalBytes += upload.size;
       this.again(upload);
@@ -218,8 +234,12 @@ class UploadQueue {
     });
   }
 
+  private get maySend(): boolean {
+    return !this.paused && !this.refused && !connection.away && !session.needsKey && !session.isDoubtful;
+  }
+
   private start(): void {
-    while (!this.paused && !this.refused && !connection.away && !session.needsKey && this.running < AT_ONCE && this.waiting.length > 0) {
+    while (this.maySend && this.running < AT_ONCE && this.waiting.length > 0) {
       const group = this.nextGroup();
       this.running += 1;
       void this.send(group).finally(() => {
@@ -236,12 +256,11 @@ class UploadQueue {
     while (group.length < BATCH_FILES) {
       const next = this.waiting[0];
       if (!next) break;
-      const large = next.size > SMALL_BYTES;
-      if (group.length > 0 && (large || next.unanswered > 0 || size + next.size > BATCH_BYTES)) break;
+      if (group.length > 0 && (next.isLarge || next.unanswered > 0 || size + next.size > BATCH_BYTES)) break;
       this.waiting.shift();
       group.push(next);
       size += next.size;
-      if (large || next.unanswered > 0) break;
+      if (next.isLarge || next.unanswered > 0) break;
     }
     return group;
   }
@@ -254,9 +273,10 @@ class UploadQueue {
     let ready: readonly Ready[] = [];
     try {
       ready = await this.prepare(group);
+      if (session.isDoubtful) stop();
       if (controller.signal.aborted) throw new DOMException('', 'AbortError');
       const [only] = ready;
-      if (only && only.size > SMALL_BYTES) {
+      if (only?.isLarge) {
         const { sendResumable } = await part(() => import('./resumable'));
         await sendResumable(only.file, only.folder, only.key, controller.signal, (sent) => this.progress(only, sent));
         this.finish(only);
@@ -278,12 +298,14 @@ class UploadQueue {
 
   /** Return the uploads of a group that this tab can send now, with their files. */
   private async prepare(group: readonly Upload[]): Promise<Ready[]> {
-    const held = new Set(await keeper.send(group));
+    const timely = group.filter((upload) => !upload.isLate);
+    for (const upload of timely) upload.begin();
+    const held = new Set(await keeper.send(timely));
     const files = await Promise.all(group.map((upload) => (held.has(upload) ? fileOf(upload) : null)));
     return group.flatMap((upload, index) => {
       const file = files[index];
       if (file) return [Object.assign(upload, { file })];
-      if (held.has(upload)) this.miss(upload);
+      if (held.has(upload) || upload.isLate) this.miss(upload);
       else this.lose(upload);
       return [];
     });
@@ -341,7 +363,7 @@ class UploadQueue {
     this.uploads = this.uploads.filter((other) => other !== upload);
   }
 
-  /** The browser no longer has the bytes of the upload. */
+  /** The browser no longer has the bytes of the upload, or the server may no longer know its key. */
   private miss(upload: Upload): void {
     if (!this.uploads.includes(upload)) return;
     this.progress(upload, 0);

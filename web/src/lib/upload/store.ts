@@ -11,7 +11,7 @@ export interface Entry {
   tab: string;
   /** When it was added, in milliseconds; no two entries of a tab have the same time. */
   added: number;
-  /** When its last request began, in milliseconds. */
+  /** When its first request began, in milliseconds; if it is resumable, the last one. */
   sent: number | null;
   folder: string;
   name: string;
@@ -28,7 +28,7 @@ interface Schema extends DBSchema {
 const PORTION = 500;
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** The server keeps idempotency keys and unfinished uploads for a day: later a retry could store a file twice. */
-const SENT_MS = DAY_MS;
+export const SENT_MS = DAY_MS;
 const UNSENT_MS = 7 * DAY_MS;
 
 /** Return the items in portions: the page stays responsive between two of them. */
@@ -36,16 +36,21 @@ function* portions<T>(items: readonly T[]): Generator<readonly T[]> {
   for (let start = 0; start < items.length; start += PORTION) yield items.slice(start, start + PORTION);
 }
 
+/** Open the database. As this function is asynchronous, it rejects where `indexedDB.open` throws at once. */
+async function open(): Promise<IDBPDatabase<Schema>> {
+  return openDB<Schema>('pixmill', 1, {
+    upgrade(database) {
+      database.createObjectStore('entries', { keyPath: 'key' });
+      database.createObjectStore('files');
+    },
+  });
+}
+
 class UploadStore {
   private opened: Promise<IDBPDatabase<Schema> | null> | undefined;
 
   private get database(): Promise<IDBPDatabase<Schema> | null> {
-    this.opened ??= openDB<Schema>('pixmill', 1, {
-      upgrade(database) {
-        database.createObjectStore('entries', { keyPath: 'key' });
-        database.createObjectStore('files');
-      },
-    }).catch(() => null);
+    this.opened ??= open().catch(() => null);
     return this.opened;
   }
 
@@ -73,10 +78,11 @@ class UploadStore {
 
   /**
    * Assign an owner's entries to a tab, except those of other open tabs, and remove old ones of all owners.
-   * Return the entries of the tab, oldest first, and the keys of the files that are kept.
+   * Return the entries of the tab, oldest first, each still with its earlier tab, the keys of the files that are kept, and whether
+   * other tabs have entries.
    */
-  async adopt(owner: string, tab: Tab): Promise<{ entries: Entry[]; withBytes: ReadonlySet<string> }> {
-    const nothing = { entries: [], withBytes: new Set<string>() };
+  async adopt(owner: string, tab: Tab): Promise<{ entries: Entry[]; withBytes: ReadonlySet<string>; othersHave: boolean }> {
+    const nothing = { entries: [], withBytes: new Set<string>(), othersHave: false };
     return this.attempt(nothing, async (database) => {
       const transaction = database.transaction(['entries', 'files'], 'readwrite');
       const [entries, files] = [transaction.objectStore('entries'), transaction.objectStore('files')];
@@ -84,32 +90,34 @@ class UploadStore {
       const mine: Entry[] = [];
       const old: string[] = [];
       const adopted: Entry[] = [];
+      let othersHave = false;
       for (const entry of await entries.getAll()) {
         if (entry.tab === tab.id) {
           if (entry.owner === owner) mine.push(entry);
-        } else if (!tab.isOpen(entry.tab)) {
+        } else if (tab.isOpen(entry.tab)) {
+          othersHave ||= entry.owner === owner;
+        } else {
           if (entry.sent === null ? now - entry.added > UNSENT_MS : now - entry.sent > SENT_MS) old.push(entry.key);
-          else if (entry.owner === owner) adopted.push({ ...entry, tab: tab.id });
+          else if (entry.owner === owner) adopted.push(entry);
         }
       }
       const all = mine.concat(adopted);
       // Before this transaction ends, so that no other tab adopts them from this one.
       if (all.length > 0) tab.work();
       const withBytes = new Set(all.length > 0 ? await files.getAllKeys() : []);
-      for (const some of portions(adopted)) await Promise.all(some.map((entry) => entries.put(entry)));
+      for (const some of portions(adopted)) await Promise.all(some.map((entry) => entries.put({ ...entry, tab: tab.id })));
       for (const some of portions(old)) await Promise.all(some.flatMap((key) => [entries.delete(key), files.delete(key)]));
       await transaction.done;
-      return { entries: all.sort((a, b) => a.added - b.added), withBytes };
+      return { entries: all.sort((a, b) => a.added - b.added), withBytes, othersHave };
     });
   }
 
-  /** Note that entries are sent now; return the keys of those that still belong to the tab: another one may have adopted them. */
-  async send(keys: readonly string[], tab: string): Promise<ReadonlySet<string>> {
-    return this.attempt(new Set(keys), async (database) => {
+  /** Note when entries were sent; return the keys of those that still belong to the tab: another one may have adopted them. */
+  async mark(times: ReadonlyMap<string, number | null>, tab: string): Promise<ReadonlySet<string>> {
+    return this.attempt(new Set(times.keys()), async (database) => {
       const { store: rows, done } = database.transaction('entries', 'readwrite');
-      const found = await Promise.all(keys.map((key) => rows.get(key)));
-      const sent = Date.now();
-      const mine = found.flatMap((entry) => (entry?.tab === tab ? [{ ...entry, sent }] : []));
+      const found = await Promise.all([...times].map(async ([key, sent]) => ({ entry: await rows.get(key), sent })));
+      const mine = found.flatMap(({ entry, sent }) => (entry?.tab === tab ? [{ ...entry, sent }] : []));
       await Promise.all([...mine.map((entry) => rows.put(entry)), done]);
       return new Set(mine.map(({ key }) => key));
     });

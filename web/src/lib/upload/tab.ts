@@ -5,8 +5,9 @@ import { randomText } from './random';
 
 const BEAT_MS = 20_000;
 /** Browsers call the timers of a hidden tab only once a minute. */
-const SILENCE_MS = 5 * 60_000;
+export const SILENCE_MS = 5 * 60_000;
 const PREFIX = 'uploads.tab.';
+const PAUSED = 'uploads.paused.';
 
 export class Tab {
   readonly id = randomText();
@@ -35,6 +36,19 @@ export class Tab {
     const isOpen = Math.abs(Date.now() - kept(PREFIX + id, 0)) < SILENCE_MS;
     if (!isOpen) drop(PREFIX + id);
     return isOpen;
+  }
+
+  /** Keep whether the uploads of this tab are paused, for the tab that continues them, such as this one after a reload. */
+  keepPaused(paused: boolean): void {
+    if (paused) keep(PAUSED + this.id, true);
+    else drop(PAUSED + this.id);
+  }
+
+  /** Return whether the uploads of any of these tabs were paused; forget it, because another tab has them now. */
+  takePaused(ids: ReadonlySet<string>): boolean {
+    const paused = [...ids].filter((id) => kept(PAUSED + id, false));
+    for (const id of paused) drop(PAUSED + id);
+    return paused.length > 0;
   }
 
   /** Call `listener` each time another tab with uploads is closed. */

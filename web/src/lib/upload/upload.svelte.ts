@@ -1,7 +1,10 @@
 /** A file on its way to the server. */
 
 import { randomText } from './random';
-import type { Entry } from './store';
+import { SENT_MS, type Entry } from './store';
+
+/** The largest file that is sent in a batch; others are resumable. */
+const SMALL_BYTES = 4 * 2 ** 20;
 
 /** `missing`: the browser does not have the bytes; the user must choose the file again. */
 export type UploadState = 'waiting' | 'sending' | 'done' | 'failed' | 'missing';
@@ -12,6 +15,8 @@ export class Upload {
   error = $state('');
   /** How often its request got no answer although the server is there. */
   unanswered = 0;
+  /** When its first request began, in milliseconds; if it is resumable, the last one. */
+  began: number | null = null;
 
   private constructor(
     /** The idempotency key makes a retry safe: it returns the first file. */
@@ -28,8 +33,31 @@ export class Upload {
     return new Upload(`web-${randomText()}`, folder, file.name, file.size, file.lastModified, file);
   }
 
-  static fromEntry({ key, folder, name, size, modified }: Entry): Upload {
-    return new Upload(key, folder, name, size, modified, null);
+  static fromEntry({ key, sent, folder, name, size, modified }: Entry): Upload {
+    const upload = new Upload(key, folder, name, size, modified, null);
+    upload.began = sent;
+    return upload;
+  }
+
+  get isLarge(): boolean {
+    return this.size > SMALL_BYTES;
+  }
+
+  /** Whether the server may have stored the file and forgotten the key: then a retry would store it twice. */
+  get isLate(): boolean {
+    return !this.isLarge && this.began !== null && Date.now() - this.began > SENT_MS;
+  }
+
+  /** Note that a request begins. */
+  begin(): void {
+    if (this.isLarge || this.began === null) this.began = Date.now();
+  }
+
+  /** Upload the file that the user chose for it. */
+  choose(file: File): void {
+    this.file = file;
+    // The user has decided that it is not stored, or may be stored twice.
+    if (this.isLate) this.began = null;
   }
 
   /** Return whether a file seems to be the one of this upload. */
