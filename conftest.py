@@ -1,12 +1,14 @@
 """Setup for every test: hypothesis profiles, immediate reports of failures, removal of a killed run's leftovers."""
 
 import fcntl
+import functools
 import os
 import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import pytest
+import structlog
 from _pytest._code.code import ExceptionRepr
 from hypothesis import settings
 
@@ -67,6 +69,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell starts background jobs with SIGINT ignored, and so would every program that a test interrupts.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A logger that kept the configuration of one test's application would hide its lines from tests that capture them.
+    structlog.configure = functools.partial(_configure_uncached, structlog.configure)
     if hasattr(config, "workerinput"):
         return  # a worker of pytest-xdist; only the main process continues
     terminal = config.pluginmanager.get_plugin("terminalreporter")
@@ -75,6 +79,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if done := leftovers.end_leftovers():
         print(done, file=sys.stderr)
     leftovers.own()
+
+
+def _configure_uncached(configure: Callable[..., None], **options: object) -> None:
+    configure(**(options | {"cache_logger_on_first_use": False}))
 
 
 def pytest_unconfigure() -> None:

@@ -8,12 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import structlog
 import svcs
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
 from file_storage.models import File, Link, Upload
-from file_storage.services import storing
 from file_storage.services.expiry import EXPIRE_BATCH
 from file_storage.services.links import LinkService, NewLink
 from file_storage.services.names import FileName
@@ -125,10 +123,8 @@ def send_the_length(services: svcs.Container) -> None:
 @pytest.mark.parametrize("fill", [expire_a_file, end_the_time_in_the_trash, expire_a_promise])
 @pytest.mark.parametrize("upload", [check_room, store, copy, promise, resume, send_more, send_the_length])
 def test_a_quota_full_of_what_has_expired_lets_an_upload_in_at_once(
-    services: svcs.Container, fill: Act, upload: Act, monkeypatch: pytest.MonkeyPatch
+    services: svcs.Container, fill: Act, upload: Act
 ) -> None:
-    # A logger that an application of another test used keeps the configuration of that application.
-    monkeypatch.setattr(storing, "log", structlog.get_logger())
     # Again and again, because no interval may have to pass in between.
     fill(services)
     with capture_logs() as logs:
