@@ -2,12 +2,10 @@
 
 import codecs
 import re
-import warnings
 from io import BytesIO
 from typing import IO, NamedTuple, cast
 
 import filetype
-from PIL import Image
 
 from file_storage.services import jpeg_header, png_header
 from file_storage.services.exif_date import taken_at
@@ -34,11 +32,6 @@ MIN_READ_BYTES = 4096
 MAX_SIDE = 2**31 - 1
 """Headers may have 32 bits for a side, the database has 31."""
 
-_PREFIX = b"Exif\0\0"
-_ORIENTATION = 0x0112
-_ROTATED = (5, 6, 7, 8)
-"""EXIF orientations that swap an image's displayed width and height (Exif 2.32, 4.6.4)."""
-
 _BEFORE_ROOT = re.compile(r"\s+|<\?xml[^>]*>|<!--.*?-->", re.I | re.S)
 _SVG = re.compile(r"<(?:!doctype\s+)?(?:\w+:)?svg[\s>/]", re.I)
 _XML = re.compile(r"\s*<\?xml\s")
@@ -47,19 +40,12 @@ _HTML = re.compile(r"<(?:!doctype\s+html|html|head|body|script|iframe)[\s>]", re
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MAY_BE_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<|\xff\xfe|\xfe\xff")
 
-_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "WEBP")
-"""Formats whose headers Pillow opens; :mod:`image_headers` reads the sizes of others."""
-
 _REDUCTIONS = {
     jpeg_header.SIGNATURE: jpeg_header.bare_jpeg,
     png_header.SIGNATURE: png_header.bare_png,
 }
 """Functions that keep of a file only what its size depends on, by its first bytes."""
 _LONGEST_SIGNATURE = max(map(len, _REDUCTIONS))
-
-# Only headers are read here, never pixels; the image-processor limits their number.
-Image.MAX_IMAGE_PIXELS = None
-warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class Media(NamedTuple):
@@ -109,44 +95,20 @@ class _LimitedFile:
 
 
 def _image(file: IO[bytes]) -> Media | None:
+    from file_storage.services import pillow_headers  # the process of the event stream does not need Pillow
+
     # Pillow only calls read, seek and tell (Image.open).
     limited = cast("IO[bytes]", _LimitedFile(file))
     try:
         start = limited.read(_LONGEST_SIGNATURE)
         bare = next((reduce for signature, reduce in _REDUCTIONS.items() if start.startswith(signature)), None)
         limited.seek(0)
-        with Image.open(BytesIO(bare(limited)) if bare else limited, formats=_FORMATS) as image:
-            media_type = image.get_format_mimetype()
-            width, height = _displayed_size(image)
+        media_type, size = pillow_headers.type_and_size(BytesIO(bare(limited)) if bare else limited)
     except Exception:  # noqa: BLE001 (a hostile header can make Pillow raise any error)
         return None
     if media_type is None:
         return None
-    return _media(media_type, (width, height))
-
-
-def _displayed_size(image: Image.Image) -> tuple[int, int]:
-    block = image.info.get("exif", b"")
-    # Pillow adds the prefix to a PNG's chunk, which may have one of its own.
-    block = block.removeprefix(_PREFIX) if image.format == "PNG" else block
-    return image.size[::-1] if _orientation(block) in _ROTATED else image.size
-
-
-def _orientation(block: bytes) -> object:
-    """Return the orientation in an EXIF block; ``None`` if it has none or cannot be read.
-
-    Only EXIF counts, as in the image-processor and browsers; Pillow's getexif would also use XMP. Pillow reads a block
-    with two prefixes; libvips does not.
-    """
-    if block.startswith(_PREFIX * 2):
-        return None
-    exif = Image.Exif()
-    try:
-        exif.load(block)
-        value = exif.get(_ORIENTATION)
-    except Exception:  # noqa: BLE001 (damaged EXIF can make Pillow raise any error, and the image has a size without it)
-        return None
-    return value[0] if isinstance(value, bytes) and value else value  # some programs write it as a byte
+    return _media(media_type, size)
 
 
 def _media(media_type: str, size: tuple[int, int] | None) -> Media:
