@@ -28,6 +28,8 @@ from tests.support.databases import postgres_database
 from tests.support.object_store import ObjectStore
 from tests.support.stored import stored
 
+pytestmark = pytest.mark.slow
+
 CONTENT = b"bytes"
 
 _LOCKING = text("""
