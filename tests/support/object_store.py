@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
+from tests.support.waiting import STATE_SECONDS
+
 PREFIX = "/files/prefix/"
-STATE_SECONDS = 60
-"""Far longer than any test holds a request."""
 
 
 class Held:

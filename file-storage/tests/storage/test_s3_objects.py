@@ -27,6 +27,7 @@ from sqlalchemy import Connection, create_engine, delete, event, func, select, t
 from tests.support.databases import postgres_database
 from tests.support.object_store import ObjectStore
 from tests.support.stored import stored
+from tests.support.waiting import STATE_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -135,14 +136,14 @@ def test_requests_for_other_bytes_do_not_wait_for_a_slow_upload(
         stored(services, CONTENT)
     with ThreadPoolExecutor() as threads, s3.holding(method) as held:
         slow = threads.submit(stored, services, CONTENT)
-        assert held.arrived.wait(10)
+        assert held.arrived.wait(STATE_SECONDS)
 
         other = stored(services, b"other bytes")
         files.delete(LOCAL, other.id)
 
         assert not slow.done()
         held.release()
-        slow.result(10)
+        slow.result(STATE_SECONDS)
     assert_tidy(services, s3)
 
 
@@ -151,14 +152,14 @@ def test_the_same_bytes_do_not_wait_for_a_slow_upload(
 ) -> None:
     with ThreadPoolExecutor() as threads, s3.holding("PUT") as held:
         slow = threads.submit(stored, services, CONTENT)
-        assert held.arrived.wait(10)
+        assert held.arrived.wait(STATE_SECONDS)
 
         same = stored(services, CONTENT)
 
         assert not slow.done()
         assert files.open(same).read() == CONTENT
         held.release()
-        slow.result(10)
+        slow.result(STATE_SECONDS)
     assert len(s3.objects) == 1, "the slow upload has removed its object, which nobody needs"
     assert_tidy(services, s3)
 
@@ -169,13 +170,13 @@ def test_uploads_do_not_wait_for_a_slow_deletion_and_keep_their_bytes(
     file = stored(services, CONTENT)
     with ThreadPoolExecutor() as threads, s3.holding("DELETE") as held:
         deletion = threads.submit(files.delete, LOCAL, file.id)
-        assert held.arrived.wait(10)
+        assert held.arrived.wait(STATE_SECONDS)
 
         same, other = stored(services, CONTENT), stored(services, b"other bytes")
 
         assert not deletion.done()
         held.release()
-        deletion.result(10)
+        deletion.result(STATE_SECONDS)
     assert [files.open(each).read() for each in (same, other)] == [CONTENT, b"other bytes"]
     assert_tidy(services, s3)
 
@@ -186,14 +187,14 @@ def test_gc_finishes_a_deletion_and_a_late_request_harms_nobody(
     file = stored(services, CONTENT)
     with ThreadPoolExecutor() as threads, s3.holding("DELETE") as held:
         deletion = threads.submit(files.delete, LOCAL, file.id)
-        assert held.arrived.wait(10)
+        assert held.arrived.wait(STATE_SECONDS)
         services.get(BlobService).collect_garbage(0)
         assert (s3.objects, states(services)) == ({}, [])
 
         same = stored(services, CONTENT)
 
         held.release()
-        deletion.result(10)
+        deletion.result(STATE_SECONDS)
     assert files.open(same).read() == CONTENT
     assert_tidy(services, s3)
 
@@ -203,12 +204,12 @@ def test_an_upload_whose_object_gc_has_removed_writes_another(
 ) -> None:
     with ThreadPoolExecutor() as threads, s3.holding("PUT") as held:
         slow = threads.submit(stored, services, CONTENT)
-        assert held.arrived.wait(10)
+        assert held.arrived.wait(STATE_SECONDS)
         services.get(BlobService).collect_garbage(0)
         assert states(services) == []
 
         held.release()
-        file = slow.result(10)
+        file = slow.result(STATE_SECONDS)
 
     assert files.open(file).read() == CONTENT
     assert len(s3.objects) == 2, "the object of the first request came after gc"
@@ -218,11 +219,11 @@ def test_an_upload_whose_object_gc_has_removed_writes_another(
 def test_gc_leaves_the_object_of_a_recent_upload_alone(services: svcs.Container, s3: ObjectStore) -> None:
     with ThreadPoolExecutor() as threads, s3.holding("PUT") as held:
         slow = threads.submit(stored, services, CONTENT)
-        assert held.arrived.wait(10)
+        assert held.arrived.wait(STATE_SECONDS)
         assert services.get(BlobService).collect_garbage(60) == 0
         assert states(services) == [("pending", 1)]
         held.release()
-        slow.result(10)
+        slow.result(STATE_SECONDS)
     assert s3.asked.count("PUT") == 1
 
 
@@ -232,14 +233,14 @@ def test_a_deletion_between_the_check_and_the_commit_makes_an_upload_write_the_b
     file = stored(services, CONTENT)
     with ThreadPoolExecutor() as threads, s3.holding("HEAD") as held:
         upload = threads.submit(stored, services, CONTENT)
-        assert held.arrived.wait(10)
+        assert held.arrived.wait(STATE_SECONDS)
         # The answer of S3 is from before the deletion.
         kept = dict(s3.objects)
         files.delete(LOCAL, file.id)
         assert s3.objects == {}
         s3.objects.update(kept)
         held.release()
-        again = upload.result(10)
+        again = upload.result(STATE_SECONDS)
     s3.objects.pop(next(iter(kept)))
 
     assert files.open(again).read() == CONTENT
@@ -333,10 +334,10 @@ def test_bytes_that_an_upload_restores_during_the_check_are_not_set_aside(
     content = s3.objects.pop(lost)
     with ThreadPoolExecutor() as threads, s3.holding("HEAD") as held:
         check = threads.submit(services.get(Fsck).run, 0, read_bytes=True)
-        assert held.arrived.wait(10)
+        assert held.arrived.wait(STATE_SECONDS)
         stored(services, content)
         held.release()
-        report = check.result(10)
+        report = check.result(STATE_SECONDS)
 
     assert report.lost == 0
     assert files.open(file).read() == CONTENT

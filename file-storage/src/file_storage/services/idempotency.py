@@ -1,6 +1,6 @@
 """Idempotency keys of uploads and copies: the same key makes one file, and a revoked key makes none."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -57,10 +57,9 @@ class IdempotencyKeys:
         with self._database.begin() as connection:
             return self.made_earlier(connection, principal.owner, uses)
 
-    def was_used(self, principal: Principal, key: str) -> bool:
-        """Return whether this owner has used the key, so that a request with it creates no file."""
-        with self._database.begin() as connection:
-            return key in self.made_earlier(connection, principal.owner, [KeyUse(key, "")])
+    def used(self, principal: Principal, keys: Iterable[str]) -> Collection[str]:
+        """Return those of the keys that this owner has used, so that requests with them create no file."""
+        return self.answers(principal, [KeyUse(key, "") for key in keys]).keys()
 
     def answer(self, principal: Principal, use: KeyUse | None) -> File | None:
         """Return the file that this use of a key made earlier, if any.

@@ -297,7 +297,8 @@ class StoringService:
         if reserved is None and all(file.key is None for file in new):
             self._check_quota(principal, size, len(new))
         elif reserved is not None:
-            count = sum(not self._was_used(principal, file.key) for file in new)
+            used = self._keys.used(principal, [file.key for file in new if file.key is not None])
+            count = sum(file.key not in used for file in new)
             self.with_room(lambda: self._quota.check_files(principal, count))
         contents = _in_parallel(self._disk, self._make_durable, [file.staged for file in new])
         for _ in range(MOST_ATTEMPTS - 1):
@@ -363,7 +364,7 @@ class StoringService:
         return self._add(principal, additions, self._blobs.reference, partial(self._check_stored, principal, reserved))
 
     def _was_used(self, principal: Principal, key: str | None) -> bool:
-        return key is not None and self._keys.was_used(principal, key)
+        return key is not None and key in self._keys.used(principal, [key])
 
     def _add_uploads(self, uploads: Sequence[_Upload], progress: Progress) -> Sequence[File | DomainError]:
         """Store uploads of one principal in one transaction."""
