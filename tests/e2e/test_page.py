@@ -309,9 +309,7 @@ def test_large_files_of_the_same_name_go_each_to_its_folder(
 
 
 def test_a_file_that_was_deleted_fails_alone(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
-    paths = [tmp_path / f"{name}-{index}.png" for index in range(3)]
-    for path in paths:
-        path.write_bytes(photo())
+    paths = pictures(tmp_path, name, 3)
     page.open("/files")
     wait_until(lambda: page.all("#upload-files"), "the field for files")
 
@@ -357,6 +355,26 @@ def tus_requests(page: Page) -> list[str]:
     return [request for request in requests if f"{FILES}/uploads/" in request]
 
 
+def pictures(folder: Path, name: str, count: int) -> list[Path]:
+    """Write pictures whose names begin with ``name``, and return their paths."""
+    paths = [folder / f"{name}-{index}.png" for index in range(count)]
+    for path in paths:
+        path.write_bytes(photo())
+    return paths
+
+
+@contextmanager
+def kept_offline(page: Page, name: str, paths: Sequence[Path]) -> Iterator[None]:
+    """Let uploads into the folder ``name`` be kept by a browser that stays offline during the block."""
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+    with network(page, offline=True):
+        page.choose_files(*paths)
+        page.says(f"Waiting for the server, 0 of {len(paths)} uploaded")
+        wait_until_kept(page)
+        yield
+
+
 def test_uploads_go_on_after_a_reload(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
     contents = {f"{name}-{index:02}": secrets.token_bytes(1000) for index in range(70)}
     contents[f"{name}-large"] = secrets.token_bytes(6_000_000)
@@ -385,9 +403,7 @@ def test_uploads_go_on_after_a_reload(pixmill: Pixmill, page: Page, name: str, t
 
 
 def test_files_whose_response_is_lost_are_stored_once(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
-    paths = [tmp_path / f"{name}-{index}.png" for index in range(3)]
-    for path in paths:
-        path.write_bytes(photo())
+    paths = pictures(tmp_path, name, 3)
     page.open(f"/files?folder={name}")
     page.says("Nothing matches")
 
@@ -432,15 +448,8 @@ def test_a_file_that_is_too_large_to_keep_is_chosen_again(
 def test_a_file_whose_bytes_the_browser_lost_is_chosen_again_in_the_gallery(
     pixmill: Pixmill, page: Page, name: str, tmp_path: Path
 ) -> None:
-    paths = [tmp_path / f"{name}-{index}.png" for index in range(2)]
-    for path in paths:
-        path.write_bytes(photo())
-    page.open(f"/files?folder={name}")
-    page.says("Nothing matches")
-    with network(page, offline=True):
-        page.choose_files(*paths)
-        page.says("Waiting for the server, 0 of 2 uploaded")
-        wait_until_kept(page)
+    paths = pictures(tmp_path, name, 2)
+    with kept_offline(page, name, paths):
         page.browser.execute_async_script(
             """const [done] = arguments;
             indexedDB.open('pixmill').onsuccess = ({target: {result}}) => {
@@ -460,9 +469,7 @@ def test_a_file_whose_bytes_the_browser_lost_is_chosen_again_in_the_gallery(
 
 
 def test_only_one_window_sends_an_upload(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
-    paths = [tmp_path / f"{name}-{index}.png" for index in range(4)]
-    for path in paths:
-        path.write_bytes(photo())
+    paths = pictures(tmp_path, name, 4)
     first = page.browser.current_window_handle
     page.browser.switch_to.new_window("window")
     page.open(f"/files?folder={name}")
@@ -520,15 +527,8 @@ def test_files_are_uploaded_without_a_database_of_the_browser(
 def test_uploads_of_a_crashed_tab_go_on_after_its_silence(
     pixmill: Pixmill, page: Page, name: str, tmp_path: Path
 ) -> None:
-    paths = [tmp_path / f"{name}-{index}.png" for index in range(2)]
-    for path in paths:
-        path.write_bytes(photo())
-    page.open(f"/files?folder={name}")
-    page.says("Nothing matches")
-    with network(page, offline=True):
-        page.choose_files(*paths)
-        page.says("Waiting for the server, 0 of 2 uploaded")
-        wait_until_kept(page)
+    paths = pictures(tmp_path, name, 2)
+    with kept_offline(page, name, paths):
         find_mark = "return Object.keys(localStorage).find((key) => key.startsWith('pixmill.uploads.tab.'))"
         mark = page.browser.execute_script(find_mark)
         page.browser.get("about:blank")
@@ -555,9 +555,7 @@ LATER = "const now = Date.now; Date.now = () => now() + arguments[0] * 3600_000"
 def test_a_retry_after_the_server_forgot_the_key_is_the_users_decision(
     pixmill: Pixmill, page: Page, name: str, tmp_path: Path
 ) -> None:
-    paths = [tmp_path / f"{name}-{index}.png" for index in range(2)]
-    for path in paths:
-        path.write_bytes(photo())
+    paths = pictures(tmp_path, name, 2)
     page.open(f"/files?folder={name}")
     page.says("Nothing matches")
     with network(page, answer_after=100):
@@ -651,9 +649,7 @@ def test_uploads_wait_for_their_owner(
     keys_stack: EmbeddedStack, owners: Mapping[str, str], name: str, tmp_path: Path
 ) -> None:
     alice, bob = owners["alice"], owners["bob"]
-    paths = [tmp_path / f"{name}-{index}.png" for index in range(4)]
-    for path in paths:
-        path.write_bytes(photo())
+    paths = pictures(tmp_path, name, 4)
 
     with skip_where_missing(), open_browser() as browser, Pixmill(keys_stack.url) as client:
         page = Page(browser, keys_stack.url)
