@@ -54,10 +54,11 @@ screenshots: .venv/test
 
 # Quick tests for the editing loop: starts no server.
 unit: .venv/test
-	$(PYTEST) -m "not thorough and not server$(if $(K),, and not slow)" $(ENOUGH) $(if $(findstring /,$(K)),"$$K",$(EXPRESSION) $(PACKAGES))
+	$(PYTEST) $(if $(K),,--hypothesis-profile unit) -m "not thorough and not server$(if $(K),, and not slow)" $(ENOUGH) $(if $(findstring /,$(K)),"$$K",$(EXPRESSION) $(PACKAGES))
 
 # Every change must pass these.
-test: .venv/test web/node_modules/.installed
+test:
+	@$(MAKE) --no-print-directory --jobs 2 .venv/test web/node_modules/.installed
 	@scripts/install-servers
 	@$(if $(K),,$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint)
 	$(PYTEST) -m "not thorough" $(ENOUGH) $(call NO_HANG,700) $(CHOSEN)

@@ -18,6 +18,7 @@ from tests.support.distribution import ByStack
 
 # No deadlines: tests must not fail on a busy machine.
 settings.register_profile("quick", deadline=None, max_examples=100, derandomize=True)
+settings.register_profile("unit", deadline=None, max_examples=20, derandomize=True)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("quick")
 

@@ -56,8 +56,10 @@ KINDS = {
     "GIF animation": animation("GIF"),
     "WebP animation": animation("WEBP"),
 }
-ALSO_ELSEWHERE = ("CMYK TIFF", "WebP animation")
-"""Kinds whose pixels are decoded like those of another kind; the tests of animations cover both formats."""
+ALSO_ELSEWHERE = ("AVIF", "palette", "50×1", "CMYK TIFF", "GIF animation", "WebP animation")
+"""Kinds whose pixels are like those of another kind once they are decoded; tests of animations cover both formats."""
+EXAMPLES = 2 if settings().max_examples <= 100 else 50
+"""How many params of each algorithm are tried: there are many algorithms."""
 ALGORITHMS = list(all_algorithms().values())
 FACELESS = "crop_faces"
 
@@ -167,8 +169,7 @@ def test_every_parameter_is_described(algorithm: Algorithm) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda algorithm: algorithm.name)
-# There are many algorithms, so each gets only a part of the examples.
-@settings(max_examples=settings().max_examples // 20, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_valid_params_give_a_result_or_a_reason(algorithm: Algorithm, data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(list(KINDS)))

@@ -258,6 +258,7 @@ def blocked(page: Page, *addresses: str) -> Iterator[None]:
         page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
 
 
+@pytest.mark.thorough
 def test_uploads_wait_while_the_service_behind_nginx_restarts(strict: FullStack, name: str, tmp_path: Path) -> None:
     contents = {f"{name}-small": secrets.token_bytes(1000), f"{name}-large": secrets.token_bytes(5_000_000)}
     for stem, content in contents.items():
@@ -645,6 +646,7 @@ def owners(keys_stack: EmbeddedStack) -> Mapping[str, str]:
         return {owner: client.make_key(owner, "writer") for owner in ("alice", "bob")}
 
 
+@pytest.mark.thorough
 def test_uploads_wait_for_their_owner(
     keys_stack: EmbeddedStack, owners: Mapping[str, str], name: str, tmp_path: Path
 ) -> None:

@@ -267,6 +267,36 @@ def test_padding_before_the_pixels_of_a_jpeg_is_not_an_error(padding: bytes, *, 
     assert numpy.abs(pixels(result) - pixels(whole)).max() <= 1
 
 
+@pytest.mark.parametrize("missing", [1, 2])
+def test_a_jpeg_without_its_end_marker_has_all_pixels(missing: int) -> None:
+    whole = photo(400, 300, format="JPEG", quality=95)
+
+    result = processed(whole[:-missing], "convert", {"format": "png"})
+
+    assert numpy.abs(pixels(result) - pixels(whole)).max() <= 1
+
+
+def test_a_jpeg_without_its_end_marker_is_shrunk_while_it_is_decoded() -> None:
+    whole = photo(400, 300, format="JPEG", quality=95)
+    with opened(whole) as image:
+        expected = numpy.asarray(image.reduce(8)).astype(int)
+
+    result = processed(whole[:-2], "resize", {"width": 50, "output": {"format": "png"}})
+
+    smooth = numpy.abs(pixels(result) - expected)[..., :2]  # the third band has edges
+    assert smooth.max() <= 4
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_without_its_last_bytes_or_its_last_scan_is_refused(*, progressive: bool) -> None:
+    whole = photo(400, 300, format="JPEG", quality=95, progressive=progressive)
+    cut = [whole[:-end] for end in (3, 4, 20)] + [whole[: whole.rindex(b"\xff\xda")]]
+
+    for content in cut:
+        with pytest.raises(ImageError, match="truncated|corrupt"):
+            processed(content, "convert", {"format": "png"})
+
+
 def test_warnings_are_noticed_after_logging_is_set_up() -> None:
     whole = LOSING["CCITT group 3"]()
     assert processed(whole, "convert", {"format": "png"})

@@ -17,7 +17,7 @@ from image_processor.services.codec.avif import is_sequence
 from image_processor.services.codec.colors import PROFILE, with_described_colors
 from image_processor.services.codec.errors import ImageError, reason_of
 from image_processor.services.codec.exif_block import with_exif_of_tiff, without_invented_tags
-from image_processor.services.codec.jpeg import is_lossless, with_all_segments
+from image_processor.services.codec.jpeg import is_lossless, unended, with_all_segments
 from image_processor.services.codec.layout import Layout, layout_of, with_page_sizes
 from image_processor.services.codec.limits import (
     Limits,
@@ -267,6 +267,10 @@ def _loaded(source: Path, format_name: str, **options: object) -> pyvips.Image:
     mended = open_mended(source, fail_on=_FAIL_ON, **options) if format_name == "tiff" else None
     load = _LOADERS.get(format_name, pyvips.Image.new_from_file)
     image = load(str(source), fail_on=_FAIL_ON, **options) if mended is None else mended
+    if format_name == "jpeg" and not image.get_typeof("interlaced"):  # with a single scan
+        content = unended(source)
+        if content is not None:
+            image = pyvips.Image.jpegload_buffer(content, fail_on=_FAIL_ON, **options)
     return with_marked_exif(image, source) if format_name == "png" else image
 
 

@@ -68,6 +68,7 @@ _PLAIN = {
     "Seek error accessing TIFF directory": sentence("the file is truncated or corrupt"),
     "Invalid input: Unexpected end of file": sentence("the file is truncated"),
     "premature end of JPEG image": sentence("the file is truncated"),
+    "Corrupt JPEG data: premature end of data segment": sentence("the file is truncated or corrupt"),
     "image file is truncated": sentence("the file is truncated"),
     "broken data stream": sentence("its compressed pixels are corrupt"),
     "buffer is not large enough": sentence("the file is truncated or corrupt"),

@@ -2,13 +2,14 @@
 
 import struct
 from collections.abc import Iterator
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import pyvips
 
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
-_START = b"\xff\xd8"
+_START, _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 _APP1, _APP13, _SCAN, _END = 0xE1, 0xED, 0xDA, 0xD9
 _LOSSLESS = (0xC3, 0xC7, 0xCB, 0xCF)
 """Markers of lossless frames, which cannot be decoded at a reduced size (ISO/IEC 10918-1, B.1.1.3)."""
@@ -38,6 +39,18 @@ def has_gap_before_pixels(source: Path) -> bool:
 def is_lossless(source: Path) -> bool:
     """Return whether this is a lossless JPEG. The decoder does not shrink these, so libvips would get only a part."""
     return any(marker in _LOSSLESS for marker, _ in _segments(source))
+
+
+def unended(source: Path) -> bytes | None:
+    """Return the content of a JPEG whose end marker is missing, with that marker; None if the file has one.
+
+    Without it, the decoder warns of a truncated file even if all pixels are there. With it, the decoder still warns of
+    missing pixels, but not of a missing scan.
+    """
+    with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        if content[-2:] == _END_OF_IMAGE or content.rfind(_END_OF_IMAGE) > content.rfind(_START_OF_SCAN):
+            return None
+        return content[:] + _END_OF_IMAGE
 
 
 def _segments(source: Path) -> Iterator[tuple[int | None, bytes]]:
