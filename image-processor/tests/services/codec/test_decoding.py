@@ -293,7 +293,7 @@ def test_a_jpeg_without_its_last_bytes_or_its_last_scan_is_refused(*, progressiv
     cut = [whole[:-end] for end in (3, 4, 20)] + [whole[: whole.rindex(b"\xff\xda")]]
 
     for content in cut:
-        with pytest.raises(ImageError, match="truncated|corrupt"):
+        with pytest.raises(ImageError, match=r"truncated|corrupt"):
             processed(content, "convert", {"format": "png"})
 
 
