@@ -24,7 +24,7 @@ from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
 from tests.support.databases import postgres_database
-from tests.support.stored import stored
+from tests.support.stored import stored, unlimited
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
@@ -74,7 +74,7 @@ def test_one_process_removes_what_is_over_and_the_others_do_nothing(
         connection.execute(update(Upload).values(expires_at=1))
 
     with capture_logs() as logs:
-        create_housekeeping(settings).run_due()
+        create_housekeeping(settings, unlimited).run_due()
 
     done = {entry["chore"]: entry["count"] for entry in logs if entry["event"] == "housekeeping done"}
     every = {"idempotency keys": 1, "links": 1, "expired files": 1, "trash": 1, "promises of room": 1}
@@ -84,5 +84,5 @@ def test_one_process_removes_what_is_over_and_the_others_do_nothing(
         assert [tuple(row) for row in rows] == [("a", 4), ("a", 4), ("complete", 4)]
         assert [list(connection.scalars(select(model))) for model in (Link.id, Upload.id)] == [[], []]
     with capture_logs() as logs:
-        create_housekeeping(settings).run_due()
+        create_housekeeping(settings, unlimited).run_due()
     assert logs == []

@@ -66,7 +66,7 @@ from sqlalchemy import Engine, event
 
 from tests.support.environment import INNER_SECRETS
 from tests.support.servers import started_postgres
-from tests.support.stored import stored
+from tests.support.stored import stored, unlimited
 
 pytestmark = pytest.mark.thorough
 
@@ -450,7 +450,7 @@ def test_changing_files_scans_no_table(files: svcs.Container, large: str) -> Non
     begun = uploads.create(LIMITED, NewUpload(3, FileName("a", ".bin"), "", "", partial=False)).upload
     uploads.get(LIMITED, begun.id)
     uploads.terminate(LIMITED, begun.id)
-    uploads.expire()
+    uploads.expire(unlimited)
     stored(files, b"expires", details=Details(expires_in=1))
     files.get(ExpiryService).expire()
 
@@ -493,8 +493,8 @@ def test_maintaining_files_scans_no_table(files: svcs.Container, large: str) -> 
         files.get(StoringService).store(LIMITED, NewFile(staged, FileName("a", ".bin"), "", None))
     explained = Explained(files.get(Database).engine, large)
 
-    files.get(BlobService).collect_garbage(0)
-    files.get(UploadService).collect_garbage(0)
+    files.get(BlobService).collect_garbage(0, unlimited)
+    files.get(UploadService).collect_garbage(0, unlimited)
     list(files.get(Collector).collect())
     for principal in (LOCAL, LIMITED):
         files.get(FileStats).of(principal)

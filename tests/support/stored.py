@@ -5,9 +5,14 @@ from file_storage.models import File
 from file_storage.services.names import FileName
 from file_storage.services.storing import NO_DETAILS, Details, NewFile, StoringService
 from file_storage.storage import Staging
-from service_kit.access.principals import LOCAL, Principal
+from service_kit.access.principals import LOCAL, UNLIMITED, Limits, Principal
 
 NAME = FileName("a", ".bin")
+
+
+def unlimited(owner: str) -> Limits:
+    """Return the limits of an owner who has none."""
+    return UNLIMITED
 
 
 def stored(

@@ -25,7 +25,7 @@ from file_storage.services.storing import StoringService
 from file_storage.services.totals import fold
 from file_storage.services.trash import REMOVED_AT_ONCE, TrashService
 from file_storage.services.uploads import EXPIRE_BATCH as EXPIRED_UPLOADS_AT_ONCE
-from file_storage.services.uploads import UploadService
+from file_storage.services.uploads import LimitsOf, UploadService
 from file_storage.storage import BlobStore, Staging
 from file_storage.storage.folder import FolderBlobStore
 from file_storage.storage.partial import PartialFiles
@@ -61,13 +61,14 @@ def create_event_stream(settings: Settings) -> EventStream[FileEvent]:
     return EventStream(Events(database, FileEvent), settings.events.poll_seconds, settings.events.backlog, live)
 
 
-def create_housekeeping(settings: Settings) -> Housekeeping:
+def create_housekeeping(settings: Settings, limits_of: LimitsOf) -> Housekeeping:
     """Return the housekeeping that removes what is old or has expired, and folds the rows of the totals.
 
     Each process of the event stream has one. They share the chores, because they share the database and all folders.
     """
     services = create_storing(settings, pool_size=1)
     database = services.database
+    expire_uploads = partial(services.uploads.expire, limits_of)
     forget_events = partial(Events(database, FileEvent).forget_older_than, settings.events.keep_seconds)
     return Housekeeping(
         database,
@@ -79,7 +80,7 @@ def create_housekeeping(settings: Settings) -> Housekeeping:
             Chore("expired files", EXPIRY_INTERVAL_SECONDS, services.expiry.expire, EXPIRE_BATCH),
             Chore("trash", EXPIRY_INTERVAL_SECONDS, services.trash.end_expired, REMOVED_AT_ONCE),
             Chore("promises of room", EXPIRY_INTERVAL_SECONDS, services.promises.expire),
-            Chore("resumable uploads", EXPIRY_INTERVAL_SECONDS, services.uploads.expire, EXPIRED_UPLOADS_AT_ONCE),
+            Chore("resumable uploads", EXPIRY_INTERVAL_SECONDS, expire_uploads, EXPIRED_UPLOADS_AT_ONCE),
             Chore("totals", FOLD_INTERVAL_SECONDS, partial(fold, database)),
         ],
     )

@@ -28,9 +28,8 @@ def create_app() -> Starlette:
     logs.configure(settings.log.level)
     access = load_or_exit(AccessSettings)
     database = Database(access.database.url, access.database.pool_size)
-    routes = EventRoutes(
-        create_event_stream(settings), FILE_EVENTS, create_gate(access, KeyService(database), database)
-    )
-    create_housekeeping(settings).start()
+    keys = KeyService(database)
+    routes = EventRoutes(create_event_stream(settings), FILE_EVENTS, create_gate(access, keys, database))
+    create_housekeeping(settings, keys.limits).start()
     freeze_existing_objects()
     return application("/api/file-server", routes, Cors(access.http.cors_origins))

@@ -6,7 +6,10 @@ The exit code is 2 if the database or the store does not answer.
 """
 
 import structlog
+from service_kit.access.config import AccessSettings
+from service_kit.access.keys import KeyService
 from service_kit.database import Database
+from service_kit.settings import load_or_exit
 
 from file_storage.maintenance import argument_parser, exit_if_unavailable, services
 from file_storage.services.blobs import BlobService
@@ -21,6 +24,8 @@ if __name__ == "__main__":
     database, trash, expiry, blobs, staging, uploads = services().get(
         Database, TrashService, ExpiryService, BlobService, Staging, UploadService
     )
+    access = load_or_exit(AccessSettings).database
+    limits_of = KeyService(Database(access.url, access.pool_size)).limits
     with exit_if_unavailable():
         fold(database)
         removed = {
@@ -28,6 +33,6 @@ if __name__ == "__main__":
             "trash": trash.collect_garbage(),
             "blobs": blobs.collect_garbage(older_than),
             "staging": staging.sweep(older_than),
-            "uploads": uploads.collect_garbage(older_than),
+            "uploads": uploads.collect_garbage(older_than, limits_of),
         }
     structlog.get_logger().info("garbage collected", **removed)

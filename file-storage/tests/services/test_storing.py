@@ -30,7 +30,7 @@ from sqlalchemy import event, func, select, update
 from structlog.testing import capture_logs
 
 from tests.support.databases import postgres_database
-from tests.support.stored import stored
+from tests.support.stored import stored, unlimited
 
 NAME = FileName("a", ".bin")
 CONTENT = b"7 bytes"
@@ -63,7 +63,7 @@ def services(
     for principal in (LOCAL, OWNER):
         container.get(TrashService).delete_all(principal, ids)
         container.get(TrashService).empty(principal, ids)
-    container.get(UploadService).expire()
+    container.get(UploadService).expire(unlimited)
 
 
 def expire_a_file(services: svcs.Container) -> None:
@@ -145,7 +145,7 @@ def forget_what_the_owner_has(services: svcs.Container) -> None:
     services.get(TrashService).delete_all(OWNER, ids)
     services.get(TrashService).empty(OWNER, ids)
     services.get(Promises).expire()
-    services.get(UploadService).expire()
+    services.get(UploadService).expire(unlimited)
 
 
 def test_an_upload_removes_at_most_a_batch(services: svcs.Container) -> None:

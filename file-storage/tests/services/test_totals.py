@@ -29,7 +29,7 @@ from sqlalchemy import func, insert, select, text, update
 
 from tests.support.databases import postgres_database
 from tests.support.images import photo
-from tests.support.stored import stored
+from tests.support.stored import stored, unlimited
 from tests.support.waiting import wait_until
 
 
@@ -221,7 +221,7 @@ def test_the_server_folds_the_rows_of_ended_connections_itself(
         before = totals(connection)
     ended = select(func.count()).select_from(StorageTotal).where(StorageTotal.connection >= 2**40 - 3)
 
-    housekeeping = create_housekeeping(load(Settings))
+    housekeeping = create_housekeeping(load(Settings), unlimited)
     housekeeping.start()
 
     with living.get(Database).connect() as connection:

@@ -18,11 +18,13 @@ from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.names import FileName
 from file_storage.services.uploads import NewUpload, UploadService
 from file_storage.storage.partial import PartialFiles, UploadBusyError
-from service_kit.access.principals import LOCAL
+from service_kit.access.principals import LOCAL, Limits
 from service_kit.database import Database
 from service_kit.errors import DomainError
 from service_kit.settings import load
 from sqlalchemy import select, update
+
+from tests.support.stored import stored, unlimited
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def test_an_expired_upload_is_removed(services: svcs.Container, uploads: UploadS
 
     with pytest.raises(DomainError, match="expired") as gone:
         uploads.get(LOCAL, upload.id)
-    removed = uploads.expire()
+    removed = uploads.expire(unlimited)
 
     assert (gone.value.kind, removed) == ("upload-expired", 1)
     assert list((tmp_path / "uploads").iterdir()) == []
@@ -65,7 +67,7 @@ def test_an_expired_upload_whose_key_was_revoked_is_removed_and_makes_no_file(
         uploads.append(LOCAL, upload.id, 0, None, BytesIO(b"full"), None)
     let_expire(services)
 
-    removed = uploads.expire()
+    removed = uploads.expire(unlimited)
 
     assert removed == 1
     assert list((tmp_path / "uploads").iterdir()) == []
@@ -160,10 +162,25 @@ def test_an_upload_whose_last_request_was_interrupted_becomes_a_file_when_it_exp
     complete_but_no_file_yet(uploads, tmp_path)
     let_expire(services)
 
-    uploads.collect_garbage(0)
+    uploads.collect_garbage(0, unlimited)
 
     assert services.get(FileService).get(LOCAL, 1).size == 4
     assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_an_upload_that_would_exceed_its_owners_files_stays_when_it_expires(
+    services: svcs.Container, uploads: UploadService, tmp_path: Path
+) -> None:
+    stored(services, b"the only file")
+    complete_but_no_file_yet(uploads, tmp_path)
+    let_expire(services)
+
+    removed = uploads.expire(lambda owner: Limits(files={LOCAL.owner: 1}[owner]))
+
+    assert removed == 0
+    with services.get(Database).read() as session:
+        assert session.scalars(select(File.size)).all() == [13]
+        assert session.scalars(select(Upload.finished)).all() == [False]
 
 
 def test_uploads_that_cannot_become_files_delay_no_other_removal(
@@ -179,7 +196,7 @@ def test_uploads_that_cannot_become_files_delay_no_other_removal(
     monkeypatch.setenv("FILE_STORAGE_STORAGE__QUOTA_BYTES", "1")
     full = svcs.Container(create_registry(load(Settings))).get(UploadService)
 
-    removed = full.collect_garbage(0)
+    removed = full.collect_garbage(0, unlimited)
 
     assert removed == 1
     with services.get(Database).read() as session:
@@ -197,7 +214,7 @@ def test_an_upload_whose_bytes_cannot_be_read_delays_no_other_removal(
     with services.get(Database).write() as session:
         session.execute(update(Upload).where(Upload.length == 10).values(expires_at=1))
 
-    uploads.expire()
+    uploads.expire(unlimited)
 
     with services.get(Database).read() as session:
         assert session.scalars(select(Upload.length)).all() == [4]
@@ -248,7 +265,7 @@ def test_bytes_without_an_upload_are_removed(uploads: UploadService, tmp_path: P
     kept = create(uploads, 10)
     (tmp_path / "uploads/left").write_bytes(b"left")
 
-    assert uploads.collect_garbage(0) == 1
+    assert uploads.collect_garbage(0, unlimited) == 1
     assert [path.name for path in (tmp_path / "uploads").iterdir()] == [kept.id]
 
 

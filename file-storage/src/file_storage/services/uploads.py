@@ -4,13 +4,13 @@ import hashlib
 import re
 import secrets
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import structlog
-from service_kit.access.principals import Principal
+from service_kit.access.principals import UNLIMITED, Limits, Principal
 from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError, FieldError
 from service_kit.texts import counted, sentence
@@ -41,6 +41,9 @@ EXPIRE_AGAIN_SECONDS = 3600
 
 FORBIDDEN_KEY = ("idempotency-key-reused", "idempotency-key-revoked")
 """Errors that no repetition of a request with the same key ends."""
+
+LimitsOf = Callable[[str], Limits]
+"""Returns the limits of an owner."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -205,18 +208,18 @@ class UploadService:
         self._row(principal, upload_id)
         self._remove(upload_id)
 
-    def expire(self) -> int:
+    def expire(self, limits_of: LimitsOf) -> int:
         """Remove at most :data:`EXPIRE_BATCH` expired uploads, and return their number.
 
-        Complete uploads become files first.
+        Complete uploads become files first. One that would exceed a quota stays, and expires again later.
         """
-        return sum(self._end(upload) for upload in self._expired())
+        return sum(self._end(upload, limits_of) for upload in self._expired())
 
-    def collect_garbage(self, older_than_seconds: float) -> int:
+    def collect_garbage(self, older_than_seconds: float, limits_of: LimitsOf) -> int:
         """Remove expired uploads, and bytes that a crash left without an upload; return their number."""
         removed = 0
         while expired := self._expired():
-            removed += sum(self._end(upload) for upload in expired)
+            removed += sum(self._end(upload, limits_of) for upload in expired)
         for upload_id in self._partials.stored(older_than_seconds):
             with self._database.read() as session:
                 known = session.get(Upload, upload_id) is not None
@@ -398,11 +401,11 @@ class UploadService:
             )
             return session.scalars(query).all()
 
-    def _end(self, upload: Upload) -> bool:
+    def _end(self, upload: Upload, limits_of: LimitsOf) -> bool:
         """Remove an expired upload, after it has become a file if it is complete; return whether it is removed."""
         try:
             if not upload.finished and self._is_complete(upload):
-                self._finish_unless_forbidden(upload)
+                self._finish_unless_forbidden(_owner_of(upload, limits_of(upload.owner)), upload)
             self._remove(upload.id)
         except (DomainError, OSError) as error:
             log.warning("upload not removed", upload_id=upload.id, reason=str(error))
@@ -416,10 +419,10 @@ class UploadService:
             later = epoch_now() + EXPIRE_AGAIN_SECONDS
             session.execute(update(Upload).where(Upload.id == upload.id).values(expires_at=later))
 
-    def _finish_unless_forbidden(self, upload: Upload) -> None:
+    def _finish_unless_forbidden(self, owner: Principal, upload: Upload) -> None:
         """Turn a complete upload into a file, unless its idempotency key forbids this forever."""
         try:
-            self._finish(_owner_of(upload), upload)
+            self._finish(owner, upload)
         except DomainError as error:
             if error.kind not in FORBIDDEN_KEY:
                 raise
@@ -489,13 +492,13 @@ class UploadService:
             )
 
 
-def _owner_of(upload: Upload) -> Principal:
-    return Principal(upload.owner, frozenset())
+def _owner_of(upload: Upload, limits: Limits) -> Principal:
+    return Principal(upload.owner, frozenset(), limits=limits)
 
 
 def _holder(principal: Principal, upload: Upload) -> Principal:
     """Return the owner of the upload's bytes and file as a principal, with the owner's limits if they are known."""
-    return principal if principal.owner == upload.owner else _owner_of(upload)
+    return principal if principal.owner == upload.owner else _owner_of(upload, UNLIMITED)
 
 
 def _own_key(metadata_header: str) -> str | None:
