@@ -2,15 +2,16 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-Answer = tuple[int, object]
+Answer = tuple[int, object] | tuple[int, object, Mapping[str, str]]
+"""A status, a document or bytes, and headers."""
 Answering = Callable[[str, str, bytes], Answer | None]
-"""Returns the status and the document or bytes for a request; ``None`` breaks the connection."""
+"""Returns the answer to a method, path and body; ``None`` breaks the connection."""
 
 
 @dataclass
@@ -43,7 +44,7 @@ def file_row(file_id: int, **fields: object) -> dict[str, object]:
     }
 
 
-def problem(status: int, code: str) -> Answer:
+def problem(status: int, code: str) -> tuple[int, object]:
     """Return a problem document as an answer."""
     return status, {"type": f"urn:pixmill:problem:{code}", "title": code, "detail": f"{code}.", "status": status}
 
@@ -66,11 +67,13 @@ def answering() -> Iterator[Asked]:
             if answer is None:
                 self.close_connection = True
                 return
-            status, document = answer
+            status, document, *headers = answer
             content = document if isinstance(document, bytes) else json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
+            for name, value in headers[0].items() if headers else ():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
 

@@ -81,6 +81,18 @@ def assert_refused(response: TestResponse, status: int, kind: str, pointer: str 
         assert pointer in [error["pointer"] for error in response.json["errors"]]
 
 
+def test_a_form_with_a_query_is_refused(client: FlaskClient) -> None:
+    refused = client.post("/?name=b.txt&folder=moon", data={"file": (BytesIO(b"content"), "a.txt")})
+
+    assert refused.status_code == 422
+    assert sorted(error["pointer"] for error in refused.get_json()["errors"]) == ["/folder", "/name"]
+
+
+@pytest.mark.parametrize("path", ["/folders", "/stats"])
+def test_what_takes_no_filter_refuses_one(client: FlaskClient, path: str) -> None:
+    assert client.get(f"{path}?owner=shop").status_code == 422
+
+
 def test_an_upload_shows_only_what_it_has(client: FlaskClient) -> None:
     file = document(form(client, "a.txt"))
 

@@ -55,6 +55,17 @@ def test_a_creation_with_an_idempotency_key_is_sent_again_after_a_lost_answer() 
     assert reply is OK
 
 
+def test_a_batch_that_alone_exceeds_the_limit_of_tasks_is_not_sent_again() -> None:
+    with pytest.raises(UnavailableError):
+        exchanged(CREATE, [refusal(429, "too-many-pending-tasks")])
+
+
+def test_a_batch_that_exceeds_the_limit_of_tasks_for_now_is_sent_again() -> None:
+    reply, _ = exchanged(CREATE, [refusal(429, "too-many-pending-tasks", **{"retry-after": "1"}), OK])
+
+    assert reply is OK
+
+
 def test_a_creation_is_sent_again_if_it_never_left() -> None:
     reply, _ = exchanged(CREATE, [UnreachableError("refused", sent=False), OK])
 

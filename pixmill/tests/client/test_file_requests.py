@@ -1,10 +1,11 @@
 """The requests that the operations on files make."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from pixmill.client.downloads import DownloadOperations
@@ -12,13 +13,16 @@ from pixmill.client.exchange import Call, Exchange, Operation, Reply
 from pixmill.client.files import FileOperations
 from pixmill.client.settings import new_below
 
-from pixmill import Deletion, File, FileFilter, Retries
+from pixmill import File, FileFilter, Link, Retries
+from tests.support.asked import file_row
+
+T = TypeVar("T")
 
 OPERATIONS = FileOperations(Exchange(Retries()))
 DOWNLOADS = DownloadOperations(Exchange(Retries()))
 
 
-def answered(operation: Operation[Deletion], answers: Sequence[dict[str, object]]) -> tuple[Deletion, list[Call]]:
+def answered(operation: Operation[T], answers: Sequence[Mapping[str, object]]) -> tuple[T, list[Call]]:
     """Return the result of an operation with these answers to its calls, and the calls."""
     calls, left = [], list(answers)
     effect = next(operation)
@@ -28,7 +32,7 @@ def answered(operation: Operation[Deletion], answers: Sequence[dict[str, object]
         try:
             effect = operation.send(Reply(200, {}, json.dumps(left.pop(0)).encode()))
         except StopIteration as end:
-            result: Deletion = end.value
+            result: T = end.value
             return result, calls
 
 
@@ -85,6 +89,32 @@ def test_a_deletion_is_sent_until_the_server_has_nothing_left_to_do() -> None:
     assert deletion.ids == (1, 2, 3)
     assert deletion.restore_until == datetime(2026, 11, 25, 22, 13, 25, tzinfo=UTC)
     assert {call.body for call in calls} == {b'{"filter": {"folder": "old"}}'}
+
+
+def test_what_restores_files_is_not_lost_by_a_repetition() -> None:
+    effect = next(OPERATIONS.delete_matching(FileFilter(folder="old")))
+
+    assert isinstance(effect, Call)
+    assert not effect.repeatable
+
+
+@pytest.mark.parametrize(
+    "operation", [OPERATIONS.link(1, 60, ""), OPERATIONS.link_set([1, 2], 60, "", None)], ids=["file", "set"]
+)
+def test_a_lost_answer_makes_no_second_link(operation: Operation[Link]) -> None:
+    effect = next(operation)
+
+    assert isinstance(effect, Call)
+    assert not effect.repeatable
+
+
+def test_more_files_than_a_request_may_name_are_found_by_several() -> None:
+    rows = [{"files": [file_row(1)]}, {"files": [file_row(10_001)]}]
+
+    found, calls = answered(OPERATIONS.existing(range(1, 10_002)), rows)
+
+    assert [file.id for file in found] == [1, 10_001]
+    assert [len(json.loads(call.body or b"")["ids"]) for call in calls] == [10_000, 1]
 
 
 def test_an_empty_filter_deletes_nothing() -> None:

@@ -306,8 +306,8 @@ def test_a_limit_of_tasks_that_others_use_up_ends_the_command(asked: Asked, comm
 
     def answer(method: str, path: str, body: bytes) -> Answer:
         is_run = method == "POST" and path.endswith("/image-processing/")
-        refused = problem(TOO_MANY_REQUESTS, "too-many-pending-tasks")
-        return refused if is_run else run_of_two(method, path, body)
+        status, document = problem(TOO_MANY_REQUESTS, "too-many-pending-tasks")
+        return (status, document, {"Retry-After": "0"}) if is_run else run_of_two(method, path, body)
 
     asked.answer = answer
     run = command(*SYNC)

@@ -36,6 +36,22 @@ def test_after_a_lost_answer_only_the_files_of_the_command_are_removed_from_the_
     assert bodies(asked, "/trash/empty") == [{"ids": [1]}]
 
 
+def test_after_a_lost_answer_the_time_in_the_trash_is_looked_up(asked: Asked, command: Command) -> None:
+    def answer(_method: str, path: str, _body: bytes) -> Answer | None:
+        if path.endswith("/lookup"):
+            return OK, {"files": [file_row(1)]}
+        if path.endswith("/delete"):
+            return None if len(asked.paths("/delete")) == 1 else (OK, {"ids": [], "more": False, "restore_until": None})
+        return OK, [file_row(1, restore_until="Wed, 25 Nov 2026 22:13:25 GMT")]
+
+    asked.answer = answer
+
+    run = command("rm", "1", "--yes")
+
+    assert (run.exit_code, run.stdout) == (0, "1\n")
+    assert "In the trash until" in run.stderr
+
+
 def test_after_a_lost_answer_the_restored_files_are_not_missing(asked: Asked, command: Command) -> None:
     existing = {1}
 

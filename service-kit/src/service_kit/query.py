@@ -90,3 +90,11 @@ def _check_range(lower: str, start: object, upper: str, end: object) -> None:
     if isinstance(start, int | float) and isinstance(end, int | float) and start > end:
         detail = sentence("{lower} is greater than {upper}", lower=lower, upper=upper)
         raise RuleError("contradicting_range", detail, [lower, upper])
+
+
+def refuse_query() -> None:
+    """Raise an error if the current request has query parameters; it takes none, and ignoring them would mislead.
+
+    :raises Problem: 422, it has some.
+    """
+    Query.model_validate(request.args.to_dict())

@@ -17,7 +17,7 @@ from service_kit.idempotency_key import idempotency_key, takes_key
 from service_kit.json_types import NO_NUL, OPTIONAL, TIME
 from service_kit.openapi import reference_to
 from service_kit.paging import PageQuery, list_response
-from service_kit.query import Query
+from service_kit.query import Query, refuse_query
 from service_kit.request_body import validated
 
 from file_storage.config import Settings
@@ -247,10 +247,11 @@ def index_files(query: IndexQuery) -> Response:
     "/folders",
     summary="List the folders that contain files",
     description=f"Sorted by name, at most {MOST_FOLDERS}, each with the number of files directly in it.",
-    responses={200: FoldersOut},
+    responses={200: FoldersOut, **problem_responses(422)},
 )
 @needs(Scope.FILES_READ)
 def list_folders() -> dict[str, object]:
+    refuse_query()
     folders = svcs.flask.get(FileService).folders(principal())
     return {"folders": [{"folder": folder, "files": files} for folder, files in folders]}
 
@@ -268,6 +269,7 @@ def add_file() -> Response:
     if "name" in request.args and request.mimetype != _FORM:
         query = validated(RawQuery, request.args.to_dict())
         return store_body(query.fields())
+    refuse_query()
     key = idempotency_key(request)
     storing, settings, staging, ahead = svcs.flask.get(StoringService, Settings, Staging, ReadAhead)
     if (size := asked_size(settings)) is not None:

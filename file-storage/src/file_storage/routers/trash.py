@@ -52,7 +52,9 @@ class Matching(FileQuery):
             raise RuleError(
                 "filters_only", sentence("only filters may select the files to delete; remove {names}", names=names)
             )
-        if not data or any(value in (None, "", [], [""]) for value in data.values()):
+        # An empty extension selects the files without one.
+        conditions = [value for name, value in data.items() if name != "extension" or value in (None, [])]
+        if not data or any(value in (None, "", [], [""]) for value in conditions):
             raise RuleError("empty_filter", sentence("an empty filter would delete every file; add a condition"))
         fields = cast("dict[str, dict[str, object]]", FileQuery.model_json_schema()["properties"])
         kinds = {name: field.get("type") for name, field in fields.items()}

@@ -3,6 +3,7 @@
 import errno
 import io
 import logging
+import random
 import struct
 import zlib
 from collections.abc import Callable, Sequence
@@ -295,6 +296,16 @@ def test_a_jpeg_without_its_last_bytes_or_its_last_scan_is_refused(*, progressiv
     for content in cut:
         with pytest.raises(ImageError, match=r"truncated|corrupt"):
             processed(content, "convert", {"format": "png"})
+
+
+def test_a_cut_jpeg_with_arithmetic_codes_is_refused() -> None:
+    quantizers = b"\xff\xdb\0\x43\0" + bytes([16] * 64)
+    frame = b"\xff\xc9\0\x0b\x08" + struct.pack(">HH", 160, 160) + b"\x01\x01\x11\0"
+    scan = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0"
+    codes = random.Random(1).randbytes(60).replace(b"\xff", b"\0")
+
+    with pytest.raises(ImageError, match="the file is truncated"):
+        processed(b"\xff\xd8" + quantizers + frame + scan + codes, "convert", {"format": "png"})
 
 
 def test_warnings_are_noticed_after_logging_is_set_up() -> None:

@@ -12,7 +12,14 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Protocol, TypeAlias, TypeVar
 
-from pixmill.client.problems import ProblemError, RedirectedError, UnexpectedAnswerError, UnreachableError, problem_of
+from pixmill.client.problems import (
+    ProblemError,
+    RedirectedError,
+    UnexpectedAnswerError,
+    UnreachableError,
+    exceeds_limit_alone,
+    problem_of,
+)
 
 T = TypeVar("T")
 Query: TypeAlias = Sequence[tuple[str, str]]
@@ -212,6 +219,8 @@ def may_pass(call: Call, problem: ProblemError) -> bool:
     """Return whether the call is safe to retry and may succeed a little later."""
     if problem.kind in PASSING_KINDS:
         return call.repeatable
+    if exceeds_limit_alone(problem):
+        return False
     return problem.status in NEVER_ACTED_ON or (problem.status in PASSING and call.repeatable)
 
 

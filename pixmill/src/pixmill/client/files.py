@@ -94,7 +94,10 @@ class FileOperations:
 
     def existing(self, file_ids: Sequence[int]) -> Operation[list[File]]:
         """Return the existing files among these ids."""
-        return (yield from self._lookup({"ids": list(file_ids)}))
+        found: list[File] = []
+        for first in range(0, len(file_ids), MANY):
+            found += yield from self._lookup({"ids": list(file_ids[first : first + MANY])})
+        return found
 
     def with_digests(self, digests: Sequence[str]) -> Operation[list[File]]:
         """Return the first file with each of these digests."""
@@ -105,7 +108,7 @@ class FileOperations:
         ids: list[int] = []
         until: datetime | None = None
         for first in range(0, len(file_ids), MANY):
-            part = yield from self._deleted({"ids": list(file_ids[first : first + MANY])})
+            part = yield from self._deleted({"ids": list(file_ids[first : first + MANY])}, repeatable=True)
             ids += part.ids
             until = until or part.restore_until
         return Deletion(ids=tuple(ids), restore_until=until)
@@ -118,7 +121,8 @@ class FileOperations:
         conditions = wanted.conditions()
         if not conditions:
             raise ValueError("an empty filter would delete every file; add a condition")
-        return (yield from self._deleted({"filter": conditions}))
+        # Not repeated after a lost response: the ids in it are what restores the files.
+        return (yield from self._deleted({"filter": conditions}, repeatable=False))
 
     def restore(self, file_ids: Sequence[int]) -> Operation[list[int]]:
         """Restore files from the trash; return their ids."""
@@ -155,15 +159,15 @@ class FileOperations:
         body: dict[str, object] = {"expires_in": int(seconds)}
         if note:
             body["note"] = note
-        # A duplicate link is harmless and expires with the first.
-        reply = yield from self._exchange.send(json_call("POST", f"{FILES}/{file_id}/links", body, repeatable=True))
+        # Not repeated after a lost response: a second link would stay if the first is revoked.
+        reply = yield from self._exchange.send(json_call("POST", f"{FILES}/{file_id}/links", body))
         return Link.of(reply.json())
 
     def link_set(self, file_ids: Sequence[int], seconds: float, note: str, password: str | None) -> Operation[Link]:
         body: dict[str, object] = {"file_ids": list(file_ids), "expires_in": int(seconds), "note": note}
         if password is not None:
             body["password"] = password
-        reply = yield from self._exchange.send(json_call("POST", f"{FILES}/links", body, repeatable=True))
+        reply = yield from self._exchange.send(json_call("POST", f"{FILES}/links", body))
         return Link.of(reply.json())
 
     def links_page(self, call: Call) -> Operation[tuple[list[Link], Call | None]]:
@@ -184,17 +188,26 @@ class FileOperations:
         found = reply.member("files")
         return [File.of(row) for row in found] if isinstance(found, list) else []
 
-    def _deleted(self, body: Mapping[str, object]) -> Operation[Deletion]:
+    def _deleted(self, body: Mapping[str, object], *, repeatable: bool) -> Operation[Deletion]:
         parts: list[Deletion] = []
-        yield from self._until_done(f"{FILES}/delete", body, lambda reply: parts.append(Deletion.of(reply.json())))
+
+        def take(reply: Reply) -> None:
+            parts.append(Deletion.of(reply.json()))
+
+        yield from self._until_done(f"{FILES}/delete", body, take, repeatable=repeatable)
         return Deletion(
             ids=tuple(file_id for part in parts for file_id in part.ids), restore_until=parts[0].restore_until
         )
 
-    def _until_done(self, path: str, body: Mapping[str, object], take: Callable[[Reply], None]) -> Operation[None]:
-        """Repeat a request until the server has processed everything; repeating it is harmless."""
+    def _until_done(
+        self, path: str, body: Mapping[str, object], take: Callable[[Reply], None], *, repeatable: bool = True
+    ) -> Operation[None]:
+        """Repeat a request until the server has processed everything.
+
+        :param repeatable: whether a request may also be repeated after its response was lost.
+        """
         while True:
-            reply = yield from self._exchange.send(json_call("POST", path, body, repeatable=True))
+            reply = yield from self._exchange.send(json_call("POST", path, body, repeatable=repeatable))
             take(reply)
             if not has_more(reply):
                 return

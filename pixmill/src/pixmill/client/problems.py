@@ -162,6 +162,8 @@ class UnavailableError(ProblemError):
     """The server cannot answer now, even after the client's retries."""
 
 
+TOO_MANY_TASKS = "too-many-pending-tasks"
+
 _BY_STATUS: Mapping[int, type[ProblemError]] = {
     400: InvalidError,
     401: SignInError,
@@ -183,6 +185,11 @@ _BY_STATUS: Mapping[int, type[ProblemError]] = {
     504: UnavailableError,
     507: StorageFullError,
 }
+
+
+def exceeds_limit_alone(problem: ProblemError) -> bool:
+    """Return whether a batch alone has more tasks than its owner may have, so that no later attempt succeeds."""
+    return problem.kind == TOO_MANY_TASKS and problem.retry_after is None
 
 
 def problem_of(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,7 +12,7 @@ from pathlib import Path
 from pixmill.client.places import state_folder, write_private
 
 KEEP_SECONDS = 86_400
-"""The server deletes an upload a day after its last bytes."""
+"""By default, the server deletes an upload a day after its last bytes."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,8 @@ class Remembered:
         return cls(state_folder() / "uploads" / f"{key[:40]}.json")
 
     def upload_id(self) -> str | None:
-        """Return the id of the upload, if it was started within a day."""
+        """Return the id of the upload; the server may have deleted it since."""
         try:
-            if time.time() - self.record.stat().st_mtime > KEEP_SECONDS:
-                return None
             document: object = json.loads(self.record.read_text("utf-8"))
         except (OSError, ValueError):
             return None
@@ -50,6 +49,23 @@ class Remembered:
         with suppress(OSError):
             write_private(self.record, json.dumps({"upload_id": upload_id}))
 
+    def renew(self) -> None:
+        """Note that the server has just received bytes of the upload."""
+        with suppress(OSError):
+            os.utime(self.record)
+
     def forget(self) -> None:
         with suppress(OSError):
             self.record.unlink(missing_ok=True)
+
+
+def unfinished_uploads() -> int:
+    """Return the number of uploads that can be resumed, and forget those that the server has deleted by now."""
+    count = 0
+    for record in (state_folder() / "uploads").glob("*.json"):
+        with suppress(OSError):
+            if time.time() - record.stat().st_mtime > KEEP_SECONDS:
+                record.unlink()
+            else:
+                count += 1
+    return count

@@ -357,6 +357,8 @@ class _Resumable:
             try:
                 reply = yield from once(call)
                 if reply.is_success:
+                    if self._memory is not None:
+                        self._memory.renew()
                     return reply
                 problem = reply.problem()
                 if problem.kind in FORBIDDEN_KEY and self._memory is not None:

@@ -22,6 +22,7 @@ from pixmill.client.problems import (
     SignInError,
     UnavailableError,
     UnreachableError,
+    exceeds_limit_alone,
 )
 from pixmill.client.sync import Pixmill
 from pixmill.commands.profiles_file import ProfileError, Server, server
@@ -156,6 +157,8 @@ def exit_code(error: Exception) -> Exit:
         return Exit.NOT_FOUND
     if isinstance(error, SignInError):
         return Exit.SIGN_IN
+    if isinstance(error, ProblemError) and exceeds_limit_alone(error):
+        return Exit.SOME_FAILED
     if isinstance(error, UnreachableError | UnavailableError):
         return Exit.UNREACHABLE
     if isinstance(error, RunFailedError):

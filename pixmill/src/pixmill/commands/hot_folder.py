@@ -14,7 +14,14 @@ import typer
 
 from pixmill.client.answers import File, Task
 from pixmill.client.places import state_folder, write_private
-from pixmill.client.problems import NotFoundError, PixmillError, UnavailableError, UnreachableError
+from pixmill.client.problems import (
+    TOO_MANY_TASKS,
+    NotFoundError,
+    PixmillError,
+    UnavailableError,
+    UnreachableError,
+    exceeds_limit_alone,
+)
 from pixmill.client.settings import safe_name
 from pixmill.client.sync import Pixmill
 from pixmill.commands.completing import complete_what
@@ -44,7 +51,6 @@ app = typer.Typer()
 KEPT = ("stamps", "waiting", "planned", "running")
 MANY = 10_000
 """The maximum number of files in a run."""
-TOO_MANY_TASKS = "too-many-pending-tasks"
 """The problem for an owner's limit of tasks; the server names no time for a retry if the run alone exceeds it."""
 TASK_NOT_FOUND = "task-not-found"
 """The problem for a task that somebody has deleted, while its run may still exist."""
@@ -291,7 +297,7 @@ def _begin(pixmill: Pixmill, job: Job, memory: Memory) -> int:
                 say(f"{name}: {text('somebody has deleted it on the server')}")
                 del memory.waiting[name]
         except UnavailableError as error:
-            if error.kind != TOO_MANY_TASKS or error.retry_after is not None or len(ids) == 1:
+            if not exceeds_limit_alone(error) or len(ids) == 1:
                 raise
             # The run has more files than the owner may have tasks, so the same request would never succeed.
             most = len(ids) // 2

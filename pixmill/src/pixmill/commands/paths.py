@@ -6,7 +6,6 @@ from fnmatch import fnmatch
 from glob import has_magic
 from pathlib import Path
 
-from pixmill.client.places import state_folder
 from pixmill.commands.words import text
 
 
@@ -95,8 +94,3 @@ class Selection:
 def _root(folder: Path) -> Path:
     """Return the folder relative to which folders are kept; ``.`` and ``..`` have no name to keep."""
     return folder if folder.name in ("", "..") else folder.parent
-
-
-def unfinished_uploads() -> int:
-    """Return the number of uploads that can be resumed."""
-    return sum(1 for _ in (state_folder() / "uploads").glob("*.json"))

@@ -17,6 +17,7 @@ from pixmill.client.exchange import Call, Query
 from pixmill.client.paging import following
 from pixmill.client.problems import PixmillError
 from pixmill.client.sync import Pixmill
+from pixmill.client.upload_state import unfinished_uploads
 from pixmill.commands import profiles_file
 from pixmill.commands.console import (
     Exit,
@@ -33,7 +34,6 @@ from pixmill.commands.console import (
     fail,
     reported,
 )
-from pixmill.commands.paths import unfinished_uploads
 from pixmill.commands.steps_text import set_in
 from pixmill.commands.words import language, plural, text
 from pixmill.version import VERSION

@@ -47,7 +47,7 @@ def rm(
     """Move files to the trash, from which they can be restored for a while."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
-        existing = _existing(pixmill, wanted)
+        existing = pixmill.files.existing(wanted)
         missing = sorted(set(wanted) - {file.id for file in existing})
         if dry_run:
             emit_rows(existing, ("id", "filename", "size"), as_json=as_json)
@@ -58,7 +58,10 @@ def rm(
             if force:
                 # Without a trash, deleted files are already gone.
                 pixmill.files.empty_trash(*deleted)
-            _report(deleted, None if force else until, as_json=as_json)
+                until = None
+            elif until is None:
+                until = _until_restorable(pixmill, deleted)
+            _report(deleted, until, as_json=as_json)
     if missing:
         raise fail(text("there is no file {ids}", ids=", ".join(map(str, missing))), Exit.NOT_FOUND)
 
@@ -103,20 +106,19 @@ def trash(
             emit_json({"removed": removed}) if as_json else emit(str(removed))
 
 
-def _existing(pixmill: Pixmill, ids: Sequence[int]) -> Sequence[File]:
-    """Return the existing files among these ids; a request takes at most 10,000."""
-    return [
-        file for first in range(0, len(ids), 10_000) for file in pixmill.files.existing(ids[first : first + 10_000])
-    ]
+def _until_restorable(pixmill: Pixmill, ids: Sequence[int]) -> datetime | None:
+    """Return the end of the time in the trash, which a lost response would have told; None if they are not in it."""
+    deleted = set(ids)
+    return next((file.restore_until for file in pixmill.files.trash() if file.id in deleted), None)
 
 
 def _restored(pixmill: Pixmill, ids: Sequence[int]) -> Sequence[int]:
     """Restore files; return the ids of the restored files."""
-    before = {file.id for file in _existing(pixmill, ids)}
+    before = {file.id for file in pixmill.files.existing(ids)}
     restored = pixmill.files.restore(*ids)
     # After a lost answer, the repeated request finds nothing left to restore.
     others = sorted(set(ids) - before - set(restored))
-    return [*restored, *(file.id for file in _existing(pixmill, others))]
+    return [*restored, *(file.id for file in pixmill.files.existing(others))]
 
 
 def _question(files: Sequence[File], *, force: bool) -> str:

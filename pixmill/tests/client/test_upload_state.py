@@ -1,0 +1,35 @@
+"""Unfinished uploads that the client remembers."""
+
+import os
+from pathlib import Path
+
+import pytest
+from pixmill.client.upload_state import KEEP_SECONDS, Remembered, unfinished_uploads
+
+
+@pytest.fixture
+def remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Remembered:
+    """Return the state of an upload that began more than a day ago."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    file = tmp_path / "film.bin"
+    file.write_bytes(b"film")
+    state = Remembered.of("http://localhost:8080", file, "film.bin", {})
+    state.keep("0" * 32)
+    began = state.record.stat().st_mtime - KEEP_SECONDS - 60
+    os.utime(state.record, (began, began))
+    return state
+
+
+def test_an_upload_that_takes_longer_than_a_day_goes_on(remembered: Remembered) -> None:
+    assert remembered.upload_id() == "0" * 32
+
+
+def test_an_upload_whose_last_bytes_came_lately_can_be_resumed(remembered: Remembered) -> None:
+    remembered.renew()
+
+    assert unfinished_uploads() == 1
+
+
+def test_an_upload_that_the_server_has_deleted_is_forgotten(remembered: Remembered) -> None:
+    assert unfinished_uploads() == 0
+    assert remembered.upload_id() is None
