@@ -120,6 +120,18 @@ def test_files_are_deleted_by_the_filters_of_a_list(client: FlaskClient, ids: li
     assert listed(client) == ids[2:]
 
 
+@pytest.mark.parametrize("extension", ["", [""]])
+def test_files_without_an_extension_are_deleted_by_an_empty_one(
+    client: FlaskClient, ids: list[int], extension: object
+) -> None:
+    plain = client.put("/plain", data=b"plain").get_json()["id"]
+
+    answer = client.post("/delete", json={"filter": {"extension": extension}}).get_json()
+
+    assert answer["ids"] == [plain]
+    assert listed(client) == ids
+
+
 def test_the_trash_shows_files_as_a_list_does_and_has_pages(client: FlaskClient, ids: list[int]) -> None:
     before = {file["id"]: file for file in client.get("/").get_json()}
     client.post("/delete", json={"ids": ids})

@@ -13,12 +13,14 @@ from typer.testing import CliRunner
 
 
 def commands(group: typer.Typer, *above: str) -> Iterator[tuple[str, str]]:
-    """Yield each command's words and the end of its help."""
+    """Yield the words of each command and group of commands, and the end of its help."""
     for command in group.registered_commands:
         name = command.name or getattr(command.callback, "__name__", "")
         yield " ".join([*above, str(name)]), command.epilog or ""
     for inner in group.registered_groups:
         assert inner.typer_instance is not None
+        if inner.name:
+            yield " ".join([*above, inner.name]), str(inner.typer_instance.info.epilog)
         yield from commands(inner.typer_instance, *above, inner.name or "")
 
 

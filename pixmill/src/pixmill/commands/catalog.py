@@ -27,7 +27,11 @@ from pixmill.commands.words import text
 from pixmill.steps import pipeline_of
 
 app = typer.Typer()
-presets = typer.Typer(help="List, make and delete presets: pipelines with a name.", no_args_is_help=True)
+presets = typer.Typer(
+    help="List, make and delete presets: pipelines with a name.",
+    no_args_is_help=True,
+    epilog=examples("pixmill presets ls", "pixmill presets put square square.json"),
+)
 
 
 @app.command(epilog=examples("pixmill algorithms", "pixmill algorithms resize"))

@@ -10,7 +10,11 @@ from typer.completion import install as install_script  # type: ignore[attr-defi
 from pixmill.commands.console import emit, examples, reported, say
 from pixmill.commands.words import text
 
-app = typer.Typer(help="Let your shell complete commands, presets, algorithms and their params.", no_args_is_help=True)
+app = typer.Typer(
+    help="Let your shell complete commands, presets, algorithms and their params.",
+    no_args_is_help=True,
+    epilog=examples("pixmill completion install bash", "pixmill completion show bash"),
+)
 
 
 class Shell(StrEnum):

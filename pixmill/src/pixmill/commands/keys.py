@@ -35,6 +35,7 @@ app = typer.Typer(
     " data of `pixmill serve` of this machine.",
     short_help="Make, list, revoke and rotate keys.",
     no_args_is_help=True,
+    epilog=examples("pixmill keys create --role admin", "pixmill keys revoke 5c831db126d4"),
 )
 
 COLUMNS = ("id", "owner", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at", "note")

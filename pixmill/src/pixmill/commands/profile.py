@@ -9,7 +9,11 @@ from pixmill.commands.console import Exit, Json, emit, emit_json, examples, fail
 from pixmill.commands.profiles_file import Profile, ProfileError, Profiles
 from pixmill.commands.words import text
 
-app = typer.Typer(help="Servers with their keys, in a file that only you read.", no_args_is_help=True)
+app = typer.Typer(
+    help="Servers with their keys, in a file that only you read.",
+    no_args_is_help=True,
+    epilog=examples("pixmill profile add work https://pictures.example.org", "pixmill profile use work"),
+)
 
 
 @app.command(

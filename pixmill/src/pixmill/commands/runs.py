@@ -23,7 +23,11 @@ from pixmill.commands.console import (
 from pixmill.commands.waiting import explain, has_failures, save, wait
 from pixmill.commands.words import plural
 
-app = typer.Typer(help="List, follow and change runs: what `pixmill run` began.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, follow and change runs: what `pixmill run` began.",
+    no_args_is_help=True,
+    epilog=examples("pixmill runs ls", "pixmill runs save 3 -o small"),
+)
 
 COLUMNS = ("id", "status", "ended_tasks", "tasks", "algorithm", "preset", "created_at")
 Id = Annotated[int, typer.Argument(metavar="RUN", help="The id of the run.")]

@@ -25,7 +25,11 @@ from pixmill.commands.console import (
 from pixmill.commands.words import text
 
 app = typer.Typer()
-links = typer.Typer(help="List and revoke the links that `pixmill share` made.", no_args_is_help=True)
+links = typer.Typer(
+    help="List and revoke the links that `pixmill share` made.",
+    no_args_is_help=True,
+    epilog=examples("pixmill links ls", "pixmill links revoke 3"),
+)
 
 COLUMNS = ("id", "file_id", "file_count", "has_password", "expires_at", "note")
 

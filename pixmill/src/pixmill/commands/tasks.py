@@ -26,7 +26,11 @@ from pixmill.commands.console import (
 )
 from pixmill.commands.words import text
 
-app = typer.Typer(help="List, follow and change tasks.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, follow and change tasks.",
+    no_args_is_help=True,
+    epilog=examples("pixmill tasks ls --status error", "pixmill tasks restart --all error"),
+)
 watching = typer.Typer()
 
 COLUMNS = ("id", "status", "algorithm", "source_id", "result_id", "reason")
