@@ -107,7 +107,7 @@ def trash(
 
 
 def _until_restorable(pixmill: Pixmill, ids: Sequence[int]) -> datetime | None:
-    """Return the end of the time in the trash, which a lost response would have told; None if they are not in it."""
+    """Return the end of the time in the trash, which a lost response contained; None if they are not in it."""
     deleted = set(ids)
     return next((file.restore_until for file in pixmill.files.trash() if file.id in deleted), None)
 
