@@ -954,6 +954,15 @@ def test_a_long_list_has_its_end_and_few_rows_in_the_document(pixmill: Pixmill, 
     assert sum("/index?" in request for request in requests) == 1
     assert not any(f"{FILES}/?" in request for request in requests), "no page of the list is loaded"
 
+    gallery.send_keys("p")
+    page.says("Run on 2,001 files")
+    address = page.browser.current_url
+    page.browser.back()
+    page.first("[role=listbox]").send_keys(Keys.HOME, " ", "p")
+    page.says("Run on 2,000 files")
+    page.browser.get(address)
+    page.says("Run on 2,001 files")
+
 
 def test_a_file_is_renamed(pixmill: Pixmill, page: Page, name: str) -> None:
     file = pixmill.upload(f"{name}.png", photo())
@@ -1035,6 +1044,33 @@ def test_the_files_of_an_address_are_fetched_once_in_its_order(pixmill: Pixmill,
     assert names == [f"{name}-2", f"{name}-1"]
     requests = page.browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert sum("/lookup" in request for request in requests) == 1
+
+
+def test_a_late_answer_does_not_change_the_files_of_a_run(pixmill: Pixmill, page: Page, name: str) -> None:
+    ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2, 3)]
+    page.open("/process")
+    page.says("Add a step")
+    hold_first = """const {fetch} = window;
+        window.fetch = async (path, options) => {
+            const answer = await fetch(path, options);
+            if (!path.endsWith('/lookup') || window.release) return answer;
+            const text = await answer.text();
+            await new Promise((resolve) => { window.release = resolve; });
+            // The page handles the answer before the next task of the event loop.
+            const json = async () => { setTimeout(() => { window.late = true; }); return JSON.parse(text); };
+            return {ok: true, json};
+        };"""
+    page.browser.execute_script(hold_first)
+    show = "history.pushState(null, '', `/process?files=${arguments[0]}`); dispatchEvent(new PopStateEvent('popstate'))"
+
+    page.browser.execute_script(show, f"{ids[0]},{ids[1]}")
+    wait_until(lambda: page.browser.execute_script("return 'release' in window"), "the first answer is held")
+    page.browser.execute_script(show, ids[2])
+    page.says("Run on 1 file")
+    page.browser.execute_script("window.release()")
+    wait_until(lambda: page.browser.execute_script("return window.late"), "the first answer has arrived")
+
+    assert "Run on 1 file" in page.text()
 
 
 def test_a_failed_task_shows_its_reason_and_runs_again(pixmill: Pixmill, page: Page, name: str) -> None:
