@@ -1073,6 +1073,27 @@ def test_a_late_answer_does_not_change_the_files_of_a_run(pixmill: Pixmill, page
     assert "Run on 1 file" in page.text()
 
 
+def test_every_change_of_a_step_is_in_the_address(page: Page) -> None:
+    page.open(address_of_steps([{"algorithm": "resize", "params": {"width": 1}}]))
+    width = page.field("Width")
+    # Browsers limit how often a page may change its address.
+    change = """const [field, done] = arguments;
+        (async () => {
+            for (let width = 2; width <= 400; width += 1) {
+                field.value = width;
+                field.dispatchEvent(new InputEvent('input', {bubbles: true}));
+                for (let turn = 0; turn < 3; turn += 1) await null;
+            }
+        })().then(done);"""
+    page.browser.execute_async_script(change, width)
+
+    def written() -> object:
+        text = page.browser.current_url.partition("#s=")[2]
+        return json.loads(base64.urlsafe_b64decode(f"{text}=="))["steps"][0]["params"]["width"]
+
+    wait_until(lambda: written() == 400, "the address contains the last change")
+
+
 def test_a_failed_task_shows_its_reason_and_runs_again(pixmill: Pixmill, page: Page, name: str) -> None:
     file = pixmill.upload(f"{name}.txt", b"not an image")
     page.open("/process")
@@ -1242,6 +1263,12 @@ def test_keys_act_where_nothing_is_typed(pixmill: Pixmill, page: Page, name: str
 
     assert search.get_attribute("value") == "sr?"
     assert page.all("dialog[open]") == []
+    wait_until(lambda: page.browser.current_url.endswith("/files?q=sr%3F"), "the search is done")
+    page.browser.back()
+    page.says("Download")
+    # Before this entry of the history there is no screen.
+    page.first("body").send_keys(Keys.ESCAPE)
+    wait_until(lambda: page.browser.current_url.endswith("/files"), "the gallery is shown")
 
 
 def test_a_month_of_photos_is_gone_to(pixmill: Pixmill, page: Page, name: str) -> None:
