@@ -1094,6 +1094,30 @@ def test_every_change_of_a_step_is_in_the_address(page: Page) -> None:
     wait_until(lambda: written() == 400, "the address contains the last change")
 
 
+def test_a_field_whose_json_is_invalid_prevents_the_run(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    kernel = [0, 0, 0, 0, 1, 0, 0, 0, 0]
+    page.open(address_of_steps([{"algorithm": "convolve", "params": {"kernel": kernel}}], file_id))
+    page.button("Run on 1 file")
+
+    field = page.field("Kernel")
+    field.send_keys(Keys.CONTROL + "a", Keys.NULL, "[1, 2", Keys.TAB)
+    page.says("This is not JSON")
+    described = page.browser.execute_script(
+        "return document.getElementById(arguments[0].getAttribute('aria-describedby'))?.innerText", field
+    )
+    assert described == "This is not JSON"
+    assert not page.all("footer button:enabled")
+    page.first("aside ol button").click()
+    assert "This is not JSON" in page.text()
+    page.first("aside ol button").click()
+    assert page.field("Kernel").get_attribute("value") == "[1, 2"
+    page.field("Kernel").send_keys(Keys.CONTROL + "a", Keys.NULL, str(kernel), Keys.TAB)
+
+    page.button("Run on 1 file")
+    assert "This is not JSON" not in page.text()
+
+
 def test_a_failed_task_shows_its_reason_and_runs_again(pixmill: Pixmill, page: Page, name: str) -> None:
     file = pixmill.upload(f"{name}.txt", b"not an image")
     page.open("/process")

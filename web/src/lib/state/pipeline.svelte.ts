@@ -3,7 +3,7 @@
 import type { Work } from '../api/tasks';
 import type { Algorithm, Params, Step } from '../api/types';
 import { router } from '../router.svelte';
-import { missing, startOf } from '../schema/fields';
+import { problemOf, startOf } from '../schema/fields';
 import { keep, kept } from '../storage';
 
 export interface EditedStep extends Step {
@@ -71,7 +71,7 @@ class Pipeline {
   isReady(algorithms: ReadonlyMap<string, Algorithm>): boolean {
     return (
       this.steps.length > 0 &&
-      this.steps.every((step) => missing(algorithms.get(step.algorithm)?.params ?? {}, step.params).length === 0)
+      this.steps.every(({ algorithm, params }) => problemOf(algorithms.get(algorithm)?.params ?? {}, params) === null)
     );
   }
 
