@@ -1094,6 +1094,43 @@ def test_every_change_of_a_step_is_in_the_address(page: Page) -> None:
     wait_until(lambda: written() == 400, "the address contains the last change")
 
 
+def test_steps_are_edited_by_keyboard(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    page.open(address_of_steps([{"algorithm": step, "params": {}} for step in ("flip", "invert", "sepia")], file_id))
+    page.says("Run on 1 file")
+
+    def press(*keys: str) -> None:
+        page.browser.switch_to.active_element.send_keys(*keys)
+
+    def focused(text: str) -> None:
+        wait_until(lambda: text in page.browser.switch_to.active_element.text.split("\n"), f"{text!r} has the focus")
+
+    press(Keys.TAB)
+    press(Keys.ENTER)
+    assert page.browser.switch_to.active_element.tag_name == "main"
+    assert "#s=" in page.browser.current_url
+
+    page.first("aside ol button").send_keys(Keys.ALT + Keys.ARROW_DOWN)
+    press(Keys.ALT + Keys.ARROW_DOWN)
+    focused("Flip")
+    assert [step.text for step in page.all("aside ol strong")] == ["Invert", "Sepia", "Flip"]
+    page.button("Move up", "aside ol").send_keys(Keys.SPACE)
+    press(Keys.SPACE)
+    focused("Flip")
+    assert [step.text for step in page.all("aside ol strong")] == ["Flip", "Invert", "Sepia"]
+    page.button("Remove", "aside ol").send_keys(Keys.SPACE)
+    focused("Invert")
+    press(Keys.SPACE)
+    with network(page, answer_after=100):
+        page.button("Remove", "aside ol").send_keys(Keys.SPACE)
+        focused("Sepia")
+        page.says("Making the preview")
+        press(Keys.SPACE)
+        page.button("Remove", "aside ol").send_keys(Keys.SPACE)
+        focused("Add a step")
+        wait_until(lambda: "Making the preview" not in page.text(), "the preview is not awaited any longer")
+
+
 def test_a_field_whose_json_is_invalid_prevents_the_run(pixmill: Pixmill, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo())["id"]
     kernel = [0, 0, 0, 0, 1, 0, 0, 0, 0]
