@@ -833,8 +833,11 @@ def test_search_filters_and_order_are_in_the_address(pixmill: Pixmill, page: Pag
     pixmill.upload(f"{name}.txt", b"text")
 
     page.open("/files")
-    page.field("Search names and comments").send_keys(name)
-    wait_until(lambda: len(files_shown(page)) == 3, "the search is done")
+    search = page.field("Search names and comments")
+    search.send_keys(f"{name} ")
+    wait_until(lambda: page.browser.current_url.endswith(f"/files?q={name}"), "the search is done")
+    wait_until(lambda: len(files_shown(page)) == 3, "all files with the name are shown")
+    assert search.get_attribute("value") == f"{name} ", "the next word would be joined to this one"
     page.field("Type").send_keys("Images")
     page.field("Order").send_keys("Name, Z")
     wait_until(lambda: len(files_shown(page)) == 2, "only images are shown")
@@ -843,6 +846,12 @@ def test_search_filters_and_order_are_in_the_address(pixmill: Pixmill, page: Pag
     page.browser.refresh()
     wait_until(lambda: len(files_shown(page)) == 2, "the address shows the same")
     assert [file.text.split("\n")[0] for file in files_shown(page)] == [f"{name}-2", f"{name}-1"]
+    files_shown(page)[0].click()
+    page.says("Download")
+    page.first("body").send_keys(Keys.ESCAPE)
+    wait_until(lambda: page.browser.current_url.endswith(f"/files?q={name}&type=image%2F*&sort=-name"), "the way back")
+    page.open(f"/files?q={name}&since=x&taken_from=y&taken_to=z")
+    wait_until(lambda: len(files_shown(page)) == 3, "filters that make no sense are ignored")
 
 
 def names_stored(pixmill: Pixmill, name: str) -> list[object]:
