@@ -1197,6 +1197,27 @@ def test_a_run_is_the_same_in_every_browser(pixmill: Pixmill, page: Page, name: 
     assert page.browser.current_url.endswith(f"/tasks?run={batch_id}&status=error")
 
 
+@pytest.mark.thorough
+def test_a_run_says_whether_its_numbers_are_live(strict: FullStack, name: str) -> None:
+    with skip_where_missing(), open_browser() as browser, Pixmill(strict.url) as client:
+        page = Page(browser, strict.url)
+        strict.worker.kill()
+        try:
+            file_id = client.upload(f"{name}.png", photo())["id"]
+            wanted = {"file_ids": [file_id], "algorithm": "flip"}
+            batch_id = client.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
+            page.open(f"/runs/{batch_id}")
+            page.says("Live")
+            strict.image_processor.kill()
+            page.says("Catching up")
+            strict.image_processor.start()
+            strict.await_ready()
+            page.says("Live")
+        finally:
+            strict.worker.start()
+        page.says("All done")
+
+
 def test_many_tasks_are_forgotten_with_one_request(pixmill: Pixmill, page: Page, name: str) -> None:
     file_ids = [pixmill.upload(f"{name}-{number}.txt", b"not an image")["id"] for number in (1, 2)]
     batch_id = pixmill.http.post(f"{TASKS}/", json={"file_ids": file_ids, "algorithm": "flip"}).json()["batch_id"]
