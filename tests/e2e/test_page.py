@@ -326,6 +326,12 @@ def test_a_file_that_was_deleted_fails_alone(pixmill: Pixmill, page: Page, name:
     page.button("Close", "section.panel").click()
 
 
+def drag(page: Page, kind: str, *paths: Path) -> None:
+    """Let the browser see files that are dragged over the page."""
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    page.browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": data})
+
+
 def test_dropped_files_are_uploaded_next_to_an_unreadable_one(
     pixmill: Pixmill, page: Page, name: str, tmp_path: Path
 ) -> None:
@@ -335,9 +341,8 @@ def test_dropped_files_are_uploaded_next_to_an_unreadable_one(
     page.open(f"/files?q={name}")
     page.says("Nothing matches")
 
-    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
     for kind in ("dragEnter", "dragOver", "drop"):
-        page.browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": data})
+        drag(page, kind, *paths)
 
     page.says("1 file or folder could not be read")
     panel_says(page, "2 files uploaded")
@@ -636,14 +641,15 @@ def keys_stack() -> Iterator[EmbeddedStack]:
 
 @pytest.fixture
 def owners(keys_stack: EmbeddedStack) -> Mapping[str, str]:
-    """Return the keys of two owners."""
+    """Return the keys of owners, of whom carol may only read."""
     # The first key of an installation is made on its machine, the others by the API.
     words = ["keys", "create", "--owner", "root", "--role", "admin", "--data", str(keys_stack.data)]
     command = [str(SCRIPTS / "pixmill"), *words]
     run = subprocess.run(command, env=ENVIRONMENT, cwd=PROJECT, check=True, capture_output=True, text=True)
     with Pixmill(keys_stack.url) as client:
         client.http.headers["Authorization"] = f"Bearer {run.stdout.strip()}"
-        return {owner: client.make_key(owner, "writer") for owner in ("alice", "bob")}
+        roles = {"alice": "writer", "bob": "writer", "carol": "reader"}
+        return {owner: client.make_key(owner, role) for owner, role in roles.items()}
 
 
 @pytest.mark.thorough
@@ -731,6 +737,15 @@ def test_an_owner_who_takes_over_a_page_does_not_get_its_uploads(
 
         client.http.headers["Authorization"] = f"Bearer {owners['bob']}"
         assert names_stored(client, name) == []
+
+        page.button("Sign out").click()
+        page.field("Key").send_keys(owners["carol"] + Keys.ENTER)
+        page.says("carol")
+        page.button("Files").click()
+        page.says("No files yet")
+        for kind in ("dragEnter", "dragOver"):
+            drag(page, kind, path)
+        assert "Drop" not in page.text()
 
 
 def test_the_next_page_is_shown_once(pixmill: Pixmill, page: Page, name: str) -> None:
