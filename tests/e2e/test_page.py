@@ -326,6 +326,12 @@ def test_a_file_that_was_deleted_fails_alone(pixmill: Pixmill, page: Page, name:
     page.button("Close", "section.panel").click()
 
 
+def drag(page: Page, kind: str, *paths: Path) -> None:
+    """Let the browser see files that are dragged over the page."""
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    page.browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": data})
+
+
 def test_dropped_files_are_uploaded_next_to_an_unreadable_one(
     pixmill: Pixmill, page: Page, name: str, tmp_path: Path
 ) -> None:
@@ -335,9 +341,8 @@ def test_dropped_files_are_uploaded_next_to_an_unreadable_one(
     page.open(f"/files?q={name}")
     page.says("Nothing matches")
 
-    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
     for kind in ("dragEnter", "dragOver", "drop"):
-        page.browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": data})
+        drag(page, kind, *paths)
 
     page.says("1 file or folder could not be read")
     panel_says(page, "2 files uploaded")
@@ -636,14 +641,15 @@ def keys_stack() -> Iterator[EmbeddedStack]:
 
 @pytest.fixture
 def owners(keys_stack: EmbeddedStack) -> Mapping[str, str]:
-    """Return the keys of two owners."""
+    """Return the keys of owners, of whom carol may only read."""
     # The first key of an installation is made on its machine, the others by the API.
     words = ["keys", "create", "--owner", "root", "--role", "admin", "--data", str(keys_stack.data)]
     command = [str(SCRIPTS / "pixmill"), *words]
     run = subprocess.run(command, env=ENVIRONMENT, cwd=PROJECT, check=True, capture_output=True, text=True)
     with Pixmill(keys_stack.url) as client:
         client.http.headers["Authorization"] = f"Bearer {run.stdout.strip()}"
-        return {owner: client.make_key(owner, "writer") for owner in ("alice", "bob")}
+        roles = {"alice": "writer", "bob": "writer", "carol": "reader"}
+        return {owner: client.make_key(owner, role) for owner, role in roles.items()}
 
 
 @pytest.mark.thorough
@@ -731,6 +737,15 @@ def test_an_owner_who_takes_over_a_page_does_not_get_its_uploads(
 
         client.http.headers["Authorization"] = f"Bearer {owners['bob']}"
         assert names_stored(client, name) == []
+
+        page.button("Sign out").click()
+        page.field("Key").send_keys(owners["carol"] + Keys.ENTER)
+        page.says("carol")
+        page.button("Files").click()
+        page.says("No files yet")
+        for kind in ("dragEnter", "dragOver"):
+            drag(page, kind, path)
+        assert "Drop" not in page.text()
 
 
 def test_the_next_page_is_shown_once(pixmill: Pixmill, page: Page, name: str) -> None:
@@ -833,8 +848,11 @@ def test_search_filters_and_order_are_in_the_address(pixmill: Pixmill, page: Pag
     pixmill.upload(f"{name}.txt", b"text")
 
     page.open("/files")
-    page.field("Search names and comments").send_keys(name)
-    wait_until(lambda: len(files_shown(page)) == 3, "the search is done")
+    search = page.field("Search names and comments")
+    search.send_keys(f"{name} ")
+    wait_until(lambda: page.browser.current_url.endswith(f"/files?q={name}"), "the search is done")
+    wait_until(lambda: len(files_shown(page)) == 3, "all files with the name are shown")
+    assert search.get_attribute("value") == f"{name} ", "the next word would be joined to this one"
     page.field("Type").send_keys("Images")
     page.field("Order").send_keys("Name, Z")
     wait_until(lambda: len(files_shown(page)) == 2, "only images are shown")
@@ -843,6 +861,12 @@ def test_search_filters_and_order_are_in_the_address(pixmill: Pixmill, page: Pag
     page.browser.refresh()
     wait_until(lambda: len(files_shown(page)) == 2, "the address shows the same")
     assert [file.text.split("\n")[0] for file in files_shown(page)] == [f"{name}-2", f"{name}-1"]
+    files_shown(page)[0].click()
+    page.says("Download")
+    page.first("body").send_keys(Keys.ESCAPE)
+    wait_until(lambda: page.browser.current_url.endswith(f"/files?q={name}&type=image%2F*&sort=-name"), "the way back")
+    page.open(f"/files?q={name}&since=x&taken_from=y&taken_to=z")
+    wait_until(lambda: len(files_shown(page)) == 3, "filters that make no sense are ignored")
 
 
 def names_stored(pixmill: Pixmill, name: str) -> list[object]:
@@ -954,6 +978,15 @@ def test_a_long_list_has_its_end_and_few_rows_in_the_document(pixmill: Pixmill, 
     assert sum("/index?" in request for request in requests) == 1
     assert not any(f"{FILES}/?" in request for request in requests), "no page of the list is loaded"
 
+    gallery.send_keys("p")
+    page.says("Run on 2,001 files")
+    address = page.browser.current_url
+    page.browser.back()
+    page.first("[role=listbox]").send_keys(Keys.HOME, " ", "p")
+    page.says("Run on 2,000 files")
+    page.browser.get(address)
+    page.says("Run on 2,001 files")
+
 
 def test_a_file_is_renamed(pixmill: Pixmill, page: Page, name: str) -> None:
     file = pixmill.upload(f"{name}.png", photo())
@@ -1037,6 +1070,115 @@ def test_the_files_of_an_address_are_fetched_once_in_its_order(pixmill: Pixmill,
     assert sum("/lookup" in request for request in requests) == 1
 
 
+def test_a_late_answer_does_not_change_the_files_of_a_run(pixmill: Pixmill, page: Page, name: str) -> None:
+    ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2, 3)]
+    page.open("/process")
+    page.says("Add a step")
+    hold_first = """const {fetch} = window;
+        window.fetch = async (path, options) => {
+            const answer = await fetch(path, options);
+            if (!path.endsWith('/lookup') || window.release) return answer;
+            const text = await answer.text();
+            await new Promise((resolve) => { window.release = resolve; });
+            // The page handles the answer before the next task of the event loop.
+            const json = async () => { setTimeout(() => { window.late = true; }); return JSON.parse(text); };
+            return {ok: true, json};
+        };"""
+    page.browser.execute_script(hold_first)
+    show = "history.pushState(null, '', `/process?files=${arguments[0]}`); dispatchEvent(new PopStateEvent('popstate'))"
+
+    page.browser.execute_script(show, f"{ids[0]},{ids[1]}")
+    wait_until(lambda: page.browser.execute_script("return 'release' in window"), "the first answer is held")
+    page.browser.execute_script(show, ids[2])
+    page.says("Run on 1 file")
+    page.browser.execute_script("window.release()")
+    wait_until(lambda: page.browser.execute_script("return window.late"), "the first answer has arrived")
+
+    assert "Run on 1 file" in page.text()
+
+
+def test_every_change_of_a_step_is_in_the_address(page: Page) -> None:
+    page.open(address_of_steps([{"algorithm": "resize", "params": {"width": 1}}]))
+    width = page.field("Width")
+    # Browsers limit how often a page may change its address.
+    change = """const [field, done] = arguments;
+        (async () => {
+            for (let width = 2; width <= 400; width += 1) {
+                field.value = width;
+                field.dispatchEvent(new InputEvent('input', {bubbles: true}));
+                for (let turn = 0; turn < 3; turn += 1) await null;
+            }
+        })().then(done);"""
+    page.browser.execute_async_script(change, width)
+
+    def written() -> object:
+        text = page.browser.current_url.partition("#s=")[2]
+        return json.loads(base64.urlsafe_b64decode(f"{text}=="))["steps"][0]["params"]["width"]
+
+    wait_until(lambda: written() == 400, "the address contains the last change")
+
+
+def test_steps_are_edited_by_keyboard(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    page.open(address_of_steps([{"algorithm": step, "params": {}} for step in ("flip", "invert", "sepia")], file_id))
+    page.says("Run on 1 file")
+
+    def press(*keys: str) -> None:
+        page.browser.switch_to.active_element.send_keys(*keys)
+
+    def focused(text: str) -> None:
+        wait_until(lambda: text in page.browser.switch_to.active_element.text.split("\n"), f"{text!r} has the focus")
+
+    press(Keys.TAB)
+    press(Keys.ENTER)
+    assert page.browser.switch_to.active_element.tag_name == "main"
+    assert "#s=" in page.browser.current_url
+
+    page.first("aside ol button").send_keys(Keys.ALT + Keys.ARROW_DOWN)
+    press(Keys.ALT + Keys.ARROW_DOWN)
+    focused("Flip")
+    assert [step.text for step in page.all("aside ol strong")] == ["Invert", "Sepia", "Flip"]
+    page.button("Move up", "aside ol").send_keys(Keys.SPACE)
+    press(Keys.SPACE)
+    focused("Flip")
+    assert [step.text for step in page.all("aside ol strong")] == ["Flip", "Invert", "Sepia"]
+    page.button("Remove", "aside ol").send_keys(Keys.SPACE)
+    focused("Invert")
+    press(Keys.SPACE)
+    with network(page, answer_after=100):
+        page.button("Remove", "aside ol").send_keys(Keys.SPACE)
+        focused("Sepia")
+        page.says("Making the preview")
+        press(Keys.SPACE)
+        page.button("Remove", "aside ol").send_keys(Keys.SPACE)
+        focused("Add a step")
+        wait_until(lambda: "Making the preview" not in page.text(), "the preview is not awaited any longer")
+
+
+def test_a_field_whose_json_is_invalid_prevents_the_run(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    kernel = [0, 0, 0, 0, 1, 0, 0, 0, 0]
+    page.open(address_of_steps([{"algorithm": "convolve", "params": {"kernel": kernel}}], file_id))
+    page.button("Run on 1 file")
+
+    field = page.field("Kernel")
+    field.send_keys(Keys.CONTROL + "a", Keys.NULL, "[1, 2", Keys.TAB)
+    page.says("This is not JSON")
+    described = page.browser.execute_script(
+        "return document.getElementById(arguments[0].getAttribute('aria-describedby'))?.innerText", field
+    )
+    assert described == "This is not JSON"
+    assert not page.all("footer button:enabled")
+    page.first("aside ol button").click()
+    assert "This is not JSON" in page.text()
+    page.first("aside ol button").click()
+    assert page.field("Kernel").get_attribute("value") == "[1, 2"
+    page.field("Kernel").send_keys(Keys.CONTROL + "a", Keys.NULL, str(kernel), Keys.TAB)
+
+    page.button("Run on 1 file")
+    assert "This is not JSON" not in page.text()
+
+
 def test_a_failed_task_shows_its_reason_and_runs_again(pixmill: Pixmill, page: Page, name: str) -> None:
     file = pixmill.upload(f"{name}.txt", b"not an image")
     page.open("/process")
@@ -1068,6 +1210,27 @@ def test_a_run_is_the_same_in_every_browser(pixmill: Pixmill, page: Page, name: 
 
     page.says(f"{name}.txt")
     assert page.browser.current_url.endswith(f"/tasks?run={batch_id}&status=error")
+
+
+@pytest.mark.thorough
+def test_a_run_says_whether_its_numbers_are_live(strict: FullStack, name: str) -> None:
+    with skip_where_missing(), open_browser() as browser, Pixmill(strict.url) as client:
+        page = Page(browser, strict.url)
+        strict.worker.kill()
+        try:
+            file_id = client.upload(f"{name}.png", photo())["id"]
+            wanted = {"file_ids": [file_id], "algorithm": "flip"}
+            batch_id = client.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
+            page.open(f"/runs/{batch_id}")
+            page.says("Live")
+            strict.image_processor.kill()
+            page.says("Catching up")
+            strict.image_processor.start()
+            strict.await_ready()
+            page.says("Live")
+        finally:
+            strict.worker.start()
+        page.says("All done")
 
 
 def test_many_tasks_are_forgotten_with_one_request(pixmill: Pixmill, page: Page, name: str) -> None:
@@ -1206,6 +1369,12 @@ def test_keys_act_where_nothing_is_typed(pixmill: Pixmill, page: Page, name: str
 
     assert search.get_attribute("value") == "sr?"
     assert page.all("dialog[open]") == []
+    wait_until(lambda: page.browser.current_url.endswith("/files?q=sr%3F"), "the search is done")
+    page.browser.back()
+    page.says("Download")
+    # Before this entry of the history there is no screen.
+    page.first("body").send_keys(Keys.ESCAPE)
+    wait_until(lambda: page.browser.current_url.endswith("/files"), "the gallery is shown")
 
 
 def test_a_month_of_photos_is_gone_to(pixmill: Pixmill, page: Page, name: str) -> None:

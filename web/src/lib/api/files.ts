@@ -37,8 +37,8 @@ export function filtersOf(query: Partial<FileQuery>): Record<string, string> {
     source_id: query.source ?? '',
     created_after: query.since ? daysAgo(query.since) : '',
     // Both ends are exclusive.
-    taken_after: query.takenFrom ? new Date(startOf(query.takenFrom, 0).getTime() - 1).toISOString() : '',
-    taken_before: query.takenTo ? startOf(query.takenTo, 1).toISOString() : '',
+    taken_after: query.takenFrom ? textOf(new Date(startOf(query.takenFrom, 0).getTime() - 1)) : '',
+    taken_before: query.takenTo ? textOf(startOf(query.takenTo, 1)) : '',
   };
   return Object.fromEntries(Object.entries(filters).filter(([, value]) => value !== ''));
 }
@@ -55,8 +55,11 @@ function daysAgo(days: string): string {
   const start = new Date();
   start.setHours(0, 0, 0, 0);
   start.setDate(start.getDate() - (Number(days) - 1));
-  return start.toISOString();
+  return textOf(start);
 }
+
+/** Return the time as the API expects it; empty if the text in an address was not a time. */
+const textOf = (time: Date): string => (Number.isNaN(time.getTime()) ? '' : time.toISOString());
 
 /** Return the start, in local time, of the day that is `later` days after `day`. */
 function startOf(day: string, later: number): Date {

@@ -16,10 +16,12 @@ interface Listener<T> {
   onEvent: (event: T) => void;
   /** Called when listening starts or restarts; earlier events may have been missed. */
   onStart: () => void;
+  /** Called when events may be missed from now on, until the next start. */
+  onLost?: (() => void) | undefined;
 }
 
 interface Message {
-  kind: 'ask' | 'lead' | 'leave' | 'start' | 'event';
+  kind: 'ask' | 'lead' | 'leave' | 'start' | 'lost' | 'event';
   from: number;
   /** Of two leaders, the one that started earlier stays. */
   since?: number;
@@ -33,6 +35,8 @@ export class SharedStream<T> {
   private readonly listeners = new Set<Listener<T>>();
   private role: 'none' | 'asking' | 'following' | 'leading' = 'none';
   private source: EventSource | null = null;
+  /** Whether this tab receives the events, from the server or from the leader. */
+  private isLive = false;
   private since = 0;
   private heard = 0;
   private waiting: ReturnType<typeof setTimeout> | undefined;
@@ -55,7 +59,7 @@ export class SharedStream<T> {
   listen(listener: Listener<T>): () => void {
     this.listeners.add(listener);
     if (this.role === 'none') this.join();
-    else if (this.role === 'following' || this.isOpen) queueMicrotask(() => listener.onStart());
+    else if (this.isLive) queueMicrotask(() => listener.onStart());
     return () => {
       this.listeners.delete(listener);
       if (this.listeners.size === 0) this.leave();
@@ -82,6 +86,7 @@ export class SharedStream<T> {
 
   private ask(patience: number): void {
     this.role = 'asking';
+    this.lost();
     this.post({ kind: 'ask' });
     clearTimeout(this.waiting);
     this.waiting = setTimeout(() => this.lead(), this.channel ? patience : 0);
@@ -117,6 +122,7 @@ export class SharedStream<T> {
     } else {
       this.heard = Date.now();
       if (kind === 'start') this.started();
+      else if (kind === 'lost') this.lost();
       else if (data !== undefined) this.tell(data);
     }
   }
@@ -136,6 +142,7 @@ export class SharedStream<T> {
     clearTimeout(this.waiting);
     this.role = 'following';
     if (open) this.started();
+    else this.lost();
   }
 
   private open(): void {
@@ -146,6 +153,8 @@ export class SharedStream<T> {
     });
     // Browsers reconnect on their own, but not after an error response.
     source.addEventListener('error', () => {
+      this.post({ kind: 'lost' });
+      this.lost();
       if (source.readyState === EventSource.CLOSED) this.retry = setTimeout(() => this.open(), RETRY_MS);
     });
     source.addEventListener(this.name, (message) => {
@@ -162,7 +171,13 @@ export class SharedStream<T> {
   }
 
   private started(): void {
+    this.isLive = true;
     for (const { onStart } of this.listeners) onStart();
+  }
+
+  private lost(): void {
+    this.isLive = false;
+    for (const { onLost } of this.listeners) onLost?.();
   }
 
   private tell(data: string): void {

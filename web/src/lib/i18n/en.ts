@@ -259,6 +259,7 @@ export const en = {
   fieldOutOfRange: (low: string, high: string) => `From ${low} to ${high}`,
   fieldAtLeast: (low: string) => `At least ${low}`,
   fieldAtMost: (high: string) => `At most ${high}`,
+  fieldNotJson: 'This is not JSON',
 
   // Keys
   keysTitle: 'Keyboard shortcuts',

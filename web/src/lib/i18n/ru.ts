@@ -309,6 +309,7 @@ export const ru: Messages = {
   fieldOutOfRange: (low, high) => `От ${low} до ${high}`,
   fieldAtLeast: (low) => `Не меньше ${low}`,
   fieldAtMost: (high) => `Не больше ${high}`,
+  fieldNotJson: 'Это не JSON',
 
   keysTitle: 'Клавиши',
   keysAnywhere: 'Везде, где не вводят текст',

@@ -124,10 +124,27 @@ export function emptyOf(schema: Schema, root: Schema): Json {
   }
 }
 
-/** Return the names of required fields without a value. */
-export function missing(schema: Schema, params: Params): string[] {
-  return (schema.required ?? []).filter((name) => {
+/** Why params cannot be sent: a required field has no value, or the text of a field is not JSON. */
+export type FormProblem = 'required' | 'fieldNotJson';
+
+export function problemOf(schema: Schema, params: Params, root = schema): FormProblem | null {
+  const isMissing = (schema.required ?? []).some((name) => {
     const value = params[name];
     return value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0);
   });
+  if (isMissing) return 'required';
+  return propertiesOf(schema).some(([name, property]) => isUnparsed(fieldOf(name, property, root), params[name], root))
+    ? 'fieldNotJson'
+    : null;
+}
+
+function isUnparsed(field: Field, value: Json | undefined, root: Schema): boolean {
+  if (field.kind === 'json') return typeof value === 'string' && !takesText(field);
+  if (field.kind !== 'object' || value === null || value === undefined) return false;
+  return propertiesOf(field.schema).some(([name, property]) => isUnparsed(fieldOf(name, property, root), (value as Params)[name], root));
+}
+
+/** Whether the value of a field that is entered as JSON may be any text. */
+export function takesText({ schema, variants }: Field): boolean {
+  return (variants.length > 0 ? variants : [schema]).some(({ type }) => type === undefined || type === 'string');
 }

@@ -3,7 +3,7 @@
 import type { Work } from '../api/tasks';
 import type { Algorithm, Params, Step } from '../api/types';
 import { router } from '../router.svelte';
-import { missing, startOf } from '../schema/fields';
+import { problemOf, startOf } from '../schema/fields';
 import { keep, kept } from '../storage';
 
 export interface EditedStep extends Step {
@@ -11,6 +11,8 @@ export interface EditedStep extends Step {
 }
 
 const HASH = '#s=';
+/** Safari refuses more than a hundred changes of the address in 30 seconds, Chromium more than 200 in ten. */
+const WRITE_MS = 500;
 
 /** Return a copy that is not a proxy. TypeScript cannot infer the type of a snapshot of JSON. */
 const plain = (params: Params): Params => $state.snapshot<unknown>(params) as Params;
@@ -21,6 +23,13 @@ class Pipeline {
   /** The key of the step whose form is open. */
   open = $state<number | 'output' | null>(null);
   private lastKey = 0;
+  private writeTimer: ReturnType<typeof setTimeout> | undefined;
+  private isWritten = true;
+
+  constructor() {
+    router.onLeave(() => this.write());
+    addEventListener('pagehide', () => this.write());
+  }
 
   get work(): Work {
     return {
@@ -62,7 +71,7 @@ class Pipeline {
   isReady(algorithms: ReadonlyMap<string, Algorithm>): boolean {
     return (
       this.steps.length > 0 &&
-      this.steps.every((step) => missing(algorithms.get(step.algorithm)?.params ?? {}, step.params).length === 0)
+      this.steps.every(({ algorithm, params }) => problemOf(algorithms.get(algorithm)?.params ?? {}, params) === null)
     );
   }
 
@@ -86,12 +95,27 @@ class Pipeline {
 
   /** Store the steps, and write them into the address. */
   save(): void {
-    const work = this.work;
     this.keep();
+    this.isWritten = false;
+    if (this.writeTimer === undefined) this.writeOften();
+  }
+
+  /** Write now, and again later if there are more changes. */
+  private writeOften(): void {
+    this.write();
+    this.writeTimer = setTimeout(() => {
+      this.writeTimer = undefined;
+      if (!this.isWritten) this.writeOften();
+    }, WRITE_MS);
+  }
+
+  private write(): void {
+    if (this.isWritten) return;
+    this.isWritten = true;
     // This screen may still be shown while the next one loads.
     if (router.screen !== 'process') return;
-    const hash = work.steps.length > 0 ? HASH + encoded(work) : '';
-    history.replaceState(null, '', location.pathname + location.search + hash);
+    const { work } = this;
+    router.setHash(work.steps.length > 0 ? HASH + encoded(work) : '');
   }
 }
 

@@ -31,6 +31,7 @@ export class Progress {
         this.live = true;
         this.loadWithin(0);
       },
+      () => (this.live = false),
     );
     const stopWaiting = connection.onReturn(() => void this.load());
     return () => {

@@ -4,47 +4,78 @@ import { lookUp } from '../api/files';
 import type { FileRow } from '../api/types';
 import { router } from '../router.svelte';
 import { keep, kept } from '../storage';
+import { randomText } from '../upload/random';
 
 const IN_ADDRESS = 60;
+const STORED = 'workset';
+/** Number of sets that are stored; the oldest is forgotten first. */
+const SETS = 8;
+
+/** The files of one address. */
+interface StoredSet {
+  name: string;
+  ids: readonly number[];
+}
 
 class Workset {
   files = $state.raw<FileRow[]>([]);
   error = $state.raw<unknown>(null);
   /** The part of the address that lists these files. */
   private named = '';
+  private request = new AbortController();
 
   /** Open the screen that processes these files. */
   process(files: readonly FileRow[], replace = false): void {
+    const named = nameOf(files.map(({ id }) => id));
+    this.begin(named);
     this.files = [...files];
-    const ids = files.map(({ id }) => id);
-    if (ids.length > IN_ADDRESS) keep('workset', ids);
-    this.named = ids.length > IN_ADDRESS ? 'kept' : ids.join(',');
-    router.go(`/process?files=${this.named}`, replace);
+    router.go(`/process?files=${named}`, replace);
   }
 
   /** Do the same for files whose rows are not loaded. */
   processIds(ids: readonly number[], replace = false): void {
-    if (ids.length > IN_ADDRESS) keep('workset', ids);
-    this.named = '';
-    this.files = [];
-    router.go(`/process?files=${ids.length > IN_ADDRESS ? 'kept' : ids.join(',')}`, replace);
+    this.begin('');
+    router.go(`/process?files=${nameOf(ids)}`, replace);
   }
 
   /** Fetch the files listed in the address. */
   async read(): Promise<void> {
     const named = router.query.get('files') ?? '';
-    const ids = named === 'kept' ? kept<number[]>('workset', []) : named.split(',').map(Number).filter((id) => id > 0);
     if (named === this.named) return;
-    this.named = named;
-    this.error = null;
+    const { signal } = this.begin(named);
+    const ids = idsOf(named);
     try {
-      const found = new Map((ids.length > 0 ? await lookUp(ids) : []).map((file) => [file.id, file]));
-      this.files = ids.flatMap((id) => found.get(id) ?? []);
+      const found = new Map((ids.length > 0 ? await lookUp(ids, signal) : []).map((file) => [file.id, file]));
+      if (!signal.aborted) this.files = ids.flatMap((id) => found.get(id) ?? []);
     } catch (error) {
+      if (signal.aborted) return;
       this.named = '';
       this.error = error;
     }
   }
+
+  /** Forget the files of the earlier address: a run must not get them, nor an answer that is still to come. */
+  private begin(named: string): AbortController {
+    this.request.abort();
+    this.named = named;
+    this.files = [];
+    this.error = null;
+    return (this.request = new AbortController());
+  }
+}
+
+/** Return the part of an address that lists these files; store them if they are too many for it. */
+function nameOf(ids: readonly number[]): string {
+  if (ids.length <= IN_ADDRESS) return ids.join(',');
+  // Each set has its own name, so that other tabs and the Back button keep theirs.
+  const name = `kept-${randomText()}`;
+  keep(STORED, [{ name, ids }, ...kept<StoredSet[]>(STORED, [])].slice(0, SETS));
+  return name;
+}
+
+function idsOf(named: string): readonly number[] {
+  const stored = kept<StoredSet[]>(STORED, []).find(({ name }) => name === named);
+  return stored?.ids ?? named.split(',').map(Number).filter((id) => id > 0);
 }
 
 export const workset = new Workset();
