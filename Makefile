@@ -28,7 +28,7 @@ ENOUGH = --maxfail 25
 # a test ends its runner, which prints where it waited; the others go on. One test of `make test-all` may take an hour.
 NO_HANG = -o faulthandler_exit_on_timeout=true -o faulthandler_timeout=$(1)
 
-.PHONY: run web screenshots demo unit test test-all test-compose mutations faults fuzz bench conformance docs translations config lint types prose security notice sbom audit format lock clean
+.PHONY: run web screenshots demo unit test test-all test-compose plans mutations faults fuzz bench conformance docs translations config lint types prose security notice sbom audit format lock clean
 
 run: .venv/run
 	@exec $(BIN)/pixmill serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -79,6 +79,11 @@ test-all: .venv/test
 # Tests docker-compose.yml: it starts, serves and can be maintained. Needs Docker and docker-compose.
 test-compose: .venv/test
 	@scripts/test-compose
+
+# EXPLAIN of every statement, on a PostgreSQL with a million rows per table: none may scan a whole table.
+plans: .venv/test
+	@scripts/install-servers
+	$(PYTEST) tests/e2e/test_plans.py
 
 # Breaks each rule in a copy of the sources and expects a test of `make test` to fail.
 mutations: .venv/test

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy
 import pytest
 import tifffile
-from file_storage.services.media import Media, media_of
+from file_storage.services.media.media import Media, media_of
 from image_processor.services.codec.decoding import ImageError, Limits, decode
 from image_processor.services.codec.encoding import EXTENSIONS
 from PIL import Image

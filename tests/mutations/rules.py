@@ -628,10 +628,10 @@ MUTATIONS = [
     ),
     Mutation(
         rule="a plain EXIF of a PNG counts before one that begins as in a JPEG, in both services",
-        file="file-storage/src/file_storage/services/png_header.py",
+        file="file-storage/src/file_storage/services/media/png_header.py",
         before="places.get(True) or places.get(False)",
         after="places.get(False) or places.get(True)",
-        caught_by="file-storage/tests/services/test_media.py::"
+        caught_by="file-storage/tests/services/media/test_media.py::"
         "test_exif_that_begins_as_in_a_jpeg_turns_a_png_as_in_the_image_processor",
     ),
     Mutation(

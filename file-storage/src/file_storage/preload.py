@@ -7,6 +7,6 @@ import service_kit.access.app  # noqa: F401  # imported for its modules
 from service_kit.garbage import freeze_existing_objects
 
 import file_storage.app  # imported for its modules
-import file_storage.services.pillow_headers  # noqa: F401  # likewise; uploads need it
+import file_storage.services.media.pillow_headers  # noqa: F401  # likewise; uploads need it
 
 freeze_existing_objects()

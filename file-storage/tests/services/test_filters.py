@@ -1,6 +1,7 @@
 """The files that filters find, and their order, in lists and in the index."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import get_args
 
 import pytest
 import svcs
@@ -8,7 +9,7 @@ from file_storage.config import Settings
 from file_storage.injectors import create_registry
 from file_storage.models import File
 from file_storage.services.files import FileService
-from file_storage.services.listing import SORTS, FileFilter, Sort
+from file_storage.services.listing import FileFilter, Sort
 from file_storage.services.names import FileName
 from file_storage.services.storing import Details
 from service_kit.access.principals import LOCAL, WRITER, Principal
@@ -124,7 +125,7 @@ def test_filters_find_their_files(container: svcs.Container, wanted: FileFilter,
     assert found(container, wanted) == names
 
 
-@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("sort", get_args(Sort))
 def test_the_index_has_the_order_of_the_list(
     container: svcs.Container, sort: Sort, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from io import BytesIO
+from typing import get_args
 
 import pytest
 import svcs
 from file_storage.services.files import FileService
 from file_storage.services.idempotency import IdempotencyKeys
-from file_storage.services.listing import SORTS, FileFilter
+from file_storage.services.listing import FileFilter, Sort
 from file_storage.services.names import FileName
 from file_storage.services.storing import NewCopy, StoringService
 from file_storage.services.uploads import NewUpload, UploadService
@@ -44,7 +45,7 @@ def test_a_file_of_another_owner_does_not_exist(services: svcs.Container) -> Non
     assert files.get(BOB, file.id).name == "a"
 
 
-@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("sort", get_args(Sort))
 def test_a_list_has_only_files_of_its_owner(services: svcs.Container, sort: str) -> None:
     of_ann = stored(services, b"content", principal=ANN)
     of_bob = stored(services, b"content", principal=BOB)

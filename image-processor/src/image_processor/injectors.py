@@ -1,4 +1,4 @@
-"""Creates image-processor's services from its settings: the only place that chooses implementations."""
+"""Creates the services of the API and of workers from their settings, and chooses their implementations."""
 
 from functools import partial
 from importlib import import_module

@@ -1,1 +1,1 @@
-"""HTTP headers about a file's bytes: conditions, digests and idempotency keys."""
+"""HTTP headers of requests and responses: conditions, digests, the origin of a result, the public address."""

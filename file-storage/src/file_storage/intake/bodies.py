@@ -43,7 +43,7 @@ class _UnannouncedBody(CheckedBody):
         return data
 
 
-class Body(NamedTuple):
+class AnnouncedBody(NamedTuple):
     """What is known of a body before it is read.
 
     :param size: its size; 0 if that is unknown or does not matter.
@@ -61,19 +61,19 @@ FORM_COPIES = 2
 """The web server's file, and the staging files to which the files in the form are written."""
 
 
-def body_of(request: Request, settings: UploadSettings) -> Body:
+def body_of(request: Request, settings: UploadSettings) -> AnnouncedBody:
     """Return what is known of a body that is the file itself.
 
     :raises Problem: 400 if a client sent the web server's header.
     """
     if _body_path(request, settings) is None:
-        return Body(request.content_length or 0, None, 1)
+        return AnnouncedBody(request.content_length or 0, None, 1)
     size = body_length(request) or 0
     # The web server's file is on the disk: if it is small, only the quota matters, which is checked exactly later.
-    return Body(size, cast(str, g.request_id), 1) if size >= MIN_BYTES else Body(0, None, 1)
+    return AnnouncedBody(size, cast(str, g.request_id), 1) if size >= MIN_BYTES else AnnouncedBody(0, None, 1)
 
 
-def form_of(request: Request, settings: UploadSettings) -> Body:
+def form_of(request: Request, settings: UploadSettings) -> AnnouncedBody:
     """Return what is known of a form; the size is the minimum size of its files if nothing of it was received.
 
     :raises Problem: 400 if a client sent the web server's header.

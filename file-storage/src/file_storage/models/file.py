@@ -38,7 +38,7 @@ class ObjectState(StrEnum):
     """What an object in S3 is for.
 
     ``PENDING``: an upload is writing it. ``USED``: it has the bytes of a blob. ``UNUSED``: no blob will ever have it,
-    so it may be deleted at any time. ``DAMAGED``: the same, but it is kept elsewhere.
+    so it may be deleted at any time. ``DAMAGED``: its bytes are wrong; it is moved away, then its row is deleted.
     """
 
     PENDING = "pending"

@@ -62,7 +62,7 @@ class BlobService:
 
     @property
     def is_store_away(self) -> bool:
-        """Whether the store has just failed to delete a blob: what can wait should not ask it again yet."""
+        """Whether the store has just failed to delete a blob: work that can wait skips the store until then."""
         return time.monotonic() < self._paused_until
 
     def reference(self, connection: Connection, blobs: Sequence[SizedBlob]) -> None:
@@ -104,7 +104,10 @@ class BlobService:
         self.finish(unfinished)
 
     def finish(self, names: Sequence[str]) -> None:
-        """Do the slow rest of a change of the store, after its transaction; the names are those that it returned."""
+        """Delete or move bytes after the transaction that decided it.
+
+        :param names: as that step returned them.
+        """
         if not names:
             return
         if self.is_store_away:

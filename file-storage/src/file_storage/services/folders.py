@@ -5,7 +5,7 @@ import re
 from service_kit.errors import DomainError, FieldError
 from service_kit.texts import counted, sentence
 
-from file_storage.services.names import FileName, file_name, visible
+from file_storage.services.names import FileName, checked_length, file_name, visible
 
 MAX_FOLDER = 500
 """Maximum length of a folder in characters of up to 4 bytes; a longer one might not fit into an index page."""
@@ -72,18 +72,14 @@ def _is_dots(part: str) -> bool:
 
 
 def _checked(folder: str) -> str:
-    if len(folder) > MAX_FOLDER:
-        raise _invalid(
-            "folder_too_long",
-            counted(
-                "The folder has {count} character; at most {limit} are allowed.",
-                "The folder has {count} characters; at most {limit} are allowed.",
-                "count",
-                count=len(folder),
-                limit=MAX_FOLDER,
-            ),
-        )
-    return folder
+    too_long = counted(
+        "The folder has {count} character; at most {limit} are allowed.",
+        "The folder has {count} characters; at most {limit} are allowed.",
+        "count",
+        count=len(folder),
+        limit=MAX_FOLDER,
+    )
+    return checked_length(folder, MAX_FOLDER, _invalid("folder_too_long", too_long))
 
 
 def _invalid(code: str, detail: str) -> DomainError:

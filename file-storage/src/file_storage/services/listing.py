@@ -4,7 +4,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVarTuple, get_args
+from typing import Literal, TypeVarTuple
 
 from service_kit.errors import DomainError
 from service_kit.texts import sentence
@@ -19,7 +19,6 @@ from file_storage.services.file_rows import PRESENT
 from file_storage.services.names import folded
 
 Sort = Literal["id", "-id", "name", "-name", "size", "-size", "created_at", "-created_at", "taken_at", "-taken_at"]
-SORTS = get_args(Sort)
 
 _TAKEN_OR_CREATED = func.coalesce(File.taken_at, File.created_at)
 _SORT_COLUMNS: dict[str, ColumnElement[object]] = {

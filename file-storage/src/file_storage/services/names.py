@@ -93,33 +93,35 @@ def _split(name: str) -> FileName:
 def _checked(name: str) -> str:
     if not name.strip("."):
         raise _invalid("name_invisible", sentence("The name has no visible characters; choose another name."))
-    if len(name) > MAX_LENGTH:
-        raise _invalid(
-            "name_too_long",
-            counted(
-                "The name has {count} character; at most {limit} are allowed.",
-                "The name has {count} characters; at most {limit} are allowed.",
-                "count",
-                count=len(name),
-                limit=MAX_LENGTH,
-            ),
-        )
-    return name
+    too_long = counted(
+        "The name has {count} character; at most {limit} are allowed.",
+        "The name has {count} characters; at most {limit} are allowed.",
+        "count",
+        count=len(name),
+        limit=MAX_LENGTH,
+    )
+    return checked_length(name, MAX_LENGTH, _invalid("name_too_long", too_long))
 
 
 def _checked_extension(extension: str) -> str:
-    if len(extension) > MAX_LENGTH:
-        raise _invalid(
-            "extension_too_long",
-            counted(
-                "The extension has {count} character; at most {limit} are allowed.",
-                "The extension has {count} characters; at most {limit} are allowed.",
-                "count",
-                count=len(extension),
-                limit=MAX_LENGTH,
-            ),
-        )
-    return extension
+    too_long = counted(
+        "The extension has {count} character; at most {limit} are allowed.",
+        "The extension has {count} characters; at most {limit} are allowed.",
+        "count",
+        count=len(extension),
+        limit=MAX_LENGTH,
+    )
+    return checked_length(extension, MAX_LENGTH, _invalid("extension_too_long", too_long))
+
+
+def checked_length(text: str, limit: int, refusal: DomainError) -> str:
+    """Return ``text`` if it has at most ``limit`` characters.
+
+    :raises DomainError: ``refusal``.
+    """
+    if len(text) > limit:
+        raise refusal
+    return text
 
 
 def _invalid(code: str, detail: str) -> DomainError:

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from file_storage.models import Upload
 from file_storage.models.file import WHOLE
 from file_storage.services.quota import Addition, Quota
-from file_storage.storage import Body, Staging, StorageFullError
+from file_storage.storage import BodyFile, Staging, StorageFullError
 from file_storage.storage.partial import PartialFiles
 
 log = structlog.get_logger()
@@ -189,7 +189,7 @@ class _Promise(NamedTuple):
         return _lifetime(self.size) - self.left > BEGIN_SECONDS
 
 
-def _alive(promises: Sequence[_Promise], bodies: Sequence[Body]) -> Sequence[_Promise]:
+def _alive(promises: Sequence[_Promise], bodies: Sequence[BodyFile]) -> Sequence[_Promise]:
     """Return the promises that may still be needed.
 
     :param bodies: those that are being written. The largest promises are taken for theirs, so that no byte of them is

@@ -21,7 +21,7 @@ from file_storage.services.blobs import BlobService, SizedBlob
 from file_storage.services.expiry import ExpiryService
 from file_storage.services.file_rows import INSERT_FILES, files_of
 from file_storage.services.idempotency import IdempotencyKeys, KeyUse, conflict_as_in_use
-from file_storage.services.media import Media, media_of, taken_at_of
+from file_storage.services.media.media import Media, media_of, taken_at_of
 from file_storage.services.names import FileName, folded
 from file_storage.services.promises import MIN_BYTES, Promises
 from file_storage.services.quota import Addition, Quota

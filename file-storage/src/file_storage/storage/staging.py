@@ -142,7 +142,7 @@ class StagedBlob:
             self._unsynced = 0
 
 
-class Body(NamedTuple):
+class BodyFile(NamedTuple):
     """A body on the disk.
 
     :param is_arriving: whether it has only one name: with a second one it is complete, and perhaps stored already.
@@ -236,7 +236,7 @@ class Staging:
         if size > self.room():
             raise StorageFullError
 
-    def bodies(self) -> Sequence["Body"]:
+    def bodies(self) -> Sequence["BodyFile"]:
         """Return the bodies that have been written to lately."""
         staged = list(_written_lately(self._folder))
         if self._body_folder is None:
@@ -276,13 +276,13 @@ def older_than(paths: Iterable[Path], seconds: float) -> Iterator[Path]:
                 yield path
 
 
-def _written_lately(folder: Path) -> Iterator[Body]:
+def _written_lately(folder: Path) -> Iterator[BodyFile]:
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             with suppress(FileNotFoundError):
                 status = entry.stat()
                 if time.time() - status.st_mtime < ARRIVING_SECONDS:
-                    yield Body(status.st_size, status.st_nlink == 1, entry.name.startswith(_OWN_BODY))
+                    yield BodyFile(status.st_size, status.st_nlink == 1, entry.name.startswith(_OWN_BODY))
 
 
 @contextmanager

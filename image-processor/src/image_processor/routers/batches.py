@@ -19,7 +19,7 @@ from image_processor.models import TaskStatus
 from image_processor.routers.tasks import TaskProblemOut
 from image_processor.routers.times import date_or_none
 from image_processor.services.causes import problem_document
-from image_processor.services.tasks.batches import BatchDetail, BatchRow, BatchService, Cause
+from image_processor.services.tasks.batches import BatchDetail, BatchRow, BatchService, ErrorGroup
 from image_processor.services.tasks.bulk import BulkService
 
 batches = APIBlueprint("batches", __name__, abp_tags=[Tag(name="tasks")])
@@ -172,7 +172,7 @@ def _detail_as_json(detail: BatchDetail, language: Language) -> dict[str, object
     }
 
 
-def _cause_as_json(cause: Cause, language: Language) -> dict[str, object]:
+def _cause_as_json(cause: ErrorGroup, language: Language) -> dict[str, object]:
     return {
         "cause": translated(cause.cause, language),
         "type": cause.type,

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 from image_processor.models import Batch, Callback, Task, TaskStatus
-from image_processor.services.causes import Cause as ProblemCause
-from image_processor.services.causes import stored_problem
+from image_processor.services.causes import Cause, stored_problem
 from image_processor.services.jobs.claims import ClaimService
 from image_processor.services.jobs.leases import LeaseService
 from image_processor.services.jobs.outcomes import Crashed, Ended, Failed, Finished, Holder, Outcome, Postponed
@@ -162,13 +161,13 @@ def test_errors_without_problems_that_differ_in_numbers_have_one_cause_with_the_
     ]
 
 
-def failed(cause: ProblemCause, said: str, task_id: int) -> Failure:
+def failed(cause: Cause, said: str, task_id: int) -> Failure:
     return Failure(str(said), stored_problem(cause, said), 1, task_id)
 
 
 def unreadable(reason: str, task_id: int) -> Failure:
     said = sentence("The image cannot be decoded: {reason}.", reason=reason)
-    return failed(ProblemCause.IMAGE_UNREADABLE, said, task_id)
+    return failed(Cause.IMAGE_UNREADABLE, said, task_id)
 
 
 def test_problems_that_differ_in_values_have_one_cause_with_its_type() -> None:
@@ -197,7 +196,7 @@ def test_a_sentence_within_a_sentence_tells_causes_apart() -> None:
 def test_the_same_words_of_another_type_are_another_cause() -> None:
     said = sentence("It took longer than {seconds:g} seconds.", seconds=2.5)
 
-    causes = causes_of([failed(ProblemCause.TASK_TOO_SLOW, said, 1), failed(ProblemCause.TASK_FAILED, said, 2)])
+    causes = causes_of([failed(Cause.TASK_TOO_SLOW, said, 1), failed(Cause.TASK_FAILED, said, 2)])
 
     assert [(cause.cause, cause.type) for cause in causes] == [
         ("It took longer than … seconds.", "urn:pixmill:problem:task-too-slow"),

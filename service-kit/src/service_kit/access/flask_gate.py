@@ -54,7 +54,7 @@ def principal() -> Principal:
 
 
 def record_only_refusal() -> None:
-    """Mark the current request as a question that changes nothing: only its refusal belongs in the audit trail."""
+    """Keep the current request out of the audit trail unless it is refused: it only asks for room."""
     g.only_asks = True
 
 

@@ -85,7 +85,7 @@ class Failure(NamedTuple):
     task_id: int
 
 
-class Cause(NamedTuple):
+class ErrorGroup(NamedTuple):
     """Errors with the same problem type and the same sentence, regardless of its values.
 
     :ivar cause: the sentence with ``…`` for each value; without a problem, the text with ``…`` for each number.
@@ -105,7 +105,7 @@ class BatchDetail(NamedTuple):
 
     row: BatchRow
     progress: Progress
-    causes: Sequence[Cause]
+    causes: Sequence[ErrorGroup]
 
 
 class BatchService:
@@ -160,7 +160,7 @@ def progress_of(parts: Sequence[StatusPart], now: float) -> Progress:
     return Progress(started_at, ended_at, _rate(sum(part.tasks for part in worked), seconds), 0)
 
 
-def causes_of(failures: Sequence[Failure]) -> Sequence[Cause]:
+def causes_of(failures: Sequence[Failure]) -> Sequence[ErrorGroup]:
     """Group failures by cause, the most frequent first."""
     counts: Counter[Hashable] = Counter()
     examples: dict[Hashable, Failure] = {}
@@ -171,11 +171,11 @@ def causes_of(failures: Sequence[Failure]) -> Sequence[Cause]:
     return [_cause(tasks, examples[key]) for key, tasks in counts.most_common(MAX_CAUSES)]
 
 
-def _cause(tasks: int, example: Failure) -> Cause:
+def _cause(tasks: int, example: Failure) -> ErrorGroup:
     if example.problem is None:
-        return Cause(_numberless(example.error), None, tasks, example)
+        return ErrorGroup(_numberless(example.error), None, tasks, example)
     kind = KindOfProblem(example.problem)
-    return Cause(kind.sentence, kind.type, tasks, example)
+    return ErrorGroup(kind.sentence, kind.type, tasks, example)
 
 
 def _numberless(text: str) -> str:
@@ -216,7 +216,7 @@ def _parts(session: Session, batch_id: int) -> tuple[float, Sequence[StatusPart]
     return max((row[0] for row in rows), default=0.0), [StatusPart(*row[1:]) for row in rows]
 
 
-def _causes(session: Session, batch_id: int) -> Sequence[Cause]:
+def _causes(session: Session, batch_id: int) -> Sequence[ErrorGroup]:
     grouped = (
         select(func.coalesce(Task.error, ""), Task.error_problem, func.count(), func.min(Task.id))
         .where(Task.batch_id == batch_id, Task.status == TaskStatus.ERROR)

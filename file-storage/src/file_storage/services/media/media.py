@@ -7,12 +7,12 @@ from typing import IO, NamedTuple, cast
 
 import filetype
 
-from file_storage.services import jpeg_header, png_header
-from file_storage.services.exif_date import taken_at
-from file_storage.services.heif_header import heif_type
-from file_storage.services.image_headers import size_of
-from file_storage.services.jpegxl_header import jpegxl_type
-from file_storage.services.tiff_header import tiff_size
+from file_storage.services.media import jpeg_header, png_header
+from file_storage.services.media.exif_date import taken_at
+from file_storage.services.media.heif_header import heif_type
+from file_storage.services.media.image_headers import size_of
+from file_storage.services.media.jpegxl_header import jpegxl_type
+from file_storage.services.media.tiff_header import tiff_size
 
 UNKNOWN = "application/octet-stream"
 
@@ -95,7 +95,7 @@ class _LimitedFile:
 
 
 def _image(file: IO[bytes]) -> Media | None:
-    from file_storage.services import pillow_headers  # the process of the event stream does not need Pillow
+    from file_storage.services.media import pillow_headers  # the process of the event stream does not need Pillow
 
     # Pillow only calls read, seek and tell (Image.open).
     limited = cast("IO[bytes]", _LimitedFile(file))

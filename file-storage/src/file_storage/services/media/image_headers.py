@@ -6,8 +6,8 @@ from typing import IO
 
 from service_kit.svg_header import root_size
 
-from file_storage.services.heif_header import Size, heif_size
-from file_storage.services.jpegxl_header import jpegxl_size
+from file_storage.services.media.heif_header import Size, heif_size
+from file_storage.services.media.jpegxl_header import jpegxl_size
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _OS2_HEADER = 12

@@ -4,8 +4,8 @@ import struct
 from io import BytesIO
 
 import pytest
-from file_storage.services import heif_header
-from file_storage.services.media import media_of, taken_at_of
+from file_storage.services.media import heif_header
+from file_storage.services.media.media import media_of, taken_at_of
 from PIL import ExifTags, Image
 
 MOMENT = 1_782_907_386.0

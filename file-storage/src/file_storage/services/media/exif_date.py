@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from io import BytesIO
 from typing import IO
 
-from file_storage.services.heif_header import heif_exif
+from file_storage.services.media.heif_header import heif_exif
 
 _ORDERS = {b"II": "<", b"MM": ">"}
 _BIG_TIFF = 43

@@ -13,7 +13,7 @@ import imagecodecs
 import numpy
 import pytest
 import pyvips
-from file_storage.services.media import MAX_IMAGE_BYTES, Media, media_of
+from file_storage.services.media.media import MAX_IMAGE_BYTES, Media, media_of
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -498,7 +498,7 @@ def test_other_content_is_detected_by_its_signature(content: bytes, media_type: 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("piece", [b" ", b"<!-- -->", b"<!--", b"<?xml >", b"<!doctype "])
 def test_text_is_scanned_without_backtracking(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("file_storage.services.media.HEAD_BYTES", 1_000_000)
+    monkeypatch.setattr("file_storage.services.media.media.HEAD_BYTES", 1_000_000)
 
     assert media_of(BytesIO(piece * (1_000_000 // len(piece)))).media_type in {"text/plain", "text/xml"}
 
