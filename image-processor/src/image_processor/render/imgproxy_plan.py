@@ -53,7 +53,9 @@ _STATES: Mapping[str, State] = {
     "enlarge": State("yes", "off by default"),
     "extend": State("yes", "`pad`, transparent"),
     "extend_aspect_ratio": State("yes", "`pad`, transparent"),
-    "gravity": State("part", "sides, corners, `fp` and `sm`; `obj` and `objw` (Pro) find only faces"),
+    "gravity": State(
+        "part", "sides, corners, `fp` and `sm`; `obj` and `objw` (Pro) find only faces; without a face, they are `sm`"
+    ),
     "crop": State("yes", "`crop`"),
     "trim": State("yes", "`trim`"),
     "padding": State("yes", "`pad`"),

@@ -1,5 +1,7 @@
 """imgproxy's URLs according to its documentation; :mod:`tests.conformance` compares the pixels."""
 
+from pathlib import Path
+
 import numpy
 import pytest
 from image_processor.render.dialects import imgproxy
@@ -9,6 +11,7 @@ from image_processor.render.plan import FileSource, OriginSource, RenderPlan
 from imgproxy import ImgProxy
 from PIL import Image
 from service_kit.errors import DomainError
+from skimage import data
 
 from tests.support.images import encoded, opened, photo, pixels
 from tests.support.renders import rendered
@@ -58,6 +61,46 @@ def test_a_crop_is_of_the_turned_image() -> None:
     result = pixels(made("rot:90/c:10:20:nowe"))
 
     assert (result == numpy.rot90(pixels(photo(64, 48)), -1)[:20, :10]).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "uncut", "middle"),
+    [
+        ("rs:fill:60:200/g:obj:face", "rs:force:200:200", 87),
+        ("rs:fill:60:200/g:objw:face:2", "rs:force:200:200", 87),
+        # Its face is too small to be found after the picture has been scaled down.
+        ("rs:fill:12:40/g:obj", "rs:force:40:40", 17),
+        ("fl:1/rs:fill:60:200/g:obj:face", "fl:1/rs:force:200:200", 113),
+        ("rot:90/rs:fill:60:200/g:obj:face", "rot:90/rs:force:200:200", 151),
+        ("rot:270/fl:1/rs:fill:60:200/g:obj:face", "rot:270/fl:1/rs:force:200:200", 151),
+        ("c:100:0:obj:face", "w:0", 224),
+        ("rot:90/c:100:0/g:obj:face", "rot:90", 386),
+        ("c:300:0:we/rs:fill:100:512/g:obj:face", "c:300:0:we", 224),
+    ],
+)
+def test_the_faces_are_in_the_middle(options: str, uncut: str, middle: int) -> None:
+    """The face of the astronaut is from 180 to 268 and from 70 to 180, as marked by hand in `tests/test_faces.py`."""
+    astronaut = (Path(data.__file__).parent / "astronaut.png").read_bytes()
+    whole, part = pixels(made(uncut, astronaut)), pixels(made(options, astronaut))
+    width = part.shape[1]
+
+    places = [left for left in range(whole.shape[1] - width + 1) if (whole[:, left : left + width] == part).all()]
+
+    assert len(places) == 1
+    assert abs(places[0] + width / 2 - middle) <= max(2, whole.shape[1] / 50)
+
+
+def test_a_crop_around_faces_has_the_requested_size() -> None:
+    astronaut = (Path(data.__file__).parent / "astronaut.png").read_bytes()
+
+    assert opened(made("c:400:400:obj:face", astronaut)).size == (400, 400)
+    assert opened(made("c:400:300:obj:face/rs:fill:90:90/g:obj:face", astronaut)).size == (90, 90)
+
+
+@pytest.mark.parametrize("options", ["rs:fill:20:40/g:{}", "c:20:20:{}", "c:20:20/g:{}"])
+def test_without_a_face_the_part_is_the_one_that_draws_the_eye(options: str) -> None:
+    """imgproxy's default: IMGPROXY_OBJECT_DETECTION_FALLBACK_TO_SMART_CROP is true."""
+    assert made(options.format("obj:face")) == made(options.format("sm"))
 
 
 def test_a_background_lies_under_a_transparent_image() -> None:
