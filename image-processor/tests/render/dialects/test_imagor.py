@@ -7,7 +7,7 @@ from image_processor.imaging.picture import Picture
 from image_processor.render import imagor_filters, imagor_url
 from image_processor.render.deferred import Deferred, Size
 from image_processor.render.dialects import imagor
-from image_processor.render.plan import ColorSource
+from image_processor.render.plan import ColorSource, OriginSource
 from image_processor.services.codec.errors import ImageError
 from PIL import Image, ImageColor
 from service_kit.errors import DomainError
@@ -302,6 +302,18 @@ def test_a_color_has_the_size_of_the_url(path: str, size: tuple[int, int]) -> No
 
 def test_a_color_is_a_source() -> None:
     assert imagor.plan_of(imagor_url.parse(b"/unsafe/10x10/color:red")).source == ColorSource("#ff0000")
+
+
+def test_the_scheme_of_an_image_may_be_missing() -> None:
+    """imagor, README, "Default Scheme": https."""
+    path = b"/unsafe/filters:watermark(example.org/a.png):image(/9x9/example.org/b.png)/example.org/c.png"
+
+    plan = imagor.plan_of(imagor_url.parse(path))
+
+    assert plan.source == OriginSource("https://example.org/c.png")
+    assert [source for _, source in plan.files] == [
+        OriginSource(f"https://example.org/{name}.png") for name in ("a", "b")
+    ]
 
 
 def test_a_url_expires() -> None:

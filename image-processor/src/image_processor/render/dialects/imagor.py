@@ -37,6 +37,8 @@ from image_processor.render.thumbor_filters import (
 from image_processor.render.thumbor_url import Filter, ThumborUrl, digits
 
 QUALITY = 75
+SCHEME = "https"
+"""The scheme of an image without one, which is the default of imagor's HTTP loader."""
 _COLOR = "color:"
 _DEEPEST = 3
 """The maximum depth of images on images."""
@@ -103,7 +105,7 @@ def image_of(text: str) -> Source:
             return ColorSource(color_of(text.removeprefix(_COLOR) or "none"))
         except NotForFilterError:
             return ColorSource("#00000000")
-    return source_of(text)
+    return source_of(text, SCHEME)
 
 
 class _Lowering:
@@ -254,7 +256,7 @@ class _Lowering:
             width, height = (100.0 if text == "none" else within(number([text], 0), 0, 1000) for text in args[4:6])
         x, y = args[1:3] if len(args) > 2 else ("0", "0")
         placed = Placed(
-            file_id=self._files.add(source_of(from_base64(unquote_plus(args[0])))),
+            file_id=self._files.add(source_of(from_base64(unquote_plus(args[0])), SCHEME)),
             x=x,
             y=y,
             alpha=number(args, 3, 0.0),
@@ -275,7 +277,7 @@ class _Lowering:
         steps = inner.steps()
         self._ignored += inner._ignored
         placed = Placed(
-            file_id=self._files.add(source_of(nested.image)),
+            file_id=self._files.add(source_of(nested.image, SCHEME)),
             x=args[1] if len(args) > 1 else "0",
             y=args[2] if len(args) > 2 else "0",
             alpha=number(args, 3, 0.0),

@@ -108,6 +108,8 @@ def _filters(text: str) -> tuple[Filter, ...]:
 
 
 QUALITY = 80
+SCHEME = "http"
+"""The scheme of an image without one, as in thumbor's HTTP loader."""
 _SQUARE_ROOT_OF_3 = 3**0.5
 _LARGEST_RADIUS = 150
 _LEAST_SIGMA = 0.01
@@ -250,7 +252,7 @@ class _Lowering:
         self._ignored = list[str]()
 
     def plan(self) -> RenderPlan:
-        source = source_of(self._url.image)
+        source = source_of(self._url.image, SCHEME)
         steps = [made for each in self._url.filters for made in self._of(each)]
         output = Output.model_validate({"format": "source"} | self._output)
         return RenderPlan(
@@ -354,7 +356,7 @@ class _Lowering:
             0.0 if len(args) <= place or args[place] == "none" else within(number(args, place), 0, 1000)
             for place in (4, 5)
         )
-        mark = self._files.add(source_of(args[0]))
+        mark = self._files.add(source_of(args[0], SCHEME))
         if "repeat" in args[1:3]:
             return (
                 deferred(
