@@ -406,21 +406,34 @@ class _Lowering:
             "format": {None: "source", "best": "auto"}.get(name, name),
             "metadata": metadata if self._options.get("strip_metadata", True) else "keep",
             "profile": "strip" if self._options.get("strip_color_profile", True) else "keep",
-            "progressive": self._is("jpeg.progressive") or self._is("png.interlaced"),
-            "palette": self._is("png.quantize"),
-            "lossless": self._get("webp.compression", str) == "lossless",
         }
-        if self._is("jpeg.no_subsample") or self._get("avif.subsample", str) == "off":
-            params["subsampling"] = "4:4:4"
-        if colors := self._get("png.quantization_colors", int):
-            params["colors"] = min(256, max(2, colors))
         if most := self._get("max_bytes", int):
             params["max_bytes"] = most
         params |= self._searched()
         if quality := self._get("quality", int):
             params["quality"] = quality
         output = Output.model_validate(params)
-        return Encoding(output, negotiated and name is None, self._qualities(), lossy_alone=True)
+        return Encoding(
+            output, negotiated and name is None, self._qualities(), lossy_alone=True, by_format=self._by_format()
+        )
+
+    def _by_format(self) -> Mapping[str, Mapping[str, object]]:
+        """Return the options of single formats, without those that have their default."""
+        jpeg, png, webp, avif = (dict[str, object]() for _ in range(4))
+        if self._is("jpeg.progressive"):
+            jpeg["progressive"] = True
+        if self._is("jpeg.no_subsample"):
+            jpeg["subsampling"] = "4:4:4"
+        if self._is("png.interlaced"):
+            png["progressive"] = True
+        if self._is("png.quantize"):
+            png |= {"palette": True, "colors": min(256, max(2, self._get("png.quantization_colors", int) or 256))}
+        if self._get("webp.compression", str) == "lossless":
+            webp["lossless"] = True
+        if self._get("avif.subsample", str) == "off":
+            avif["subsampling"] = "4:4:4"
+        options = {"jpeg": jpeg, "png": png, "webp": webp, "avif": avif}
+        return {name: own for name, own in options.items() if own}
 
     def _searched(self) -> dict[str, object]:
         match self._get("autoquality.method", str):

@@ -304,6 +304,13 @@ def test_a_color_is_a_source() -> None:
     assert imagor.plan_of(imagor_url.parse(b"/unsafe/10x10/color:red")).source == ColorSource("#ff0000")
 
 
+def test_lossless_is_for_formats_that_can_be_lossless() -> None:
+    lossless, lossy = made("filters:lossless():format(webp)/42"), made("filters:lossless():format(jpeg)/42")
+
+    assert (pixels(lossless)[..., :3] == pixels(photo(64, 48))).all()
+    assert lossy == made("filters:format(jpeg)/42")
+
+
 def test_the_scheme_of_an_image_may_be_missing() -> None:
     """imagor, README, "Default Scheme": https."""
     path = b"/unsafe/filters:watermark(example.org/a.png):image(/9x9/example.org/b.png)/example.org/c.png"

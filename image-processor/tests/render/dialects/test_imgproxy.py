@@ -161,6 +161,25 @@ def test_what_cannot_be_done_is_refused_by_name(options: str, name: str) -> None
     assert caught.value.errors[0]["pointer"] == name
 
 
+@pytest.mark.parametrize(
+    ("options", "own", "changed"),
+    [
+        ("jpgo:1", "jpeg", {"progressive": True}),
+        ("jpgo:0:1", "jpeg", {"subsampling": "4:4:4"}),
+        ("pngo:1", "png", {"progressive": True}),
+        ("pngo:0:1:16", "png", {"palette": True, "colors": 16}),
+        ("webpo:lossless", "webp", {"lossless": True}),
+        ("avifo:off", "avif", {"subsampling": "4:4:4"}),
+    ],
+)
+def test_the_options_of_a_format_do_not_change_others(options: str, own: str, changed: dict[str, object]) -> None:
+    usual, encoding = plan("w:0").encoding, plan(options).encoding
+
+    for name in ("jpeg", "png", "webp", "avif", "gif", "tiff"):
+        expected = usual.in_format(name).model_dump() | (changed if name == own else {})
+        assert encoding.in_format(name).model_dump() == expected
+
+
 @pytest.mark.parametrize("options", ["ph:0/eth:0", "dpi:0", "pgs:1", "wmsh:0", "hs:none"])
 def test_an_option_that_is_off_is_not_refused(options: str) -> None:
     assert plan(options).steps == plan("w:0").steps

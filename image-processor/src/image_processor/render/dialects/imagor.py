@@ -119,6 +119,7 @@ class _Lowering:
         self._turned = False
         self._noted = list[NamedFilter]()
         self._output: dict[str, object] = {"metadata": "strip" if defaults.strip_metadata else "keep"}
+        self._by_format: Mapping[str, Mapping[str, object]] = {}
         self._frame: dict[str, object] = {}
         self._reading: dict[str, object] = {}
         self._focal = list[tuple[float, ...]]()
@@ -136,7 +137,7 @@ class _Lowering:
         return RenderPlan(
             source=source,
             steps=tuple(steps),
-            encoding=Encoding(output, negotiated, qualities, lossy_alone=True),
+            encoding=Encoding(output, negotiated, qualities, lossy_alone=True, by_format=self._by_format),
             reading=Reading.model_validate(self._reading),
             files=self._files.all(),
             answer=self._answer,
@@ -367,7 +368,7 @@ class _Lowering:
         self._output["profile"] = "strip"
 
     def set_lossless(self, args: Sequence[str]) -> None:  # noqa: ARG002
-        self._output["lossless"] = True
+        self._by_format = {name: {"lossless": True} for name in ("webp", "avif")}
 
     def set_palette(self, args: Sequence[str]) -> None:  # noqa: ARG002
         self._output["palette"] = True
