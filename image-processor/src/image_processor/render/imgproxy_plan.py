@@ -184,8 +184,20 @@ class _Lowering:
             ignored=(
                 *(name for name in WITHOUT_EFFECT if name in self._options),
                 *(name for name, values in IGNORED.items() if self._options.get(name, values[0]) not in values),
+                *self._ignored_of_text(),
             ),
         )
+
+    def _ignored_of_text(self) -> Sequence[str]:
+        """Return what a watermark does not obey if it is a text, which has one margin for all sides."""
+        if "watermark_text" not in self._options or not self._number("watermark.opacity", 0.0):
+            return ()
+        has_effect = {
+            "watermark.x_offset": self._number("watermark.x_offset", 0.0) >= 0,
+            "watermark.y_offset": not self._number("watermark.y_offset", 0.0),
+            "watermark_size": not any(self._get(f"watermark_size.{side}", int) for side in ("width", "height")),
+        }
+        return [name for name, obeyed in has_effect.items() if not obeyed]
 
     def _refuse(self) -> None:
         for key, value in self._options.items():
@@ -379,6 +391,9 @@ class _Lowering:
         mark = own or self._mark
         if text is None and mark is None:
             return None  # as in imgproxy if its settings have no watermark
+        rotation = self._number("watermark_rotate", 0.0) % 360
+        if text is None and rotation:
+            raise unsupported("watermark_rotate", sentence("only a text is rotated"))
         return Mark.model_validate(
             {
                 "file_id": None if text is not None or mark is None else self._files.add(mark),
@@ -390,7 +405,7 @@ class _Lowering:
                 "scale": self._number("watermark.scale", 0.0),
                 "width": self._get("watermark_size.width", int) or 0,
                 "height": self._get("watermark_size.height", int) or 0,
-                "rotation": self._number("watermark_rotate", 0.0) % 360,
+                "rotation": rotation,
             }
         )
 

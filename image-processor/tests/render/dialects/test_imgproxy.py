@@ -151,6 +151,12 @@ def test_an_image_stays_as_it_is_stored_without_auto_rotate() -> None:
         ("g:obj:cat", "gravity:obj"),
         ("bd:5:cat", "blur_detections"),
         ("aq:ml", "autoquality"),
+        # imgproxy Pro: encrypted sources, chained pipelines, the second meaning of `co`, and marks like a chessboard.
+        ("enc", "enc"),
+        ("w:300/-/bl:5", "-"),
+        ("co:0.1:face", "co"),
+        ("wm:1:ch", "watermark:ch"),
+        ("wm:1/wmr:45/wmu:NDM", "watermark_rotate"),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_name(options: str, name: str) -> None:
@@ -213,6 +219,12 @@ def test_a_file_name_may_follow_a_source_in_base64() -> None:
     assert imgproxy.parse(b"/_/w:1/NDI.png/cat.png", grammar).source == "42"
 
 
+def test_without_pro_a_source_may_begin_like_an_encrypted_one() -> None:
+    url = imgproxy.parse(b"/_/w:1/enc/xLmpwZw", imgproxy.Grammar(pro=False))
+
+    assert url.source == "zw1.jpg"
+
+
 def test_an_empty_cachebuster_takes_the_one_before_away() -> None:
     """imgproxy, options/parser/apply.go: applyCacheBusterOption."""
     url = imgproxy.parse(b"/_/cb:123/cb:/plain/42", imgproxy.Grammar())
@@ -264,6 +276,9 @@ def test_a_path_without_a_source_is_read_in_linear_time() -> None:
         ("webpo:near_lossless", ("webp.compression",)),
         ("webpo:lossy:1:photo", ("webp.smart_subsample", "webp.preset")),
         ("webpo:lossless:0:default", ()),
+        ("wm:1:ce:-5:7/wmt:YQ/wms:20", ("watermark.x_offset", "watermark.y_offset", "watermark_size")),
+        ("wm:1:ce:5:0/wmt:YQ/wmr:45", ()),
+        ("wm:1:ce:-5:7/wmu:NDM/wms:20/wmr:360", ()),
     ],
 )
 def test_arguments_without_effect_are_reported(option: str, ignored: tuple[str, ...]) -> None:

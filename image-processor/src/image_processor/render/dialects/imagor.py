@@ -203,6 +203,8 @@ class _Lowering:
             self._noted.append(NamedFilter(each.name, each.args, done=False))
             return ()
         self._noted.append(NamedFilter(each.name, each.args, done=True))
+        if each.name == "redact" and len(_split(each.args)) > 1:
+            self._ignored.append("redact.strength")
         return made
 
     def _made(self, name: str, args: Sequence[str]) -> Sequence[Step]:
