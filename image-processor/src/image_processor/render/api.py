@@ -218,10 +218,11 @@ class ApiRoutes:
         file_id = _file_of(request).file_id
         # The remembered row may be outdated: the file may just have been deleted.
         self._rows.forget(file_id)
-        if await self._rows.find(file_id, principal) is None and await self._rows.find(file_id) is not None:
+        row = await self._rows.find(file_id)
+        if row is not None and await self._rows.find(file_id, principal) is None:
             # The file belongs to another owner.
             raise failures.file_not_found(file_id)
-        await self._service.remember_nothing(file_id)
+        await self._service.remember_nothing(file_id, None if row is None else row.sha256)
         await self._front.forget(file_id)
         return Response(status_code=204)
 
