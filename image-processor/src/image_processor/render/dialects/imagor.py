@@ -26,10 +26,12 @@ from image_processor.render.problems import expired, numbers_in_range, unsupport
 from image_processor.render.sources import NamedFiles, source_of
 from image_processor.render.thumbor_filters import (
     COMMON,
+    OUTPUTS,
     Canvas,
     NotForFilterError,
     Placed,
     color_of,
+    format_of,
     number,
     whole,
     within,
@@ -217,6 +219,9 @@ class _Lowering:
         if name in STEPS:
             made = STEPS[name](args)
             return (deferred(StillOnly(steps=named(made))),) if name in _NOT_ANIMATED and made else made
+        if name in OUTPUTS:
+            self._output |= OUTPUTS[name](args)
+            return ()
         _SETTINGS[name](self, args)
         return ()
 
@@ -339,20 +344,7 @@ class _Lowering:
         )
 
     def set_format(self, args: Sequence[str]) -> None:
-        name = (args[0] if args else "").lower()
-        if name in _UNWRITTEN:
-            raise unsupported(
-                "format",
-                sentence("{format} is not written; there are: {names}", format=name.upper(), names=", ".join(_FORMATS)),
-            )
-        if name in _FORMATS:
-            self._output["format"] = _FORMATS[name]
-
-    def set_quality(self, args: Sequence[str]) -> None:
-        self._output["quality"] = int(within(whole(args, 0), 1, 100))
-
-    def set_max_bytes(self, args: Sequence[str]) -> None:
-        self._output["max_bytes"] = max(1, whole(args, 0))
+        self._output |= format_of(args, _FORMATS, _UNWRITTEN)
 
     def set_max_age(self, args: Sequence[str]) -> None:
         self._wishes["max_age"] = max(0, whole(args, 0))
@@ -470,14 +462,12 @@ _SETTINGS: Mapping[str, Callable[[_Lowering, Sequence[str]], None]] = {
     "format": _Lowering.set_format,
     "lossless": _Lowering.set_lossless,
     "max_age": _Lowering.set_max_age,
-    "max_bytes": _Lowering.set_max_bytes,
     "max_frames": _Lowering.set_frames,
     "no_upscale": _Lowering.keep_size,
     "orient": _Lowering.turn_first,
     "page": _Lowering.set_page,
     "palette": _Lowering.set_palette,
     "preview": _Lowering.without_effect,
-    "quality": _Lowering.set_quality,
     "raw": _Lowering.send_original,
     "stretch": _Lowering.stretch,
     "strip_exif": _Lowering.strip_metadata,
