@@ -120,6 +120,19 @@ def test_what_a_format_cannot_have_does_not_fail_the_image(
     Image.open(tmp_path / "result").load()
 
 
+def test_the_quality_of_a_dialect_takes_no_colors_away_from_a_bitmap(tmp_path: Path) -> None:
+    """Such a format is not written, so the result is a PNG, to which imgproxy's quality does not apply."""
+    source = tmp_path / "source"
+    bands = [Image.linear_gradient("L").rotate(90 * turn) for turn in range(3)]
+    Image.merge("RGB", bands).save(source, "BMP")
+
+    answer = rendered(source, "w:0")
+
+    assert isinstance(answer, Made)
+    assert answer.extension == ".png"
+    assert Image.open(tmp_path / "result").convert("RGB").tobytes() == Image.open(source).tobytes()
+
+
 def test_the_smallest_file_is_sent_if_none_is_small_enough(tmp_path: Path) -> None:
     source, result = tmp_path / "source", tmp_path / "result"
     Image.effect_noise((200, 150), 80).save(source, "PNG")
