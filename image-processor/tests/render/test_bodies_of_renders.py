@@ -36,7 +36,7 @@ def received(body: bytes) -> object:
     ],
 )
 def test_an_integer_is_a_number(model: type[PreviewIn | Wanted], field: str, value: object) -> None:
-    """RFC 8259: `true` and `"1"` are no numbers."""
+    """RFC 8259: neither `true` nor `"1"` is a number."""
     with pytest.raises(ValidationError) as refused:
         model.model_validate({"file_id": 1, "steps": [], field: value})
 
