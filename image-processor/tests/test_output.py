@@ -61,6 +61,15 @@ def test_lossless_keeps_every_pixel(format: str) -> None:
     assert numpy.abs(result - pixels(grainy())).max() <= (0 if format == "webp" else 1)
 
 
+@pytest.mark.parametrize("format", ["png", "gif"])
+def test_a_quality_takes_no_colors_away_from_a_format_that_has_none(format: str) -> None:
+    usual, low = (
+        processed(photo(64, 48), "convert", {"format": format, **quality}) for quality in ({}, {"quality": 10})
+    )
+
+    assert (pixels(low) == pixels(usual)).all()
+
+
 def test_a_png_with_a_palette_has_at_most_the_requested_colors() -> None:
     result = opened(processed(grainy(), "convert", {"palette": True, "colors": 16}))
 

@@ -68,7 +68,7 @@ def test_caches_may_keep_a_picture_up_to_the_expiry_of_its_url(pixmill: Pixmill,
     limited = pixmill.http.get(signed(file_id, w=200, exp=int(time.time()) + 1000)).headers["Cache-Control"]
 
     assert unlimited == "public, max-age=2592000"
-    assert 0 < int(limited.removeprefix("public, max-age=")) <= 1000
+    assert 0 < int(limited.removeprefix("private, max-age=")) <= 1000
 
 
 def test_an_expired_url_answers_410(pixmill: Pixmill, file_id: object) -> None:
@@ -228,6 +228,21 @@ def test_removed_renders_are_made_again(pixmill: Pixmill, stack: Stack, file_id:
     assert metric(stack, RENDERS) == before + 1
 
 
+def test_the_renders_of_a_file_are_removed_though_they_were_made_for_another_one_with_the_same_bytes(
+    pixmill: Pixmill, stack: Stack
+) -> None:
+    content = _new_photo()
+    rendered, same = (pixmill.upload(name, content)["id"] for name in ("photo.jpg", "same.jpg"))
+    url = signed(rendered, w=256)
+    pixmill.http.get(url).raise_for_status()
+    before = metric(stack, RENDERS)
+
+    pixmill.http.delete(f"{TASKS}/renders/{same}").raise_for_status()
+
+    pixmill.http.get(url).raise_for_status()
+    assert metric(stack, RENDERS) == before + 1
+
+
 def test_the_audit_trail_says_who_removed_renders_and_signed_urls(pixmill: Pixmill) -> None:
     owner = f"owner-{time.time_ns()}"
     headers = {"Authorization": f"Bearer {pixmill.make_key(owner, 'writer')}"}
@@ -255,6 +270,18 @@ def test_nginx_sends_an_image_that_is_asked_for_often(full: Stack, behind_nginx:
     assert response.content == first
     assert metric(full, "pixmill_render_hits_total") == before
     assert "X-Accel-Expires" not in response.headers
+
+
+def test_nginx_sends_an_image_whose_url_expires(full: Stack, behind_nginx: Pixmill, photo_id: object) -> None:
+    url = signed(photo_id, w=250, exp=int(time.time()) + 1000)
+    first = _kept_by_nginx(behind_nginx, url)
+    before = metric(full, "pixmill_render_hits_total")
+
+    response = behind_nginx.http.get(url)
+
+    assert response.content == first
+    assert response.headers["Cache-Control"].startswith("private, ")
+    assert metric(full, "pixmill_render_hits_total") == before
 
 
 def test_nginx_answers_conditions_and_the_service_ranges_of_a_kept_image(

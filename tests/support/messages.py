@@ -29,7 +29,6 @@ REFUSALS = frozenset(
         "bad_option",
         "bad_url",
         "forbidden_option",
-        "not_renderable",
         "too_large",
         "unsupported",
     }

@@ -4,7 +4,10 @@ import asyncio
 import json
 
 import pytest
+from image_processor.render.api import PreviewIn
 from image_processor.render.clients import json_of
+from image_processor.render.signed_urls import Wanted
+from pydantic import ValidationError
 from service_kit.json_extent import MAX_DEPTH, MAX_VALUES
 from service_kit.problems import Problem
 from starlette.requests import Request
@@ -18,6 +21,26 @@ def received(body: bytes) -> object:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return asyncio.run(json_of(Request({"type": "http", "method": "POST", "headers": []}, receive)))
+
+
+@pytest.mark.parametrize(
+    ("model", "field", "value"),
+    [
+        (PreviewIn, "file_id", True),
+        (PreviewIn, "max_side", "256"),
+        (Wanted, "file_id", "1"),
+        (Wanted, "width", True),
+        (Wanted, "widths", ["100"]),
+        (Wanted, "quality", True),
+        (Wanted, "expires_in", True),
+    ],
+)
+def test_an_integer_is_a_number(model: type[PreviewIn | Wanted], field: str, value: object) -> None:
+    """RFC 8259: neither `true` nor `"1"` is a number."""
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate({"file_id": 1, "steps": [], field: value})
+
+    assert [error["loc"][0] for error in refused.value.errors()] == [field]
 
 
 def test_a_large_body_is_returned() -> None:

@@ -8,10 +8,10 @@ EVER = 1e9
 KEYS = [f"{number:064x}" for number in range(10)]
 
 
-def keep(cache: RenderCache, key: str, content: bytes, *file_ids: int) -> Path:
+def keep(cache: RenderCache, key: str, content: bytes, *file_ids: int, sha256: str = "") -> Path:
     made = cache.temporary()
     made.write_bytes(content)
-    return cache.keep(key, made, ".webp", file_ids).path
+    return cache.keep(key, made, ".webp", [(file_id, sha256) for file_id in file_ids]).path
 
 
 def keys_of(cache: RenderCache) -> list[str]:
@@ -158,6 +158,20 @@ def test_forgetting_a_file_removes_all_results_that_it_is_part_of(tmp_path: Path
     assert keys_of(cache) == [KEYS[2]]
     assert not of_both.exists()
     assert cache.bytes == 1
+
+
+def test_forgetting_bytes_removes_the_results_of_all_files_that_have_them(tmp_path: Path) -> None:
+    before = RenderCache(tmp_path, 1000)
+    gone = [keep(before, key, b"a", file_id, sha256="a" * 64) for key, file_id in zip(KEYS[:2], (1, 2), strict=True)]
+    keep(before, KEYS[2], b"b", 3, sha256="b" * 64)
+    before.close()
+    cache = RenderCache(tmp_path, 1000)
+
+    removed = [cache.forget_bytes("a" * 64), cache.forget_bytes("a" * 64)]
+
+    assert removed == [2, 0]
+    assert keys_of(cache) == [KEYS[2]]
+    assert not any(path.exists() for path in gone)
 
 
 def test_a_result_that_is_made_again_replaces_the_old_one(tmp_path: Path) -> None:

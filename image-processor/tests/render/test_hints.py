@@ -1,6 +1,7 @@
 """Client hints applied to the plans of Pixmill's own URLs."""
 
 import pytest
+from image_processor.imaging.output import DEFAULT_QUALITY
 from image_processor.render import imagor_url
 from image_processor.render.dialects import imagor, imgproxy, native, thumbor
 from image_processor.render.hints import hinted
@@ -26,6 +27,17 @@ def test_save_data_lowers_the_quality() -> None:
     changed = hinted(plan("q:70/"), Headers({"Save-Data": "on"}))
 
     assert changed.encoding.output.quality == 50
+
+
+@pytest.mark.parametrize("name", ["jpeg", "webp", "avif", "png", "gif"])
+@pytest.mark.parametrize("made", [plan(), of_imgproxy("w:0")])
+def test_save_data_lowers_the_quality_of_each_format_by_20(made: RenderPlan, name: str) -> None:
+    usual = made.encoding.in_format(name).quality or DEFAULT_QUALITY.get(name)
+
+    changed = hinted(made, Headers({"Save-Data": "on"}))
+
+    # PNG and GIF have no quality: with one, they would lose colors.
+    assert changed.encoding.in_format(name).quality == (usual - 20 if usual else None)
 
 
 def test_a_width_narrows_a_picture() -> None:

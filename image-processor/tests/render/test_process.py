@@ -94,6 +94,69 @@ def test_a_client_that_shows_neither_avif_nor_webp_gets_neither(
     assert MIME[extension] == Image.open(tmp_path / "result").get_format_mimetype()
 
 
+@pytest.mark.parametrize(
+    ("option", "name", "extension"),
+    [
+        ("webpo:lossless", "JPEG", ".jpg"),
+        ("webpo:lossless", "GIF", ".gif"),
+        ("webpo:lossless", "WEBP", ".webp"),
+        ("mb:100", "JPEG", ".jpg"),
+        ("mb:100", "WEBP", ".webp"),
+        ("aq:size:100", "JPEG", ".jpg"),
+        ("mb:100/f:best", "PNG", ".avif"),
+    ],
+)
+def test_what_a_format_cannot_have_does_not_fail_the_image(
+    tmp_path: Path, option: str, name: str, extension: str
+) -> None:
+    """imgproxy sends the image: `webp_options` are for WebP alone, and a limit of bytes is met as far as possible."""
+    source = tmp_path / "source"
+    Image.effect_noise((200, 150), 80).convert("RGB").save(source, name)
+
+    answer = rendered(source, option)
+
+    assert isinstance(answer, Made), answer
+    assert answer.extension == extension
+    Image.open(tmp_path / "result").load()
+
+
+def test_the_quality_of_a_dialect_takes_no_colors_away_from_a_bitmap(tmp_path: Path) -> None:
+    """Such a format is not written, so the result is a PNG, to which imgproxy's quality does not apply."""
+    source = tmp_path / "source"
+    bands = [Image.linear_gradient("L").rotate(90 * turn) for turn in range(3)]
+    Image.merge("RGB", bands).save(source, "BMP")
+
+    answer = rendered(source, "w:0")
+
+    assert isinstance(answer, Made)
+    assert answer.extension == ".png"
+    assert Image.open(tmp_path / "result").convert("RGB").tobytes() == Image.open(source).tobytes()
+
+
+def test_the_smallest_file_is_sent_if_none_is_small_enough(tmp_path: Path) -> None:
+    source, result = tmp_path / "source", tmp_path / "result"
+    Image.effect_noise((200, 150), 80).save(source, "PNG")
+
+    rendered(source, "q:1/f:jpg")
+    smallest = result.read_bytes()
+    rendered(source, "mb:100/f:jpg")
+
+    assert result.read_bytes() == smallest
+
+
+def test_without_a_dialect_a_limit_that_cannot_be_met_is_an_error(source: Path) -> None:
+    encoding = Encoding(Output(format="jpeg", max_bytes=10))
+    job = Job(
+        RenderPlan(OriginSource("http://localhost/"), (), encoding),
+        LocalFile(str(source), "0" * 64),
+        (),
+        "source",
+        str(source.with_name("result")),
+    )
+
+    assert kind_of(renderer().answer(job)) == NOT_RENDERABLE
+
+
 def test_a_url_limits_the_size_of_a_frame_of_an_animation(tmp_path: Path) -> None:
     source = tmp_path / "source"
     frames = [Image.new("RGB", (400, 300), (0, number * 60, 0)) for number in range(4)]

@@ -59,7 +59,7 @@ def extend(image: pyvips.Image, params: ExtendParams) -> pyvips.Image:
     if params.mode == "background":
         return placed(image, width, height, params.gravity, params.background)
     if params.mode == "average":
-        return placed(image.copy_memory(), width, height, params.gravity, _average(image))
+        return placed(image.copy_memory(), width, height, params.gravity, average_color(image))
     left, top = corner(params.gravity, width - image.width, height - image.height)
     if params.mode == "blur":
         return _blurred(image, width, height).insert(image, left, top)
@@ -88,7 +88,7 @@ def _blurred(image: pyvips.Image, width: int, height: int) -> pyvips.Image:
     return scaled(on_premultiplied(small, lambda bands: gaussian_to_see(bands, 2)), width, height, "cubic")
 
 
-def _average(image: pyvips.Image) -> str:
+def average_color(image: pyvips.Image) -> str:
     """Return the average of the visible colors."""
     plain = in_eight_bits(in_color(in_srgb(image)))
     alpha = alpha_band(plain)

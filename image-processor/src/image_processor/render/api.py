@@ -13,6 +13,7 @@ from service_kit.access.principals import LOCAL_OWNER, Principal, Scope
 from service_kit.database import MAX_ID
 from service_kit.errors import DomainError, FieldError, RuleError
 from service_kit.field_errors import summary_of
+from service_kit.json_types import WHOLE_NUMBER
 from service_kit.languages import ENGLISH, language_of
 from service_kit.problems import Problem, invalid_request, problem_with
 from service_kit.public_url import PublicUrlSettings, public_url
@@ -44,7 +45,7 @@ from image_processor.render.responses import (
 )
 from image_processor.render.results import response_of, result_for
 from image_processor.render.service import RenderService, Result
-from image_processor.render.signed_urls import ENCODE_ONLY, UrlMaker, Wanted, check_gives_image
+from image_processor.render.signed_urls import ENCODE_ONLY, Id, UrlMaker, Wanted, check_gives_image
 from image_processor.services.codec.plan import MAX_STEPS, PIPELINE, plan_of
 from image_processor.statuses import STATUSES
 
@@ -57,7 +58,6 @@ _ID = re.compile(r"[1-9][0-9]{0,18}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _Model = TypeVar("_Model", bound=BaseModel)
-Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 
 
 class PreviewIn(BaseModel):
@@ -70,7 +70,7 @@ class PreviewIn(BaseModel):
     preset: str | None = Field(None, max_length=64, description="A name from `presets`, instead of `steps`.")
     output: dict[str, object] | None = None
     source: dict[str, object] | None = None
-    max_side: int = Field(PREVIEW_SIDE, ge=16, le=4096)
+    max_side: Annotated[int, Field(ge=16, le=4096), WHOLE_NUMBER] = PREVIEW_SIDE
 
     @model_validator(mode="after")
     def _steps_or_preset(self) -> Self:
@@ -218,10 +218,11 @@ class ApiRoutes:
         file_id = _file_of(request).file_id
         # The remembered row may be outdated: the file may just have been deleted.
         self._rows.forget(file_id)
-        if await self._rows.find(file_id, principal) is None and await self._rows.find(file_id) is not None:
+        row = await self._rows.find(file_id)
+        if row is not None and await self._rows.find(file_id, principal) is None:
             # The file belongs to another owner.
             raise failures.file_not_found(file_id)
-        await self._service.remember_nothing(file_id)
+        await self._service.remember_nothing(file_id, None if row is None else row.sha256)
         await self._front.forget(file_id)
         return Response(status_code=204)
 

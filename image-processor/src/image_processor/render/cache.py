@@ -1,7 +1,7 @@
 """Caches results on disk up to a size limit, and evicts the least recently used ones.
 
-An SQLite index holds the size, the last use and the source files of each result. A result is written to a temporary
-file and then renamed, so that a result is never incomplete.
+An SQLite index holds the size, the last use, the source files and their SHA-256 of each result. A result is written to
+a temporary file and then renamed, so that a result is never incomplete.
 
 Results that are made at about the same time are written to the index in one transaction. After a crash, the next start
 deletes the files that the index lacks.
@@ -29,6 +29,10 @@ CREATE TABLE IF NOT EXISTS sources (
     file_id INTEGER NOT NULL, key TEXT NOT NULL, PRIMARY KEY (file_id, key)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS sources_by_key ON sources (key);
+CREATE TABLE IF NOT EXISTS digests (
+    sha256 TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (sha256, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS digests_by_key ON digests (key);
 """
 MAKING, ORIGINS = "making", "origins"
 """Folders next to ``results``: for incomplete results, and for pictures from other servers."""
@@ -67,7 +71,7 @@ class _Unwritten:
 
     stored: Stored
     used: float
-    file_ids: Collection[int]
+    files: Collection[tuple[int, str]]
 
 
 class RenderCache:
@@ -118,10 +122,10 @@ class RenderCache:
             self.write()
         return stored
 
-    def keep(self, key: str, made: Path, extension: str, file_ids: Collection[int]) -> Stored:
+    def keep(self, key: str, made: Path, extension: str, files: Collection[tuple[int, str]]) -> Stored:
         """Move a result into the cache, and evict others if there is no room.
 
-        :param file_ids: the stored files that the result is made from.
+        :param files: the ids and the SHA-256 of the stored files that the result is made from.
         """
         size = made.stat().st_size
         path = self._path(key, extension)
@@ -134,7 +138,7 @@ class RenderCache:
         if replaced is not None:
             self._remove([key], but=path)
         stored = Stored(path, extension, size)
-        self._unwritten[key] = _Unwritten(stored, time.time(), file_ids)
+        self._unwritten[key] = _Unwritten(stored, time.time(), files)
         self.bytes += size
         if len(self._unwritten) >= MOST_UNWRITTEN or time.monotonic() - self._written >= self._write_seconds:
             self.write()
@@ -158,7 +162,11 @@ class RenderCache:
             )
             self._index.executemany(
                 "INSERT OR IGNORE INTO sources (file_id, key) VALUES (?, ?)",
-                [(each, key) for key, new in self._unwritten.items() for each in new.file_ids],
+                [(file_id, key) for key, new in self._unwritten.items() for file_id, _ in new.files],
+            )
+            self._index.executemany(
+                "INSERT OR IGNORE INTO digests (sha256, key) VALUES (?, ?)",
+                [(sha256, key) for key, new in self._unwritten.items() for _, sha256 in new.files],
             )
             self._index.executemany(
                 "UPDATE results SET used = ? WHERE key = ?", [(at, key) for key, at in self._uses.items()]
@@ -173,6 +181,13 @@ class RenderCache:
         """Remove all results made from these stored files; return how many."""
         self.write()
         keys = [key for file_id in file_ids for key in self._keys_of(file_id)]
+        self._remove(keys)
+        return len(keys)
+
+    def forget_bytes(self, sha256: str) -> int:
+        """Remove all results made from these bytes, which several stored files may share; return how many."""
+        self.write()
+        keys = [row[0] for row in self._index.execute("SELECT key FROM digests WHERE sha256 = ?", (sha256,))]
         self._remove(keys)
         return len(keys)
 
@@ -246,6 +261,7 @@ class RenderCache:
                     self.bytes -= row[1]
                     paths.append(self._path(key, row[0]))
                 self._index.execute("DELETE FROM sources WHERE key = ?", (key,))
+                self._index.execute("DELETE FROM digests WHERE key = ?", (key,))
         for path in paths:
             if path != but:
                 path.unlink(missing_ok=True)

@@ -18,8 +18,6 @@ _T = TypeVar("_T")
 GRACE_SECONDS = 1
 """How much longer than its own time limit a fetch may take before it is given up: looking up a name has no limit."""
 
-_TOO_MANY_RUN = sentence("Too many pictures are being fetched from other servers to begin with this one; try again.")
-
 
 class Fetch(Generic[_T]):
     """A fetch in the queue; create it within the event loop."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from image_processor.algorithms.resize import ResizeParams
 from image_processor.algorithms.thumbnail import ThumbnailParams
+from image_processor.imaging.output import DEFAULT_QUALITY
 from image_processor.imaging.params import MAX_SIDE
 from image_processor.render.deferred import Deferred
 from image_processor.render.plan import RenderPlan, step
@@ -12,7 +13,8 @@ from image_processor.render.plan import RenderPlan, step
 SAVED_QUALITY = 20
 """`Save-Data: on` lowers the quality by this much."""
 LEAST_QUALITY = 30
-USUAL_QUALITY = 80
+QUALITY_OF_AUTO = 60
+"""`auto` has one quality for AVIF and WebP, whose own defaults differ by 20."""
 VARY_BY_HINTS = ["Save-Data", "Sec-CH-Width"]
 
 _SIZED = (ResizeParams, ThumbnailParams)
@@ -33,15 +35,16 @@ def hinted(plan: RenderPlan, headers: Mapping[str, str]) -> RenderPlan:
 
 
 def _saving(plan: RenderPlan) -> RenderPlan:
-    encoding = plan.encoding
-    lower = {name: max(LEAST_QUALITY, quality - SAVED_QUALITY) for name, quality in encoding.qualities}
-    quality = encoding.output.quality
-    if quality is None and not lower:
-        quality = USUAL_QUALITY
-    output = encoding.output
-    if quality is not None:
-        output = output.model_copy(update={"quality": max(LEAST_QUALITY, quality - SAVED_QUALITY)})
+    encoding, output = plan.encoding, plan.encoding.output
+    if output.quality is not None:
+        output = output.model_copy(update={"quality": _lower(output.quality)})
+    usual = dict(encoding.qualities) or DEFAULT_QUALITY
+    lower = {name: _lower(quality) for name, quality in usual.items()} | {"auto": QUALITY_OF_AUTO}
     return replace(plan, encoding=replace(encoding, output=output, qualities=tuple(lower.items())))
+
+
+def _lower(quality: int) -> int:
+    return max(LEAST_QUALITY, quality - SAVED_QUALITY)
 
 
 def _is_sized(plan: RenderPlan) -> bool:

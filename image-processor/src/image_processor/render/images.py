@@ -181,7 +181,8 @@ class ImageRoutes:
             # Count from the last moment at which nginx may send the response.
             sent = max(int(time.time()), kept_until + 1)
             seconds = min(seconds, max(0, wishes.expires - sent))
-        return f"public, max-age={seconds}" if seconds else "no-store"
+        # A URL that expires is for those who got it, so no cache that others share should keep its image.
+        return f"{'private' if wishes.expires else 'public'}, max-age={seconds}" if seconds else "no-store"
 
     def _fallback(self, plan: RenderPlan) -> Source | None:
         if plan.wishes.fallback is not None:

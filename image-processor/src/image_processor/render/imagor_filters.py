@@ -8,7 +8,7 @@ from service_kit.texts import sentence
 from image_processor.algorithms.trim import TrimParams
 from image_processor.imaging.css_colors import NAMES
 from image_processor.render.deferred import Step, deferred
-from image_processor.render.imagor_frame import PartAfterwards, TrimAfterwards
+from image_processor.render.imagor_frame import AverageBehind, PartAfterwards, TrimAfterwards
 from image_processor.render.plan import step
 from image_processor.render.problems import unsupported
 from image_processor.render.thumbor_filters import (
@@ -71,8 +71,8 @@ def trim_of(trim: Trim) -> TrimParams:
 def _background(args: Sequence[str]) -> Sequence[Step]:
     if not args:
         raise NotForFilterError
-    if args[0].lower() == "auto":
-        raise unsupported("background_color", sentence("the color is named, not taken from the image"))
+    if args[0].lower() == AUTO:
+        return (deferred(AverageBehind()),)
     return (step("flatten", {"background": painted(args[0])}),)
 
 
@@ -103,6 +103,13 @@ def _modulated(args: Sequence[str]) -> Sequence[Step]:
         step("saturation", {"amount": saturation}),
         step("hue", {"degrees": number(args, 2, 0.0) % 360}),
     )
+
+
+def _redacted(args: Sequence[str]) -> Sequence[Step]:
+    method = (args[0] if args else "").lower() or "blur"
+    if method not in ("blur", "pixelate"):
+        raise unsupported("redact", sentence("faces are blurred or pixelated, not painted over"))
+    return (step("blur_faces", {"method": method}),)
 
 
 def _rounded(args: Sequence[str]) -> Sequence[Step]:
@@ -137,7 +144,7 @@ STEPS: Mapping[str, Make] = {
     "modulate": _modulated,
     "pixelate": single_step("pixelate", lambda args: {"size": int(within(whole(args, 0, 10), 2, 1000))}),
     "proportion": _in_proportion,
-    "redact": single_step("blur_faces", lambda args: {"method": "pixelate" if args[:1] == ["pixelate"] else "blur"}),
+    "redact": _redacted,
     "rgb": _channels,
     "round_corner": _rounded,
     "saturation": single_step("saturation", lambda args: {"amount": within(number(args, 0), -100, 100)}),
@@ -151,7 +158,7 @@ FILTERS: Mapping[str, State] = {
     "attachment": State("yes", "the header `Content-Disposition`"),
     "autojpg": State("yes", "the format is JPEG"),
     "avgcolor": State("yes", "in `meta`: the average color"),
-    "background_color": State("yes", "`flatten`; `auto` is refused"),
+    "background_color": State("yes", "`flatten`; `auto` is the average color"),
     "bitdepth": State("part", "1, 2 and 4: `output.palette`; 16 has no effect"),
     "blur": State("yes", "`blur`; not for animations"),
     "blurhash": State("yes", "in `meta`: `blurhash`"),
@@ -185,7 +192,7 @@ FILTERS: Mapping[str, State] = {
     "proportion": State("yes", "`resize`"),
     "quality": State("yes", "`output.quality`"),
     "raw": State("yes", "the unchanged source"),
-    "redact": State("part", "`blur_faces`: only faces, blurred or pixelated"),
+    "redact": State("part", "`blur_faces`: only faces, blurred or pixelated; the strength has no effect"),
     "redact_oval": State("no", sentence("faces are hidden by rectangles: `redact` does it")),
     "rgb": State("yes", "`channels`"),
     "rotate": State("yes", "`rotate`, counterclockwise as in imagor"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import pyvips
 from pydantic import Field
 
+from image_processor.algorithms.extend import average_color
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.algorithms.stamp import StampParams, stamp
 from image_processor.algorithms.trim import TrimParams, box_of
@@ -231,6 +232,18 @@ def _pixels(length: float, side: int) -> float:
     return length * side if 0 < length < 1 else length
 
 
+class AverageBehind(Deferred):
+    """Put the average of the visible colors behind transparent parts, as ``background_color(auto)`` does."""
+
+    def lowered(self, size: Size) -> Sequence[Step]:  # noqa: ARG002 (the signature of every deferred step)
+        return ()
+
+    def lowered_for(self, picture: Picture) -> Sequence[Step]:
+        if not picture.first.hasalpha():
+            return ()
+        return (step("flatten", {"background": average_color(picture.first)}),)
+
+
 class TrimAfterwards(Deferred):
     """Trim the picture, as the filter ``trim`` does; leave animations unchanged."""
 
@@ -393,7 +406,18 @@ def _beginning(gravity: str, offset: int, room: int, near: str, far: str) -> int
 
 _DEFERRED: Mapping[str, type[Deferred]] = {
     each.title(): each
-    for each in (ImagorFrame, PartAfterwards, TrimAfterwards, StillOnly, LaidOn, Labeled, Canvas, Placed, Resized)
+    for each in (
+        ImagorFrame,
+        AverageBehind,
+        PartAfterwards,
+        TrimAfterwards,
+        StillOnly,
+        LaidOn,
+        Labeled,
+        Canvas,
+        Placed,
+        Resized,
+    )
 }
 
 for _each in (composed, lettering):

@@ -1,15 +1,17 @@
 """imgproxy's pipeline after the trim: crop, scale, rotate, cut, filters, extend, pad, background, watermark."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from image_processor.algorithms.resize import Kernel
+from image_processor.imaging.faces import faces_of
 from image_processor.imaging.params import Params
+from image_processor.imaging.picture import Picture
 from image_processor.render.deferred import Deferred, Size, Step, deferred
 from image_processor.render.geometry.imgproxy_sizes import ResizingType, Sizes, Wanted, sizes_of
-from image_processor.render.geometry.placing import Place, placed
+from image_processor.render.geometry.placing import Place, around, placed
 from image_processor.render.geometry.rounding import half_even, half_up
 from image_processor.render.plan import step
 from image_processor.render.scale import ScaleParams, scale
@@ -26,6 +28,11 @@ COMPASS: Mapping[str, str] = {
     "nowe": "northwest",
 }
 _TRANSPARENT = "#00000000"
+_CONTENT = ("sm", "faces")
+"""The gravities that depend on the pixels. Without a face, imgproxy keeps the part that draws the eye."""
+
+FindFaces = Callable[[], Sequence[Place]]
+"""Finds the faces in the picture that a frame is applied to, the largest first."""
 
 
 class Gravity(Params):
@@ -97,15 +104,35 @@ class ImgproxyFrame(Deferred):
         )
 
     def lowered(self, size: Size) -> Sequence[Step]:
-        # The crop and the sizes refer to the rotated picture.
-        turned = (size.height, size.width) if self.rotate % 180 else (size.width, size.height)
-        crop_steps, width, height = self._cropped(*turned)
+        return self._lowered(size, lambda: ())
+
+    def lowered_for(self, picture: Picture) -> Sequence[Step]:
+        def faces() -> Sequence[Place]:
+            return [Place(*face) for face in faces_of(picture.first)]
+
+        size = Size(picture.width, picture.height)
+        if self.gravity.kind != "faces" or not self._crops():
+            return self._lowered(size, faces)
+        # The faces for the cut are looked for in the cropped picture, but before it is scaled down.
+        crop_steps, _, _ = self._cropped(*self._sides(size), faces)
+        rest = self.model_copy(update={"crop_width": 0.0, "crop_height": 0.0, "crop_gravity": None})
+        return [*crop_steps, deferred(rest)]
+
+    def _crops(self) -> bool:
+        return bool(self.crop_width or self.crop_height)
+
+    def _sides(self, size: Size) -> tuple[int, int]:
+        """Return the sides of the rotated picture, to which crop and sizes refer; or those before the rotation."""
+        return (size.height, size.width) if self.rotate % 180 else (size.width, size.height)
+
+    def _lowered(self, size: Size, find_faces: FindFaces) -> Sequence[Step]:
+        crop_steps, width, height = self._cropped(*self._sides(size), find_faces)
         sizes = sizes_of(width, height, self._wanted())
         return [
             *crop_steps,
             *self._scaled(sizes),
             *self._turned(),
-            *self._cut(sizes),
+            *self._cut(sizes, find_faces),
             *(step(each.algorithm, each.params) for each in self.filters),
             *self._extended(sizes),
             *self._marked(sizes),
@@ -128,28 +155,31 @@ class ImgproxyFrame(Deferred):
             self.max_side,
         )
 
-    def _cropped(self, width: int, height: int) -> tuple[list[Step], int, int]:
+    def _cropped(self, width: int, height: int, find_faces: FindFaces) -> tuple[list[Step], int, int]:
         """Return the step that crops, and the width and height after it, as the rotated picture has them."""
         part_width, part_height = _crop_side(width, self.crop_width), _crop_side(height, self.crop_height)
-        if self.crop_ratio and (self.crop_width or self.crop_height):
+        if self.crop_ratio and self._crops():
             part_width, part_height = _in_ratio(
                 part_width, part_height, self.crop_ratio, width, height, enlarge=self.crop_ratio_enlarge
             )
         gravity = self.crop_gravity or self.gravity
-        if gravity.kind == "faces" and (self.crop_width or self.crop_height):
-            return [step("crop_faces", {"aspect_ratio": part_width / part_height})], part_width, part_height
         if part_width >= width and part_height >= height:
             return [], width, height
-        if gravity.kind == "sm":
-            sides = (part_height, part_width) if self.rotate % 180 else (part_width, part_height)
-            return [_smart(*sides)], part_width, part_height
+        if gravity.kind in _CONTENT:
+            faces = find_faces() if gravity.kind == "faces" else ()
+            whole, part = self._sides(Size(width, height)), self._sides(Size(part_width, part_height))
+            return [_part(around(faces, *whole, *part)) if faces else _smart(*part)], part_width, part_height
         place = placed(width, height, part_width, part_height, gravity.kind, (gravity.x, gravity.y))
         place = place.mirrored(width, height, horizontally=self.flip_horizontal, vertically=self.flip_vertical)
         return [_part(place.turned_back(self.rotate, width, height))], part_width, part_height
 
     def _scaled(self, sizes: Sizes) -> list[Step]:
-        x, y = (sizes.scale_y, sizes.scale_x) if self.rotate % 180 else (sizes.scale_x, sizes.scale_y)
+        x, y = self._factors(sizes)
         return [] if x == y == 1 else [Step(scale.name, ScaleParams(x=x, y=y, kernel=self.kernel))]
+
+    def _factors(self, sizes: Sizes) -> tuple[float, float]:
+        """Return how much the picture is scaled before it is rotated."""
+        return (sizes.scale_y, sizes.scale_x) if self.rotate % 180 else (sizes.scale_x, sizes.scale_y)
 
     def _turned(self) -> list[Step]:
         steps = [step("rotate", {"angle": self.rotate % 360})] if self.rotate % 360 else []
@@ -159,16 +189,27 @@ class ImgproxyFrame(Deferred):
             steps.append(step("flip", {"direction": "vertical"}))
         return steps
 
-    def _cut(self, sizes: Sizes) -> list[Step]:
+    def _cut(self, sizes: Sizes, find_faces: FindFaces) -> list[Step]:
         width, height = sizes.scaled
         part_width, part_height = min(width, sizes.cut[0] or width), min(height, sizes.cut[1] or height)
         if (part_width, part_height) == (width, height):
             return []
-        if self.gravity.kind == "sm":
-            return [_smart(part_width, part_height)]
-        kind = "ce" if self.gravity.kind == "faces" else self.gravity.kind
+        if self.gravity.kind in _CONTENT:
+            faces = find_faces() if self.gravity.kind == "faces" else ()
+            moved = [self._moved(face, sizes) for face in faces]
+            return [
+                _part(around(moved, width, height, part_width, part_height))
+                if moved
+                else _smart(part_width, part_height)
+            ]
         offset = self.gravity.x, self.gravity.y
-        return [_part(placed(width, height, part_width, part_height, kind, offset, sizes.dpr))]
+        return [_part(placed(width, height, part_width, part_height, self.gravity.kind, offset, sizes.dpr))]
+
+    def _moved(self, face: Place, sizes: Sizes) -> Place:
+        """Return where a face of the source is after it has been scaled, rotated and flipped."""
+        width, height = sizes.scaled
+        place = face.scaled(*self._factors(sizes)).turned(self.rotate, *self._sides(Size(width, height)))
+        return place.mirrored(width, height, horizontally=self.flip_horizontal, vertically=self.flip_vertical)
 
     def _extended(self, sizes: Sizes) -> list[Step]:
         steps = list[Step]()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from service_kit.texts import counted, sentence
 
-from image_processor.render.problems import bad_option
+from image_processor.render.problems import bad_option, unsupported
 
 Value = bool | int | float | str | Sequence[str] | Sequence[Sequence[float]] | Mapping[str, float]
 Values = dict[str, Value]
@@ -330,6 +330,19 @@ def watermark(values: Values, option: str, args: Sequence[str]) -> None:
     )(values, option, args[1:5])
 
 
+def pro_watermark(values: Values, option: str, args: Sequence[str]) -> None:
+    if len(args) > 1 and args[1] == "ch":
+        raise unsupported("watermark:ch", sentence("a mark is repeated in rows, not as on a chessboard"))
+    watermark(values, option, args)
+
+
+def contrast(values: Values, option: str, args: Sequence[str]) -> None:
+    if option == "co" and len(args) > 1:
+        # imgproxy's documentation gives `co` to both.
+        raise unsupported("co", sentence("it is short for `contrast`; write `crop_objects` in full"))
+    single("contrast", length)(values, option, args)
+
+
 def filename(values: Values, option: str, args: Sequence[str]) -> None:
     at_most(args, 2, option)
     encoded = len(args) > 1 and boolean(args[1], option)
@@ -431,7 +444,7 @@ OPTIONS: Sequence[Option] = (
     Option(("max_result_dimension", "mrd"), single("max_result_dimension", integer), secure=True),
     Option(("adjust", "a"), several(("brightness", number), ("contrast", length), ("saturation", length)), pro=True),
     Option(("brightness", "br"), single("brightness", number), pro=True),
-    Option(("contrast", "co"), single("contrast", length), pro=True),
+    Option(("contrast", "co"), contrast, pro=True),
     Option(("saturation", "sa"), single("saturation", length), pro=True),
     Option(("monochrome", "mc"), several(("monochrome.intensity", share), ("monochrome.color", color)), pro=True),
     Option(
@@ -554,6 +567,7 @@ BY_NAME: Mapping[str, Option] = {name: option for option in OPTIONS for name in 
 PRO: Mapping[str, Apply] = {
     **{name: gravity("gravity", _PRO_GRAVITIES) for name in ("gravity", "g")},
     **{name: crop(_PRO_GRAVITIES) for name in ("crop", "c")},
+    **dict.fromkeys(("watermark", "wm"), pro_watermark),
     **{
         name: single("format", lambda text, option: text if text == "best" else file_format(text, option))
         for name in ("format", "f", "ext")

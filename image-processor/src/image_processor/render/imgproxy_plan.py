@@ -53,7 +53,9 @@ _STATES: Mapping[str, State] = {
     "enlarge": State("yes", "off by default"),
     "extend": State("yes", "`pad`, transparent"),
     "extend_aspect_ratio": State("yes", "`pad`, transparent"),
-    "gravity": State("part", "sides, corners, `fp` and `sm`; `obj` and `objw` (Pro) find only faces"),
+    "gravity": State(
+        "part", "sides, corners, `fp` and `sm`; `obj` and `objw` (Pro) find only faces; without a face, they are `sm`"
+    ),
     "crop": State("yes", "`crop`"),
     "trim": State("yes", "`trim`"),
     "padding": State("yes", "`pad`"),
@@ -182,8 +184,20 @@ class _Lowering:
             ignored=(
                 *(name for name in WITHOUT_EFFECT if name in self._options),
                 *(name for name, values in IGNORED.items() if self._options.get(name, values[0]) not in values),
+                *self._ignored_of_text(),
             ),
         )
+
+    def _ignored_of_text(self) -> Sequence[str]:
+        """Return what a watermark does not obey if it is a text, which has one margin for all sides."""
+        if "watermark_text" not in self._options or not self._number("watermark.opacity", 0.0):
+            return ()
+        has_effect = {
+            "watermark.x_offset": self._number("watermark.x_offset", 0.0) >= 0,
+            "watermark.y_offset": not self._number("watermark.y_offset", 0.0),
+            "watermark_size": not any(self._get(f"watermark_size.{side}", int) for side in ("width", "height")),
+        }
+        return [name for name, obeyed in has_effect.items() if not obeyed]
 
     def _refuse(self) -> None:
         for key, value in self._options.items():
@@ -377,6 +391,9 @@ class _Lowering:
         mark = own or self._mark
         if text is None and mark is None:
             return None  # as in imgproxy if its settings have no watermark
+        rotation = self._number("watermark_rotate", 0.0) % 360
+        if text is None and rotation:
+            raise unsupported("watermark_rotate", sentence("only a text is rotated"))
         return Mark.model_validate(
             {
                 "file_id": None if text is not None or mark is None else self._files.add(mark),
@@ -388,7 +405,7 @@ class _Lowering:
                 "scale": self._number("watermark.scale", 0.0),
                 "width": self._get("watermark_size.width", int) or 0,
                 "height": self._get("watermark_size.height", int) or 0,
-                "rotation": self._number("watermark_rotate", 0.0) % 360,
+                "rotation": rotation,
             }
         )
 
@@ -404,21 +421,34 @@ class _Lowering:
             "format": {None: "source", "best": "auto"}.get(name, name),
             "metadata": metadata if self._options.get("strip_metadata", True) else "keep",
             "profile": "strip" if self._options.get("strip_color_profile", True) else "keep",
-            "progressive": self._is("jpeg.progressive") or self._is("png.interlaced"),
-            "palette": self._is("png.quantize"),
-            "lossless": self._get("webp.compression", str) == "lossless",
         }
-        if self._is("jpeg.no_subsample") or self._get("avif.subsample", str) == "off":
-            params["subsampling"] = "4:4:4"
-        if colors := self._get("png.quantization_colors", int):
-            params["colors"] = min(256, max(2, colors))
         if most := self._get("max_bytes", int):
             params["max_bytes"] = most
         params |= self._searched()
         if quality := self._get("quality", int):
             params["quality"] = quality
         output = Output.model_validate(params)
-        return Encoding(output, negotiated and name is None, self._qualities(), lossy_alone=True)
+        return Encoding(
+            output, negotiated and name is None, self._qualities(), lossy_alone=True, by_format=self._by_format()
+        )
+
+    def _by_format(self) -> Mapping[str, Mapping[str, object]]:
+        """Return the options of single formats, without those that have their default."""
+        jpeg, png, webp, avif = (dict[str, object]() for _ in range(4))
+        if self._is("jpeg.progressive"):
+            jpeg["progressive"] = True
+        if self._is("jpeg.no_subsample"):
+            jpeg["subsampling"] = "4:4:4"
+        if self._is("png.interlaced"):
+            png["progressive"] = True
+        if self._is("png.quantize"):
+            png |= {"palette": True, "colors": min(256, max(2, self._get("png.quantization_colors", int) or 256))}
+        if self._get("webp.compression", str) == "lossless":
+            webp["lossless"] = True
+        if self._get("avif.subsample", str) == "off":
+            avif["subsampling"] = "4:4:4"
+        options = {"jpeg": jpeg, "png": png, "webp": webp, "avif": avif}
+        return {name: own for name, own in options.items() if own}
 
     def _searched(self) -> dict[str, object]:
         match self._get("autoquality.method", str):

@@ -59,6 +59,8 @@ Source = FileSource | DigestSource | OriginSource | ColorSource
 
 
 _LOSSLESS = ("png", "gif", "tiff")
+_SMALLEST = ("webp", "avif")
+"""The formats that `auto` compares."""
 
 
 @dataclass(frozen=True)
@@ -69,25 +71,39 @@ class Encoding:
     :param negotiated: whether the client's Accept header may choose AVIF or WebP.
     :param qualities: the dialect's quality by format, if the URL names none.
     :param lossy_alone: whether quality and size limit apply to JPEG, WebP and AVIF only, as in the peers, and the
-        quality also to images with a palette.
+        quality also to images with a palette; if no quality fits the limit, the smallest file is sent.
+    :param by_format: parts of the output that apply to one format only, by its name.
     """
 
     output: Output
     negotiated: bool = False
     qualities: tuple[tuple[str, int], ...] = ()
     lossy_alone: bool = False
+    by_format: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def in_format(self, format_name: str) -> Output:
         """Return the output with the chosen format, which is that of the source or the negotiated one."""
         quality = self.output.quality or dict(self.qualities).get(format_name)
-        update: dict[str, object] = {"quality": quality}
+        candidates = _SMALLEST if format_name == "auto" else (format_name,)
+        update = {name: value for each in candidates for name, value in self.by_format.get(each, {}).items()}
+        has_palette = update.get("palette", self.output.palette)
         if self.lossy_alone and format_name in _LOSSLESS:
-            update = {"quality": quality if self.output.palette else None, "max_bytes": None}
+            update |= {"quality": quality if has_palette else None, "max_bytes": None}
+        else:
+            update["quality"] = quality
         if self.output.effort is None:
             update["effort"] = AVIF_EFFORT if "avif" in (self.output.format, format_name) else QUICKEST
         if self.output.format == "source":
             update["format"] = format_name
         return self.output.model_copy(update=update)
+
+    def without_limit(self, output: Output) -> Output | None:
+        """Return the output for the smallest file, if no quality fits the size limit; ``None`` if that is an error."""
+        if output.max_bytes is None or not self.lossy_alone:
+            return None
+        return output.model_copy(
+            update={"max_bytes": None, "quality": 1 if output.min_ssim is None else output.quality}
+        )
 
 
 @dataclass(frozen=True)
@@ -184,6 +200,8 @@ class RenderPlan:
             ],
             "color": self.source.color if isinstance(self.source, ColorSource) else None,
         }
+        if self.encoding.by_format:
+            parts["by format"] = self.encoding.by_format
         if self.source_name:
             parts["source name"] = self.source_name
         if self.filters:

@@ -203,7 +203,13 @@ def _written(job: Job, source: Path, files: Mapping[int, Path], result: Path, li
         return EXTENSIONS[own]
     output = _output_of(plan, job.format_name, own)
     avoided = BEST_FIRST if job.format_name == PLAIN else ()
-    extension = process_image(source, files, result, plan.for_codec(output), limits, avoided)
+    try:
+        extension = process_image(source, files, result, plan.for_codec(output), limits, avoided)
+    except ImageError as error:
+        smallest = plan.encoding.without_limit(output)
+        if error.cause is not Cause.OUTPUT_IMPOSSIBLE or smallest is None:
+            raise
+        extension = process_image(source, files, result, plan.for_codec(smallest), limits, avoided)
     return extension or EXTENSIONS.get(output.format) or EXTENSIONS[own or _format_of(source, limits, plan)]
 
 

@@ -53,10 +53,15 @@ class Found:
     held: tuple[OriginFile, ...] = field(default=(), repr=False)
 
     @property
+    def stored_files(self) -> list[StoredFile]:
+        """Return the stored files that the result is made from."""
+        named = [self.source, *(each for _, each in self.files)]
+        return [each for each in named if isinstance(each, StoredFile)]
+
+    @property
     def file_ids(self) -> list[int]:
         """Return the ids of the stored files that the result is made from."""
-        named = [self.source, *(each for _, each in self.files)]
-        return [each.file_id for each in named if isinstance(each, StoredFile)]
+        return [each.file_id for each in self.stored_files]
 
     def job(self, result: Path) -> Job:
         return Job(self.plan, self.source, self.files, self.format_name, str(result))
@@ -215,10 +220,15 @@ class RenderService:
         stored = Stored(result, made.extension, result.stat().st_size)
         return stored, (("total", time.monotonic() - begin), *made.seconds)
 
-    async def remember_nothing(self, file_id: int) -> int:
-        """Remove all results of a file and its remembered row; return how many results were removed."""
+    async def remember_nothing(self, file_id: int, sha256: str | None) -> int:
+        """Remove all results of a file and its remembered row; return how many results were removed.
+
+        :param sha256: that of the file, whose results may have been rendered for another file with the same bytes;
+            ``None`` if the file no longer exists.
+        """
         self._rows.forget(file_id)
-        return self._cache.forget_files([file_id])
+        removed = self._cache.forget_files([file_id])
+        return removed if sha256 is None else removed + self._cache.forget_bytes(sha256)
 
     async def sweep(self) -> int:
         """Remove the results of files that no longer exist; return how many."""
@@ -292,7 +302,8 @@ class RenderService:
             self._metrics.refused.labels(error.kind).inc()
             log.info("not rendered", key=found.key, reason=error.kind, detail=error.detail)
             raise
-        stored = self._cache.keep(found.key, result, made.extension, found.file_ids)
+        files = [(each.file_id, each.sha256) for each in found.stored_files]
+        stored = self._cache.keep(found.key, result, made.extension, files)
         if self._cache.lacks and self._writes is None:
             self._writes = asyncio.get_running_loop().call_later(WRITE_SECONDS, self._write)
         seconds = time.monotonic() - begin

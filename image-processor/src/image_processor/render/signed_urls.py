@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import MAX_ID
 from service_kit.errors import DomainError, FieldError, RuleError
+from service_kit.json_types import WHOLE_NUMBER
 from service_kit.problems import Problem
 from service_kit.texts import sentence
 
@@ -20,7 +21,8 @@ from image_processor.services.codec.plan import PIPELINE, Plan, plan_of
 
 Format = Literal["jpeg", "png", "webp", "avif", "gif"]
 MAX_SIDE = 16_384
-Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+Id = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE), WHOLE_NUMBER]
 ENCODE_ONLY: Mapping[str, object] = {"algorithm": "auto_orient"}
 """The step of a pipeline that only has an ``output``; without effect, as every pipeline orients its source anyway."""
 MAX_VARIANTS = 20
@@ -32,7 +34,7 @@ class Wanted(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    file_id: int = Field(ge=1, le=MAX_ID)
+    file_id: Id
     preset: str | None = Field(None, max_length=64)
     steps: list[object] | None = Field(None, max_length=20)
     output: dict[str, object] | None = None
@@ -42,8 +44,8 @@ class Wanted(BaseModel):
     dprs: list[Annotated[float, Field(ge=1, le=8)]] = Field([], max_length=MAX_VARIANTS)
     format: Format | Literal["auto"] | None = None
     formats: list[Format] = Field([], max_length=5)
-    quality: int | None = Field(None, ge=1, le=100)
-    expires_in: int | None = Field(None, ge=1, le=MAX_SECONDS)
+    quality: Annotated[int, Field(ge=1, le=100), WHOLE_NUMBER] | None = None
+    expires_in: Annotated[int, Field(ge=1, le=MAX_SECONDS), WHOLE_NUMBER] | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

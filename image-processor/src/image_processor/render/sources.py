@@ -11,11 +11,14 @@ _OURS = re.compile(r"(?:(?:pixmill|local)://)?/*(.*)", re.DOTALL)
 _FILE = re.compile(r"([1-9][0-9]{0,18})(?:\.[A-Za-z0-9]{1,10}|/[^/]*)?")
 _DIGEST = re.compile(r"([0-9a-f]{64})(?:\.[A-Za-z0-9]{1,10}|/[^/]*)?")
 _ORIGIN = re.compile(r"https?://[^\s/]+(?:/.*)?", re.DOTALL)
+_ON_HOST = re.compile(r"(?:[\w-]+\.)+[\w-]+(?::[0-9]{1,5})?/\S.*", re.DOTALL)
+"""A URL without its scheme. The slash distinguishes a host from the name of a file."""
 
 
-def source_of(text: str) -> Source:
+def source_of(text: str, scheme: str | None = None) -> Source:
     """Return the source: ``42``, ``42.jpg``, ``42/any-name.jpg``, ``pixmill:///42``, a SHA-256, or a URL.
 
+    :param scheme: the scheme of a URL that has none; ``None`` to refuse such a URL.
     :raises DomainError: ``bad-render-url``.
     """
     if _ORIGIN.fullmatch(text):
@@ -27,6 +30,8 @@ def source_of(text: str) -> Source:
     # The file server would refuse a lookup with a larger id, and with it those of all other files in the batch.
     if (file := _FILE.fullmatch(name)) and int(file[1]) < _BEYOND_FILES:
         return FileSource(int(file[1]))
+    if scheme is not None and _ON_HOST.fullmatch(text):
+        return OriginSource(f"{scheme}://{text}")
     raise bad_url(sentence("'{text}' is neither the id of a file nor an http or https URL.", text=text[:200]))
 
 

@@ -2,14 +2,17 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
+
+from service_kit.texts import sentence
 
 from image_processor.imaging.css_colors import canonical
 from image_processor.render.deferred import Deferred, Size, Step, deferred
 from image_processor.render.geometry.rounding import half_up
 from image_processor.render.plan import step
+from image_processor.render.problems import unsupported
 from image_processor.render.thumbor_url import digits
 
 Args = Sequence[str]
@@ -140,6 +143,27 @@ COMMON: Mapping[str, Make] = {
     "rotate": turned,
 }
 """Filters that mean the same to both peers."""
+
+OUTPUTS: Mapping[str, Callable[[Args], dict[str, object]]] = {
+    "max_bytes": lambda args: {"max_bytes": max(1, whole(args, 0))},
+    "quality": lambda args: {"quality": int(within(whole(args, 0), 1, 100))},
+}
+"""Filters that set a part of the output, and mean the same to both peers."""
+
+
+def format_of(args: Args, formats: Mapping[str, str], unwritten: Collection[str]) -> dict[str, object]:
+    """Return the part of the output that the filter ``format`` sets: nothing if the format is unknown.
+
+    :param formats: the formats by the names that the peer gives them.
+    :param unwritten: the names of the peer's other formats, which are refused.
+    """
+    name = (args[0] if args else "").lower()
+    if name in unwritten:
+        raise unsupported(
+            "format",
+            sentence("{format} is not written; there are: {names}", format=name.upper(), names=", ".join(formats)),
+        )
+    return {"format": formats[name]} if name in formats else {}
 
 
 class Canvas(Deferred):

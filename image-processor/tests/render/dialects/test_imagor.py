@@ -7,7 +7,7 @@ from image_processor.imaging.picture import Picture
 from image_processor.render import imagor_filters, imagor_url
 from image_processor.render.deferred import Deferred, Size
 from image_processor.render.dialects import imagor
-from image_processor.render.plan import ColorSource
+from image_processor.render.plan import ColorSource, OriginSource
 from image_processor.services.codec.errors import ImageError
 from PIL import Image, ImageColor
 from service_kit.errors import DomainError
@@ -259,6 +259,34 @@ def test_a_filter_without_effect_is_skipped_and_listed(name: str) -> None:
     assert plan.ignored == (name.partition("(")[0],)
 
 
+def test_the_strength_of_a_redaction_is_listed_as_ignored() -> None:
+    plans = [
+        imagor.plan_of(imagor_url.parse(f"/unsafe/filters:redact({args})/42".encode()))
+        for args in ("pixelate", "pixelate,15", "", "blur,20")
+    ]
+
+    assert [plan.ignored for plan in plans] == [(), ("redact.strength",)] * 2
+    assert plans[0].steps == plans[1].steps != plans[2].steps
+
+
+def test_the_background_may_be_the_average_color() -> None:
+    """Its oracle is numpy's average of the visible pixels: half of them are red, and a quarter each green and clear."""
+    image = Image.new("RGBA", (40, 40), (200, 0, 0, 255))
+    image.paste((0, 100, 0, 255), (20, 0, 40, 20))
+    image.paste((0, 0, 255, 0), (20, 20, 40, 40))
+    visible = numpy.asarray(image).reshape(-1, 4)
+    average = visible[visible[:, 3] == 255][:, :3].mean(axis=0).round()
+
+    plan = imagor.plan_of(imagor_url.parse(b"/unsafe/filters:background_color(auto)/42"))
+    result = opened(rendered(plan, encoded(image, "PNG"))).convert("RGB")
+
+    assert numpy.abs(numpy.asarray(result.getpixel((30, 30))) - average).max() <= 1
+    assert result.getpixel((10, 10)) == (200, 0, 0)
+
+    over = pixels(made("filters:image(/filters:background_color(auto)/7)/42", {7: encoded(image, "PNG")}))
+    assert (over[30, 30, :3] == result.getpixel((30, 30))).all()
+
+
 def test_a_text_stands_at_its_place() -> None:
     """imagor, filters.md: `label` from the right and from the bottom."""
     plan = imagor.plan_of(imagor_url.parse(b"/unsafe/filters:label(HH,-2,-3,20,red)/42"))
@@ -304,6 +332,25 @@ def test_a_color_is_a_source() -> None:
     assert imagor.plan_of(imagor_url.parse(b"/unsafe/10x10/color:red")).source == ColorSource("#ff0000")
 
 
+def test_lossless_is_for_formats_that_can_be_lossless() -> None:
+    lossless, lossy = made("filters:lossless():format(webp)/42"), made("filters:lossless():format(jpeg)/42")
+
+    assert (pixels(lossless)[..., :3] == pixels(photo(64, 48))).all()
+    assert lossy == made("filters:format(jpeg)/42")
+
+
+def test_the_scheme_of_an_image_may_be_missing() -> None:
+    """imagor, README, "Default Scheme": https."""
+    path = b"/unsafe/filters:watermark(example.org/a.png):image(/9x9/example.org/b.png)/example.org/c.png"
+
+    plan = imagor.plan_of(imagor_url.parse(path))
+
+    assert plan.source == OriginSource("https://example.org/c.png")
+    assert [source for _, source in plan.files] == [
+        OriginSource(f"https://example.org/{name}.png") for name in ("a", "b")
+    ]
+
+
 def test_a_url_expires() -> None:
     url = imagor_url.parse(b"/unsafe/filters:expire(1000000)/42")
 
@@ -326,7 +373,7 @@ def test_a_download_has_a_name() -> None:
         "text(a,0,0,sans-20,red,0,,200)",
         "draw_detections()",
         "redact_oval()",
-        "background_color(auto)",
+        "redact(black)",
         "format(jxl)",
         "image(filters:image(filters:image(filters:image(7)/7)/7)/7)",
     ],

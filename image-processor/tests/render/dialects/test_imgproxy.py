@@ -1,5 +1,7 @@
 """imgproxy's URLs according to its documentation; :mod:`tests.conformance` compares the pixels."""
 
+from pathlib import Path
+
 import numpy
 import pytest
 from image_processor.render.dialects import imgproxy
@@ -9,6 +11,7 @@ from image_processor.render.plan import FileSource, OriginSource, RenderPlan
 from imgproxy import ImgProxy
 from PIL import Image
 from service_kit.errors import DomainError
+from skimage import data
 
 from tests.support.images import encoded, opened, photo, pixels
 from tests.support.renders import rendered
@@ -60,6 +63,46 @@ def test_a_crop_is_of_the_turned_image() -> None:
     assert (result == numpy.rot90(pixels(photo(64, 48)), -1)[:20, :10]).all()
 
 
+@pytest.mark.parametrize(
+    ("options", "uncut", "middle"),
+    [
+        ("rs:fill:60:200/g:obj:face", "rs:force:200:200", 87),
+        ("rs:fill:60:200/g:objw:face:2", "rs:force:200:200", 87),
+        # Its face is too small to be found after the picture has been scaled down.
+        ("rs:fill:12:40/g:obj", "rs:force:40:40", 17),
+        ("fl:1/rs:fill:60:200/g:obj:face", "fl:1/rs:force:200:200", 113),
+        ("rot:90/rs:fill:60:200/g:obj:face", "rot:90/rs:force:200:200", 151),
+        ("rot:270/fl:1/rs:fill:60:200/g:obj:face", "rot:270/fl:1/rs:force:200:200", 151),
+        ("c:100:0:obj:face", "w:0", 224),
+        ("rot:90/c:100:0/g:obj:face", "rot:90", 386),
+        ("c:300:0:we/rs:fill:100:512/g:obj:face", "c:300:0:we", 224),
+    ],
+)
+def test_the_faces_are_in_the_middle(options: str, uncut: str, middle: int) -> None:
+    """The face of the astronaut is from 180 to 268 and from 70 to 180, as marked by hand in `tests/test_faces.py`."""
+    astronaut = (Path(data.__file__).parent / "astronaut.png").read_bytes()
+    whole, part = pixels(made(uncut, astronaut)), pixels(made(options, astronaut))
+    width = part.shape[1]
+
+    places = [left for left in range(whole.shape[1] - width + 1) if (whole[:, left : left + width] == part).all()]
+
+    assert len(places) == 1
+    assert abs(places[0] + width / 2 - middle) <= max(2, whole.shape[1] / 50)
+
+
+def test_a_crop_around_faces_has_the_requested_size() -> None:
+    astronaut = (Path(data.__file__).parent / "astronaut.png").read_bytes()
+
+    assert opened(made("c:400:400:obj:face", astronaut)).size == (400, 400)
+    assert opened(made("c:400:300:obj:face/rs:fill:90:90/g:obj:face", astronaut)).size == (90, 90)
+
+
+@pytest.mark.parametrize("options", ["rs:fill:20:40/g:{}", "c:20:20:{}", "c:20:20/g:{}"])
+def test_without_a_face_the_part_is_the_one_that_draws_the_eye(options: str) -> None:
+    """imgproxy's default: IMGPROXY_OBJECT_DETECTION_FALLBACK_TO_SMART_CROP is true."""
+    assert made(options.format("obj:face")) == made(options.format("sm"))
+
+
 def test_a_background_lies_under_a_transparent_image() -> None:
     clear = encoded(Image.new("RGBA", (8, 8), (0, 0, 0, 0)), "PNG")
 
@@ -108,6 +151,12 @@ def test_an_image_stays_as_it_is_stored_without_auto_rotate() -> None:
         ("g:obj:cat", "gravity:obj"),
         ("bd:5:cat", "blur_detections"),
         ("aq:ml", "autoquality"),
+        # imgproxy Pro: encrypted sources, chained pipelines, the second meaning of `co`, and marks like a chessboard.
+        ("enc", "enc"),
+        ("w:300/-/bl:5", "-"),
+        ("co:0.1:face", "co"),
+        ("wm:1:ch", "watermark:ch"),
+        ("wm:1/wmr:45/wmu:NDM", "watermark_rotate"),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_name(options: str, name: str) -> None:
@@ -116,6 +165,25 @@ def test_what_cannot_be_done_is_refused_by_name(options: str, name: str) -> None
 
     assert caught.value.kind == "unsupported-render-option"
     assert caught.value.errors[0]["pointer"] == name
+
+
+@pytest.mark.parametrize(
+    ("options", "own", "changed"),
+    [
+        ("jpgo:1", "jpeg", {"progressive": True}),
+        ("jpgo:0:1", "jpeg", {"subsampling": "4:4:4"}),
+        ("pngo:1", "png", {"progressive": True}),
+        ("pngo:0:1:16", "png", {"palette": True, "colors": 16}),
+        ("webpo:lossless", "webp", {"lossless": True}),
+        ("avifo:off", "avif", {"subsampling": "4:4:4"}),
+    ],
+)
+def test_the_options_of_a_format_do_not_change_others(options: str, own: str, changed: dict[str, object]) -> None:
+    usual, encoding = plan("w:0").encoding, plan(options).encoding
+
+    for name in ("jpeg", "png", "webp", "avif", "gif", "tiff"):
+        expected = usual.in_format(name).model_dump() | (changed if name == own else {})
+        assert encoding.in_format(name).model_dump() == expected
 
 
 @pytest.mark.parametrize("options", ["ph:0/eth:0", "dpi:0", "pgs:1", "wmsh:0", "hs:none"])
@@ -149,6 +217,12 @@ def test_a_file_name_may_follow_a_source_in_base64() -> None:
     grammar = imgproxy.Grammar(base64_url_includes_filename=True)
 
     assert imgproxy.parse(b"/_/w:1/NDI.png/cat.png", grammar).source == "42"
+
+
+def test_without_pro_a_source_may_begin_like_an_encrypted_one() -> None:
+    url = imgproxy.parse(b"/_/w:1/enc/xLmpwZw", imgproxy.Grammar(pro=False))
+
+    assert url.source == "zw1.jpg"
 
 
 def test_an_empty_cachebuster_takes_the_one_before_away() -> None:
@@ -202,6 +276,9 @@ def test_a_path_without_a_source_is_read_in_linear_time() -> None:
         ("webpo:near_lossless", ("webp.compression",)),
         ("webpo:lossy:1:photo", ("webp.smart_subsample", "webp.preset")),
         ("webpo:lossless:0:default", ()),
+        ("wm:1:ce:-5:7/wmt:YQ/wms:20", ("watermark.x_offset", "watermark.y_offset", "watermark_size")),
+        ("wm:1:ce:5:0/wmt:YQ/wmr:45", ()),
+        ("wm:1:ce:-5:7/wmu:NDM/wms:20/wmr:360", ()),
     ],
 )
 def test_arguments_without_effect_are_reported(option: str, ignored: tuple[str, ...]) -> None:

@@ -240,15 +240,35 @@ def test_a_number_may_have_any_number_of_digits(name: str) -> None:
         ("42/any-name.jpg", FileSource(42)),
         ("https%3A%2F%2Fexample.org%2Fa%20b.jpg", OriginSource("https://example.org/a b.jpg")),
         ("http://example.org/a.jpg?v=1", OriginSource("http://example.org/a.jpg?v=1")),
+        # thumbor's documentation, "Usage": the image is named without its scheme, for which thumbor sets http.
+        (
+            "300x200/smart/raw.githubusercontent.com/thumbor/thumbor/master/example.jpg",
+            OriginSource("http://raw.githubusercontent.com/thumbor/thumbor/master/example.jpg"),
+        ),
+        ("example.org:8080/a%20b.jpg?v=1", OriginSource("http://example.org:8080/a b.jpg?v=1")),
     ],
 )
 def test_a_source(image: str, source: object) -> None:
     assert thumbor.plan_of(thumbor.parse(f"/unsafe/{image}".encode())).source == source
 
 
+def test_a_watermark_may_lack_its_scheme() -> None:
+    plan = thumbor.plan_of(thumbor.parse(b"/unsafe/filters:watermark(example.org/mark.png,0,0,0)/42"))
+
+    assert [source for _, source in plan.files] == [OriginSource("http://example.org/mark.png")]
+
+
 @pytest.mark.parametrize(
     "image",
-    ["photo.jpg", "../etc/passwd", "file:///etc/passwd", "0", "9223372036854775808", "ftp://example.org/a"],
+    [
+        "photo.jpg",
+        "../etc/passwd",
+        "file:///etc/passwd",
+        "0",
+        "9223372036854775808",
+        "ftp://example.org/a",
+        "a b.org/c",
+    ],
 )
 def test_what_is_not_a_source_is_refused(image: str) -> None:
     with pytest.raises(DomainError, match="neither the id of a file nor"):

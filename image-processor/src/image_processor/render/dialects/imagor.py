@@ -26,10 +26,12 @@ from image_processor.render.problems import expired, numbers_in_range, unsupport
 from image_processor.render.sources import NamedFiles, source_of
 from image_processor.render.thumbor_filters import (
     COMMON,
+    OUTPUTS,
     Canvas,
     NotForFilterError,
     Placed,
     color_of,
+    format_of,
     number,
     whole,
     within,
@@ -37,6 +39,8 @@ from image_processor.render.thumbor_filters import (
 from image_processor.render.thumbor_url import Filter, ThumborUrl, digits
 
 QUALITY = 75
+SCHEME = "https"
+"""The scheme of an image without one, which is the default of imagor's HTTP loader."""
 _COLOR = "color:"
 _DEEPEST = 3
 """The maximum depth of images on images."""
@@ -103,7 +107,7 @@ def image_of(text: str) -> Source:
             return ColorSource(color_of(text.removeprefix(_COLOR) or "none"))
         except NotForFilterError:
             return ColorSource("#00000000")
-    return source_of(text)
+    return source_of(text, SCHEME)
 
 
 class _Lowering:
@@ -117,6 +121,7 @@ class _Lowering:
         self._turned = False
         self._noted = list[NamedFilter]()
         self._output: dict[str, object] = {"metadata": "strip" if defaults.strip_metadata else "keep"}
+        self._by_format: Mapping[str, Mapping[str, object]] = {}
         self._frame: dict[str, object] = {}
         self._reading: dict[str, object] = {}
         self._focal = list[tuple[float, ...]]()
@@ -134,7 +139,7 @@ class _Lowering:
         return RenderPlan(
             source=source,
             steps=tuple(steps),
-            encoding=Encoding(output, negotiated, qualities, lossy_alone=True),
+            encoding=Encoding(output, negotiated, qualities, lossy_alone=True, by_format=self._by_format),
             reading=Reading.model_validate(self._reading),
             files=self._files.all(),
             answer=self._answer,
@@ -200,6 +205,8 @@ class _Lowering:
             self._noted.append(NamedFilter(each.name, each.args, done=False))
             return ()
         self._noted.append(NamedFilter(each.name, each.args, done=True))
+        if each.name == "redact" and len(_split(each.args)) > 1:
+            self._ignored.append("redact.strength")
         return made
 
     def _made(self, name: str, args: Sequence[str]) -> Sequence[Step]:
@@ -212,6 +219,9 @@ class _Lowering:
         if name in STEPS:
             made = STEPS[name](args)
             return (deferred(StillOnly(steps=named(made))),) if name in _NOT_ANIMATED and made else made
+        if name in OUTPUTS:
+            self._output |= OUTPUTS[name](args)
+            return ()
         _SETTINGS[name](self, args)
         return ()
 
@@ -254,7 +264,7 @@ class _Lowering:
             width, height = (100.0 if text == "none" else within(number([text], 0), 0, 1000) for text in args[4:6])
         x, y = args[1:3] if len(args) > 2 else ("0", "0")
         placed = Placed(
-            file_id=self._files.add(source_of(from_base64(unquote_plus(args[0])))),
+            file_id=self._files.add(source_of(from_base64(unquote_plus(args[0])), SCHEME)),
             x=x,
             y=y,
             alpha=number(args, 3, 0.0),
@@ -275,7 +285,7 @@ class _Lowering:
         steps = inner.steps()
         self._ignored += inner._ignored
         placed = Placed(
-            file_id=self._files.add(source_of(nested.image)),
+            file_id=self._files.add(source_of(nested.image, SCHEME)),
             x=args[1] if len(args) > 1 else "0",
             y=args[2] if len(args) > 2 else "0",
             alpha=number(args, 3, 0.0),
@@ -334,20 +344,7 @@ class _Lowering:
         )
 
     def set_format(self, args: Sequence[str]) -> None:
-        name = (args[0] if args else "").lower()
-        if name in _UNWRITTEN:
-            raise unsupported(
-                "format",
-                sentence("{format} is not written; there are: {names}", format=name.upper(), names=", ".join(_FORMATS)),
-            )
-        if name in _FORMATS:
-            self._output["format"] = _FORMATS[name]
-
-    def set_quality(self, args: Sequence[str]) -> None:
-        self._output["quality"] = int(within(whole(args, 0), 1, 100))
-
-    def set_max_bytes(self, args: Sequence[str]) -> None:
-        self._output["max_bytes"] = max(1, whole(args, 0))
+        self._output |= format_of(args, _FORMATS, _UNWRITTEN)
 
     def set_max_age(self, args: Sequence[str]) -> None:
         self._wishes["max_age"] = max(0, whole(args, 0))
@@ -365,7 +362,7 @@ class _Lowering:
         self._output["profile"] = "strip"
 
     def set_lossless(self, args: Sequence[str]) -> None:  # noqa: ARG002
-        self._output["lossless"] = True
+        self._by_format = {name: {"lossless": True} for name in ("webp", "avif")}
 
     def set_palette(self, args: Sequence[str]) -> None:  # noqa: ARG002
         self._output["palette"] = True
@@ -465,14 +462,12 @@ _SETTINGS: Mapping[str, Callable[[_Lowering, Sequence[str]], None]] = {
     "format": _Lowering.set_format,
     "lossless": _Lowering.set_lossless,
     "max_age": _Lowering.set_max_age,
-    "max_bytes": _Lowering.set_max_bytes,
     "max_frames": _Lowering.set_frames,
     "no_upscale": _Lowering.keep_size,
     "orient": _Lowering.turn_first,
     "page": _Lowering.set_page,
     "palette": _Lowering.set_palette,
     "preview": _Lowering.without_effect,
-    "quality": _Lowering.set_quality,
     "raw": _Lowering.send_original,
     "stretch": _Lowering.stretch,
     "strip_exif": _Lowering.strip_metadata,

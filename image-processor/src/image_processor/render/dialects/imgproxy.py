@@ -9,13 +9,19 @@ from urllib.parse import unquote
 from service_kit.texts import sentence
 
 from image_processor.render.imgproxy_options import BY_NAME, PRO, RESIZING_TYPES, Value, Values, decoded
-from image_processor.render.problems import bad_option, bad_url, expired, forbidden_option
+from image_processor.render.problems import bad_option, bad_url, expired, forbidden_option, unsupported
 
 __all__ = ["Grammar", "ImgproxyUrl", "Value", "check_presets", "parse", "preset_of", "signature_and_path"]
 
 PLAIN = "plain"
 _EATEN_SLASHES = re.compile(r"(^|/)plain/(?:(\S+):/([^/])|\S*)")
 """Its second part skips text that cannot match either, instead of searching it again after each `plain`."""
+
+_UNSUPPORTED: Mapping[str, str] = {
+    "enc": sentence("encrypted sources are not decrypted"),
+    "-": sentence("a URL has one pipeline; options of several cannot be chained"),
+}
+"""Segments of imgproxy Pro that begin something else than a source in base64url."""
 
 Parsed = Sequence[tuple[str, Sequence[str]]]
 """Options with their arguments, in order."""
@@ -176,6 +182,8 @@ def _source(segments: Sequence[str], grammar: Grammar) -> tuple[str, str]:
     """Return the source, and the extension that chooses the result's format."""
     if not segments:
         raise bad_url(sentence("The URL has no source."))
+    if grammar.pro and len(segments) > 1 and segments[0] in _UNSUPPORTED:
+        raise unsupported(segments[0], _UNSUPPORTED[segments[0]])
     if segments[0] == PLAIN and len(segments) > 1:
         encoded, extension = _with_extension("/".join(segments[1:]), "@")
         if re.search(r"%(?![0-9A-Fa-f]{2})", encoded):

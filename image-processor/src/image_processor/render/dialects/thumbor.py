@@ -21,6 +21,7 @@ from image_processor.render.problems import bad_url, numbers_in_range, unsupport
 from image_processor.render.sources import NamedFiles, source_of
 from image_processor.render.thumbor_filters import (
     COMMON,
+    OUTPUTS,
     Canvas,
     Make,
     NotForFilterError,
@@ -31,6 +32,7 @@ from image_processor.render.thumbor_filters import (
     contrasted,
     convolved,
     curved,
+    format_of,
     number,
     place_along,
     rounded,
@@ -108,6 +110,8 @@ def _filters(text: str) -> tuple[Filter, ...]:
 
 
 QUALITY = 80
+SCHEME = "http"
+"""The scheme of an image without one, as in thumbor's HTTP loader."""
 _SQUARE_ROOT_OF_3 = 3**0.5
 _LARGEST_RADIUS = 150
 _LEAST_SIGMA = 0.01
@@ -250,7 +254,7 @@ class _Lowering:
         self._ignored = list[str]()
 
     def plan(self) -> RenderPlan:
-        source = source_of(self._url.image)
+        source = source_of(self._url.image, SCHEME)
         steps = [made for each in self._url.filters for made in self._of(each)]
         output = Output.model_validate({"format": "source"} | self._output)
         return RenderPlan(
@@ -332,6 +336,9 @@ class _Lowering:
             sides = [0 if side == ORIGINAL else int(side) for side in (self._url.width, self._url.height)]
             enlarged = Resized(width=sides[0], height=sides[1], adaptive=self._url.adaptive)
             return (deferred(enlarged),) if all(sides) else ()
+        if name in OUTPUTS:
+            self._output |= OUTPUTS[name](args)
+            return ()
         _SETTINGS[name](self, args)
         return ()
 
@@ -354,7 +361,7 @@ class _Lowering:
             0.0 if len(args) <= place or args[place] == "none" else within(number(args, place), 0, 1000)
             for place in (4, 5)
         )
-        mark = self._files.add(source_of(args[0]))
+        mark = self._files.add(source_of(args[0], SCHEME))
         if "repeat" in args[1:3]:
             return (
                 deferred(
@@ -365,20 +372,7 @@ class _Lowering:
         return (deferred(placed),)
 
     def set_format(self, args: Sequence[str]) -> None:
-        name = (args[0] if args else "").lower()
-        if name in _UNWRITTEN:
-            raise unsupported(
-                "format",
-                sentence("{format} is not written; there are: {names}", format=name.upper(), names=", ".join(_FORMATS)),
-            )
-        if name in _FORMATS:
-            self._output["format"] = _FORMATS[name]
-
-    def set_quality(self, args: Sequence[str]) -> None:
-        self._output["quality"] = int(within(whole(args, 0), 1, 100))
-
-    def set_max_bytes(self, args: Sequence[str]) -> None:
-        self._output["max_bytes"] = max(1, whole(args, 0))
+        self._output |= format_of(args, _FORMATS, _UNWRITTEN)
 
     def set_max_age(self, args: Sequence[str]) -> None:
         self._max_age = max(0, whole(args, 0))
@@ -564,9 +558,7 @@ _SETTINGS: Mapping[str, Callable[[_Lowering, Sequence[str]], None]] = {
     "focal": _Lowering.focus,
     "format": _Lowering.set_format,
     "max_age": _Lowering.set_max_age,
-    "max_bytes": _Lowering.set_max_bytes,
     "no_upscale": _Lowering.keep_size,
-    "quality": _Lowering.set_quality,
     "stretch": _Lowering.stretch,
     "strip_exif": _Lowering.without_effect,
     "strip_icc": _Lowering.strip_profile,

@@ -1,5 +1,6 @@
 """Computes the place of an object on a canvas, or of a part in an image, by imgproxy's gravity and offsets."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -32,6 +33,34 @@ class Place:
         left = canvas_width - self.left - self.width if horizontally else self.left
         top = canvas_height - self.top - self.height if vertically else self.top
         return type(self)(left, top, self.width, self.height)
+
+    def turned(self, degrees: int, canvas_width: int, canvas_height: int) -> Self:
+        """Return where the rectangle is after its canvas of that size is turned clockwise by 0, 90, 180 or 270."""
+        return self.turned_back(-degrees, canvas_width, canvas_height)
+
+    def scaled(self, across: float, down: float) -> Self:
+        sides = self.left * across, self.top * down, self.width * across, self.height * down
+        return type(self)(*(round(side) for side in sides))
+
+    def joined(self, other: Self) -> Self:
+        """Return the smallest rectangle that contains both."""
+        left, top = min(self.left, other.left), min(self.top, other.top)
+        right = max(self.left + self.width, other.left + other.width)
+        bottom = max(self.top + self.height, other.top + other.height)
+        return type(self)(left, top, right - left, bottom - top)
+
+
+def around(areas: Sequence[Place], width: int, height: int, inner_width: int, inner_height: int) -> Place:
+    """Return the place of the inner rectangle around the first area, and around each other one that fits as well."""
+    kept, *others = areas
+    for area in others:
+        both = kept.joined(area)
+        if both.width <= inner_width and both.height <= inner_height:
+            kept = both
+    left, top = kept.left + (kept.width - inner_width) // 2, kept.top + (kept.height - inner_height) // 2
+    return Place(
+        max(0, min(left, width - inner_width)), max(0, min(top, height - inner_height)), inner_width, inner_height
+    )
 
 
 def placed(

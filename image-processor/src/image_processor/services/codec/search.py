@@ -49,7 +49,8 @@ class Encoding:
         self._trial = path.with_name(f"{path.name}.trial")
         self._whole = image
         self.is_sampled = image.width * image.height > SAMPLED_FROM
-        self._quality = output.quality or (100 if self._searches else DEFAULT_QUALITY.get(format_name, 100))
+        quality = output.quality if self._searches or _has_quality(format_name, output) else None
+        self._quality = quality or (100 if self._searches else DEFAULT_QUALITY.get(format_name, 100))
         own = GIF_QUALITIES if format_name == "gif" else ()
         self._qualities = [quality for quality in own if quality <= self._quality] or list(range(1, self._quality + 1))
 
@@ -181,6 +182,11 @@ class Encoding:
             max_bytes=self._output.max_bytes or 0,
         )
         return ImageError(detail, Cause.OUTPUT_IMPOSSIBLE)
+
+
+def _has_quality(format_name: str, output: Output) -> bool:
+    """Return whether a quality applies to the format; in the others, it would only take colors away."""
+    return format_name not in ("png", "gif") or (format_name == "png" and output.palette)
 
 
 def sample_of(image: pyvips.Image) -> pyvips.Image:
