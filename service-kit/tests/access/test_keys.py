@@ -126,6 +126,23 @@ def test_a_rotation_does_not_lengthen_the_life_of_the_old_key(database: Database
     assert expiry == old.key.expires_at
 
 
+def test_a_rotated_key_lives_as_long_as_the_old_one_was_made_to_live(database: Database, keys: KeyService) -> None:
+    old = keys.create(KeyRequest("alice", WRITER, expires_in=LONG))
+    with database.write() as session:
+        session.execute(update(Key).values(created_at=Key.created_at - 3000, expires_at=Key.expires_at - 3000))
+
+    new = keys.rotate(old.key.id, overlap_seconds=LONG)
+
+    assert new.key.expires_at is not None
+    assert new.key.expires_at - new.key.created_at == pytest.approx(LONG)
+
+
+def test_the_successor_of_a_key_that_never_expires_never_expires(keys: KeyService) -> None:
+    old = keys.create(KeyRequest("alice", WRITER))
+
+    assert keys.rotate(old.key.id, overlap_seconds=LONG).key.expires_at is None
+
+
 def test_a_session_ends_when_it_expires(database: Database, keys: KeyService) -> None:
     token = signed_in(keys, keys.create(KeyRequest("alice", READER)))
     with database.write() as session:

@@ -106,13 +106,16 @@ class KeyService:
     def rotate(self, key_id: str, overlap_seconds: float) -> NewKey:
         """Create a key like an existing one, and let the old one expire after ``overlap_seconds``.
 
+        If the old key expires, the new one is valid for as long as the old one was from its creation to its expiry.
+
         :raises DomainError: ``key-not-found``, the key does not exist or has expired.
         """
         with self._database.write() as session:
             old = session.scalar(select(Key).where(Key.id == key_id, _valid()).with_for_update())
             if old is None:
                 raise DomainError("key-not-found", sentence("There is no valid key '{key_id}'.", key_id=key_id))
-            new = _insert(session, KeyRequest(old.owner, _scopes(old), old.note))
+            lifetime = None if old.expires_at is None else old.expires_at - old.created_at
+            new = _insert(session, KeyRequest(old.owner, _scopes(old), old.note, lifetime))
             end = epoch_now() + overlap_seconds
             lasts_longer = or_(Key.expires_at.is_(None), Key.expires_at > end)
             session.execute(update(Key).where(Key.id == key_id, lasts_longer).values(expires_at=end))

@@ -141,7 +141,8 @@ def create_key() -> Response:
 @access.post(
     "/keys/<key_id>/rotate",
     summary="Replace a key",
-    description="Create a key like this one. The old key expires after the overlap.",
+    description="Create a key like this one. The old key expires after the overlap. If it had an expiry before, the new"
+    " key is valid for as long as the old one was from its creation to its expiry.",
     responses={201: _OBJECT, **problem_responses(400, 401, 403, 404, 415, 422)},
     openapi_extensions=described(RotateIn),
 )
