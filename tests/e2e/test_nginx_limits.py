@@ -1,7 +1,7 @@
 """nginx's limits, small enough that a test can exceed them."""
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -45,18 +45,43 @@ def unless_stored(answer: httpx2.Response) -> httpx2.Response | None:
     return None if answer.status_code == 201 else answer
 
 
-def test_behind_a_trusted_proxy_each_client_has_its_own_limits(full: FullStack) -> None:
+@pytest.fixture(scope="module")
+def behind_a_proxy(full: FullStack) -> Iterator[Pixmill]:
+    """Return a client of an nginx that trusts the address in X-Forwarded-For and allows few requests of an address."""
     trusted = "real_ip_header X-Forwarded-For; set_real_ip_from 127.0.0.0/8;"
     with Pixmill(full.url) as local:
         # Requests forwarded by a proxy need a key.
         key = local.make_key("team", "reader")
     with limited(full, FEW, trusted) as client:
         client.http.headers["Authorization"] = f"Bearer {key}"
-        clients = [{"X-Forwarded-For": f"192.0.2.{number}"} for number in range(20)]
+        yield client
 
-        answers = [client.http.get(f"{FILES}/?limit=1", headers=headers) for headers in clients]
 
-    assert {answer.status_code for answer in answers} == {200}
+def statuses_for(client: Pixmill, addresses: Iterable[str]) -> list[int]:
+    """Return the statuses of one request from each address."""
+    from_each = [{"X-Forwarded-For": address} for address in addresses]
+    return [client.http.get(f"{FILES}/?limit=1", headers=headers).status_code for headers in from_each]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        pytest.param("192.0.2.{}", id="IPv4"),
+        pytest.param("::ffff:198.51.100.{}", id="IPv4 mapped into IPv6"),
+        pytest.param("2001:db8:0:{}::1", id="IPv6 networks"),
+    ],
+)
+def test_behind_a_trusted_proxy_each_client_has_its_own_limits(behind_a_proxy: Pixmill, pattern: str) -> None:
+    answers = statuses_for(behind_a_proxy, map(pattern.format, range(20)))
+
+    assert set(answers) == {200}
+
+
+@pytest.mark.parametrize("pattern", ["2001:db8:1:2:{}::1", "2001:db8:a0a:a0a:a0a:a0a:a0a:{}", "2001:db8:2::{}"])
+def test_the_addresses_of_an_ipv6_network_have_the_limits_of_one(behind_a_proxy: Pixmill, pattern: str) -> None:
+    answers = statuses_for(behind_a_proxy, map(pattern.format, range(20)))
+
+    assert set(answers) == {200, 429}
 
 
 @contextmanager

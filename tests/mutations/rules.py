@@ -446,6 +446,28 @@ MUTATIONS = [
         caught_by="service-kit/tests/access/test_gate.py::test_gates_of_a_service_count_requests_together",
     ),
     Mutation(
+        rule="a sign-in counts as a request of the owner",
+        file="service-kit/src/service_kit/access/gate.py",
+        before="        if not is_counted:",
+        after="        if is_counted:",
+        caught_by="service-kit/tests/access/test_access_routers.py",
+    ),
+    Mutation(
+        rule="a key has a limited number of sessions",
+        file="service-kit/src/service_kit/access/keys.py",
+        before="newest_first.offset(SESSIONS_OF_A_KEY - 1)",
+        after="newest_first.offset(100 * SESSIONS_OF_A_KEY)",
+        caught_by="service-kit/tests/access/test_keys.py"
+        "::test_the_oldest_session_of_a_key_ends_when_too_many_browsers_sign_in",
+    ),
+    Mutation(
+        rule="nginx counts the addresses of an IPv6 network together",
+        file=_NGINX,
+        before="(?<first_half>.{8}).{8}$",
+        after="(?<first_half>.{16})$",
+        caught_by="tests/e2e/test_nginx_limits.py::test_the_addresses_of_an_ipv6_network_have_the_limits_of_one",
+    ),
+    Mutation(
         rule="nginx lets only the pages of named origins read its refusals",
         file=_NGINX,
         before='[|](?P=origin_in_list)$"',

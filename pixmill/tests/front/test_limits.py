@@ -16,6 +16,16 @@ def test_an_address_has_its_share_and_all_have_the_total() -> None:
     assert entered == [True, True, False, True, False]
 
 
+def test_the_addresses_of_an_ipv6_network_share_their_places() -> None:
+    limit = Limit(total=9, each=1)
+
+    entered = [limit.enter(address) for address in ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1")]
+    limit.leave("2001:db8::1")
+
+    assert entered == [True, False, True]
+    assert limit.enter("2001:db8::2")
+
+
 def test_a_place_that_was_left_is_free_again() -> None:
     limit = Limit(total=1, each=1)
     limit.enter("a")

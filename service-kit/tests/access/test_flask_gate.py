@@ -49,7 +49,7 @@ class Site:
         self._add("PUT", "/question", needs(Scope.FILES_WRITE)(_question))
         self._add("PUT", "/results", needs(Scope.ADMIN, InnerScope.RESULTS_STORE)(lambda: Response(status=204)))
         self._add("POST", "/session", public(lambda: Response(status=204)))
-        for path in ("/links/<link>", "/shared/<link>/unlock", "/named/<name>"):
+        for path in ("/links/<link>", "/shared/<link>/unlock", "/shared/<link>/<int:id>", "/named/<name>"):
             self._add("PATCH", path, needs(Scope.FILES_WRITE)(lambda **_: Response(status=204)))
         stand_before(self.app, gate, self._trail, Cors([PAGE]))
 
@@ -156,6 +156,18 @@ def test_an_own_process_may_call_the_routes_that_name_its_scope(site: Site) -> N
         (
             lambda client, key: client.patch("/links/s3cret", headers=key, environ_overrides=MOUNTED),
             [("PATCH /api/things/links/<link>", "/api/things/links/<link>", 204)],
+        ),
+        (
+            lambda client, key: client.patch("/links/42", headers=key, environ_overrides=MOUNTED),
+            [("PATCH /api/things/links/<link>", "/api/things/links/42", 204)],
+        ),
+        (
+            lambda client, key: client.patch("/links/42.s3cret", headers=key),
+            [("PATCH /links/<link>", "/links/<link>", 204)],
+        ),
+        (
+            lambda client, key: client.patch("/shared/s3cret/7", headers=key),
+            [("PATCH /shared/<link>/<int:id>", "/shared/<link>/<int:id>", 204)],
         ),
         (
             lambda client, key: client.patch("/shared/s3cret/unlock", headers=key),

@@ -34,12 +34,13 @@ Mode = Literal["local", "keys", "open"]
 
 
 class Door:
-    """A gate in a mode, and keys for it."""
+    """A gate in a mode, whose clock stands still, and keys for it."""
 
     def __init__(self, database: Database, mode: Mode) -> None:
         self.keys = KeyService(database)
         self.owners = OwnerService(database)
-        self._gate = Gate(Rules(mode, INNER, ["pictures.example.org"], [CORS]), self.keys, WrongKeys(database))
+        rules = Rules(mode, INNER, ["pictures.example.org"], [CORS])
+        self._gate = Gate(rules, self.keys, WrongKeys(database), rates.Rates(clock=lambda: 0.0))
 
     def admit(
         self, *, method: str = "GET", session: str | None = None, address: str = "192.0.2.1", **headers: str
@@ -50,6 +51,9 @@ class Door:
     def admit_after_question(self, secret: str) -> Principal:
         headers = Headers({"Host": "localhost", "Authorization": f"Bearer {secret}"})
         return self._gate.admit(Asked("PUT", headers, "192.0.2.1", None), counts=False)  # type: ignore[arg-type]  # likewise
+
+    def sign_in(self, secret: str) -> Principal:
+        return self._gate.sign_in(secret, "192.0.2.1", NOBODY)
 
     def status(self, **headers: str) -> int:
         with pytest.raises(Problem) as refused:
@@ -174,6 +178,20 @@ def test_an_owner_may_send_a_number_of_requests_a_second_with_all_keys_together(
 
     assert door.status(Authorization=f"Bearer {secrets[0]}") == 429
     assert door.admit(Authorization=f"Bearer {door.secret('bob')}").owner == "bob"
+
+
+def test_signing_in_counts_as_a_request_of_the_owner(database: Database) -> None:
+    door = Door(database, "keys")
+    secret = door.secret("alice")
+    door.owners.limit("alice", Limits(requests_per_second=1))
+    for _ in range(2):
+        assert door.sign_in(secret).owner == "alice"
+
+    with pytest.raises(Problem) as refused:
+        door.sign_in(secret)
+
+    assert refused.value.kind == "too-many-requests"
+    assert door.status(Authorization=f"Bearer {secret}") == 429
 
 
 def test_a_request_that_was_counted_as_a_question_counts_no_more(database: Database) -> None:

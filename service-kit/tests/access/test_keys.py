@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from service_kit.access import keys as keys_module
-from service_kit.access.keys import KeyRequest, KeyService, NewKey
+from service_kit.access.keys import SESSIONS_OF_A_KEY, KeyRequest, KeyService, NewKey
 from service_kit.access.models import BrowserSession, Key
 from service_kit.access.owners import OwnerService
 from service_kit.access.principals import READER, WRITER, Limits, Scope
@@ -126,6 +126,23 @@ def test_a_rotation_does_not_lengthen_the_life_of_the_old_key(database: Database
     assert expiry == old.key.expires_at
 
 
+def test_a_rotated_key_lives_as_long_as_the_old_one_was_made_to_live(database: Database, keys: KeyService) -> None:
+    old = keys.create(KeyRequest("alice", WRITER, expires_in=LONG))
+    with database.write() as session:
+        session.execute(update(Key).values(created_at=Key.created_at - 3000, expires_at=Key.expires_at - 3000))
+
+    new = keys.rotate(old.key.id, overlap_seconds=LONG)
+
+    assert new.key.expires_at is not None
+    assert new.key.expires_at - new.key.created_at == pytest.approx(LONG)
+
+
+def test_the_successor_of_a_key_that_never_expires_never_expires(keys: KeyService) -> None:
+    old = keys.create(KeyRequest("alice", WRITER))
+
+    assert keys.rotate(old.key.id, overlap_seconds=LONG).key.expires_at is None
+
+
 def test_a_session_ends_when_it_expires(database: Database, keys: KeyService) -> None:
     token = signed_in(keys, keys.create(KeyRequest("alice", READER)))
     with database.write() as session:
@@ -145,6 +162,31 @@ def test_signing_in_deletes_a_bounded_number_of_expired_sessions(database: Datab
         signed_in(keys, made)
 
     assert [count for count in counts if count] == [1000, 500]
+
+
+def test_the_oldest_session_of_a_key_ends_when_too_many_browsers_sign_in(database: Database, keys: KeyService) -> None:
+    made, other = keys.create(KeyRequest("alice", READER)), keys.create(KeyRequest("alice", READER))
+    of_other_key = signed_in(keys, other)
+    tokens = [signed_in(keys, made) for _ in range(SESSIONS_OF_A_KEY)]
+    with database.write() as session:
+        first = BrowserSession.sha256 == hashlib.sha256(tokens[7].encode()).hexdigest()
+        session.execute(update(BrowserSession).where(first).values(expires_at=BrowserSession.expires_at - 60))
+    assert None not in [keys.recognize_session(token) for token in (of_other_key, *tokens)]
+
+    newest = signed_in(keys, made)
+
+    lasting = [token for token in (of_other_key, *tokens, newest) if keys.recognize_session(token) is not None]
+    assert lasting == [of_other_key, *tokens[:7], *tokens[8:], newest]
+
+
+def test_a_shorter_session_than_the_others_begins_too(keys: KeyService) -> None:
+    made = keys.create(KeyRequest("alice", READER))
+    principal = keys.recognize(made.secret)
+    assert principal is not None
+    for _ in range(SESSIONS_OF_A_KEY):
+        keys.sign_in(principal, LONG)
+
+    assert keys.recognize_session(keys.sign_in(principal, LONG / 2)) is not None
 
 
 def test_a_session_ends_when_the_browser_signs_out(keys: KeyService) -> None:

@@ -70,6 +70,16 @@ def test_each_address_has_a_count_of_its_own(url: str) -> None:
     assert is_counted(WrongKeys(Database(url)), NEIGHBOR)
 
 
+def test_the_addresses_of_an_ipv6_network_have_one_count(url: str) -> None:
+    wrong_keys = WrongKeys(Database(url))
+    for number in range(FAILURES_PER_MINUTE):
+        assert is_counted(wrong_keys, f"2001:db8:0:7::{number:x}")
+
+    assert not is_counted(wrong_keys, "2001:db8:0:7:8000::1")
+    assert not is_counted(WrongKeys(Database(url)), "2001:db8:0:7:8000::2")
+    assert is_counted(wrong_keys, "2001:db8:0:8::1")
+
+
 def test_after_a_minute_an_address_may_try_again(url: str) -> None:
     counted_by_a_process(url)
     database = Database(url)

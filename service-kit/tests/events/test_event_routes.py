@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from service_kit.access import keys as keys_module
 from service_kit.access.cors import Cors
 from service_kit.access.gate import Gate, Rules
 from service_kit.access.keys import KeyRequest, KeyService
@@ -18,6 +19,7 @@ from service_kit.events.routes import EventRoutes, Kind, application, id_in, ids
 from service_kit.events.rows import Events
 from service_kit.events.stream import EventStream
 from service_kit.languages import Language
+from sqlalchemy.event import listens_for
 from starlette.datastructures import QueryParams
 from starlette.types import ASGIApp
 
@@ -206,6 +208,66 @@ def test_a_revoked_key_gets_no_further_event(site: Site, monkeypatch: pytest.Mon
     heard = asyncio.run(listened(site.app, PATH, 2, headers=headers, on_body=revoke_and_go_on))
 
     assert [event["sensor"] for event in heard.data] == [1]
+
+
+def test_the_stream_of_a_revoked_key_ends_without_an_event(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes_module, "READMIT_SECONDS", 0.01)
+    made = site.keys.create(KeyRequest("ann", READER))
+    site.owners.limit("ann", Limits(listeners=1))
+
+    async def revoke(_body: str) -> None:
+        site.keys.revoke(made.key.id)
+
+    headers = {"Authorization": f"Bearer {made.secret}"}
+    ended = asyncio.run(listened(site.app, PATH, 1, headers=headers, on_body=revoke))
+    measure(site.database, 1, owner="ann")
+    after = site.listen(1, headers={**BEGINNING, **site.key("ann")})
+
+    assert (ended.status, ended.events) == (200, [])
+    assert [event["sensor"] for event in after.data] == [1]
+
+
+def test_a_repeated_check_of_a_key_does_not_count_as_a_request(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes_module, "READMIT_SECONDS", -1)
+    key = site.key("ann")
+    site.owners.limit("ann", Limits(requests_per_second=1))
+    measure(site.database, 1, owner="ann")
+
+    async def measure_next(body: str) -> None:
+        if "data: " in body:
+            measure(site.database, 2, owner="ann")
+
+    heard = asyncio.run(listened(site.app, PATH, 9, headers={**BEGINNING, **key}, on_body=measure_next))
+
+    assert len(heard.events) == 9
+
+
+def test_a_silent_stream_goes_on_after_an_outage_of_the_keys(
+    site: Site, access: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes_module, "READMIT_SECONDS", 0.01)
+    monkeypatch.setattr(keys_module, "CACHE_SECONDS", 0.0)
+    key = site.key("ann")
+    failed: list[object] = []
+    listens_for(access.engine, "handle_error")(failed.append)
+
+    async def listen_through_an_outage() -> Answer:
+        is_listening = asyncio.Event()
+
+        async def begin(_body: str) -> None:
+            is_listening.set()
+
+        async def outage() -> None:
+            await is_listening.wait()
+            with table_away(access, "access_keys"):
+                while len(failed) < 2:
+                    await asyncio.sleep(0.005)
+            measure(site.database, 1, owner="ann")
+
+        heard, _ = await asyncio.gather(listened(site.app, PATH, 1, headers=key, on_body=begin), outage())
+        return heard
+
+    assert [event["sensor"] for event in asyncio.run(listen_through_an_outage()).data] == [1]
 
 
 def test_an_owner_with_too_many_listeners_must_close_one(site: Site) -> None:

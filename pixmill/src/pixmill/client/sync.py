@@ -772,7 +772,7 @@ class Keys:
         return self._driver.run(self._operations.create_key(owner, role, scopes, note, seconds))
 
     def rotate(self, key_id: str, *, overlap: timedelta = timedelta(days=1)) -> Key:
-        """Create a key like an existing one, which expires after the overlap."""
+        """Create a key like an existing one, with as long a life; the existing one expires after the overlap."""
         return self._driver.run(self._operations.rotate_key(key_id, overlap.total_seconds()))
 
     def revoke(self, key_id: str) -> Key:

@@ -119,7 +119,7 @@ def rotate(
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
-    """Make a key like another one, which then ends."""
+    """Make a key like another one, with as long a life; the other one then ends."""
     if _is_local(url, profile, data):
         _locally(data, project, ["rotate", key_id, "--overlap-days", str(overlap_days)], as_json=as_json)
     with connected(url, profile) as pixmill:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from service_kit.networks import network_of
 from service_kit.problems import Problem
 
 STREAMS = 24
@@ -26,7 +27,7 @@ _FILES_OF_THE_FRONT = 100
 
 
 class Limit:
-    """At most ``total`` concurrent holders, and at most ``each`` per address."""
+    """At most ``total`` concurrent holders, and at most ``each`` per address, or per network of IPv6 addresses."""
 
     def __init__(self, total: int, each: int) -> None:
         self.total = total
@@ -36,16 +37,18 @@ class Limit:
 
     def enter(self, address: str) -> bool:
         """Become a holder if the limit allows it, and return whether it does."""
-        if self._held.total() >= self.total or self._held[address] >= self.each:
+        network = network_of(address)
+        if self._held.total() >= self.total or self._held[network] >= self.each:
             return False
-        self._held[address] += 1
+        self._held[network] += 1
         return True
 
     def leave(self, address: str) -> None:
         """Stop being a holder."""
-        self._held[address] -= 1
-        if not self._held[address]:
-            del self._held[address]
+        network = network_of(address)
+        self._held[network] -= 1
+        if not self._held[network]:
+            del self._held[network]
 
     @asynccontextmanager
     async def held(self, address: str, wait_seconds: float = 0) -> AsyncIterator[None]:

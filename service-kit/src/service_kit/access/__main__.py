@@ -137,7 +137,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("list", help="List keys.")
     revoke = commands.add_parser("revoke", help="End a key within five seconds.")
     revoke.add_argument("key_id")
-    rotate = commands.add_parser("rotate", help="Make a key like another one, which then ends.")
+    rotate = commands.add_parser(
+        "rotate", help="Make a key like another one, with as long a life; the other one then ends."
+    )
     rotate.add_argument("key_id")
     rotate.add_argument("--overlap-days", type=float, default=1, help="how long the old key lasts (default: 1)")
     return parser

@@ -71,15 +71,16 @@ def _with_cors(app: ASGIApp, cors: Cors) -> ASGIApp:
     return answer
 
 
-async def admitted(gate: Gate, request: Request, scope: Scope) -> Principal:
+async def admitted(gate: Gate, request: Request, scope: Scope, *, counts: bool = True) -> Principal:
     """Return the principal that sends the request.
 
+    :param counts: as in :meth:`Gate.admit`.
     :raises Problem: 401, 403, 421 or 429; 503 if the database of keys does not answer.
     """
 
     def admit() -> Principal:
         asked = Asked(request.method, request.headers, _address(request), request.cookies.get(SESSION_COOKIE))
-        principal = gate.admit(asked)
+        principal = gate.admit(asked, counts=counts)
         request.state.principal = principal
         require(principal, scope)
         return principal

@@ -147,10 +147,16 @@ def scopes_of(app: Flask) -> Mapping[str, Scope | None]:
 
 
 def _object() -> str:
-    """Return the path of the changed object; for a link, return the route, because the path contains the token."""
-    has_token = any(f"/{of_links}/<" in f"{request.url_rule}" for of_links in ("links", "shared"))
+    """Return the path of the changed object; for a link that is named by its token, return the route."""
+    is_link = any(f"/{of_links}/<" in f"{request.url_rule}" for of_links in ("links", "shared"))
+    # The token of a link is a secret, its id is not.
+    has_token = is_link and not all(_is_id(value) for value in (request.view_args or {}).values())
     path = f"{request.url_rule}" if has_token else request.path
     return (request.script_root + path).replace("\0", "")[:MAX_OBJECT]
+
+
+def _is_id(value: object) -> bool:
+    return f"{value}".isascii() and f"{value}".isdecimal()
 
 
 def _changes_nothing(response: Response, scope: Scope | InnerScope | None) -> bool:

@@ -120,6 +120,18 @@ class Gate:
             raise _unauthorized(sentence("This key does not exist, was revoked or has expired."), invalid=True)
         return principal
 
+    def sign_in(self, secret: str, address: str, sender: Principal) -> Principal:
+        """Return the holder of a key that a browser signs in with, and count the request towards the rate of its owner.
+
+        :param sender: whose request :meth:`admit` has counted; it could not read the key, which is in the body.
+        :raises Problem: as in :meth:`try_key`; 429, the owner sent too many requests.
+        """
+        principal = self.try_key(secret, address)
+        is_counted = sender.key_id is not None and sender.owner == principal.owner
+        if not is_counted:
+            self._rates.count(principal)
+        return principal
+
     def _recognize(self, token: str | None, asked: Asked) -> Principal:
         if token is not None:
             return self.try_key(token, asked.address)

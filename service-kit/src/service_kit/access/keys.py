@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningDelete
 
 from service_kit.access.models import BrowserSession, Key, Owner
 from service_kit.access.principals import UNLIMITED, Limits, Principal, Scope
@@ -24,6 +25,9 @@ CACHE_SECONDS = 5.0
 
 USE_SECONDS = 60
 """Minimum time between two updates of a key's last use."""
+
+SESSIONS_OF_A_KEY = 20
+"""Maximum number of browser sessions of a key: more than one person's browsers, few enough not to fill the table."""
 
 _CACHE_SIZE = 10_000
 _SECRET = re.compile(r"pxm_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
@@ -106,13 +110,16 @@ class KeyService:
     def rotate(self, key_id: str, overlap_seconds: float) -> NewKey:
         """Create a key like an existing one, and let the old one expire after ``overlap_seconds``.
 
+        If the old key expires, the new one is valid for as long as the old one was from its creation to its expiry.
+
         :raises DomainError: ``key-not-found``, the key does not exist or has expired.
         """
         with self._database.write() as session:
             old = session.scalar(select(Key).where(Key.id == key_id, _valid()).with_for_update())
             if old is None:
                 raise DomainError("key-not-found", sentence("There is no valid key '{key_id}'.", key_id=key_id))
-            new = _insert(session, KeyRequest(old.owner, _scopes(old), old.note))
+            lifetime = None if old.expires_at is None else old.expires_at - old.created_at
+            new = _insert(session, KeyRequest(old.owner, _scopes(old), old.note, lifetime))
             end = epoch_now() + overlap_seconds
             lasts_longer = or_(Key.expires_at.is_(None), Key.expires_at > end)
             session.execute(update(Key).where(Key.id == key_id, lasts_longer).values(expires_at=end))
@@ -153,11 +160,19 @@ class KeyService:
         return limits
 
     def sign_in(self, principal: Principal, seconds: float) -> str:
-        """Start a browser session with the key of this principal, and return its token."""
+        """Start a browser session with the key of this principal, and return its token.
+
+        Of more than :data:`SESSIONS_OF_A_KEY`, those that expire first end.
+        """
         token = secrets.token_urlsafe(32)
         delete_step(self._database, BrowserSession, BrowserSession.expires_at, 0)
         with self._database.write() as session:
+            # Of two who sign in at the same time, the second sees the session of the first.
+            session.get(Key, principal.key_id, with_for_update=True)
+            ended = session.scalars(_end_sessions(principal.key_id)).all()
             session.add(BrowserSession(sha256=_hash(token), key_id=principal.key_id, expires_at=epoch_now() + seconds))
+        for digest in ended:
+            self._known.pop(digest, None)
         return token
 
     def sign_out(self, token: str) -> None:
@@ -206,6 +221,14 @@ def _insert(session: Session, wanted: KeyRequest) -> NewKey:
     session.flush()
     session.refresh(key)
     return NewKey(key, secret)
+
+
+def _end_sessions(key_id: str | None) -> ReturningDelete[str]:
+    """Return the statement that deletes a key's sessions, except as many as leave room for a new one."""
+    of_key = (BrowserSession.key_id == key_id, BrowserSession.expires_at > epoch_now())
+    newest_first = select(BrowserSession.sha256).where(*of_key).order_by(BrowserSession.expires_at.desc())
+    surplus = newest_first.offset(SESSIONS_OF_A_KEY - 1)
+    return delete(BrowserSession).where(BrowserSession.sha256.in_(surplus)).returning(BrowserSession.sha256)
 
 
 def _valid() -> ColumnElement[bool]:

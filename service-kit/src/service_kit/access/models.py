@@ -57,7 +57,10 @@ class BrowserSession(Base):
 
 
 class WrongKey(Base):
-    """The number of wrong keys that an address has sent within its current minute, and the end of that minute."""
+    """The number of wrong keys that a network has sent within its current minute, and the end of that minute.
+
+    :ivar address: an IPv4 address or the /64 of an IPv6 address.
+    """
 
     __tablename__ = "access_wrong_keys"
 

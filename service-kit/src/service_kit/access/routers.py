@@ -141,7 +141,8 @@ def create_key() -> Response:
 @access.post(
     "/keys/<key_id>/rotate",
     summary="Replace a key",
-    description="Create a key like this one. The old key expires after the overlap.",
+    description="Create a key like this one. The old key expires after the overlap. If it had an expiry before, the new"
+    " key is valid for as long as the old one was from its creation to its expiry.",
     responses={201: _OBJECT, **problem_responses(400, 401, 403, 404, 415, 422)},
     openapi_extensions=described(RotateIn),
 )
@@ -195,7 +196,7 @@ def show_session() -> Response:
     "/session",
     summary="Sign a browser in with a key",
     description="The response sets a cookie that scripts cannot read.",
-    responses={200: _OBJECT, **problem_responses(400, 401, 415, 422)},
+    responses={200: _OBJECT, **problem_responses(400, 401, 415, 422, 429)},
     openapi_extensions=described(SignIn),
 )
 @public
@@ -203,7 +204,7 @@ def sign_in() -> Response:
     keys, settings = svcs.flask.get(KeyService, AccessSettings)
     secret = json_body(SignIn).key.strip()
     seconds = settings.auth.session_seconds
-    g.principal = svcs.flask.get(Gate).try_key(secret, client_address())
+    g.principal = svcs.flask.get(Gate).sign_in(secret, client_address(), principal())
     token = keys.sign_in(g.principal, seconds)
     response = jsonify(_who())
     response.set_cookie(

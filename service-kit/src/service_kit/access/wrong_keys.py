@@ -1,4 +1,4 @@
-"""Counts wrong keys per address in the database, because several processes serve the same address."""
+"""Counts wrong keys per network of a client in the database, because several processes serve the same address."""
 
 import math
 import time
@@ -8,13 +8,14 @@ from sqlalchemy import bindparam, case, delete, or_, select
 
 from service_kit.access.models import WrongKey
 from service_kit.database import Database, dialect_of, epoch_now, insert_or_update
+from service_kit.networks import network_of
 from service_kit.problems import Problem
 from service_kit.texts import sentence
 
 log = structlog.get_logger()
 
 FAILURES_PER_MINUTE = 10
-"""Wrong keys allowed per address and minute; further wrong keys get 429 without being counted."""
+"""Wrong keys allowed per network and minute; further wrong keys get 429 without being counted."""
 
 _WINDOW_SECONDS = 60
 _MAX_ADDRESSES = 10_000
@@ -28,7 +29,7 @@ _DELETE_OVER = delete(WrongKey).where(WrongKey.address.in_(_OVER))
 
 
 class WrongKeys:
-    """Counts the wrong keys of each address per minute, for all processes together."""
+    """Counts the wrong keys of each network per minute, for all processes together."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -38,28 +39,29 @@ class WrongKeys:
     def count(self, address: str) -> None:
         """Count a wrong key.
 
-        :raises Problem: 429, the address has sent too many wrong keys; this one is not counted.
+        :param address: of the client; the addresses of its network count together.
+        :raises Problem: 429, the network has sent too many wrong keys; this one is not counted.
         """
-        address = address[:64]
+        network = network_of(address)[:64]
         self._delete_old()
-        left = self._refused.get(address, 0.0) - time.monotonic()
+        left = self._refused.get(network, 0.0) - time.monotonic()
         if left > 0:
             raise _too_many(left)
-        seconds = self._counted(address)
+        seconds = self._counted(network)
         if seconds is None:
-            log.warning("wrong key", address=address)
+            log.warning("wrong key", address=address[:64])
             return
-        # Until the minute is over, this process refuses the address without a query to the database.
+        # Until the minute is over, this process refuses the network without a query to the database.
         if len(self._refused) >= _MAX_ADDRESSES:
             self._refused.clear()
-        self._refused[address] = time.monotonic() + seconds
+        self._refused[network] = time.monotonic() + seconds
         raise _too_many(seconds)
 
-    def _counted(self, address: str) -> float | None:
-        """Count a wrong key; if the address has sent too many, return the seconds until it may send another."""
+    def _counted(self, network: str) -> float | None:
+        """Count a wrong key; if the network has sent too many, return the seconds until it may send another."""
         with self._database.begin() as connection:
             new = insert_or_update(dialect_of(connection), WrongKey).values(
-                address=address, failures=1, until=epoch_now() + _WINDOW_SECONDS
+                address=network, failures=1, until=epoch_now() + _WINDOW_SECONDS
             )
             statement = new.on_conflict_do_update(
                 index_elements=[WrongKey.address],
@@ -71,7 +73,7 @@ class WrongKeys:
             ).returning(WrongKey.failures)
             if connection.execute(statement).one_or_none() is not None:
                 return None
-            return connection.scalar(_SECONDS_LEFT, {"of": address})
+            return connection.scalar(_SECONDS_LEFT, {"of": network})
 
     def _delete_old(self) -> None:
         if time.monotonic() < self._next_cleanup:

@@ -2,8 +2,9 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Generic
 from weakref import WeakKeyDictionary
 
@@ -37,7 +38,7 @@ log = structlog.get_logger()
 PING_SECONDS = 15
 """Seconds between two comments, which keep an idle connection open."""
 READMIT_SECONDS = 10
-"""Seconds after which a listener's key is checked again before the next event."""
+"""Seconds after which a listener's key is checked again, also without an event: a stream occupies one of few places."""
 RECONNECT_MILLISECONDS = 1000
 """Delay before a client reconnects."""
 MAX_IDS = 1000
@@ -139,15 +140,31 @@ class EventRoutes(Generic[AnyEvent]):
         admitted_at = time.monotonic()
         language = _language(request)
         try:
-            async for events in self._stream.follow(subscription):
-                if time.monotonic() > admitted_at + READMIT_SECONDS:
-                    # A key that was revoked in the meantime gets no more events.
-                    await admitted(self._gate, request, self._kind.scope)
+            async for events in self._stream.follow(subscription, READMIT_SECONDS):
+                is_due = not events or time.monotonic() > admitted_at + READMIT_SECONDS
+                if is_due and await self._is_readmitted(request, events):
                     admitted_at = time.monotonic()
-                yield b"".join(self._encoded(event, language) for event in events)
+                if events:
+                    yield b"".join(self._encoded(event, language) for event in events)
         except (ListenerTooSlowError, Problem):
             # End the response; the client reconnects with the last id that it saw.
             return
+
+    async def _is_readmitted(self, request: Request, events: Sequence[AnyEvent]) -> bool:
+        """Return whether the key of a listener is still valid; ``False`` if this is unknown and there are no events.
+
+        A key that was revoked in the meantime gets no more events.
+
+        :raises Problem: the listener may not get the events.
+        """
+        try:
+            await admitted(self._gate, request, self._kind.scope, counts=False)
+        except Problem as problem:
+            # An outage of the database does not end the silent streams: it would make all clients reconnect at once.
+            if events or problem.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            return False
+        return True
 
     def _encoded(self, event: AnyEvent, language: Language) -> bytes:
         by_language = self._texts.setdefault(event, {})

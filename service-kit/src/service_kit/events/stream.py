@@ -147,19 +147,30 @@ class EventStream(Generic[AnyEvent]):
             if not self._by_key[key]:
                 del self._by_key[key]
 
-    async def follow(self, subscription: Subscription[AnyEvent]) -> AsyncIterator[Sequence[AnyEvent]]:
+    async def follow(
+        self, subscription: Subscription[AnyEvent], pause_seconds: float | None = None
+    ) -> AsyncIterator[Sequence[AnyEvent]]:
         """Yield the events of a subscription as they are committed, grouped by read; never return.
 
+        :param pause_seconds: also yield an empty group this often, so that the caller can act without an event.
         :raises ListenerTooSlowError: the listener fell behind by more than the backlog.
         """
         queue, owner, choice = subscription.queue, subscription.owner, subscription.choice
+        now = asyncio.get_running_loop().time
+        pause_at = None if pause_seconds is None else now() + pause_seconds
         try:
             # Events from before the subscription are only in the database; duplicates in the queue are skipped below.
             while earlier := await asyncio.to_thread(self._events.after, subscription.seen, PAGE, choice, owner):
                 subscription.seen = position_of(earlier[-1])
                 yield earlier
             while subscription in self._listeners or not queue.empty():
-                queued = await queue.get()
+                try:
+                    async with asyncio.timeout_at(pause_at):
+                        queued = await queue.get()
+                except TimeoutError:
+                    pause_at = None if pause_seconds is None else now() + pause_seconds
+                    yield ()
+                    continue
                 subscription.waiting -= len(queued)
                 if events := [event for event in queued if position_of(event) > subscription.seen]:
                     yield events

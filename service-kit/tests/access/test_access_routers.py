@@ -1,0 +1,37 @@
+"""The routes of access control."""
+
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from service_kit.access import rates
+from service_kit.access.app import create_app
+from service_kit.access.gate import SESSION_COOKIE
+from service_kit.access.keys import KeyRequest, KeyService
+from service_kit.access.owners import OwnerService
+from service_kit.access.principals import READER, Limits
+from service_kit.database import Database
+
+
+@pytest.fixture
+def client(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
+    """Return a client of an application for which all requests come at the same moment."""
+    monkeypatch.setenv("ACCESS_DATABASE__URL", f"sqlite:///{tmp_path}/access.db")
+    monkeypatch.setattr(rates, "SHARED", rates.Rates(clock=lambda: 0.0))
+    return create_app().test_client()
+
+
+@pytest.mark.parametrize("keeps_cookies", [True, False])
+def test_a_browser_signs_in_as_often_as_its_owner_may_send_requests(
+    client: FlaskClient, database: Database, *, keeps_cookies: bool
+) -> None:
+    secret = KeyService(database).create(KeyRequest("alice", READER)).secret
+    OwnerService(database).limit("alice", Limits(requests_per_second=2))
+    statuses: list[int] = []
+
+    for _ in range(2 * rates.BURST_SECONDS + 1):
+        statuses.append(client.post("/session", json={"key": secret}).status_code)
+        if not keeps_cookies:
+            client.delete_cookie(SESSION_COOKIE)
+
+    assert statuses == [200, 200, 200, 200, 429]
