@@ -14,7 +14,6 @@ from file_storage.injectors import create_registry
 from file_storage.models import File, Upload
 from file_storage.services import uploads as upload_rules
 from file_storage.services.files import FileService
-from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.names import FileName
 from file_storage.services.uploads import NewUpload, UploadService
 from file_storage.storage.partial import PartialFiles, UploadBusyError
@@ -59,7 +58,7 @@ def test_an_expired_upload_is_removed(services: svcs.Container, uploads: UploadS
 def test_an_expired_upload_whose_key_was_revoked_is_removed_and_makes_no_file(
     services: svcs.Container, uploads: UploadService, tmp_path: Path
 ) -> None:
-    services.get(IdempotencyKeys).revoke(LOCAL, "key-1")
+    services.get(FileService).revoke(LOCAL, "key-1")
     metadata = f"idempotency_key {b64encode(b'key-1').decode()}"
     new = NewUpload(4, FileName("a", ".bin"), "", metadata, partial=False)
     upload = uploads.create(LOCAL, new).upload
