@@ -129,8 +129,10 @@ ROWS = [
           FROM generate_series(1, 1000000) n) AS made
     """,
     """
-    INSERT INTO task_events (transaction_id, task_id, status, created_at)
-    SELECT n / 3, n, 'finished', extract(epoch from now()) - 80000 + n / 20 FROM generate_series(1, 1000000) n
+    INSERT INTO task_events (transaction_id, task_id, owner, status, created_at)
+    SELECT n / 3, n, CASE WHEN n % 3 = 0 THEN 'local' ELSE 'owner-' || n % 100 END, 'finished',
+           extract(epoch from now()) - 80000 + n / 20
+    FROM generate_series(1, 1000000) n
     """,
     """
     INSERT INTO file_events (transaction_id, file_id, owner, change, created_at)
@@ -493,7 +495,7 @@ def test_maintaining_files_scans_no_table(files: svcs.Container, large: str) -> 
         files.get(StoringService).store(LIMITED, NewFile(staged, FileName("a", ".bin"), "", None))
     explained = Explained(files.get(Database).engine, large)
 
-    files.get(BlobService).collect_garbage(0, unlimited)
+    files.get(BlobService).collect_garbage(0)
     files.get(UploadService).collect_garbage(0, unlimited)
     list(files.get(Collector).collect())
     for principal in (LOCAL, LIMITED):
@@ -702,6 +704,24 @@ def test_events_of_files_scan_no_table(files: svcs.Container, large: str) -> Non
 
     # Include the statements that read the files of the events.
     assert_no_scan(explained, 6)
+
+
+@pytest.mark.parametrize("model", [TaskEvent, FileEvent])
+@pytest.mark.parametrize("owner", ["nobody", OWNER.owner])
+def test_a_listener_who_comes_back_reads_no_events_of_other_owners(
+    large: str, model: type[TaskEvent | FileEvent], owner: str
+) -> None:
+    database = Database(large)
+    explained, pages = Explained(database.engine, large), PagesRead(database.engine, large)
+    events = Events[TaskEvent | FileEvent](database, model)
+
+    read = events.after(Position(0, 0), 1, owner=owner)
+    pages.close()
+
+    assert [found.owner for found in read] == [owner] * (owner != "nobody")
+    assert f"{model.__tablename__}_owner" in explained.indexes
+    assert 0 < pages.most < 30, "the events of others have thousands of pages"
+    assert_no_scan(explained, 1)
 
 
 def test_access_scans_no_table(large: str) -> None:

@@ -251,6 +251,7 @@ class FileEvent(Event, Base):
     __table_args__ = (
         Index("file_events_order", "transaction_id", "id"),
         Index("file_events_file", "file_id"),
+        Index("file_events_owner", "owner", "transaction_id", "id"),
         {"sqlite_autoincrement": True},
     )
 
