@@ -100,7 +100,8 @@ ROWS = [
     """,
     """
     INSERT INTO uploads (id, length, metadata_header, name, extension, comment, expires_at, finished)
-    SELECT md5(n::text), 1, '', 'a', '', '', extract(epoch from now()) + n, true FROM generate_series(1, 1000000) n
+    SELECT md5(n::text), 1, '', 'a', '', '', extract(epoch from now()) + n, n % 100 <> 0
+    FROM generate_series(1, 1000000) n
     """,
     """
     INSERT INTO links (file_id, owner, created_at, expires_at, note, token_digest)
@@ -457,6 +458,18 @@ def test_changing_files_scans_no_table(files: svcs.Container, large: str) -> Non
     files.get(ExpiryService).expire()
 
     assert_no_scan(explained, 20)
+
+
+def test_a_new_upload_counts_only_the_unfinished_ones_of_its_owner(files: svcs.Container, large: str) -> None:
+    engine, uploads = files.get(Database).engine, files.get(UploadService)
+    explained, pages = Explained(engine, large), PagesRead(engine, large)
+
+    uploads.create(OWNER, NewUpload(None, FileName("a", ".bin"), "", "", partial=False))
+    pages.close()
+
+    assert "ix_uploads_unfinished_owner" in explained.indexes
+    assert 0 < pages.most < 30, "the unfinished ones of another owner have hundreds of pages"
+    assert_no_scan(explained, 2)
 
 
 def test_promises_of_room_scan_no_table(files: svcs.Container, large: str) -> None:
