@@ -108,7 +108,8 @@ ROWS = [
     """,
     """
     INSERT INTO uploads (id, length, metadata_header, name, extension, comment, expires_at, finished)
-    SELECT md5(n::text), 1, '', 'a', '', '', extract(epoch from now()) + n, true FROM generate_series(1, 1000000) n
+    SELECT md5(n::text), 1, '', 'a', '', '', extract(epoch from now()) + n, n % 100 <> 0
+    FROM generate_series(1, 1000000) n
     """,
     """
     INSERT INTO links (file_id, owner, created_at, expires_at, note, token_digest)
@@ -137,8 +138,10 @@ ROWS = [
           FROM generate_series(1, 1000000) n) AS made
     """,
     """
-    INSERT INTO task_events (transaction_id, task_id, status, created_at)
-    SELECT n / 3, n, 'finished', extract(epoch from now()) - 80000 + n / 20 FROM generate_series(1, 1000000) n
+    INSERT INTO task_events (transaction_id, task_id, owner, status, created_at)
+    SELECT n / 3, n, CASE WHEN n % 3 = 0 THEN 'local' ELSE 'owner-' || n % 100 END, 'finished',
+           extract(epoch from now()) - 80000 + n / 20
+    FROM generate_series(1, 1000000) n
     """,
     """
     INSERT INTO file_events (transaction_id, file_id, owner, change, created_at)
@@ -485,6 +488,18 @@ def test_objects_in_s3_scan_no_table(environment: None, large: str, monkeypatch:
     assert_no_scan(explained, 15)
 
 
+def test_a_new_upload_counts_only_the_unfinished_ones_of_its_owner(files: svcs.Container, large: str) -> None:
+    engine, uploads = files.get(Database).engine, files.get(UploadService)
+    explained, pages = Explained(engine, large), PagesRead(engine, large)
+
+    uploads.create(OWNER, NewUpload(None, FileName("a", ".bin"), "", "", partial=False))
+    pages.close()
+
+    assert "ix_uploads_unfinished_owner" in explained.indexes
+    assert 0 < pages.most < 30, "the unfinished ones of another owner have hundreds of pages"
+    assert_no_scan(explained, 2)
+
+
 def test_promises_of_room_scan_no_table(files: svcs.Container, large: str) -> None:
     explained, promises = Explained(files.get(Database).engine, large), files.get(Promises)
 
@@ -740,6 +755,24 @@ def test_events_of_files_scan_no_table(files: svcs.Container, large: str) -> Non
 
     # Include the statements that read the files of the events.
     assert_no_scan(explained, 6)
+
+
+@pytest.mark.parametrize("model", [TaskEvent, FileEvent])
+@pytest.mark.parametrize("owner", ["nobody", OWNER.owner])
+def test_a_listener_who_comes_back_reads_no_events_of_other_owners(
+    large: str, model: type[TaskEvent | FileEvent], owner: str
+) -> None:
+    database = Database(large)
+    explained, pages = Explained(database.engine, large), PagesRead(database.engine, large)
+    events = Events[TaskEvent | FileEvent](database, model)
+
+    read = events.after(Position(0, 0), 1, owner=owner)
+    pages.close()
+
+    assert [found.owner for found in read] == [owner] * (owner != "nobody")
+    assert f"{model.__tablename__}_owner" in explained.indexes
+    assert 0 < pages.most < 30, "the events of others have thousands of pages"
+    assert_no_scan(explained, 1)
 
 
 def test_access_scans_no_table(large: str) -> None:

@@ -833,6 +833,22 @@ MUTATIONS = [
         caught_by="file-storage/tests/services/test_quota.py",
     ),
     Mutation(
+        rule="an owner has at most a number of unfinished uploads",
+        file="file-storage/src/file_storage/services/uploads.py",
+        before="            if not upload.finished:\n                self._check_unfinished(",
+        after="            if upload.finished:\n                self._check_unfinished(",
+        caught_by="file-storage/tests/services/test_uploads.py"
+        "::test_an_owner_has_at_most_a_number_of_unfinished_uploads",
+    ),
+    Mutation(
+        rule="a discarded result is forgotten only when file-storage has revoked its key",
+        file="image-processor/src/image_processor/services/files/client.py",
+        before="if response.status_code != 204:",
+        after="if response.status_code >= 500:",
+        caught_by="image-processor/tests/services/files/test_results_of_owners.py"
+        "::test_a_discarded_result_that_is_being_uploaded_is_revoked_again",
+    ),
+    Mutation(
         rule="an idempotency key is one of its owner's alone",
         file="file-storage/src/file_storage/services/idempotency.py",
         before='IdempotencyKey.owner == bindparam("owner"), ',

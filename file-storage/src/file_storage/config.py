@@ -93,6 +93,15 @@ class UploadSettings(Section):
         description="How long an unfinished resumable upload is kept after its client last sent bytes. A client on a"
         " bad connection may need hours; an abandoned upload takes space.",
     )
+    max_unfinished: int = Field(
+        10_000,
+        ge=1,
+        le=1_000_000,
+        description="The maximum number of unfinished resumable uploads of an owner; a further one gets 429. Quotas do"
+        " not limit their number, because an upload without bytes takes none, but each has a row and a file. Parts"
+        " count until they are deleted or expire, also after they were put together. Each new upload counts the others,"
+        " which takes a few milliseconds for ten thousand.",
+    )
 
 
 class TrashSettings(Section):

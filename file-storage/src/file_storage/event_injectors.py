@@ -110,6 +110,7 @@ def create_storing(settings: Settings, pool_size: int) -> StoringServices:
         promises,
         settings.upload.max_bytes,
         settings.upload.resumable_seconds,
+        settings.upload.max_unfinished,
     )
     return StoringServices(
         database=database,

@@ -79,6 +79,18 @@ def test_a_concatenation_with_a_key_is_the_file_of_the_key(client: FlaskClient) 
     assert str(used["id"]) == final.headers["Pixmill-File-Id"]
 
 
+def test_one_unfinished_upload_too_many_is_refused(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    deferred = TUS | {"Upload-Defer-Length": "1"}
+    with monkeypatch.context() as limited:
+        limited.setenv("FILE_STORAGE_UPLOAD__MAX_UNFINISHED", "1")
+        of_one = create_app().test_client()
+
+        first, second = of_one.post("/uploads/", headers=deferred), of_one.post("/uploads/", headers=deferred)
+
+    assert first.status_code == 201
+    assert (second.status_code, second.json["type"]) == (429, "urn:pixmill:problem:too-many-uploads")  # type: ignore[index]  # a problem
+
+
 def test_a_concatenation_without_room_answers_as_other_uploads_and_leaves_the_parts(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

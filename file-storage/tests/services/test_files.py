@@ -6,7 +6,7 @@ import pytest
 import svcs
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
-from file_storage.models import Blob
+from file_storage.models import Blob, File
 from file_storage.services.blobs import BlobService
 from file_storage.services.files import FileService
 from service_kit.access.principals import LOCAL
@@ -15,6 +15,7 @@ from service_kit.errors import DomainError
 from service_kit.migrations import migrate
 from service_kit.settings import load
 from sqlalchemy import event, update
+from sqlalchemy.exc import OperationalError
 
 from tests.support.databases import postgres_database
 from tests.support.stored import stored
@@ -47,6 +48,45 @@ def test_bytes_that_a_file_still_has_are_kept_even_if_the_count_is_too_low(servi
 
     assert removed == 0
     assert files.open(files.get(LOCAL, second.id)).read() == b"content"
+
+
+def test_a_revocation_that_fails_is_complete_when_repeated(services: svcs.Container) -> None:
+    files, file, engine = services.get(FileService), stored(services, b"content", "key"), services.get(Database).engine
+
+    def lose_connection(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("DELETE FROM files"):
+            raise OperationalError(statement, {}, ConnectionResetError())
+
+    event.listen(engine, "before_cursor_execute", lose_connection)
+    with pytest.raises(OperationalError):
+        files.revoke(LOCAL, "key")
+    event.remove(engine, "before_cursor_execute", lose_connection)
+    unchanged = stored(services, b"content", "key")
+    files.revoke(LOCAL, "key")
+
+    assert unchanged.id == file.id
+    with pytest.raises(DomainError, match="no file"):
+        files.get(LOCAL, file.id)
+    with pytest.raises(DomainError, match="revoked"):
+        stored(services, b"content", "key")
+
+
+def test_a_revocation_deletes_a_file_that_an_upload_stores_meanwhile_when_repeated(services: svcs.Container) -> None:
+    files, engine, made = services.get(FileService), services.get(Database).engine, list[File]()
+
+    def store_behind(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT idempotency_keys.file_id") and not made:
+            made.append(stored(services, b"content", "key"))
+
+    event.listen(engine, "after_cursor_execute", store_behind)
+    with pytest.raises(DomainError, match="try again"):
+        files.revoke(LOCAL, "key")
+    event.remove(engine, "after_cursor_execute", store_behind)
+    before = files.get(LOCAL, made[0].id)
+    files.revoke(LOCAL, "key")
+
+    with pytest.raises(DomainError, match="no file"):
+        files.get(LOCAL, before.id)
 
 
 @pytest.mark.server

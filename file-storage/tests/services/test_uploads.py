@@ -3,6 +3,7 @@
 import os
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from unittest.mock import patch
@@ -14,17 +15,20 @@ from file_storage.injectors import create_registry
 from file_storage.models import File, Upload
 from file_storage.services import uploads as upload_rules
 from file_storage.services.files import FileService
-from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.names import FileName
+from file_storage.services.promises import Promises
 from file_storage.services.uploads import NewUpload, UploadService
 from file_storage.storage.partial import PartialFiles, UploadBusyError
-from service_kit.access.principals import LOCAL, Limits
+from service_kit.access.principals import LOCAL, WRITER, Limits, Principal
 from service_kit.database import Database
 from service_kit.errors import DomainError
+from service_kit.languages import translated
 from service_kit.settings import load
 from sqlalchemy import select, update
 
 from tests.support.stored import stored, unlimited
+
+ANN = Principal("ann", WRITER)
 
 
 @pytest.fixture
@@ -56,10 +60,47 @@ def test_an_expired_upload_is_removed(services: svcs.Container, uploads: UploadS
         uploads.get(LOCAL, upload.id)
 
 
+def test_an_owner_has_at_most_a_number_of_unfinished_uploads(settings: Settings) -> None:
+    limited = settings.model_copy(update={"upload": settings.upload.model_copy(update={"max_unfinished": 2})})
+    services = svcs.Container(create_registry(limited))
+    uploads = services.get(UploadService)
+    new = NewUpload(None, FileName("a", ".bin"), "", "", partial=False)
+    first = uploads.create(ANN, new).upload
+    part = uploads.create(ANN, replace(new, length=0, partial=True)).upload
+
+    with pytest.raises(DomainError, match="at most 2 unfinished uploads") as refused:
+        uploads.create(ANN, new)
+    uploads.create(LOCAL, new)
+    uploads.append(ANN, first.id, 0, 4, BytesIO(b"full"), None)
+    uploads.create(ANN, new)
+    uploads.terminate(ANN, part.id)
+    uploads.create(ANN, new)
+    with pytest.raises(DomainError, match="at most 2"):
+        uploads.create(ANN, new)
+    let_expire(services)
+    uploads.create(ANN, new)
+
+    assert (refused.value.kind, translated(refused.value.detail, "ru")) == (
+        "too-many-uploads",
+        "У владельца «ann» может быть не больше 2 незавершённых загрузок; завершите или удалите одну из них.",
+    )
+
+
+def test_room_promised_to_other_requests_does_not_count_as_unfinished_uploads(settings: Settings) -> None:
+    limited = settings.model_copy(update={"upload": settings.upload.model_copy(update={"max_unfinished": 1})})
+    services = svcs.Container(create_registry(limited))
+
+    with services.get(Promises).made(ANN, 1000), services.get(Promises).made(ANN, 1000):
+        upload = NewUpload(None, FileName("a", ".bin"), "", "", partial=False)
+        created = services.get(UploadService).create(ANN, upload).upload
+
+    assert not created.finished
+
+
 def test_an_expired_upload_whose_key_was_revoked_is_removed_and_makes_no_file(
     services: svcs.Container, uploads: UploadService, tmp_path: Path
 ) -> None:
-    services.get(IdempotencyKeys).revoke(LOCAL, "key-1")
+    services.get(FileService).revoke(LOCAL, "key-1")
     metadata = f"idempotency_key {b64encode(b'key-1').decode()}"
     new = NewUpload(4, FileName("a", ".bin"), "", metadata, partial=False)
     upload = uploads.create(LOCAL, new).upload

@@ -7,7 +7,7 @@ from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import Id, epoch_now
 from service_kit.events.rows import Event, Key
 from service_kit.housekeeping import ChoreRow
-from sqlalchemy import JSON, BigInteger, Double, Enum, ForeignKey, Index, String, Text, and_, or_
+from sqlalchemy import JSON, BigInteger, Double, Enum, ForeignKey, Index, String, Text, and_, or_, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, foreign, mapped_column, relationship
 
 UPLOAD, RESULT = "upload", "result"
@@ -176,6 +176,15 @@ class Upload(Base):
     """
 
     __tablename__ = "uploads"
+    __table_args__ = (
+        Index(
+            "ix_uploads_unfinished_owner",
+            "owner",
+            "expires_at",
+            postgresql_where=text("finished IS false"),
+            sqlite_where=text("finished IS 0"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     owner: Mapped[str] = mapped_column(String(64), server_default=LOCAL_OWNER)
@@ -251,6 +260,7 @@ class FileEvent(Event, Base):
     __table_args__ = (
         Index("file_events_order", "transaction_id", "id"),
         Index("file_events_file", "file_id"),
+        Index("file_events_owner", "owner", "transaction_id", "id"),
         {"sqlite_autoincrement": True},
     )
 

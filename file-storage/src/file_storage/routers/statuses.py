@@ -24,6 +24,7 @@ STATUSES: Mapping[str, int] = {
     "storage-full": 507,
     "storage-unavailable": 503,
     "too-many-passwords": 429,
+    "too-many-uploads": 429,
     "upload-busy": 423,
     "upload-expired": 410,
     "upload-final": 403,

@@ -53,6 +53,7 @@ _PROBLEMS = {
     "415": "The body has another type.",
     "422": "A field is invalid.",
     "423": "Another request writes to the upload.",
+    "429": "The owner has too many unfinished uploads.",
     "460": "The body does not match the checksum.",
     "507": "There is no room for the file.",
 }
@@ -98,7 +99,7 @@ OPERATIONS: Mapping[str, PathItem] = {
                         "headers": {"Location": {"schema": _TEXT}, "Upload-Offset": _OFFSET, **_STATE},
                     },
                 ),
-                ("400", "404", "412", "413", "415", "422", "460", "507"),
+                ("400", "404", "412", "413", "415", "422", "429", "460", "507"),
                 description="The body may contain the first bytes of the file.",
                 requestBody=_BODY,
             ),

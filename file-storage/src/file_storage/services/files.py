@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import BufferedReader
 from typing import cast
 
 import structlog
 from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, Database, QuickReadError
-from service_kit.errors import DomainError
 from sqlalchemy import func, literal_column, select
 
 from file_storage.models import File
@@ -23,7 +22,7 @@ from file_storage.services.file_rows import (
     find_files,
     find_first_files,
 )
-from file_storage.services.idempotency import IdempotencyKeys
+from file_storage.services.idempotency import IdempotencyKeys, conflict_as_in_use
 from file_storage.services.listing import FileFilter, IndexRow
 from file_storage.services.names import folded, renamed
 from file_storage.services.removal import Removal
@@ -182,11 +181,15 @@ class FileService:
 
         :raises DomainError: ``idempotency-key-in-use`` if an upload is using the key.
         """
-        file_id = self._keys.revoke(principal, key)
-        if file_id is not None:
-            # Another request may have deleted the file already.
-            with suppress(DomainError):
-                self.delete(principal, file_id)
+        file_id = self._keys.file_id(principal, key)
+        # In one transaction: a revoked key does not know its file, so a repeated request could not delete it any more.
+        # The file is locked before its key, as in every removal of a file.
+        ids = [] if file_id is None else [file_id]
+        removal = self._removal.removing(ids, PRESENT, principal.owns(File.owner))
+        with conflict_as_in_use([key]), removal as removing:
+            self._keys.revoke(removing.connection, principal.owner, key, file_id)
+        if removing.ids:
+            log.info("file deleted", file_id=file_id)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError, FieldError
 from service_kit.old_rows import delete_older_than
 from service_kit.texts import sentence
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from file_storage.models import File, IdempotencyKey
@@ -22,6 +22,11 @@ _INSERT_KEYS = insert(IdempotencyKey)
 _USED_KEYS = select(IdempotencyKey.key, IdempotencyKey.fingerprint, IdempotencyKey.file_id).where(
     IdempotencyKey.owner == bindparam("owner"), IdempotencyKey.key.in_(bindparam("keys", expanding=True))
 )
+
+# SQLAlchemy does not allow an UPDATE to have parameters with the names of columns.
+_THIS = (IdempotencyKey.owner == bindparam("of_owner"), IdempotencyKey.key == bindparam("this_key"))
+_FILE_ID = select(IdempotencyKey.file_id).where(*_THIS)
+_REVOKE = update(IdempotencyKey).where(*_THIS).values(file_id=None)
 
 _EXPIRED = IdempotencyKey.created_at < epoch_now() - KEY_LIFETIME
 _OF_EXPIRED = select(File.id).where(File.id == IdempotencyKey.file_id, File.expires_at <= epoch_now())
@@ -104,18 +109,26 @@ class IdempotencyKeys:
             raise DomainError("file-not-found", detail, errors, context={"file_id": None})
         return file
 
-    def revoke(self, principal: Principal, key: str) -> int | None:
-        """Revoke a key of this owner; return the id of the file created with it, if any.
+    def file_id(self, principal: Principal, key: str) -> int | None:
+        """Return the id of the file created with this key of the owner, if any."""
+        with self._database.connect() as connection:
+            return connection.scalar(_FILE_ID, {"of_owner": principal.owner, "this_key": key})
 
-        :raises DomainError: ``idempotency-key-in-use`` if an upload is using it.
+    def revoke(self, connection: Connection, owner: str, key: str, file_id: int | None) -> None:
+        """Revoke a key within the transaction that removes the file created with it.
+
+        :param file_id: as returned by :meth:`file_id`.
+        :raises DomainError: ``idempotency-key-in-use`` if another file was created with the key since.
+        :raises IntegrityError: see :func:`conflict_as_in_use`.
         """
-        with conflict_as_in_use([key]), self._database.write() as session:
-            used = session.get(IdempotencyKey, (principal.owner, key), with_for_update=True)
-            if used is None:
-                session.add(IdempotencyKey(owner=principal.owner, key=key, fingerprint=""))
-                return None
-            file_id, used.file_id = used.file_id, None
-            return file_id
+        this = {"of_owner": owner, "this_key": key}
+        found = connection.execute(_FILE_ID.with_for_update(), this).first()
+        if found is None:
+            connection.execute(_INSERT_KEYS, {"owner": owner, "key": key, "fingerprint": "", "file_id": None})
+        elif found.file_id is not None:
+            if found.file_id != file_id:
+                raise _in_use([key])
+            connection.execute(_REVOKE, this)
 
     def forget_expired(self) -> int:
         """Delete expired keys in steps; return their number.
@@ -134,10 +147,13 @@ def conflict_as_in_use(keys: Iterable[str]) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        used = list(keys)
-        listed = "', '".join(used)
-        detail = sentence("Another request is using the Idempotency-Key '{listed}'; try again.", listed=listed)
-        raise DomainError("idempotency-key-in-use", detail, context={"keys": used}) from error
+        raise _in_use(list(keys)) from error
+
+
+def _in_use(keys: Sequence[str]) -> DomainError:
+    listed = "', '".join(keys)
+    detail = sentence("Another request is using the Idempotency-Key '{listed}'; try again.", listed=listed)
+    return DomainError("idempotency-key-in-use", detail, context={"keys": keys})
 
 
 def _file_of(connection: Connection, used: Row[str, str, int | None], fingerprint: str) -> File | DomainError:

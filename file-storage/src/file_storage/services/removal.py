@@ -1,13 +1,22 @@
 """Permanently removes files: their rows, and the bytes that no other file has."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
 
 from service_kit.database import Database
-from sqlalchemy import ColumnElement, delete
+from sqlalchemy import ColumnElement, Connection, delete
 
 from file_storage.models import File
 from file_storage.services.blobs import BlobService
 from file_storage.services.file_rows import HAS_ID, lock_files
+
+
+class Removing(NamedTuple):
+    """A transaction that removes the files with ``ids``, which it has locked, when it ends."""
+
+    connection: Connection
+    ids: Sequence[int]
 
 
 class Removal:
@@ -24,12 +33,18 @@ class Removal:
 
     def remove(self, ids: Sequence[int], *conditions: ColumnElement[bool]) -> Sequence[int]:
         """Remove those of the files that meet the conditions; return their ids in ascending order."""
+        with self.removing(ids, *conditions) as removing:
+            return removing.ids
+
+    @contextmanager
+    def removing(self, ids: Sequence[int], *conditions: ColumnElement[bool]) -> Iterator[Removing]:
+        """Remove those of the files that meet the conditions, in one transaction with the statements of the block."""
+        unused: Sequence[str] = []
         with self._database.begin() as connection:
-            found = lock_files(connection, ids, *conditions)
-            if not found:
-                return []
-            rows = delete(File).where(HAS_ID).returning(File.sha256)
-            unused = self._blobs.release(connection, connection.scalars(rows, {"ids": found}).all())
+            found = lock_files(connection, ids, *conditions) if ids else []
+            yield Removing(connection, found)
+            if found:
+                rows = delete(File).where(HAS_ID).returning(File.sha256)
+                unused = self._blobs.release(connection, connection.scalars(rows, {"ids": found}).all())
         if unused:
             self._blobs.remove_all(unused)
-        return found

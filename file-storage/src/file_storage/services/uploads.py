@@ -14,7 +14,7 @@ from service_kit.access.principals import UNLIMITED, Limits, Principal
 from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError, FieldError
 from service_kit.texts import counted, sentence
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from file_storage.models import File, Upload
@@ -44,6 +44,17 @@ FORBIDDEN_KEY = ("idempotency-key-reused", "idempotency-key-revoked")
 
 LimitsOf = Callable[[str], Limits]
 """Returns the limits of an owner."""
+
+_UNFINISHED = (
+    select(func.count())
+    .select_from(Upload)
+    .where(
+        Upload.owner == bindparam("owner"),
+        Upload.finished.is_(False),
+        Upload.expires_at >= epoch_now(),
+        Upload.concat_header.is_distinct_from(WHOLE),
+    )
+)
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -89,6 +100,7 @@ class UploadService:
 
     :param max_bytes: maximum length of an upload.
     :param lifetime: seconds without a request after which an upload expires.
+    :param max_unfinished: maximum number of unfinished uploads of an owner.
     """
 
     def __init__(
@@ -101,6 +113,7 @@ class UploadService:
         promises: Promises,
         max_bytes: int,
         lifetime: float,
+        max_unfinished: int,
     ) -> None:
         self._database = database
         self._partials = partials
@@ -110,11 +123,12 @@ class UploadService:
         self._promises = promises
         self._max_bytes = max_bytes
         self._lifetime = lifetime
+        self._max_unfinished = max_unfinished
 
     def create(self, principal: Principal, new: NewUpload) -> Progress:
         """Create an upload without bytes; an upload of length 0 becomes a file at once.
 
-        :raises DomainError: ``upload-too-long``; ``quota-exceeded``.
+        :raises DomainError: ``upload-too-long``; ``quota-exceeded``; ``too-many-uploads``.
         """
         self._check_length(new.length)
         self._files.check_room(principal, new.length or 0, files=0 if new.partial else 1)
@@ -255,6 +269,8 @@ class UploadService:
         with self._database.write() as session:
             session.add(upload)
             session.flush()
+            if not upload.finished:
+                self._check_unfinished(session, upload.owner)
             self._check_reserved(session, principal, upload.reserved)
             session.refresh(upload)
         return upload
@@ -334,6 +350,18 @@ class UploadService:
             session.execute(update(Upload).where(Upload.id == upload.id).values(reserved=size))
             self._check_reserved(session, _holder(principal, upload), size - reserved)
         return size
+
+    def _check_unfinished(self, session: Session, owner: str) -> None:
+        # Transactions at the same time do not count each other, so there may be a few more, which do no harm.
+        if session.execute(_UNFINISHED, {"owner": owner}).scalar_one() > self._max_unfinished:
+            detail = counted(
+                "The owner '{owner}' may have at most {limit} unfinished upload; finish or delete one.",
+                "The owner '{owner}' may have at most {limit} unfinished uploads; finish or delete one.",
+                "limit",
+                owner=owner,
+                limit=self._max_unfinished,
+            )
+            raise DomainError("too-many-uploads", detail)
 
     def _check_reserved(self, session: Session, principal: Principal, more: int) -> None:
         if more > 0:

@@ -171,6 +171,7 @@ class TaskEvent(Event, Base):
     __table_args__ = (
         Index("task_events_order", "transaction_id", "id"),
         Index("task_events_task", "task_id"),
+        Index("task_events_owner", "owner", "transaction_id", "id"),
         Index("task_events_batch", "batch_id", postgresql_where=_IN_BATCH, sqlite_where=_IN_BATCH),
         {"sqlite_autoincrement": True},
     )

@@ -25,10 +25,12 @@ from image_processor.services.jobs.reuse import ReuseService
 from service_kit.database import Database
 from service_kit.languages import translated
 from service_kit.texts import all_values_of
-from sqlalchemy import insert
+from sqlalchemy import insert, select, update
 
 REFUSALS = {"over-quota": "quota-exceeded", "on-a-full-disk": "storage-full"}
 """Owners whose results the server refuses."""
+UPLOADING = "uploading"
+"""An owner with an upload that ends during the first revocation of its key."""
 
 
 class Seen(NamedTuple):
@@ -48,6 +50,7 @@ class FileServer(ThreadingHTTPServer):
         self.seen: list[Seen] = []
         self.received: list[str] = []
         """The data of results in requests: the JSON or, for a raw body, its query and headers."""
+        self.has_refused = False
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -60,7 +63,12 @@ class Handler(BaseHTTPRequestHandler):
         self.server.seen.append(Seen(self.command, self.path.split("?")[0], owner, self.headers["X-Pixmill-Sees"]))
         file = {"id": len(owner)}
         self.server.received.append(_data_of(self.path, self.headers, body))
-        if owner in REFUSALS:
+        if self.command == "DELETE":
+            self.send_response(409 if owner == UPLOADING and not self.server.has_refused else 204)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            self.server.has_refused = True
+        elif owner in REFUSALS:
             refused = {"status": 507, "detail": "Full.", "context": {"owner": owner, "limit": 5000, "used": 4999}}
             self._send(507, {"type": f"urn:pixmill:problem:{REFUSALS[owner]}", **refused})
         elif self.path == "/copies":
@@ -218,6 +226,21 @@ def test_a_discarded_result_is_revoked_among_the_keys_of_its_owner(
         Seen("DELETE", "/idempotency-keys/k", "ann", "all"),
         Seen("DELETE", "/idempotency-keys/l", "robert", "all"),
     ]
+
+
+def test_a_discarded_result_that_is_being_uploaded_is_revoked_again(database: Database, storage: FileStorage) -> None:
+    discarded = DiscardedResults(database, storage)
+    with database.write() as session:
+        session.execute(insert(DiscardedResult), [{"key": "k", "owner": UPLOADING}])
+
+    left = []
+    for _ in range(2):
+        discarded.revoke_due()
+        with database.write() as session:
+            left.append(session.scalars(select(DiscardedResult.key)).all())
+            session.execute(update(DiscardedResult).values(due_at=0))
+
+    assert left == [["k"], []]
 
 
 def test_a_principal_that_does_not_see_all_finds_only_its_own_files(storage: FileStorage, server: FileServer) -> None:

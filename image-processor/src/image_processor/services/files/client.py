@@ -217,7 +217,10 @@ class FileStorage:
 
         :raises FileStorageUnavailableError: try again later.
         """
-        self._request("DELETE", f"/idempotency-keys/{key}")
+        response = self._request("DELETE", f"/idempotency-keys/{key}")
+        # A 409 means that an upload with the key has just made a file, and no other refusal says that it has none.
+        if response.status_code != 204:
+            raise FileStorageUnavailableError(f"DELETE of the key {key} answered {response.status_code}")
 
     def ping(self) -> None:
         """Check the connection to file-storage.
