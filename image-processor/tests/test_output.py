@@ -12,7 +12,7 @@ import pytest
 import pyvips
 import tifffile
 from image_processor.services.codec.decoding import ImageError, Limits
-from PIL import Image, ImageCms, ImageColor, ImageOps, ImageSequence, JpegImagePlugin
+from PIL import Image, ImageCms, ImageColor, ImageOps, ImageSequence, JpegImagePlugin, TiffImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
 from skimage import data, metrics
 from skimage.color import xyz2rgb
@@ -693,8 +693,18 @@ def of_a_camera(format: str, space: int | None, index: str | None) -> bytes:
         photo_tags[40961] = space
     if index is not None:
         photo_tags[40965] = {1: index}
-    options: dict[str, object] = {"lossless": True} if format == "WEBP" else {"quality": 100, "subsampling": 0}
-    return encoded(Image.new("RGB", (16, 16), (188, 100, 50)), format, exif=exif, **options)
+    if format == "TIFF":
+        return encoded(Image.new("RGB", (16, 16), (188, 100, 50)), format, tiffinfo=with_photo_tags(dict(photo_tags)))
+    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}
+    return encoded(Image.new("RGB", (16, 16), (188, 100, 50)), format, exif=exif, **options.get(format, {}))
+
+
+def with_photo_tags(tags: dict[int, object]) -> TiffImagePlugin.ImageFileDirectory_v2:
+    """Return the tags of a TIFF with these in its EXIF directory."""
+    directory = TiffImagePlugin.ImageFileDirectory_v2()
+    directory[271] = "Maker"
+    directory[34665] = tags
+    return directory
 
 
 def from_adobe_rgb(color: tuple[int, int, int]) -> numpy.ndarray:
@@ -709,7 +719,7 @@ def from_adobe_rgb(color: tuple[int, int, int]) -> numpy.ndarray:
     ("space", "index", "is_adobe"),
     [(65535, "R03", True), (2, None, True), (None, "R03", True), (1, "R98", False), (65535, None, False)],
 )
-@pytest.mark.parametrize("format", ["JPEG", "WEBP"])
+@pytest.mark.parametrize("format", ["JPEG", "WEBP", "PNG", "TIFF"])
 def test_adobe_rgb_of_a_camera_is_converted(format: str, space: int | None, index: str | None, is_adobe: bool) -> None:
     source = of_a_camera(format, space, index)
     expected = from_adobe_rgb((188, 100, 50)) if is_adobe else numpy.array([188, 100, 50])
@@ -723,9 +733,45 @@ def test_adobe_rgb_of_a_camera_is_converted(format: str, space: int | None, inde
         assert numpy.abs(pixels(again)[..., :3] - expected).max() <= 3, "a second time nothing is converted"
 
 
+@pytest.mark.parametrize("name", [b"sRGB", b"gAMA"])
+def test_chunks_of_a_png_count_before_its_exif(name: bytes) -> None:
+    chunks_of_srgb = {b"sRGB": b"\0", b"gAMA": struct.pack(">I", 45_455)}
+    source = chunks(of_a_camera("PNG", 65535, "R03"), chunk(name, chunks_of_srgb[name]))
+
+    result = opened(processed(source, "convert", {"format": "png", "metadata": "keep"}))
+
+    assert result.getpixel((8, 8)) == (188, 100, 50)
+    assert "icc_profile" not in result.info
+    assert result.getexif().get_ifd(0x8769)[40961] == 1, "otherwise the next reader would convert the colors"
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_all_pages_of_a_tiff_are_adobe_rgb_by_the_exif_of_the_first(mode: str) -> None:
+    pages = [Image.new("RGB", (16, 16), (188, 100, 50)), Image.new(mode, (16, 16), 100)]
+    source = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:], tiffinfo=with_photo_tags({40961: 2}))
+
+    result = opened(processed(source, "convert", {"format": "tiff", "profile": "srgb"}))
+
+    result.seek(0)
+    assert numpy.abs(numpy.asarray(result)[8, 8] - from_adobe_rgb((188, 100, 50))).max() <= 2
+    result.seek(1)
+    second = Image.new("RGB", (1, 1), pages[1].convert("RGB").getpixel((0, 0))).getpixel((0, 0))
+    assert numpy.abs(numpy.asarray(result)[8, 8] - from_adobe_rgb(second)).max() <= 2
+
+
+def test_exif_does_not_make_other_colors_adobe_rgb() -> None:
+    lab = Image.new("LAB", (16, 16), (128, 20, 30))
+    source = encoded(lab, "TIFF", tiffinfo=with_photo_tags({40961: 2}))
+
+    assert pixels(processed(source, "convert", {"format": "png"})).tolist() == (
+        pixels(processed(encoded(lab, "TIFF"), "convert", {"format": "png"})).tolist()
+    )
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
 @pytest.mark.parametrize("profile", ["keep", "strip", "srgb"])
-def test_exif_says_adobe_rgb_only_if_the_colors_are(profile: str) -> None:
-    source = of_a_camera("JPEG", 65535, "R03")
+def test_exif_says_adobe_rgb_only_if_the_colors_are(profile: str, format: str) -> None:
+    source = of_a_camera(format, 65535, "R03")
 
     output = {"format": "jpeg", "profile": profile, "metadata": "keep"}
     exif = opened(processed(source, "convert", output)).getexif()

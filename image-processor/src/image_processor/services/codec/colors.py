@@ -1,6 +1,7 @@
 """Finds color spaces that a file describes without an ICC profile: by PNG chunks, an AVIF nclx box or camera EXIF."""
 
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyvips
@@ -35,6 +36,10 @@ _HIGH_DYNAMIC_RANGE = (16, 18)
 """The transfer functions PQ and HLG (ITU-T H.273, table 3)."""
 _ADOBE_RGB = Primaries((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)), Gamma(563 / 256)
 """Adobe RGB (1998), 4.3."""
+_DESCRIBED_BY_EXIF = ("jpeg", "webp", "png", "tiff")
+_CHUNKS = frozenset({b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM"})
+"""Chunks of a PNG that describe its colors, and count before its EXIF."""
+_GRAY_OR_RGB = ("b-w", "grey16", "srgb", "rgb16", "multiband")
 _COLOR_SPACE, _INTEROPERABILITY = "exif-ifd2-ColorSpace", "exif-ifd4-"
 _HEAD_OF_AVIF = 65_536
 
@@ -45,11 +50,13 @@ def with_described_colors(image: pyvips.Image, source: Path, format_name: str) -
     :raises ImageError: the colors have high dynamic range.
     """
     described: tuple[Primaries, Gamma] | None = None
+    chunks = chunks_before_pixels(source) if format_name == "png" else {}
     if format_name == "png":
-        described = _of_png(source, has_profile=bool(image.get_typeof(PROFILE)))
+        described = _of_png(chunks, has_profile=bool(image.get_typeof(PROFILE)))
     elif format_name == "avif" and not image.get_typeof(PROFILE):
         described = _of_avif(source)
-    elif format_name in ("jpeg", "webp") and not image.get_typeof(PROFILE) and is_adobe_rgb_by_exif(image):
+    by_exif = format_name in _DESCRIBED_BY_EXIF and not image.get_typeof(PROFILE) and not _CHUNKS & chunks.keys()
+    if by_exif and is_adobe_rgb_by_exif(image):
         described = _ADOBE_RGB
     profile: bytes | None = None
     if described is not None:
@@ -67,7 +74,7 @@ def with_described_colors(image: pyvips.Image, source: Path, format_name: str) -
 
 def is_adobe_rgb_by_exif(image: pyvips.Image) -> bool:
     """Return whether a camera's EXIF specifies Adobe RGB (CIPA DC-008, 4.6.6 and 4.8; DCF 2.0, "option file")."""
-    if image.interpretation == "cmyk":
+    if image.interpretation not in _GRAY_OR_RGB or image.format not in ("uchar", "ushort"):
         return False
     space = _text(image, _COLOR_SPACE)
     return space == "2" or (space != "1" and _text(image, f"{_INTEROPERABILITY}InteroperabilityIndex") == "R03")
@@ -88,9 +95,8 @@ def _text(image: pyvips.Image, field: str) -> str:
     return str(image.get(field)).split(" ")[0] if image.get_typeof(field) else ""
 
 
-def _of_png(source: Path, *, has_profile: bool) -> tuple[Primaries, Gamma] | None:
+def _of_png(chunks: Mapping[bytes, bytes], *, has_profile: bool) -> tuple[Primaries, Gamma] | None:
     """Return the colors that the chunks define, by priority (PNG, third edition, 12.1); None if sRGB or undefined."""
-    chunks = chunks_before_pixels(source)
     coded = chunks.get(b"cICP", b"")
     if len(coded) == 4 and coded[2] == 0:
         return _of_limited_range(coded[0], coded[1], "PNG")
