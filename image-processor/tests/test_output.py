@@ -574,6 +574,54 @@ def test_high_dynamic_range_is_refused_instead_of_shown_pale(format: str, primar
         processed(content, "convert", {"format": "jpeg"})
 
 
+@pytest.mark.parametrize(("primaries", "transfer"), [(11, 17), (1, 9), (1, 10), (10, 8), (23, 13), (1, 19), (0, 13)])
+@pytest.mark.parametrize("format", ["PNG", "AVIF"])
+def test_coded_colors_that_no_profile_describes_are_refused(format: str, primaries: int, transfer: int) -> None:
+    content = with_code_points(format, primaries, transfer)
+
+    with pytest.raises(ImageError, match=f"primaries {primaries} and transfer function {transfer} of ITU-T H.273"):
+        processed(content, "convert", {"format": "jpeg"})
+
+
+def test_a_png_of_limited_range_is_refused() -> None:
+    content = chunks(FLAT, chunk(b"cICP", bytes([1, 13, 0, 0])))
+
+    with pytest.raises(ImageError, match="limited range"):
+        processed(content, "convert", {"format": "jpeg"})
+
+
+@pytest.mark.parametrize(
+    ("primaries", "xy"),
+    [
+        (8, {"red": (0.681, 0.319), "green": (0.243, 0.692), "blue": (0.145, 0.049), "white": (0.310, 0.316)}),
+        (22, {"red": (0.630, 0.340), "green": (0.295, 0.605), "blue": (0.155, 0.077), "white": (0.3127, 0.3290)}),
+    ],
+)
+def test_the_primaries_of_film_and_of_ebu_are_converted(primaries: int, xy: dict[str, tuple[float, float]]) -> None:
+    content = with_code_points("PNG", primaries, 8)
+
+    result = pixels(processed(content, "convert", {"profile": "strip"}))[8, 8]
+
+    # Rec. ITU-T H.273, table 2, with the white adapted by Bradford (ICC.1:2010, annex E).
+    to_xyz = {name: numpy.array([x / y, 1, (1 - x - y) / y]) for name, (x, y) in xy.items()}
+    columns = numpy.column_stack([to_xyz["red"], to_xyz["green"], to_xyz["blue"]])
+    colors = columns * numpy.linalg.solve(columns, to_xyz["white"])
+    cones = numpy.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+    white = numpy.array([0.3127 / 0.3290, 1, (1 - 0.3127 - 0.3290) / 0.3290])
+    gains = numpy.diag((cones @ white) / (cones @ to_xyz["white"]))
+    adapted = numpy.linalg.inv(cones) @ gains @ cones @ colors @ (numpy.array([188, 100, 50]) / 255)
+    assert numpy.abs(result - xyz2rgb(adapted) * 255).max() <= 2
+
+
+@pytest.mark.parametrize("transfer", [1, 2, 6, 7, 11, 12, 14, 15])
+@pytest.mark.parametrize("format", ["PNG", "AVIF"])
+def test_video_functions_and_the_unknown_are_those_of_srgb(format: str, transfer: int) -> None:
+    result = processed(with_code_points(format, 2, transfer), "convert", {"format": "png"})
+
+    assert numpy.abs(pixels(result) - (188, 100, 50)).max() <= 3
+    assert "icc_profile" not in opened(result).info
+
+
 def with_code_points(format: str, primaries: int, transfer: int) -> bytes:
     """Return an image whose colors are described by H.273 code points: as a cICP chunk, or in an nclx box."""
     if format == "PNG":

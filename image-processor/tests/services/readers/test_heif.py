@@ -126,6 +126,12 @@ def test_the_error_for_high_dynamic_range_names_it(transfer: int) -> None:
         processed(coded(9, transfer), "convert", KEPT)
 
 
+@pytest.mark.parametrize(("primaries", "transfer"), [(11, 17), (1, 9)])
+def test_the_error_for_other_colors_names_their_numbers(primaries: int, transfer: int) -> None:
+    with pytest.raises(ImageError, match=rf"HEIF \(primaries {primaries} and transfer function {transfer} of"):
+        processed(coded(primaries, transfer), "convert", KEPT)
+
+
 def test_a_grid_of_tiles_is_a_single_image() -> None:
     image = opened(photo(300, 200))
     source = heic(image, tile_size=128)

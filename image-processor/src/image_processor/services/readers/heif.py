@@ -7,9 +7,8 @@ import pillow_heif
 import pyvips
 from pillow_heif import HeifImage
 
-from image_processor.imaging.profiles import means_srgb, small_profile
+from image_processor.imaging.profiles import SRGB, Gamma, means_srgb, small_profile
 from image_processor.services.codec.colors import coded_colors
-from image_processor.services.codec.errors import high_dynamic_range
 from image_processor.services.readers.metadata import metadata_of
 from image_processor.services.readers.opened import Opened
 
@@ -39,16 +38,14 @@ def open_image(source: Path) -> Opened:
 def _coded_profile(image: HeifImage) -> bytes | None:
     """Return a profile for the colors that an nclx box describes; ``None`` if they are sRGB or undescribed.
 
-    :raises ImageError: the colors are of high dynamic range.
+    :raises ImageError: the colors are not supported, such as those of high dynamic range.
     """
     coded = image.info.get("nclx_profile")
     if not isinstance(coded, dict):
         return None
-    colors = coded_colors(int(coded["color_primaries"]), int(coded["transfer_characteristics"]))
-    if colors is None:
-        raise high_dynamic_range("HEIF")
+    colors = coded_colors(int(coded["color_primaries"]), int(coded["transfer_characteristics"]), "HEIF")
     profile = small_profile(*colors, gray=_BANDS[image.mode.partition(";")[0]] < 3)
-    return None if means_srgb(profile) or colors == coded_colors(1, 13) else profile
+    return None if means_srgb(profile) or colors == (SRGB, Gamma(None)) else profile
 
 
 def _pixels(image: HeifImage) -> pyvips.Image:
