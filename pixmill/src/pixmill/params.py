@@ -151,8 +151,9 @@ class Source(Value):
     """How the source is read."""
 
     page: int | None = None
-    """The page of a TIFF or PDF, or the frame of a GIF or WebP, to read, counted from 1. Default: all frames of an
-    animation, all pages of a TIFF if they have the same size, otherwise the first page.
+    """The page of a TIFF or PDF, the image of a HEIC, or the frame of a GIF or WebP, to read, counted from 1.
+    Default: all frames of an animation, all pages of a TIFF if they have the same size, otherwise the first page;
+    of a HEIC, the primary image.
     """
     dpi: int | None = None
     """The resolution, 10 to 2400 dots per inch, at which a PDF (default 150) or an SVG (default 96, its own size)
