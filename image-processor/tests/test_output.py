@@ -928,6 +928,21 @@ def test_there_are_at_most_the_requested_colors(format: str, alpha: bool, colors
     assert colors // 2 <= len(found) <= colors
 
 
+@pytest.mark.parametrize("colors", [2, 3, 4, 8, 16])
+def test_all_frames_of_a_gif_together_have_at_most_the_requested_colors(colors: int) -> None:
+    random = numpy.random.default_rng(1)
+    frames = [Image.new("RGB", (40, 40), tuple(random.integers(0, 255, 3).tolist())) for _ in range(9)]
+    for frame in frames:
+        frame.paste(tuple(random.integers(0, 255, 3).tolist()), (10, 10, 20, 20))
+    source = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True, duration=100)
+
+    result = opened(processed(source, "convert", {"format": "gif", "colors": colors}))
+
+    shown = [frame.convert("RGB").getcolors() or [] for frame in ImageSequence.Iterator(result)]
+    assert len(shown) > 1
+    assert colors // 2 < len({color for found in shown for _, color in found}) <= colors
+
+
 @pytest.mark.parametrize("colors", [5, 40, 100])
 def test_fewer_colors_are_as_close_as_those_of_pillow(colors: int) -> None:
     source = opened(grainy())

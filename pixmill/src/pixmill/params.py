@@ -119,7 +119,9 @@ class Output(Value):
     palette: bool | None = None
     """Whether a PNG has at most ``colors`` colors, which makes the file much smaller."""
     colors: int | None = None
-    """The maximum number of colors of a GIF, and of a PNG with ``palette``. (default: 256)"""
+    """The maximum number of colors of a GIF, of all its frames together, and of a PNG with ``palette``. With 256,
+    each frame of an animation may have 256. (default: 256)
+    """
     metadata: Literal["keep", "copyright", "strip"] | None = None
     """``keep``: all of EXIF, XMP and IPTC, including where a photograph was taken, but no embedded pictures, and
     nothing about a motion video or a gain map; ``copyright``: only the EXIF tags Artist and Copyright, taken from
@@ -371,7 +373,9 @@ class Convert(Step):
     palette: bool | None = None
     """Whether a PNG has at most ``colors`` colors, which makes the file much smaller."""
     colors: int | None = None
-    """The maximum number of colors of a GIF, and of a PNG with ``palette``. (default: 256)"""
+    """The maximum number of colors of a GIF, of all its frames together, and of a PNG with ``palette``. With 256,
+    each frame of an animation may have 256. (default: 256)
+    """
     metadata: Literal["keep", "copyright", "strip"] | None = None
     """``keep``: all of EXIF, XMP and IPTC, including where a photograph was taken, but no embedded pictures, and
     nothing about a motion video or a gain map; ``copyright``: only the EXIF tags Artist and Copyright, taken from

@@ -75,7 +75,8 @@ class Output(Params):
         ge=2,
         le=256,
         validation_alias=or_british("colors"),
-        description="The maximum number of colors of a GIF, and of a PNG with `palette`.",
+        description="The maximum number of colors of a GIF, of all its frames together, and of a PNG with `palette`. "
+        "With 256, each frame of an animation may have 256.",
         json_schema_extra=hint(advanced=True),
     )
     metadata: Literal["keep", "copyright", "strip"] = Field(
