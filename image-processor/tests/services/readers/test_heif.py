@@ -144,9 +144,10 @@ def test_a_grid_of_tiles_is_a_single_image() -> None:
 
 def several(*colors: str) -> bytes:
     """Return a HEIC with an image for each color, of decreasing width; the second is the primary one."""
-    file = pillow_heif.HeifFile()
-    for number, color in enumerate(colors):
-        file.add_from_pillow(Image.new("RGB", (64 - 16 * number, 48), color))
+    images = [Image.new("RGB", (64 - 16 * number, 48), color) for number, color in enumerate(colors)]
+    file = pillow_heif.from_pillow(images[0])
+    for image in images[1:]:
+        file.add_from_pillow(image)
     buffer = io.BytesIO()
     file.save(buffer, quality=90, primary_index=1)
     return buffer.getvalue()

@@ -291,9 +291,9 @@ def _animation(
         frames = [_single(_opened(source, format_name, count, page=page), upright=upright) for page in layout.pages]
         # Bands and formats of the frames may differ from those of the header.
         check_frames_of(frames, limits, sentence("The image has"))
-        frames = _usable(frames, source, format_name, layout)
-        kinds = {(frame.bands, frame.format, frame.interpretation, _profile(frame)) for frame in frames}
-        return frames if len(kinds) == 1 else alike([in_srgb(frame) for frame in frames])
+        usable = _usable(frames, source, format_name, layout)
+        kinds = {(frame.bands, frame.format, frame.interpretation, _profile(frame)) for frame in usable}
+        return usable if len(kinds) == 1 else alike([in_srgb(frame) for frame in usable])
     first = {"page": layout.pages[0]} if layout.pages[0] else {}
     roll = _opened(source, format_name, 1, n=len(layout.pages), **first)
     height = roll.get_page_height()
