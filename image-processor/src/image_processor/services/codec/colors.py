@@ -117,18 +117,11 @@ def _of_png(chunks: Mapping[bytes, bytes], *, has_profile: bool) -> tuple[Primar
     if not gamma and not all(points):
         return None
     (white, red, green, blue) = zip(points[::2], points[1::2], strict=True)
-    primaries = Primaries(red, green, blue, white) if _is_real(points) else SRGB
+    primaries = Primaries(red, green, blue, white)
+    primaries = primaries if primaries.are_real() else SRGB
     if not gamma or (_LIKE_SRGB[0] <= gamma <= _LIKE_SRGB[1] and primaries == SRGB):
         return primaries, Gamma(None)
     return primaries, Gamma(100_000 / gamma)
-
-
-def _is_real(points: list[float]) -> bool:
-    """Return whether these are valid chromaticities: red, green and blue must not lie on one line."""
-    if not all(0 < point < 1 for point in points):
-        return False
-    (_, (rx, ry), (gx, gy), (bx, by)) = zip(points[::2], points[1::2], strict=True)
-    return abs((gx - rx) * (by - ry) - (bx - rx) * (gy - ry)) > 0.01
 
 
 def _of_avif(source: Path) -> tuple[Primaries, Gamma] | None:
