@@ -198,7 +198,7 @@ def test_a_heif_whose_brands_do_not_name_the_codec_is_detected(brand: bytes) -> 
     assert media_of(BytesIO(content)) == Media("image/heif", 30, 20)
 
 
-def test_a_heif_with_the_major_brand_of_avif_is_no_heic() -> None:
+def test_a_heif_with_the_major_brand_of_avif_is_not_heic() -> None:
     content = image("AVIF").replace(b"ftypavif\0\0\0\0avif", b"ftypavif\0\0\0\0heic")
 
     assert media_of(BytesIO(content)) == Media("image/avif", 30, 20)

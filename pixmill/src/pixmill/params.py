@@ -130,10 +130,10 @@ class Output(Value):
     """
     profile: Literal["keep", "srgb", "strip"] | None = None
     """``keep``: keep the ICC profile; ``srgb``: convert the colors to sRGB and embed its profile; ``strip``:
-    convert them to sRGB without a profile. Colors described by gAMA, cHRM, cICP, nclx or the EXIF of a camera
-    (Adobe RGB) get a small profile. A GIF, and a gray WebP or AVIF, cannot have a profile, so their colors are
-    converted. CMYK from ``to_colorspace`` gets a compact profile (14 kB); other CMYK without a profile gets none.
-    (default: keep)
+    convert them to sRGB without a profile. Colors described by gAMA, cHRM, cICP, nclx, the header of a BMP or the
+    EXIF of a camera (Adobe RGB) get a small profile. A GIF, and a gray WebP or AVIF, cannot have a profile, so
+    their colors are converted. CMYK from ``to_colorspace`` gets a compact profile (14 kB); other CMYK without a
+    profile gets none. (default: keep)
     """
     background: str | None = None
     """The color behind transparent pixels if the format has no transparency (JPEG). (default: #ffffff)"""
@@ -384,10 +384,10 @@ class Convert(Step):
     """
     profile: Literal["keep", "srgb", "strip"] | None = None
     """``keep``: keep the ICC profile; ``srgb``: convert the colors to sRGB and embed its profile; ``strip``:
-    convert them to sRGB without a profile. Colors described by gAMA, cHRM, cICP, nclx or the EXIF of a camera
-    (Adobe RGB) get a small profile. A GIF, and a gray WebP or AVIF, cannot have a profile, so their colors are
-    converted. CMYK from ``to_colorspace`` gets a compact profile (14 kB); other CMYK without a profile gets none.
-    (default: keep)
+    convert them to sRGB without a profile. Colors described by gAMA, cHRM, cICP, nclx, the header of a BMP or the
+    EXIF of a camera (Adobe RGB) get a small profile. A GIF, and a gray WebP or AVIF, cannot have a profile, so
+    their colors are converted. CMYK from ``to_colorspace`` gets a compact profile (14 kB); other CMYK without a
+    profile gets none. (default: keep)
     """
     background: str | None = None
     """The color behind transparent pixels if the format has no transparency (JPEG). (default: #ffffff)"""

@@ -89,8 +89,8 @@ class Output(Params):
     profile: Literal["keep", "srgb", "strip"] = Field(
         default="keep",
         description="`keep`: keep the ICC profile; `srgb`: convert the colors to sRGB and embed its profile; `strip`: "
-        "convert them to sRGB without a profile. Colors described by gAMA, cHRM, cICP, nclx or the EXIF of a camera "
-        "(Adobe RGB) get a small profile. A GIF, and a gray WebP or AVIF, cannot have a profile, "
+        "convert them to sRGB without a profile. Colors described by gAMA, cHRM, cICP, nclx, the header of a BMP or "
+        "the EXIF of a camera (Adobe RGB) get a small profile. A GIF, and a gray WebP or AVIF, cannot have a profile, "
         "so their colors are converted. CMYK from `to_colorspace` gets a compact profile (14 kB); other CMYK without "
         "a profile gets none.",
         json_schema_extra=hint(advanced=True),

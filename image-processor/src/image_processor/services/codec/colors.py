@@ -10,6 +10,7 @@ from service_kit.texts import sentence
 from image_processor.imaging.color import is_gray
 from image_processor.imaging.profiles import SRGB, Gamma, Primaries, means_srgb, small_profile, without_tail
 from image_processor.services.causes import Cause
+from image_processor.services.codec.avif import colors_of_stream
 from image_processor.services.codec.errors import ImageError, high_dynamic_range
 from image_processor.services.codec.png import chunks_before_pixels
 
@@ -128,7 +129,10 @@ def _of_avif(source: Path) -> tuple[Primaries, Gamma] | None:
     with source.open("rb") as file:
         head = file.read(_HEAD_OF_AVIF)
     place = head.find(b"colrnclx")
-    if place < 0 or len(head) < place + 12:
+    if place < 0:  # then the stream may describe them (MIAF, 7.3.6.4)
+        coded = colors_of_stream(source)
+        return None if coded is None else coded_colors(*coded, "AVIF")
+    if len(head) < place + 12:
         return None
     primaries, transfer = struct.unpack_from(">HH", head, place + 8)
     return coded_colors(primaries, transfer, "AVIF")
