@@ -267,7 +267,7 @@ def test_crop_keeps_the_part(params: dict[str, object], box: tuple[int, int, int
     assert (made(photo(), "crop", **params) == expected).all()
 
 
-@pytest.mark.parametrize("algorithm", ["crop", "pad", "extend", "levels", "curves"])
+@pytest.mark.parametrize("algorithm", ["crop", "pad", "extend", "levels", "curves", "channels"])
 def test_params_that_would_do_nothing_are_refused_with_a_list_of_parameters(algorithm: str) -> None:
     with pytest.raises(DomainError) as refused:
         processed(photo(), algorithm, {})

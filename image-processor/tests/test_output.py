@@ -12,7 +12,7 @@ import pytest
 import pyvips
 import tifffile
 from image_processor.services.codec.decoding import ImageError, Limits
-from PIL import Image, ImageCms, ImageColor, ImageOps, ImageSequence, JpegImagePlugin
+from PIL import Image, ImageCms, ImageColor, ImageOps, ImageSequence, JpegImagePlugin, TiffImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
 from skimage import data, metrics
 from skimage.color import xyz2rgb
@@ -583,6 +583,54 @@ def test_high_dynamic_range_is_refused_instead_of_shown_pale(format: str, primar
         processed(content, "convert", {"format": "jpeg"})
 
 
+@pytest.mark.parametrize(("primaries", "transfer"), [(11, 17), (1, 9), (1, 10), (10, 8), (23, 13), (1, 19), (0, 13)])
+@pytest.mark.parametrize("format", ["PNG", "AVIF"])
+def test_coded_colors_that_no_profile_describes_are_refused(format: str, primaries: int, transfer: int) -> None:
+    content = with_code_points(format, primaries, transfer)
+
+    with pytest.raises(ImageError, match=f"primaries {primaries} and transfer function {transfer} of ITU-T H.273"):
+        processed(content, "convert", {"format": "jpeg"})
+
+
+def test_a_png_of_limited_range_is_refused() -> None:
+    content = chunks(FLAT, chunk(b"cICP", bytes([1, 13, 0, 0])))
+
+    with pytest.raises(ImageError, match="limited range"):
+        processed(content, "convert", {"format": "jpeg"})
+
+
+@pytest.mark.parametrize(
+    ("primaries", "xy"),
+    [
+        (8, {"red": (0.681, 0.319), "green": (0.243, 0.692), "blue": (0.145, 0.049), "white": (0.310, 0.316)}),
+        (22, {"red": (0.630, 0.340), "green": (0.295, 0.605), "blue": (0.155, 0.077), "white": (0.3127, 0.3290)}),
+    ],
+)
+def test_the_primaries_of_film_and_of_ebu_are_converted(primaries: int, xy: dict[str, tuple[float, float]]) -> None:
+    content = with_code_points("PNG", primaries, 8)
+
+    result = pixels(processed(content, "convert", {"profile": "strip"}))[8, 8]
+
+    # Rec. ITU-T H.273, table 2, with the white adapted by Bradford (ICC.1:2010, annex E).
+    to_xyz = {name: numpy.array([x / y, 1, (1 - x - y) / y]) for name, (x, y) in xy.items()}
+    columns = numpy.column_stack([to_xyz["red"], to_xyz["green"], to_xyz["blue"]])
+    colors = columns * numpy.linalg.solve(columns, to_xyz["white"])
+    cones = numpy.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+    white = numpy.array([0.3127 / 0.3290, 1, (1 - 0.3127 - 0.3290) / 0.3290])
+    gains = numpy.diag((cones @ white) / (cones @ to_xyz["white"]))
+    adapted = numpy.linalg.inv(cones) @ gains @ cones @ colors @ (numpy.array([188, 100, 50]) / 255)
+    assert numpy.abs(result - xyz2rgb(adapted) * 255).max() <= 2
+
+
+@pytest.mark.parametrize("transfer", [1, 2, 6, 7, 11, 12, 14, 15])
+@pytest.mark.parametrize("format", ["PNG", "AVIF"])
+def test_video_functions_and_the_unknown_are_those_of_srgb(format: str, transfer: int) -> None:
+    result = processed(with_code_points(format, 2, transfer), "convert", {"format": "png"})
+
+    assert numpy.abs(pixels(result) - (188, 100, 50)).max() <= 3
+    assert "icc_profile" not in opened(result).info
+
+
 def with_code_points(format: str, primaries: int, transfer: int) -> bytes:
     """Return an image whose colors are described by H.273 code points: as a cICP chunk, or in an nclx box."""
     if format == "PNG":
@@ -702,8 +750,18 @@ def of_a_camera(format: str, space: int | None, index: str | None) -> bytes:
         photo_tags[40961] = space
     if index is not None:
         photo_tags[40965] = {1: index}
-    options: dict[str, object] = {"lossless": True} if format == "WEBP" else {"quality": 100, "subsampling": 0}
-    return encoded(Image.new("RGB", (16, 16), (188, 100, 50)), format, exif=exif, **options)
+    if format == "TIFF":
+        return encoded(Image.new("RGB", (16, 16), (188, 100, 50)), format, tiffinfo=with_photo_tags(dict(photo_tags)))
+    options: dict[str, dict[str, object]] = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}
+    return encoded(Image.new("RGB", (16, 16), (188, 100, 50)), format, exif=exif, **options.get(format, {}))
+
+
+def with_photo_tags(tags: dict[int, object]) -> TiffImagePlugin.ImageFileDirectory_v2:
+    """Return the tags of a TIFF with these in its EXIF directory."""
+    directory = TiffImagePlugin.ImageFileDirectory_v2()
+    directory[271] = "Maker"
+    directory[34665] = tags
+    return directory
 
 
 def from_adobe_rgb(color: tuple[int, int, int]) -> numpy.ndarray:
@@ -718,7 +776,7 @@ def from_adobe_rgb(color: tuple[int, int, int]) -> numpy.ndarray:
     ("space", "index", "is_adobe"),
     [(65535, "R03", True), (2, None, True), (None, "R03", True), (1, "R98", False), (65535, None, False)],
 )
-@pytest.mark.parametrize("format", ["JPEG", "WEBP"])
+@pytest.mark.parametrize("format", ["JPEG", "WEBP", "PNG", "TIFF"])
 def test_adobe_rgb_of_a_camera_is_converted(format: str, space: int | None, index: str | None, is_adobe: bool) -> None:
     source = of_a_camera(format, space, index)
     expected = from_adobe_rgb((188, 100, 50)) if is_adobe else numpy.array([188, 100, 50])
@@ -732,9 +790,45 @@ def test_adobe_rgb_of_a_camera_is_converted(format: str, space: int | None, inde
         assert numpy.abs(pixels(again)[..., :3] - expected).max() <= 3, "a second time nothing is converted"
 
 
+@pytest.mark.parametrize("name", [b"sRGB", b"gAMA"])
+def test_chunks_of_a_png_count_before_its_exif(name: bytes) -> None:
+    chunks_of_srgb = {b"sRGB": b"\0", b"gAMA": struct.pack(">I", 45_455)}
+    source = chunks(of_a_camera("PNG", 65535, "R03"), chunk(name, chunks_of_srgb[name]))
+
+    result = opened(processed(source, "convert", {"format": "png", "metadata": "keep"}))
+
+    assert result.getpixel((8, 8)) == (188, 100, 50)
+    assert "icc_profile" not in result.info
+    assert result.getexif().get_ifd(0x8769)[40961] == 1, "otherwise the next reader would convert the colors"
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_all_pages_of_a_tiff_are_adobe_rgb_by_the_exif_of_the_first(mode: str) -> None:
+    pages = [Image.new("RGB", (16, 16), (188, 100, 50)), Image.new(mode, (16, 16), 100)]
+    source = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:], tiffinfo=with_photo_tags({40961: 2}))
+
+    result = opened(processed(source, "convert", {"format": "tiff", "profile": "srgb"}))
+
+    result.seek(0)
+    assert numpy.abs(numpy.asarray(result)[8, 8] - from_adobe_rgb((188, 100, 50))).max() <= 2
+    result.seek(1)
+    red, green, blue = numpy.asarray(pages[1].convert("RGB"))[0, 0].tolist()
+    assert numpy.abs(numpy.asarray(result)[8, 8] - from_adobe_rgb((red, green, blue))).max() <= 2
+
+
+def test_exif_does_not_make_other_colors_adobe_rgb() -> None:
+    lab = Image.new("LAB", (16, 16), (128, 20, 30))
+    source = encoded(lab, "TIFF", tiffinfo=with_photo_tags({40961: 2}))
+
+    assert pixels(processed(source, "convert", {"format": "png"})).tolist() == (
+        pixels(processed(encoded(lab, "TIFF"), "convert", {"format": "png"})).tolist()
+    )
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
 @pytest.mark.parametrize("profile", ["keep", "strip", "srgb"])
-def test_exif_says_adobe_rgb_only_if_the_colors_are(profile: str) -> None:
-    source = of_a_camera("JPEG", 65535, "R03")
+def test_exif_says_adobe_rgb_only_if_the_colors_are(profile: str, format: str) -> None:
+    source = of_a_camera(format, 65535, "R03")
 
     output = {"format": "jpeg", "profile": profile, "metadata": "keep"}
     exif = opened(processed(source, "convert", output)).getexif()
@@ -841,6 +935,21 @@ def test_there_are_at_most_the_requested_colors(format: str, alpha: bool, colors
 
     found = result.convert("RGBA").getcolors(100_000) or []
     assert colors // 2 <= len(found) <= colors
+
+
+@pytest.mark.parametrize("colors", [2, 3, 4, 8, 16])
+def test_all_frames_of_a_gif_together_have_at_most_the_requested_colors(colors: int) -> None:
+    random = numpy.random.default_rng(1)
+    frames = [Image.new("RGB", (40, 40), tuple(random.integers(0, 255, 3).tolist())) for _ in range(9)]
+    for frame in frames:
+        frame.paste(tuple(random.integers(0, 255, 3).tolist()), (10, 10, 20, 20))
+    source = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True, duration=100)
+
+    result = opened(processed(source, "convert", {"format": "gif", "colors": colors}))
+
+    shown = [frame.convert("RGB").getcolors() or [] for frame in ImageSequence.Iterator(result)]
+    assert len(shown) > 1
+    assert colors // 2 < len({color for found in shown for _, color in found}) <= colors
 
 
 @pytest.mark.parametrize("colors", [5, 40, 100])

@@ -119,7 +119,9 @@ class Output(Value):
     palette: bool | None = None
     """Whether a PNG has at most ``colors`` colors, which makes the file much smaller."""
     colors: int | None = None
-    """The maximum number of colors of a GIF, and of a PNG with ``palette``. (default: 256)"""
+    """The maximum number of colors of a GIF, of all its frames together, and of a PNG with ``palette``. With 256,
+    each frame of an animation may have 256. (default: 256)
+    """
     metadata: Literal["keep", "copyright", "strip"] | None = None
     """``keep``: all of EXIF, XMP and IPTC, including where a photograph was taken, but no embedded pictures, and
     nothing about a motion video or a gain map; ``copyright``: only the EXIF tags Artist and Copyright, taken from
@@ -128,10 +130,10 @@ class Output(Value):
     """
     profile: Literal["keep", "srgb", "strip"] | None = None
     """``keep``: keep the ICC profile; ``srgb``: convert the colors to sRGB and embed its profile; ``strip``:
-    convert them to sRGB without a profile. Colors described by gAMA, cHRM, cICP, nclx or the EXIF of a camera
-    (Adobe RGB) get a small profile. A GIF, and a gray WebP or AVIF, cannot have a profile, so their colors are
-    converted. CMYK from ``to_colorspace`` gets a compact profile (14 kB); other CMYK without a profile gets none.
-    (default: keep)
+    convert them to sRGB without a profile. Colors described by gAMA, cHRM, cICP, nclx, the header of a BMP or the
+    EXIF of a camera (Adobe RGB) get a small profile. A GIF, and a gray WebP or AVIF, cannot have a profile, so
+    their colors are converted. CMYK from ``to_colorspace`` gets a compact profile (14 kB); other CMYK without a
+    profile gets none. (default: keep)
     """
     background: str | None = None
     """The color behind transparent pixels if the format has no transparency (JPEG). (default: #ffffff)"""
@@ -151,8 +153,9 @@ class Source(Value):
     """How the source is read."""
 
     page: int | None = None
-    """The page of a TIFF or PDF, or the frame of a GIF or WebP, to read, counted from 1. Default: all frames of an
-    animation, all pages of a TIFF if they have the same size, otherwise the first page.
+    """The page of a TIFF or PDF, the image of a HEIC, or the frame of a GIF or WebP, to read, counted from 1.
+    Default: all frames of an animation, all pages of a TIFF if they have the same size, otherwise the first page;
+    of a HEIC, the primary image.
     """
     dpi: int | None = None
     """The resolution, 10 to 2400 dots per inch, at which a PDF (default 150) or an SVG (default 96, its own size)
@@ -370,7 +373,9 @@ class Convert(Step):
     palette: bool | None = None
     """Whether a PNG has at most ``colors`` colors, which makes the file much smaller."""
     colors: int | None = None
-    """The maximum number of colors of a GIF, and of a PNG with ``palette``. (default: 256)"""
+    """The maximum number of colors of a GIF, of all its frames together, and of a PNG with ``palette``. With 256,
+    each frame of an animation may have 256. (default: 256)
+    """
     metadata: Literal["keep", "copyright", "strip"] | None = None
     """``keep``: all of EXIF, XMP and IPTC, including where a photograph was taken, but no embedded pictures, and
     nothing about a motion video or a gain map; ``copyright``: only the EXIF tags Artist and Copyright, taken from
@@ -379,10 +384,10 @@ class Convert(Step):
     """
     profile: Literal["keep", "srgb", "strip"] | None = None
     """``keep``: keep the ICC profile; ``srgb``: convert the colors to sRGB and embed its profile; ``strip``:
-    convert them to sRGB without a profile. Colors described by gAMA, cHRM, cICP, nclx or the EXIF of a camera
-    (Adobe RGB) get a small profile. A GIF, and a gray WebP or AVIF, cannot have a profile, so their colors are
-    converted. CMYK from ``to_colorspace`` gets a compact profile (14 kB); other CMYK without a profile gets none.
-    (default: keep)
+    convert them to sRGB without a profile. Colors described by gAMA, cHRM, cICP, nclx, the header of a BMP or the
+    EXIF of a camera (Adobe RGB) get a small profile. A GIF, and a gray WebP or AVIF, cannot have a profile, so
+    their colors are converted. CMYK from ``to_colorspace`` gets a compact profile (14 kB); other CMYK without a
+    profile gets none. (default: keep)
     """
     background: str | None = None
     """The color behind transparent pixels if the format has no transparency (JPEG). (default: #ffffff)"""

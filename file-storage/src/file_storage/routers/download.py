@@ -40,8 +40,8 @@ downloads = APIBlueprint("downloads", __name__, abp_tags=[Tag(name="files")])
 ARCHIVE_LIMIT = 1000
 
 INLINE_TYPES = frozenset(
-    {"text/plain", "image/avif", "image/bmp", "image/gif", "image/heic", "image/jp2", "image/jpeg", "image/jxl"}
-    | {"image/png", "image/tiff", "image/webp", "image/x-icon"}
+    {"text/plain", "image/avif", "image/bmp", "image/gif", "image/heic", "image/heif", "image/jp2", "image/jpeg"}
+    | {"image/jxl", "image/png", "image/tiff", "image/webp", "image/x-icon"}
     | {"audio/mpeg", "audio/ogg", "audio/x-wav", "audio/x-flac"}
     | {"video/mp4", "video/mpeg", "video/webm", "video/quicktime", "video/x-matroska"}
 )

@@ -11,6 +11,7 @@ from typing import IO
 import cv2
 import imagecodecs
 import numpy
+import pillow_heif
 import pytest
 import pyvips
 from file_storage.services.media.media import MAX_IMAGE_BYTES, Media, media_of
@@ -145,6 +146,62 @@ def test_a_heic_has_the_size_of_its_primary_picture_as_displayed(
     brand: bytes, properties: list[bytes], size: tuple[int, int]
 ) -> None:
     assert media_of(BytesIO(heic(brand, *properties))) == Media("image/heic", *size)
+
+
+CROPS = [((32, 1), (24, 1)), ((65, 2), (49, 2)), ((64, 3), (49, 3)), ((640, 15), (480, 15)), ((200, 7), (160, 7))]
+
+
+def cropped(kind: str, width: tuple[int, int], height: tuple[int, int]) -> bytes:
+    """Return an image whose clean aperture has these fractions as sides (ISO/IEC 14496-12, 12.1.4)."""
+    aperture = box(b"clap", struct.pack(">8I", *width, *height, 0, 1, 0, 1))
+    buffer = BytesIO()
+    if kind == "HEIC":
+        pillow_heif.from_pillow(Image.new("RGB", (64, 48), "red")).save(buffer)
+        content = buffer.getvalue()
+        place = content.index(b"clap") - 4  # the encoder crops its multiple of 8
+        return content[:place] + aperture + content[place + len(aperture) :]
+    Image.new("RGB", (64, 48), "red").save(buffer, "AVIF", icc_profile=bytes(28))
+    content = buffer.getvalue()
+    place = content.index(b"colrprof") - 4
+    length = len(aperture)
+    assert content[place : place + 4] == struct.pack(">I", length)
+    associated = content.index(b"ipma") + 4 + 4 + 4 + 2
+    indexes = bytearray(content[associated + 1 : associated + 1 + content[associated]])
+    boxes = content[content.index(b"ipco") + 4 : place]
+    number = sum(boxes.count(name) for name in (b"ispe", b"pixi", b"av1C")) + 1
+    indexes[indexes.index(number)] |= 0x80  # readers ignore it unless it is essential
+    content = content[: associated + 1] + bytes(indexes) + content[associated + 1 + len(indexes) :]
+    return content[:place] + aperture + content[place + length :]
+
+
+@pytest.mark.parametrize(("width", "height"), CROPS)
+@pytest.mark.parametrize("kind", ["HEIC", "AVIF"])
+def test_a_cropped_image_has_the_size_that_libheif_shows(
+    kind: str, width: tuple[int, int], height: tuple[int, int]
+) -> None:
+    content = cropped(kind, width, height)
+    if kind == "HEIC":
+        shown = pillow_heif.open_heif(content)[0].size
+    else:
+        opened = pyvips.Image.new_from_buffer(content, "")
+        shown = opened.width, opened.height
+
+    media = media_of(BytesIO(content))
+
+    assert (media.width, media.height) == shown != (64, 48)
+
+
+@pytest.mark.parametrize("brand", [b"mif1", b"mif2", b"msf1"])
+def test_a_heif_whose_brands_do_not_name_the_codec_is_detected(brand: bytes) -> None:
+    content = heic(brand, SIZE, box(b"hvcC", bytes(30)))
+
+    assert media_of(BytesIO(content)) == Media("image/heif", 30, 20)
+
+
+def test_a_heif_with_the_major_brand_of_avif_is_not_heic() -> None:
+    content = image("AVIF").replace(b"ftypavif\0\0\0\0avif", b"ftypavif\0\0\0\0heic")
+
+    assert media_of(BytesIO(content)) == Media("image/avif", 30, 20)
 
 
 @pytest.mark.parametrize("length", range(40, 120, 7))

@@ -75,7 +75,8 @@ class Output(Params):
         ge=2,
         le=256,
         validation_alias=or_british("colors"),
-        description="The maximum number of colors of a GIF, and of a PNG with `palette`.",
+        description="The maximum number of colors of a GIF, of all its frames together, and of a PNG with `palette`. "
+        "With 256, each frame of an animation may have 256.",
         json_schema_extra=hint(advanced=True),
     )
     metadata: Literal["keep", "copyright", "strip"] = Field(
@@ -88,8 +89,8 @@ class Output(Params):
     profile: Literal["keep", "srgb", "strip"] = Field(
         default="keep",
         description="`keep`: keep the ICC profile; `srgb`: convert the colors to sRGB and embed its profile; `strip`: "
-        "convert them to sRGB without a profile. Colors described by gAMA, cHRM, cICP, nclx or the EXIF of a camera "
-        "(Adobe RGB) get a small profile. A GIF, and a gray WebP or AVIF, cannot have a profile, "
+        "convert them to sRGB without a profile. Colors described by gAMA, cHRM, cICP, nclx, the header of a BMP or "
+        "the EXIF of a camera (Adobe RGB) get a small profile. A GIF, and a gray WebP or AVIF, cannot have a profile, "
         "so their colors are converted. CMYK from `to_colorspace` gets a compact profile (14 kB); other CMYK without "
         "a profile gets none.",
         json_schema_extra=hint(advanced=True),

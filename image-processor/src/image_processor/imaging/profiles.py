@@ -28,6 +28,13 @@ class Primaries:
     blue: Point
     white: Point = (0.3127, 0.3290)
 
+    def are_real(self) -> bool:
+        """Return whether these are valid chromaticities: red, green and blue must not lie on one line."""
+        (rx, ry), (gx, gy), (bx, by) = self.red, self.green, self.blue
+        if not all(0 < value < 1 for point in (self.red, self.green, self.blue, self.white) for value in point):
+            return False
+        return abs((gx - rx) * (by - ry) - (bx - rx) * (gy - ry)) > 0.01
+
 
 SRGB = Primaries((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
 
@@ -73,16 +80,20 @@ def without_tail(profile: bytes) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def small_profile(primaries: Primaries, gamma: Gamma, *, gray: bool) -> bytes:
-    """Return a profile of about 500 bytes for a display with these primaries and this transfer function."""
+def small_profile(primaries: Primaries, *gammas: Gamma, gray: bool) -> bytes:
+    """Return a profile for a display with these primaries and transfer functions: of about 1000 bytes with one.
+
+    :param gammas: one for all colors, or that of red, green and blue.
+    """
     texts = {b"desc": text_of_version_2("Described by the image"), b"cprt": b"text" + bytes(4) + b"CC0\0"}
     tags = {**texts, b"wtpt": xyz_tag(D50)}
     if gray:
-        tags[b"kTRC"] = _curve(gamma)
+        tags[b"kTRC"] = _curve(gammas[0])
     else:
         columns = _adapted(primaries)
         tags |= {name: xyz_tag(columns[:, number]) for number, name in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))}
-        tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _curve(gamma))
+        curves = [_curve(gamma) for gamma in (gammas if len(gammas) > 1 else gammas * 3)]
+        tags |= dict(zip((b"rTRC", b"gTRC", b"bTRC"), curves, strict=True))
     return assembled(tags, b"GRAY" if gray else b"RGB ", kind=b"mntr", connection=b"XYZ ")
 
 

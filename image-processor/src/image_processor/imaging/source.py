@@ -15,8 +15,9 @@ class Source(Params):
         default=None,
         ge=1,
         le=1_000_000,
-        description="The page of a TIFF or PDF, or the frame of a GIF or WebP, to read, counted from 1. Default: all "
-        "frames of an animation, all pages of a TIFF if they have the same size, otherwise the first page.",
+        description="The page of a TIFF or PDF, the image of a HEIC, or the frame of a GIF or WebP, to read, counted "
+        "from 1. Default: all frames of an animation, all pages of a TIFF if they have the same size, otherwise the "
+        "first page; of a HEIC, the primary image.",
         examples=[2],
     )
     dpi: int | None = Field(

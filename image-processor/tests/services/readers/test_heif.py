@@ -11,7 +11,7 @@ import tifffile
 from image_processor.services.codec.decoding import ImageError, Limits, decode
 from image_processor.services.codec.plan import plan_of
 from image_processor.services.codec.process import process_image
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageColor, ImageOps
 
 from tests.support.algorithm_runs import LIMITS, processed, report
 from tests.support.images import opened, photo, pixels
@@ -126,6 +126,12 @@ def test_the_error_for_high_dynamic_range_names_it(transfer: int) -> None:
         processed(coded(9, transfer), "convert", KEPT)
 
 
+@pytest.mark.parametrize(("primaries", "transfer"), [(11, 17), (1, 9)])
+def test_the_error_for_other_colors_names_their_numbers(primaries: int, transfer: int) -> None:
+    with pytest.raises(ImageError, match=rf"HEIF \(primaries {primaries} and transfer function {transfer} of"):
+        processed(coded(primaries, transfer), "convert", KEPT)
+
+
 def test_a_grid_of_tiles_is_a_single_image() -> None:
     image = opened(photo(300, 200))
     source = heic(image, tile_size=128)
@@ -134,6 +140,49 @@ def test_a_grid_of_tiles_is_a_single_image() -> None:
 
     assert b"grid" in source
     assert numpy.abs(result - numpy.asarray(image)).max() <= 3
+
+
+def several(*colors: str) -> bytes:
+    """Return a HEIC with an image for each color, of decreasing width; the second is the primary one."""
+    images = [Image.new("RGB", (64 - 16 * number, 48), color) for number, color in enumerate(colors)]
+    file = pillow_heif.from_pillow(images[0])
+    for image in images[1:]:
+        file.add_from_pillow(image)
+    buffer = io.BytesIO()
+    file.save(buffer, quality=90, primary_index=1)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("page", "color"), [(None, "blue"), (1, "red"), (2, "blue"), (3, "lime")])
+def test_the_page_chooses_among_several_images(page: int | None, color: str) -> None:
+    params: dict[str, object] = {"format": "png"} | ({} if page is None else {"source": {"page": page}})
+
+    result = pixels(processed(several("red", "blue", "lime"), "convert", params))
+
+    assert numpy.abs(result[8, 8] - ImageColor.getrgb(color)).max() <= 8
+    assert result.shape[1] == {"red": 64, "blue": 48, "lime": 32}[color]
+
+
+def test_info_counts_the_images() -> None:
+    found = report(several("red", "blue"), "info")
+
+    assert (found["width"], found["frames"]) == (48, 2)
+    assert found["pages"] == [{"width": 64, "height": 48}, {"width": 48, "height": 48}]
+
+
+def test_an_image_that_is_missing_is_named() -> None:
+    with pytest.raises(ImageError, match="There is no page 3: the image has 2 pages"):
+        processed(several("red", "blue"), "convert", {"format": "png", "source": {"page": 3}})
+
+
+def test_a_thumbnail_is_not_counted() -> None:
+    file = pillow_heif.from_pillow(opened(photo()))
+    file.info["thumbnails"] = [32]
+    buffer = io.BytesIO()
+    file.save(buffer, quality=90)
+
+    assert b"thmb" in buffer.getvalue()
+    assert report(buffer.getvalue(), "info").get("frames", 1) == 1
 
 
 def test_ten_bits_are_scaled_to_sixteen() -> None:

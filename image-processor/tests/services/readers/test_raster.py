@@ -14,7 +14,8 @@ import tifffile
 from image_processor.services.codec.decoding import ImageError, Limits, decode
 from image_processor.services.codec.plan import plan_of
 from image_processor.services.codec.process import process_image
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps, IptcImagePlugin
+from PIL.JpegImagePlugin import JpegImageFile
 
 from tests.support.algorithm_runs import LIMITS, processed, report
 from tests.support.images import encoded, opened, photo, pixels
@@ -23,13 +24,16 @@ KEPT = {"format": "png"}
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def psd(image: Image.Image, profile: bytes = b"") -> bytes:
+def psd(image: Image.Image, profile: bytes = b"", iptc: bytes = b"", exif: bytes = b"") -> bytes:
     """Return an uncompressed PSD without layers (Adobe Photoshop File Formats Specification)."""
     modes = {"L": 1, "LA": 1, "RGB": 3, "RGBA": 3, "CMYK": 4, "LAB": 9}
     bands = image.split()
-    resources = b""
-    if profile:
-        resources = b"8BIM" + struct.pack(">HHI", 1039, 0, len(profile)) + profile + bytes(len(profile) % 2)
+    parts = {1028: iptc, 1039: profile, 1058: exif}
+    resources = b"".join(
+        b"8BIM" + struct.pack(">HHI", number, 0, len(part)) + part + bytes(len(part) % 2)
+        for number, part in parts.items()
+        if part
+    )
     header = struct.pack(">4sH6xHIIHH", b"8BPS", 1, len(bands), image.height, image.width, 8, modes[image.mode])
     inverted = [band.point(lambda value: 255 - value) for band in bands] if image.mode == "CMYK" else bands
     planes = b"".join(band.tobytes() for band in inverted)
@@ -67,6 +71,36 @@ def test_jpeg_2000_colors_keep_more_than_8_bits(codec: str, bands: int, bits: in
     result = processed(source, "convert", {"format": "tiff"})
 
     assert numpy.abs(tifffile.imread(io.BytesIO(result)).astype(float) - image * (65535 / (2**bits - 1))).max() <= 0.51
+
+
+def subsampled(bits: int) -> bytes:
+    """Return a codestream whose second and third component have half the size (ISO/IEC 15444-1, A.5.1)."""
+    image = numpy.zeros((32, 32, 3), "uint16")
+    stream = bytes(imagecodecs.jpeg2k_encode(image, level=0, codecformat="j2k", reversible=True, bitspersample=bits))
+    sizes = bytes([bits - 1, 1, 1] * 3)
+    return stream.replace(sizes, bytes([bits - 1, 1, 1, bits - 1, 2, 2, bits - 1, 2, 2]))
+
+
+DEEP = {
+    "YCC": lambda: jpeg_2000(numpy.zeros((32, 32, 3), "uint16"), b"", space=18, bits=12),
+    "signed": lambda: bytes(imagecodecs.jpeg2k_encode(numpy.zeros((32, 32, 3), "int16"), level=0, reversible=True)),
+    "subsampled": lambda: subsampled(10),
+}
+
+
+@pytest.mark.parametrize("kind", DEEP)
+def test_more_than_8_bits_are_refused_instead_of_reduced_to_8(kind: str) -> None:
+    with pytest.raises(ImageError, match="have more than 8 bits and are signed, YCC or of different sizes"):
+        processed(DEEP[kind](), "convert", KEPT)
+
+
+def test_signed_gray_of_16_bits_is_kept() -> None:
+    image = numpy.random.default_rng(1).integers(-32768, 32768, (40, 64), "int16")
+    source = bytes(imagecodecs.jpeg2k_encode(image, level=0, reversible=True))
+
+    result = tifffile.imread(io.BytesIO(processed(source, "convert", {"format": "tiff"})))
+
+    assert numpy.array_equal(result, image.astype(int) + 32768)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 7])
@@ -172,6 +206,78 @@ def test_names_of_boxes_in_the_profile_of_a_jpeg_2000_have_no_effect() -> None:
     assert numpy.array_equal(
         pixels(processed(jpeg_2000(RGBA[..., :3].copy(), profile), "convert", KEPT)), RGBA[..., :3]
     )
+
+
+def exif_of(orientation: int = 1) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F] = "Camera"
+    exif[0x013B] = "Alice"
+    return exif.tobytes().removeprefix(b"Exif\0\0")
+
+
+def rights(text: str) -> bytes:
+    """Return XMP with a copyright notice (XMP specification part 1, 8.3)."""
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:rights><rdf:Alt>'
+        f'<rdf:li xml:lang="x-default">{text}</rdf:li></rdf:Alt></dc:rights></rdf:Description></rdf:RDF></x:xmpmeta>'
+    ).encode()
+
+
+BY_BOB = b"\x1c\x02\x50\0\x03Bob"
+ADOBE_EXIF = bytes.fromhex("0537cdab9d0c4431a72afa561f2a113e")
+
+
+@pytest.mark.parametrize("behind", [True, False])
+@pytest.mark.parametrize("start", [b"JpgTiffExif->JP2", b"JpgTiffExif->JP2Exif\0\0", ADOBE_EXIF])
+def test_exif_of_a_jpeg_2000_is_kept_and_does_not_turn_it(start: bytes, *, behind: bool) -> None:
+    source = jpeg_2000(RGBA[..., :3].copy(), b"")
+    place = len(source) if behind else source.index(b"jp2c") - 4
+    source = source[:place] + box(b"uuid", start + exif_of(6)) + source[place:]
+
+    kept = opened(processed(source, "convert", {"format": "png", "metadata": "keep"}))
+    by_default = opened(processed(source, "convert", KEPT)).getexif()
+
+    assert numpy.array_equal(numpy.asarray(kept), RGBA[..., :3])
+    assert (kept.getexif()[0x010F], kept.getexif().get(0x0112, 1)) == ("Camera", 1)
+    assert (by_default.get(0x010F), by_default[0x013B]) == (None, "Alice")
+
+
+def test_xmp_and_iptc_of_a_jpeg_2000_are_kept() -> None:
+    source = jpeg_2000(RGBA[..., :3].copy(), b"")
+    iptc = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38") + BY_BOB
+    source += box(b"uuid", XMP[:16] + rights("(c) Carol")) + box(b"uuid", iptc)
+
+    kept = opened(processed(source, "convert", {"format": "jpeg", "metadata": "keep"}))
+    by_default = opened(processed(source, "convert", {"format": "jpeg"})).getexif()
+
+    assert b"(c) Carol" in kept.info["xmp"]
+    assert isinstance(kept, JpegImageFile)
+    assert IptcImagePlugin.getiptcinfo(kept) == {(2, 80): b"Bob"}
+    assert (by_default[0x013B], by_default[0x8298]) == ("Bob", "(c) Carol")
+
+
+def test_iptc_of_a_psd_is_kept() -> None:
+    source = psd(colorful(), iptc=BY_BOB)
+
+    kept = opened(processed(source, "convert", {"format": "jpeg", "metadata": "keep"}))
+    by_default = opened(processed(source, "convert", {"format": "jpeg"}))
+
+    assert isinstance(kept, JpegImageFile)
+    assert IptcImagePlugin.getiptcinfo(kept) == {(2, 80): b"Bob"}
+    assert by_default.getexif()[0x013B] == "Bob"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_exif_of_a_psd_does_not_turn_it(orientation: int) -> None:
+    source = psd(colorful(), exif=exif_of(orientation))
+    shown = ImageOps.exif_transpose(opened(source))
+
+    kept = opened(processed(source, "convert", {"format": "png", "metadata": "keep"}))
+
+    assert numpy.array_equal(numpy.asarray(kept), numpy.asarray(shown))
+    assert (kept.getexif()[0x010F], kept.getexif().get(0x0112, 1)) == ("Camera", 1)
 
 
 def test_a_jpeg_2000_without_pixels_is_damaged() -> None:

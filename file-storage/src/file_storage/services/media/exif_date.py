@@ -146,5 +146,6 @@ _FINDERS: Mapping[str, Callable[[IO[bytes]], IO[bytes] | None]] = {
     "image/webp": _in_webp,
     "image/tiff": lambda file: file,
     "image/heic": _in_heif,
+    "image/heif": _in_heif,
     "image/avif": _in_heif,
 }

@@ -1,4 +1,4 @@
-"""Reads the size of HEIC and HEIF from their boxes, without decoding pixels (ISO/IEC 14496-12 and 23008-12)."""
+"""Reads the size of HEIC, HEIF and AVIF from their boxes, without decoding pixels (ISO/IEC 14496-12 and 23008-12)."""
 
 import struct
 from collections.abc import Iterator
@@ -12,17 +12,21 @@ _MAX_META_BYTES = 1024 * 1024
 
 _HEVC = {b"heic", b"heix", b"heim", b"heis"}
 _HEVC_SEQUENCE = {b"hevc", b"hevx", b"hevm", b"hevs"}
+_AV1 = {b"avif", b"avis"}
+_ANY_CODEC = {b"mif1", b"mif2", b"msf1"}
+"""Brands of a file type box (ISO/IEC 23008-12, 10) that allow any codec; only the items name it."""
 
 
 def heif_type(head: bytes) -> str | None:
-    """Return the media type (IANA's registry) of HEIF that contains HEVC."""
+    """Return the media type (IANA's registry) of HEIF that contains HEVC, by the rule of the image processor."""
     if head[4:8] != b"ftyp":
         return None
     end = min(int.from_bytes(head[:4], "big"), len(head))
     brands = {head[8:12], *(head[start : start + 4] for start in range(16, end, 4))}
-    if brands & _HEVC:
-        return "image/heic"
-    return "image/heic-sequence" if brands & _HEVC_SEQUENCE else None
+    if brands & (_HEVC | _HEVC_SEQUENCE):
+        still = "image/heic" if brands & _HEVC else "image/heic-sequence"
+        return None if head[8:12] in _AV1 else still
+    return "image/heif" if brands & _ANY_CODEC and not brands & _AV1 and b"av01" not in head else None
 
 
 def heif_size(file: IO[bytes]) -> Size | None:
@@ -39,7 +43,9 @@ def heif_size(file: IO[bytes]) -> Size | None:
     for name, content in primary:
         if name == b"clap":
             width, width_divisor, height, height_divisor = struct.unpack(">IIII", content[:16])
-            width, height = width // width_divisor, height // height_divisor
+            # Rounded as in libheif, a half up.
+            width = (width + width_divisor // 2) // width_divisor
+            height = (height + height_divisor // 2) // height_divisor
         elif name == b"irot" and content[0] & 1:
             width, height = height, width
     return width, height

@@ -63,7 +63,9 @@ def _ico(file: IO[bytes]) -> Size:
 _READERS: Mapping[str, Callable[[IO[bytes]], Size | None]] = {
     "image/svg+xml": lambda file: root_size(file.read(_ROOT_BYTES)),
     "image/bmp": _bmp,
+    "image/avif": heif_size,
     "image/heic": heif_size,
+    "image/heif": heif_size,
     "image/jxl": jpegxl_size,
     "image/heic-sequence": heif_size,
     "image/vnd.adobe.photoshop": _psd,

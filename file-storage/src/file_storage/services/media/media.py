@@ -15,6 +15,7 @@ from file_storage.services.media.jpegxl_header import jpegxl_type
 from file_storage.services.media.tiff_header import tiff_size
 
 UNKNOWN = "application/octet-stream"
+_AVIF = "image/avif"
 
 HEAD_BYTES = 4096
 """Bytes read from a file that is not an image."""
@@ -66,7 +67,9 @@ def media_of(file: IO[bytes]) -> Media:
     file.seek(0)
     media = None if known else _image(file)
     if media is not None:
-        return media
+        # Pillow ignores the crop of an AVIF; a sequence has no other size.
+        size = size_of(_AVIF, cast("IO[bytes]", _LimitedFile(file))) if media.media_type == _AVIF else None
+        return _media(_AVIF, size) if size else media
     media_type = known or filetype.guess_mime(head) or _by_text(_text_head(file, head))
     return _media(media_type, size_of(media_type, cast("IO[bytes]", _LimitedFile(file))))
 

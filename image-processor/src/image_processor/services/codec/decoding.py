@@ -123,10 +123,7 @@ def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) 
         animation = _animation(source, format_name, layout, limits, upright=wanted.upright)
         if format_name == "gif":
             animation = gif.checked(animation, source, layout.pages, frames_of(header))
-        frames = [with_page_sizes(frame, layout) for frame in animation]
-        return Decoded(
-            Picture.of([_described(frame, source, format_name, layout.pages[0]) for frame in frames]), format_name
-        )
+        return Decoded(Picture.of([with_page_sizes(frame, layout) for frame in animation]), format_name)
     stored = int(header.get("orientation")) if header.get_typeof("orientation") else 0
     in_order = (stored in _UPRIGHT_AS_STORED or not wanted.upright) and header.format in _READ_ONCE
     access = "sequential" if sequential and in_order else "random"
@@ -294,15 +291,20 @@ def _animation(
         frames = [_single(_opened(source, format_name, count, page=page), upright=upright) for page in layout.pages]
         # Bands and formats of the frames may differ from those of the header.
         check_frames_of(frames, limits, sentence("The image has"))
-        frames = [layout.usable(frame, number) for number, frame in enumerate(frames)]
-        kinds = {(frame.bands, frame.format, frame.interpretation, _profile(frame)) for frame in frames}
-        return frames if len(kinds) == 1 else alike([in_srgb(frame) for frame in frames])
+        usable = _usable(frames, source, format_name, layout)
+        kinds = {(frame.bands, frame.format, frame.interpretation, _profile(frame)) for frame in usable}
+        return usable if len(kinds) == 1 else alike([in_srgb(frame) for frame in usable])
     first = {"page": layout.pages[0]} if layout.pages[0] else {}
     roll = _opened(source, format_name, 1, n=len(layout.pages), **first)
     height = roll.get_page_height()
     tops = range(0, roll.height, height)
     frames = [_single(roll.crop(0, top, roll.width, height), upright=upright) for top in tops]
-    return [layout.usable(frame, number) for number, frame in enumerate(frames)]
+    return _usable(frames, source, format_name, layout)
+
+
+def _usable(frames: Sequence[pyvips.Image], source: Path, format_name: str, layout: Layout) -> Sequence[pyvips.Image]:
+    usable = [layout.usable(frame, number) for number, frame in enumerate(frames)]
+    return [_described(frame, source, format_name, layout.pages[0]) for frame in usable]
 
 
 def _profile(image: pyvips.Image) -> bytes | None:
@@ -311,12 +313,13 @@ def _profile(image: pyvips.Image) -> bytes | None:
 
 def _described(image: pyvips.Image, source: Path, format_name: str, page: int) -> pyvips.Image:
     """Return the image with metadata of its page (counted from 0) that libvips does not read."""
-    image = with_described_colors(image, source, format_name)
     if format_name == "jpeg":
         image = with_all_segments(image, source)
     if format_name == "png":
         image = with_metadata_after_pixels(image, source)
     image = with_exif_of_tiff(image, source, page) if format_name == "tiff" else image
+    # After the EXIF, which may name the color space.
+    image = with_described_colors(image, source, format_name)
     image = without_invented_tags(image).copy()
     image.set_type(pyvips.GValue.gstr_type, "vips-loader", format_name)
     return image

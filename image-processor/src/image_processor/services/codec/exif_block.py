@@ -9,13 +9,21 @@ from pathlib import Path
 import pyvips
 
 from image_processor.services.codec import tiff
-from image_processor.services.codec.tiff import EXIF_DIRECTORY, GPS_DIRECTORY, SIZES, Described, Directory, Entry
+from image_processor.services.codec.tiff import (
+    EXIF_DIRECTORY,
+    GPS_DIRECTORY,
+    INTEROPERABILITY_DIRECTORY,
+    SIZES,
+    Described,
+    Directory,
+    Entry,
+)
 
 _START = b"Exif\0\0"
 _OF_THE_IMAGE = (270, 271, 272, 305, 306, tiff.ARTIST, 316, tiff.COPYRIGHT, *range(40091, 40096))
 """Description, make, model, software, time, artist, computer, copyright and Windows' tags (title, comment, author,
 keywords, subject); all other tags describe how the pixels are stored."""
-_BOUND_TO_THEIR_FILE = (40962, 40963, 40965)
+_BOUND_TO_THEIR_FILE = (40962, 40963, INTEROPERABILITY_DIRECTORY)
 """Tags valid only in their file: the width and height of its pixels, the offset of the interoperability directory."""
 _COMPUTER = 316
 ARTIST_FIELD, COPYRIGHT_FIELD = "exif-ifd0-Artist", "exif-ifd0-Copyright"
@@ -187,7 +195,11 @@ def _block(found: Described) -> bytes | None:
     """Return the EXIF block with these tags; None if there are no tags or too many for a block."""
     order = found.image.order
     image = {tag: found.image.entries[tag] for tag in _OF_THE_IMAGE if tag in found.image.entries}
-    groups = {EXIF_DIRECTORY: found.photo, GPS_DIRECTORY: found.gps}
+    groups = {
+        EXIF_DIRECTORY: found.photo,
+        GPS_DIRECTORY: found.gps,
+        INTEROPERABILITY_DIRECTORY: found.interoperability,
+    }
     pointed = {tag: group for tag, group in groups.items() if group is not None and group.entries}
     if not image and not pointed:
         return None
@@ -196,10 +208,11 @@ def _block(found: Described) -> bytes | None:
     places = dict.fromkeys(pointed, 0)
     for _ in range(2):  # the second pass uses the offsets of the first
         rows = {tag: layout.row(tag, Entry(4, 1, struct.pack(f"{order}I", place)), 0) for tag, place in places.items()}
+        of_photo = {tag: rows.pop(tag) for tag in (INTEROPERABILITY_DIRECTORY,) if tag in rows}
         body = layout.directory(image, len(content), rows)
         for tag, group in pointed.items():
             places[tag] = len(content) + len(body)
-            body += layout.directory(_kept(group), places[tag])
+            body += layout.directory(_kept(group), places[tag], of_photo if tag == EXIF_DIRECTORY else None)
     block = _START + content + body
     return block if len(block) <= _LONGEST else None
 

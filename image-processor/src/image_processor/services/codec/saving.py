@@ -10,7 +10,7 @@ from image_processor.imaging.color import in_eight_bits, in_srgb, with_alpha
 from image_processor.imaging.output import DEFAULT_EFFORT, DEFAULT_QUALITY, QUICKEST, Output
 from image_processor.imaging.picture import Plain
 from image_processor.services.codec.exif_block import has_exif, write_into_tiff
-from image_processor.services.codec.palette import bits_for, colors_of, with_at_most
+from image_processor.services.codec.palette import MOST, bits_for, colors_of, with_at_most
 from image_processor.services.readers.pillow import Image
 
 _IN_MEMORY_BYTES = 100_000_000
@@ -192,7 +192,9 @@ def _save_gif(image: pyvips.Image, output: Output, quality: int, path: Path) -> 
     bits = min((output.colors - 1).bit_length(), max(1, round(quality * 8 / 100)))
     effort = _palette_effort(image, output.effort or DEFAULT_EFFORT["gif"])
     dither = 1.0
-    if 2**bits > output.colors:
+    # The encoder gives each frame a palette of its own, with as many colors as its bits allow.
+    has_own_palettes = output.colors < MOST and image.get_page_height() < image.height
+    if 2**bits > output.colors or has_own_palettes:
         image, dither = with_at_most(_eight_bits(image), output.colors, 100, effort), 0.0
     image.gifsave(
         str(path), bitdepth=bits, dither=dither, effort=effort, interlace=output.progressive, keep=_keep(image, output)

@@ -18,7 +18,7 @@ _MOST_BYTES = 60_000
 
 WIDTH, HEIGHT, ORIENTATION = 256, 257, 274
 ARTIST, COPYRIGHT = 315, 33432
-EXIF_DIRECTORY, GPS_DIRECTORY = 34665, 34853
+EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY_DIRECTORY = 34665, 34853, 40965
 _SUBFILE_TYPE = 254
 _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType: a reduced copy of another page; a transparency mask."""
@@ -249,15 +249,19 @@ def _directories(source: Path) -> Iterator[Directory]:
 
 @dataclass(frozen=True)
 class Described:
-    """The tags of a picture, from a TIFF or the EXIF block of another format, in three directories."""
+    """The tags of a picture, from a TIFF or the EXIF block of another format, in four directories.
+
+    :param interoperability: the directory to which that of the photo points.
+    """
 
     image: Directory
     photo: Directory | None = None
     gps: Directory | None = None
+    interoperability: Directory | None = None
 
 
 def described(file: IO[bytes], number: int = 0) -> Described | None:
-    """Return directory ``number`` with its EXIF and GPS directories; None if it cannot be read."""
+    """Return directory ``number`` with those of its EXIF; None if it cannot be read."""
     try:
         reader = _Reader(file)
         image, following = reader.directory(reader.first)
@@ -265,7 +269,9 @@ def described(file: IO[bytes], number: int = 0) -> Described | None:
             image, following = reader.directory(following)
     except DAMAGED:
         return None
-    return Described(image, _subdirectory(reader, image, EXIF_DIRECTORY), _subdirectory(reader, image, GPS_DIRECTORY))
+    photo = _subdirectory(reader, image, EXIF_DIRECTORY)
+    interoperability = None if photo is None else _subdirectory(reader, photo, INTEROPERABILITY_DIRECTORY)
+    return Described(image, photo, _subdirectory(reader, image, GPS_DIRECTORY), interoperability)
 
 
 def _subdirectory(reader: _Reader, image: Directory, tag: int) -> Directory | None:

@@ -13,8 +13,8 @@ __all__ = ["KNOWN", "DamagedError", "Opened", "open_foreign"]
 KNOWN = ("HEIC", "JPEG XL", "JPEG 2000", "BMP", "ICO", "PSD", "SVG", "PDF")
 """Format names for users."""
 
-_DRAWINGS = ("pdf", "svg")
-"""Readers of vector formats, which take the page and the resolution."""
+_BY_REQUEST = ("heif", "pdf", "svg")
+"""Readers that take the requested page or resolution."""
 
 
 def open_foreign(source: Path, wanted: Source) -> Opened | None:
@@ -28,4 +28,4 @@ def open_foreign(source: Path, wanted: Source) -> Opened | None:
         return None
     open_image: Callable[..., Opened] = import_module(f"{__name__}.{name}").open_image
     with reading():
-        return open_image(source, wanted) if name in _DRAWINGS else open_image(source)
+        return open_image(source, wanted) if name in _BY_REQUEST else open_image(source)

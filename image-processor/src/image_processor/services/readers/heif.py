@@ -1,4 +1,4 @@
-"""Reads HEIC and HEIF, as phones write them: the primary image, upright, with 8 or 16 bits per band."""
+"""Reads HEIC and HEIF, as phones write them: one image, upright, with 8 or 16 bits per band."""
 
 from functools import partial
 from pathlib import Path
@@ -7,13 +7,14 @@ import pillow_heif
 import pyvips
 from pillow_heif import HeifImage
 
-from image_processor.imaging.profiles import means_srgb, small_profile
+from image_processor.imaging.profiles import SRGB, Gamma, means_srgb, small_profile
+from image_processor.imaging.source import Source
 from image_processor.services.codec.colors import coded_colors
-from image_processor.services.codec.errors import high_dynamic_range
+from image_processor.services.codec.pages import check_page
 from image_processor.services.readers.metadata import metadata_of
 from image_processor.services.readers.opened import Opened
 
-# A worker has one process per core, so one thread is enough. Only the primary image is used.
+# A worker has one process per core, so one thread is enough. Thumbnails and depth maps are not used.
 pillow_heif.options.DECODE_THREADS = 1
 pillow_heif.options.THUMBNAILS = False
 pillow_heif.options.DEPTH_IMAGES = False
@@ -22,10 +23,11 @@ pillow_heif.options.AUX_IMAGES = False
 _BANDS = {"I": 1, "L": 1, "LA": 2, "La": 2, "RGB": 3, "RGBA": 4, "RGBa": 4}
 
 
-def open_image(source: Path) -> Opened:
-    """Return the file's primary image."""
+def open_image(source: Path, wanted: Source) -> Opened:
+    """Return the requested image, or the primary one."""
     file = pillow_heif.open_heif(source, convert_hdr_to_8bit=False, hdr_to_16bit=False)
-    image = file[file.primary_index]
+    check_page(wanted.page, len(file))
+    image = file[file.primary_index if wanted.page is None else wanted.page - 1]
     width, height = image.size
     metadata = metadata_of(image.info.items(), is_upright=True)
     if metadata.profile is None:
@@ -33,22 +35,30 @@ def open_image(source: Path) -> Opened:
     name, _, deep = image.mode.partition(";")
     pixel_bytes = _BANDS[name] * (2 if deep else 1)
     pixels = partial(_pixels, image)
-    return Opened("heic", width, height, lossless=False, pixels=pixels, metadata=metadata, pixel_bytes=pixel_bytes)
+    return Opened(
+        "heic",
+        width,
+        height,
+        lossless=False,
+        pixels=pixels,
+        metadata=metadata,
+        frames=len(file),
+        pages=[each.size for each in file],
+        pixel_bytes=pixel_bytes,
+    )
 
 
 def _coded_profile(image: HeifImage) -> bytes | None:
     """Return a profile for the colors that an nclx box describes; ``None`` if they are sRGB or undescribed.
 
-    :raises ImageError: the colors are of high dynamic range.
+    :raises ImageError: the colors are not supported, such as those of high dynamic range.
     """
     coded = image.info.get("nclx_profile")
     if not isinstance(coded, dict):
         return None
-    colors = coded_colors(int(coded["color_primaries"]), int(coded["transfer_characteristics"]))
-    if colors is None:
-        raise high_dynamic_range("HEIF")
+    colors = coded_colors(int(coded["color_primaries"]), int(coded["transfer_characteristics"]), "HEIF")
     profile = small_profile(*colors, gray=_BANDS[image.mode.partition(";")[0]] < 3)
-    return None if means_srgb(profile) or colors == coded_colors(1, 13) else profile
+    return None if means_srgb(profile) or colors == (SRGB, Gamma(None)) else profile
 
 
 def _pixels(image: HeifImage) -> pyvips.Image:

@@ -26,6 +26,14 @@ _TO_THE_END, _LONG = 0, 1
 _MOST_BOXES = 10_000
 _HEADER, _STREAM = b"jp2h", b"jp2c"
 """Boxes that describe the pixels, and that contain them."""
+_DESCRIPTION = b"uuid"
+_EXIF, _OTHER_EXIF = b"JpgTiffExif->JP2", bytes.fromhex("0537cdab9d0c4431a72afa561f2a113e")
+_XMP, _IPTC = bytes.fromhex("be7acfcb97a942e89c71999491e3afac"), bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
+"""The first bytes of boxes with metadata: of EXIF as ExifTool and as Photoshop write it, of XMP and of IPTC."""
+_MARKS_OF_EXIF = (b"Exif\0\0", b"EXIF\0\0")
+"""Some programs write one of these before EXIF."""
+_LONGEST_DESCRIPTION = 4_000_000
+"""Maximum size in bytes of a box with metadata; longer ones are skipped."""
 _MAIN_HEADER = 64 * 1024
 """Bytes of the codestream that are searched for the main header."""
 _CODING_STYLE = b"\xff\x52"
@@ -48,10 +56,12 @@ class _Described(NamedTuple):
 
     :param boxes: the first box of each name in the header box; none in a bare codestream.
     :param stream: the start of the codestream, after its own.
+    :param metadata: EXIF, XMP and IPTC by the first bytes of their boxes.
     """
 
     boxes: Mapping[bytes, bytes]
     stream: bytes
+    metadata: Mapping[bytes, bytes]
 
     @property
     def space(self) -> int | None:
@@ -70,7 +80,7 @@ def open_image(source: Path) -> Opened:
     bits = _bits(described)
     with Image.open(source, formats=["JPEG2000"]) as image:
         width, height = image.size
-    metadata = Metadata(profile=_profile(described.boxes.get(_SPACE, b"")))
+    metadata = _metadata(described)
     scaled = partial(_scaled_pixels, source, described, pixels=width * height)
     pixels = partial(_pixels, source) if bits is None else partial(scaled, bits)
     # imagecodecs returns up to four bands of 16 bits; Pillow returns 16 bits only for gray images.
@@ -84,17 +94,36 @@ def _described(source: Path) -> _Described:
 
     :raises DamagedError: there is no codestream.
     """
-    boxes: dict[bytes, bytes] = {}
+    boxes, metadata, stream = dict[bytes, bytes](), dict[bytes, bytes](), b""
     with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
         if content[: len(_CODESTREAM)] == _CODESTREAM:
-            return _Described(boxes, content[len(_CODESTREAM) : _MAIN_HEADER])
+            return _Described(boxes, content[len(_CODESTREAM) : _MAIN_HEADER], metadata)
         for name, start, end in islice(_boxes(content, 0, len(content)), _MOST_BOXES):
-            if name == _STREAM:
-                return _Described(boxes, content[start + len(_CODESTREAM) : min(end, start + _MAIN_HEADER)])
-            if name == _HEADER and not boxes:
+            if name == _STREAM and not stream:
+                stream = content[start + len(_CODESTREAM) : min(end, start + _MAIN_HEADER)]
+            elif name == _HEADER and not boxes:
                 for inner, first, last in islice(_boxes(content, start, end), _MOST_BOXES):
                     boxes.setdefault(inner, content[first:last])
-    raise DamagedError(sentence("its header is invalid"))
+            elif name == _DESCRIPTION and end - start <= _LONGEST_DESCRIPTION:
+                kind, place = content[start : start + len(_XMP)], start + len(_XMP)
+                if kind in (_EXIF, _OTHER_EXIF, _XMP, _IPTC):
+                    metadata.setdefault(kind, content[place:end])
+    if not stream:
+        raise DamagedError(sentence("its header is invalid"))
+    return _Described(boxes, stream, metadata)
+
+
+def _metadata(described: _Described) -> Metadata:
+    """Return the profile, EXIF, XMP and IPTC.
+
+    The standard knows no orientation, and decoders do not turn pixels by the one in EXIF.
+    """
+    found = described.metadata
+    exif = found.get(_EXIF) or found.get(_OTHER_EXIF) or b""
+    for mark in _MARKS_OF_EXIF:
+        exif = exif.removeprefix(mark)
+    profile = _profile(described.boxes.get(_SPACE, b""))
+    return Metadata(exif or None, found.get(_XMP), profile, is_upright=True, iptc=found.get(_IPTC))
 
 
 def _boxes(content: mmap, place: int, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -118,9 +147,9 @@ def _bits(described: _Described) -> int | None:
     Pillow reduces more than 8 bits to 8, except in a gray image, and makes white too dark with fewer than 8 bits. It
     ignores the order of the channels, and loses alpha in a palette. Sizes of components: ISO/IEC 15444-1, A.5.1.
 
-    :raises ImageError: there are too many components, or they have fewer than 8 bits and other peculiarities.
+    :raises ImageError: there are too many components, or they have other than 8 bits and further peculiarities.
     """
-    boxes, stream = described
+    boxes, stream = described.boxes, described.stream
     components = int.from_bytes(stream[36:38], "big")
     if components > _MOST_COMPONENTS:
         raise ImageError(
@@ -142,6 +171,14 @@ def _bits(described: _Described) -> int | None:
         return None if bits == {8} and _CHANNELS not in boxes else depth + 1
     if bits and min(bits) < 8:
         raise _differing()
+    if components > 1 and max(bits) > 8:
+        raise ImageError(
+            sentence(
+                "The components of this JPEG 2000 have more than 8 bits and are signed, YCC or of different sizes,"
+                " which is not supported: save it as RGB."
+            ),
+            Cause.IMAGE_UNSUPPORTED,
+        )
     return None
 
 

@@ -1,4 +1,4 @@
-"""Attaches EXIF, XMP and ICC profiles to libvips images from files that libvips does not read."""
+"""Attaches EXIF, XMP, IPTC and ICC profiles to libvips images from files that libvips does not read."""
 
 import io
 from collections.abc import Iterable
@@ -10,19 +10,21 @@ from image_processor.services.codec.exif_block import without_invented_tags
 
 _EXIF_HEADER = b"Exif\0\0"
 _FIELDS = ("exif-", "xmp-data", "orientation")
-_PROFILE_FIELD = "icc-profile-data"
+_PROFILE_FIELD, _IPTC_FIELD = "icc-profile-data", "iptc-data"
 
 
 class Metadata(NamedTuple):
     """The metadata of an image.
 
     :param is_upright: the decoder has already turned the pixels, so EXIF's orientation must be ignored.
+    :param iptc: bare data sets.
     """
 
     exif: bytes | None = None
     xmp: bytes | None = None
     profile: bytes | None = None
     is_upright: bool = False
+    iptc: bytes | None = None
 
 
 def metadata_of(info: Iterable[tuple[object, object]], *, is_upright: bool = False) -> Metadata:
@@ -36,6 +38,8 @@ def with_metadata(image: pyvips.Image, metadata: Metadata) -> pyvips.Image:
     image = image.copy()
     if metadata.profile:
         image.set_type(pyvips.GValue.blob_type, _PROFILE_FIELD, metadata.profile)
+    if metadata.iptc:
+        image.set_type(pyvips.GValue.blob_type, _IPTC_FIELD, metadata.iptc)
     if metadata.exif or metadata.xmp:
         carrier = _carrier(metadata)
         for field in carrier.get_fields():

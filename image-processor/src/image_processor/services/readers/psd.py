@@ -24,7 +24,7 @@ _LARGE_DOCUMENT = 2
 _BITMAP, _GRAY, _INDEXED, _RGB, _CMYK, _MULTICHANNEL, _DUOTONE, _LAB = 0, 1, 2, 3, 4, 7, 8, 9
 _COLORS = {_BITMAP: 1, _GRAY: 1, _INDEXED: 1, _RGB: 3, _CMYK: 4, _DUOTONE: 1, _LAB: 3}
 """Number of color channels by color mode; other channels are alpha or saved selections."""
-_PROFILE, _TRANSPARENT_INDEX, _EXIF, _XMP = 1039, 1047, 1058, 1060
+_IPTC, _PROFILE, _TRANSPARENT_INDEX, _EXIF, _XMP = 1028, 1039, 1047, 1058, 1060
 """Numbers of image resources."""
 _LAYERS = (b"Lr16", b"Lr32")
 _TRANSPARENCY = (b"Mt16", b"Mt32", b"Mtrn")
@@ -74,7 +74,8 @@ def open_image(source: Path) -> Opened:
         read = _read(file)
     resources = read.resources
     profile = None if read.mode == _LAB else resources.get(_PROFILE)
-    metadata = Metadata(resources.get(_EXIF), resources.get(_XMP), profile)
+    # Like Pillow and the file storage, do not turn the pixels: editors have turned those of a photograph.
+    metadata = Metadata(resources.get(_EXIF), resources.get(_XMP), profile, is_upright=True, iptc=resources.get(_IPTC))
     pixel_bytes = 16 if read.mode == _LAB else max(4, read.used * read.bits // 8)
     pixels = partial(_pixels, source, read)
     return Opened(

@@ -1,15 +1,18 @@
 """Reads most BMPs with Pillow; converts Pillow's images for other readers."""
 
 import struct
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pyvips
 from service_kit.texts import counted
 
+from image_processor.imaging.color import in_color
 from image_processor.services.causes import Cause
 from image_processor.services.codec.errors import ImageError
-from image_processor.services.readers import indexed_bmp, masked_bmp
+from image_processor.services.readers import bmp_colors, indexed_bmp, masked_bmp
+from image_processor.services.readers.metadata import Metadata
 from image_processor.services.readers.opened import Opened
 from image_processor.services.readers.pillow import Image
 
@@ -18,6 +21,8 @@ _SPACES = {"L": "b-w", "LA": "b-w", "RGB": "srgb", "RGBA": "srgb", "CMYK": "cmyk
 _PLAIN = {"1": "L", "I;16B": "I;16", "I;16L": "I;16", "I": "I;16", "RGBX": "RGB", "RGBa": "RGBA", "La": "LA"}
 """Other modes of Pillow, and the modes above to which they are converted."""
 
+_SPACE_OF_PROFILE = slice(16, 20)
+"""Place of the color space in a profile (ICC.1:2010, 7.2)."""
 _HEADER_WITH_COMPRESSION = 40
 _BITS_OF_BMP = (1, 2, 4, 8, 16, 24, 32)
 _COMPRESSIONS_OF_BMP = (0, 1, 2, 3, 6)
@@ -30,18 +35,30 @@ def open_image(source: Path) -> Opened:
     :raises ImageError: this kind of BMP is not supported.
     """
     with source.open("rb") as file:
-        head = file.read(max(indexed_bmp.HEAD, masked_bmp.HEAD))
+        head = file.read(max(indexed_bmp.HEAD, masked_bmp.HEAD, bmp_colors.HEAD))
     _refuse_unread(head)
+    width, height, pixels = _layout(source, head)
+    profile = bmp_colors.profile_of(source, head)
+    if profile is not None and profile[_SPACE_OF_PROFILE] == b"RGB ":
+        pixels = partial(_in_color, pixels)
+    return Opened("bmp", width, height, lossless=True, pixels=pixels, metadata=Metadata(profile=profile))
+
+
+def _layout(source: Path, head: bytes) -> tuple[int, int, Callable[[], pyvips.Image]]:
+    """Return the width and height, and what decodes the pixels."""
     indexed = indexed_bmp.indexed_bmp(head)
     if indexed is not None:
-        pixels = partial(indexed_bmp.pixels_of, source, indexed)
-        return Opened("bmp", indexed.width, indexed.height, lossless=True, pixels=pixels)
+        return indexed.width, indexed.height, partial(indexed_bmp.pixels_of, source, indexed)
     masked = masked_bmp.masked_bmp(head)
     if masked is not None:
-        pixels = partial(masked_bmp.pixels_of, source, masked)
-        return Opened("bmp", masked.width, masked.height, lossless=True, pixels=pixels)
+        return masked.width, masked.height, partial(masked_bmp.pixels_of, source, masked)
     with Image.open(source, formats=["BMP"]) as image:
-        return Opened("bmp", *image.size, lossless=True, pixels=partial(_pixels, source))
+        return *image.size, partial(_pixels, source)
+
+
+def _in_color(pixels: Callable[[], pyvips.Image]) -> pyvips.Image:
+    """Return the decoded image with three bands: a profile for RGB does not describe gray."""
+    return in_color(pixels())
 
 
 def _refuse_unread(head: bytes) -> None:
