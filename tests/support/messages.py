@@ -29,6 +29,7 @@ REFUSALS = frozenset(
         "bad_option",
         "bad_url",
         "forbidden_option",
+        "not_renderable",
         "too_large",
         "unsupported",
     }

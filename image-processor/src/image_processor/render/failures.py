@@ -52,6 +52,11 @@ def too_large(detail: str) -> DomainError:
     return DomainError(TOO_LARGE, detail, context=reason_of(detail))
 
 
+def not_renderable(detail: str) -> DomainError:
+    """Return the error of a source that is not an image or does not suit the steps."""
+    return DomainError(NOT_RENDERABLE, detail, context=reason_of(detail))
+
+
 def busy(detail: str) -> DomainError:
     """Return the error of a render for which no process is free."""
     return DomainError(BUSY, detail, retry_after=1, context=reason_of(detail))

@@ -13,7 +13,14 @@ from service_kit.texts import reason_of, sentence
 
 from image_processor.render.cache import WRITE_SECONDS, RenderCache, Stored
 from image_processor.render.config import RenderSettings
-from image_processor.render.failures import BUSY, STORAGE_UNAVAILABLE, TOO_SLOW, file_not_found
+from image_processor.render.failures import (
+    BUSY,
+    NOT_RENDERABLE,
+    STORAGE_UNAVAILABLE,
+    TOO_SLOW,
+    file_not_found,
+    not_renderable,
+)
 from image_processor.render.file_rows import FileRow, FileRows
 from image_processor.render.job import Answer, Bytes, Job, LocalFile, Made, Refused, StoredFile
 from image_processor.render.metrics import RenderMetrics
@@ -358,6 +365,8 @@ def _writes_avif(plan: RenderPlan, format_name: str, media_type: str) -> bool:
 
 def _made(answer: Answer) -> Made:
     if isinstance(answer, Refused):
+        if answer.kind == NOT_RENDERABLE:
+            raise not_renderable(answer.detail)
         again = RETRY_SECONDS if answer.kind in (BUSY, STORAGE_UNAVAILABLE) else None
         raise DomainError(answer.kind, answer.detail, retry_after=again, context=reason_of(answer.detail))
     return answer
