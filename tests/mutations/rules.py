@@ -657,6 +657,27 @@ MUTATIONS = [
         "test_exif_that_begins_as_in_a_jpeg_turns_a_png_as_in_the_image_processor",
     ),
     Mutation(
+        rule="EXIF describes the colors of a PNG only if none of its chunks does",
+        file="image-processor/src/image_processor/services/codec/colors.py",
+        before=" and not _CHUNKS & chunks.keys()",
+        after="",
+        caught_by="image-processor/tests/test_output.py::test_chunks_of_a_png_count_before_its_exif",
+    ),
+    Mutation(
+        rule="the AV1 stream describes the colors of an AVIF without a box",
+        file="image-processor/src/image_processor/services/codec/colors.py",
+        before="        coded = colors_of_stream(source)",
+        after="        coded = None",
+        caught_by="image-processor/tests/services/codec/test_avif.py",
+    ),
+    Mutation(
+        rule="a cropped HEIF or AVIF has the same size in both services",
+        file="file-storage/src/file_storage/services/heif_header.py",
+        before="width = (width + width_divisor // 2) // width_divisor",
+        after="width = width // width_divisor",
+        caught_by="file-storage/tests/services/test_media.py::test_a_cropped_image_has_the_size_that_libheif_shows",
+    ),
+    Mutation(
         rule="alpha of a JPEG 2000 is found where OpenJPEG moves it",
         file="image-processor/src/image_processor/services/readers/jpeg2000.py",
         before="order[place], order[color - 1] = order[color - 1], order[place]",

@@ -1,4 +1,4 @@
-"""Finds color spaces that a file describes without an ICC profile: by PNG chunks, an AVIF nclx box or camera EXIF."""
+"""Finds color spaces that a file describes without an ICC profile: by PNG chunks, AVIF's box or stream, or EXIF."""
 
 import struct
 from collections.abc import Mapping
