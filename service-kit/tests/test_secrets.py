@@ -13,6 +13,8 @@ import pytest
 from service_kit import secrets
 from service_kit.secrets import SecretError, share_out
 
+pytestmark = pytest.mark.slow
+
 SIGNING = [
     "PIXMILL_LINK_SECRET",
     "PIXMILL_CALLBACK_SECRET",

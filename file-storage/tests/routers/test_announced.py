@@ -14,6 +14,8 @@ from flask.testing import FlaskClient
 from service_kit.database import Database
 from sqlalchemy import Engine, event, text
 
+pytestmark = pytest.mark.slow
+
 ID = "a" * 32
 ASKED = {"X-Body-Stage": "asked", "X-Request-ID": ID}
 OVER = {"X-Body-Stage": "over", "X-Request-ID": ID}

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 import pytest
 from flask.testing import FlaskClient
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[[str], FlaskClient]
 Sent = Mapping[str, object]
 Send = Callable[[FlaskClient, int, Sent], tuple[int, Mapping[str, object]]]

@@ -9,6 +9,8 @@ import jsonschema_rs
 import pytest
 from flask.testing import FlaskClient
 
+pytestmark = pytest.mark.slow
+
 Json = Mapping[str, object]
 PLACES = ("/algorithms", "/catalog")
 

@@ -15,6 +15,8 @@ from typer.testing import Result
 from pixmill import File, Retries
 from tests.support.asked import Answer, Asked, file_row, problem
 
+pytestmark = pytest.mark.slow
+
 Command = Callable[..., Result]
 CONTENT = b"result"
 RESULTS = {9: "a", 10: "b"}

@@ -13,6 +13,8 @@ from PIL import Image, PngImagePlugin
 from tests.support.algorithm_runs import processed
 from tests.support.images import opened, photo
 
+pytestmark = pytest.mark.slow
+
 SMALL = b"\xff\xd8\xff\xe0 a small picture of the source \xff\xd9"
 IN_TEXT = base64.b64encode(SMALL + bytes(60)).decode()
 GUID = "0123456789ABCDEF0123456789ABCDEF"

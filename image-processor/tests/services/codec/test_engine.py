@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from image_processor.services.codec.engine import digest_of, engine_version
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
