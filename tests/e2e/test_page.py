@@ -1350,11 +1350,20 @@ def test_every_screen_fits_a_phone(pixmill: Pixmill, stack: Stack, name: str) ->
 
 
 def test_the_page_speaks_russian(pixmill: Pixmill, page: Page, name: str) -> None:
-    for number in (1, 2):
-        pixmill.upload(f"{name}-{number}.png", photo())
+    file_ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
+    algorithms = pixmill.http.get(f"{TASKS}/algorithms", headers={"Accept-Language": "ru"}).json()
+    [extend] = [algorithm for algorithm in algorithms if algorithm["name"] == "extend"]
+    fields = extend["params"]["properties"]
     page.open("/files")
 
     page.button("Русский").click()
+    page.open(address_of_steps([{"algorithm": "extend", "params": {"mode": "copy"}}], *file_ids))
+    page.says(extend["summary"])
+    shown = "return [...document.querySelectorAll('li .label, li option')].map(({textContent}) => textContent)"
+    named = {fields[field]["title"] for field in ("width", "aspect_ratio", "gravity", "mode", "background")}
+    assert {*named, *fields["mode"]["x-pixmill"]["labels"].values()} <= {*page.browser.execute_script(shown)}
+    page.first("li .head").click()
+    page.says(f"{extend['title']}\n{fields['mode']['x-pixmill']['labels']['copy']}")
     first, second = open_gallery(page, name, 2)
     first.find_element(By.CSS_SELECTOR, "[data-check]").click()
     page.says("Выбран 1 файл")

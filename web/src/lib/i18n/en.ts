@@ -205,6 +205,7 @@ export const en = {
   colors: 'Dominant colors',
   exif: 'EXIF',
   header: 'Image',
+  facts: { xmp: 'XMP', iptc: 'IPTC', exif: 'EXIF', dots_per_inch: 'DPI' } as Record<string, string>,
   noHistory: 'No task has used this file yet.',
   noHistoryHint: 'What you make from it appears here.',
 
