@@ -171,8 +171,12 @@ def test_a_set_of_files_opens_with_its_password(pixmill: Pixmill, page: Page, na
     token = pixmill.http.post(f"{FILES}/links", json=wanted).raise_for_status().json()["token"]
 
     page.open(f"/s/{token}")
+    page.field("Password")
+    assert violations(page) == []
+    page.browser.execute_script(RECORD_LANGUAGES)
     page.field("Password").send_keys("wrong" + Keys.ENTER)
     page.says("This is not the password.")
+    assert languages_of(page, token) == {"en"}
     assert name not in page.text()
     page.field("Password").clear()
     page.field("Password").send_keys("right" + Keys.ENTER)
@@ -194,6 +198,30 @@ def test_the_page_runs_no_script_from_a_text(page: Page) -> None:
     assert refusal == "TypeError"
 
 
+RECORD_LANGUAGES = """const {fetch} = window, {open, setRequestHeader} = XMLHttpRequest.prototype;
+window.languages = {};
+window.fetch = (path, options) => {
+    window.languages[path] = options?.headers?.['Accept-Language'] ?? null;
+    return fetch(path, options);
+};
+XMLHttpRequest.prototype.open = function (method, path, ...rest) {
+    this.path = path;
+    window.languages[path] = null;
+    return open.call(this, method, path, ...rest);
+};
+XMLHttpRequest.prototype.setRequestHeader = function (name, value) {
+    if (name === 'Accept-Language') window.languages[this.path] = value;
+    return setRequestHeader.call(this, name, value);
+};"""
+"""Lets the page record in which language it wants the sentences of each answer."""
+
+
+def languages_of(page: Page, part: str) -> set[object]:
+    """Return the recorded languages of the requests to addresses with this part."""
+    recorded = page.browser.execute_script("return window.languages")
+    return {language for path, language in recorded.items() if part in path}
+
+
 def panel_says(page: Page, text: str) -> None:
     """Wait for the title of the uploads; screen readers also hear "0 of 2 files uploaded"."""
     title = "return document.querySelector('section.panel header strong')?.innerText"
@@ -206,8 +234,11 @@ def test_chosen_files_are_uploaded(pixmill: Pixmill, page: Page, name: str, tmp_
         path.write_bytes(photo(20 + index, 10))
 
     page.open(f"/files?q={name}")
+    page.browser.execute_script(RECORD_LANGUAGES)
     page.choose_files(*paths)
     panel_says(page, "3 files uploaded")
+    assert languages_of(page, "/batch") == {"en"}
+    assert violations(page) == []
 
     wait_until(lambda: len(files_shown(page)) == 3, "the files are in the gallery")
     stored = pixmill.http.get(f"{FILES}/", params={"name": name}).json()
@@ -220,8 +251,10 @@ def test_a_large_file_is_uploaded_in_resumable_parts(pixmill: Pixmill, page: Pag
     path.write_bytes(content)
 
     page.open("/files")
+    page.browser.execute_script(RECORD_LANGUAGES)
     page.choose_files(path)
     panel_says(page, "1 file uploaded")
+    assert languages_of(page, "/uploads/") == {"en"}
 
     [stored] = pixmill.http.get(f"{FILES}/", params={"name": name}).json()
     assert pixmill.download(stored["id"]) == content
