@@ -835,13 +835,20 @@ def test_a_failed_task_is_explained_in_russian(pixmill: Pixmill, page: Page, nam
     pixmill.wait_for_task(task_id)
     answer = pixmill.http.get(f"{TASKS}/{task_id}", headers={"Accept-Language": "ru"}).json()
     page.open(f"/files/{file_id}?tab=history")
+    page.says(answer["error"])
 
     page.button("Русский").click()
-    page.open(f"/files/{file_id}?tab=history")
     page.says("Скруглить углы")
-
     page.says(answer["problem"]["detail"])
     assert answer["error"] not in page.text()
+
+    for address in (f"/tasks?file={file_id}", f"/runs/{answer['batch_id']}"):
+        page.open(address)
+        page.says(answer["problem"]["detail"])
+        page.button("English").click()
+        page.says(answer["error"])
+        assert answer["problem"]["detail"] not in page.text()
+        page.button("Русский").click()
     page.button("English").click()
 
 
@@ -1103,6 +1110,24 @@ def test_a_run_is_the_same_in_every_browser(pixmill: Pixmill, page: Page, name: 
     assert page.browser.current_url.endswith(f"/tasks?run={batch_id}&status=error")
 
 
+@pytest.mark.thorough
+def test_shift_selects_from_the_task_that_was_clicked(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
+    task_ids = [pixmill.create_tasks([file_id], "flip", {"direction": way})[0] for way in ("horizontal", "vertical")]
+    page.open(f"/tasks?file={file_id}")
+    page.field(f"Task {task_ids[1]}").click()
+    page.says("1 task selected")
+
+    # It is shown above the other two.
+    pixmill.create_tasks([file_id], "sepia")
+    wait_until(lambda: len(page.all("li.task")) == 3, "the new task is shown")
+    click = "arguments[0].dispatchEvent(new MouseEvent('click', {shiftKey: true, bubbles: true}))"
+    page.browser.execute_script(click, page.field(f"Task {task_ids[0]}"))
+
+    page.says("2 tasks selected")
+    assert violations(page) == []
+
+
 def test_many_tasks_are_forgotten_with_one_request(pixmill: Pixmill, page: Page, name: str) -> None:
     file_ids = [pixmill.upload(f"{name}-{number}.txt", b"not an image")["id"] for number in (1, 2)]
     batch_id = pixmill.http.post(f"{TASKS}/", json={"file_ids": file_ids, "algorithm": "flip"}).json()["batch_id"]
@@ -1110,7 +1135,7 @@ def test_many_tasks_are_forgotten_with_one_request(pixmill: Pixmill, page: Page,
     wait_until(lambda: len(page.all("li.task")) == 2, "both tasks have failed")
 
     page.field("Select all 2 shown").click()
-    page.button("Forget: 2", "[role=toolbar]").click()
+    page.button("Forget 2", "[role=toolbar]").click()
     page.says("2 tasks forgotten")
 
     # A batch is deleted with its last task.
