@@ -823,7 +823,27 @@ def test_an_update_of_the_server_is_named(page: Page) -> None:
         page.says("The server was updated. Reload the page to use the new version.")
     page.button("Reload the page").click()
 
-    page.says("Deleted files stay here")
+    page.says("Deleted files stay here for 1 day")
+
+
+def test_the_page_speaks_english_where_its_russian_is_gone(page: Page) -> None:
+    page.open("/system")
+    page.says("Works")
+
+    with blocked(page, "*/assets/ru-*"):
+        page.button("Русский").click()
+        page.says("The server was updated. Reload the page to use the new version.")
+        page.open("/system")
+        page.says("Works")
+        assert not page.all(".toast")
+        page.browser.execute_script("localStorage.setItem('pixmill.language', '\"ru\"')")
+        page.open("/system")
+        page.says("The server was updated. Reload the page to use the new version.")
+        page.says("Works")
+    page.button("Reload the page").click()
+
+    page.says("Работает")
+    page.button("English").click()
 
 
 def test_a_failed_task_is_explained_in_russian(pixmill: Pixmill, page: Page, name: str) -> None:

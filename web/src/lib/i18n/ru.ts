@@ -135,8 +135,8 @@ export const ru: Messages = {
   delete: 'Удалить',
   deleteQuestion: (count) => `Удалить ${files(count)} навсегда?`,
   deleteForGood: 'Удалить навсегда',
-  deleteWarning: 'Вернуть их будет нельзя. Задачи, сделанные из них, останутся.',
-  deleteOneWarning: 'Вернуть его будет нельзя. Задачи, сделанные из него, останутся.',
+  deleteWarning: 'Вернуть их будет нельзя. Задачи с ними останутся.',
+  deleteOneWarning: 'Вернуть его будет нельзя. Задачи с ним останутся.',
   deleted: (count) => `${files(count)} в корзине`,
   deletedForGood: (count) =>
     plural(count, {
@@ -244,6 +244,7 @@ export const ru: Messages = {
   linkPeriods: { '3600': '1 час', '86400': '1 день', '604800': '7 дней' },
   createLink: 'Создать ссылку',
   linkUntil: (date) => `По ней любой сможет скачать файл до ${date}.`,
+  pictureFailed: 'Картинку не удалось загрузить',
   noPicture: 'У этого файла нет картинки',
   openOriginal: 'Открыть оригинал',
   previous: 'Предыдущий файл',
@@ -330,7 +331,7 @@ export const ru: Messages = {
 
   keysTitle: 'Клавиши',
   keysAnywhere: 'Везде, где не вводят текст',
-  keysOn: 'Одиночные клавиши включены',
+  keysOn: 'Горячие клавиши из одной буквы',
   keysUndo: 'Вернуть удалённое последним',
   keysHelp: 'Показать эти клавиши',
   keysGallery: 'В галерее',
@@ -398,7 +399,7 @@ export const ru: Messages = {
   results: 'Результаты',
   runGone: 'Такой пачки нет',
   runGoneHint: 'Её забыли, или она чужая.',
-  live: 'Вживую',
+  live: 'В реальном времени',
   catchingUp: 'Догоняем',
   why: 'Что не получилось',
   openSteps: 'Открыть шаги',
