@@ -1025,6 +1025,38 @@ def test_a_file_is_renamed(pixmill: Pixmill, page: Page, name: str) -> None:
     assert pixmill.http.get(f"{FILES}/{file['id']}").json()["name"] == f"{name}-renamed"
 
 
+def test_a_picture_is_loaded_again_when_the_server_answers_again(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+    loaded = "return document.querySelector('.viewer img')?.naturalWidth"
+
+    with blocked(page, "*/thumbnails/*", f"*{FILES}/{file_id}/*"):
+        page.open(f"/files/{file_id}")
+        page.says("The picture could not be loaded")
+        page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": [f"*{FILES}/{file_id}"]})
+        page.field("Name").send_keys("-renamed", Keys.TAB)
+        page.says("The server does not answer.")
+    page.field("Name").send_keys("-again", Keys.TAB)
+    page.says("Saved")
+
+    wait_until(lambda: page.browser.execute_script(loaded) == 60, "the picture is shown")
+
+
+def test_escape_closes_a_menu_and_then_the_file(pixmill: Pixmill, page: Page, name: str) -> None:
+    for number in (1, 2, 3):
+        pixmill.upload(f"{name}-{number}.png", photo())
+    open_gallery(page, name, 3)
+    page.first("[role=listbox]").send_keys(Keys.ARROW_RIGHT, Keys.ENTER)
+    page.field("Name")
+
+    page.button("Copy this as a command").send_keys(Keys.ENTER, Keys.ESCAPE)
+    assert page.field("Name").get_attribute("value") == f"{name}-2"
+    page.button("Copy this as a command").send_keys(Keys.ESCAPE)
+    wait_until(lambda: len(files_shown(page)) == 3, "the gallery is shown")
+
+    place = "return document.getElementById(document.activeElement.getAttribute('aria-activedescendant'))?.innerText"
+    wait_until(lambda: f"{name}-2" in (page.browser.execute_script(place) or ""), "the gallery has its place again")
+
+
 def test_an_image_is_analyzed_without_a_task(pixmill: Pixmill, page: Page, name: str) -> None:
     file = pixmill.upload(f"{name}.png", photo(60, 40))
     before = pixmill.counts()
