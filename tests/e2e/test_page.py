@@ -746,6 +746,8 @@ def test_an_owner_who_takes_over_a_page_does_not_get_its_uploads(
     with skip_where_missing(), open_browser() as browser, Pixmill(keys_stack.url) as client:
         page = Page(browser, keys_stack.url)
         page.open("/files")
+        page.field("Key")
+        assert violations(page) == []
         page.field("Key").send_keys(owners["alice"] + Keys.ENTER)
         page.says("Drop")
         with network(page, upload=1000):
@@ -756,6 +758,8 @@ def test_an_owner_who_takes_over_a_page_does_not_get_its_uploads(
         asked = "addEventListener('beforeunload', (event) => { sessionStorage.asked = event.defaultPrevented; })"
         browser.execute_script(asked)
         page.field("Search names and comments").send_keys(name)
+        page.field("Key", "dialog")
+        assert violations(page) == []
         page.field("Key", "dialog").send_keys(owners["bob"] + Keys.ENTER)
         wait_until(lambda: browser.execute_script("return sessionStorage.asked"), "the page is reloaded")
         assert browser.execute_script("return sessionStorage.asked") == "false"
@@ -1015,12 +1019,30 @@ def test_a_long_list_has_its_end_and_few_rows_in_the_document(pixmill: Pixmill, 
     assert not any(f"{FILES}/?" in request for request in requests), "no page of the list is loaded"
 
 
+PATIENT_TOAST = """{
+    const {setTimeout} = window;
+    window.ended = 0;
+    window.setTimeout = (call, ms, ...rest) => {
+        const isToast = ms === 4000 || ms === 1000;
+        return setTimeout(() => { call(); window.ended += isToast; }, isToast ? 100 : ms, ...rest);
+    };
+    const focus = () => document.querySelector('.toast button')?.focus();
+    new MutationObserver(focus).observe(document, {childList: true, subtree: true});
+}"""
+"""Lets a short message end at once, and focuses its button as soon as it appears."""
+
+
 def test_a_file_is_renamed(pixmill: Pixmill, page: Page, name: str) -> None:
     file = pixmill.upload(f"{name}.png", photo())
-    page.open(f"/files/{file['id']}")
+    with prepared(page, PATIENT_TOAST):
+        page.open(f"/files/{file['id']}")
 
     page.field("Name").send_keys(Keys.CONTROL + "a", Keys.NULL, f"{name}-renamed", Keys.TAB)
     page.says("Saved")
+    wait_until(lambda: page.browser.execute_script("return window.ended") > 1, "the time of the message is over")
+    assert "Saved" in page.text(), "its button has the focus"
+    page.browser.execute_script("document.activeElement.blur()")
+    wait_until(lambda: "Saved" not in page.text(), "the message disappears")
 
     assert pixmill.http.get(f"{FILES}/{file['id']}").json()["name"] == f"{name}-renamed"
 
@@ -1227,9 +1249,14 @@ def test_a_link_for_several_files_is_made_and_revoked(pixmill: Pixmill, page: Pa
     first.find_element(By.CSS_SELECTOR, "[data-check]").click()
     second.click()
 
+    assert violations(page) == []
     page.button("Link", "[role=toolbar]").click()
     page.field("Note", "dialog").send_keys(name)
+    assert violations(page) == []
     page.button("Create a link", "dialog").click()
+    page.button("Copy", "dialog").click()
+    page.first("dialog [role=status] .toast")
+    assert violations(page) == []
     address = page.field("Link", "dialog").get_attribute("value")
     assert address is not None
     shared = f"{FILES}/shared/{address.rpartition('/')[2]}"
@@ -1248,7 +1275,9 @@ def test_a_pipeline_is_renamed_and_deleted(pixmill: Pixmill, page: Page, name: s
     page.open("/pipelines")
 
     page.button(f"Rename: {name}").click()
-    page.field("Name", "dialog").send_keys("-2" + Keys.ENTER)
+    page.field("Name", "dialog").send_keys("-2")
+    assert violations(page) == []
+    page.field("Name", "dialog").send_keys(Keys.ENTER)
     page.says("Renamed")
     statuses = [pixmill.http.get(f"{TASKS}/presets/{name}{end}").status_code for end in ("", "-2")]
     page.button(f"Delete: {name}-2").click()
@@ -1278,7 +1307,9 @@ def test_selected_files_move_to_a_folder(pixmill: Pixmill, page: Page, name: str
     second.click()
 
     page.button("Move to a folder", "[role=toolbar]").click()
-    page.field("Folder", "dialog").send_keys(f"{name}/new" + Keys.ENTER)
+    page.field("Folder", "dialog").send_keys(f"{name}/new")
+    assert violations(page) == []
+    page.field("Folder", "dialog").send_keys(Keys.ENTER)
     page.says(f"2 files are now in {name}/new")
 
     assert len(pixmill.http.get(f"{FILES}/", params={"folder": f"{name}/new"}).json()) == 2
