@@ -753,6 +753,7 @@ def test_an_owner_who_takes_over_a_page_does_not_get_its_uploads(
         with network(page, upload=1000):
             page.choose_files(path)
             page.button("Pause", "section.panel").click()
+        browser.execute_script("localStorage['pixmill.draft'] = '{}'; localStorage['pixmill.theme'] = '\"dark\"'")
         browser.delete_all_cookies()
         # The browser's question, which this driver always answers with "Leave".
         asked = "addEventListener('beforeunload', (event) => { sessionStorage.asked = event.defaultPrevented; })"
@@ -765,6 +766,8 @@ def test_an_owner_who_takes_over_a_page_does_not_get_its_uploads(
         assert browser.execute_script("return sessionStorage.asked") == "false"
         page.open("/system")
         page.says("bob")
+        stored = "return [localStorage['pixmill.draft'] ?? null, localStorage['pixmill.theme']]"
+        assert browser.execute_script(stored) == [None, '"dark"']
 
         client.http.headers["Authorization"] = f"Bearer {owners['bob']}"
         assert names_stored(client, name) == []
