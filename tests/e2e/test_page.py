@@ -876,6 +876,7 @@ def test_a_failed_task_is_explained_in_russian(pixmill: Pixmill, page: Page, nam
         page.says(answer["error"])
         assert answer["problem"]["detail"] not in page.text()
         page.button("Русский").click()
+        page.says(answer["problem"]["detail"])
     page.button("English").click()
 
 
@@ -1501,6 +1502,7 @@ def test_the_page_speaks_russian(pixmill: Pixmill, page: Page, name: str) -> Non
     page.open("/files")
 
     page.button("Русский").click()
+    page.says("Файлы")
     page.open(address_of_steps([{"algorithm": "extend", "params": {"mode": "copy"}}], *file_ids))
     page.says(extend["summary"])
     shown = "return [...document.querySelectorAll('li .label, li option')].map(({textContent}) => textContent)"
