@@ -171,8 +171,12 @@ def test_a_set_of_files_opens_with_its_password(pixmill: Pixmill, page: Page, na
     token = pixmill.http.post(f"{FILES}/links", json=wanted).raise_for_status().json()["token"]
 
     page.open(f"/s/{token}")
+    page.field("Password")
+    assert violations(page) == []
+    page.browser.execute_script(RECORD_LANGUAGES)
     page.field("Password").send_keys("wrong" + Keys.ENTER)
     page.says("This is not the password.")
+    assert languages_of(page, token) == {"en"}
     assert name not in page.text()
     page.field("Password").clear()
     page.field("Password").send_keys("right" + Keys.ENTER)
@@ -194,6 +198,30 @@ def test_the_page_runs_no_script_from_a_text(page: Page) -> None:
     assert refusal == "TypeError"
 
 
+RECORD_LANGUAGES = """const {fetch} = window, {open, setRequestHeader} = XMLHttpRequest.prototype;
+window.languages = {};
+window.fetch = (path, options) => {
+    window.languages[path] = options?.headers?.['Accept-Language'] ?? null;
+    return fetch(path, options);
+};
+XMLHttpRequest.prototype.open = function (method, path, ...rest) {
+    this.path = path;
+    window.languages[path] = null;
+    return open.call(this, method, path, ...rest);
+};
+XMLHttpRequest.prototype.setRequestHeader = function (name, value) {
+    if (name === 'Accept-Language') window.languages[this.path] = value;
+    return setRequestHeader.call(this, name, value);
+};"""
+"""Lets the page record in which language it wants the sentences of each answer."""
+
+
+def languages_of(page: Page, part: str) -> set[object]:
+    """Return the recorded languages of the requests to addresses with this part."""
+    recorded = page.browser.execute_script("return window.languages")
+    return {language for path, language in recorded.items() if part in path}
+
+
 def panel_says(page: Page, text: str) -> None:
     """Wait for the title of the uploads; screen readers also hear "0 of 2 files uploaded"."""
     title = "return document.querySelector('section.panel header strong')?.innerText"
@@ -206,8 +234,11 @@ def test_chosen_files_are_uploaded(pixmill: Pixmill, page: Page, name: str, tmp_
         path.write_bytes(photo(20 + index, 10))
 
     page.open(f"/files?q={name}")
+    page.browser.execute_script(RECORD_LANGUAGES)
     page.choose_files(*paths)
     panel_says(page, "3 files uploaded")
+    assert languages_of(page, "/batch") == {"en"}
+    assert violations(page) == []
 
     wait_until(lambda: len(files_shown(page)) == 3, "the files are in the gallery")
     stored = pixmill.http.get(f"{FILES}/", params={"name": name}).json()
@@ -220,8 +251,10 @@ def test_a_large_file_is_uploaded_in_resumable_parts(pixmill: Pixmill, page: Pag
     path.write_bytes(content)
 
     page.open("/files")
+    page.browser.execute_script(RECORD_LANGUAGES)
     page.choose_files(path)
     panel_says(page, "1 file uploaded")
+    assert languages_of(page, "/uploads/") == {"en"}
 
     [stored] = pixmill.http.get(f"{FILES}/", params={"name": name}).json()
     assert pixmill.download(stored["id"]) == content
@@ -719,21 +752,28 @@ def test_an_owner_who_takes_over_a_page_does_not_get_its_uploads(
     with skip_where_missing(), open_browser() as browser, Pixmill(keys_stack.url) as client:
         page = Page(browser, keys_stack.url)
         page.open("/files")
+        page.field("Key")
+        assert violations(page) == []
         page.field("Key").send_keys(owners["alice"] + Keys.ENTER)
         page.says("Drop")
         with network(page, upload=1000):
             page.choose_files(path)
             page.button("Pause", "section.panel").click()
+        browser.execute_script("localStorage['pixmill.draft'] = '{}'; localStorage['pixmill.theme'] = '\"dark\"'")
         browser.delete_all_cookies()
         # The browser's question, which this driver always answers with "Leave".
         asked = "addEventListener('beforeunload', (event) => { sessionStorage.asked = event.defaultPrevented; })"
         browser.execute_script(asked)
         page.field("Search names and comments").send_keys(name)
+        page.field("Key", "dialog")
+        assert violations(page) == []
         page.field("Key", "dialog").send_keys(owners["bob"] + Keys.ENTER)
         wait_until(lambda: browser.execute_script("return sessionStorage.asked"), "the page is reloaded")
         assert browser.execute_script("return sessionStorage.asked") == "false"
         page.open("/system")
         page.says("bob")
+        stored = "return [localStorage['pixmill.draft'] ?? null, localStorage['pixmill.theme']]"
+        assert browser.execute_script(stored) == [None, '"dark"']
 
         client.http.headers["Authorization"] = f"Bearer {owners['bob']}"
         assert names_stored(client, name) == []
@@ -805,7 +845,27 @@ def test_an_update_of_the_server_is_named(page: Page) -> None:
         page.says("The server was updated. Reload the page to use the new version.")
     page.button("Reload the page").click()
 
-    page.says("Deleted files stay here")
+    page.says("Deleted files stay here for 1 day")
+
+
+def test_the_page_speaks_english_where_its_russian_is_gone(page: Page) -> None:
+    page.open("/system")
+    page.says("Works")
+
+    with blocked(page, "*/assets/ru-*"):
+        page.button("Русский").click()
+        page.says("The server was updated. Reload the page to use the new version.")
+        page.open("/system")
+        page.says("Works")
+        assert not page.all(".toast")
+        page.browser.execute_script("localStorage.setItem('pixmill.language', '\"ru\"')")
+        page.open("/system")
+        page.says("The server was updated. Reload the page to use the new version.")
+        page.says("Works")
+    page.button("Reload the page").click()
+
+    page.says("Работает")
+    page.button("English").click()
 
 
 def test_a_failed_task_is_explained_in_russian(pixmill: Pixmill, page: Page, name: str) -> None:
@@ -817,13 +877,21 @@ def test_a_failed_task_is_explained_in_russian(pixmill: Pixmill, page: Page, nam
     pixmill.wait_for_task(task_id)
     answer = pixmill.http.get(f"{TASKS}/{task_id}", headers={"Accept-Language": "ru"}).json()
     page.open(f"/files/{file_id}?tab=history")
+    page.says(answer["error"])
 
     page.button("Русский").click()
-    page.open(f"/files/{file_id}?tab=history")
     page.says("Скруглить углы")
-
     page.says(answer["problem"]["detail"])
     assert answer["error"] not in page.text()
+
+    for address in (f"/tasks?file={file_id}", f"/runs/{answer['batch_id']}"):
+        page.open(address)
+        page.says(answer["problem"]["detail"])
+        page.button("English").click()
+        page.says(answer["error"])
+        assert answer["problem"]["detail"] not in page.text()
+        page.button("Русский").click()
+        page.says(answer["problem"]["detail"])
     page.button("English").click()
 
 
@@ -988,14 +1056,64 @@ def test_a_long_list_has_its_end_and_few_rows_in_the_document(pixmill: Pixmill, 
     page.says("Run on 2,001 files")
 
 
+PATIENT_TOAST = """{
+    const {setTimeout} = window;
+    window.ended = 0;
+    window.setTimeout = (call, ms, ...rest) => {
+        const isToast = ms === 4000 || ms === 1000;
+        return setTimeout(() => { call(); window.ended += isToast; }, isToast ? 100 : ms, ...rest);
+    };
+    const focus = () => document.querySelector('.toast button')?.focus();
+    new MutationObserver(focus).observe(document, {childList: true, subtree: true});
+}"""
+"""Lets a short message end at once, and focuses its button as soon as it appears."""
+
+
 def test_a_file_is_renamed(pixmill: Pixmill, page: Page, name: str) -> None:
     file = pixmill.upload(f"{name}.png", photo())
-    page.open(f"/files/{file['id']}")
+    with prepared(page, PATIENT_TOAST):
+        page.open(f"/files/{file['id']}")
 
     page.field("Name").send_keys(Keys.CONTROL + "a", Keys.NULL, f"{name}-renamed", Keys.TAB)
     page.says("Saved")
+    wait_until(lambda: page.browser.execute_script("return window.ended") > 1, "the time of the message is over")
+    assert "Saved" in page.text(), "its button has the focus"
+    page.browser.execute_script("document.activeElement.blur()")
+    wait_until(lambda: "Saved" not in page.text(), "the message disappears")
 
     assert pixmill.http.get(f"{FILES}/{file['id']}").json()["name"] == f"{name}-renamed"
+
+
+def test_a_picture_is_loaded_again_when_the_server_answers_again(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+    loaded = "return document.querySelector('.viewer img')?.naturalWidth"
+
+    with blocked(page, "*/thumbnails/*", f"*{FILES}/{file_id}/*"):
+        page.open(f"/files/{file_id}")
+        page.says("The picture could not be loaded")
+        page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": [f"*{FILES}/{file_id}"]})
+        page.field("Name").send_keys("-renamed", Keys.TAB)
+        page.says("The server does not answer.")
+    page.field("Name").send_keys("-again", Keys.TAB)
+    page.says("Saved")
+
+    wait_until(lambda: page.browser.execute_script(loaded) == 60, "the picture is shown")
+
+
+def test_escape_closes_a_menu_and_then_the_file(pixmill: Pixmill, page: Page, name: str) -> None:
+    for number in (1, 2, 3):
+        pixmill.upload(f"{name}-{number}.png", photo())
+    open_gallery(page, name, 3)
+    page.first("[role=listbox]").send_keys(Keys.ARROW_RIGHT, Keys.ENTER)
+    page.field("Name")
+
+    page.button("Copy this as a command").send_keys(Keys.ENTER, Keys.ESCAPE)
+    assert page.field("Name").get_attribute("value") == f"{name}-2"
+    page.button("Copy this as a command").send_keys(Keys.ESCAPE)
+    wait_until(lambda: len(files_shown(page)) == 3, "the gallery is shown")
+
+    place = "return document.getElementById(document.activeElement.getAttribute('aria-activedescendant'))?.innerText"
+    wait_until(lambda: f"{name}-2" in (page.browser.execute_script(place) or ""), "the gallery has its place again")
 
 
 def test_an_image_is_analyzed_without_a_task(pixmill: Pixmill, page: Page, name: str) -> None:
@@ -1233,6 +1351,24 @@ def test_a_run_says_whether_its_numbers_are_live(strict: FullStack, name: str) -
         page.says("All done")
 
 
+@pytest.mark.thorough
+def test_shift_selects_from_the_task_that_was_clicked(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
+    task_ids = [pixmill.create_tasks([file_id], "flip", {"direction": way})[0] for way in ("horizontal", "vertical")]
+    page.open(f"/tasks?file={file_id}")
+    page.field(f"Task {task_ids[1]}").click()
+    page.says("1 task selected")
+
+    # It is shown above the other two.
+    pixmill.create_tasks([file_id], "sepia")
+    wait_until(lambda: len(page.all("li.task")) == 3, "the new task is shown")
+    click = "arguments[0].dispatchEvent(new MouseEvent('click', {shiftKey: true, bubbles: true}))"
+    page.browser.execute_script(click, page.field(f"Task {task_ids[0]}"))
+
+    page.says("2 tasks selected")
+    assert violations(page) == []
+
+
 def test_many_tasks_are_forgotten_with_one_request(pixmill: Pixmill, page: Page, name: str) -> None:
     file_ids = [pixmill.upload(f"{name}-{number}.txt", b"not an image")["id"] for number in (1, 2)]
     batch_id = pixmill.http.post(f"{TASKS}/", json={"file_ids": file_ids, "algorithm": "flip"}).json()["batch_id"]
@@ -1240,7 +1376,7 @@ def test_many_tasks_are_forgotten_with_one_request(pixmill: Pixmill, page: Page,
     wait_until(lambda: len(page.all("li.task")) == 2, "both tasks have failed")
 
     page.field("Select all 2 shown").click()
-    page.button("Forget: 2", "[role=toolbar]").click()
+    page.button("Forget 2", "[role=toolbar]").click()
     page.says("2 tasks forgotten")
 
     # A batch is deleted with its last task.
@@ -1280,9 +1416,14 @@ def test_a_link_for_several_files_is_made_and_revoked(pixmill: Pixmill, page: Pa
     first.find_element(By.CSS_SELECTOR, "[data-check]").click()
     second.click()
 
+    assert violations(page) == []
     page.button("Link", "[role=toolbar]").click()
     page.field("Note", "dialog").send_keys(name)
+    assert violations(page) == []
     page.button("Create a link", "dialog").click()
+    page.button("Copy", "dialog").click()
+    page.first("dialog [role=status] .toast")
+    assert violations(page) == []
     address = page.field("Link", "dialog").get_attribute("value")
     assert address is not None
     shared = f"{FILES}/shared/{address.rpartition('/')[2]}"
@@ -1301,7 +1442,9 @@ def test_a_pipeline_is_renamed_and_deleted(pixmill: Pixmill, page: Page, name: s
     page.open("/pipelines")
 
     page.button(f"Rename: {name}").click()
-    page.field("Name", "dialog").send_keys("-2" + Keys.ENTER)
+    page.field("Name", "dialog").send_keys("-2")
+    assert violations(page) == []
+    page.field("Name", "dialog").send_keys(Keys.ENTER)
     page.says("Renamed")
     statuses = [pixmill.http.get(f"{TASKS}/presets/{name}{end}").status_code for end in ("", "-2")]
     page.button(f"Delete: {name}-2").click()
@@ -1331,7 +1474,9 @@ def test_selected_files_move_to_a_folder(pixmill: Pixmill, page: Page, name: str
     second.click()
 
     page.button("Move to a folder", "[role=toolbar]").click()
-    page.field("Folder", "dialog").send_keys(f"{name}/new" + Keys.ENTER)
+    page.field("Folder", "dialog").send_keys(f"{name}/new")
+    assert violations(page) == []
+    page.field("Folder", "dialog").send_keys(Keys.ENTER)
     page.says(f"2 files are now in {name}/new")
 
     assert len(pixmill.http.get(f"{FILES}/", params={"folder": f"{name}/new"}).json()) == 2
@@ -1519,11 +1664,21 @@ def test_every_screen_fits_a_phone(pixmill: Pixmill, stack: Stack, name: str) ->
 
 
 def test_the_page_speaks_russian(pixmill: Pixmill, page: Page, name: str) -> None:
-    for number in (1, 2):
-        pixmill.upload(f"{name}-{number}.png", photo())
+    file_ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
+    algorithms = pixmill.http.get(f"{TASKS}/algorithms", headers={"Accept-Language": "ru"}).json()
+    [extend] = [algorithm for algorithm in algorithms if algorithm["name"] == "extend"]
+    fields = extend["params"]["properties"]
     page.open("/files")
 
     page.button("Русский").click()
+    page.says("Файлы")
+    page.open(address_of_steps([{"algorithm": "extend", "params": {"mode": "copy"}}], *file_ids))
+    page.says(extend["summary"])
+    shown = "return [...document.querySelectorAll('li .label, li option')].map(({textContent}) => textContent)"
+    named = {fields[field]["title"] for field in ("width", "aspect_ratio", "gravity", "mode", "background")}
+    assert {*named, *fields["mode"]["x-pixmill"]["labels"].values()} <= {*page.browser.execute_script(shown)}
+    page.first("li .head").click()
+    page.says(f"{extend['title']}\n{fields['mode']['x-pixmill']['labels']['copy']}")
     first, second = open_gallery(page, name, 2)
     first.find_element(By.CSS_SELECTOR, "[data-check]").click()
     page.says("Выбран 1 файл")

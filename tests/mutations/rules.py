@@ -672,10 +672,10 @@ MUTATIONS = [
     ),
     Mutation(
         rule="a cropped HEIF or AVIF has the same size in both services",
-        file="file-storage/src/file_storage/services/heif_header.py",
+        file="file-storage/src/file_storage/services/media/heif_header.py",
         before="width = (width + width_divisor // 2) // width_divisor",
         after="width = width // width_divisor",
-        caught_by="file-storage/tests/services/test_media.py::test_a_cropped_image_has_the_size_that_libheif_shows",
+        caught_by="file-storage/tests/services/media/test_media.py::test_a_cropped_image_has_the_size_that_libheif_shows",
     ),
     Mutation(
         rule="alpha of a JPEG 2000 is found where OpenJPEG moves it",

@@ -1,7 +1,7 @@
 import { mount } from 'svelte';
 import './app.css';
 import App from './App.svelte';
-import { loadLanguage } from './lib/i18n/i18n.svelte';
+import { loadLanguage } from './lib/i18n/languages';
 
 const target = document.getElementById('app');
 if (target) {

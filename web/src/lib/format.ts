@@ -43,7 +43,8 @@ export function duration(seconds: number): string {
     new Intl.NumberFormat(i18n.language, { style: 'unit', unit: name, unitDisplay: 'short' }).format(amount);
   if (seconds < 60) return unit(Math.max(1, Math.round(seconds)), 'second');
   if (seconds < 3600) return unit(Math.round(seconds / 60), 'minute');
-  return unit(Math.round(seconds / 360) / 10, 'hour');
+  if (seconds < 86_400) return unit(Math.round(seconds / 360) / 10, 'hour');
+  return unit(Math.round(seconds / 8640) / 10, 'day');
 }
 
 /** `resize_fast` becomes `Resize fast`. */

@@ -25,6 +25,20 @@ export function drop(name: string): void {
   }
 }
 
+/** The settings of the browser, which are the same for all its users, and the uploads, which wait for their owner. */
+const NOT_PERSONAL = ['language', 'theme', 'keys', 'session.', 'uploads.'].map((name) => `pixmill.${name}`);
+
+/** Remove what a user leaves behind, such as steps and chosen files. */
+export function dropPersonal(): void {
+  try {
+    for (const key of Object.keys(localStorage)) {
+      if (key.startsWith('pixmill.') && !NOT_PERSONAL.some((name) => key.startsWith(name))) localStorage.removeItem(key);
+    }
+  } catch {
+    // Storage is forbidden: there is nothing to remove.
+  }
+}
+
 /** Call `listener` each time another tab changes a value. */
 export function onChange(name: string, listener: () => void): void {
   addEventListener('storage', ({ key }) => {

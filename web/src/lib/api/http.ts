@@ -41,6 +41,9 @@ const BUSY: readonly string[] = [':idempotency-key-in-use', ':upload-busy'];
 /** Return the seconds of a Retry-After header. */
 export const secondsOf = (header: string | null | undefined): number | null => (/^\d+$/.test(header ?? '') ? Number(header) : null);
 
+/** Return the header that asks for sentences in the page's language, which may differ from the browser's. */
+export const languageHeader = (): { 'Accept-Language': string } => ({ 'Accept-Language': i18n.language });
+
 export async function problemOf(response: Response): Promise<Problem> {
   const requestId = response.headers.get('X-Request-ID');
   try {
@@ -69,8 +72,7 @@ export async function send(path: string, options: RequestInit = {}): Promise<Res
 export async function sendOnce(path: string, options: RequestInit): Promise<Response> {
   let response: Response;
   try {
-    // The page's language may differ from the browser's.
-    response = await fetch(path, { ...options, headers: { 'Accept-Language': i18n.language, ...options.headers } });
+    response = await fetch(path, { ...options, headers: { ...languageHeader(), ...options.headers } });
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     connection.lost();

@@ -2,7 +2,7 @@
 
 import { connection } from '../state/connection.svelte';
 import { FILES } from './files';
-import { AWAY, Problem, problemOf } from './http';
+import { AWAY, languageHeader, Problem, problemOf } from './http';
 
 export interface SharedFile {
   id: number;
@@ -25,7 +25,7 @@ export interface SharedSet {
 
 async function ask(path: string, options: RequestInit): Promise<Response> {
   // With JSON, this page asks for the password; otherwise the browser would show its own prompt.
-  const headers = { Accept: 'application/json', 'Content-Type': 'application/json' };
+  const headers = { Accept: 'application/json', 'Content-Type': 'application/json', ...languageHeader() };
   const response = await fetch(path, { ...options, headers }).catch(() => null);
   if (response === null) {
     connection.lost();

@@ -1,6 +1,7 @@
 import { i18n } from '../i18n/i18n.svelte';
 import { getJson, getPage, send, sendJson, type Page } from './http';
-import type { Algorithm, Params, Preset, Step, Task, TaskStatus } from './types';
+import { resolved } from '../schema/fields';
+import type { Algorithm, Params, Preset, Schema, Step, Task, TaskStatus } from './types';
 
 export const TASKS = '/api/image-processing';
 /** Maximum number of ids in a request. */
@@ -64,6 +65,14 @@ export async function deleteTask(id: number): Promise<void> {
   await send(`${TASKS}/${id}`, { method: 'DELETE' });
 }
 
+/** All algorithms, whose schemas share their definitions. */
+interface Catalog {
+  algorithms: Algorithm[];
+  $defs: Record<string, Schema>;
+}
+
+const whole = (schema: Schema, { $defs }: Catalog): Schema => ({ ...resolved(schema, { $defs }), $defs });
+
 const algorithms = new Map<string, Promise<Algorithm[]>>();
 
 /** Return the algorithms, described in the language of the page; they are fetched only once. */
@@ -71,10 +80,13 @@ export function allAlgorithms(): Promise<Algorithm[]> {
   const { language } = i18n;
   const asked = algorithms.get(language);
   if (asked) return asked;
-  const answer = getJson<Algorithm[]>(`${TASKS}/algorithms`).catch((error: unknown) => {
-    algorithms.delete(language);
-    throw error;
-  });
+  const answer = getJson<Catalog>(`${TASKS}/catalog`).then(
+    (catalog) => catalog.algorithms.map((algorithm) => ({ ...algorithm, params: whole(algorithm.params, catalog) })),
+    (error: unknown) => {
+      algorithms.delete(language);
+      throw error;
+    },
+  );
   algorithms.set(language, answer);
   return answer;
 }

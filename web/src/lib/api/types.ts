@@ -139,7 +139,7 @@ export interface Readiness {
 export interface Schema {
   $ref?: string;
   $defs?: Record<string, Schema>;
-  'x-pixmill'?: { widget?: string };
+  'x-pixmill'?: { widget?: string; labels?: Record<string, string> };
   type?: 'object' | 'array' | 'string' | 'number' | 'integer' | 'boolean' | 'null';
   title?: string;
   description?: string;

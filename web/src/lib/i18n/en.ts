@@ -194,6 +194,7 @@ export const en = {
   linkPeriods: { '3600': '1 hour', '86400': '1 day', '604800': '7 days' } as Record<string, string>,
   createLink: 'Create a link',
   linkUntil: (date: string) => `Anyone with the link can download the file until ${date}.`,
+  pictureFailed: 'The picture could not be loaded',
   noPicture: 'There is no picture of this file',
   openOriginal: 'Open the original',
   previous: 'Previous file',
@@ -205,6 +206,7 @@ export const en = {
   colors: 'Dominant colors',
   exif: 'EXIF',
   header: 'Image',
+  facts: { xmp: 'XMP', iptc: 'IPTC', exif: 'EXIF', dots_per_inch: 'DPI' } as Record<string, string>,
   noHistory: 'No task has used this file yet.',
   noHistoryHint: 'What you make from it appears here.',
 

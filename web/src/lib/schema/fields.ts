@@ -77,6 +77,9 @@ function kindOf(name: string, schema: Schema, variants: Schema[], root: Schema):
   }
 }
 
+/** Return the server's name for a choice of a field. */
+export const labelOf = (schema: Schema, choice: Json): string => schema['x-pixmill']?.labels?.[String(choice)] ?? String(choice);
+
 /** Params that are set elsewhere, once for all steps. */
 const ELSEWHERE = new Set(['output', 'source']);
 

@@ -7,6 +7,7 @@ import { SvelteMap, SvelteSet } from 'svelte/reactivity';
 import { listenToFiles } from '../api/events';
 import { allFolders, fileIndex, indexAddress, lookUp, type FileQuery } from '../api/files';
 import type { FileEvent, FileRow } from '../api/types';
+import { router } from '../router.svelte';
 import { selection } from './selection.svelte';
 
 /** Delay before fetching rows, so that files are skipped while the scroll bar is dragged past them. */
@@ -36,6 +37,8 @@ class FileList {
   private rowsFailed = false;
   /** The scroll position of the gallery. */
   scrollTop = 0;
+  /** The file that has the keyboard's place in the gallery. */
+  activeId: number | null = null;
   private query: FileQuery | null = null;
   private address = '';
   private request = new AbortController();
@@ -55,6 +58,8 @@ class FileList {
 
   /** Show the files of a query, unless they are already shown. */
   open(query: FileQuery): void {
+    // Until the screen of a file has loaded, the gallery is shown with the address of the file, which has no filters.
+    if (router.screen !== 'files') return;
     const address = indexAddress(query);
     // Compare addresses instead of queries, because a time filter depends on today's date.
     if (address === this.address && this.error === null) return;
@@ -63,6 +68,7 @@ class FileList {
     this.error = null;
     this.rowsFailed = false;
     this.scrollTop = 0;
+    this.activeId = null;
     this.ids = [];
     this.ratios = [];
     this.loaded = false;

@@ -1,7 +1,7 @@
 /** The user of the page. */
 
 import type { Session } from '../api/types';
-import { keep, kept, onChange } from '../storage';
+import { dropPersonal, keep, kept, onChange } from '../storage';
 
 /** Whose the cookie is, for the other tabs: they share it, but each has its own copy of the owner. Null after signing out. */
 const OWNER = 'session.owner';
@@ -63,6 +63,7 @@ class SessionState {
   private forget(): void {
     this.needsKey = true;
     this.worked = this.ended = false;
+    dropPersonal();
     for (const listener of this.leaving) listener();
   }
 

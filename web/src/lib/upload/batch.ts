@@ -1,4 +1,4 @@
-import { AWAY, Problem, secondsOf } from '../api/http';
+import { AWAY, languageHeader, Problem, secondsOf } from '../api/http';
 import { FILES } from '../api/files';
 import type { FileRow } from '../api/types';
 
@@ -20,6 +20,7 @@ export function sendBatch(
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open('POST', `${FILES}/batch`);
+    for (const [header, value] of Object.entries(languageHeader())) request.setRequestHeader(header, value);
     request.responseType = 'json';
     request.upload.onprogress = ({ loaded, total }) => onProgress(total > 0 ? loaded / total : 0);
     request.onload = () => {

@@ -1,6 +1,6 @@
 import { DetailedError, Upload } from 'tus-js-client';
 import { FILES } from '../api/files';
-import { AWAY, Problem, secondsOf } from '../api/http';
+import { AWAY, languageHeader, Problem, secondsOf } from '../api/http';
 import { hashOfEnds } from './contents';
 
 const CHUNK_BYTES = 64 * 2 ** 20;
@@ -24,6 +24,7 @@ export async function sendResumable(
   const { promise, resolve, reject } = deferred();
   const upload = new Upload(file, {
     endpoint: `${FILES}/uploads/`,
+    headers: languageHeader(),
     metadata: { filename: file.name, idempotency_key: key, ...(folder ? { folder } : {}) },
     chunkSize: CHUNK_BYTES,
     retryDelays: RETRIES_MS,

@@ -1,1 +1,0 @@
-import{Kt as e,L as t,Wt as n,kt as r,z as i}from"./files-D8o7kHJO.js";import{s as a}from"./format-GkdUQjTZ.js";var o=e(null),s=!1;function c(e){return t.language===`ru`?(s||(s=!0,i(()=>import(`./catalog-ru-AcVCg_6D.js`).then(e=>n(o,e.names)),[])),r(o)?.[e]??null):null}var l=e=>c(e)??a(e);export{l as t};

@@ -1,1 +1,0 @@
-import{M as e,N as t,O as n,n as r}from"./files-D8o7kHJO.js";var i=`${r}/links`,a=e=>n(e),o=e=>t(`POST`,i,e),s=(e,n)=>t(`PATCH`,`${i}/${e}`,n);async function c(t){await e(`${i}/${t}`,{method:`DELETE`})}export{c as a,a as i,s as n,o as r,i as t};

@@ -1,1 +1,0 @@
-import{Ht as e,Kt as t,Wt as n,kt as r}from"./files-D8o7kHJO.js";var i={plain:4,error:9},a=12,o=new class{#e=t(e([]));get list(){return r(this.#e)}set list(e){n(this.#e,e,!0)}last=0;show(e,t=`plain`,n=null){let r=++this.last;this.list.push({id:r,text:e,tone:t,action:n}),setTimeout(()=>this.hide(r),(n?a:i[t])*1e3)}hide(e){this.list=this.list.filter(t=>t.id!==e)}};export{o as t};
