@@ -80,7 +80,8 @@ test-all: .venv/test
 test-compose: .venv/test
 	@scripts/test-compose
 
-# EXPLAIN of every statement, on a PostgreSQL with a million rows per table: none may scan a whole table.
+# Explains what requests and chores send to a PostgreSQL with a million rows per table: nothing may scan a whole table,
+# but for the exceptions that the tests name.
 plans: .venv/test
 	@scripts/install-servers
 	$(PYTEST) tests/e2e/test_plans.py

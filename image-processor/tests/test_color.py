@@ -15,6 +15,8 @@ from skimage import color, data, exposure
 from tests.support.algorithm_runs import processed
 from tests.support.images import encoded, opened, photo, pixels
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = Path(data.__file__).parent
 LUMA = numpy.array([0.299, 0.587, 0.114])
 

@@ -11,6 +11,8 @@ from PIL import Image, ImageSequence
 from tests.support.algorithm_runs import processed
 from tests.support.images import encoded, opened, photo, pixels
 
+pytestmark = pytest.mark.slow
+
 
 def plain(color: tuple[int, ...], size: tuple[int, int] = (64, 48)) -> bytes:
     return encoded(Image.new("RGBA" if len(color) == 4 else "RGB", size, color), "PNG")

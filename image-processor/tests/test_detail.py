@@ -11,6 +11,8 @@ from skimage import metrics, restoration
 from tests.support.algorithm_runs import processed
 from tests.support.images import encoded, opened, photo, pixels
 
+pytestmark = pytest.mark.slow
+
 INSIDE = (slice(12, -12), slice(12, -12))
 
 

@@ -741,6 +741,7 @@ def test_uploads_wait_for_their_owner(
         assert names_stored(client, name) == [path.stem for path in paths]
 
 
+@pytest.mark.thorough
 def test_an_owner_who_takes_over_a_page_does_not_get_its_uploads(
     keys_stack: EmbeddedStack, owners: Mapping[str, str], name: str, tmp_path: Path
 ) -> None:

@@ -18,6 +18,8 @@ from werkzeug.test import TestResponse
 
 from tests.support.environment import WORKER_SECRET
 
+pytestmark = pytest.mark.slow
+
 TUS = {"Tus-Resumable": "1.0.0"}
 TEN_YEARS = 315_360_000
 

@@ -32,6 +32,8 @@ from structlog.testing import capture_logs
 from tests.support.databases import postgres_database
 from tests.support.stored import stored, unlimited
 
+pytestmark = pytest.mark.slow
+
 NAME = FileName("a", ".bin")
 CONTENT = b"7 bytes"
 OWNER = Principal("bob", WRITER)

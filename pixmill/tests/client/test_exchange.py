@@ -55,9 +55,10 @@ def test_a_creation_with_an_idempotency_key_is_sent_again_after_a_lost_answer() 
     assert reply is OK
 
 
-def test_a_batch_that_alone_exceeds_the_limit_of_tasks_is_not_sent_again() -> None:
+@pytest.mark.parametrize("kind", ["too-many-pending-tasks", "too-many-uploads"])
+def test_what_a_limit_of_the_owner_refuses_each_time_is_not_sent_again(kind: str) -> None:
     with pytest.raises(UnavailableError):
-        exchanged(CREATE, [refusal(429, "too-many-pending-tasks")])
+        exchanged(CREATE, [refusal(429, kind)])
 
 
 def test_a_batch_that_exceeds_the_limit_of_tasks_for_now_is_sent_again() -> None:

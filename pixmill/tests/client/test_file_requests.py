@@ -84,18 +84,31 @@ def test_a_deletion_is_sent_until_the_server_has_nothing_left_to_do() -> None:
     until = "Wed, 25 Nov 2026 22:13:25 GMT"
     parts = [{"ids": [1, 2], "more": True, "restore_until": until}, {"ids": [3], "more": False, "restore_until": until}]
 
-    deletion, calls = answered(OPERATIONS.delete_matching(FileFilter(folder="old")), parts)
+    deletion, calls = answered(OPERATIONS.delete([1, 2, 3]), parts)
 
     assert deletion.ids == (1, 2, 3)
     assert deletion.restore_until == datetime(2026, 11, 25, 22, 13, 25, tzinfo=UTC)
-    assert {call.body for call in calls} == {b'{"filter": {"folder": "old"}}'}
+    assert {call.body for call in calls} == {b'{"ids": [1, 2, 3]}'}
 
 
-def test_what_restores_files_is_not_lost_by_a_repetition() -> None:
-    effect = next(OPERATIONS.delete_matching(FileFilter(folder="old")))
+def test_the_ids_of_files_deleted_by_a_filter_do_not_depend_on_a_lost_answer() -> None:
+    until = "Wed, 25 Nov 2026 22:13:25 GMT"
+    answers: list[dict[str, object]] = [
+        {"total": 3, "ids": [1, 2, 3], "ratios": [None] * 3},
+        # The first request, whose answer was lost, has deleted the file 1.
+        {"ids": [2], "more": False, "restore_until": until},
+        # Somebody has added a condition, such as a folder, that keeps the file 3.
+        {"files": [file_row(3)]},
+    ]
 
-    assert isinstance(effect, Call)
-    assert not effect.repeatable
+    deletion, calls = answered(OPERATIONS.delete_matching(FileFilter(folder="old")), answers)
+
+    assert deletion.ids == (1, 2)
+    assert [(call.path.rpartition("/")[2], call.repeatable) for call in calls] == [
+        ("index", True),
+        ("delete", True),
+        ("lookup", True),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from pixmill.client.upload_state import KEEP_SECONDS, Remembered, unfinished_uploads
+from pixmill.client.upload_state import FORGET_SECONDS, KEEP_SECONDS, Remembered, unfinished_uploads
 
 
 @pytest.fixture
@@ -30,6 +30,14 @@ def test_an_upload_whose_last_bytes_came_lately_can_be_resumed(remembered: Remem
     assert unfinished_uploads() == 1
 
 
-def test_an_upload_that_the_server_has_deleted_is_forgotten(remembered: Remembered) -> None:
+def test_an_upload_that_the_server_has_probably_deleted_does_not_count(remembered: Remembered) -> None:
+    assert unfinished_uploads() == 0
+    assert remembered.upload_id() is not None
+
+
+def test_an_upload_of_long_ago_is_forgotten(remembered: Remembered) -> None:
+    long_ago = remembered.record.stat().st_mtime - FORGET_SECONDS
+    os.utime(remembered.record, (long_ago, long_ago))
+
     assert unfinished_uploads() == 0
     assert remembered.upload_id() is None

@@ -36,6 +36,7 @@ FAILED_TASK = Task(id=7, source_id=1, status="error", algorithm="flip", error="T
         (UnavailableError(503), Exit.UNREACHABLE),
         (UnavailableError(429, "urn:pixmill:problem:too-many-pending-tasks", retry_after=1), Exit.UNREACHABLE),
         (UnavailableError(429, "urn:pixmill:problem:too-many-pending-tasks"), Exit.SOME_FAILED),
+        (UnavailableError(429, "urn:pixmill:problem:too-many-uploads"), Exit.SOME_FAILED),
         (RunFailedError([FAILED_TASK]), Exit.TASKS_FAILED),
         (ValueError("no time"), Exit.USAGE),
         (InvalidError(422), Exit.USAGE),

@@ -11,6 +11,8 @@ from pixmill.cli import app
 from pixmill.commands.console import EXIT_CODES
 from typer.testing import CliRunner
 
+pytestmark = pytest.mark.slow
+
 
 def commands(group: typer.Typer, *above: str) -> Iterator[tuple[str, str]]:
     """Yield the words of each command and group of commands, and the end of its help."""

@@ -15,6 +15,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from tests.support.algorithm_runs import processed, report
 from tests.support.images import encoded, opened, photo, pixels
 
+pytestmark = pytest.mark.slow
+
 LIMITS = Limits(max_pixels=10_000_000, max_frames=1)
 ORIENTATION, ARTIST, COPYRIGHT, MODEL = 0x0112, 0x013B, 0x8298, 0x0110
 COPYRIGHT_TEXT = "Ada Lovelace"

@@ -20,6 +20,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from tests.support.algorithm_runs import LIMITS, processed, report
 from tests.support.images import encoded, opened, photo, pixels
 
+pytestmark = pytest.mark.slow
+
 KEPT = {"format": "png"}
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

@@ -17,7 +17,7 @@ from pixmill.client.problems import (
     RedirectedError,
     UnexpectedAnswerError,
     UnreachableError,
-    exceeds_limit_alone,
+    is_lasting,
     problem_of,
 )
 
@@ -219,7 +219,7 @@ def may_pass(call: Call, problem: ProblemError) -> bool:
     """Return whether the call is safe to retry and may succeed a little later."""
     if problem.kind in PASSING_KINDS:
         return call.repeatable
-    if exceeds_limit_alone(problem):
+    if is_lasting(problem):
         return False
     return problem.status in NEVER_ACTED_ON or (problem.status in PASSING and call.repeatable)
 

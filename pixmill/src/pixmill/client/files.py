@@ -1,7 +1,7 @@
 """Operations on stored files."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 
 from pixmill.client.answers import Deletion, File, FileStats, Index, Link
@@ -108,7 +108,7 @@ class FileOperations:
         ids: list[int] = []
         until: datetime | None = None
         for first in range(0, len(file_ids), MANY):
-            part = yield from self._deleted({"ids": list(file_ids[first : first + MANY])}, repeatable=True)
+            part = yield from self._deleted(file_ids[first : first + MANY])
             ids += part.ids
             until = until or part.restore_until
         return Deletion(ids=tuple(ids), restore_until=until)
@@ -121,8 +121,13 @@ class FileOperations:
         conditions = wanted.conditions()
         if not conditions:
             raise ValueError("an empty filter would delete every file; add a condition")
-        # Not repeated after a lost response: the ids in it are what restores the files.
-        return (yield from self._deleted({"filter": conditions}, repeatable=False))
+        # By ids, so that a lost response does not lose the ids that restore the files.
+        wanted_ids = (yield from self.index(wanted)).ids
+        deleted = yield from self.delete(wanted_ids)
+        if len(deleted.ids) == len(wanted_ids):
+            return deleted
+        left = {file.id for file in (yield from self.existing(wanted_ids))}
+        return replace(deleted, ids=tuple(file_id for file_id in wanted_ids if file_id not in left))
 
     def restore(self, file_ids: Sequence[int]) -> Operation[list[int]]:
         """Restore files from the trash; return their ids."""
@@ -188,26 +193,21 @@ class FileOperations:
         found = reply.member("files")
         return [File.of(row) for row in found] if isinstance(found, list) else []
 
-    def _deleted(self, body: Mapping[str, object], *, repeatable: bool) -> Operation[Deletion]:
+    def _deleted(self, file_ids: Sequence[int]) -> Operation[Deletion]:
         parts: list[Deletion] = []
 
         def take(reply: Reply) -> None:
             parts.append(Deletion.of(reply.json()))
 
-        yield from self._until_done(f"{FILES}/delete", body, take, repeatable=repeatable)
+        yield from self._until_done(f"{FILES}/delete", {"ids": list(file_ids)}, take)
         return Deletion(
             ids=tuple(file_id for part in parts for file_id in part.ids), restore_until=parts[0].restore_until
         )
 
-    def _until_done(
-        self, path: str, body: Mapping[str, object], take: Callable[[Reply], None], *, repeatable: bool = True
-    ) -> Operation[None]:
-        """Repeat a request until the server has processed everything.
-
-        :param repeatable: whether a request may also be repeated after its response was lost.
-        """
+    def _until_done(self, path: str, body: Mapping[str, object], take: Callable[[Reply], None]) -> Operation[None]:
+        """Repeat a request until the server has processed everything; repeating it is harmless."""
         while True:
-            reply = yield from self._exchange.send(json_call("POST", path, body, repeatable=repeatable))
+            reply = yield from self._exchange.send(json_call("POST", path, body, repeatable=True))
             take(reply)
             if not has_more(reply):
                 return

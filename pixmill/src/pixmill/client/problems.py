@@ -187,9 +187,12 @@ _BY_STATUS: Mapping[int, type[ProblemError]] = {
 }
 
 
-def exceeds_limit_alone(problem: ProblemError) -> bool:
-    """Return whether a batch alone has more tasks than its owner may have, so that no later attempt succeeds."""
-    return problem.kind == TOO_MANY_TASKS and problem.retry_after is None
+def is_lasting(problem: ProblemError) -> bool:
+    """Return whether a limit of the owner refuses each later attempt too, until somebody makes room.
+
+    A batch may alone have more tasks than its owner may have; unfinished uploads stay for a day.
+    """
+    return problem.kind in (TOO_MANY_TASKS, "too-many-uploads") and problem.retry_after is None
 
 
 def problem_of(

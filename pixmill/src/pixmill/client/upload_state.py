@@ -15,6 +15,9 @@ KEEP_SECONDS = 86_400
 """By default, the server deletes an upload a day after its last bytes."""
 
 
+FORGET_SECONDS = 30 * KEEP_SECONDS
+
+
 @dataclass(frozen=True)
 class Remembered:
     """The stored state of one upload; :meth:`of` returns it for a local file.
@@ -60,12 +63,15 @@ class Remembered:
 
 
 def unfinished_uploads() -> int:
-    """Return the number of uploads that can be resumed, and forget those that the server has deleted by now."""
+    """Return the number of uploads that can be resumed on a server with the default lifetime of uploads.
+
+    Forget those of a month ago; an operator may let uploads live longer than by default.
+    """
     count = 0
     for record in (state_folder() / "uploads").glob("*.json"):
         with suppress(OSError):
-            if time.time() - record.stat().st_mtime > KEEP_SECONDS:
+            age = time.time() - record.stat().st_mtime
+            if age > FORGET_SECONDS:
                 record.unlink()
-            else:
-                count += 1
+            count += age <= KEEP_SECONDS
     return count

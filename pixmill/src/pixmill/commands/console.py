@@ -22,7 +22,7 @@ from pixmill.client.problems import (
     SignInError,
     UnavailableError,
     UnreachableError,
-    exceeds_limit_alone,
+    is_lasting,
 )
 from pixmill.client.sync import Pixmill
 from pixmill.commands.profiles_file import ProfileError, Server, server
@@ -157,7 +157,7 @@ def exit_code(error: Exception) -> Exit:
         return Exit.NOT_FOUND
     if isinstance(error, SignInError):
         return Exit.SIGN_IN
-    if isinstance(error, ProblemError) and exceeds_limit_alone(error):
+    if isinstance(error, ProblemError) and is_lasting(error):
         return Exit.SOME_FAILED
     if isinstance(error, UnreachableError | UnavailableError):
         return Exit.UNREACHABLE

@@ -20,7 +20,7 @@ from pixmill.client.problems import (
     PixmillError,
     UnavailableError,
     UnreachableError,
-    exceeds_limit_alone,
+    is_lasting,
 )
 from pixmill.client.settings import safe_name
 from pixmill.client.sync import Pixmill
@@ -297,7 +297,7 @@ def _begin(pixmill: Pixmill, job: Job, memory: Memory) -> int:
                 say(f"{name}: {text('somebody has deleted it on the server')}")
                 del memory.waiting[name]
         except UnavailableError as error:
-            if not exceeds_limit_alone(error) or len(ids) == 1:
+            if not is_lasting(error) or len(ids) == 1:
                 raise
             # The run has more files than the owner may have tasks, so the same request would never succeed.
             most = len(ids) // 2

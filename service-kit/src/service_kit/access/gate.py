@@ -79,7 +79,8 @@ class Gate:
     def admit(self, asked: Asked, *, counts: bool = True) -> Principal:
         """Return the principal that sends the request; :data:`NOBODY` if credentials are required and missing.
 
-        :param counts: whether the request counts towards the rate of its owner; not if it was counted before.
+        :param counts: whether the request counts towards the rate of its owner, and its key as a wrong one; not if it
+            was counted before.
         :raises Problem: 401, the key is not valid; 403, a page of another site sent the request; 421, the request is
         for another host; 429, the owner sent too many requests, or the address too many wrong keys.
         """
@@ -90,7 +91,7 @@ class Gate:
         check_host(asked.headers.get("Host", ""), self._hosts, any_address=self._rules.mode != "local")
         if token is None or asked.headers.get("Origin") not in self._rules.cors_origins:
             check_site(asked.method, asked.headers)
-        principal = self._recognize(token, asked)
+        principal = self._recognize(token, asked, counts=counts)
         if counts:
             self._rates.count(principal)
         return principal
@@ -109,14 +110,16 @@ class Gate:
             return Principal("", scopes & FOR_NO_OWNER, is_service=True, is_for_all=sees_all)
         return Principal(owner, scopes, limits=self._keys.limits(owner), is_service=True, is_for_all=sees_all)
 
-    def try_key(self, secret: str, address: str) -> Principal:
+    def try_key(self, secret: str, address: str, *, counts: bool = True) -> Principal:
         """Return the holder of a key; a valid key is accepted regardless of how many wrong keys its address has sent.
 
+        :param counts: whether a key that is not valid counts as a wrong one; not if it was valid before.
         :raises Problem: 401, the key is not valid; 429, the address sent too many wrong keys.
         """
         principal = self._keys.recognize(secret)
         if principal is None:
-            self._wrong_keys.count(address)
+            if counts:
+                self._wrong_keys.count(address)
             raise _unauthorized(sentence("This key does not exist, was revoked or has expired."), invalid=True)
         return principal
 
@@ -132,9 +135,9 @@ class Gate:
             self._rates.count(principal)
         return principal
 
-    def _recognize(self, token: str | None, asked: Asked) -> Principal:
+    def _recognize(self, token: str | None, asked: Asked, *, counts: bool) -> Principal:
         if token is not None:
-            return self.try_key(token, asked.address)
+            return self.try_key(token, asked.address, counts=counts)
         if asked.session is not None:
             principal = self._keys.recognize_session(asked.session)
             if principal is not None:

@@ -17,6 +17,8 @@ _LOSSLESS = (0xC3, 0xC7, 0xCB, 0xCF)
 _HUFFMAN = (0xC0, 0xC1)
 """Markers of sequential frames with Huffman codes. A decoder of arithmetic codes reports no missing pixels."""
 _MOST_SEGMENTS = 10_000
+_MOST_UNENDED_BYTES = 256 * 1024 * 1024
+"""A file without its end marker is copied into memory, at most one of this size."""
 
 
 def with_all_segments(image: pyvips.Image, source: Path) -> pyvips.Image:
@@ -50,8 +52,9 @@ def is_lossless(source: Path) -> bool:
 def unended(source: Path) -> bytes | None:
     """Return the content of a sequential JPEG of one scan whose end marker is missing, with that marker.
 
-    Return None if the file has the marker. Without it, the decoder warns of a truncated file even if all pixels are
-    there. With it, the decoder still warns of missing pixels: of those that Huffman codes, not of a missing scan.
+    Return None if the file has the marker, or is too large to be a photograph. Without it, the decoder warns of a
+    truncated file even if all pixels are there. With it, the decoder still warns of missing pixels: of those that
+    Huffman codes, not of a missing scan.
     """
     with source.open("rb") as file:
         markers = {marker for marker, _ in _segments(file)}
@@ -59,6 +62,8 @@ def unended(source: Path) -> bytes | None:
             return None
         with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
             # What follows the end marker, such as a video, is often large and not part of the image.
+            if len(content) > _MOST_UNENDED_BYTES:
+                return None
             if content[-2:] == _END_OF_IMAGE or content.find(_END_OF_IMAGE, file.tell()) >= 0:
                 return None
             return content[:] + _END_OF_IMAGE
