@@ -745,6 +745,14 @@ MUTATIONS = [
         caught_by="tests/api/test_render.py::test_what_nginx_keeps_ends_at_once_when_the_renders_of_a_file_are_removed",
     ),
     Mutation(
+        rule="a format that the codec chooses has its own options",
+        file="image-processor/src/image_processor/services/codec/encoding.py",
+        before="    output = by_format.get(chosen, output)\n",
+        after="",
+        caught_by="image-processor/tests/render/test_process.py::"
+        "test_a_format_of_the_codec_s_choice_has_the_options_of_that_format",
+    ),
+    Mutation(
         rule="a redirect of an origin is judged as the first URL",
         file="image-processor/src/image_processor/render/origins.py",
         before="        for _ in range(self._settings.max_redirects + 1):\n            self._judged(url)\n",
