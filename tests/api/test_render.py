@@ -327,6 +327,21 @@ def test_what_nginx_keeps_ends_at_once_when_the_renders_of_a_file_are_removed(
     assert [behind_nginx.http.get(url).status_code for url in urls] == [404, 404]
 
 
+def test_what_nginx_keeps_ends_when_the_renders_of_another_file_with_the_same_bytes_are_removed(
+    full: Stack, behind_nginx: Pixmill
+) -> None:
+    content = _new_photo()
+    rendered, same = (behind_nginx.upload(name, content)["id"] for name in ("photo.jpg", "same.jpg"))
+    url = signed(rendered, w=258)
+    _kept_by_nginx(behind_nginx, url)
+    before = metric(full, RENDERS)
+
+    behind_nginx.http.delete(f"{TASKS}/renders/{same}").raise_for_status()
+
+    behind_nginx.http.get(url).raise_for_status()
+    assert metric(full, RENDERS) == before + 1
+
+
 def test_nginx_keeps_nothing_that_needs_a_key(full: Stack, behind_nginx: Pixmill, photo_id: object) -> None:
     place = f"{TASKS}/thumbnails/{photo_id}/128"
     for _ in range(3):

@@ -42,7 +42,7 @@ def in_process(options: str, picture: Path) -> pyvips.Image:
     plan = plan_of(url.source, url.options)
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.png"
-        process_image(picture, {}, result, plan.for_codec(plan.encoding.in_format("png")), LIMITS)
+        process_image(picture, {}, result, plan.for_codec("png"), LIMITS)
         return pyvips.Image.new_from_file(str(result)).copy_memory()
 
 

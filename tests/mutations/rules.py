@@ -740,9 +740,25 @@ MUTATIONS = [
     Mutation(
         rule="nginx forgets the images of a file whose renders are removed",
         file="image-processor/src/image_processor/render/api.py",
-        before="        await self._front.forget(file_id)\n",
+        before="        await self._front.forget(file_id, sha256)\n",
         after="",
         caught_by="tests/api/test_render.py::test_what_nginx_keeps_ends_at_once_when_the_renders_of_a_file_are_removed",
+    ),
+    Mutation(
+        rule="nginx forgets images that were made from another file with the same bytes, too",
+        file="image-processor/src/image_processor/render/front.py",
+        before=" or each.sha256 == sha256 for each",
+        after=" for each",
+        caught_by="image-processor/tests/render/test_nginx_front.py::"
+        "test_nginx_forgets_what_is_made_from_a_file_or_the_same_bytes",
+    ),
+    Mutation(
+        rule="a format that the codec chooses has its own options",
+        file="image-processor/src/image_processor/services/codec/encoding.py",
+        before="    output = by_format.get(chosen, output)\n",
+        after="",
+        caught_by="image-processor/tests/render/test_process.py::"
+        "test_a_format_of_the_codec_s_choice_has_the_options_of_that_format",
     ),
     Mutation(
         rule="a redirect of an origin is judged as the first URL",

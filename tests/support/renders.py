@@ -13,12 +13,11 @@ from tests.support.algorithm_runs import LIMITS
 def rendered(plan: RenderPlan, content: bytes, files: Mapping[int, bytes] | None = None) -> bytes:
     """Return the result; PNG if the URL does not choose a format."""
     chosen = plan.encoding.output.format
-    output = plan.encoding.in_format("png" if chosen == "source" else chosen)
     with tempfile.TemporaryDirectory() as folder:
         source, result = Path(folder, "source"), Path(folder, "result")
         source.write_bytes(content)
         named = {number: Path(folder, f"file-{number}") for number in files or {}}
         for number, path in named.items():
             path.write_bytes((files or {})[number])
-        process_image(source, named, result, plan.for_codec(output), LIMITS)
+        process_image(source, named, result, plan.for_codec("png" if chosen == "source" else chosen), LIMITS)
         return result.read_bytes()

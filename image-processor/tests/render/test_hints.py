@@ -40,6 +40,13 @@ def test_save_data_lowers_the_quality_of_each_format_by_20(made: RenderPlan, nam
     assert changed.encoding.in_format(name).quality == (usual - 20 if usual else None)
 
 
+def test_save_data_lowers_the_quality_of_the_formats_that_auto_compares() -> None:
+    changed = hinted(of_imgproxy("f:best"), Headers({"Save-Data": "on"}))
+
+    outputs = changed.for_codec("auto").by_format
+    assert (outputs["webp"].quality, outputs["avif"].quality) == (79 - 20, 63 - 20)
+
+
 def test_a_width_narrows_a_picture() -> None:
     changed = hinted(plan(), Headers({"Sec-CH-Width": "320"}))
 

@@ -8,13 +8,17 @@ import pytest
 from image_processor.imaging.output import Output
 from image_processor.render.config import FrontCacheSettings
 from image_processor.render.front import MOST_KEPT, Front, forgetting
+from image_processor.render.job import StoredFile
 from image_processor.render.plan import Encoding, FileSource, RenderPlan, Wishes
 from image_processor.render.service import Found
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tests.support.asked import answering
+
 PLAN = RenderPlan(FileSource(42), (), Encoding(Output()))
 TARGET = b"/img/signature/42"
+STORED = StoredFile("a" * 64, 42)
 
 
 def front(url: str = "http://nginx.invalid:8081") -> Front:
@@ -37,7 +41,7 @@ def request(method: str = "GET", **headers: str) -> Request:
 
 def offered(method: str = "GET", status: int = 200, target: bytes = TARGET, last_second: int = 2**33) -> str | None:
     response = Response(status_code=status)
-    front().offer(request(method), target, response, [42], last_second)
+    front().offer(request(method), target, response, [STORED], last_second)
     return response.headers.get("X-Accel-Expires")
 
 
@@ -92,9 +96,9 @@ def test_a_url_that_is_too_long_to_be_remembered_is_not_kept() -> None:
 def test_nginx_keeps_no_more_than_can_be_forgotten() -> None:
     nginx, last = front(), Response()
     for number in range(MOST_KEPT):
-        nginx.offer(request(), b"/img/%d" % number, Response(), [42], 2**33)
+        nginx.offer(request(), b"/img/%d" % number, Response(), [STORED], 2**33)
 
-    nginx.offer(request(), TARGET, last, [42], 2**33)
+    nginx.offer(request(), TARGET, last, [STORED], 2**33)
 
     assert "X-Accel-Expires" not in last.headers
 
@@ -102,9 +106,9 @@ def test_nginx_keeps_no_more_than_can_be_forgotten() -> None:
 def test_what_has_expired_makes_room() -> None:
     nginx, last = front(), Response()
     for number in range(MOST_KEPT):
-        nginx.offer(request(), b"/img/%d" % number, Response(), [42], 1)
+        nginx.offer(request(), b"/img/%d" % number, Response(), [STORED], 1)
 
-    nginx.offer(request(), TARGET, last, [42], 2**33)
+    nginx.offer(request(), TARGET, last, [STORED], 2**33)
 
     assert last.headers["X-Accel-Expires"] == f"@{2**33}"
 
@@ -112,11 +116,39 @@ def test_what_has_expired_makes_room() -> None:
 def test_an_nginx_that_does_not_answer_fails_no_removal() -> None:
     async def run() -> None:
         nginx = front("http://127.0.0.1:9")
-        nginx.offer(request(), TARGET, Response(), [42], 2**33)
-        await nginx.forget(42)
+        nginx.offer(request(), TARGET, Response(), [STORED], 2**33)
+        await nginx.forget(42, STORED.sha256)
         await nginx.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("file_id", "sha256", "forgotten"),
+    [
+        (42, "a" * 64, ["/first", "/same"]),
+        (43, "a" * 64, ["/first", "/same"]),
+        # A file that no longer exists.
+        (42, None, ["/first"]),
+        (44, "b" * 64, ["/other"]),
+    ],
+)
+def test_nginx_forgets_what_is_made_from_a_file_or_the_same_bytes(
+    file_id: int, sha256: str | None, forgotten: list[str]
+) -> None:
+    files = {"/first": STORED, "/same": StoredFile("a" * 64, 43), "/other": StoredFile("b" * 64, 44)}
+
+    async def run(url: str) -> None:
+        nginx = front(url)
+        for target, file in files.items():
+            nginx.offer(request(Host="pixmill.example"), target.encode(), Response(), [file], 2**33)
+        await nginx.forget(file_id, sha256)
+        await nginx.close()
+
+    with answering() as server:
+        asyncio.run(run(server.url))
+
+    assert sorted(server.paths("")) == forgotten
 
 
 def test_what_replaces_a_kept_image_has_expired() -> None:

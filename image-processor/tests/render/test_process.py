@@ -37,13 +37,15 @@ def renderer(max_file_bytes: int = 1_000_000) -> Renderer:
     return Renderer(RenderSettings.model_validate(sections))
 
 
-def rendered(source: Path, options: str = "w:20", max_file_bytes: int = 1_000_000) -> Answer:
+def rendered(
+    source: Path, options: str = "w:20", max_file_bytes: int = 1_000_000, format_name: str = "source"
+) -> Answer:
     """Return the answer to imgproxy's options, which may change limits."""
     grammar = imgproxy.Grammar(allow_security_options=True)
     url = imgproxy.parse(f"/signature/{options}/plain/http://localhost/source".encode(), grammar)
     plan = plan_of(url.source, url.options)
     file = LocalFile(str(source), "0" * 64)
-    return renderer(max_file_bytes).answer(Job(plan, file, (), "source", str(source.with_name("result"))))
+    return renderer(max_file_bytes).answer(Job(plan, file, (), format_name, str(source.with_name("result"))))
 
 
 def kind_of(answer: Answer) -> str:
@@ -118,6 +120,37 @@ def test_what_a_format_cannot_have_does_not_fail_the_image(
     assert isinstance(answer, Made), answer
     assert answer.extension == extension
     Image.open(tmp_path / "result").load()
+
+
+def result_of(source: Path, options: str, format_name: str = "source") -> bytes:
+    answer = rendered(source, options, format_name=format_name)
+    assert isinstance(answer, Made), answer
+    return source.with_name("result").read_bytes()
+
+
+@pytest.mark.parametrize("options", ["jpgo:1", "jpgo:0:1", "pngo:1", "pngo:0:1:16", "q:10", "mb:600"])
+@pytest.mark.parametrize(("mode", "name"), [("RGB", "jpeg"), ("RGBA", "png")])
+def test_a_format_of_the_codec_s_choice_has_the_options_of_that_format(
+    tmp_path: Path, options: str, mode: str, name: str
+) -> None:
+    """The image is that of a URL that names the format."""
+    source = tmp_path / "source"
+    bands = [Image.linear_gradient("L").rotate(90 * turn).resize((64, 64)) for turn in range(4)]
+    Image.merge(mode, bands[: len(mode)]).save(source, "AVIF")
+
+    assert result_of(source, options, "plain") == result_of(source, f"{options}/f:{name}")
+
+
+@pytest.mark.parametrize("options", ["w:0", "q:50", "webpo:lossless", "avifo:off", "mb:900"])
+def test_the_best_format_has_the_options_of_that_format(tmp_path: Path, options: str) -> None:
+    """The image is the smaller one of those of URLs that name WebP and AVIF."""
+    source = tmp_path / "source"
+    # Noise, of which a lossless file is much larger than a lossy one.
+    Image.effect_noise((64, 48), 80).convert("RGB").save(source, "PNG")
+
+    each = [result_of(source, f"{options}/f:{name}") for name in ("webp", "avif")]
+
+    assert result_of(source, f"{options}/f:best") == min(each, key=len)
 
 
 def test_the_quality_of_a_dialect_takes_no_colors_away_from_a_bitmap(tmp_path: Path) -> None:

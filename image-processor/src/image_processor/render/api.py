@@ -222,8 +222,9 @@ class ApiRoutes:
         if row is not None and await self._rows.find(file_id, principal) is None:
             # The file belongs to another owner.
             raise failures.file_not_found(file_id)
-        await self._service.remember_nothing(file_id, None if row is None else row.sha256)
-        await self._front.forget(file_id)
+        sha256 = None if row is None else row.sha256
+        await self._service.remember_nothing(file_id, sha256)
+        await self._front.forget(file_id, sha256)
         return Response(status_code=204)
 
     async def metrics(self, request: Request) -> Response:

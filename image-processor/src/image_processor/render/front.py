@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from image_processor.render.config import FrontCacheSettings
+from image_processor.render.job import StoredFile
 from image_processor.render.plan import RenderPlan
 from image_processor.render.service import Found
 
@@ -43,7 +44,7 @@ class Front:
     """
 
     def __init__(self, settings: FrontCacheSettings) -> None:
-        self._kept: OrderedDict[_Kept, tuple[int, Sequence[int]]] = OrderedDict()
+        self._kept: OrderedDict[_Kept, tuple[int, Sequence[StoredFile]]] = OrderedDict()
         self._http = None
         if settings.url:
             self._http = httpx2.AsyncClient(
@@ -73,12 +74,12 @@ class Front:
         return last if last > now else 0
 
     def offer(
-        self, request: Request, target: bytes, response: Response, file_ids: Sequence[int], last_second: int
+        self, request: Request, target: bytes, response: Response, files: Sequence[StoredFile], last_second: int
     ) -> None:
         """Allow nginx to keep a response; do nothing if it must not be kept, or if nginx already keeps too many.
 
         :param target: the path and query as sent.
-        :param file_ids: the stored files that the response is made from.
+        :param files: the stored files that the response is made from.
         """
         if not last_second or request.method != "GET" or response.status_code != 200:
             return
@@ -87,12 +88,19 @@ class Front:
         self._drop_expired()
         if len(self._kept) >= MOST_KEPT or len(target) > LONGEST_TARGET_BYTES:
             return
-        self._kept[kept] = last_second, file_ids
+        self._kept[kept] = last_second, files
         response.headers[UNTIL] = f"@{last_second}"
 
-    async def forget(self, file_id: int) -> None:
-        """Remove all responses that are made from a file from nginx's cache."""
-        made_of_it = [kept for kept, (_, file_ids) in self._kept.items() if file_id in file_ids]
+    async def forget(self, file_id: int, sha256: str | None) -> None:
+        """Remove all responses that are made from a file, or from one with the same bytes, from nginx's cache.
+
+        :param sha256: that of the file; ``None`` if it no longer exists.
+        """
+        made_of_it = [
+            kept
+            for kept, (_, files) in self._kept.items()
+            if any(each.file_id == file_id or each.sha256 == sha256 for each in files)
+        ]
         for kept in made_of_it:
             del self._kept[kept]
         if self._http is not None:

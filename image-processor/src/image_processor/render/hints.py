@@ -13,8 +13,6 @@ from image_processor.render.plan import RenderPlan, step
 SAVED_QUALITY = 20
 """`Save-Data: on` lowers the quality by this much."""
 LEAST_QUALITY = 30
-QUALITY_OF_AUTO = 60
-"""`auto` has one quality for AVIF and WebP, whose own defaults differ by 20."""
 VARY_BY_HINTS = ["Save-Data", "Sec-CH-Width"]
 
 _SIZED = (ResizeParams, ThumbnailParams)
@@ -39,7 +37,7 @@ def _saving(plan: RenderPlan) -> RenderPlan:
     if output.quality is not None:
         output = output.model_copy(update={"quality": _lower(output.quality)})
     usual = dict(encoding.qualities) or DEFAULT_QUALITY
-    lower = {name: _lower(quality) for name, quality in usual.items()} | {"auto": QUALITY_OF_AUTO}
+    lower = {name: _lower(quality) for name, quality in usual.items()}
     return replace(plan, encoding=replace(encoding, output=output, qualities=tuple(lower.items())))
 
 

@@ -119,7 +119,7 @@ class ImageRoutes:
             if is_unchanged(request, found.key, _modified(plan, found)):
                 return not_modified(headers)
             response = await self._sent(request, found, headers, {"lookup": looked_up})
-            self._front.offer(request, _target(request), response, found.file_ids, kept_until)
+            self._front.offer(request, _target(request), response, found.stored_files, kept_until)
             return response
         except DomainError as error:
             fallback = self._fallback(plan)

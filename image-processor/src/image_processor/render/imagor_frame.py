@@ -262,7 +262,8 @@ NamedSteps = list[tuple[str, dict[str, object]]]
 
 def named(steps: Sequence[Step]) -> NamedSteps:
     """Return the steps in a form that the params of another step can contain."""
-    return [(each.name, each.params.model_dump(mode="json", exclude_defaults=True)) for each in steps]
+    # Not `exclude_defaults`: params of which one must be given would not be valid without one that has its default.
+    return [(each.name, each.params.model_dump(mode="json", exclude_unset=True)) for each in steps]
 
 
 def restored(steps: NamedSteps) -> Sequence[Step]:

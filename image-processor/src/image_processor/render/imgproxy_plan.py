@@ -467,7 +467,8 @@ class _Lowering:
 
 
 def _plain(each: Step) -> dict[str, object]:
-    return each.params.model_dump(mode="json", exclude_defaults=True)
+    # Not `exclude_defaults`: params of which one must be given would not be valid without one that has its default.
+    return each.params.model_dump(mode="json", exclude_unset=True)
 
 
 def _direction(text: str) -> float:

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Literal
 
 from image_processor.algorithms.registry import Params
-from image_processor.imaging.output import QUICKEST, Output
+from image_processor.imaging.output import ANIMATED, QUICKEST, STILL, Output
 from image_processor.imaging.source import Source as Reading
 from image_processor.render.deferred import Step, resolved
 from image_processor.services.codec.plan import Plan
@@ -59,8 +59,7 @@ Source = FileSource | DigestSource | OriginSource | ColorSource
 
 
 _LOSSLESS = ("png", "gif", "tiff")
-_SMALLEST = ("webp", "avif")
-"""The formats that `auto` compares."""
+_FORMATS = (*STILL, *ANIMATED)
 
 
 @dataclass(frozen=True)
@@ -82,28 +81,25 @@ class Encoding:
     by_format: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def in_format(self, format_name: str) -> Output:
-        """Return the output with the chosen format, which is that of the source or the negotiated one."""
+        """Return the output in a format: that of the URL or the source, or a negotiated one, or the codec's choice."""
         quality = self.output.quality or dict(self.qualities).get(format_name)
-        candidates = _SMALLEST if format_name == "auto" else (format_name,)
-        update = {name: value for each in candidates for name, value in self.by_format.get(each, {}).items()}
+        update = {"format": format_name, **self.by_format.get(format_name, {})}
         has_palette = update.get("palette", self.output.palette)
         if self.lossy_alone and format_name in _LOSSLESS:
             update |= {"quality": quality if has_palette else None, "max_bytes": None}
         else:
             update["quality"] = quality
         if self.output.effort is None:
-            update["effort"] = AVIF_EFFORT if "avif" in (self.output.format, format_name) else QUICKEST
-        if self.output.format == "source":
-            update["format"] = format_name
+            update["effort"] = AVIF_EFFORT if format_name == "avif" else QUICKEST
         return self.output.model_copy(update=update)
 
-    def without_limit(self, output: Output) -> Output | None:
-        """Return the output for the smallest file, if no quality fits the size limit; ``None`` if that is an error."""
+    def without_limit(self) -> "Encoding | None":
+        """Return the encoding for the smallest file, if no quality fits the limit; ``None`` if that is an error."""
+        output = self.output
         if output.max_bytes is None or not self.lossy_alone:
             return None
-        return output.model_copy(
-            update={"max_bytes": None, "quality": 1 if output.min_ssim is None else output.quality}
-        )
+        quality = 1 if output.min_ssim is None else output.quality
+        return replace(self, output=output.model_copy(update={"max_bytes": None, "quality": quality}))
 
 
 @dataclass(frozen=True)
@@ -227,12 +223,16 @@ class RenderPlan:
         parts = [self.digest(), source_sha256, *named, format_name, engine]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def for_codec(self, output: Output | None = None) -> Plan:
+    def for_codec(self, format_name: str = "source") -> Plan:
         """Return the plan that :func:`process_image` runs.
 
-        :param output: how to encode the result, if not as the plan says.
+        :param format_name: the format of the result; ``source`` or ``auto`` if the codec chooses it.
         """
-        return Plan([step.resolved() for step in self.steps], output or self.encoding.output, self.reading)
+        steps, encoding = [step.resolved() for step in self.steps], self.encoding
+        if format_name in _FORMATS:
+            return Plan(steps, encoding.in_format(format_name), self.reading)
+        output = encoding.output.model_copy(update={"format": format_name})
+        return Plan(steps, output, self.reading, {name: encoding.in_format(name) for name in _FORMATS})
 
 
 def step(algorithm: str, params: Mapping[str, object] | None = None) -> Step:

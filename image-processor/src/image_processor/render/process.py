@@ -23,7 +23,6 @@ from image_processor.confinement.process_limits import limit_process
 from image_processor.confinement.sandbox import confine
 from image_processor.imaging.color import rgba
 from image_processor.imaging.css_colors import canonical
-from image_processor.imaging.output import Output
 from image_processor.render.config import RenderSettings
 from image_processor.render.failures import (
     BUSY,
@@ -201,16 +200,18 @@ def _written(job: Job, source: Path, files: Mapping[int, Path], result: Path, li
             raise _RefusedError(NOT_SENT_AS_IT_IS, sentence("Only JPEG, PNG, GIF, WebP and AVIF are sent as they are."))
         shutil.copyfile(source, result)
         return EXTENSIONS[own]
-    output = _output_of(plan, job.format_name, own)
+    chosen = _chosen_format(plan, job.format_name, own)
     avoided = BEST_FIRST if job.format_name == PLAIN else ()
     try:
-        extension = process_image(source, files, result, plan.for_codec(output), limits, avoided)
+        extension = process_image(source, files, result, plan.for_codec(chosen), limits, avoided)
     except ImageError as error:
-        smallest = plan.encoding.without_limit(output)
+        smallest = plan.encoding.without_limit()
         if error.cause is not Cause.OUTPUT_IMPOSSIBLE or smallest is None:
             raise
-        extension = process_image(source, files, result, plan.for_codec(smallest), limits, avoided)
-    return extension or EXTENSIONS.get(output.format) or EXTENSIONS[own or _format_of(source, limits, plan)]
+        extension = process_image(
+            source, files, result, replace(plan, encoding=smallest).for_codec(chosen), limits, avoided
+        )
+    return extension or EXTENSIONS.get(chosen) or EXTENSIONS[own or _format_of(source, limits, plan)]
 
 
 def _depends_on_source(job: Job) -> bool:
@@ -219,20 +220,15 @@ def _depends_on_source(job: Job) -> bool:
     return plan.answer == "original" or bool(plan.formats_as_they_are) or (by_source and bool(plan.encoding.qualities))
 
 
-def _output_of(plan: RenderPlan, format_name: str, own: str) -> Output:
-    encoding = plan.encoding
+def _chosen_format(plan: RenderPlan, format_name: str, own: str) -> str:
+    """Return the format of the result; ``source`` or ``auto`` if the codec chooses it."""
+    asked = plan.encoding.output.format
     if format_name not in ("source", PLAIN):
-        return encoding.in_format(format_name)
-    if encoding.output.format != "source":
-        return encoding.in_format(encoding.output.format)
-    if own in EXTENSIONS and format_name != PLAIN:
-        return encoding.in_format(own)
-    # The codec converts a format that Pixmill cannot write, or should avoid, to PNG or JPEG.
-    return (
-        replace(encoding, output=encoding.output.model_copy(update={"format": "jpeg"}))
-        .in_format("jpeg")
-        .model_copy(update={"format": "source"})
-    )
+        return format_name
+    if asked != "source":
+        return asked
+    # The codec converts a format that Pixmill cannot write, or should avoid, to PNG, JPEG or GIF.
+    return own if own in EXTENSIONS and format_name != PLAIN else "source"
 
 
 def _format_of(source: Path, limits: Limits, plan: RenderPlan) -> str:

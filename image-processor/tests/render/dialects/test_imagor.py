@@ -4,10 +4,10 @@ import numpy
 import pytest
 import pyvips
 from image_processor.imaging.picture import Picture
-from image_processor.render import imagor_filters, imagor_url
+from image_processor.render import imagor_filters, imagor_frame, imagor_url
 from image_processor.render.deferred import Deferred, Size
 from image_processor.render.dialects import imagor
-from image_processor.render.plan import ColorSource, OriginSource
+from image_processor.render.plan import ColorSource, OriginSource, step
 from image_processor.services.codec.errors import ImageError
 from PIL import Image, ImageColor
 from service_kit.errors import DomainError
@@ -95,6 +95,32 @@ def test_an_image_on_another_has_filters_of_its_own() -> None:
     expected = pixels(photo(64, 48)).copy()
     expected[2:12, 1:7] = (0, 255, 255)
     assert (result[..., :3] == expected).all()
+
+
+def test_a_filter_without_effect_does_not_fail_the_image_on_another() -> None:
+    over = encoded(Image.new("RGB", (10, 6), (255, 0, 0)), "PNG")
+
+    result = made("filters:image(/filters:rgb(0,0,0)/7,1,2)/42", {7: over})
+
+    assert (pixels(result) == pixels(made("filters:image(7,1,2)/42", {7: over}))).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("channels", {"red": 0}),
+        ("levels", {"black": 0}),
+        ("pad", {"top": 0}),
+        ("resize", {"width": 10, "fit": "fill"}),
+    ],
+)
+def test_a_step_within_another_keeps_what_was_given(name: str, params: dict[str, object]) -> None:
+    steps = [step(name, params)]
+
+    (restored,) = imagor_frame.restored(imagor_frame.named(steps))
+
+    assert restored == steps[0]
+    assert restored.params.model_fields_set == steps[0].params.model_fields_set
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Encodes results in the requested format, quality and metadata."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -80,15 +80,19 @@ def source_format(decoded: Decoded, picture: Picture, avoided: Collection[str] =
     return "png" if decoded.lossless or picture.first.hasalpha() else "jpeg"
 
 
-def write_picture(picture: Picture, output: Output, source_format: str, result: Path) -> str:
+def write_picture(
+    picture: Picture, output: Output, by_format: Mapping[str, Output], source_format: str, result: Path
+) -> str:
     """Write the picture and return the format's name; a still format gets the first frame of an animation.
 
+    :param by_format: outputs that replace ``output`` in the formats that they are named after.
     :raises ImageError: the format cannot hold the picture, or the file cannot be made as small as requested.
     """
     animated = len(picture.frames) > 1
     chosen = source_format if output.format == "source" else output.format
     if animated and output.format == "source" and chosen not in ANIMATED:
         chosen = "webp"
+    output = by_format.get(chosen, output)
     plain, image = picture.plain, None
     if plain is not None and plain.pixels is not None:
         if chosen == "jpeg" and save_plain(plain, plain.pixels, output, result):
@@ -100,16 +104,19 @@ def write_picture(picture: Picture, output: Output, source_format: str, result: 
     if chosen != "auto":
         _encoding(image, chosen, output, result).write()
         return chosen
-    return _write_smallest(image, ["webp"] if animated else ["avif", "webp"], output, result)
+    candidates = ["webp"] if animated else ["avif", "webp"]
+    return _write_smallest(image, {name: by_format.get(name, output) for name in candidates}, result)
 
 
-def _write_smallest(image: pyvips.Image, candidates: Sequence[str], output: Output, result: Path) -> str:
+def _write_smallest(image: pyvips.Image, outputs: Mapping[str, Output], result: Path) -> str:
     """Write the image in the format with the smallest file; for a large image, estimate sizes from a sample.
 
     Formats that cannot hold the image are skipped.
+
+    :param outputs: the output of each candidate, by the name of its format.
     """
     encodings, failures = dict[str, Encoding](), list[ImageError | pyvips.Error]()
-    for format_name in candidates:
+    for format_name, output in outputs.items():
         try:
             encodings[format_name] = _encoding(
                 image, format_name, output, result.with_name(f"{result.name}.{format_name}")

@@ -1,7 +1,7 @@
 """Parses a task's algorithm and params into a plan: the steps, and the encoding of the result."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, TypeVar
 
@@ -43,11 +43,15 @@ class Pipeline(Params):
 
 @dataclass(frozen=True)
 class Plan:
-    """Describes how to read the source, process the image and encode the result."""
+    """Describes how to read the source, process the image and encode the result.
+
+    :param by_format: the output in each format, by its name, if the codec chooses the format and the outputs differ.
+    """
 
     steps: Sequence[tuple[Algorithm, Params]]
     encoding: Output | Tiles
     source: Source
+    by_format: Mapping[str, Output] = field(default_factory=dict)
 
     def file_ids(self) -> Sequence[int]:
         """Return the ids of the files that the steps use in addition to the source, without duplicates."""

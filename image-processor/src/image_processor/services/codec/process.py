@@ -147,5 +147,6 @@ def _apply(
             check_frames_of(picture.frames, limits, sentence("The result would have"))
     if isinstance(plan.encoding, Tiles):
         return write_tiles(picture, plan.encoding, result)
-    written = write_picture(picture, plan.encoding, source_format(decoded, picture, avoided), result)
+    own = source_format(decoded, picture, avoided)
+    written = write_picture(picture, plan.encoding, plan.by_format, own, result)
     return None if written == decoded.format else EXTENSIONS[written]
