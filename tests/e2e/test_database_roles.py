@@ -94,7 +94,7 @@ class Databases:
         self._server.stop()
 
 
-@pytest.fixture(scope="module", params=["new", "of an earlier version"])
+@pytest.fixture(scope="module", params=["new", pytest.param("of an earlier version", marks=pytest.mark.thorough)])
 def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
     """A database created with roles, or one whose tables the administrator created before the roles existed."""
     databases = Databases(temporary_folder("roles"), with_tables=request.param != "new")

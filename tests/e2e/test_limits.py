@@ -80,6 +80,7 @@ def folders_in(scratch: Path) -> set[str]:
     return {path.name for path in scratch.glob("*/")}
 
 
+@pytest.mark.thorough
 def test_a_killed_task_leaves_nothing_in_the_scratch_folder(pixmill: Pixmill, limited: Stack) -> None:
     # Other tests of this stack may have killed a worker, whose folders are deleted after some minutes.
     before = folders_in(limited.scratch)

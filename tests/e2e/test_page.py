@@ -342,6 +342,7 @@ def test_large_files_of_the_same_name_go_each_to_its_folder(
         assert pixmill.download(file["id"]) == content
 
 
+@pytest.mark.thorough
 def test_a_file_that_was_deleted_fails_alone(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
     paths = pictures(tmp_path, name, 3)
     page.open("/files")
@@ -1540,6 +1541,7 @@ def test_a_month_of_photos_is_gone_to(pixmill: Pixmill, page: Page, name: str) -
     wait_until(lambda: f"{name}-2" in page.browser.execute_script(at_edge), "the month is shown")
 
 
+@pytest.mark.thorough
 def test_many_windows_share_one_stream_of_events(pixmill: Pixmill, page: Page, name: str) -> None:
     first = page.browser.current_window_handle
     page.open(f"/files?folder={name}")
@@ -1690,7 +1692,7 @@ def test_the_page_speaks_russian(pixmill: Pixmill, page: Page, name: str) -> Non
     page.says("2 files selected")
 
 
-@pytest.mark.parametrize("place", [FILES, TASKS])
+@pytest.mark.parametrize("place", [FILES, pytest.param(TASKS, marks=pytest.mark.thorough)])
 def test_the_api_page_shows_every_operation(page: Page, pixmill: Pixmill, place: str) -> None:
     document = pixmill.http.get(f"{place}/openapi.json").json()
     described = [*document["paths"].values(), *document.get("webhooks", {}).values()]

@@ -124,6 +124,7 @@ def test_used_up_processes_are_replaced_and_nothing_is_lost(
     assert set(render_processes(stack)) != set(before)
 
 
+@pytest.mark.thorough
 def test_results_survive_a_crash_of_the_service(pixmill: Pixmill, stack: EmbeddedStack, file_id: object) -> None:
     url = signed(file_id, w=123)
     content = pixmill.http.get(url).content
