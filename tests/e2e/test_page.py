@@ -757,6 +757,17 @@ def test_an_owner_who_takes_over_a_page_does_not_get_its_uploads(
         assert violations(page) == []
         page.field("Key").send_keys(owners["alice"] + Keys.ENTER)
         page.says("Drop")
+        page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
+        page.says("Sepia")
+        for key, text in (("alice", "Sepia"), ("bob", "Begin with a step"), ("alice", "Begin with a step")):
+            browser.delete_all_cookies()
+            page.open("/s/a-token")
+            page.says("This link")
+            page.open("/process")
+            page.field("Key").send_keys(owners[key] + Keys.ENTER)
+            page.says(text)
+        page.open("/files")
+        page.says("Drop")
         with network(page, upload=1000):
             page.choose_files(path)
             page.button("Pause", "section.panel").click()
@@ -1241,6 +1252,31 @@ def test_every_change_of_a_step_is_in_the_address(page: Page) -> None:
         return json.loads(base64.urlsafe_b64decode(f"{text}=="))["steps"][0]["params"]["width"]
 
     wait_until(lambda: written() == 400, "the address contains the last change")
+
+    # Sooner than the page may write the second change into the address.
+    change_and_leave = """const [field, width, leave] = arguments;
+        for (const value of [width, width + 1]) {
+            field.value = value;
+            field.dispatchEvent(new InputEvent('input', {bubbles: true}));
+            for (let turn = 0; turn < 3; turn += 1) await null;
+        }
+        if (leave === 'reload') setTimeout(() => location.reload());
+        else history.back();"""
+
+    def shows(width: int) -> bool:
+        field = page.named("input", "Width")
+        with suppress(StaleElementReferenceException):
+            return field is not None and field.get_attribute("value") == str(width)
+        return False
+
+    page.browser.execute_script(f"return (async () => {{ {change_and_leave} }})()", page.field("Width"), 401, "reload")
+    wait_until(lambda: shows(402), "the reloaded page has the last change")
+    page.button("Files").click()
+    page.button("Process").click()
+    page.browser.execute_script(f"return (async () => {{ {change_and_leave} }})()", page.field("Width"), 501, "back")
+    page.field("Search names and comments")
+    page.browser.forward()
+    wait_until(lambda: shows(502), "the entry of the history has the last change")
 
 
 def test_steps_are_edited_by_keyboard(pixmill: Pixmill, page: Page, name: str) -> None:
