@@ -18,6 +18,8 @@ export interface Rect {
 export interface Target {
   /** The name of the parameter; empty for an area that several parameters define together. */
   name: string;
+  /** The server's name of the parameter. */
+  title: string;
   kind: 'part' | 'point' | 'corners' | 'rectangles';
 }
 
@@ -31,11 +33,11 @@ const KINDS = new Set<string>(['point', 'corners', 'rectangles']);
 
 export function targetsOf(schema: Schema): Target[] {
   const properties = Object.entries(schema.properties ?? {});
-  const targets: Target[] = PART.every((name) => schema.properties?.[name]) ? [{ name: '', kind: 'part' }] : [];
+  const targets: Target[] = PART.every((name) => schema.properties?.[name]) ? [{ name: '', title: '', kind: 'part' }] : [];
   for (const [name, property] of properties) {
     const inner = [property, ...(property.anyOf ?? [])].map((one) => resolved(one, schema)['x-pixmill']?.widget);
     const kind = inner.find((widget) => widget !== undefined && KINDS.has(widget));
-    if (kind) targets.push({ name, kind: kind as Target['kind'] });
+    if (kind) targets.push({ name, title: resolved(property, schema).title ?? name, kind: kind as Target['kind'] });
   }
   return targets;
 }

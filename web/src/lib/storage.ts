@@ -28,9 +28,37 @@ export function drop(name: string): void {
 /** The settings of the browser, which are the same for all its users, and the uploads, which wait for their owner. */
 const NOT_PERSONAL = ['language', 'theme', 'keys', 'session.', 'uploads.'].map((name) => `pixmill.${name}`);
 
+/** What only this tab needs after a reload. */
+const OF_TAB = 'pixmill.tab.';
+
+export function keepInTab(name: string, value: unknown): void {
+  try {
+    sessionStorage.setItem(OF_TAB + name, JSON.stringify(value));
+  } catch {
+    // Storage is forbidden or full; the page works without it.
+  }
+}
+
+export function keptInTab<T>(name: string): T | null {
+  try {
+    return JSON.parse(sessionStorage.getItem(OF_TAB + name) ?? 'null') as T | null;
+  } catch {
+    return null;
+  }
+}
+
+export function dropInTab(name: string): void {
+  try {
+    sessionStorage.removeItem(OF_TAB + name);
+  } catch {
+    // Storage is forbidden: there is nothing to remove.
+  }
+}
+
 /** Remove what a user leaves behind, such as steps and chosen files. */
 export function dropPersonal(): void {
   try {
+    for (const key of Object.keys(sessionStorage)) if (key.startsWith(OF_TAB)) sessionStorage.removeItem(key);
     for (const key of Object.keys(localStorage)) {
       if (key.startsWith('pixmill.') && !NOT_PERSONAL.some((name) => key.startsWith(name))) localStorage.removeItem(key);
     }

@@ -4,19 +4,30 @@ import { untrack } from 'svelte';
 import { allAlgorithms } from '../api/tasks';
 import type { Algorithm, Schema } from '../api/types';
 import { words } from '../format';
+import { connection } from '../state/connection.svelte';
 import { i18n, type Language } from './i18n.svelte';
 
 let named = $state.raw<{ language: Language; names: ReadonlyMap<string, string> } | null>(null);
 let asked: Language | null = null;
+/** Whether names were wanted and did not arrive. */
+let failed = false;
+
+// Nothing else may ask again: what shows a name is not drawn again as long as the name stays the same.
+connection.onReturn(() => {
+  if (failed) void ask(i18n.language);
+});
 
 async function ask(language: Language): Promise<void> {
   asked = language;
+  failed = false;
   try {
     const names = namesOf(await allAlgorithms());
     if (asked === language) named = { language, names };
   } catch {
     // What asks next asks the server again; until then the names are those of the API.
-    if (asked === language) asked = null;
+    if (asked !== language) return;
+    asked = null;
+    failed = true;
   }
 }
 

@@ -31,6 +31,29 @@ export class Paged<Row extends { id: number }> {
     await this.fetchFirst(true);
   }
 
+  /** Fetch all shown pages again, for example in another language. */
+  reload = async (): Promise<void> => {
+    const shown = this.rows?.length ?? 0;
+    const request = (this.first = Symbol());
+    this.further = null;
+    try {
+      let page = await this.fetchPage(this.address);
+      const rows = [...page.rows];
+      while (rows.length < shown && page.next !== null && request === this.first) {
+        page = await this.fetchPage(page.next);
+        rows.push(...page.rows);
+      }
+      if (request !== this.first) return;
+      this.rows = rows;
+      this.next = page.next;
+      // A further page that was asked for meanwhile may be among these rows.
+      this.further = null;
+      await this.show(rows);
+    } catch (caught) {
+      if (request === this.first) this.fail(this.reload, caught);
+    }
+  };
+
   /** Fetch the next page, unless that is already under way. */
   more = async (): Promise<void> => {
     const { next } = this;

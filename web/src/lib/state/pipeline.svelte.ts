@@ -4,18 +4,26 @@ import type { Work } from '../api/tasks';
 import type { Algorithm, Params, Step } from '../api/types';
 import { router } from '../router.svelte';
 import { problemOf, startOf } from '../schema/fields';
-import { keep, kept } from '../storage';
+import { dropInTab, keep, keepInTab, kept, keptInTab } from '../storage';
+import { session } from './session.svelte';
 
 export interface EditedStep extends Step {
   key: number;
 }
 
 const HASH = '#s=';
+const UNWRITTEN = 'unwritten';
 /** Safari refuses more than a hundred changes of the address in 30 seconds, Chromium more than 200 in ten. */
 const WRITE_MS = 500;
 
 /** Return a copy that is not a proxy. TypeScript cannot infer the type of a snapshot of JSON. */
 const plain = (params: Params): Params => $state.snapshot<unknown>(params) as Params;
+
+/** Steps that are newer than those in the address. */
+interface Unwritten {
+  address: string;
+  work: Work;
+}
 
 class Pipeline {
   steps = $state<EditedStep[]>([]);
@@ -28,7 +36,7 @@ class Pipeline {
 
   constructor() {
     router.onLeave(() => this.write());
-    addEventListener('pagehide', () => this.write());
+    session.onLeave(() => this.forget());
   }
 
   get work(): Work {
@@ -77,6 +85,11 @@ class Pipeline {
 
   /** Load the steps in the address, or else those edited last. */
   read(): void {
+    const unwritten = keptInTab<Unwritten>(UNWRITTEN);
+    if (unwritten?.address === location.href) {
+      this.load(unwritten.work);
+      return;
+    }
     if (location.hash.startsWith(HASH)) {
       try {
         this.load(decoded(location.hash.slice(HASH.length)));
@@ -98,6 +111,8 @@ class Pipeline {
     this.keep();
     this.isWritten = false;
     if (this.writeTimer === undefined) this.writeOften();
+    // A browser that leaves or reloads the page before the next write keeps the address of now.
+    else if (router.screen === 'process') keepInTab(UNWRITTEN, { address: location.href, work: this.work } satisfies Unwritten);
   }
 
   /** Write now, and again later if there are more changes. */
@@ -116,6 +131,14 @@ class Pipeline {
     if (router.screen !== 'process') return;
     const { work } = this;
     router.setHash(work.steps.length > 0 ? HASH + encoded(work) : '');
+    dropInTab(UNWRITTEN);
+  }
+
+  /** Forget the steps of a user who has left, also those in the address. */
+  private forget(): void {
+    this.load({ steps: [], output: {} });
+    this.isWritten = false;
+    this.write();
   }
 }
 

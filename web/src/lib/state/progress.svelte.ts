@@ -18,11 +18,14 @@ export class Progress {
   error = $state.raw<unknown>(null);
   private timer: ReturnType<typeof setTimeout> | undefined;
   private due = Infinity;
+  /** The screen that follows the run now: answers for others come too late. */
+  private follower: symbol | null = null;
 
   constructor(private readonly id: number) {}
 
   /** Follow the run; return a function that stops following. */
   follow(): () => void {
+    this.follower = Symbol();
     void this.load();
     const stopListening = listen(
       this.id,
@@ -38,14 +41,20 @@ export class Progress {
       stopListening();
       stopWaiting();
       clearTimeout(this.timer);
+      this.due = Infinity;
+      this.follower = null;
     };
   }
 
   async load(): Promise<void> {
+    const { follower } = this;
     try {
-      this.batch = await getBatch(this.id);
+      const batch = await getBatch(this.id);
+      if (!follower || follower !== this.follower) return;
+      this.batch = batch;
       this.error = null;
     } catch (caught) {
+      if (!follower || follower !== this.follower) return;
       if (caught instanceof Problem && caught.status === 404) this.gone = true;
       else this.error = caught;
     }

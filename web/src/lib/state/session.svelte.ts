@@ -27,21 +27,12 @@ class SessionState {
   begin(who: Session): void {
     this.who = who;
     if (who.mode === 'keys' && !who.signed_in) {
-      // A session that expired keeps the screen; one that the user ended, here or in another tab, does not.
-      if (this.worked && !this.isDoubtful) this.end();
-      else this.forget();
+      // A session that expired keeps the screen and the steps; one that the user ended, here or in another tab, does not.
+      if (this.isDoubtful) this.forget();
+      else this.end();
       return;
     }
-    // The lists, and the requests that wait, belong to the earlier user.
-    const owner = who.owner ?? '';
-    if (this.owner !== undefined && this.owner !== owner) {
-      keep(OWNER, owner);
-      // Before the reload, which the browser may let the user prevent if there are uploads.
-      this.forget();
-      location.reload();
-      return;
-    }
-    this.beginAs(owner);
+    this.beginAs(who.owner ?? '');
   }
 
   /** Note that the user has signed out in this tab. */
@@ -68,6 +59,15 @@ class SessionState {
   }
 
   private beginAs(owner: string): void {
+    // The lists, the steps, and the requests that wait belong to the earlier user, perhaps of a session that has expired.
+    const earlier = this.owner ?? kept<string | null>(OWNER, null);
+    if (earlier !== null && earlier !== owner) {
+      // Before the reload, which the browser may let the user prevent if there are uploads.
+      this.forget();
+      keep(OWNER, owner);
+      location.reload();
+      return;
+    }
     this.owner = owner;
     keep(OWNER, owner);
     this.needsKey = false;

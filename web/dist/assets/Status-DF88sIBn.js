@@ -1,1 +1,0 @@
-import"./format-BNjYZJam.js";import{Bt as e,H as t,Pt as n,Qt as r,Zt as i,ot as a,vt as o,xt as s,yt as c}from"./files-DkyJFlLp.js";var l=s(`<span> </span>`);function u(s,u){r(u,!0);var d=l(),f=e(d,!0);n(()=>{a(d,1,`status ${u.status??``}`,`svelte-hcghuu`),o(f,t.t.statuses[u.status])}),c(s,d),i()}export{u as t};
