@@ -915,18 +915,27 @@ def test_a_failed_task_is_explained_in_russian(pixmill: Pixmill, page: Page, nam
     page.button("English").click()
 
 
+def holding(condition: str) -> str:
+    """Return the script that holds an answer until ``release()``; ``late`` is true once the page has handled it.
+
+    :param condition: which answers, by the ``path`` and ``options`` of their requests.
+    """
+    # A constant named fetch would hide the new window.fetch from the page.
+    return f"""const fetched = window.fetch;
+        window.fetch = async (path, options) => {{
+            const answer = await fetched(path, options);
+            if (!({condition})) return answer;
+            const text = await answer.text();
+            await new Promise((resolve) => {{ window.release = resolve; }});
+            // The page handles the answer before the next task of the event loop.
+            const json = async () => {{ setTimeout(() => {{ window.late = true; }}); return JSON.parse(text); }};
+            return {{ok: true, json}};
+        }};"""
+
+
 @pytest.mark.parametrize("address", ["/tasks", address_of_steps([{"algorithm": "sepia", "params": {}}])])
 def test_late_names_do_not_replace_those_of_the_chosen_language(page: Page, address: str) -> None:
-    hold_english = """const fetched = window.fetch;
-        window.fetch = async (path, options) => {
-            const answer = await fetched(path, options);
-            if (!path.endsWith('/catalog') || options.headers['Accept-Language'] !== 'en') return answer;
-            const text = await answer.text();
-            await new Promise((resolve) => { window.release = resolve; });
-            // The page handles the answer before the next task of the event loop.
-            const json = async () => { setTimeout(() => { window.late = true; }); return JSON.parse(text); };
-            return {ok: true, json};
-        };"""
+    hold_english = holding("path.endsWith('/catalog') && options.headers['Accept-Language'] === 'en'")
     names = "[...document.querySelectorAll('option, li')].map(({innerText}) => innerText).join()"
     with prepared(page, hold_english):
         page.open(address)
@@ -1258,16 +1267,7 @@ def test_a_late_answer_does_not_change_the_files_of_a_run(pixmill: Pixmill, page
     ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2, 3)]
     page.open("/process")
     page.says("Add a step")
-    hold_first = """const {fetch} = window;
-        window.fetch = async (path, options) => {
-            const answer = await fetch(path, options);
-            if (!path.endsWith('/lookup') || window.release) return answer;
-            const text = await answer.text();
-            await new Promise((resolve) => { window.release = resolve; });
-            // The page handles the answer before the next task of the event loop.
-            const json = async () => { setTimeout(() => { window.late = true; }); return JSON.parse(text); };
-            return {ok: true, json};
-        };"""
+    hold_first = holding("path.endsWith('/lookup') && !window.release")
     page.browser.execute_script(hold_first)
     show = "history.pushState(null, '', `/process?files=${arguments[0]}`); dispatchEvent(new PopStateEvent('popstate'))"
 
