@@ -1,9 +1,9 @@
 """A large body is received only after file-storage has said yes; every other answer is the answer of the upload."""
 
 import json
-from functools import partial
 
 import httpx2
+import psycopg
 import pytest
 
 from tests.support.client import FILES, Pixmill, assert_problem
@@ -15,7 +15,11 @@ from tests.support.waiting import wait_until
 
 PUT = f"PUT {FILES}/a.bin"
 SIZE = 100_000_000
+SMALLER = 20_000_000
 EXPECT = {"Expect": "100-continue"}
+WAITING_PROMISES = """
+    SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO uploads%'
+"""
 
 
 def refused(
@@ -212,19 +216,32 @@ def test_a_client_that_leaves_before_the_answer_holds_no_bytes(full: FullStack) 
     with Pixmill(full.url) as local:
         key = local.make_key("leaving", "writer")
     authorization = {"Authorization": f"Bearer {key}"}
+    url = full.environment["FILE_STORAGE_DATABASE__URL"].replace("+psycopg", "")
 
-    for _ in range(20):
-        with begun(full.url, PUT, SIZE, headers=authorization):
-            pass
+    # A promise whose body does not begin ends by itself, but not while a smaller upload may be its body.
+    with (
+        psycopg.connect(url, autocommit=True) as operator,
+        begun(full.url, PUT, SMALLER, headers=authorization) as smaller,
+    ):
 
-    with Pixmill(full.url) as client:
-        client.http.headers |= authorization
-        # A question without an answer can still make a promise.
-        # Until then nginx counts its connection, and allows only a few from an address.
-        body = b"x" * 11_000_000
-        stored = partial(httpx2.put, f"{full.url}{FILES}/a.bin", content=body, headers=authorization)
-        wait_until(lambda: stored().is_success, "the connections that left do not count")
-        wait_until(lambda: client.http.get(f"{FILES}/stats").json()["reserved_bytes"] == 0, "no bytes are held")
+        def held() -> list[tuple[int]]:
+            smaller.sendall(b"x")
+            return operator.execute("SELECT reserved FROM uploads WHERE owner = 'leaving'").fetchall()
+
+        smaller.sendall(b"x" * 2_000_000)
+        wait_until(lambda: held() == [(SMALLER,)], "the smaller upload holds its bytes")
+        with psycopg.connect(url) as no_promises:
+            no_promises.execute("LOCK TABLE uploads IN SHARE MODE")
+            with begun(full.url, PUT, SIZE, headers=authorization):
+                wait_until(lambda: operator.execute(WAITING_PROMISES).fetchall(), "the question waits")
+            # Then the servers have handled what came before, such as the end of the connection.
+            for _ in range(20):
+                assert httpx2.get(f"{full.url}{FILES}/", headers=authorization).is_success
+
+        # The promise that waited has been made before that of a later upload.
+        stored = httpx2.put(f"{full.url}{FILES}/a.bin", content=b"x" * 11_000_000, headers=authorization)
+        assert stored.is_success
+        wait_until(lambda: held() == [(SMALLER,)], "the upload that left holds no bytes")
 
 
 def test_bytes_are_promised_once_and_come_back_when_the_client_leaves(full: FullStack) -> None:
