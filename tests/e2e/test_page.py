@@ -929,7 +929,7 @@ def holding(condition: str) -> str:
             await new Promise((resolve) => {{ window.release = resolve; }});
             // The page handles the answer before the next task of the event loop.
             const json = async () => {{ setTimeout(() => {{ window.late = true; }}); return JSON.parse(text); }};
-            return {{ok: true, json}};
+            return {{ok: true, headers: answer.headers, json}};
         }};"""
 
 
@@ -1473,14 +1473,38 @@ def test_shift_selects_from_the_task_that_was_clicked(pixmill: Pixmill, page: Pa
     assert violations(page) == []
 
 
-def test_many_tasks_are_forgotten_with_one_request(pixmill: Pixmill, page: Page, name: str) -> None:
+def run_of_failures(pixmill: Pixmill, name: str, count: int) -> int:
+    """Return the id of a batch whose tasks have failed."""
     file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
-    copies = [{"file_id": file_id, "name": name} for _ in range(100)]
+    copies = [{"file_id": file_id, "name": name} for _ in range(count - 1)]
     copied = pixmill.http.post(f"{FILES}/copies", json={"copies": copies}).raise_for_status().json()["files"]
     wanted = {"file_ids": [file_id, *(copy["file"]["id"] for copy in copied)], "algorithm": "flip"}
     batch_id = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
     failed = f"{TASKS}/batches/{batch_id}"
-    wait_until(lambda: pixmill.http.get(failed).json()["counts"]["error"] == 101, "all tasks have failed")
+    wait_until(lambda: pixmill.http.get(failed).json()["counts"]["error"] == count, "all tasks have failed")
+    return int(batch_id)
+
+
+def test_a_page_that_is_asked_for_during_a_refresh_is_shown(pixmill: Pixmill, page: Page, name: str) -> None:
+    batch_id = run_of_failures(pixmill, name, 101)
+    # The stream of events refreshes the first page when it starts.
+    is_refresh = "!path.includes('after=') && (window.firsts = (window.firsts ?? 0) + 1) > 1"
+    is_further = "path.includes('after=') && !window.further && (window.further = true)"
+    is_held = f"path.includes('batch_id=') && ({is_refresh} || {is_further})"
+
+    with prepared(page, holding(is_held)):
+        page.open(f"/tasks?run={batch_id}")
+        wait_until(lambda: page.browser.execute_script("return 'release' in window"), "the refresh is held")
+        page.browser.execute_script("window.refresh = window.release; delete window.release;")
+        page.button("Show more").click()
+        wait_until(lambda: page.browser.execute_script("return 'release' in window"), "the further page is held")
+        page.browser.execute_script("window.refresh()")
+
+        page.field("Select all 101 shown")
+
+
+def test_many_tasks_are_forgotten_with_one_request(pixmill: Pixmill, page: Page, name: str) -> None:
+    batch_id = run_of_failures(pixmill, name, 101)
     page.open(f"/tasks?run={batch_id}&status=error")
     page.button("Show more").click()
     page.field("Select all 101 shown").click()

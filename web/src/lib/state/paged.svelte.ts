@@ -33,21 +33,17 @@ export class Paged<Row extends { id: number }> {
 
   /** Fetch all shown pages again, for example in another language. */
   reload = async (): Promise<void> => {
-    const shown = this.rows?.length ?? 0;
     const request = (this.first = Symbol());
-    this.further = null;
     try {
       let page = await this.fetchPage(this.address);
       const rows = [...page.rows];
-      while (rows.length < shown && page.next !== null && request === this.first) {
+      while (rows.length < (this.rows?.length ?? 0) && page.next !== null && request === this.first) {
         page = await this.fetchPage(page.next);
         rows.push(...page.rows);
       }
       if (request !== this.first) return;
       this.rows = rows;
-      this.next = page.next;
-      // A further page that was asked for meanwhile may be among these rows.
-      this.further = null;
+      this.continueAt(page.next);
       await this.show(rows);
     } catch (caught) {
       if (request === this.first) this.fail(this.reload, caught);
@@ -90,14 +86,19 @@ export class Paged<Row extends { id: number }> {
       if (request !== this.first) return;
       const below = keepsOthers ? this.rowsBelow(page) : [];
       this.rows = [...page.rows, ...below];
-      if (below.length === 0) {
-        this.next = page.next;
-        this.further = null;
-      }
+      if (below.length === 0) this.continueAt(page.next);
       await this.show(page.rows);
     } catch (caught) {
       if (request === this.first) this.fail(() => this.fetchFirst(keepsOthers), caught);
     }
+  }
+
+  /** Let the next page follow the rows that are shown now; if one was asked for meanwhile, it may not, so ask again. */
+  private continueAt(next: string | null): void {
+    const asked = this.further !== null;
+    this.further = null;
+    this.next = next;
+    if (asked) void this.more();
   }
 
   /** Return the shown rows of the pages that follow a new first page; none if rows between them are unknown. */
