@@ -43,9 +43,9 @@ class ImmediateFailures:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return the number of cores, plus one with tests of servers: they spend half of their time waiting."""
+    """Return the number of cores, plus two with tests of servers: they spend half of their time waiting."""
     without_servers = "not server" in config.getoption("markexpr")
-    return (os.cpu_count() or 1) + (0 if without_servers else 1)
+    return (os.cpu_count() or 1) + (0 if without_servers else 2)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByStack | None:

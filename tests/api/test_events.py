@@ -213,12 +213,16 @@ def test_a_listener_whose_key_was_revoked_gets_no_more_events(pixmill: Pixmill) 
     ) as events:
         lines = events.iter_lines()
         next(lines)
+        received = events_in(lines)
         pixmill.http.delete(f"/api/keys/{made['id']}")
 
         def has_ended() -> bool:
-            """Trigger another event; return whether the stream has ended instead of delivering it."""
-            pixmill.http.post(f"{TASKS}/", json=body, headers={"Authorization": f"Bearer {valid}"})
-            return next((False for line in lines if line.startswith("data:")), True)
+            """Process another task; return whether the stream has ended instead of delivering all of its events."""
+            tasks = pixmill.http.post(f"{TASKS}/", json=body, headers={"Authorization": f"Bearer {valid}"}).json()
+            last = (
+                event for event in received if is_of_task(event, tasks["task_ids"][0]) and "finished" in event["data"]
+            )
+            return next(last, None) is None
 
         wait_until(has_ended, "the stream has ended")
 

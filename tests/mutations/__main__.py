@@ -20,7 +20,7 @@ from tests.support.environment import PROJECT
 from tests.support.folders import temporary_folder
 
 PACKAGES = ("service-kit", "file-storage", "image-processor", "pixmill")
-CONCURRENT_RUNS = 2
+CONCURRENT_RUNS = 3
 RUNNERS = range(11, 11 + CONCURRENT_RUNS)
 """Each concurrent test run has its own range of ports (tests.support.processes), separate from those of `make test`."""
 FAILED, PASSED = 1, 0
