@@ -933,13 +933,18 @@ def holding(condition: str) -> str:
         }};"""
 
 
+def await_held(page: Page, state: str) -> None:
+    """Wait until the script of :func:`holding` holds an answer."""
+    wait_until(lambda: page.browser.execute_script("return 'release' in window"), state)
+
+
 @pytest.mark.parametrize("address", ["/tasks", address_of_steps([{"algorithm": "sepia", "params": {}}])])
 def test_late_names_do_not_replace_those_of_the_chosen_language(page: Page, address: str) -> None:
     hold_english = holding("path.endsWith('/catalog') && options.headers['Accept-Language'] === 'en'")
     names = "[...document.querySelectorAll('option, li')].map(({innerText}) => innerText).join()"
     with prepared(page, hold_english):
         page.open(address)
-        wait_until(lambda: page.browser.execute_script("return 'release' in window"), "the English answer is held")
+        await_held(page, "the English answer is held")
         page.button("Русский").click()
         wait_until(lambda: "Сепия" in page.browser.execute_script(f"return {names}"), "the names are in Russian")
         page.browser.execute_script("window.release()")
@@ -1272,7 +1277,7 @@ def test_a_late_answer_does_not_change_the_files_of_a_run(pixmill: Pixmill, page
     show = "history.pushState(null, '', `/process?files=${arguments[0]}`); dispatchEvent(new PopStateEvent('popstate'))"
 
     page.browser.execute_script(show, f"{ids[0]},{ids[1]}")
-    wait_until(lambda: page.browser.execute_script("return 'release' in window"), "the first answer is held")
+    await_held(page, "the first answer is held")
     page.browser.execute_script(show, ids[2])
     page.says("Run on 1 file")
     page.browser.execute_script("window.release()")
@@ -1473,20 +1478,20 @@ def test_shift_selects_from_the_task_that_was_clicked(pixmill: Pixmill, page: Pa
     assert violations(page) == []
 
 
-def run_of_failures(pixmill: Pixmill, name: str, count: int) -> int:
-    """Return the id of a batch whose tasks have failed."""
+def run_of_failures(pixmill: Pixmill, name: str) -> int:
+    """Return the id of a batch of 101 tasks, one more than a page shows, which have all failed."""
     file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
-    copies = [{"file_id": file_id, "name": name} for _ in range(count - 1)]
+    copies = [{"file_id": file_id, "name": name} for _ in range(100)]
     copied = pixmill.http.post(f"{FILES}/copies", json={"copies": copies}).raise_for_status().json()["files"]
     wanted = {"file_ids": [file_id, *(copy["file"]["id"] for copy in copied)], "algorithm": "flip"}
     batch_id = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
     failed = f"{TASKS}/batches/{batch_id}"
-    wait_until(lambda: pixmill.http.get(failed).json()["counts"]["error"] == count, "all tasks have failed")
+    wait_until(lambda: pixmill.http.get(failed).json()["counts"]["error"] == 101, "all tasks have failed")
     return int(batch_id)
 
 
 def test_a_page_that_is_asked_for_during_a_refresh_is_shown(pixmill: Pixmill, page: Page, name: str) -> None:
-    batch_id = run_of_failures(pixmill, name, 101)
+    batch_id = run_of_failures(pixmill, name)
     # The stream of events refreshes the first page when it starts.
     is_refresh = "!path.includes('after=') && (window.firsts = (window.firsts ?? 0) + 1) > 1"
     is_further = "path.includes('after=') && !window.further && (window.further = true)"
@@ -1494,17 +1499,17 @@ def test_a_page_that_is_asked_for_during_a_refresh_is_shown(pixmill: Pixmill, pa
 
     with prepared(page, holding(is_held)):
         page.open(f"/tasks?run={batch_id}")
-        wait_until(lambda: page.browser.execute_script("return 'release' in window"), "the refresh is held")
+        await_held(page, "the refresh is held")
         page.browser.execute_script("window.refresh = window.release; delete window.release;")
         page.button("Show more").click()
-        wait_until(lambda: page.browser.execute_script("return 'release' in window"), "the further page is held")
+        await_held(page, "the further page is held")
         page.browser.execute_script("window.refresh()")
 
         page.field("Select all 101 shown")
 
 
 def test_many_tasks_are_forgotten_with_one_request(pixmill: Pixmill, page: Page, name: str) -> None:
-    batch_id = run_of_failures(pixmill, name, 101)
+    batch_id = run_of_failures(pixmill, name)
     page.open(f"/tasks?run={batch_id}&status=error")
     page.button("Show more").click()
     page.field("Select all 101 shown").click()
