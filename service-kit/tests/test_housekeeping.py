@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from service_kit import housekeeping as module
 from service_kit.database import Database
+from service_kit.forking import fork_safe_database
 from service_kit.housekeeping import CLAIM_SECONDS, Chore, ChoreRow, Housekeeping, OwnChore
 from sqlalchemy import event, select, text, update
 from sqlalchemy.orm import DeclarativeBase
@@ -70,11 +71,11 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def process(url: str) -> Iterator[Process]:
     """Return a function that creates the housekeeping of another process on the same database, without its thread."""
-    databases = [Database(url)]
+    databases = [fork_safe_database(url, 1)]
     Base.metadata.create_all(databases[0].engine)
 
     def create(*chores: Chore) -> Housekeeping:
-        databases.append(Database(url, pool_size=1))
+        databases.append(fork_safe_database(url, 1))
         return Housekeeping(databases[-1], ChoreOfTests, chores)
 
     yield create

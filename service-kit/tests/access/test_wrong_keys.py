@@ -7,7 +7,7 @@ from multiprocessing.pool import Pool
 import pytest
 from service_kit.access.models import WrongKey
 from service_kit.access.wrong_keys import FAILURES_PER_MINUTE, WrongKeys
-from service_kit.database import Database
+from service_kit.forking import fork_safe_database
 from service_kit.migrations import migrate
 from service_kit.problems import Problem
 from sqlalchemy import delete, select, update
@@ -30,7 +30,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 @pytest.fixture
 def url(database_url: str) -> str:
     """Return the URL of a database without counted keys."""
-    with Database(database_url).write() as session:
+    with fork_safe_database(database_url, 1).write() as session:
         session.execute(delete(WrongKey))
     return database_url
 
@@ -48,7 +48,7 @@ def is_counted(wrong_keys: WrongKeys, address: str = STRANGER) -> bool:
 
 def counted_by_a_process(url: str) -> int:
     """Send as many wrong keys as an address may send per minute; return how many were counted."""
-    wrong_keys = WrongKeys(Database(url))
+    wrong_keys = WrongKeys(fork_safe_database(url, 1))
     return sum(is_counted(wrong_keys) for _ in range(FAILURES_PER_MINUTE))
 
 
@@ -66,23 +66,23 @@ def test_two_processes_count_the_wrong_keys_of_an_address_together(url: str) -> 
 def test_each_address_has_a_count_of_its_own(url: str) -> None:
     counted_by_a_process(url)
 
-    assert not is_counted(WrongKeys(Database(url)))
-    assert is_counted(WrongKeys(Database(url)), NEIGHBOR)
+    assert not is_counted(WrongKeys(fork_safe_database(url, 1)))
+    assert is_counted(WrongKeys(fork_safe_database(url, 1)), NEIGHBOR)
 
 
 def test_the_addresses_of_an_ipv6_network_have_one_count(url: str) -> None:
-    wrong_keys = WrongKeys(Database(url))
+    wrong_keys = WrongKeys(fork_safe_database(url, 1))
     for number in range(FAILURES_PER_MINUTE):
         assert is_counted(wrong_keys, f"2001:db8:0:7::{number:x}")
 
     assert not is_counted(wrong_keys, "2001:db8:0:7:8000::1")
-    assert not is_counted(WrongKeys(Database(url)), "2001:db8:0:7:8000::2")
+    assert not is_counted(WrongKeys(fork_safe_database(url, 1)), "2001:db8:0:7:8000::2")
     assert is_counted(wrong_keys, "2001:db8:0:8::1")
 
 
 def test_after_a_minute_an_address_may_try_again(url: str) -> None:
     counted_by_a_process(url)
-    database = Database(url)
+    database = fork_safe_database(url, 1)
     with database.write() as session:
         session.execute(update(WrongKey).values(until=WrongKey.until - 60))
 
@@ -90,7 +90,7 @@ def test_after_a_minute_an_address_may_try_again(url: str) -> None:
 
 
 def test_addresses_are_forgotten_after_their_minute(url: str) -> None:
-    database = Database(url)
+    database = fork_safe_database(url, 1)
     WrongKeys(database).count(STRANGER)
     with database.write() as session:
         session.execute(update(WrongKey).values(until=WrongKey.until - 60))
@@ -102,7 +102,7 @@ def test_addresses_are_forgotten_after_their_minute(url: str) -> None:
 
 
 def test_a_refused_address_asks_nothing_of_the_database(url: str) -> None:
-    database = Database(url)
+    database = fork_safe_database(url, 1)
     wrong_keys = WrongKeys(database)
     while is_counted(wrong_keys):
         continue
