@@ -1,6 +1,7 @@
 """Errors of the domain, independent of HTTP."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NotRequired, TypedDict
 
@@ -55,3 +56,18 @@ class DomainError(Exception):
 
     def __str__(self) -> str:
         return self.detail
+
+
+@contextmanager
+def fields_below(pointer: str) -> Iterator[None]:
+    """Wrap the validation of a part of a request, such as one of many objects.
+
+    :param pointer: a JSON pointer to the part; the pointers of errors are relative to it.
+    :raises DomainError: the error from the block, with pointers from the root of the request.
+    """
+    try:
+        yield
+    except DomainError as error:
+        for each in error.errors:
+            each["pointer"] = pointer + each["pointer"]
+        raise

@@ -12,7 +12,7 @@ from service_kit.access.gate import require
 from service_kit.access.principals import InnerScope, Scope
 from service_kit.api import ProblemOut, preferred_language, problem_responses
 from service_kit.database import MAX_ID
-from service_kit.errors import DomainError, FieldError
+from service_kit.errors import DomainError, FieldError, fields_below
 from service_kit.idempotency_key import KEY
 from service_kit.json_types import WHOLE_NUMBER
 from service_kit.openapi import reference_to
@@ -153,17 +153,20 @@ def copy_files() -> dict[str, object]:
     wanted = json_body(CopiesIn).copies
     _check_keys([copy.idempotency_key for copy in wanted])
     uses = [use_of_copy(copy.idempotency_key, copy.file_id, copy) for copy in wanted]
+    # Invalid fields are an error of the whole request, whether or not the files exist.
+    details = [_details_of_copy(number, copy) for number, copy in enumerate(wanted)]
     files, storing, keys = svcs.flask.get(FileService, StoringService, IdempotencyKeys)
     earlier = keys.answers(principal(), [use for use in uses if use is not None])
-    new = [(copy, use) for copy, use in zip(wanted, uses, strict=True) if use is None or use.key not in earlier]
-    sources = {file.id: file for file in files.existing(principal(), [copy.file_id for copy, _ in new])}
+    new = [number for number, use in enumerate(uses) if use is None or use.key not in earlier]
+    asked = [wanted[number].file_id for number in new]
+    sources = {file.id: file for file in files.existing(principal(), asked)}
     copies = [
-        NewCopy(source, name_of_copy(source, copy), use, _claimed(details_of_copy(copy), copy))
-        for copy, use in new
-        if (source := sources.get(copy.file_id)) is not None
+        NewCopy(source, name_of_copy(source, wanted[number]), uses[number], details[number])
+        for number in new
+        if (source := sources.get(wanted[number].file_id)) is not None
     ]
     copied = iter(storing.copy_all(principal(), copies))
-    made = iter([next(copied) if copy.file_id in sources else file_not_found(copy.file_id) for copy, _ in new])
+    made = iter([next(copied) if file_id in sources else file_not_found(file_id) for file_id in asked])
     return {"files": [_result(earlier.get(copy.idempotency_key or "") or next(made)) for copy in wanted]}
 
 
@@ -182,15 +185,21 @@ def _new_files(parts: Sequence[tuple[StagedBlob, str]], json_part: object) -> Se
         raise Problem("invalid-fields", 422, detail, [FieldError(pointer="", detail=detail, code="not_one_for_each")])
     _check_keys([fields.idempotency_key for fields in descriptions])
     return [
-        NewFile(
-            staged,
-            file_name(client_name, fields.name),
-            fields.comment or "",
-            fields.idempotency_key,
-            _claimed(details_of(fields, folder_of(client_name)), fields),
-        )
-        for (staged, client_name), fields in zip(parts, descriptions, strict=True)
+        _new_file(number, staged, client_name, fields)
+        for number, ((staged, client_name), fields) in enumerate(zip(parts, descriptions, strict=True))
     ]
+
+
+def _new_file(number: int, staged: StagedBlob, client_name: str, fields: BatchFields) -> NewFile:
+    with fields_below(f"/{number}"):
+        name = file_name(client_name, fields.name)
+        details = _claimed(details_of(fields, folder_of(client_name)), fields)
+    return NewFile(staged, name, fields.comment or "", fields.idempotency_key, details)
+
+
+def _details_of_copy(number: int, copy: CopyOf) -> Details:
+    with fields_below(f"/copies/{number}"):
+        return _claimed(details_of_copy(copy), copy)
 
 
 def _claimed(details: Details, claims: Claims) -> Details:

@@ -142,10 +142,9 @@ def copy_file(path: FilePath) -> Response:
     earlier = keys.answer(principal(), use)
     if earlier is not None:
         return created(earlier)
+    details = details_of_copy(wanted)
     source = files.get(principal(), path.id)
-    return created(
-        storing.copy(principal(), NewCopy(source, name_of_copy(source, wanted), use, details_of_copy(wanted)))
-    )
+    return created(storing.copy(principal(), NewCopy(source, name_of_copy(source, wanted), use, details)))
 
 
 @files.delete(

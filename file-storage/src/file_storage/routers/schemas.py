@@ -177,8 +177,10 @@ def details_of(fields: NewFileFields, folder: str = "") -> Details:
 def details_of_copy(wanted: CopyIn) -> Details:
     """Return the optional properties of a copy.
 
-    :raises DomainError: ``invalid-fields`` if the folder cannot be stored.
+    :raises DomainError: ``invalid-fields`` if the name, the extension or the folder cannot be stored.
     """
+    # A name must be valid even if there is no source to copy.
+    copied(FileName("file", ""), wanted.name, wanted.extension)
     return Details(None if wanted.folder is None else wanted_folder(wanted.folder), wanted.expires_in)
 
 
@@ -194,8 +196,5 @@ def use_of_copy(key: str | None, file_id: int, wanted: CopyIn) -> KeyUse | None:
 
 
 def name_of_copy(source: File, wanted: CopyIn) -> FileName:
-    """Return the name of a copy.
-
-    :raises DomainError: ``invalid-fields`` if the name cannot be stored.
-    """
+    """Return the name of a copy whose fields :func:`details_of_copy` has checked."""
     return copied(FileName(source.name, source.extension), wanted.name, wanted.extension)
