@@ -1,6 +1,6 @@
 """Housekeeping: runs chores at intervals, such as deleting old events.
 
-Each chore of a database is run by one process at a time: whichever claims it first when it is due.
+Each chore of a database is run by one process at a time: the first to claim it when it is due.
 """
 
 import math
@@ -54,7 +54,7 @@ class Chore(NamedTuple):
 
 
 class OwnChore(NamedTuple):
-    """Work that each process does for itself: with what only its memory has, or on rows that it takes one by one."""
+    """Work that each process does for itself: on data in its own memory, or on rows that it claims."""
 
     interval_seconds: float
     run: Callable[[], object]

@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 from service_kit.secrets import MIN_BYTES, SecretError
 
 KNOWN = frozenset({"postgres", "rabbitmq", "guest", "admin", "pixmill", "password", "secret", "changeme", "example"})
-"""Passwords of images, manuals and earlier versions, in lower case. A user's own name is known, too."""
+"""Passwords of images, manuals and earlier builds, in lower case. A user's own name is known, too."""
 
 
 class _Login(NamedTuple):

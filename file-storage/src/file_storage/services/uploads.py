@@ -40,7 +40,7 @@ EXPIRE_AGAIN_SECONDS = 3600
 """Seconds until an expired upload that cannot become a file, for example because of a quota, expires again."""
 
 FORBIDDEN_KEY = ("idempotency-key-reused", "idempotency-key-revoked")
-"""Errors that no repetition of a request with the same key ends."""
+"""Errors that every retry with the same key gets again."""
 
 LimitsOf = Callable[[str], Limits]
 """Returns the limits of an owner."""
