@@ -1,6 +1,6 @@
 """Judges the passwords in the URLs of servers, such as an operator's own PostgreSQL or RabbitMQ.
 
-Pixmill does not choose these passwords and perhaps their operator cannot change them, so only those are refused that
+Pixmill does not choose these passwords, and its operator may be unable to change them, so it refuses only those that
 everyone tries first.
 """
 

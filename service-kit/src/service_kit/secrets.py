@@ -153,7 +153,7 @@ def _choose(folder: Path, name: str, given: str) -> str:
     if name in _PLAIN:
         return given or kept or _PLAIN[name]
     if not given:
-        # Earlier versions accepted short passwords: who removes one from config/*.env gets another.
+        # Earlier builds accepted short passwords: if one was removed from config/*.env, generate another.
         return kept if _is_strong(kept) else _generate()
     try:
         refuse_weak(given)

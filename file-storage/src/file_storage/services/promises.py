@@ -28,8 +28,8 @@ MIN_BYTES = 10_000_000
 """Minimum size of a body that is promised room: statements slow down smaller ones. nginx asks from this size."""
 
 ARRIVING_BYTES = 11_000_000
-"""Minimum size of a body on the disk that counts as part of a promise; one without a length may have 10 MiB, and none
-is promised room before it has come."""
+"""Minimum size of a body on the disk that counts as part of a promise. A body without a length may have 10 MiB, and
+gets no promise before it has arrived."""
 
 BEGIN_SECONDS = 90.0
 """A body must begin within this time after its promise; nginx waits a minute for its first byte.
@@ -75,9 +75,9 @@ class Promises:
             self.check_disk(session.connection(), size)
 
     def make_on_disk(self, principal: Principal, promise_id: str, size: int, copies: int = 1) -> None:
-        """Promise room on the disk as :meth:`make` does, to an upload that may be a repetition of an earlier one.
+        """Promise room on the disk as :meth:`make` does, to an upload that may be a retry.
 
-        Quotas are checked when the bytes are stored: a repetition, whose file exists, exceeds none.
+        Quotas are checked when the bytes are stored: a retry, whose file exists, exceeds none.
 
         :raises StorageFullError: as in :meth:`make`.
         """

@@ -13,7 +13,7 @@ from file_storage.services.file_rows import HAS_ID, lock_files
 
 
 class Removing(NamedTuple):
-    """A transaction that removes the files with ``ids``, which it has locked, when it ends."""
+    """A transaction that has locked the files with ``ids``, and removes them when it ends."""
 
     connection: Connection
     ids: Sequence[int]

@@ -195,8 +195,7 @@ class StoringService:
     ) -> Iterator[Reserved | None]:
         """Check that a body of ``size`` bytes can be stored; if it is large, hold room for it during the block.
 
-        :param promised: the id of the promise that a body on the disk had before it came, if any was made: it ends with
-            the block.
+        :param promised: the id of the promise that was made before the body arrived, if any; it ends with the block.
         :param copies: as in :meth:`Promises.make`.
         :param key: the idempotency key of the upload. One that was used before makes no file, and so needs no quota.
         :raises DomainError: as in :meth:`check_room`.
@@ -252,7 +251,7 @@ class StoringService:
     def with_room(self, attempt: Callable[[], T], full: Collection[str] = _NO_ROOM) -> T:
         """Return what ``attempt`` returns; if it finds no room, remove some of what has expired and repeat it once.
 
-        Otherwise what has expired is left to housekeeping, because no upload should wait for that.
+        If there is room, housekeeping removes what has expired: no upload should wait for that.
 
         :param full: the errors that mean this, after which ``attempt`` can be repeated.
         :raises DomainError: ``quota-exceeded``, or any other error of ``attempt``.
@@ -302,7 +301,7 @@ class StoringService:
             self.with_room(lambda: self._quota.check_files(principal, count))
         contents = _in_parallel(self._disk, self._make_durable, [file.staged for file in new])
         for _ in range(MOST_ATTEMPTS - 1):
-            # gc removes what waits longer than it should for its file.
+            # gc removes prepared bytes that wait too long for their file.
             with suppress(OutdatedError):
                 return self._store_contents(principal, new, contents, reserved)
         return self._store_contents(principal, new, contents, reserved)

@@ -352,7 +352,7 @@ class UploadService:
         return size
 
     def _check_unfinished(self, session: Session, owner: str) -> None:
-        # Transactions at the same time do not count each other, so there may be a few more, which do no harm.
+        # Concurrent transactions do not count each other's uploads. A few too many do no harm.
         if session.execute(_UNFINISHED, {"owner": owner}).scalar_one() > self._max_unfinished:
             detail = counted(
                 "The owner '{owner}' may have at most {limit} unfinished upload; finish or delete one.",
