@@ -123,7 +123,7 @@ bench: .venv/test
 conformance: .venv/test
 	@$(BIN)/python -m tests.conformance $(FILES)
 
-# The page of the algorithms, with its pictures, that of the URLs, and the client's types of their params, from their code.
+# Generates algorithms.md with its pictures, rendering.md and the client's params from the code.
 docs: .venv/test config
 	$(BIN)/python docs/build.py
 	$(BIN)/python docs/rendering.py

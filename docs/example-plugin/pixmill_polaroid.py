@@ -10,7 +10,9 @@ RUSSIAN = {
     "Polaroid": "Полароид",
     "Frame the image like an instant photograph.": "Обрамить изображение, как моментальную фотографию.",
     "Border": "Поля",
-    "Per cent of the width, white; four times that below.": "Белые, в процентах от ширины; снизу вчетверо шире.",
+    "The white border, in percent of the width; the bottom border is four times as wide.": (
+        "Белая рамка, в процентах от ширины; снизу она вчетверо шире."
+    ),
 }
 
 
@@ -19,7 +21,7 @@ class PolaroidParams(Params):
         5.0,
         ge=1,
         le=20,
-        description="Per cent of the width, white; four times that below.",
+        description="The white border, in percent of the width; the bottom border is four times as wide.",
         json_schema_extra=hint(unit="%"),
     )
 

@@ -92,7 +92,7 @@ def test_a_face_that_fills_a_large_image_is_found() -> None:
     assert_found(closeup, [scaled(MARKED["astronaut.png"], 2000 / 150, -150, -30)])
 
 
-def test_a_face_of_little_more_than_1_per_cent_of_the_image_is_found() -> None:
+def test_a_face_of_little_more_than_1_percent_of_the_image_is_found() -> None:
     crowd = Image.new("RGB", (3000, 2000), (120, 130, 110))
     crowd.paste(astronaut().resize((200, 200)), (1400, 1000))
 

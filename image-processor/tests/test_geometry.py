@@ -376,7 +376,7 @@ def test_trim_cuts_all_frames_alike() -> None:
     assert (result.size, getattr(result, "n_frames", 1)) == ((20, 10), 2)
 
 
-def test_round_corners_is_a_circle_at_fifty_per_cent() -> None:
+def test_round_corners_is_a_circle_at_fifty_percent() -> None:
     alpha = made(photo(101, 101), "round_corners", radius=50, unit="percent")[..., 3]
 
     y, x = numpy.mgrid[0:101, 0:101] - 50.0

@@ -39,6 +39,13 @@ def test_no_folder_imports_one_that_imports_it() -> None:
     assert order.index("confinement") < min(order.index("handler"), order.index("render"))
 
 
+def test_routers_import_services_and_no_other_process() -> None:
+    folders = folders_of(PACKAGE)
+
+    assert "services" in folders["routers"]
+    assert folders["routers"].isdisjoint({"background", "handler", "render"})
+
+
 def test_a_cycle_of_folders_is_found(tmp_path: Path) -> None:
     for name, other in (("front", "back"), ("back", "front")):
         (tmp_path / name).mkdir()

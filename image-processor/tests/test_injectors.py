@@ -60,6 +60,12 @@ def worker(url: str, name: str) -> Housekeeping:
     return Container(registry).get(Housekeeping)
 
 
+def test_creating_the_services_of_a_worker_creates_no_folder(environment: str, tmp_path: Path) -> None:
+    worker(environment, "first")
+
+    assert not (tmp_path / "scratch").exists()
+
+
 def done_by(housekeeping: Housekeeping) -> Mapping[object, object]:
     """Return how many things each chore has removed or folded."""
     with capture_logs() as logs:

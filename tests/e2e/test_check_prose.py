@@ -30,6 +30,8 @@ def output_of(command: list[str]) -> str:
         ("page.md", "The parameter `col" + "our`, and [a link](col" + "our.md).\n", []),
         ("module.py", '"""Return all.\n\nWho' + 'ever asks.\n"""\n', ["3"]),
         ("module.py", "x = 1  # be" + "side it\n", ["1"]),
+        ("module.py", "x = 'Per " + "cent of the width'\n# They analy" + "se it,\n# label" + "led.\n", ["1", "2", "3"]),
+        ("module.py", "# Percent-encoded analyses, labeled.\n", []),
         ("module.py", "besides = 'col" + "our'\n", []),
         ("module.py", "before_to" + "ld = None\n\n\nclass ToldApart:\n    pass\n", ["1", "4"]),
         ("module.py", "# There is no file.\n# A name is" + " no id.\nx = 'it is" + "\\\n no id'\n", ["2"]),

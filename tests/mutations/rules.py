@@ -300,7 +300,7 @@ MUTATIONS = [
     Mutation(
         rule="uploads with the same key are not stored together",
         file=_STORING,
-        before="key is None or all(key != member.addition.key for member in group)",
+        before="key is None or all(key != member.new.key for member in group)",
         after="key is None or len(group) > 0",
         caught_by="file-storage/tests/services/test_uploads_at_once.py::test_a_key_makes_one_file",
     ),
@@ -388,7 +388,7 @@ MUTATIONS = [
     ),
     Mutation(
         rule="the signature of a webhook covers its timestamp",
-        file="image-processor/src/image_processor/background/webhook_signature.py",
+        file="image-processor/src/image_processor/services/tasks/webhook_signature.py",
         before=".sign(message_id, now, body.decode())",
         after=".sign(message_id, datetime.fromtimestamp(0, UTC), body.decode())",
         caught_by="image-processor/tests/background/test_webhook_sender.py"
@@ -396,7 +396,7 @@ MUTATIONS = [
     ),
     Mutation(
         rule="each key has secrets of its own",
-        file="image-processor/src/image_processor/background/webhook_signature.py",
+        file="image-processor/src/image_processor/services/tasks/webhook_signature.py",
         before="    if key_id is not None:",
         after="    if key_id is not None and owner == LOCAL_OWNER:",
         caught_by="image-processor/tests/background/test_webhook_sender.py"

@@ -90,7 +90,7 @@ class Page:
     def field(self, label: str, within: str = "body") -> WebElement:
         """Wait for a field by its label."""
         kinds = ", ".join(f"{within} {kind}" for kind in ("input", "textarea", "select"))
-        return wait_until(lambda: self.named(kinds, label), f"a field labelled {label!r}")
+        return wait_until(lambda: self.named(kinds, label), f"a field labeled {label!r}")
 
     def named(self, selector: str, name: str) -> WebElement | None:
         """Return the first visible element of a selector with this accessible name."""

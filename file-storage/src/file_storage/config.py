@@ -177,7 +177,7 @@ class InnerSettings(Section):
         SecretStr("${PIXMILL_WORKER_INNER_SECRET}"),
         description="The secret with which workers authenticate. With it they look up, read and copy files, store"
         " results, and delete results by their idempotency keys, for any owner; nothing else. Generated at the first"
-        " start, as the others.",
+        " start, like the others.",
     )
     render_secret: SigningSecret = Field(
         SecretStr("${PIXMILL_RENDER_INNER_SECRET}"),

@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 
 import pytest
-from file_storage.services.together import Progress, Together
+from file_storage.services.together import GroupProgress, Together
 
 from tests.support.waiting import STATE_SECONDS, wait_until
 
@@ -20,7 +20,7 @@ class Doubling:
         self.fails_for: int | None = None
         self.fails_late = False
 
-    def __call__(self, numbers: Sequence[int], progress: Progress) -> Sequence[int]:
+    def __call__(self, numbers: Sequence[int], progress: GroupProgress) -> Sequence[int]:
         self.groups.append(sorted(numbers))
         progress.is_final = self.fails_late
         if self.fails_for in numbers:
@@ -91,7 +91,7 @@ def test_an_error_after_which_nothing_can_be_tried_again_is_that_of_all(
 def test_the_next_group_begins_as_soon_as_the_last_one_lets_it(threads: ThreadPoolExecutor) -> None:
     done: list[int] = []
 
-    def work(numbers: Sequence[int], progress: Progress) -> Sequence[int]:
+    def work(numbers: Sequence[int], progress: GroupProgress) -> Sequence[int]:
         progress.release()
         if 2 in numbers:
             wait_until(lambda: 3 in done, "the next group is done")
@@ -106,7 +106,7 @@ def test_the_next_group_begins_as_soon_as_the_last_one_lets_it(threads: ThreadPo
 def test_one_kind_does_not_wait_for_another(threads: ThreadPoolExecutor) -> None:
     even_has_begun, odd_is_done = Event(), Event()
 
-    def work(numbers: Sequence[int], _progress: Progress) -> Sequence[int]:
+    def work(numbers: Sequence[int], _progress: GroupProgress) -> Sequence[int]:
         if numbers[0] % 2:
             odd_is_done.set()
             return numbers

@@ -13,12 +13,12 @@ from service_kit.settings import SettingsError, exit_with, load_or_exit
 
 from image_processor.config import ApiSettings
 from image_processor.injectors import create_api_registry
+from image_processor.render.operations import OPERATIONS
 from image_processor.routers.batches import batches
 from image_processor.routers.bulk import bulk
 from image_processor.routers.catalog import catalog
 from image_processor.routers.events_operation import EVENTS, WEBHOOKS, event_schemas
 from image_processor.routers.presets import presets
-from image_processor.routers.render_operations import OPERATIONS
 from image_processor.routers.stats import stats
 from image_processor.routers.tasks import tasks
 from image_processor.routers.webhooks import webhooks

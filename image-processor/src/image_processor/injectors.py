@@ -81,7 +81,6 @@ def create_worker_registry(settings: WorkerSettings, database: Database, celery:
     storage = FileStorage(_http_client(settings.file_storage))
     cache = ResultCache(database)
     scratch = Path(settings.scratch_folder)
-    scratch.mkdir(parents=True, exist_ok=True)
     limit = partial(time_limit, settings.limits.max_seconds)
     folder, blobs = _blob_folder(settings.file_storage), _blob_client(settings.file_storage)
     sources = Sources(storage, folder, blobs, settings.limits)

@@ -40,6 +40,9 @@ settings = load_or_exit(WorkerSettings)
 
 WORKER = f"{socket.gethostname()}:{uuid4()}"
 
+# Not in a handler of a signal: Celery logs its errors, and the worker would start without the folder.
+Path(settings.scratch_folder).mkdir(parents=True, exist_ok=True)
+
 app = create_celery(settings.broker)
 app.conf.update(worker_concurrency=settings.processes, worker_consumer=WorkConsumer)
 database = fork_safe_database(settings.database.url, settings.database.pool_size)

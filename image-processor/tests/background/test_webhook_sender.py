@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from image_processor.background import webhook_sender as sender_module
 from image_processor.background.webhook_sender import WebhookSender
-from image_processor.background.webhook_signature import secrets_of
 from image_processor.models import Batch, Callback, Task
 from image_processor.services.outbound import Network, public_http_pool
 from image_processor.services.tasks import webhooks as service_module
+from image_processor.services.tasks.webhook_signature import secrets_of
 from image_processor.services.tasks.webhooks import WebhookService
 from service_kit.database import Database
 from sqlalchemy import insert, select, update

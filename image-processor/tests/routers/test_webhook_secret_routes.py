@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from flask.testing import FlaskClient
-from image_processor.background.webhook_signature import secrets_of_key
+from image_processor.services.tasks.webhook_signature import secrets_of_key
 from service_kit.access.keys import KeyRequest, KeyService, NewKey
 from service_kit.access.principals import ROLES
 from service_kit.database import Database

@@ -141,7 +141,7 @@ class Embedded:
     def _banner(self) -> str:
         return (
             f"\nPixmill serves on {self.url}   (Ctrl-C stops it)\n"
-            f"Its data lies in {self.data}\n"
+            f"Data: {self.data}\n"
             f"Try: curl -F file=@photo.jpg {self.url}/api/file-server/\n"
         )
 
@@ -189,7 +189,7 @@ def _secrets(data: Path) -> Path:
     folder = data / "secrets"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for earlier, name in (("link.secret", secrets.LINK), ("callback.secret", secrets.CALLBACK)):
-        # Reuse secrets from the place of earlier versions: new secrets would invalidate all links.
+        # Reuse secrets from the place of earlier builds: new secrets would invalidate all links.
         if (data / earlier).is_file() and not (folder / name).exists():
             (data / earlier).rename(folder / name)
     for name in secrets.SIGNING:

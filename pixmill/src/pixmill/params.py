@@ -759,9 +759,9 @@ class Montage(Step):
     columns: int | None = None
     """The number of images in a row; 0: about as many columns as rows. (default: 0)"""
     width: int | None = None
-    """The size of a cell, in pixels. (default: 200)"""
+    """The width of a cell, in pixels. (default: 200)"""
     height: int | None = None
-    """The size of a cell, in pixels. (default: 200)"""
+    """The height of a cell, in pixels. (default: 200)"""
     fit: Literal["contain", "cover"] | None = None
     """``contain`` shows the whole image, ``cover`` fills the cell. (default: contain)"""
     gap: int | None = None

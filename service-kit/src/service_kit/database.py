@@ -328,8 +328,8 @@ def _reading(engine: Engine) -> Engine:
 
 
 def _refuse_if_ended(connection: DBAPIConnection, _entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
-    # PostgreSQL sends nothing to an idle connection unless it closes it, so pending input means closed. Polling the
-    # socket saves the round trip of a SELECT 1.
+    # PostgreSQL sends something to an idle connection only when it closes it, so pending input means that it is closed.
+    # Polling the socket saves the round trip of a SELECT 1.
     if not isinstance(connection, psycopg.Connection):
         return
     if connection.closed or _has_input(connection.fileno()):

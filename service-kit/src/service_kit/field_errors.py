@@ -78,9 +78,9 @@ _COUNTED = {
 }
 """The singular of the templates with a number before a noun."""
 _CHOICES = ("expected", "expected_schemes")
-"""Values of these errors that list choices in English; all others may quote the request."""
+"""Names of values that list choices in English; other values may quote the request."""
 _REASONS = ("datetime_parsing", "datetime_from_date_parsing", "url_parsing")
-"""Errors whose value ``error`` is a reason in English, one of a finite set that the catalogs have."""
+"""Errors whose value ``error`` is a reason in English; there are few reasons, and the catalogs have all of them."""
 
 
 def summary_of(errors: Sequence[FieldError]) -> Sentence:

@@ -1,6 +1,6 @@
 """The request headers that only the server in front of a service may set: nginx, or the front of ``make run``.
 
-Services believe them, so both servers drop what a client sends under these names.
+Services trust them, so both servers drop headers of these names that a client sends.
 """
 
 REAL_IP = "X-Real-IP"
@@ -12,17 +12,17 @@ PEER = "X-Peer-Address"
 INNER_PORT = "X-Pixmill-Inner-Port"
 """Present on what nginx's inner port receives, where Pixmill's own processes are the clients.
 
-A request from there that has no credentials is not the user of this machine: a decoder that was taken over can send it.
+A request from there without credentials does not count as the user of this machine: a hijacked decoder can send it.
 """
 
 BODY_FILE = "X-Body-File"
 """The path of the file to which nginx wrote the body."""
 
 BODY_LENGTH = "X-Body-Length"
-"""The length of the body: in a question that of the body to come, later that of the body file."""
+"""The length of the body: in a question, the length of the body to come; later, that of the body file."""
 
 BODY_STAGE = "X-Body-Stage"
-"""Where the request of a large body stands (:mod:`file_storage.routers.announced`)."""
+"""The stage of a large body's request (:mod:`file_storage.routers.announced`)."""
 
 UNCONDITIONAL = "X-Unconditional"
 """Present on a request that nginx repeats: it sends these bytes itself, so the answer must not be a redirect."""

@@ -1,6 +1,6 @@
 """Housekeeping: runs chores at intervals, such as deleting old events.
 
-Each chore of a database is run by one process at a time: whichever claims it first when it is due.
+Each chore of a database is run by one process at a time: the first to claim it when it is due.
 """
 
 import math
@@ -36,11 +36,11 @@ class ChoreRow:
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     due_at: Mapped[float] = mapped_column(Double)
-    """When the chore is due by the database's clock; while a process runs it, when another may claim it."""
+    """When the chore is due, by the database's clock; while a process runs it, when another may claim it."""
 
 
 class Chore(NamedTuple):
-    """Work on what all processes share, such as rows or stored files: one process at a time does it for all.
+    """Work on rows or files that all processes share: one process at a time does it for all.
 
     :param name: the name of its row; each chore of a database has its own.
     :param run: does a limited amount of work, and returns the number of things that it has done.
@@ -54,7 +54,7 @@ class Chore(NamedTuple):
 
 
 class OwnChore(NamedTuple):
-    """Work that each process does for itself: with what only its memory has, or on rows that it takes one by one."""
+    """Work that each process does for itself: on data in its own memory, or on rows that it claims."""
 
     interval_seconds: float
     run: Callable[[], object]
@@ -93,7 +93,7 @@ class Housekeeping:
 
     def run_due(self) -> float:
         """Run once the shared chores that are due; return the number of seconds until others may be."""
-        # Not longer than an interval, even if nothing is due: a process may be killed, and the database's clock set.
+        # At most one interval, even if nothing is due: a process may be killed, or the database's clock may be set.
         wait = min(chore.interval_seconds for chore in self._chores)
         with _reported():
             return min(wait, self._run_shared())
@@ -148,7 +148,7 @@ class Housekeeping:
         return found | dict.fromkeys(missing, _Due(0.0, 0.0))
 
     def _set_due(self, chore: Chore, seen: float, seconds: float) -> float | None:
-        """Make a chore due after this time, unless another process has; return when that is by the database's clock."""
+        """Make a chore due after this time, unless another process has done so; return that time of the database."""
         model = self._model
         change = update(model).where(model.name == chore.name, model.due_at == seen)
         with self._database.begin() as connection:

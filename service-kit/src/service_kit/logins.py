@@ -1,6 +1,6 @@
 """Judges the passwords in the URLs of servers, such as an operator's own PostgreSQL or RabbitMQ.
 
-Pixmill does not choose these passwords and perhaps their operator cannot change them, so only those are refused that
+Pixmill does not choose these passwords, and its operator may be unable to change them, so it refuses only those that
 everyone tries first.
 """
 
@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 from service_kit.secrets import MIN_BYTES, SecretError
 
 KNOWN = frozenset({"postgres", "rabbitmq", "guest", "admin", "pixmill", "password", "secret", "changeme", "example"})
-"""Passwords of images, manuals and earlier versions, in lower case. A user's own name is known, too."""
+"""Passwords of images, manuals and earlier builds, in lower case. A user's own name is known, too."""
 
 
 class _Login(NamedTuple):

@@ -1,4 +1,4 @@
-"""The networks for which limits of an address count."""
+"""The networks that share the limits of an address."""
 
 from ipaddress import IPv4Address, IPv6Network, ip_address
 

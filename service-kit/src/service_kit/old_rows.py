@@ -1,4 +1,4 @@
-"""Deletes old rows in steps: one statement for very many rows would hold their locks, and an old snapshot, for long."""
+"""Deletes old rows in steps: one statement for many rows would hold locks and an old snapshot for a long time."""
 
 import time
 
@@ -14,7 +14,9 @@ MOST_SECONDS = 10.0
 
 
 def delete_older_than(database: Database, model: type[object], column: InstrumentedAttribute[float], age: float) -> int:
-    """Delete rows in steps, the oldest first; return their number. The next call deletes what is left after a while.
+    """Delete rows in steps, the oldest first; return their number.
+
+    The next call deletes the rows that are left after :data:`MOST_SECONDS`.
 
     :param column: the time of a row, which has an index.
     :param age: rows older than this many seconds are deleted.

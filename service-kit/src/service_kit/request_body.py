@@ -78,7 +78,7 @@ def send_continue(application: "WSGIApplication") -> "WSGIApplication":
 def drain_unread(response: Response) -> Response:
     """Read and drop the rest of a body that is refused or unexpected.
 
-    Closing the connection before would reset it, and the client would lose the response.
+    Closing the connection while bytes are unread would reset it, and the client would lose the response.
     """
     if response.status_code >= 400 or request.method in ("GET", "HEAD", "DELETE", "OPTIONS"):
         stream = get_input_stream(request.environ, max_content_length=None)

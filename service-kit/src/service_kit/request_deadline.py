@@ -1,7 +1,7 @@
 """Gives up requests that take too long.
 
-uWSGI 2.0 has one deadline per process: any request that ends in the process removes it, and a step of the clock reaches
-it. So a thread of the process watches each request.
+uWSGI 2.0 has one deadline per process: any request that ends in the process removes it, and a step of the clock
+triggers it. So a thread of the process watches each request.
 """
 
 import faulthandler
@@ -108,7 +108,8 @@ def _calls_of(thread: int) -> list[str]:
 def end_process(seconds: int) -> None:
     """End this uWSGI process: it accepts no more requests and gets these seconds to finish the others.
 
-    The client of an unfinished request gets 502 from uWSGI's front or nginx, which make it 503; a new process starts.
+    The client of an unfinished request gets 503, which uWSGI's front and nginx send instead of 502. A new process
+    starts.
     """
     os.kill(os.getpid(), signal.SIGHUP)
     time.sleep(seconds)

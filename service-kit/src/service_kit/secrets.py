@@ -19,7 +19,7 @@ FOLDER_VARIABLE = "PIXMILL_SECRETS"
 MIN_BYTES = 32
 """The minimum length in bytes, that of a SHA-256: https://www.rfc-editor.org/rfc/rfc2104#section-3."""
 PUBLISHED = "pixmill-development"
-"""The password and the secret that earlier versions had in ``config/``."""
+"""The password and the secret that earlier builds had in ``config/``."""
 
 LINK = "PIXMILL_LINK_SECRET"
 CALLBACK = "PIXMILL_CALLBACK_SECRET"
@@ -99,7 +99,7 @@ def find(name: str) -> str | None:
 
 
 def refuse_published(value: str) -> None:
-    """Refuse a value that contains the password that earlier versions had in git.
+    """Refuse a value that contains the password that earlier builds had in git.
 
     :raises SecretError: the value contains it.
     """
@@ -153,7 +153,7 @@ def _choose(folder: Path, name: str, given: str) -> str:
     if name in _PLAIN:
         return given or kept or _PLAIN[name]
     if not given:
-        # Earlier versions accepted short passwords: who removes one from config/*.env gets another.
+        # Earlier builds accepted short passwords: if one was removed from config/*.env, generate another.
         return kept if _is_strong(kept) else _generate()
     try:
         refuse_weak(given)

@@ -66,7 +66,8 @@ def counted(singular: str, plural: str, count: str, /, **values: Value) -> Sente
 def number_in(values: Mapping[str, Value], count: str) -> int:
     """Return the number with which a language chooses the plural form.
 
-    A fraction takes the form of 2. Without a number, as where values are omitted, it is 0: most things are many.
+    A fraction takes the form of 2. Without a number, for example where values are omitted, it is 0, which takes the
+    plural.
     """
     number = values.get(count)
     if isinstance(number, float):

@@ -47,8 +47,7 @@ class AnnouncedBody(NamedTuple):
     """What is known of a body before it is read.
 
     :param size: its size; 0 if that is unknown or does not matter.
-    :param promised: the id under which room was promised before the web server received the body: a large one may have
-        come without a promise.
+    :param promised: the id under which room may have been promised before the web server received the body.
     :param copies: how many times the disk has its bytes until it is stored.
     """
 
@@ -69,12 +68,12 @@ def body_of(request: Request, settings: UploadSettings) -> AnnouncedBody:
     if _body_path(request, settings) is None:
         return AnnouncedBody(request.content_length or 0, None, 1)
     size = body_length(request) or 0
-    # The web server's file is on the disk: if it is small, only the quota matters, which is checked exactly later.
+    # The web server's file is on the disk. If it is small, only the quota matters, and a transaction checks that later.
     return AnnouncedBody(size, cast(str, g.request_id), 1) if size >= MIN_BYTES else AnnouncedBody(0, None, 1)
 
 
 def form_of(request: Request, settings: UploadSettings) -> AnnouncedBody:
-    """Return what is known of a form; the size is the minimum size of its files if nothing of it was received.
+    """Return what is known of a form; if none of its bytes were received, the size is the minimum size of its files.
 
     :raises Problem: 400 if a client sent the web server's header.
     """

@@ -62,7 +62,7 @@ class ReadAhead:
     """Reads bodies ahead in this process.
 
     :param folder: nginx's folder of bodies; ``None`` disables reading ahead.
-    :param max_bytes: maximum size of a file; a form with a larger file is left to its request.
+    :param max_bytes: maximum size of a file; a form with a larger file is not read ahead.
     """
 
     def __init__(self, staging: Staging, folder: Path | None, max_bytes: int) -> None:

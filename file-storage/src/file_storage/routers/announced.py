@@ -22,7 +22,7 @@ ASKED = "asked"
 ANSWERED = "answered"
 """The request is the upload itself, after the answer yes."""
 OVER = "over"
-"""The request of the body has ended, however it did."""
+"""The request of the body has ended, successfully or not."""
 PROBLEM = "X-Problem"
 """The header with the problem document of a refusal: nginx's auth_request drops the content of an answer."""
 
@@ -30,7 +30,8 @@ PROBLEM = "X-Problem"
 def end_promises(app: Flask, settings: Settings) -> None:
     """Let ``app`` end a promise when the web server says that its request is over.
 
-    Call this before the gate is in place: nobody else knows the id of the request, and its key may be revoked by now.
+    Call this before the gate is in place: only nginx knows the id of the request, and its key may have been revoked
+    since.
     The gate learns here which requests it has counted as questions.
     """
     if not settings.upload.body_folder:

@@ -1,4 +1,4 @@
-"""Copies ranges to a temporary file, which uWSGI sends, where no web server sends them as RFC 9110 requires."""
+"""Copies ranges to a temporary file that uWSGI sends, if no web server would send them as RFC 9110 requires."""
 
 from collections.abc import Sequence
 from typing import IO

@@ -19,13 +19,13 @@ class Sender(Protocol):
     """A way to send files; each kind of deployment has its own implementation."""
 
     def whole(self, response: Response, file: File, /) -> Response:
-        """Make the whole file be sent.
+        """Have the whole file sent.
 
         :raises DomainError: ``bytes-lost``.
         """
 
     def ranges(self, response: Response, file: File, wanted: Range, parts: Sequence[Span], /) -> Response | None:
-        """Make these parts of the file be sent; return ``None`` if they have too many bytes to copy.
+        """Have these parts of the file sent; return ``None`` if they have too many bytes to copy.
 
         :param wanted: the request's ranges.
         :param parts: the spans that the ranges select in the file, at least one.

@@ -106,7 +106,7 @@ class BlobService:
     def finish(self, names: Sequence[str]) -> None:
         """Delete or move bytes after the transaction that decided it.
 
-        :param names: as that step returned them.
+        :param names: as the store's method in that transaction returned them.
         """
         if not names:
             return
@@ -116,7 +116,7 @@ class BlobService:
         try:
             self._store.finish(names)
         except StorageUnavailableError as error:
-            # Each further question would hold a thread for as long as the store retries.
+            # Each further request would hold a thread for as long as the store retries.
             self._paused_until = time.monotonic() + PAUSE_SECONDS
             log.warning("blobs left for gc", blobs=len(names), reason=str(error))
 

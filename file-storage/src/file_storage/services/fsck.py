@@ -103,7 +103,7 @@ class Fsck:
         """Report a faulty blob and set damaged bytes aside, under its row's lock.
 
         Every upload and deletion takes this lock before it changes the bytes, so a blob that was repaired or deleted
-        since this version of it was checked counts as whole.
+        after the check of this version counts as whole.
         """
         unfinished: Sequence[str] = []
         with self._database.write() as session:

@@ -56,7 +56,7 @@ class IdempotencyKeys:
         self._database = database
 
     def answers(self, principal: Principal, uses: Sequence[KeyUse]) -> Mapping[str, File | DomainError]:
-        """Return the same as :meth:`made_earlier` before anything else of the request is examined."""
+        """Return the same as :meth:`made_earlier`, for a check before the request is processed."""
         if not uses:
             return {}
         with self._database.begin() as connection:

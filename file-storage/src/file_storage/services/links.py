@@ -25,7 +25,7 @@ from file_storage.services.shared_sets import SetSigner
 
 MAX_LINK_SECONDS = 7 * 24 * 3600
 CLOCK_SKEW_SECONDS = 300
-"""Maximum clock difference between two machines: a link with an expiry beyond our maximum was not made here."""
+"""Maximum clock difference between two machines: a link that expires later than our maximum allows is forged."""
 _PURPOSE = b"pixmill file link\0"
 _DIGITS = 16
 _ID = re.compile(r"[0-9]{1,19}")
@@ -34,7 +34,7 @@ _TOKEN_OF_SET = re.compile(r"[A-Za-z0-9_-]{32}")
 
 _LOOKED_UP_AT_ONCE = 10_000
 _SETS_AT_ONCE = 100
-"""Maximum number of sets whose ids of files are in memory: a set has at most a thousand."""
+"""Maximum number of sets in memory; each has at most 1,000 file ids."""
 _FILES = select(File.id, File.owner, File.deleted_at).where(HAS_ID, NOT_EXPIRED)
 
 

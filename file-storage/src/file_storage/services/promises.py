@@ -28,8 +28,8 @@ MIN_BYTES = 10_000_000
 """Minimum size of a body that is promised room: statements slow down smaller ones. nginx asks from this size."""
 
 ARRIVING_BYTES = 11_000_000
-"""Minimum size of a body on the disk that counts as part of a promise; one without a length may have 10 MiB, and none
-is promised room before it has come."""
+"""Minimum size of a body on the disk that counts as part of a promise. A body without a length may have 10 MiB, and
+gets no promise before it has arrived."""
 
 BEGIN_SECONDS = 90.0
 """A body must begin within this time after its promise; nginx waits a minute for its first byte.
@@ -43,8 +43,8 @@ BEGUN_BYTES = 1_000_000
 SLOWEST_BYTES_PER_SECOND = 100_000
 MIN_SECONDS = 300.0
 """A promise ends after ``MIN_SECONDS`` and the time that its bytes take at this rate, even if its body is being
-written. A slower upload goes on without a promise: room for it is looked for again when it has come. Until then its
-bytes count as those of another promise, so the rate is lower than that of people who upload files of this size."""
+written. A slower upload continues without a promise: its room is checked again when it has arrived. Until then its
+bytes count against other promises, so this rate is below that of usual clients."""
 
 SILENT_SECONDS = 600.0
 """A resumable upload that has received nothing for this long holds no room on the disk, but still counts for quotas."""
@@ -75,9 +75,9 @@ class Promises:
             self.check_disk(session.connection(), size)
 
     def make_on_disk(self, principal: Principal, promise_id: str, size: int, copies: int = 1) -> None:
-        """Promise room on the disk as :meth:`make` does, to an upload that may be a repetition of an earlier one.
+        """Promise room on the disk as :meth:`make` does, to an upload that may be a retry.
 
-        Quotas are checked when the bytes are stored: a repetition, whose file exists, exceeds none.
+        Quotas are checked when the bytes are stored: a retry, whose file exists, exceeds none.
 
         :raises StorageFullError: as in :meth:`make`.
         """
@@ -192,7 +192,7 @@ class _Promise(NamedTuple):
 def _alive(promises: Sequence[_Promise], bodies: Sequence[BodyFile]) -> Sequence[_Promise]:
     """Return the promises that may still be needed.
 
-    :param bodies: those that are being written. The largest promises are taken for theirs, so that no byte of them is
+    :param bodies: those that are being written. Assume that they belong to the largest promises, so that no byte is
         promised twice.
     """
     most = sum(body.size >= BEGUN_BYTES for body in bodies)

@@ -13,7 +13,7 @@ from file_storage.services.file_rows import HAS_ID, lock_files
 
 
 class Removing(NamedTuple):
-    """A transaction that removes the files with ``ids``, which it has locked, when it ends."""
+    """A transaction that has locked the files with ``ids``, and removes them when it ends."""
 
     connection: Connection
     ids: Sequence[int]
@@ -28,7 +28,7 @@ class Removal:
 
     @property
     def must_wait(self) -> bool:
-        """Whether the store of the bytes is away, so that removals nobody has asked for should wait."""
+        """Whether the blob store is unavailable, so that automatic removals should wait."""
         return self._blobs.is_store_away
 
     def remove(self, ids: Sequence[int], *conditions: ColumnElement[bool]) -> Sequence[int]:

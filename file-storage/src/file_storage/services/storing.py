@@ -25,7 +25,7 @@ from file_storage.services.media.media import Media, media_of, taken_at_of
 from file_storage.services.names import FileName, folded
 from file_storage.services.promises import MIN_BYTES, Promises
 from file_storage.services.quota import Addition, Quota
-from file_storage.services.together import Progress, Together
+from file_storage.services.together import GroupProgress, Together
 from file_storage.services.trash import TrashService
 from file_storage.storage import BlobStore, OutdatedError, Prepared, StagedBlob, Staging
 
@@ -148,17 +148,17 @@ class _NewRow(NamedTuple):
         }
 
 
-class _Upload(NamedTuple):
-    """One file of a request, which may be stored in one transaction with files of other requests."""
+class _Addition(NamedTuple):
+    """The only file of a request, which may be stored in one transaction with files of other requests."""
 
     principal: Principal
-    addition: _NewRow
+    new: _NewRow
 
 
-def _fits(upload: _Upload, group: Sequence[_Upload]) -> bool:
-    """Return whether an upload can join a group: no key occurs twice."""
-    key = upload.addition.key
-    return key is None or all(key != member.addition.key for member in group)
+def _fits(addition: _Addition, group: Sequence[_Addition]) -> bool:
+    """Return whether an addition can join a group: no key occurs twice."""
+    key = addition.new.key
+    return key is None or all(key != member.new.key for member in group)
 
 
 class StoringService:
@@ -187,7 +187,7 @@ class StoringService:
         self._promises = promises
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
         # An upload that waits for a lock or for the store delays only uploads of its own principal.
-        self._together = Together[_Upload, File | DomainError](self._add_uploads, attrgetter("principal"), _fits)
+        self._together = Together[_Addition, File | DomainError](self._add_group, attrgetter("principal"), _fits)
 
     @contextmanager
     def room(
@@ -195,8 +195,7 @@ class StoringService:
     ) -> Iterator[Reserved | None]:
         """Check that a body of ``size`` bytes can be stored; if it is large, hold room for it during the block.
 
-        :param promised: the id of the promise that a body on the disk had before it came, if any was made: it ends with
-            the block.
+        :param promised: the id of the promise that was made before the body arrived, if any; it ends with the block.
         :param copies: as in :meth:`Promises.make`.
         :param key: the idempotency key of the upload. One that was used before makes no file, and so needs no quota.
         :raises DomainError: as in :meth:`check_room`.
@@ -252,7 +251,7 @@ class StoringService:
     def with_room(self, attempt: Callable[[], T], full: Collection[str] = _NO_ROOM) -> T:
         """Return what ``attempt`` returns; if it finds no room, remove some of what has expired and repeat it once.
 
-        Otherwise what has expired is left to housekeeping, because no upload should wait for that.
+        If there is room, housekeeping removes what has expired: no upload should wait for that.
 
         :param full: the errors that mean this, after which ``attempt`` can be repeated.
         :raises DomainError: ``quota-exceeded``, or any other error of ``attempt``.
@@ -302,7 +301,7 @@ class StoringService:
             self.with_room(lambda: self._quota.check_files(principal, count))
         contents = _in_parallel(self._disk, self._make_durable, [file.staged for file in new])
         for _ in range(MOST_ATTEMPTS - 1):
-            # gc removes what waits longer than it should for its file.
+            # gc removes prepared bytes that wait too long for their file.
             with suppress(OutdatedError):
                 return self._store_contents(principal, new, contents, reserved)
         return self._store_contents(principal, new, contents, reserved)
@@ -360,18 +359,17 @@ class StoringService:
         ]
         if reserved is None and len(additions) == 1:
             # A transaction costs more than storing a small file, so share it with other requests.
-            return [self._together.do(_Upload(principal, additions[0]))]
+            return [self._together.do(_Addition(principal, additions[0]))]
         return self._add(principal, additions, self._blobs.reference, partial(self._check_stored, principal, reserved))
 
     def _was_used(self, principal: Principal, key: str | None) -> bool:
         return key is not None and key in self._keys.used(principal, [key])
 
-    def _add_uploads(self, uploads: Sequence[_Upload], progress: Progress) -> Sequence[File | DomainError]:
-        """Store uploads of one principal in one transaction."""
-        principal = uploads[0].principal
-        additions = [upload.addition for upload in uploads]
+    def _add_group(self, group: Sequence[_Addition], progress: GroupProgress) -> Sequence[File | DomainError]:
+        """Store additions of one principal in one transaction."""
+        principal = group[0].principal
         check = partial(self._check_stored, principal, None)
-        return self._add(principal, additions, self._blobs.reference, check, progress)
+        return self._add(principal, [addition.new for addition in group], self._blobs.reference, check, progress)
 
     def _make_durable(self, staged: StagedBlob) -> _Content:
         staged.seal()
@@ -385,7 +383,7 @@ class StoringService:
         additions: Sequence[_NewRow],
         reference: Callable[[Connection, Sequence[SizedBlob]], None],
         check: Callable[[Connection, Sequence[SizedBlob]], None],
-        progress: Progress | None = None,
+        progress: GroupProgress | None = None,
     ) -> Sequence[File | DomainError]:
         # A disk may turn out to be full after some of the files were published, which cannot be repeated.
         return self.with_room(lambda: self._add_once(principal, additions, reference, check, progress), [_QUOTA])
@@ -396,7 +394,7 @@ class StoringService:
         additions: Sequence[_NewRow],
         reference: Callable[[Connection, Sequence[SizedBlob]], None],
         check: Callable[[Connection, Sequence[SizedBlob]], None],
-        progress: Progress | None = None,
+        progress: GroupProgress | None = None,
     ) -> Sequence[File | DomainError]:
         uses = [use for addition in additions if (use := addition.use) is not None]
         unfinished: Sequence[str] = []

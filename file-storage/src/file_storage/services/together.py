@@ -15,7 +15,7 @@ class _NotDoneError(Exception):
     """The group has failed, so each member is retried alone."""
 
 
-class Progress:
+class GroupProgress:
     """The progress of a group.
 
     :param release: lets the next group begin.
@@ -27,7 +27,7 @@ class Progress:
         """If true, an error applies to all members, because a retry is no longer possible."""
 
 
-Work = Callable[[Sequence[T], Progress], Sequence[R]]
+Work = Callable[[Sequence[T], GroupProgress], Sequence[R]]
 
 
 class Together(Generic[T, R]):
@@ -59,12 +59,12 @@ class Together(Generic[T, R]):
         with ExitStack() as turn:
             turn.enter_context(turn_of_kind)
             if group := self._group_of(mine):
-                self._do(group, Progress(turn.close))
+                self._do(group, GroupProgress(turn.close))
         try:
             return mine.result()
         except _NotDoneError:
             # Retry alone, so that one member's error does not affect another.
-            [result] = self._work([item], Progress(_nothing))
+            [result] = self._work([item], GroupProgress(_nothing))
             return result
 
     def _turn(self, kind: Hashable) -> Lock:
@@ -83,7 +83,7 @@ class Together(Generic[T, R]):
                     group[other] = self._waiting.pop(other)
             return group
 
-    def _do(self, group: dict[Future[R], T], progress: Progress) -> None:
+    def _do(self, group: dict[Future[R], T], progress: GroupProgress) -> None:
         try:
             results = self._work(list(group.values()), progress)
         except Exception as error:  # noqa: BLE001 (each member's thread raises it)

@@ -40,7 +40,7 @@ EXPIRE_AGAIN_SECONDS = 3600
 """Seconds until an expired upload that cannot become a file, for example because of a quota, expires again."""
 
 FORBIDDEN_KEY = ("idempotency-key-reused", "idempotency-key-revoked")
-"""Errors that no repetition of a request with the same key ends."""
+"""Errors that every retry with the same key gets again."""
 
 LimitsOf = Callable[[str], Limits]
 """Returns the limits of an owner."""
@@ -352,7 +352,7 @@ class UploadService:
         return size
 
     def _check_unfinished(self, session: Session, owner: str) -> None:
-        # Transactions at the same time do not count each other, so there may be a few more, which do no harm.
+        # Concurrent transactions do not count each other's uploads. A few too many do no harm.
         if session.execute(_UNFINISHED, {"owner": owner}).scalar_one() > self._max_unfinished:
             detail = counted(
                 "The owner '{owner}' may have at most {limit} unfinished upload; finish or delete one.",

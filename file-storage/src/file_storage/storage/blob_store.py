@@ -44,8 +44,8 @@ class Prepared(NamedTuple):
 class BlobStore(Protocol):
     """A store of blobs.
 
-    Some methods are called in a transaction that holds the locks of the blobs' rows: they use no network. What is slow
-    comes before it (:meth:`prepare`) or after it (:meth:`finish`).
+    Some methods are called in a transaction that holds the locks of the blobs' rows: they use no network. Slow work is
+    done before it (:meth:`prepare`) or after it (:meth:`finish`).
 
     Each other method of a networked store raises :class:`StorageUnavailableError` if the store does not respond.
     """

@@ -213,8 +213,8 @@ class S3BlobStore:
     def _unknown(self, paths: Sequence[str]) -> Sequence[str]:
         """Return the objects that no blob has and none will have.
 
-        A name is never used again after its row is deleted, and an object without a random part never after its blob
-        has another object or is removed: so these stay unused.
+        A name is never used again after its row is deleted. An object without a random part is never used again after
+        its blob has another object or is removed. So these objects stay unused.
         """
         digests = {path: match["sha256"] for path in paths if (match := _NAME.fullmatch(path))}
         if not digests:

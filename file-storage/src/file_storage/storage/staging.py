@@ -146,7 +146,7 @@ class BodyFile(NamedTuple):
     """A body on the disk.
 
     :param is_arriving: whether it has only one name: with a second one it is complete, and perhaps stored already.
-    :param is_own: whether file-storage made it of others.
+    :param is_own: whether file-storage wrote it, from other bytes.
     """
 
     size: int

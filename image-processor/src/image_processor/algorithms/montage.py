@@ -35,7 +35,7 @@ class MontageParams(Params):
         200,
         ge=1,
         le=4096,
-        description="The size of a cell, in pixels.",
+        description="The width of a cell, in pixels.",
         examples=[160],
         json_schema_extra=hint(unit="px"),
     )
@@ -43,7 +43,7 @@ class MontageParams(Params):
         200,
         ge=1,
         le=4096,
-        description="The size of a cell, in pixels.",
+        description="The height of a cell, in pixels.",
         examples=[120],
         json_schema_extra=hint(unit="px"),
     )

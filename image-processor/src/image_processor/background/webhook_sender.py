@@ -10,9 +10,9 @@ import httpcore2
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from image_processor.background.webhook_signature import secrets_of, signed_headers
 from image_processor.models import Callback
 from image_processor.services.outbound import ForbiddenAddressError
+from image_processor.services.tasks.webhook_signature import secrets_of, signed_headers
 from image_processor.services.tasks.webhooks import Taken, WebhookService, payload
 
 log = structlog.get_logger()

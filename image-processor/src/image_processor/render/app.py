@@ -72,12 +72,7 @@ def create_app() -> Starlette:
         reader = Reader(settings, presets)
     except SettingsError as error:
         exit_with(error)
-    folder = Path(settings.cache.folder)
-    try:
-        cache = RenderCache(folder, settings.cache.max_bytes, settings.cache.keep_free_bytes)
-        origins = Origins(settings.origins, folder / ORIGINS, settings.cache.max_bytes // 10)
-    except (OSError, sqlite3.Error) as error:
-        exit_with(SettingsError(f"cache.folder {folder} cannot be written: {error}"))
+    cache, origins = _cache_and_origins(settings)
     pool = Pool(settings)
     rows = FileRows(settings.file_storage, settings.http.lookup_seconds)
     metrics = _metrics(pool, cache, origins)
@@ -109,6 +104,21 @@ def create_app() -> Starlette:
             cache.close()
             await asyncio.to_thread(trail.close)
 
+    handlers: dict[int | type[Exception], ExceptionHandler] = {405: _refuse_method, Exception: _refuse_unexpected}
+    return ApiApplication(Cors(access.http.cors_origins), _routes(api, images, pool, trail), handlers, running)
+
+
+def _cache_and_origins(settings: RenderSettings) -> tuple[RenderCache, Origins]:
+    """Return the cache of results and that of fetched sources; exit if their folder cannot be written."""
+    folder = Path(settings.cache.folder)
+    try:
+        cache = RenderCache(folder, settings.cache.max_bytes, settings.cache.keep_free_bytes)
+        return cache, Origins(settings.origins, folder / ORIGINS, settings.cache.max_bytes // 10)
+    except (OSError, sqlite3.Error) as error:
+        exit_with(SettingsError(f"cache.folder {folder} cannot be written: {error}"))
+
+
+def _routes(api: ApiRoutes, images: ImageRoutes, pool: Pool, trail: AuditTrail) -> list[Route]:
     async def healthy(_request: Request) -> Response:
         return JSONResponse({"status": "ok"} if pool.process_ids else {"status": "starting"})
 
@@ -116,7 +126,7 @@ def create_app() -> Starlette:
         """Return a route whose requests go to the audit trail, because they remove something or grant access."""
         return Route(path, recorded(answering(endpoint), path, trail), methods=[method])
 
-    routes = [
+    return [
         Route("/healthz", healthy),
         Route(f"{API}/thumbnails/sha256/{{sha256}}/{{size}}", answering(api.thumbnail_of_digest)),
         Route(f"{API}/thumbnails/{{file_id}}/{{size}}", answering(api.thumbnail)),
@@ -128,8 +138,6 @@ def create_app() -> Starlette:
         changing("DELETE", f"{API}/renders/{{file_id}}", api.remove),
         Route("/{path:path}", images.image, methods=_EVERY_METHOD),
     ]
-    handlers: dict[int | type[Exception], ExceptionHandler] = {405: _refuse_method, Exception: _refuse_unexpected}
-    return ApiApplication(Cors(access.http.cors_origins), routes, handlers, running)
 
 
 def _allow_many_connections() -> None:

@@ -80,8 +80,8 @@ class SpacedMarksParams(Params):
     from_bottom: bool = False
     center_x: bool = False
     center_y: bool = False
-    width: float = Field(0, ge=0, le=1000, description="Per cent of the picture; 0: as it is.")
-    height: float = Field(0, ge=0, le=1000, description="Per cent of the picture; 0: as it is.")
+    width: float = Field(0, ge=0, le=1000, description="Percent of the picture; 0: unchanged.")
+    height: float = Field(0, ge=0, le=1000, description="Percent of the picture; 0: unchanged.")
     opacity: float = Field(100, ge=0, le=100)
 
     def file_ids(self) -> Sequence[int]:

@@ -12,8 +12,8 @@ from service_kit.api import problem_responses
 from service_kit.errors import DomainError
 from service_kit.texts import sentence
 
-from image_processor.background.webhook_signature import secrets_of_key
 from image_processor.config import ApiSettings, signing_secrets
+from image_processor.services.tasks.webhook_signature import secrets_of_key
 
 webhooks = APIBlueprint("webhooks", __name__, abp_tags=[Tag(name="tasks")])
 

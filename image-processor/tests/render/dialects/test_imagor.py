@@ -266,7 +266,7 @@ def test_a_crop_counts_from_the_edges_of_the_source_though_it_is_trimmed() -> No
     assert opened(rendered(plan, encoded(image, "PNG"))).size == (20, 15)
 
 
-def test_contrast_is_per_cent_of_the_formula() -> None:
+def test_contrast_is_percent_of_the_formula() -> None:
     """imagor, filter.go: contrast."""
     source = pixels(photo(64, 48))
 

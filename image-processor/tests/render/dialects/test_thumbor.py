@@ -76,7 +76,7 @@ def test_focal_areas_that_cancel_each_other_leave_the_middle() -> None:
     assert (result == pixels(photo(64, 48))[:, 20:44]).all()
 
 
-def test_rgb_adds_per_cent_of_white_to_each_band() -> None:
+def test_rgb_adds_percent_of_white_to_each_band() -> None:
     source = pixels(photo(64, 48))
 
     result = pixels(made("filters:rgb(20,-20,0)/42"))

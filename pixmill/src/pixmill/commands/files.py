@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -81,15 +81,14 @@ def put(
 ) -> None:
     """Upload files, with their folders (-r); a large one that was interrupted goes on where it stopped."""
     with reported():
-        lasting = None if expires is None else units.duration(expires)
+        details = _Details(comment, folder, None if expires is None else units.duration(expires), skip_existing)
         if paths == ["-"]:
             stdin_name = _name_of_stdin(name)
             if dry_run:
                 emit(stdin_name)
                 return
             with connected(url, profile) as pixmill, _spooled_stdin() as path:
-                file = _put_named(pixmill, path, stdin_name, comment, folder, lasting, skip_existing=skip_existing)
-                _print_file(file, as_json=as_json, quiet=quiet)
+                _print_file(_put_named(pixmill, path, stdin_name, details), as_json=as_json, quiet=quiet)
             return
         found = _found(paths, name, Selection(recursive, glob or (), exclude or ()))
         if dry_run:
@@ -98,35 +97,9 @@ def put(
         total = sum(item.path.stat().st_size for item in found)
     with connected(url, profile) as pixmill, transfers(text("Uploading"), total) as moved:
         if name is not None:
-            file = _put_named(
-                pixmill,
-                found[0].path,
-                name,
-                comment,
-                folder,
-                lasting,
-                skip_existing=skip_existing,
-                on_progress=moved,
-            )
-            _print_file(file, as_json=as_json, quiet=quiet)
+            _print_file(_put_named(pixmill, found[0].path, name, details, moved), as_json=as_json, quiet=quiet)
             return
-        report = _Report(as_json=as_json, quiet=quiet)
-        with explained(lambda: report.interruption(len(found))):
-            # Each argument is a root; folders below it are kept.
-            for root, group in groupby(found, key=lambda item: item.root):
-                report.add(
-                    pixmill.files.upload_many(
-                        [item.path for item in group],
-                        parallel=parallel,
-                        comment=comment,
-                        folder=folder,
-                        root=root,
-                        expires=lasting,
-                        skip_existing=skip_existing,
-                        on_progress=moved,
-                    )
-                )
-        report.finish()
+        _put_all(pixmill, found, details, parallel, _Report(as_json=as_json, quiet=quiet), moved)
 
 
 @app.command(epilog=examples("pixmill get 12 -o photo.jpg", "pixmill get --filter folder=holiday --zip -o holiday.zip"))
@@ -348,24 +321,33 @@ def _spooled_stdin() -> Iterator[Path]:
         yield spooled
 
 
+class _Details(NamedTuple):
+    """What the options say about each file to upload, besides its name.
+
+    :param skip_existing: whether a file that the server already stores is not sent.
+    """
+
+    comment: str
+    folder: str | None
+    expires: timedelta | None
+    skip_existing: bool
+
+
 def _put_named(
-    pixmill: Pixmill,
-    path: Path,
-    name: str,
-    comment: str,
-    folder: str | None,
-    expires: timedelta | None,
-    *,
-    skip_existing: bool,
-    on_progress: OnProgress | None = None,
+    pixmill: Pixmill, path: Path, name: str, details: _Details, on_progress: OnProgress | None = None
 ) -> File:
-    """Upload a file under another name, unless ``skip_existing`` is set and the server already stores it."""
-    if skip_existing:
-        same = pixmill.files.find_same(path, name=name, folder=folder)
+    """Upload a file under another name, unless it is to be skipped and the server already stores it."""
+    if details.skip_existing:
+        same = pixmill.files.find_same(path, name=name, folder=details.folder)
         if same is not None:
             return same
     return pixmill.files.upload(
-        path, name=name, comment=comment, folder=folder, expires=expires, on_progress=on_progress
+        path,
+        name=name,
+        comment=details.comment,
+        folder=details.folder,
+        expires=details.expires,
+        on_progress=on_progress,
     )
 
 
@@ -409,6 +391,33 @@ class _Report:
             count=self.stored,
             total=total,
         )
+
+
+def _put_all(
+    pixmill: Pixmill,
+    found: Sequence[Placed],
+    details: _Details,
+    parallel: int,
+    report: _Report,
+    on_progress: OnProgress,
+) -> None:
+    """Upload files under their own names, and print the outcomes; one that fails does not stop the others."""
+    with explained(lambda: report.interruption(len(found))):
+        # Each argument is a root; folders below it are kept.
+        for root, group in groupby(found, key=lambda item: item.root):
+            report.add(
+                pixmill.files.upload_many(
+                    [item.path for item in group],
+                    parallel=parallel,
+                    comment=details.comment,
+                    folder=details.folder,
+                    root=root,
+                    expires=details.expires,
+                    skip_existing=details.skip_existing,
+                    on_progress=on_progress,
+                )
+            )
+    report.finish()
 
 
 def _check_get(output: str, name: str | None, *, as_zip: bool, as_json: bool) -> None:

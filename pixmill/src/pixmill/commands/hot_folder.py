@@ -51,7 +51,6 @@ app = typer.Typer()
 KEPT = ("stamps", "waiting", "planned", "running")
 MANY = 10_000
 """The maximum number of files in a run."""
-"""The problem for an owner's limit of tasks; the server names no time for a retry if the run alone exceeds it."""
 TASK_NOT_FOUND = "task-not-found"
 """The problem for a task that somebody has deleted, while its run may still exist."""
 GROUP = 50
@@ -149,14 +148,14 @@ def sync(
     target: Annotated[str | None, typer.Option("--folder", help="The folder on the server.")] = None,
     glob: Annotated[list[str] | None, typer.Option(help="Only names like this; repeatable.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="No names like this; repeatable.")] = None,
-    once: Annotated[bool, typer.Option("--once", help="Do what there is to do, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Run one round and exit.")] = False,
     every: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="How often to look.")] = 2,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be uploaded.")] = False,
     as_json: Json = False,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
-    """Upload what is new or changed in a folder, process it, fetch the results; again and again until Ctrl-C."""
+    """Upload what is new or changed in a folder, process it, and fetch the results; repeat until Ctrl-C."""
     if out is not None and run is None:
         raise fail(text("--out needs --run"), Exit.USAGE)
     if out is not None and folder.resolve().is_relative_to(out.resolve()):

@@ -88,17 +88,10 @@ def run(
         lasting = None if expires is None else units.duration(expires)
         with explained(lambda: text("interrupted; no run was begun")):
             ids += _uploaded(pixmill, paths)
-        with explained(
-            lambda: text(
-                "interrupted; the server may have begun a run, and the same command begins another. Look: pixmill runs"
-                " ls; follow it: pixmill runs watch ID; end it: pixmill runs cancel ID"
-            )
-        ):
+        with explained(_interruption):
             made = created(pixmill, ids, asked, priority=priority, cache=not no_cache, expires=lasting)
         if not (wait or output):
-            for source, task in zip(ids, made.task_ids, strict=True):
-                emit_json({"id": task, "source_id": source, "batch_id": made.batch_id}) if as_json else emit(str(task))
-            say(text("Run {id}. Follow it: pixmill runs watch {id}", id=made.batch_id))
+            _print_tasks(made, ids, as_json=as_json)
             return
         wait_for(made)
         if output is not None:
@@ -170,6 +163,20 @@ def created(
         expires=expires,
         idempotency_key=key,
     )
+
+
+def _interruption() -> str:
+    return text(
+        "interrupted; the server may have begun a run, and the same command begins another. Look: pixmill runs"
+        " ls; follow it: pixmill runs watch ID; end it: pixmill runs cancel ID"
+    )
+
+
+def _print_tasks(made: Run, sources: Sequence[int], *, as_json: bool) -> None:
+    """Print the task of each source, and how to follow the run."""
+    for source, task in zip(sources, made.task_ids, strict=True):
+        emit_json({"id": task, "source_id": source, "batch_id": made.batch_id}) if as_json else emit(str(task))
+    say(text("Run {id}. Follow it: pixmill runs watch {id}", id=made.batch_id))
 
 
 def _print_results(made: Run, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""The OpenAPI description of an event stream, which another process than the API's serves."""
+"""The OpenAPI description of an event stream, which a process other than the API's serves."""
 
 from collections.abc import Mapping
 

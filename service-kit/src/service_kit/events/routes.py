@@ -38,7 +38,8 @@ log = structlog.get_logger()
 PING_SECONDS = 15
 """Seconds between two comments, which keep an idle connection open."""
 READMIT_SECONDS = 10
-"""Seconds after which a listener's key is checked again, also without an event: a stream occupies one of few places."""
+"""Seconds after which a listener's key is checked again, even without an event: a stream with a revoked key would
+occupy one of few places."""
 RECONNECT_MILLISECONDS = 1000
 """Delay before a client reconnects."""
 MAX_IDS = 1000
@@ -151,16 +152,16 @@ class EventRoutes(Generic[AnyEvent]):
             return
 
     async def _is_readmitted(self, request: Request, events: Sequence[AnyEvent]) -> bool:
-        """Return whether the key of a listener is still valid; ``False`` if this is unknown and there are no events.
+        """Return whether the key of a listener is still valid.
 
-        A key that was revoked in the meantime gets no more events.
+        If the gate cannot find out, return ``False`` without events; with events, raise its problem.
 
         :raises Problem: the listener may not get the events.
         """
         try:
             await admitted(self._gate, request, self._kind.scope, counts=False)
         except Problem as problem:
-            # An outage of the database does not end the silent streams: it would make all clients reconnect at once.
+            # If an outage of the database ended the silent streams, all their clients would reconnect at once.
             if events or problem.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise
             return False

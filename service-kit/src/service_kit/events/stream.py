@@ -92,7 +92,7 @@ class EventStream(Generic[AnyEvent]):
 
     :param poll_seconds: delay between two queries.
     :param backlog: maximum number of events that wait for a listener.
-    :param live: reads the new events, over a connection that no listener who comes back can occupy.
+    :param live: reads the new events, over a connection that returning listeners cannot occupy.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class EventStream(Generic[AnyEvent]):
     ) -> None:
         self._events = events
         self._live = live or events
-        # The event loop's threads read for listeners who come back, and check keys: after a restart there are many.
+        # The event loop's threads read for returning listeners, and check keys: after a restart there are many.
         self._live_thread = ThreadPoolExecutor(1, thread_name_prefix="live events")
         self._poll_seconds = poll_seconds
         self._backlog = backlog

@@ -45,7 +45,7 @@ _REDUCTIONS = {
     jpeg_header.SIGNATURE: jpeg_header.bare_jpeg,
     png_header.SIGNATURE: png_header.bare_png,
 }
-"""Functions that keep of a file only what its size depends on, by its first bytes."""
+"""Functions that reduce a file to the parts that determine its size, by its first bytes."""
 _LONGEST_SIGNATURE = max(map(len, _REDUCTIONS))
 
 

@@ -27,7 +27,10 @@ HAND_BACK_SECONDS = 1.5
 BATCH_SIZE = 16
 """Results uploaded without waiting for more: half of the claimed tasks, so that the process never runs out."""
 BATCH_SECONDS = 0.5
-"""Longest wait of a result for others: half of :data:`PREFETCH_SECONDS`, because only an upload leads to new claims."""
+"""Maximum time that a result waits for others.
+
+Half of :data:`PREFETCH_SECONDS`, because tasks are claimed only after an upload.
+"""
 POLL_SECONDS = 0.2
 """Interval between checks for a pending task with a higher priority than the next task."""
 
