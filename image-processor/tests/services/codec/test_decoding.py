@@ -429,9 +429,15 @@ def test_info_lists_pages_of_different_sizes() -> None:
     assert found["pages"] == [{"width": 30, "height": 20}, {"width": 9, "height": 8}]
 
 
-def test_losing_pages_of_different_sizes_is_an_error() -> None:
-    with pytest.raises(ImageError, match=r"pages of this TIFF differ in size .30 × 20, 9 × 8.*only the first"):
-        processed(pages((20, 30), (8, 9)), "flip")
+@pytest.mark.parametrize("target", ["source", "auto", "tiff", "webp", "gif"])
+@pytest.mark.parametrize(("source", "expected"), [({}, (30, 20)), ({"frames": 2}, (30, 20)), ({"page": 2}, (9, 8))])
+def test_one_page_is_read_if_pages_differ_in_size(
+    source: dict[str, object], expected: tuple[int, int], target: str
+) -> None:
+    result = opened(processed(pages((20, 30), (8, 9)), "convert", {"format": target, "source": source}))
+
+    assert (result.size, getattr(result, "n_frames", 1)) == (expected, 1)
+    assert result.convert("RGB").getpixel((3, 3)) == ((20, 20, 20) if source.get("page") == 2 else (10, 10, 10))
 
 
 @pytest.mark.parametrize("reduced", [0, 1])
