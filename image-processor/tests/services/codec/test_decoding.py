@@ -580,6 +580,22 @@ def test_losing_frames_of_a_sequence_is_an_error(format: str, target: str) -> No
         processed(sequence(format), "convert", {"format": target})
 
 
+@pytest.mark.parametrize("target", ["webp", "gif", "source"])
+@pytest.mark.parametrize("format", ["PNG", "AVIF"])
+def test_no_frame_of_a_sequence_is_lost_if_only_one_was_asked_for(format: str, target: str) -> None:
+    result = opened(processed(sequence(format), "convert", {"format": target, "source": {"frames": 1}}))
+
+    expected = opened(sequence(format)).convert("RGB").getpixel((9, 9))
+    assert getattr(result, "n_frames", 1) == 1
+    assert numpy.abs(numpy.subtract(result.convert("RGB").getpixel((9, 9)), expected)).max() <= 6
+
+
+@pytest.mark.parametrize("format", ["PNG", "AVIF"])
+def test_more_frames_of_a_sequence_than_can_be_read_are_an_error(format: str) -> None:
+    with pytest.raises(ImageError, match=rf"This {format} is an animation of 3 frames, of which only"):
+        processed(sequence(format), "convert", {"format": "webp", "source": {"frames": 2}})
+
+
 @pytest.mark.parametrize("frames", [2, 3, 5])
 @pytest.mark.parametrize("format", ["PNG", "AVIF"])
 def test_info_counts_the_frames_of_a_sequence(format: str, frames: int) -> None:
