@@ -142,7 +142,7 @@ def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) 
 
 
 def _fewer(layout: Layout, frames: int | None) -> Layout:
-    """Return the layout limited to the first ``frames`` frames; frames that nobody wants are no loss."""
+    """Return the layout limited to the first ``frames`` frames; the others are then not missing."""
     if frames is None or frames > len(layout.pages):
         return layout
     total = max(layout.frames, len(layout.pages))
