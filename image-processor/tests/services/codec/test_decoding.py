@@ -585,9 +585,9 @@ def test_losing_frames_of_a_sequence_is_an_error(format: str, target: str) -> No
 def test_no_frame_of_a_sequence_is_lost_if_only_one_was_asked_for(format: str, target: str) -> None:
     result = opened(processed(sequence(format), "convert", {"format": target, "source": {"frames": 1}}))
 
-    expected = opened(sequence(format)).convert("RGB").getpixel((9, 9))
+    expected = numpy.asarray(opened(sequence(format)).convert("RGB")).astype(int)
     assert getattr(result, "n_frames", 1) == 1
-    assert numpy.abs(numpy.subtract(result.convert("RGB").getpixel((9, 9)), expected)).max() <= 6
+    assert numpy.abs(numpy.asarray(result.convert("RGB")).astype(int) - expected).max() <= 6
 
 
 @pytest.mark.parametrize("format", ["PNG", "AVIF"])
