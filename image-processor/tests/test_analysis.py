@@ -209,6 +209,28 @@ def test_the_place_is_given_in_decimal_degrees_too() -> None:
     assert found["altitude"] == -12.5
 
 
+@pytest.mark.parametrize(
+    ("value", "meaning", "altitude"),
+    [
+        # CIPA DC-008-2019, 4.6.6; the names are those of ExifTool's table of GPS tags.
+        (0, "Above sea level", 12.5),
+        (1, "Below sea level", -12.5),
+        # CIPA DC-008-2023 (Exif 3.0).
+        (2, "Above sea level", 12.5),
+        (3, "Below sea level", -12.5),
+        (7, "7", 12.5),
+    ],
+)
+def test_the_reference_of_an_altitude_is_above_or_below_the_sea(value: int, meaning: str, altitude: float) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8825).update({5: bytes([value]), 6: 12.5})
+
+    found = report(photo(format="JPEG", exif=exif), "exif")
+
+    assert cast("dict[str, str]", found["gps"])["GPSAltitudeRef"] == meaning
+    assert found["altitude"] == altitude
+
+
 def test_zero_degrees_and_zero_altitude_have_no_sign() -> None:
     exif = Image.Exif()
     zero = (0.0, 0.0, 0.0)

@@ -867,6 +867,7 @@ ODD_PROFILES = {
     "cut short": SRGB[:-100],
     "no profile": b"odd" * 100,
     "empty": SRGB[:128] + bytes(4),
+    "cut inside its curves": (SRGB.index(b"para") + 2).to_bytes(4, "big") + SRGB[4 : SRGB.index(b"para") + 2],
 }
 
 
@@ -879,6 +880,19 @@ def test_an_odd_profile_fails_in_no_format(odd: str, target: str, profile: str) 
     result = pixels(processed(source, "convert", {"format": target, "profile": profile, "quality": 100}))
 
     assert numpy.abs(result - pixels(source)).mean() < 3
+
+
+@pytest.mark.parametrize("target", ["png", "jpeg", "webp", "avif", "tiff"])
+@pytest.mark.parametrize("source", ["JPEG", "TIFF", "WEBP", "AVIF"])
+@pytest.mark.parametrize("odd", ["cut short", "cut inside its curves", "no profile", "empty"])
+def test_a_profile_that_cannot_be_read_is_in_no_result(odd: str, source: str, target: str) -> None:
+    content = photo(format=source, icc_profile=ODD_PROFILES[odd])
+    assert opened(content).info["icc_profile"] == ODD_PROFILES[odd]
+
+    result = processed(content, "convert", {"format": target})
+
+    assert "icc_profile" not in opened(result).info
+    assert report(content, "info")["profile"] is False
 
 
 def test_bytes_after_a_profile_are_dropped() -> None:

@@ -540,6 +540,20 @@ MUTATIONS = [
         caught_by="image-processor/tests/test_output.py::test_the_copyright_and_the_profile_stay_by_default",
     ),
     Mutation(
+        rule="no result contains an ICC profile that cannot be read",
+        file="image-processor/src/image_processor/services/codec/colors.py",
+        before="or is_readable(bytes(image.get(PROFILE))):",
+        after="or image.get(PROFILE):",
+        caught_by="image-processor/tests/test_output.py::test_a_profile_that_cannot_be_read_is_in_no_result",
+    ),
+    Mutation(
+        rule="an image by URL shows the first frame of an animation that cannot be read as a whole",
+        file="image-processor/src/image_processor/services/codec/process.py",
+        before="decoded.unread is None or plan.accepts_still or",
+        after="decoded.unread is None or",
+        caught_by="image-processor/tests/render/test_process.py::test_an_image_by_url_of_a_sequence_is_its_first_frame",
+    ),
+    Mutation(
         rule="the pixels of all frames of an animation count",
         file=_LIMITS,
         before="check_pixels(times * sum(frame.width * frame.height for frame in frames), limits, subject)",

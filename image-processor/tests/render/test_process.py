@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 from image_processor.imaging.output import Output
+from image_processor.imaging.source import Source as Reading
+from image_processor.render.api import PreviewIn, preview_plan, thumbnail_plan
 from image_processor.render.config import RenderSettings
 from image_processor.render.dialects import imgproxy
 from image_processor.render.failures import BUSY, NOT_RENDERABLE, TOO_LARGE
 from image_processor.render.imgproxy_plan import plan_of
 from image_processor.render.job import Answer, Job, LocalFile, Made, Refused
-from image_processor.render.plan import Encoding, OriginSource, RenderPlan
+from image_processor.render.plan import DigestSource, Encoding, OriginSource, RenderPlan
 from image_processor.render.process import Renderer
 from PIL import Image
 
@@ -199,3 +201,54 @@ def test_a_url_limits_the_size_of_a_frame_of_an_animation(tmp_path: Path) -> Non
     assert kind_of(rendered(source, "maf:4/mafr:0.11")) == NOT_RENDERABLE
     # A still image has no such limit.
     assert isinstance(rendered(source, "mafr:0.11"), Made)
+
+
+@pytest.fixture(params=["PNG", "AVIF"])
+def sequence(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Return an animation of which only the first frame, in red, can be read."""
+    frames = [Image.new("RGB", (40, 30), color) for color in ("red", "lime", "blue")]
+    frames[0].save(tmp_path / "source", request.param, save_all=True, append_images=frames[1:])
+    return tmp_path / "source"
+
+
+def answer_to(plan: RenderPlan, source: Path, format_name: str = "source") -> Answer:
+    return renderer().answer(
+        Job(plan, LocalFile(str(source), "0" * 64), (), format_name, str(source.with_name("result")))
+    )
+
+
+def image_by_url(reading: Reading) -> RenderPlan:
+    return RenderPlan(OriginSource("http://localhost/"), (), Encoding(Output(), negotiated=True), reading)
+
+
+def assert_red_still(path: Path, kind: str) -> None:
+    with Image.open(path) as image:
+        assert (image.format, getattr(image, "n_frames", 1)) == (kind, 1)
+        red, green, blue = image.convert("RGB").resize((1, 1)).tobytes()
+        assert red > 240
+        assert max(green, blue) < 15
+
+
+def test_the_thumbnail_of_a_sequence_is_its_first_frame(sequence: Path) -> None:
+    answer = answer_to(thumbnail_plan(DigestSource("0" * 64), 128), sequence)
+
+    assert isinstance(answer, Made), answer
+    assert_red_still(sequence.with_name("result"), "WEBP")
+
+
+@pytest.mark.parametrize(("format_name", "kind"), [("webp", "WEBP"), ("avif", "AVIF"), ("gif", "GIF")])
+def test_an_image_by_url_of_a_sequence_is_its_first_frame(sequence: Path, format_name: str, kind: str) -> None:
+    answer = answer_to(image_by_url(Reading()), sequence, format_name)
+
+    assert isinstance(answer, Made), answer
+    assert_red_still(sequence.with_name("result"), kind)
+
+
+def test_a_url_that_asks_for_frames_of_a_sequence_is_refused(sequence: Path) -> None:
+    assert kind_of(answer_to(image_by_url(Reading(frames=3)), sequence, "webp")) == NOT_RENDERABLE
+
+
+def test_a_preview_of_a_sequence_is_refused_as_the_task_would_be(sequence: Path) -> None:
+    wanted = PreviewIn.model_validate({"file_id": 1, "steps": [{"algorithm": "flip"}], "output": {"format": "webp"}})
+
+    assert kind_of(answer_to(preview_plan(wanted), sequence)) == NOT_RENDERABLE

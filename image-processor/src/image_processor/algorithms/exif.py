@@ -14,8 +14,11 @@ from image_processor.imaging.output import Report
 _GROUPS = {"ifd0": "image", "ifd1": "thumbnail", "ifd2": "photo", "ifd3": "gps", "ifd4": "interoperability"}
 _LIBVIPS = re.compile(r"(?P<both>.*), (?P<kind>\w+), \d+ components?, \d+ bytes?\)", re.DOTALL)
 _FAILED = "Internal error"
-_BELOW_THE_SEA = "Sea level reference"
-"""libexif's text for the value 1; that for 0 is "Sea level"."""
+_UNKNOWN = re.compile(r"Internal error \(unknown value (\d+)\)")
+_ALTITUDE_REFERENCE = "GPSAltitudeRef"
+_TEXTS_OF_ALTITUDES = {"Sea level": "0", "Sea level reference": "1"}
+"""libexif's texts instead of the number; that of 1 does not say that the altitude is below the sea."""
+_BELOW_THE_SEA = ("1", "3")
 
 
 class ExifReport(Report):
@@ -60,11 +63,18 @@ def _value(name: str, text: str) -> str:
     both = found["both"]
     if found["kind"].upper() == "ASCII":  # both parts are equal, and may have parentheses
         return both[len(both) // 2 + 1 :].strip()
-    raw, _, read = both.partition(" (")
+    raw, read = _raw(name, both), both.partition(" (")[2]
     if raw.isdecimal() and (name in NAMES or name == "Flash"):
         # libexif fails to translate these values.
         return flash(int(raw)) if name == "Flash" else NAMES[name].get(int(raw), raw)
     return raw if _FAILED in read else read.strip()
+
+
+def _raw(name: str, text: str) -> str:
+    """Return the stored value, also where libexif writes a text of its own instead."""
+    unknown = _UNKNOWN.match(text)
+    raw = unknown[1] if unknown else text.partition(" (")[0]
+    return _TEXTS_OF_ALTITUDES.get(raw, raw) if name == _ALTITUDE_REFERENCE else raw
 
 
 def _numbers(image: pyvips.Image, name: str) -> Sequence[float]:
@@ -95,6 +105,6 @@ def _altitude(image: pyvips.Image) -> float | None:
     meters = _numbers(image, "Altitude")
     if len(meters) != 1:
         return None
-    reference = "exif-ifd3-GPSAltitudeRef"
-    below = image.get_typeof(reference) and str(image.get(reference)).startswith(_BELOW_THE_SEA)
+    reference = f"exif-ifd3-{_ALTITUDE_REFERENCE}"
+    below = image.get_typeof(reference) and _raw(_ALTITUDE_REFERENCE, str(image.get(reference))) in _BELOW_THE_SEA
     return -meters[0] if below and meters[0] else meters[0]

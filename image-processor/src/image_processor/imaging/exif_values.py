@@ -1,4 +1,4 @@
-"""Names of the numeric values of EXIF tags (CIPA DC-008-2019, 4.6.5; TIFF 6.0)."""
+"""Names of the numeric values of EXIF tags (CIPA DC-008-2019, 4.6.5 and 4.6.6; TIFF 6.0)."""
 
 from collections.abc import Mapping
 
@@ -88,6 +88,13 @@ NAMES: Mapping[str, Mapping[int, str]] = {
         1: "Not a composite image",
         2: "General composite image",
         3: "Composite image captured while shooting",
+    },
+    # The last two are those of Exif 3.0; cameras write the first two for the sea level, too.
+    "GPSAltitudeRef": {
+        0: "Above sea level",
+        1: "Below sea level",
+        2: "Above sea level",
+        3: "Below sea level",
     },
 }
 """Names by tag and value."""

@@ -1,5 +1,6 @@
 """Compares ICC profiles (ICC.1:2010) with sRGB, and builds small ones for colors that are described otherwise."""
 
+import io
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ _STEPS = 9
 _TOLERANCE = 2 * 257
 """Levels of 65,535, by which the various sRGB profiles differ from each other."""
 D50 = (0.9642, 1.0, 0.8249)
+_MODES = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}
+"""Pillow's modes by the color space in a profile's header."""
 _BRADFORD = numpy.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
 Point = tuple[float, float]
@@ -58,6 +61,29 @@ def means_srgb(profile: bytes) -> bool:
         return bool((converted - _grid()).abs().max() <= _TOLERANCE)
     except pyvips.Error:
         return False
+
+
+@lru_cache(maxsize=64)
+def is_readable(profile: bytes) -> bool:
+    """Return whether the profile is complete and converts colors.
+
+    libvips uses sRGB instead of a profile that LittleCMS cannot read, without an error, so it cannot be asked.
+    """
+    from PIL import ImageCms  # imported only by processes that need it
+
+    (length,) = struct.unpack(">I", profile[:4].rjust(4, b"\0"))
+    if length > len(profile):  # browsers ignore it too, even if its tags are complete
+        return False
+    try:
+        opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        mode = _MODES.get(profile[16:20])
+        if mode is not None:
+            ImageCms.buildTransform(
+                opened, ImageCms.createProfile("sRGB"), mode, "RGB", flags=ImageCms.Flags.NOOPTIMIZE
+            )
+    except (OSError, ImageCms.PyCMSError):
+        return False
+    return True
 
 
 @cache

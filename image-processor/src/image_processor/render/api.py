@@ -298,6 +298,7 @@ def preview_plan(wanted: PreviewIn, preset: Mapping[str, object] | None = None) 
         encoding=Encoding(planned.encoding),
         reading=planned.source,
         files=tuple((file_id, FileSource(file_id)) for file_id in planned.file_ids()),
+        accepts_still=False,  # the task would refuse it too
     )
 
 

@@ -153,6 +153,8 @@ class RenderPlan:
     :param ignored: parts of the URL without effect, which a response header lists.
     :param source_name: the source as the URL names it, if the response contains it.
     :param filters: the filters that the URL names, if the response contains them.
+    :param accepts_still: whether the first frame is enough if the others cannot be read and the URL asks for no number
+        of frames: a page that shows a file by its URL does not know whether Pixmill reads all its frames.
     """
 
     source: Source
@@ -167,6 +169,7 @@ class RenderPlan:
     ignored: tuple[str, ...] = ()
     source_name: str = ""
     filters: tuple[NamedFilter, ...] = ()
+    accepts_still: bool = True
 
     def of(self, source: Source, wishes: Wishes) -> "RenderPlan":
         """Return the same plan for another source and with other wishes."""
@@ -200,6 +203,8 @@ class RenderPlan:
             parts["by format"] = self.encoding.by_format
         if self.source_name:
             parts["source name"] = self.source_name
+        if not self.accepts_still:
+            parts["accepts still"] = False
         if self.filters:
             parts["filters"] = [[each.name, each.args, each.done] for each in self.filters]
         return json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
@@ -229,10 +234,12 @@ class RenderPlan:
         :param format_name: the format of the result; ``source`` or ``auto`` if the codec chooses it.
         """
         steps, encoding = [step.resolved() for step in self.steps], self.encoding
+        accepts_still = self.accepts_still and self.reading.frames is None
         if format_name in _FORMATS:
-            return Plan(steps, encoding.in_format(format_name), self.reading)
+            return Plan(steps, encoding.in_format(format_name), self.reading, accepts_still=accepts_still)
         output = encoding.output.model_copy(update={"format": format_name})
-        return Plan(steps, output, self.reading, {name: encoding.in_format(name) for name in _FORMATS})
+        by_format = {name: encoding.in_format(name) for name in _FORMATS}
+        return Plan(steps, output, self.reading, by_format, accepts_still)
 
 
 def step(algorithm: str, params: Mapping[str, object] | None = None) -> Step:

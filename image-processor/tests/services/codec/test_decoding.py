@@ -429,9 +429,15 @@ def test_info_lists_pages_of_different_sizes() -> None:
     assert found["pages"] == [{"width": 30, "height": 20}, {"width": 9, "height": 8}]
 
 
-def test_losing_pages_of_different_sizes_is_an_error() -> None:
-    with pytest.raises(ImageError, match=r"pages of this TIFF differ in size .30 × 20, 9 × 8.*only the first"):
-        processed(pages((20, 30), (8, 9)), "flip")
+@pytest.mark.parametrize("target", ["source", "auto", "tiff", "webp", "gif"])
+@pytest.mark.parametrize(("source", "expected"), [({}, (30, 20)), ({"frames": 2}, (30, 20)), ({"page": 2}, (9, 8))])
+def test_one_page_is_read_if_pages_differ_in_size(
+    source: dict[str, object], expected: tuple[int, int], target: str
+) -> None:
+    result = opened(processed(pages((20, 30), (8, 9)), "convert", {"format": target, "source": source}))
+
+    assert (result.size, getattr(result, "n_frames", 1)) == (expected, 1)
+    assert result.convert("RGB").getpixel((3, 3)) == ((20, 20, 20) if source.get("page") == 2 else (10, 10, 10))
 
 
 @pytest.mark.parametrize("reduced", [0, 1])
@@ -572,6 +578,22 @@ def test_the_first_frame_of_a_sequence_is_read_if_one_is_enough(format: str) -> 
 def test_losing_frames_of_a_sequence_is_an_error(format: str, target: str) -> None:
     with pytest.raises(ImageError, match=rf"This {format} is an animation of 3 frames, of which only .* To get it"):
         processed(sequence(format), "convert", {"format": target})
+
+
+@pytest.mark.parametrize("target", ["webp", "gif", "source"])
+@pytest.mark.parametrize("format", ["PNG", "AVIF"])
+def test_no_frame_of_a_sequence_is_lost_if_only_one_was_asked_for(format: str, target: str) -> None:
+    result = opened(processed(sequence(format), "convert", {"format": target, "source": {"frames": 1}}))
+
+    expected = numpy.asarray(opened(sequence(format)).convert("RGB")).astype(int)
+    assert getattr(result, "n_frames", 1) == 1
+    assert numpy.abs(numpy.asarray(result.convert("RGB")).astype(int) - expected).max() <= 6
+
+
+@pytest.mark.parametrize("format", ["PNG", "AVIF"])
+def test_more_frames_of_a_sequence_than_can_be_read_are_an_error(format: str) -> None:
+    with pytest.raises(ImageError, match=rf"This {format} is an animation of 3 frames, of which only"):
+        processed(sequence(format), "convert", {"format": "webp", "source": {"frames": 2}})
 
 
 @pytest.mark.parametrize("frames", [2, 3, 5])

@@ -98,6 +98,14 @@ def test_the_profile_is_kept() -> None:
     assert opened(processed(heic(image), "convert", KEPT)).info["icc_profile"] == profile
 
 
+def test_a_profile_that_is_cut_short_is_not_kept() -> None:
+    image = opened(photo())
+    image.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()[:-100]
+
+    for target in ("jpeg", "webp", "tiff"):
+        assert "icc_profile" not in opened(processed(heic(image), "convert", {"format": target})).info, target
+
+
 def coded(primaries: int, transfer: int, mode: str = "RGB") -> bytes:
     """Return a HEIC of a single color, with an nclx box that defines its meaning (ITU-T H.273)."""
     color = (200, 120, 60) if mode == "RGB" else 120

@@ -253,8 +253,10 @@ def test_losing_frames_is_an_error(format: str) -> None:
 def test_the_first_frame_of_an_animation_is_read_if_one_is_enough() -> None:
     by_format = pixels(processed(animation(), "convert", KEPT))
     by_page = pixels(processed(animation(), "flip", {"source": {"page": 1}}))
+    by_frames = pixels(processed(animation(), "convert", {"format": "webp", "lossless": True, "source": {"frames": 1}}))
 
     assert (by_format == photograph()).all()
+    assert (by_frames == photograph()).all()
     assert (by_page == photograph()[:, ::-1]).all() or (by_page == photograph()[::-1]).all()
     with pytest.raises(ImageError, match="only its first frame can be read"):
         processed(animation(), "convert", {**KEPT, "source": {"page": 2}})

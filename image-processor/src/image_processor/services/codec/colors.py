@@ -8,7 +8,15 @@ import pyvips
 from service_kit.texts import sentence
 
 from image_processor.imaging.color import is_gray
-from image_processor.imaging.profiles import SRGB, Gamma, Primaries, means_srgb, small_profile, without_tail
+from image_processor.imaging.profiles import (
+    SRGB,
+    Gamma,
+    Primaries,
+    is_readable,
+    means_srgb,
+    small_profile,
+    without_tail,
+)
 from image_processor.services.causes import Cause
 from image_processor.services.codec.avif import colors_of_stream
 from image_processor.services.codec.errors import ImageError, high_dynamic_range
@@ -54,8 +62,11 @@ _HEAD_OF_AVIF = 65_536
 def with_described_colors(image: pyvips.Image, source: Path, format_name: str) -> pyvips.Image:
     """Return the image with an ICC profile for the colors that its file describes by other means.
 
+    A profile that cannot be read counts as missing, so that no result contains it.
+
     :raises ImageError: the colors have high dynamic range, or no small profile describes them.
     """
+    image = _without_unreadable_profile(image)
     described: tuple[Primaries, Gamma] | None = None
     chunks = chunks_before_pixels(source) if format_name == "png" else {}
     if format_name == "png":
@@ -76,6 +87,14 @@ def with_described_colors(image: pyvips.Image, source: Path, format_name: str) -
         return image
     image = image.copy()
     image.set_type(pyvips.GValue.blob_type, PROFILE, profile)
+    return image
+
+
+def _without_unreadable_profile(image: pyvips.Image) -> pyvips.Image:
+    if not image.get_typeof(PROFILE) or is_readable(bytes(image.get(PROFILE))):
+        return image
+    image = image.copy()
+    image.remove(PROFILE)
     return image
 
 

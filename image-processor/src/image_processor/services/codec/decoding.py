@@ -80,7 +80,7 @@ AS_IT_IS = Source()
 class Decoded:
     """A decoded picture and the name of its format.
 
-    :param unread: why the picture lacks the file's other frames, as a sentence; ``None`` if it has all frames.
+    :param unread: why the picture lacks frames of the file, as a sentence; ``None`` if it has all that were requested.
     :param lossless: whether the file is lossless; set only for formats that Pixmill does not write.
     """
 
@@ -142,10 +142,11 @@ def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) 
 
 
 def _fewer(layout: Layout, frames: int | None) -> Layout:
-    """Return the layout limited to the first ``frames`` frames."""
-    if frames is None or frames >= len(layout.pages):
+    """Return the layout limited to the first ``frames`` frames; the others are then not missing."""
+    if frames is None or frames > len(layout.pages):
         return layout
-    return replace(layout, pages=layout.pages[:frames], frames=max(layout.frames, len(layout.pages)))
+    total = max(layout.frames, len(layout.pages))
+    return replace(layout, pages=layout.pages[:frames], frames=total, unread=None)
 
 
 class NamedFiles:
@@ -195,7 +196,8 @@ def _foreign(source: Path, limits: Limits, wanted: Source) -> Decoded | None:
         raise ImageError(sentence("The image is damaged: {reason}.", reason=text_of(error))) from error
     if opened.at_size is not None:
         picture = replace(picture, shrink=lambda factor: _rendered(opened, factor, limits), is_drawing=True)
-    return Decoded(picture, opened.format, None if wanted.page else opened.unread, opened.lossless)
+    is_complete = wanted.page is not None or wanted.frames == 1
+    return Decoded(picture, opened.format, None if is_complete else opened.unread, opened.lossless)
 
 
 def _rendered(opened: Opened, factor: float, limits: Limits) -> pyvips.Image:

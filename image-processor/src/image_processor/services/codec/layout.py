@@ -27,7 +27,7 @@ class Layout:
     :param together: whether libvips can load them in one call: they are alike and consecutive.
     :param frames: the number of frames in the file, if it is larger than the number of frames to read.
     :param sizes: displayed width and height of all pages of a TIFF.
-    :param unread: why the other frames are not read, as a sentence; ``None`` if there are no others.
+    :param unread: why the other frames cannot be read, as a sentence; ``None`` if they can, or there are no others.
     :param directories: for a TIFF, the directories of the frames to read.
     :param premultiplied: the colors are multiplied by their alpha, and libvips does not divide them.
     """
@@ -173,16 +173,7 @@ def _of_tiff(directories: Sequence[tiff.Directory], page: int | None) -> Layout:
         chosen = pages[page - 1]
         return Layout([chosen], frames=len(pages), sizes=sizes, directories=directories[chosen : chosen + 1])
     if len(set(sizes)) > 1:
-        listed = ", ".join(f"{width} × {height}" for width, height in sizes[:4]) + (" …" if len(sizes) > 4 else "")
-        return Layout(
-            pages[:1],
-            sizes=sizes,
-            unread=sentence(
-                "The pages of this TIFF differ in size ({sizes}): without source.page only the first is read",
-                sizes=listed,
-            ),
-            directories=[directories[pages[0]]],
-        )
+        return Layout(pages[:1], sizes=sizes, directories=[directories[pages[0]]])
     in_row = pages == list(range(pages[0], pages[0] + len(pages)))
     return Layout(
         pages,

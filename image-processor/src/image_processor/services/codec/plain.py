@@ -17,7 +17,7 @@ import simplejpeg
 from image_processor.imaging.arrays import Pixels
 from image_processor.imaging.later import LaterFrame
 from image_processor.imaging.picture import Picture, Plain
-from image_processor.imaging.profiles import means_srgb
+from image_processor.imaging.profiles import is_readable, means_srgb
 from image_processor.imaging.scaling import resampled
 from image_processor.imaging.source import Source
 from image_processor.services.codec import tiff
@@ -136,10 +136,11 @@ def _head(content: bytes) -> _Head | None:
 
 
 def _profile(piece: bytes) -> bytes | None:
-    """Return an RGB profile that is stored in a single chunk without trailing bytes."""
+    """Return a readable RGB profile that is stored in a single chunk without trailing bytes."""
     profile = piece.removeprefix(_WHOLE_PROFILE)
     is_usual = piece.startswith(_WHOLE_PROFILE) and profile[16:20] == b"RGB "
-    return profile if is_usual and int.from_bytes(profile[:4], "big") == len(profile) else None
+    is_usual = is_usual and int.from_bytes(profile[:4], "big") == len(profile)
+    return profile if is_usual and is_readable(profile) else None
 
 
 def _of_segments(frame: bytes, exif: bytes, profile: bytes | None, *, has_credits: bool) -> _Head | None:

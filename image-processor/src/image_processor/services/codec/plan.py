@@ -46,12 +46,14 @@ class Plan:
     """Describes how to read the source, process the image and encode the result.
 
     :param by_format: the output in each format, by its name, if the codec chooses the format and the outputs differ.
+    :param accepts_still: whether the first frame is enough if the others cannot be read.
     """
 
     steps: Sequence[tuple[Algorithm, Params]]
     encoding: Output | Tiles
     source: Source
     by_format: Mapping[str, Output] = field(default_factory=dict)
+    accepts_still: bool = False
 
     def file_ids(self) -> Sequence[int]:
         """Return the ids of the files that the steps use in addition to the source, without duplicates."""

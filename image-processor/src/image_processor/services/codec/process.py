@@ -124,7 +124,7 @@ def _refusal(error: pyvips.Error) -> ImageError:
 
 def _refuse_lost_frames(decoded: Decoded, plan: Plan) -> None:
     """Raise ImageError if the result needs all frames and some cannot be read."""
-    if decoded.unread is None or isinstance(plan.encoding, Tiles):
+    if decoded.unread is None or plan.accepts_still or isinstance(plan.encoding, Tiles):
         return
     is_first_enough = any(algorithm.frames == "first" for algorithm, _ in plan.steps)
     if not is_first_enough and plan.encoding.format not in STILL:
