@@ -133,7 +133,7 @@ def exchanged(
         "query_string": query,
         "headers": headers or [(b"host", b"x")],
         "client": ("192.0.2.7", 1),
-        "state": {},
+        "state": {"end_output": lambda: None},
     }
     peers = Peers(answer or b"", body, leaves_after)
     asyncio.run(run(folder, peers, scope, server if answer is not None else None))
@@ -244,6 +244,17 @@ def test_a_body_is_passed_on_with_the_same_framing(tmp_path: Path) -> None:
     assert (known.status, unknown.status) == (200, 200)
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_a_body_without_a_use_is_not_passed_on(tmp_path: Path, method: str) -> None:
+    headers = [(b"host", b"x"), (b"content-length", b"1000000")]
+    body = [bytes(MAX_BUFFERED + 1)]
+
+    exchange = exchanged(tmp_path, OK + b"Content-Length: 0\r\n\r\n", method, headers, body, leaves_after=1)
+
+    assert b"content-length" not in exchange.asked
+    assert (exchange.status, exchange.headers[b"connection"]) == (200, b"close")
+
+
 def test_a_response_is_passed_on_without_the_headers_of_its_connection(tmp_path: Path) -> None:
     exchange = exchanged(tmp_path, OK + b"Content-Length: 5\r\nX-Request-ID: 7\r\n\r\nhello")
 
@@ -291,6 +302,26 @@ def test_reading_a_file_stops_when_the_client_disconnects(tmp_path: Path) -> Non
     exchange = exchanged(tmp_path, head, leaves_after=3)
 
     assert len(exchange.body) == 2 * CHUNK
+
+
+@pytest.mark.parametrize(
+    "framing", [(b"content-length", b"1000000"), (b"transfer-encoding", b"chunked")], ids=["of known length", "chunked"]
+)
+def test_an_answer_before_the_end_of_the_body_does_not_wait_for_a_silent_client(
+    tmp_path: Path, framing: tuple[bytes, bytes]
+) -> None:
+    body = [bytes(MAX_BUFFERED + 1)]
+
+    refused = exchanged(
+        tmp_path,
+        OK.replace(b"200 OK", b"401 Unauthorized") + b"Content-Length: 2\r\n\r\nno",
+        "PUT",
+        [(b"host", b"x"), framing],
+        body,
+        leaves_after=2,
+    )
+
+    assert (refused.status, refused.body, refused.headers[b"connection"]) == (401, b"no", b"close")
 
 
 def test_a_client_that_disconnects_during_its_body_gets_no_response(tmp_path: Path) -> None:
