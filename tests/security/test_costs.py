@@ -128,6 +128,13 @@ def test_refused_bodies_that_do_not_arrive_take_no_place(stack: Stack, pixmill: 
         wait_until(lambda: begin_upload(pixmill) == 201, "an upload has a place")
 
 
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
+def test_bodies_without_a_use_that_do_not_arrive_take_no_place(stack: Stack, pixmill: Pixmill, method: str) -> None:
+    begun = f"{method} {FILES}/uploads/1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nx"
+    with slow_clients(stack, [begun] * 24):
+        assert begin_upload(pixmill) == 201
+
+
 @pytest.mark.parametrize("size", [1_000_000, 30_000_000])
 def test_a_client_that_sends_all_of_a_refused_body_reads_the_answer(stack: Stack, size: int) -> None:
     method, path, host = REFUSED
