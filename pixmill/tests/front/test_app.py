@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from image_processor.render.paths import RenderPaths
 from pixmill.front.app import CHUNK, MAX_BUFFERED, Front, RenderService
 from pixmill.front.limits import Limit
 from service_kit.access.cors import Cors
+from service_kit.access.guard import check_host
 from starlette.types import Message, Scope
 
 PROJECT = Path(__file__).parents[3]
@@ -96,7 +98,8 @@ def front_of(socket: Path) -> Front:
         }
     )
     render = RenderService(socket.with_name("render"), RenderPaths(settings))
-    return Front(socket, {}, render, Limit(1, 1), Cors([ORIGIN]))
+    check = partial(check_host, allowed={"x", "localhost", "files.example"}, any_address=False)
+    return Front(socket, {}, render, Limit(1, 1), Cors([ORIGIN]), check)
 
 
 async def run(folder: Path, peers: Peers, scope: Scope, server: str | None) -> None:
@@ -221,6 +224,26 @@ def test_the_options_of_a_connection_do_not_remove_what_the_front_adds(tmp_path:
     _, *fields = exchange.asked.decode().strip().split("\r\n")
     assert {"x-real-ip: 192.0.2.7", "x-peer-address: 192.0.2.7"} <= {field.lower() for field in fields}
     assert {"host: x", "content-length: 2", "x-forwarded-for: 203.0.113.9"} <= {field.lower() for field in fields}
+
+
+@pytest.mark.parametrize("target", [b"/", b"/assets/index-a.js", b"/s/token", b"/files/7?a=/api/"])
+def test_the_page_is_sent_only_for_the_server_s_own_hosts(tmp_path: Path, target: bytes) -> None:
+    answer = OK + b"Content-Length: 0\r\n\r\n"
+
+    foreign = exchanged(tmp_path, answer, headers=[(b"host", b"rebind.example:8080")], target=target)
+    own = exchanged(tmp_path, answer, headers=[(b"host", b"Files.example:8080")], target=target)
+    old = exchanged(tmp_path, answer, headers=[(b"accept", b"*/*")], target=target)
+
+    assert (foreign.status, foreign.asked) == (421, b"")
+    assert b"unknown-host" in foreign.body
+    assert (own.status, old.status) == (200, 200)
+
+
+@pytest.mark.parametrize("target", [b"/api/file-server/", b"/healthz", b"/readyz"])
+def test_a_service_checks_the_host_of_its_requests_itself(tmp_path: Path, target: bytes) -> None:
+    answer = OK + b"Content-Length: 0\r\n\r\n"
+
+    assert exchanged(tmp_path, answer, headers=[(b"host", b"rebind.example")], target=target).status == 200
 
 
 def test_uwsgi_sees_only_the_encoding_to_send(tmp_path: Path) -> None:

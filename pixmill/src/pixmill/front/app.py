@@ -8,7 +8,8 @@ import os
 import re
 import socket
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -21,7 +22,7 @@ from image_processor.render.paths import RenderPaths
 from service_kit import front_headers
 from service_kit.access.config import AccessSettings
 from service_kit.access.cors import Cors
-from service_kit.access.guard import SAFE_METHODS
+from service_kit.access.guard import LOOPBACK_HOSTS, SAFE_METHODS, check_host
 from service_kit.front_headers import PEER, REAL_IP
 from service_kit.problems import Problem
 from service_kit.settings import load_or_exit
@@ -65,6 +66,9 @@ LONG_RESPONSE = re.compile(
 )
 """For GET, uWSGI sends the response at the client's speed; what has no pages is longer than the socket's buffer."""
 
+_OF_A_SERVICE = re.compile(rb"/api/|/(healthz|readyz)$")
+"""Paths of requests that a service answers. All others are for the page, which uWSGI itself sends, to any Host."""
+
 _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade expect x-sendfile".split()
 )
@@ -87,8 +91,11 @@ def create_app() -> "Front":
     render = RenderService(Path(os.environ["PIXMILL_RENDER_SOCKET"]), RenderPaths(load_or_exit(RenderSettings)))
     listeners = listener_limit(connection_limit().total)
     events = {"/api/file-server": create_file_events(), "/api/image-processing": create_task_events()}
-    cors = Cors(load_or_exit(AccessSettings).http.cors_origins)
-    return Front(Path(os.environ["PIXMILL_SOCKET"]), events, render, listeners, cors)
+    access = load_or_exit(AccessSettings)
+    # As for the API (service_kit.access.gate).
+    allowed = LOOPBACK_HOSTS | {host.lower() for host in access.http.hosts}
+    check = partial(check_host, allowed=allowed, any_address=access.auth.mode != "local")
+    return Front(Path(os.environ["PIXMILL_SOCKET"]), events, render, listeners, Cors(access.http.cors_origins), check)
 
 
 class RenderService:
@@ -149,10 +156,17 @@ class Front:
     :param render: serves images by URL.
     :param listeners: the limit of event stream clients.
     :param cors: chooses the origins whose pages may read the front's own refusals.
+    :param check_host: raises a problem if the server does not answer for a Host; the services check their own requests.
     """
 
     def __init__(
-        self, socket: Path, events: Mapping[str, ASGIApp], render: RenderService, listeners: Limit, cors: Cors
+        self,
+        socket: Path,
+        events: Mapping[str, ASGIApp],
+        render: RenderService,
+        listeners: Limit,
+        cors: Cors,
+        check_host: Callable[[str], None],
     ) -> None:
         # uWSGI closes each connection after a request.
         self._uwsgi = httpcore2.AsyncConnectionPool(uds=str(socket), max_connections=None, max_keepalive_connections=0)
@@ -161,6 +175,7 @@ class Front:
         self._render = render
         self._listeners = listeners
         self._cors = cors
+        self._check_host = check_host
         self._streams = Limit(STREAMS, STREAMS_OF_AN_ADDRESS)
         self._renders = Limit(RENDERS, RENDERS_OF_AN_ADDRESS)
 
@@ -177,11 +192,8 @@ class Front:
             elif self._render.has(request):
                 async with self._renders.held(client.address, WAIT_SECONDS):
                     await self._render.pass_on(client, request)
-            elif _is_stream(request) or not await client.buffer_body(MAX_BUFFERED):
-                async with self._streams.held(client.address, WAIT_SECONDS):
-                    await self._pass_on(client, request)
             else:
-                await self._pass_on(client, request)
+                await self._ask_uwsgi(client, request)
         except ClientGoneError:
             return
         except Exception as error:  # noqa: BLE001 (uvicorn would respond with plain text)
@@ -190,6 +202,15 @@ class Front:
                 await client.refuse(problem, self._cors)
         # Outside of the limits: a client that still sends a refused body takes no place of another.
         await client.linger()
+
+    async def _ask_uwsgi(self, client: Client, request: Scope) -> None:
+        if not _OF_A_SERVICE.match(request["raw_path"]):
+            self._check_host(dict(request["headers"]).get(b"host", b"localhost").decode("latin-1"))
+        if _is_stream(request) or not await client.buffer_body(MAX_BUFFERED):
+            async with self._streams.held(client.address, WAIT_SECONDS):
+                await self._pass_on(client, request)
+        else:
+            await self._pass_on(client, request)
 
     def _events_at(self, path: str) -> ASGIApp | None:
         found = EVENTS.fullmatch(path)
