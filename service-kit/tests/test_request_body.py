@@ -142,10 +142,13 @@ def test_an_operation_is_described_by_the_schema_of_its_body() -> None:
 
 
 def drain(method: str, status: int, body: BytesIO, length: int) -> Response:
-    """Return the response to a request with ``length`` declared bytes whose body has not been read."""
+    """Return the response, after it was sent, to a request with ``length`` declared bytes whose body was not read."""
     environ = EnvironBuilder(method=method).get_environ()
     with app.request_context(environ | {"wsgi.input": body, "CONTENT_LENGTH": str(length)}):
-        return drain_unread(Response(status=status))
+        response = drain_unread(Response(status=status))
+        assert body.tell() == 0
+        response.close()
+    return response
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,38 @@ def test_an_impossible_data_folder_is_one_clear_line(tmp_path: Path) -> None:
     assert "choose another with --data, or DATA= of make" in ended.stderr
 
 
+def test_an_address_that_others_reach_needs_another_mode(tmp_path: Path) -> None:
+    ended = serve("--host", "0.0.0.0", "--port", str(free_port()), "--data", str(tmp_path))
+
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert line.startswith("pixmill: ")
+    assert "0.0.0.0" in line
+    assert "'keys'" in line
+    assert "'open'" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [
+        ("ACCESS_AUTH__MODE", "everyone", "auth.mode"),
+        ("FILE_STORAGE_UPLOAD__MAX_BYTES", "many", "upload.max_bytes"),
+        ("FILE_STORAGE_DATABASE__POOL_SIZE", "2", "16 threads"),
+        ("IMAGE_PROCESSOR_CONFIG", "/nowhere.yml", "/nowhere.yml"),
+        ("WORKER_LIMITS__MAX_SECONDS", "many", "limits.max_seconds"),
+        ("WEBHOOKS_NOTHING", "1", "WEBHOOKS_NOTHING"),
+        ("RENDER_POOL__NOTHING", "1", "RENDER_POOL__NOTHING"),
+    ],
+)
+def test_a_wrong_setting_of_any_process_is_one_clear_line(tmp_path: Path, name: str, value: str, word: str) -> None:
+    ended = serve("--port", str(free_port()), "--data", str(tmp_path), **{name: value})
+
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert line.startswith("pixmill: ")
+    assert word in line
+
+
 @pytest.mark.parametrize(
     ("name", "value", "word"),
     [

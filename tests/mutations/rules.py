@@ -804,6 +804,13 @@ MUTATIONS = [
         caught_by="pixmill/tests/front/test_app.py::test_the_options_of_a_connection_do_not_remove_what_the_front_adds",
     ),
     Mutation(
+        rule="a client that still sends a refused body can read the answer",
+        file="pixmill/src/pixmill/front/client.py",
+        before="                while self._has_more:\n",
+        after="                while False:\n",
+        caught_by="pixmill/tests/front/test_client.py",
+    ),
+    Mutation(
         rule="every letter of a link's signature is compared",
         file="file-storage/src/file_storage/services/links.py",
         before="hmac.compare_digest(given.encode(), expected.encode())",

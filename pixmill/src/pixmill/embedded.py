@@ -6,8 +6,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from configparser import ConfigParser
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -15,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 import httpx2
 from service_kit import secrets
+from service_kit.settings import THREADS_VARIABLE
 
 from pixmill.page_copy import copy_page
 from pixmill.start_log import start_log
@@ -25,6 +27,7 @@ START_SECONDS = 300
 READY_SECONDS = 30
 """Timeout of a readiness request: the front accepts it while uWSGI loads, and uWSGI answers once it has loaded."""
 STOP_SECONDS = 9
+WSGI_INI = "config/embedded/wsgi.ini"
 START_LOG = "start.log"
 """uWSGI's start log, in the data folder."""
 PRIVATE = 0o077
@@ -58,19 +61,25 @@ class Embedded:
     def run(self) -> int:
         """Serve until SIGINT or SIGTERM, and return the exit code.
 
-        :raises StartError: ``project`` is the wrong folder, the port is in use, the data folder is not writable, or the
-        server did not start.
+        :raises StartError: ``project`` is the wrong folder, the port is in use, the data folder is not writable, a
+        setting is wrong, or the server did not start.
         """
         _check_project(self.project)
         self._check_port()
         os.umask(PRIVATE)
+        self._open_data_folder()
+        # The path of a Unix socket has at most 107 bytes, and the data folder's path may be longer.
+        with TemporaryDirectory(prefix="pixmill-", ignore_cleanup_errors=True) as run:
+            environment = self._environment(Path(run))
+            _check_settings(self.project, environment)
+            return self._serve(environment)
+
+    def _serve(self, environment: Mapping[str, str]) -> int:
         self._prepare_folders()
-        command = ["uwsgi", "--ini", "config/embedded/wsgi.ini"]
+        command = ["uwsgi", "--ini", WSGI_INI]
         with (
-            # The path of a Unix socket has at most 107 bytes, and the data folder's path may be longer.
-            TemporaryDirectory(prefix="pixmill-", ignore_cleanup_errors=True) as run,
             start_log(self.data / START_LOG) as (log, output),
-            supervised(command, self.project, self._environment(Path(run)), STOP_SECONDS, output) as server,
+            supervised(command, self.project, environment, STOP_SECONDS, output) as server,
         ):
             self._wait_until_ready(server)
             log.ready()
@@ -91,20 +100,28 @@ class Embedded:
                     " choose another with --port, or PORT= of make"
                 ) from error
 
-    def _prepare_folders(self) -> None:
-        try:
+    def _open_data_folder(self) -> None:
+        with self._writing():
             self.data.mkdir(parents=True, exist_ok=True)
             # This fails if the file system has no modes or the folder belongs to another user.
             with suppress(PermissionError):
                 self.data.chmod(0o700)
+            probe = self.data / f".probe-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+
+    def _prepare_folders(self) -> None:
+        with self._writing():
             # What a killed server left.
             shutil.rmtree(self.data / "temporary", ignore_errors=True)
             for name in ("files", "queue", "queue-control", "scratch", "temporary", "renders"):
                 (self.data / name).mkdir(parents=True, exist_ok=True)
             copy_page(self.project / "web/dist", self._page)
-            probe = self.data / f".probe-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise StartError(
                 f"cannot write to the data folder {self.data} ({error.strerror});"
@@ -164,6 +181,26 @@ def run_tool(module: str, data: Path, project: Path, options: Sequence[str]) -> 
 def _check_project(project: Path) -> None:
     if not all((project / name).is_file() for name in ("config/embedded/settings.env", "web/dist/index.html")):
         raise StartError(f"{project} is not a clone of Pixmill, with its config/ and web/: name one with --project")
+
+
+def _check_settings(project: Path, environment: Mapping[str, str]) -> None:
+    """Check the settings of all processes, with the environment that they will have.
+
+    :raises StartError: a setting is wrong.
+    """
+    command = [sys.executable, "-m", "pixmill.settings_check"]
+    env = {**environment, THREADS_VARIABLE: _threads(project)}
+    # No shell is used, and the module is one of ours.
+    checked = subprocess.run(command, cwd=project, env=env, stderr=subprocess.PIPE, text=True, check=False)  # nosec B603
+    if checked.returncode != 0:
+        raise StartError(checked.stderr.strip().removeprefix("pixmill: "))
+
+
+def _threads(project: Path) -> str:
+    """Return what ``wsgi.ini`` sets as the number of threads of a process."""
+    settings = ConfigParser(strict=False, interpolation=None, delimiters=("=",))
+    settings.read(project / WSGI_INI)
+    return settings["uwsgi"]["threads"]
 
 
 def environment_of(data: Path, project: Path, places: Mapping[str, str]) -> dict[str, str]:

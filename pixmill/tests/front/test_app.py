@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from image_processor.render.paths import RenderPaths
 from pixmill.front.app import CHUNK, MAX_BUFFERED, Front, RenderService
 from pixmill.front.limits import Limit
 from service_kit.access.cors import Cors
+from service_kit.access.guard import check_host
 from starlette.types import Message, Scope
 
 PROJECT = Path(__file__).parents[3]
@@ -96,7 +98,8 @@ def front_of(socket: Path) -> Front:
         }
     )
     render = RenderService(socket.with_name("render"), RenderPaths(settings))
-    return Front(socket, {}, render, Limit(1, 1), Cors([ORIGIN]))
+    check = partial(check_host, allowed={"x", "localhost", "files.example"}, any_address=False)
+    return Front(socket, {}, render, Limit(1, 1), Cors([ORIGIN]), check)
 
 
 async def run(folder: Path, peers: Peers, scope: Scope, server: str | None) -> None:
@@ -133,7 +136,7 @@ def exchanged(
         "query_string": query,
         "headers": headers or [(b"host", b"x")],
         "client": ("192.0.2.7", 1),
-        "state": {},
+        "state": {"end_output": lambda: None},
     }
     peers = Peers(answer or b"", body, leaves_after)
     asyncio.run(run(folder, peers, scope, server if answer is not None else None))
@@ -223,6 +226,26 @@ def test_the_options_of_a_connection_do_not_remove_what_the_front_adds(tmp_path:
     assert {"host: x", "content-length: 2", "x-forwarded-for: 203.0.113.9"} <= {field.lower() for field in fields}
 
 
+@pytest.mark.parametrize("target", [b"/", b"/assets/index-a.js", b"/s/token", b"/files/7?a=/api/"])
+def test_the_page_is_sent_only_for_the_server_s_own_hosts(tmp_path: Path, target: bytes) -> None:
+    answer = OK + b"Content-Length: 0\r\n\r\n"
+
+    foreign = exchanged(tmp_path, answer, headers=[(b"host", b"rebind.example:8080")], target=target)
+    own = exchanged(tmp_path, answer, headers=[(b"host", b"Files.example:8080")], target=target)
+    old = exchanged(tmp_path, answer, headers=[(b"accept", b"*/*")], target=target)
+
+    assert (foreign.status, foreign.asked) == (421, b"")
+    assert b"unknown-host" in foreign.body
+    assert (own.status, old.status) == (200, 200)
+
+
+@pytest.mark.parametrize("target", [b"/api/file-server/", b"/healthz", b"/readyz"])
+def test_a_service_checks_the_host_of_its_requests_itself(tmp_path: Path, target: bytes) -> None:
+    answer = OK + b"Content-Length: 0\r\n\r\n"
+
+    assert exchanged(tmp_path, answer, headers=[(b"host", b"rebind.example")], target=target).status == 200
+
+
 def test_uwsgi_sees_only_the_encoding_to_send(tmp_path: Path) -> None:
     headers = [(b"host", b"x"), (b"accept-encoding", b"br"), (b"accept-encoding", b"gzip;q=0")]
 
@@ -242,6 +265,17 @@ def test_a_body_is_passed_on_with_the_same_framing(tmp_path: Path) -> None:
     assert b"content-length: 5\r\n" in known.asked
     assert b"transfer-encoding: chunked\r\n" in unknown.asked
     assert (known.status, unknown.status) == (200, 200)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_a_body_without_a_use_is_not_passed_on(tmp_path: Path, method: str) -> None:
+    headers = [(b"host", b"x"), (b"content-length", b"1000000")]
+    body = [bytes(MAX_BUFFERED + 1)]
+
+    exchange = exchanged(tmp_path, OK + b"Content-Length: 0\r\n\r\n", method, headers, body, leaves_after=1)
+
+    assert b"content-length" not in exchange.asked
+    assert (exchange.status, exchange.headers[b"connection"]) == (200, b"close")
 
 
 def test_a_response_is_passed_on_without_the_headers_of_its_connection(tmp_path: Path) -> None:
@@ -291,6 +325,26 @@ def test_reading_a_file_stops_when_the_client_disconnects(tmp_path: Path) -> Non
     exchange = exchanged(tmp_path, head, leaves_after=3)
 
     assert len(exchange.body) == 2 * CHUNK
+
+
+@pytest.mark.parametrize(
+    "framing", [(b"content-length", b"1000000"), (b"transfer-encoding", b"chunked")], ids=["of known length", "chunked"]
+)
+def test_an_answer_before_the_end_of_the_body_does_not_wait_for_a_silent_client(
+    tmp_path: Path, framing: tuple[bytes, bytes]
+) -> None:
+    body = [bytes(MAX_BUFFERED + 1)]
+
+    refused = exchanged(
+        tmp_path,
+        OK.replace(b"200 OK", b"401 Unauthorized") + b"Content-Length: 2\r\n\r\nno",
+        "PUT",
+        [(b"host", b"x"), framing],
+        body,
+        leaves_after=2,
+    )
+
+    assert (refused.status, refused.body, refused.headers[b"connection"]) == (401, b"no", b"close")
 
 
 def test_a_client_that_disconnects_during_its_body_gets_no_response(tmp_path: Path) -> None:

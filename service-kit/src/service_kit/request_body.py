@@ -4,8 +4,9 @@ import importlib
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from io import RawIOBase
-from typing import TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from flask import Response, request
 from pydantic import BaseModel, ValidationError
@@ -76,17 +77,22 @@ def send_continue(application: "WSGIApplication") -> "WSGIApplication":
 
 
 def drain_unread(response: Response) -> Response:
-    """Read and drop the rest of a body that is refused or unexpected.
+    """After the response is sent, read and drop the rest of a body that is refused or unexpected.
 
-    Closing the connection while bytes are unread would reset it, and the client would lose the response.
+    Closing the connection while bytes are unread would reset it, and the client would lose the response. The server in
+    front closes the connection once it has the response, which ends the reading: a slow client holds no thread.
     """
     if response.status_code >= 400 or request.method in ("GET", "HEAD", "DELETE", "OPTIONS"):
         stream = get_input_stream(request.environ, max_content_length=None)
-        with suppress(OSError, HTTPException):
-            for _ in range(MAX_DRAINED_BYTES // CHUNK):
-                if not stream.read(CHUNK):
-                    break
+        response.call_on_close(partial(_drain, stream))
     return response
+
+
+def _drain(stream: IO[bytes]) -> None:
+    with suppress(OSError, HTTPException):
+        for _ in range(MAX_DRAINED_BYTES // CHUNK):
+            if not stream.read(CHUNK):
+                break
 
 
 def described(model: type[BaseModel]) -> dict[str, object]:

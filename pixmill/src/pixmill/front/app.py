@@ -6,8 +6,10 @@ Image requests by URL go to the render service, all others to uWSGI.
 import asyncio
 import os
 import re
+import socket
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -20,12 +22,13 @@ from image_processor.render.paths import RenderPaths
 from service_kit import front_headers
 from service_kit.access.config import AccessSettings
 from service_kit.access.cors import Cors
+from service_kit.access.guard import LOOPBACK_HOSTS, SAFE_METHODS, check_host
 from service_kit.front_headers import PEER, REAL_IP
 from service_kit.problems import Problem
 from service_kit.settings import load_or_exit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pixmill.front.client import Client, ClientGoneError, IncompleteResponseError, with_date
+from pixmill.front.client import BodyStoppedError, Client, ClientGoneError, IncompleteResponseError, with_date
 from pixmill.front.encodings import with_one_encoding
 from pixmill.front.framing import check_framing, in_origin_form
 from pixmill.front.limits import (
@@ -63,10 +66,15 @@ LONG_RESPONSE = re.compile(
 )
 """For GET, uWSGI sends the response at the client's speed; what has no pages is longer than the socket's buffer."""
 
+_OF_A_SERVICE = re.compile(rb"/api/|/(healthz|readyz)$")
+"""Paths of requests that a service answers. All others are for the page, which uWSGI itself sends, to any Host."""
+
 _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade expect x-sendfile".split()
 )
 """Headers that are not forwarded: hop-by-hop headers (RFC 9110, 7.6.1), and X-Sendfile from uWSGI to the front."""
+_FRAMING = frozenset((b"content-length", b"transfer-encoding"))
+"""Headers of a request that has a body (RFC 9112, 6)."""
 _OURS = frozenset(name.lower().encode() for name in front_headers.ALL)
 _NO_OPTIONS = frozenset(
     b"host content-length transfer-encoding forwarded x-forwarded-for x-forwarded-host x-forwarded-proto".split()
@@ -83,8 +91,11 @@ def create_app() -> "Front":
     render = RenderService(Path(os.environ["PIXMILL_RENDER_SOCKET"]), RenderPaths(load_or_exit(RenderSettings)))
     listeners = listener_limit(connection_limit().total)
     events = {"/api/file-server": create_file_events(), "/api/image-processing": create_task_events()}
-    cors = Cors(load_or_exit(AccessSettings).http.cors_origins)
-    return Front(Path(os.environ["PIXMILL_SOCKET"]), events, render, listeners, cors)
+    access = load_or_exit(AccessSettings)
+    # As for the API (service_kit.access.gate).
+    allowed = LOOPBACK_HOSTS | {host.lower() for host in access.http.hosts}
+    check = partial(check_host, allowed=allowed, any_address=access.auth.mode != "local")
+    return Front(Path(os.environ["PIXMILL_SOCKET"]), events, render, listeners, Cors(access.http.cors_origins), check)
 
 
 class RenderService:
@@ -145,10 +156,17 @@ class Front:
     :param render: serves images by URL.
     :param listeners: the limit of event stream clients.
     :param cors: chooses the origins whose pages may read the front's own refusals.
+    :param check_host: raises a problem if the server does not answer for a Host; the services check their own requests.
     """
 
     def __init__(
-        self, socket: Path, events: Mapping[str, ASGIApp], render: RenderService, listeners: Limit, cors: Cors
+        self,
+        socket: Path,
+        events: Mapping[str, ASGIApp],
+        render: RenderService,
+        listeners: Limit,
+        cors: Cors,
+        check_host: Callable[[str], None],
     ) -> None:
         # uWSGI closes each connection after a request.
         self._uwsgi = httpcore2.AsyncConnectionPool(uds=str(socket), max_connections=None, max_keepalive_connections=0)
@@ -157,6 +175,7 @@ class Front:
         self._render = render
         self._listeners = listeners
         self._cors = cors
+        self._check_host = check_host
         self._streams = Limit(STREAMS, STREAMS_OF_AN_ADDRESS)
         self._renders = Limit(RENDERS, RENDERS_OF_AN_ADDRESS)
 
@@ -165,7 +184,7 @@ class Front:
         client = Client(scope, receive, send)
         try:
             check_framing(scope)
-            request = _without_claims(in_origin_form(scope), client)
+            request = _without_unused_body(_without_claims(in_origin_form(scope), client))
             if events := self._events_at(request["path"]):
                 async with self._listeners.held(client.address):
                     client.has_response = True
@@ -173,17 +192,25 @@ class Front:
             elif self._render.has(request):
                 async with self._renders.held(client.address, WAIT_SECONDS):
                     await self._render.pass_on(client, request)
-            elif _is_stream(request) or not await client.buffer_body(MAX_BUFFERED):
-                async with self._streams.held(client.address, WAIT_SECONDS):
-                    await self._pass_on(client, request)
             else:
-                await self._pass_on(client, request)
+                await self._ask_uwsgi(client, request)
         except ClientGoneError:
             return
         except Exception as error:  # noqa: BLE001 (uvicorn would respond with plain text)
             problem = _problem_of(error)
             if not client.has_response:
                 await client.refuse(problem, self._cors)
+        # Outside of the limits: a client that still sends a refused body takes no place of another.
+        await client.linger()
+
+    async def _ask_uwsgi(self, client: Client, request: Scope) -> None:
+        if not _OF_A_SERVICE.match(request["raw_path"]):
+            self._check_host(dict(request["headers"]).get(b"host", b"localhost").decode("latin-1"))
+        if _is_stream(request) or not await client.buffer_body(MAX_BUFFERED):
+            async with self._streams.held(client.address, WAIT_SECONDS):
+                await self._pass_on(client, request)
+        else:
+            await self._pass_on(client, request)
 
     def _events_at(self, path: str) -> ASGIApp | None:
         found = EVENTS.fullmatch(path)
@@ -192,15 +219,53 @@ class Front:
     async def _pass_on(self, client: Client, request: Scope) -> None:
         async with self._slots:
             request = {**request, "headers": with_one_encoding(request["headers"])}
-            response = await self._uwsgi.handle_async_request(
-                _request_for(b"uwsgi", request, client.body() if _has_body(request) else None)
-            )
+            body = _BodyUntilAnswer(client) if _has_body(request) else None
+            asking = _request_for(b"uwsgi", request, body)
+            if body is not None:
+                asking.extensions["trace"] = body.trace
+            response = await self._uwsgi.handle_async_request(asking)
         try:
             headers = {name.lower(): value for name, value in response.headers}
             pieces = _bytes_of_file(headers) if b"x-sendfile" in headers else _bytes_of_response(response)
             await client.answer(response.status, _end_to_end(response.headers), pieces)
         finally:
             await response.aclose()
+
+
+class _BodyUntilAnswer:
+    """The client's body for uWSGI, which ends when uWSGI answers: a refusal need not wait for a slow client.
+
+    httpcore reads the response after the body, or after a ``WriteError``.
+    """
+
+    _socket: socket.socket
+    """The connection to uWSGI; httpcore opens it before it reads the body."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def trace(self, event: str, info: Mapping[str, object]) -> None:
+        """Learn the socket of the connection; httpcore calls this at each step of a request (``trace`` extension)."""
+        stream = info.get("return_value")
+        if event == "connection.connect_unix_socket.complete" and isinstance(stream, httpcore2.AsyncNetworkStream):
+            self._socket = stream.get_extra_info("socket")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            loop.remove_reader(self._socket)
+            self._client.stop_body()
+
+        loop.add_reader(self._socket, stop)
+        try:
+            async for piece in self._client.body():
+                yield piece
+        except BodyStoppedError as error:
+            raise httpcore2.WriteError from error
+        finally:
+            # Before httpcore itself waits for the response.
+            loop.remove_reader(self._socket)
 
 
 def _is_stream(request: Scope) -> bool:
@@ -226,7 +291,7 @@ def _problem_of(error: Exception) -> Problem:
 
 
 def _has_body(request: Scope) -> bool:
-    return any(name in (b"content-length", b"transfer-encoding") for name, _ in request["headers"])
+    return any(name in _FRAMING for name, _ in request["headers"])
 
 
 async def _limited(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -238,7 +303,7 @@ async def _limited(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _request_for(service: bytes, request: Scope, body: bytes | AsyncIterator[bytes] | None) -> httpcore2.Request:
+def _request_for(service: bytes, request: Scope, body: bytes | AsyncIterable[bytes] | None) -> httpcore2.Request:
     target = request["raw_path"] + (b"?" + request["query_string"] if request["query_string"] else b"")
     names = {name for name, _ in request["headers"]}
     headers = [(name, value) for name, value in request["headers"] if name not in _HOP_BY_HOP]
@@ -263,6 +328,18 @@ def _without_claims(request: Scope, client: Client) -> Scope:
     headers = [(name, value) for name, value in request["headers"] if name not in dropped and b"_" not in name]
     if client.address:
         headers += [(name.lower().encode(), client.address.encode()) for name in (REAL_IP, PEER)]
+    return {**request, "headers": headers}
+
+
+def _without_unused_body(request: Scope) -> Scope:
+    """Return the request without the framing of a body that no service reads (RFC 9110, 9.3.1).
+
+    uWSGI sends a response without content only when it is done with the request's body, so a slow one would hold its
+    thread.
+    """
+    if request["method"] not in SAFE_METHODS:
+        return request
+    headers = [(name, value) for name, value in request["headers"] if name not in _FRAMING]
     return {**request, "headers": headers}
 
 

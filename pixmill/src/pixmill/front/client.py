@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from email.utils import formatdate
 
 from service_kit import response_headers
@@ -16,6 +16,10 @@ READ_TIMEOUT_SECONDS = 60
 """Seconds without a byte of the body after which the request is refused."""
 WRITE_TIMEOUT_SECONDS = 120
 """Seconds without the client reading the response after which the connection is closed."""
+LINGER_SECONDS = 30
+"""Seconds for which the rest of a body is dropped after an early response, as in nginx."""
+LINGER_SILENCE_SECONDS = 5
+"""Seconds without a byte of this rest after which the connection is closed, as in nginx."""
 
 POLICIES = [(name.encode(), value.encode()) for name, value in response_headers.API.items()]
 
@@ -38,6 +42,10 @@ class ClientGoneError(Exception):
     """The client has disconnected."""
 
 
+class BodyStoppedError(Exception):
+    """The rest of the body is not wanted."""
+
+
 class IncompleteResponseError(Exception):
     """The rest of the response is not available."""
 
@@ -51,8 +59,12 @@ class Client:
         self._send = send
         self.has_response = False
         """Whether the response has begun."""
+        self._headers = Headers(scope=scope)
         self._buffered: list[bytes] = []
-        self._has_more = True
+        self._has_more = self._headers.get("content-length", "0") != "0" or "transfer-encoding" in self._headers
+        self._is_stopped = False
+        self._waiting: asyncio.Timeout | None = None
+        self._is_early = False
 
     @property
     def address(self) -> str:
@@ -65,8 +77,6 @@ class Client:
         :raises ClientGoneError: as in :meth:`body`.
         :raises Problem: as in :meth:`body`.
         """
-        if not {b"content-length", b"transfer-encoding"} & {name for name, _ in self._scope["headers"]}:
-            return True
         size = 0
         async with aclosing(self._pieces()) as pieces:
             async for piece in pieces:
@@ -79,6 +89,7 @@ class Client:
     async def body(self) -> AsyncIterator[bytes]:
         """Yield the request's body as it arrives.
 
+        :raises BodyStoppedError: :meth:`stop_body` was called before the body was complete.
         :raises ClientGoneError: the client disconnected before the body was complete.
         :raises Problem: 408, the body has stopped arriving.
         """
@@ -88,14 +99,26 @@ class Client:
         async for piece in self._pieces():
             yield piece
 
+    def stop_body(self) -> None:
+        """Make :meth:`body` raise, also while it waits for the client."""
+        self._is_stopped = True
+        if self._waiting is not None:
+            self._waiting.reschedule(asyncio.get_running_loop().time())
+
     async def _pieces(self) -> AsyncGenerator[bytes, None]:
         while self._has_more:
+            if self._is_stopped:
+                raise BodyStoppedError
             try:
-                async with asyncio.timeout(READ_TIMEOUT_SECONDS):
+                async with asyncio.timeout(READ_TIMEOUT_SECONDS) as self._waiting:
                     message = await self._receive()
             except TimeoutError as error:
+                if self._is_stopped:
+                    raise BodyStoppedError from error
                 detail = f"No bytes of the body arrived for {READ_TIMEOUT_SECONDS} seconds; send the request again."
                 raise Problem("request-timeout", 408, detail) from error
+            finally:
+                self._waiting = None
             if message["type"] == "http.disconnect":
                 raise ClientGoneError
             self._has_more = message["more_body"]
@@ -103,24 +126,50 @@ class Client:
                 yield message["body"]
 
     async def answer(self, status: int, headers: RawHeaders, pieces: AsyncGenerator[bytes, None]) -> None:
-        """Send a response; if its bytes break off, close the connection so that the client notices."""
+        """Send a response; if its bytes break off, close the connection so that the client notices.
+
+        After a response that is sent before the body has arrived, call :meth:`linger`.
+        """
         self.has_response = True
+        sent = list(headers)
+        names = {name.lower() for name, _ in sent}
+        self._is_early = self._has_more and b"content-length" in names
+        if self._is_early and b"connection" not in names:
+            sent.append((b"connection", b"close"))
         gone = asyncio.create_task(self.gone())
         try:
             async with aclosing(pieces):
-                await self._send_in_time({"type": "http.response.start", "status": status, "headers": list(headers)})
+                await self._send_in_time({"type": "http.response.start", "status": status, "headers": sent})
                 async for piece in pieces:
                     await self._send_in_time({"type": "http.response.body", "body": piece, "more_body": True})
                     if gone.done():
                         return
-            await self._send_in_time({"type": "http.response.body", "body": b"", "more_body": False})
+            if not self._is_early:
+                await self._send_in_time({"type": "http.response.body", "body": b"", "more_body": False})
         except IncompleteResponseError:
             # uvicorn closes the connection of an incomplete response.
-            return
+            self._is_early = False
         except TimeoutError:
+            self._is_early = False
             self._scope["state"]["abort"]()
         finally:
             gone.cancel()
+
+    async def linger(self) -> None:
+        """After an early response, read and drop the rest of the body for a bounded time (RFC 9112, 9.6).
+
+        Closing the connection at once would reset it, and the client would lose the response. The client has the whole
+        response, of known length, so it can stop sending. uvicorn closes the connection when the application returns.
+        """
+        if not self._is_early:
+            return
+        self._scope["state"]["end_output"]()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while self._has_more:
+                    async with asyncio.timeout(LINGER_SILENCE_SECONDS):
+                        message = await self._receive()
+                    self._has_more = message["type"] == "http.request" and message["more_body"]
 
     async def refuse(self, problem: Problem, cors: Cors) -> None:
         """Send a problem document and close the connection, because the start of the next request is unknown.
@@ -136,7 +185,7 @@ class Client:
         ]
         if problem.retry_after is not None:
             headers.append((b"retry-after", b"%d" % problem.retry_after))
-        allowed = cors.headers(self._scope["method"], Headers(scope=self._scope))
+        allowed = cors.headers(self._scope["method"], self._headers)
         headers += [(name.lower().encode(), value.encode()) for name, value in allowed.items()]
         if cors.varies:
             headers.append((b"vary", b"Origin"))
@@ -149,8 +198,9 @@ class Client:
     async def gone(self) -> None:
         """Wait until the client has disconnected."""
         # Read and drop the rest of the body: closing the connection before would lose the response.
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        while (message := await self._receive())["type"] != "http.disconnect":
+            self._has_more = message["more_body"]
+        self._has_more = False
 
 
 async def _single(body: bytes) -> AsyncGenerator[bytes, None]:

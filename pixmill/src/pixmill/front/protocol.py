@@ -48,8 +48,9 @@ class StrictHttp(H11Protocol):
         if not self.limit.enter(self._address):
             self._refuse_connection()
             return
-        # The application calls this to close the connection of a client that has stopped reading.
-        self.app_state = {**self.app_state, "abort": transport.abort}
+        # The application calls these to close the connection of a client that has stopped reading, and to end the
+        # output to one that still sends.
+        self.app_state = {**self.app_state, "abort": transport.abort, "end_output": transport.write_eof}
         self._expect_head()
 
     @property

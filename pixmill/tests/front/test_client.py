@@ -1,0 +1,77 @@
+"""Responses that are sent before the client's body has arrived, over real connections."""
+
+import socket
+import threading
+from collections.abc import AsyncGenerator, Iterator
+
+import pytest
+import uvicorn
+from pixmill.front.client import Client
+from pixmill.front.limits import Limit
+from pixmill.front.protocol import StrictHttp
+from starlette.types import Receive, Scope, Send
+
+from tests.support.waiting import STATE_SECONDS
+
+SIZE = 10_000_000
+"""More than the buffers of a connection."""
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a request without reading its body."""
+    client = Client(scope, receive, send)
+    await client.answer(401, [(b"Content-Length", b"2")], no())
+    await client.linger()
+
+
+async def no() -> AsyncGenerator[bytes, None]:
+    yield b"no"
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Start a server, and connect to it."""
+    monkeypatch.setattr(StrictHttp, "limit", Limit(total=1, each=1), raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(refuse, http=StrictHttp, ws="none", lifespan="off", log_level="critical")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        with socket.create_connection(listening.getsockname(), STATE_SECONDS) as connection:
+            yield connection
+        server.should_exit = True
+        thread.join()
+
+
+def head(size: int) -> bytes:
+    return b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_an_early_response_is_complete_for_a_client_that_sends_nothing_more(client: socket.socket) -> None:
+    client.sendall(head(SIZE) + b"a")
+
+    response = rest_of(client)
+
+    assert response.startswith(b"HTTP/1.1 401")
+    assert b"\r\nconnection: close\r\n" in response.lower()
+    assert response.endswith(b"\r\n\r\nno")
+
+
+def test_a_client_can_send_the_rest_of_its_body_after_an_early_response(client: socket.socket) -> None:
+    client.sendall(head(SIZE))
+    early = rest_of(client)
+
+    client.sendall(bytes(SIZE))
+
+    assert early.startswith(b"HTTP/1.1 401")
+    assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+
+
+def test_a_response_after_the_body_keeps_the_connection(client: socket.socket) -> None:
+    client.sendall(head(0))
+
+    assert b"connection: close" not in client.recv(10_000).lower()
