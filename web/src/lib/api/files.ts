@@ -79,6 +79,10 @@ export async function fileIndex(address: string, signal: AbortSignal): Promise<F
 export const allFolders = async (): Promise<string[]> =>
   (await getJson<{ folders: { folder: string }[] }>(`${FILES}/folders`)).folders.map(({ folder }) => folder);
 
+/** Return the newer one of two rows of a file; if they changed in the same second, the one that arrived last. */
+export const newer = (known: FileRow | null | undefined, arrived: FileRow): FileRow =>
+  known && Date.parse(known.updated_at) > Date.parse(arrived.updated_at) ? known : arrived;
+
 export const getFile = (id: number): Promise<FileRow> => getJson(`${FILES}/${id}`);
 
 export async function lookUp(ids: readonly number[], signal?: AbortSignal): Promise<FileRow[]> {

@@ -75,18 +75,20 @@ const whole = (schema: Schema, { $defs }: Catalog): Schema => ({ ...resolved(sch
 
 const algorithms = new Map<string, Promise<Algorithm[]>>();
 
+async function fetchAlgorithms(language: string): Promise<Algorithm[]> {
+  // The request may wait until the user has signed in, and the page may have another language by then.
+  const response = await send(`${TASKS}/catalog`, { headers: { 'Accept-Language': language } });
+  const catalog = (await response.json()) as Catalog;
+  return catalog.algorithms.map((algorithm) => ({ ...algorithm, params: whole(algorithm.params, catalog) }));
+}
+
 /** Return the algorithms, described in the language of the page; they are fetched only once. */
 export function allAlgorithms(): Promise<Algorithm[]> {
   const { language } = i18n;
   const asked = algorithms.get(language);
   if (asked) return asked;
-  const answer = getJson<Catalog>(`${TASKS}/catalog`).then(
-    (catalog) => catalog.algorithms.map((algorithm) => ({ ...algorithm, params: whole(algorithm.params, catalog) })),
-    (error: unknown) => {
-      algorithms.delete(language);
-      throw error;
-    },
-  );
+  const answer = fetchAlgorithms(language);
+  answer.catch(() => algorithms.delete(language));
   algorithms.set(language, answer);
   return answer;
 }
@@ -96,6 +98,8 @@ export const presetsAddress = `${TASKS}/presets`;
 export const allPresets = (): Promise<Preset[]> => getJson(presetsAddress);
 
 export const presetAddress = (name: string): string => `${presetsAddress}/${encodeURIComponent(name)}`;
+
+export const getPreset = (name: string): Promise<Preset> => getJson(presetAddress(name));
 
 export const presetBody = ({ steps, output }: Work): { params: Params } => ({
   params: {

@@ -26,6 +26,17 @@ class Connection {
     return () => this.waiting.delete(listener);
   }
 
+  /** Wait until the server answers again. */
+  async returned(): Promise<void> {
+    if (!this.away) return;
+    await new Promise<void>((resolve) => {
+      const stop = this.onReturn(() => {
+        stop();
+        resolve();
+      });
+    });
+  }
+
   async ask(): Promise<void> {
     this.timer = undefined;
     if (await this.isThere()) this.found();

@@ -16,34 +16,27 @@ class Deletions {
   /** The confirmation question before a permanent deletion, on a server without a trash. */
   question = $state.raw<Question | null>(null);
   busy = $state(false);
+  /** The files that are being deleted, or wait until the earlier ones are. */
+  private readonly leaving = new Set<number>();
+  private last: Promise<unknown> = Promise.resolve();
   /** Counts restorations, so that the trash screen notices them. */
   restores = $state(0);
   /** The deletions that Ctrl+Z undoes, the latest last. */
   private done: number[][] = [];
   private hasTrash: boolean | null = null;
 
-  /** Delete files; return whether this succeeded. */
+  /** Delete files, after those of earlier calls; return whether this succeeded. */
   async delete(ids: readonly number[]): Promise<boolean> {
-    if (ids.length === 0 || this.busy) return false;
+    const added = ids.filter((id) => !this.leaving.has(id));
+    if (added.length === 0) return false;
+    for (const id of added) this.leaving.add(id);
     this.busy = true;
-    try {
-      this.hasTrash ??= (await trashSeconds()) > 0;
-      if (!this.hasTrash && !(await this.ask(ids.length))) return false;
-      const deleted = await deleteFiles(ids);
-      // Include files that somebody else has deleted.
-      const gone = new Set(ids);
-      fileList.removed(gone);
-      selection.drop(gone);
-      this.tell(deleted);
-      return true;
-    } catch (error) {
-      toasts.show(`${i18n.t.notDeleted(ids.length)}: ${explain(error)}`, 'error');
-      // If there were very many files, some may have been deleted.
-      fileList.refresh();
-      return false;
-    } finally {
-      this.busy = false;
-    }
+    const deletion = this.last.then(() => this.deleteNow(added));
+    this.last = deletion;
+    const isDone = await deletion;
+    for (const id of added) this.leaving.delete(id);
+    this.busy = this.leaving.size > 0;
+    return isDone;
   }
 
   /** Undo the last deletion. */
@@ -76,6 +69,25 @@ class Deletions {
     event.preventDefault();
     void this.undo();
   };
+
+  private async deleteNow(ids: readonly number[]): Promise<boolean> {
+    try {
+      this.hasTrash ??= (await trashSeconds()) > 0;
+      if (!this.hasTrash && !(await this.ask(ids.length))) return false;
+      const deleted = await deleteFiles(ids);
+      // Include files that somebody else has deleted.
+      const gone = new Set(ids);
+      fileList.removed(gone);
+      selection.drop(gone);
+      this.tell(deleted);
+      return true;
+    } catch (error) {
+      toasts.show(`${i18n.t.notDeleted(ids.length)}: ${explain(error)}`, 'error');
+      // If there were very many files, some may have been deleted.
+      fileList.refresh();
+      return false;
+    }
+  }
 
   private tell({ ids, restorable }: { ids: number[]; restorable: boolean }): void {
     if (ids.length === 0) return;

@@ -5,7 +5,7 @@
 
 import { SvelteMap, SvelteSet } from 'svelte/reactivity';
 import { listenToFiles } from '../api/events';
-import { allFolders, fileIndex, indexAddress, lookUp, type FileQuery } from '../api/files';
+import { allFolders, fileIndex, indexAddress, lookUp, newer, type FileQuery } from '../api/files';
 import type { FileEvent, FileRow } from '../api/types';
 import { router } from '../router.svelte';
 import { selection } from './selection.svelte';
@@ -175,9 +175,12 @@ class FileList {
     }
   }
 
-  private know(file: FileRow): void {
+  /** Keep a row, unless a newer one of the file has overtaken it; return the row that is kept. */
+  private know(arrived: FileRow): FileRow {
+    const file = newer(this.rows.get(arrived.id), arrived);
     this.rows.set(file.id, file);
     if (file.folder) this.folders.add(file.folder);
+    return file;
   }
 
   private forgetSome(shown: readonly number[]): void {
@@ -226,8 +229,7 @@ class FileList {
       if (change === 'deleted' || !file) {
         gone.add(id);
       } else if (known.has(id)) {
-        this.know(file);
-        if (!this.fits(file)) gone.add(id);
+        if (!this.fits(this.know(file))) gone.add(id);
       } else if (this.fits(file)) {
         fresh.push(file);
       }

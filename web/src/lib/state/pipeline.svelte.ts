@@ -19,6 +19,9 @@ const WRITE_MS = 500;
 /** Return a copy that is not a proxy. TypeScript cannot infer the type of a snapshot of JSON. */
 const plain = (params: Params): Params => $state.snapshot<unknown>(params) as Params;
 
+/** Whether the page was opened by a link; a tab that was reloaded or restored may show the steps of an earlier user. */
+const isLinked = (): boolean => performance.getEntriesByType('navigation').some((entry) => 'type' in entry && entry.type === 'navigate');
+
 /** Steps that are newer than those in the address. */
 interface Unwritten {
   address: string;
@@ -33,6 +36,8 @@ class Pipeline {
   private lastKey = 0;
   private writeTimer: ReturnType<typeof setTimeout> | undefined;
   private isWritten = true;
+  /** The steps in the address of the link that opened the page. */
+  private readonly linked = location.hash.startsWith(HASH) && isLinked() ? location.hash : '';
 
   constructor() {
     router.onLeave(() => this.write());
@@ -134,11 +139,12 @@ class Pipeline {
     dropInTab(UNWRITTEN);
   }
 
-  /** Forget the steps of a user who has left, also those in the address. */
+  /** Forget the steps of a user who has left, also those in the address, but not those of a link that nobody has used yet. */
   private forget(): void {
     this.load({ steps: [], output: {} });
     this.isWritten = false;
     this.write();
+    if (router.screen === 'process' && session.owner === undefined) router.setHash(this.linked);
   }
 }
 

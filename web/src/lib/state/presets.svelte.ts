@@ -1,6 +1,6 @@
 /** The server's presets: those of its configuration, which are read-only, and the owner's own. */
 
-import { allPresets, deletePreset, savePreset, type Work } from '../api/tasks';
+import { allPresets, deletePreset, getPreset, savePreset, type Work } from '../api/tasks';
 import type { Preset } from '../api/types';
 
 export interface NamedWork {
@@ -20,23 +20,42 @@ const named = ({ name, params, read_only }: Preset): NamedWork => ({
 
 class Presets {
   list = $state.raw<NamedWork[]>([]);
+  /** Counts the changes of the list: an answer to an earlier question must not undo them. */
+  private changes = 0;
 
   find(name: string): NamedWork | undefined {
     return this.list.find((preset) => preset.name === name);
   }
 
   async load(): Promise<void> {
-    this.list = (await allPresets()).map(named);
+    let before: number;
+    let loaded: Preset[];
+    do {
+      before = this.changes;
+      loaded = await allPresets();
+    } while (before !== this.changes);
+    this.show(loaded.map(named));
   }
 
   async save(name: string, work: Work): Promise<void> {
     const saved = named(await savePreset(name, work));
-    this.list = [...this.list.filter((preset) => preset.name !== name), saved];
+    this.show([...this.list.filter((preset) => preset.name !== name), saved]);
+  }
+
+  /** Give a preset another name; it keeps the steps that it has on the server, perhaps from another tab. */
+  async rename(before: string, name: string): Promise<void> {
+    await this.save(name, named(await getPreset(before)).work);
+    await this.remove(before);
   }
 
   async remove(name: string): Promise<void> {
     await deletePreset(name);
-    this.list = this.list.filter((preset) => preset.name !== name);
+    this.show(this.list.filter((preset) => preset.name !== name));
+  }
+
+  private show(list: NamedWork[]): void {
+    this.list = list;
+    this.changes += 1;
   }
 }
 

@@ -52,6 +52,8 @@ class UploadQueue {
   private refusedTimer: ReturnType<typeof setTimeout> | undefined;
   private readonly speed = new Speed();
   private waiting: Upload[] = [];
+  /** The keys of all uploads of this tab: one that ends while the browser's database is read must not begin again. */
+  private readonly had = new Set<string>();
   private running = 0;
   private stops = new Set<() => void>();
   private nextLook: ReturnType<typeof setTimeout> | undefined;
@@ -129,6 +131,7 @@ class UploadQueue {
   /** Forget the uploads here; they go on when the same user signs in again. */
   private leave(): void {
     keeper.release();
+    this.had.clear();
     this.stop();
   }
 
@@ -161,7 +164,10 @@ class UploadQueue {
     this.makeRoom();
     this.uploads = [...this.uploads, ...added];
     this.waiting = this.waiting.concat(added);
-    for (const { size } of added) this.totalBytes += size;
+    for (const { key, size } of added) {
+      this.had.add(key);
+      this.totalBytes += size;
+    }
     keeper.keep(added);
   }
 
@@ -189,9 +195,9 @@ class UploadQueue {
     // A tab that crashed counts as open until then, and nothing else would say that it no longer is.
     if (othersHave) this.nextLook = setTimeout(() => this.look(), SILENCE_MS);
     if (session.isDoubtful || session.needsKey) return;
-    const known = new Set(this.uploads.map(({ key }) => key));
-    const found = adopted.filter(({ entry }) => !known.has(entry.key));
+    const found = adopted.filter(({ entry }) => !this.had.has(entry.key));
     if (found.length === 0) return;
+    for (const { entry } of found) this.had.add(entry.key);
     const wasPaused = tab.takePaused(new Set(found.map(({ entry }) => entry.tab)));
     this.makeRoom();
     this.setPaused(this.active ? this.paused : wasPaused);
@@ -360,6 +366,7 @@ class UploadQueue {
     this.progress(upload, 0);
     this.totalBytes -= upload.size;
     keeper.lose(upload);
+    this.had.delete(upload.key);
     this.uploads = this.uploads.filter((other) => other !== upload);
   }
 

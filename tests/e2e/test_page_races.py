@@ -1,0 +1,408 @@
+"""The web page in a real browser: answers that come late, and what the user does before they come."""
+
+import base64
+import json
+import secrets
+import subprocess
+from collections.abc import Iterator, Mapping
+from itertools import count
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from tests.e2e.test_page import (
+    address_of_steps,
+    await_held,
+    blocked,
+    files_shown,
+    holding,
+    names_stored,
+    open_gallery,
+    prepared,
+)
+from tests.support.browser import Page, open_browser
+from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
+from tests.support.folders import temporary_folder
+from tests.support.images import photo
+from tests.support.processes import skip_where_missing
+from tests.support.stacks import EmbeddedStack, Stack
+from tests.support.waiting import wait_until
+
+STEPS = [{"algorithm": "sepia", "params": {}}]
+GO = "history.pushState(null, '', arguments[0]); dispatchEvent(new PopStateEvent('popstate'))"
+"""Goes to another screen without loading a document, as a link of the page does."""
+
+
+@pytest.fixture(scope="module")
+def page(stack: Stack) -> Iterator[Page]:
+    with skip_where_missing(), open_browser() as browser:
+        yield Page(browser, stack.url)
+
+
+@pytest.fixture
+def name() -> str:
+    """Return a name that no other file has."""
+    return f"race-{secrets.token_hex(4)}"
+
+
+def release(page: Page) -> None:
+    """Give the held answer to the page, and wait until the page has handled it."""
+    page.browser.execute_script("window.release()")
+    wait_until(lambda: page.browser.execute_script("return window.late"), "the held answer has arrived")
+
+
+def requests(page: Page, end: str) -> int:
+    """Return how many answers of addresses with this end the page has received."""
+    asked = "return performance.getEntriesByType('resource').filter(({name}) => name.endsWith(arguments[0])).length"
+    return int(page.browser.execute_script(asked, end))
+
+
+def title_of_dialog(page: Page) -> str:
+    return " ".join(heading.text for heading in page.all("dialog[open] h2"))
+
+
+def test_a_run_that_starts_late_leaves_the_user_alone(pixmill: Pixmill, page: Page, name: str) -> None:
+    first, second = (pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2))
+    page.open(address_of_steps(STEPS, first))
+    page.browser.execute_script(holding(f"path === '{TASKS}/' && options.method === 'POST'"))
+
+    page.button("Run on 1 file").click()
+    await_held(page, "the answer to the run is held")
+    page.browser.execute_script(GO, f"/files?q={name}-2")
+    wait_until(lambda: len(files_shown(page)) == 1, "the other file is shown")
+    page.first("[role=listbox]").send_keys(Keys.HOME, " ")
+    page.says("1 file selected")
+    release(page)
+    page.says("Run started")
+
+    assert "1 file selected" in page.text()
+    assert urlsplit(page.browser.current_url).path == "/files"
+    pixmill.http.delete(f"{FILES}/{second}").raise_for_status()
+
+
+def test_a_deletion_that_ends_late_leaves_the_user_alone(pixmill: Pixmill, page: Page, name: str) -> None:
+    ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
+    open_gallery(page, name, 2)
+    page.browser.execute_script(GO, f"/files/{ids[0]}")
+    page.browser.execute_script(holding("path.endsWith('/delete')"))
+
+    page.button("Delete").click()
+    await_held(page, "the answer to the deletion is held")
+    page.browser.execute_script(GO, "/system")
+    page.says("Works")
+    release(page)
+    page.says("is in the trash")
+
+    assert urlsplit(page.browser.current_url).path == "/system"
+
+
+def test_the_steps_of_a_failed_task_open_with_its_own_file(pixmill: Pixmill, page: Page, name: str) -> None:
+    pixmill.upload(f"{name}-1.png", photo())
+    broken = pixmill.upload(f"{name}-2.txt", b"not an image")["id"]
+    [task_id] = pixmill.create_tasks([broken], "flip")
+    wait_until(lambda: pixmill.http.get(f"{TASKS}/{task_id}").json()["status"] == "error", "the task has failed")
+    open_gallery(page, name, 2)
+    page.first("[role=listbox]").send_keys(Keys.HOME, " ")
+    page.says("1 file selected")
+
+    with blocked(page, "*/lookup"):
+        page.browser.execute_script(GO, f"/tasks?file={broken}")
+        page.button("Open the steps").click()
+        wait_until(lambda: "files=" in page.browser.current_url, "the address names the files")
+
+    assert parse_qs(urlsplit(page.browser.current_url).query)["files"] == [str(broken)]
+
+
+def test_a_second_deletion_by_keyboard_follows_the_first(pixmill: Pixmill, page: Page, name: str) -> None:
+    for number in (1, 2, 3):
+        pixmill.upload(f"{name}-{number}.png", photo())
+    open_gallery(page, name, 3)
+    page.browser.execute_script(holding("path.endsWith('/delete') && !window.release"))
+    gallery = page.first("[role=listbox]")
+
+    gallery.send_keys(Keys.HOME, " ", Keys.DELETE)
+    await_held(page, "the answer to the first deletion is held")
+    gallery.send_keys(Keys.ARROW_RIGHT, " ", Keys.DELETE)
+    release(page)
+
+    wait_until(lambda: names_stored(pixmill, name) == [f"{name}-3"], "both files are deleted")
+    wait_until(lambda: len(files_shown(page)) == 1, "one file is left in the gallery")
+    assert requests(page, "/delete") == 2
+
+
+def set_link(pixmill: Pixmill, note: str, file_id: object) -> int:
+    """Return the id of a link for a set of files."""
+    wanted = {"file_ids": [file_id], "note": note}
+    return int(pixmill.http.post(f"{FILES}/links", json=wanted).raise_for_status().json()["id"])
+
+
+def note_of(pixmill: Pixmill, link_id: int) -> str:
+    links = pixmill.http.get(f"{FILES}/links", params={"limit": 1000}).json()
+    return str(next(link["note"] for link in links if link["id"] == link_id))
+
+
+def test_a_late_answer_closes_only_its_own_dialog(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    first, second = (set_link(pixmill, f"{name}-{number}", file_id) for number in (1, 2))
+    page.open("/shared")
+    page.browser.execute_script(holding("options?.method === 'PATCH'"))
+
+    page.button(f"Change: {name}-1").click()
+    page.field("Note", "dialog").send_keys("-new", Keys.ENTER)
+    await_held(page, "the answer to the change is held")
+    page.button("Close", "dialog").click()
+    page.button(f"Change: {name}-2").click()
+    page.field("Note", "dialog").send_keys("-entered")
+    release(page)
+    page.says("Saved")
+
+    assert page.field("Note", "dialog").get_attribute("value") == f"{name}-2-entered"
+    assert [note_of(pixmill, link_id) for link_id in (first, second)] == [f"{name}-1-new", f"{name}-2"]
+
+
+def test_a_longer_link_keeps_the_note_of_another_tab(pixmill: Pixmill, page: Page, name: str) -> None:
+    link_id = set_link(pixmill, name, pixmill.upload(f"{name}.png", photo())["id"])
+    page.open("/shared")
+
+    page.button(f"Change: {name}").click()
+    pixmill.http.patch(f"{FILES}/links/{link_id}", json={"note": f"{name}-other"}).raise_for_status()
+    page.field("It works for", "dialog").send_keys(Keys.ARROW_DOWN)
+    page.button("Save", "dialog").click()
+    page.says("Saved")
+
+    assert note_of(pixmill, link_id) == f"{name}-other"
+
+
+def make_preset(pixmill: Pixmill, name: str, algorithm: str = "sepia") -> None:
+    params = {"steps": [{"algorithm": algorithm, "params": {}}]}
+    pixmill.http.put(f"{TASKS}/presets/{name}", json={"params": params}).raise_for_status()
+
+
+def test_a_late_new_name_closes_only_its_own_dialog(pixmill: Pixmill, page: Page, name: str) -> None:
+    for number in (1, 2):
+        make_preset(pixmill, f"{name}-{number}")
+    page.open("/pipelines")
+    page.browser.execute_script(holding("options?.method === 'PUT'"))
+
+    page.button(f"Rename: {name}-1").click()
+    page.field("Name", "dialog").send_keys("-new", Keys.ENTER)
+    await_held(page, "the answer to the new name is held")
+    page.button("Close", "dialog").click()
+    page.button(f"Rename: {name}-2").click()
+    release(page)
+    page.says("Renamed")
+
+    assert title_of_dialog(page) == f"Rename {name}-2"
+
+
+def test_a_renamed_pipeline_keeps_the_steps_of_another_tab(pixmill: Pixmill, page: Page, name: str) -> None:
+    make_preset(pixmill, name)
+    page.open("/pipelines")
+
+    page.button(f"Rename: {name}").click()
+    make_preset(pixmill, name, "flip")
+    page.field("Name", "dialog").send_keys("-new", Keys.ENTER)
+    page.says("Renamed")
+
+    steps = pixmill.http.get(f"{TASKS}/presets/{name}-new").json()["params"]["steps"]
+    assert [step["algorithm"] for step in steps] == ["flip"]
+
+
+def test_a_list_of_presets_that_comes_late_keeps_a_saved_one(pixmill: Pixmill, page: Page, name: str) -> None:
+    page.open(address_of_steps(STEPS))
+    page.button("Presets").click()
+    page.browser.execute_script(holding("path.endsWith('/presets') && !window.release"))
+    page.button("All pipelines").click()
+    await_held(page, "the list is held")
+    page.browser.execute_script(GO, address_of_steps(STEPS))
+
+    page.button("Presets").click()
+    page.field("Name of the preset").send_keys(name + Keys.ENTER)
+    page.says("The preset is saved")
+    release(page)
+    page.button("Presets").click()
+
+    page.button(name)
+    wait_until(lambda: requests(page, "/presets") == 4, "the list is fetched again")
+    assert name in page.text()
+
+
+def test_a_row_that_comes_late_does_not_replace_a_newer_one(pixmill: Pixmill, page: Page, name: str) -> None:
+    file = pixmill.upload(f"{name}.png", photo())
+    names = (f"{name}-{number}" for number in count())
+
+    def rename() -> str | None:
+        """Return the new name, if the server's time of the change, in whole seconds, is a later one."""
+        change = pixmill.http.patch(f"{FILES}/{file['id']}", json={"name": next(names)}).json()
+        return str(change["name"]) if change["updated_at"] != file["updated_at"] else None
+
+    with prepared(page, holding("path.endsWith('/lookup') && !window.release")):
+        page.open(f"/files?q={name}")
+        await_held(page, "the row is held")
+        newest = wait_until(rename, "the file is changed in a later second")
+        page.says(newest)
+        release(page)
+
+    assert newest in page.text()
+
+
+COUNT_CHANGES = """const {fetch: held} = window;
+window.changes = 0;
+window.fetch = (path, options) => {
+    if (options?.method === 'PATCH') window.changes += 1;
+    return held(path, options);
+};"""
+
+
+def test_a_name_and_a_comment_are_stored_in_their_order(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    page.open(f"/files/{file_id}")
+    page.browser.execute_script(holding("options?.method === 'PATCH' && !window.release"))
+    page.browser.execute_script(COUNT_CHANGES)
+
+    page.field("Name").send_keys("-new", Keys.TAB)
+    await_held(page, "the answer to the name is held")
+    page.field("Comment").send_keys("A comment", Keys.TAB)
+    assert page.browser.execute_script("return window.changes") == 1, "two requests at once may arrive in another order"
+    release(page)
+
+    def stored() -> list[object]:
+        file = pixmill.http.get(f"{FILES}/{file_id}").json()
+        return [file["name"], file["comment"]]
+
+    wait_until(lambda: stored() == [f"{name}-new", "A comment"], "both are stored")
+    assert page.field("Comment").get_attribute("value") == "A comment"
+
+
+def test_a_comment_is_stored_when_the_server_answers_again(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    page.open(f"/files/{file_id}")
+    comment = page.field("Comment")
+
+    with blocked(page, f"*{FILES}/*"):
+        comment.send_keys("A comment", Keys.TAB)
+        page.says("Trying again by itself")
+        page.browser.execute_script(GO, "/files")
+    page.button("Try again").click()
+    page.says("Saved")
+
+    assert pixmill.http.get(f"{FILES}/{file_id}").json()["comment"] == "A comment"
+
+
+def test_a_second_click_makes_no_second_link(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    page.open(f"/files/{file_id}")
+    page.browser.execute_script(holding("path.endsWith('/links') && !window.release"))
+
+    page.button("Link").click()
+    create = page.button("Create a link", "dialog")
+    create.click()
+    await_held(page, "the link is held")
+    create.click()
+    release(page)
+    page.field("Link", "dialog")
+
+    links = pixmill.http.get(f"{FILES}/links", params={"limit": 1000}).json()
+    assert len([link for link in links if link["file_id"] == file_id]) == 1
+
+
+@pytest.fixture(scope="module")
+def keys_stack() -> Iterator[EmbeddedStack]:
+    stack = EmbeddedStack(temporary_folder("page-races"), {"ACCESS_AUTH__MODE": "keys"})
+    yield stack
+    stack.stop()
+
+
+@pytest.fixture(scope="module")
+def owners(keys_stack: EmbeddedStack) -> Mapping[str, str]:
+    """Return the keys of owners."""
+    # The first key of an installation is made on its machine, the others by the API.
+    words = ["keys", "create", "--owner", "root", "--role", "admin", "--data", str(keys_stack.data)]
+    command = [str(SCRIPTS / "pixmill"), *words]
+    run = subprocess.run(command, env=ENVIRONMENT, cwd=PROJECT, check=True, capture_output=True, text=True)
+    with Pixmill(keys_stack.url) as client:
+        client.http.headers["Authorization"] = f"Bearer {run.stdout.strip()}"
+        return {owner: client.make_key(owner, "writer") for owner in ("alice", "bob")}
+
+
+@pytest.fixture
+def locked(keys_stack: EmbeddedStack) -> Iterator[Page]:
+    """Return a page that asks for a key."""
+    with skip_where_missing(), open_browser() as browser:
+        yield Page(browser, keys_stack.url)
+
+
+def sign_in(page: Page, key: str, within: str = "main") -> None:
+    page.field("Key", within).send_keys(key + Keys.ENTER)
+
+
+def test_a_session_that_ends_keeps_the_further_runs(
+    keys_stack: EmbeddedStack, owners: Mapping[str, str], locked: Page, name: str
+) -> None:
+    with Pixmill(keys_stack.url) as client:
+        client.http.headers["Authorization"] = f"Bearer {owners['alice']}"
+        file_id = client.upload(f"{name}.txt", b"text")["id"]
+        for _ in range(21):
+            client.create_tasks([file_id], "flip")
+    rows = "main ul.stack > li"
+    locked.open("/runs")
+    sign_in(locked, owners["alice"])
+    locked.button("Show more").click()
+    wait_until(lambda: len(locked.all(rows)) == 21, "the further run is shown")
+
+    locked.browser.delete_all_cookies()
+    # As if the user came back to this tab: the page asks whose the session is.
+    locked.browser.execute_script("document.dispatchEvent(new Event('visibilitychange'))")
+    sign_in(locked, owners["alice"], "dialog")
+    wait_until(lambda: not locked.all("dialog"), "the session has begun again")
+    first = f"fetch('{TASKS}/batches?limit=20').then(() => setTimeout(arguments[0]))"
+    locked.browser.execute_async_script(first)
+
+    assert len(locked.all(rows)) == 21
+
+
+def steps_of(address: str) -> object:
+    """Return the steps in the address of the screen for them."""
+    text = address.partition("#s=")[2]
+    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))["steps"]
+
+
+@pytest.mark.parametrize("owner", ["alice", "bob"])
+def test_a_link_leads_where_it_pointed_after_signing_in(owners: Mapping[str, str], locked: Page, owner: str) -> None:
+    locked.open("/system")
+    sign_in(locked, owners["alice"])
+    locked.button("Sign out")
+    locked.browser.delete_all_cookies()
+    link = address_of_steps(STEPS)
+
+    with prepared(locked, holding("path === '/api/session' && !options")):
+        locked.open(link)
+        # The page shows the screen before it knows that a key is needed.
+        sign_in(locked, owners[owner])
+        locked.says("Sepia")
+
+    assert json.loads(locked.browser.execute_script("return localStorage['pixmill.session.owner']")) == owner
+    assert steps_of(locked.browser.current_url) == STEPS
+
+
+def test_the_names_of_a_session_that_begins_later_are_in_their_own_language(
+    owners: Mapping[str, str], locked: Page
+) -> None:
+    names = "return [...document.querySelectorAll('option')].map(({innerText}) => innerText).join()"
+
+    def shown() -> str:
+        return str(locked.browser.execute_script(names))
+
+    # Only the requests of the screen say that a key is needed, so that it asks for the names before.
+    with prepared(locked, holding("path === '/api/session' && !options || path.includes('/batches?')")):
+        locked.open("/tasks")
+        wait_until(lambda: requests(locked, "/catalog") == 1, "the names are asked for")
+        locked.button("Русский").click()
+        locked.field("Ключ", "main").send_keys(owners["alice"] + Keys.ENTER)
+        wait_until(lambda: "Сепия" in shown(), "the names are in Russian")
+        locked.button("English").click()
+        wait_until(lambda: "All algorithms" in shown(), "the page is in English")
+
+        wait_until(lambda: "Sepia" in shown(), "the names are in English")
