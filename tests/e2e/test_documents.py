@@ -173,7 +173,7 @@ def test_both_languages_link_to_each_other(english: Path, russian: Path) -> None
 
 def linked(page: Path) -> list[Path]:
     """Return the files that a page links to."""
-    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.M | re.S)
+    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text("utf-8"), flags=re.M | re.S)
     targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text)
     return [(page.parent / target).resolve() for target in targets if "://" not in target and "mailto:" not in target]
 
