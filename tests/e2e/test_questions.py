@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from tests.support.client import FILES, Pixmill, assert_problem
+from tests.support.databases import libpq_url
 from tests.support.environment import MAX_UPLOAD
 from tests.support.processes import accepts, free_port
 from tests.support.raw_http import Answer, answer_of, begun
@@ -216,7 +217,7 @@ def test_a_client_that_leaves_before_the_answer_holds_no_bytes(full: FullStack) 
     with Pixmill(full.url) as local:
         key = local.make_key("leaving", "writer")
     authorization = {"Authorization": f"Bearer {key}"}
-    url = full.environment["FILE_STORAGE_DATABASE__URL"].replace("+psycopg", "")
+    url = libpq_url(full.environment["FILE_STORAGE_DATABASE__URL"])
 
     # A promise whose body does not begin ends by itself, but not while a smaller upload may be its body.
     with (

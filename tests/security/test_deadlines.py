@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from tests.support.client import FILES, Pixmill, assert_problem
+from tests.support.databases import libpq_url
 from tests.support.folders import temporary_folder
 from tests.support.stacks import EmbeddedStack, FullStack, Stack, start
 from tests.support.waiting import wait_until
@@ -36,7 +37,7 @@ def locked_database(stack: Stack) -> Iterator[None]:
         connection.close()
         return
     assert isinstance(stack, FullStack)
-    url = stack.environment["FILE_STORAGE_DATABASE__URL"].replace("+psycopg", "")
+    url = libpq_url(stack.environment["FILE_STORAGE_DATABASE__URL"])
     command = ["psql", "--no-psqlrc", "--quiet", "--tuples-only", url]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
         assert session.stdin is not None
