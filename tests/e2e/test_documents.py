@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pixmill.commands.console import EXIT_CODES
 
-from tests.support.client import TASKS, Pixmill, is_ready
+from tests.support.client import TASKS, ApiClient, is_ready
 from tests.support.documents import (
     PRINTED_URL,
     Block,
@@ -83,7 +83,7 @@ def images(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def await_tasks(clone: Clone) -> None:
     def none_runs() -> bool:
-        with Pixmill(clone.url) as client:
+        with ApiClient(clone.url) as client:
             tasks = client.http.get(f"{TASKS}/").json()
             return all(task["status"] not in ("pending", "processing") for task in tasks)
 

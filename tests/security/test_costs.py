@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 import httpx2
 import pytest
 
-from tests.support.client import FILES, TASKS, Pixmill, assert_problem
+from tests.support.client import FILES, TASKS, ApiClient, assert_problem
 from tests.support.raw_http import received
 from tests.support.slow_clients import archive_request
 from tests.support.stacks import Stack
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.both_stacks
 
 
 @pytest.mark.parametrize("count", [16_000, 150_000])
-def test_a_request_of_many_wrong_fields_is_refused(pixmill: Pixmill, count: int) -> None:
+def test_a_request_of_many_wrong_fields_is_refused(pixmill: ApiClient, count: int) -> None:
     params = {f"k{number}": 1 for number in range(count)}
 
     answer = pixmill.http.post(f"{TASKS}/", json={"file_ids": [1], "algorithm": "flip", "params": params})
@@ -27,14 +27,14 @@ def test_a_request_of_many_wrong_fields_is_refused(pixmill: Pixmill, count: int)
     assert len(answer.content) < 100_000
 
 
-def test_ten_thousand_wrong_ids_name_a_hundred(pixmill: Pixmill) -> None:
+def test_ten_thousand_wrong_ids_name_a_hundred(pixmill: ApiClient) -> None:
     answer = pixmill.http.post(f"{FILES}/lookup", json={"ids": ["a"] * 10_000})
 
     assert_problem(answer, 422, "should be an integer")
     assert len(answer.json()["errors"]) == 100
 
 
-def test_the_largest_batch_passes_the_bounds(pixmill: Pixmill) -> None:
+def test_the_largest_batch_passes_the_bounds(pixmill: ApiClient) -> None:
     steps = [{"algorithm": "montage", "params": {"others": [1] * 200}}] * 20
     wanted = {"file_ids": [999_999_999] * 10_000, "algorithm": "pipeline", "params": {"steps": steps}}
 
@@ -44,7 +44,7 @@ def test_the_largest_batch_passes_the_bounds(pixmill: Pixmill) -> None:
 
 
 @pytest.mark.parametrize("depth", [40, 900])
-def test_json_that_is_nested_too_deeply_is_refused(pixmill: Pixmill, depth: int) -> None:
+def test_json_that_is_nested_too_deeply_is_refused(pixmill: ApiClient, depth: int) -> None:
     nested = "[" * depth + "]" * depth
     body = f'{{"file_ids": [1], "algorithm": "flip", "params": {{"a": {nested}}}}}'
 
@@ -53,7 +53,7 @@ def test_json_that_is_nested_too_deeply_is_refused(pixmill: Pixmill, depth: int)
     assert_problem(answer, 422, "nested too deeply")
 
 
-def test_the_json_of_a_form_is_bounded_too(pixmill: Pixmill) -> None:
+def test_the_json_of_a_form_is_bounded_too(pixmill: ApiClient) -> None:
     described = (None, json.dumps([[[]]] * 30_000).encode(), "application/json")
 
     answer = pixmill.http.post(f"{FILES}/batch", files=[("json", described), ("file", ("a.txt", b"a", "text/plain"))])
@@ -76,7 +76,7 @@ def test_an_upload_without_its_length_is_refused_beyond_10_mb(stack: Stack, targ
     assert "10 MB" in problem["detail"]
 
 
-def test_an_upload_without_its_length_is_stored_up_to_10_mb(pixmill: Pixmill) -> None:
+def test_an_upload_without_its_length_is_stored_up_to_10_mb(pixmill: ApiClient) -> None:
     stored = pixmill.http.put(f"{FILES}/", params={"name": "a.bin"}, content=iter([bytes(1_000_000)] * 9))
 
     assert (stored.status_code, stored.json()["size"]) == (201, 9_000_000)
@@ -100,14 +100,14 @@ def clients(stack: Stack, count: int, begun: str) -> Iterator[list[socket.socket
 
 
 @pytest.mark.parametrize("path", [f"{FILES}/?name=slow", f"{TASKS}/"])
-def test_forty_bodies_that_do_not_arrive_hold_nobody_up(stack: Stack, pixmill: Pixmill, path: str) -> None:
+def test_forty_bodies_that_do_not_arrive_hold_nobody_up(stack: Stack, pixmill: ApiClient, path: str) -> None:
     with clients(stack, 40, f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nx"):
         answers = [pixmill.http.get("/healthz") for _ in range(5)]
 
     assert {answer.status_code for answer in answers} == {200}
 
 
-def test_archives_that_are_read_slowly_leave_room_to_other_addresses(stack: Stack, pixmill: Pixmill) -> None:
+def test_archives_that_are_read_slowly_leave_room_to_other_addresses(stack: Stack, pixmill: ApiClient) -> None:
     file_id = pixmill.upload("large.bin", bytes(30_000_000))["id"]
     with clients(stack, 24, archive_request(file_id)) as slow:
         # The refused requests are answered; then all slots of this address are taken.
@@ -120,7 +120,7 @@ def test_archives_that_are_read_slowly_leave_room_to_other_addresses(stack: Stac
     assert archive.status_code == 200
 
 
-def test_an_address_has_64_listeners_and_others_have_theirs(stack: Stack, pixmill: Pixmill) -> None:
+def test_an_address_has_64_listeners_and_others_have_theirs(stack: Stack, pixmill: ApiClient) -> None:
     with clients(stack, 66, f"GET {TASKS}/events HTTP/1.1\r\nHost: localhost\r\n\r\n") as listening:
         answers = [connection.recv(10_000).lower() for connection in listening]
 
@@ -135,7 +135,7 @@ def test_an_address_has_64_listeners_and_others_have_theirs(stack: Stack, pixmil
 
 @pytest.mark.parametrize("extension", [".x\r\nX-Injected: yes", ".\u202egpj.exe", ".\u0001\u000b\u007f"])
 def test_the_extension_of_a_copy_cannot_disguise_or_break_a_download(
-    pixmill: Pixmill, stack: Stack, extension: str
+    pixmill: ApiClient, stack: Stack, extension: str
 ) -> None:
     source = pixmill.upload("a.txt", b"a")
 
