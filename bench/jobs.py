@@ -22,7 +22,7 @@ from sqlalchemy import select
 
 from bench.bare import drafted, thumbnail
 from bench.photographs import photographs
-from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.client import FILES, TASKS, ApiClient
 from tests.support.processes import memory_of, processes_of
 from tests.support.stacks import STACKS, EmbeddedStack, FullStack
 
@@ -59,7 +59,7 @@ def bare(peer: Peer, paths: Sequence[Path], width: int, count: int) -> float:
         return count / (time.perf_counter() - began)
 
 
-def service(pixmill: Pixmill, paths: Sequence[Path], width: int, count: int, at_most: float) -> float:
+def service(pixmill: ApiClient, paths: Sequence[Path], width: int, count: int, at_most: float) -> float:
     """Return the tasks per second of the whole service, from the POST of a batch to the end of its last task.
 
     :param at_most: an upper bound of the result.
@@ -75,18 +75,18 @@ def service(pixmill: Pixmill, paths: Sequence[Path], width: int, count: int, at_
     return count / (time.perf_counter() - began)
 
 
-def copy_of(pixmill: Pixmill, file_id: int) -> int:
+def copy_of(pixmill: ApiClient, file_id: int) -> int:
     return int(pixmill.http.post(f"{FILES}/{file_id}/copy", json={}).raise_for_status().json()["id"])
 
 
-def await_all(pixmill: Pixmill) -> None:
+def await_all(pixmill: ApiClient) -> None:
     """Wait until no task is left; poll rarely, so as not to slow the service down."""
     for status in ("pending", "processing"):
         while pixmill.http.get(f"{TASKS}/", params={"status": status, "limit": 1}).json():
             time.sleep(0.1)
 
 
-def latency(pixmill: Pixmill, database: Database, file_id: int) -> list[float]:
+def latency(pixmill: ApiClient, database: Database, file_id: int) -> list[float]:
     """Return the milliseconds from the POST of a small task until its row says finished, by the database's clock.
 
     No client polls in the meantime: responses would take CPU time from the task.
@@ -105,12 +105,12 @@ def latency(pixmill: Pixmill, database: Database, file_id: int) -> list[float]:
         return [(ended - began[task_id]) * 1000 for task_id, ended in session.execute(finished)]
 
 
-def post_small_task(pixmill: Pixmill, file_id: int) -> int:
+def post_small_task(pixmill: ApiClient, file_id: int) -> int:
     body = {"file_ids": [file_id], "algorithm": "resize", "params": {"width": 128}, "cache": False, "priority": 9}
     return int(pixmill.post_tasks(body).json()["task_ids"][0])
 
 
-def polled_latency(pixmill: Pixmill, file_id: int) -> list[float]:
+def polled_latency(pixmill: ApiClient, file_id: int) -> list[float]:
     """Return the milliseconds from the POST of a small task until a polling client sees it finished."""
     samples = []
     for _ in range(LATENCY_SAMPLES):
@@ -124,7 +124,7 @@ def polled_latency(pixmill: Pixmill, file_id: int) -> list[float]:
     return samples
 
 
-def event_delays(pixmill: Pixmill, file_id: int) -> list[float]:
+def event_delays(pixmill: ApiClient, file_id: int) -> list[float]:
     """Return the milliseconds from seeing a task finished until its event arrives; never below 0."""
     received: dict[int, float] = {}
     listening, ended = threading.Event(), threading.Event()
@@ -153,7 +153,7 @@ def event_delays(pixmill: Pixmill, file_id: int) -> list[float]:
     return [max(0.0, received[task_id] - moment) * 1000 for task_id, moment in seen.items()]
 
 
-def begin_load(pixmill: Pixmill, paths: Sequence[Path]) -> None:
+def begin_load(pixmill: ApiClient, paths: Sequence[Path]) -> None:
     """Create a batch of large photographs that keeps every worker process busy while latency is measured."""
     originals = [int(str(pixmill.upload(path.name, path.read_bytes())["id"])) for path in paths]
     file_ids = [copy_of(pixmill, originals[n % len(originals)]) for n in range(LOAD)]
@@ -185,13 +185,13 @@ def run(name: str, count: int, folder: Path) -> None:
             Path(data), {"FILE_STORAGE_LOG__LEVEL": "warning", "IMAGE_PROCESSOR_LOG__LEVEL": "warning"}
         )
         try:
-            with Pixmill(stack.url) as pixmill:
+            with ApiClient(stack.url) as pixmill:
                 measure(name, stack, pixmill, count, folder)
         finally:
             stack.stop()
 
 
-def measure(name: str, stack: Stack, pixmill: Pixmill, count: int, folder: Path) -> None:
+def measure(name: str, stack: Stack, pixmill: ApiClient, count: int, folder: Path) -> None:
     small = photographs(folder, 640, 480, VARIANTS)
     file_id = int(str(pixmill.upload("small.jpg", small[0].read_bytes())["id"]))
     database = tasks_database(stack)

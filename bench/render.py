@@ -28,7 +28,7 @@ import pyvips
 from bench.bare import thumbnail
 from bench.files import peer as nginx
 from bench.photographs import photographs
-from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.client import FILES, TASKS, ApiClient
 from tests.support.environment import ENVIRONMENT, PROJECT
 from tests.support.processes import Process, accepts, free_port, memory_of
 from tests.support.rendering import render_processes, signed
@@ -194,7 +194,7 @@ def _thumbnail_of(job: tuple[str, str, int, int | None]) -> None:
     thumbnail(*job)
 
 
-def misses(ours: str, pixmill: Pixmill, folder: Path) -> None:
+def misses(ours: str, pixmill: ApiClient, folder: Path) -> None:
     pictures = folder / "photographs"
     pictures.mkdir()
     with thumbor(folder) as of_the_first, ipx(folder) as of_the_second:
@@ -211,7 +211,7 @@ def misses(ours: str, pixmill: Pixmill, folder: Path) -> None:
             report(work.name, median_rates(measures))
 
 
-def copies(pixmill: Pixmill, sources: Sequence[Path], count: int) -> list[int]:
+def copies(pixmill: ApiClient, sources: Sequence[Path], count: int) -> list[int]:
     """Upload this many copies of the photographs, made different by a few bytes after the image; return the ids."""
     contents = [path.read_bytes() for path in sources]
     numbered = (contents[number % len(contents)] + number.to_bytes(4, "big") for number in range(count))
@@ -237,7 +237,7 @@ def report(name: str, rates: Mapping[str, float]) -> None:
     )
 
 
-def hits(stack: FullStack, pixmill: Pixmill, folder: Path) -> None:
+def hits(stack: FullStack, pixmill: ApiClient, folder: Path) -> None:
     [photograph] = photographs(folder, 640, 480, 1)
     file_id = int(str(pixmill.upload(photograph.name, photograph.read_bytes())["id"]))
     path = of_pixmill(WORKS[0], file_id)
@@ -266,7 +266,7 @@ def hits(stack: FullStack, pixmill: Pixmill, folder: Path) -> None:
     )
 
 
-def latencies(pixmill: Pixmill, file_id: int, seconds: float) -> list[float]:
+def latencies(pixmill: ApiClient, file_id: int, seconds: float) -> list[float]:
     """Return the milliseconds of requests to both APIs, sent twenty times a second."""
     samples = []
     until = time.perf_counter() + seconds
@@ -279,7 +279,7 @@ def latencies(pixmill: Pixmill, file_id: int, seconds: float) -> list[float]:
     return samples
 
 
-def saturation(stack: FullStack, pixmill: Pixmill, folder: Path, seconds: float) -> None:
+def saturation(stack: FullStack, pixmill: ApiClient, folder: Path, seconds: float) -> None:
     sources = photographs(folder, 1632, 1224, VARIANTS)
     file_ids = [int(str(pixmill.upload(path.name, path.read_bytes())["id"])) for path in sources]
     idle = _p99(latencies(pixmill, file_ids[0], seconds / 2))
@@ -310,7 +310,7 @@ def _p99(samples: Sequence[float]) -> float:
     return statistics.quantiles(samples, n=100)[98]
 
 
-def memory(stack: FullStack, pixmill: Pixmill, folder: Path, count: int) -> None:
+def memory(stack: FullStack, pixmill: ApiClient, folder: Path, count: int) -> None:
     """Render ``count`` different pictures; print the memory of the largest process after a tenth and at the end."""
     file_ids = [
         int(str(pixmill.upload(path.name, path.read_bytes())["id"]))
@@ -363,7 +363,7 @@ def main() -> None:
             folder.chmod(0o755)
             stack = FullStack(folder, settings)
             ends.callback(stack.stop)
-            pixmill = ends.enter_context(Pixmill(stack.url))
+            pixmill = ends.enter_context(ApiClient(stack.url))
             if "misses" in wanted:
                 misses(stack.url, pixmill, folder)
             if "saturation" in wanted:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.client import FILES, TASKS, ApiClient
 from tests.support.environment import MISBEHAVING
 from tests.support.images import photo
 from tests.support.slow_clients import (
@@ -59,12 +59,12 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def upload_seconds(client: Pixmill) -> float:
+def upload_seconds(client: ApiClient) -> float:
     """Return the median time of several uploads, run one after the other."""
     return statistics.median(seconds_of(lambda: client.upload("quick.bin", b"quick")) for _ in range(UPLOADS))
 
 
-def with_slow_clients(stack: Stack, client: Pixmill) -> Iterator[Measured]:
+def with_slow_clients(stack: Stack, client: ApiClient) -> Iterator[Measured]:
     """Yield the time of an upload with each kind of slow clients, as a multiple of the idle stack's."""
     large = client.upload("large.bin", os.urandom(30_000_000))["id"]
     kinds = {"downloads": [download_request(large)] * SLOW_CLIENTS}
@@ -84,21 +84,21 @@ def with_slow_clients(stack: Stack, client: Pixmill) -> Iterator[Measured]:
             yield Measured(f"upload during slow {kind}, times idle", upload_seconds(client) / idle, MAX_SLOWDOWN)
 
 
-def resumable_uploads(client: Pixmill) -> list[str]:
+def resumable_uploads(client: ApiClient) -> list[str]:
     """Start resumable uploads; return for each a request that sends only its beginning."""
     begin = {"Tus-Resumable": "1.0.0", "Upload-Length": "1000000"}
     urls = [client.http.post(f"{FILES}/uploads/", headers=begin).headers["Location"] for _ in range(SLOW_CLIENTS)]
     return [resumable_upload(url) for url in urls]
 
 
-def long_list(client: Pixmill) -> str:
+def long_list(client: ApiClient) -> str:
     """Store enough files for their list to exceed the socket buffers; return the request for the list."""
     for number in range(LISTED):
         client.upload(f"{number}.txt", b"listed", comment="c" * 10_000)
     return f"GET {FILES}/ HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def cancelling(stack: Stack, client: Pixmill) -> Measured:
+def cancelling(stack: Stack, client: ApiClient) -> Measured:
     """Measure the time from cancelling a task until its process in the worker is gone."""
     source = client.upload("p.png", photo())["id"]
     [task_id] = client.create_tasks([source], "pause", {"seconds": 60})
@@ -111,7 +111,7 @@ def cancelling(stack: Stack, client: Pixmill) -> Measured:
     return Measured("cancelled task until its process is gone, seconds", seconds_of(cancel), CANCEL_SECONDS)
 
 
-def without_rabbitmq(stack: FullStack, client: Pixmill) -> Measured:
+def without_rabbitmq(stack: FullStack, client: ApiClient) -> Measured:
     """Measure the POST of a batch while RabbitMQ is down."""
     source = client.upload("p.png", photo())["id"]
     stack.rabbitmq.kill()
@@ -128,7 +128,7 @@ def waits(name: str) -> Iterator[Measured]:
         Path(folder).chmod(0o755)
         stack = start(name, Path(folder), MISBEHAVING)
         try:
-            with Pixmill(stack.url) as client:
+            with ApiClient(stack.url) as client:
                 yield cancelling(stack, client)
                 yield from with_slow_clients(stack, client)
                 if isinstance(stack, FullStack):

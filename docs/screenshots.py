@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 from skimage import data
 
 from tests.support.browser import Page, open_browser
-from tests.support.client import Pixmill
+from tests.support.client import ApiClient
 from tests.support.stacks import EmbeddedStack
 from tests.support.waiting import wait_until
 
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def _take_pictures(url: str) -> None:
-    with Pixmill(url) as pixmill:
+    with ApiClient(url) as pixmill:
         ids = [pixmill.upload(name, (Path(data.__file__).parent / name).read_bytes())["id"] for name in PHOTOS]
     chosen = ",".join(str(file_id) for file_id in ids[-4:])
     with open_browser(*SIZE) as browser:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.client import Pixmill
+from tests.support.client import ApiClient
 from tests.support.environment import STRICT, TUNED
 from tests.support.folders import temporary_folder
 from tests.support.images import FALLBACK_SIZE, photo
@@ -55,7 +55,7 @@ def tuned() -> Iterator[EmbeddedStack]:
     """An embedded stack with an operator's settings for images by URL, and small limits for images and waits."""
     stack = start("embedded", temporary_folder("tuned"), TUNED)
     assert isinstance(stack, EmbeddedStack)
-    with Pixmill(stack.url) as client:
+    with ApiClient(stack.url) as client:
         assert client.upload("fallback.png", photo(*FALLBACK_SIZE))["id"] == 1
     yield stack
     stack.stop()
@@ -94,6 +94,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def pixmill(stack: Stack) -> Iterator[Pixmill]:
-    with Pixmill(stack.url) as client:
+def pixmill(stack: Stack) -> Iterator[ApiClient]:
+    with ApiClient(stack.url) as client:
         yield client

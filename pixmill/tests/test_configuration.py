@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 from file_storage.config import Settings
+from file_storage.sending.ranges import MAX_COPIED_BYTES
+from file_storage.services.promises import MIN_BYTES
 from image_processor.config import ApiSettings, WebhookSettings, WorkerSettings
 from image_processor.webhooks import STOP_SECONDS
 from pixmill.embedded import environment_of
@@ -96,6 +98,34 @@ def test_only_nginx_is_where_the_port_is_published() -> None:
     ]
 
 
+def test_each_service_is_on_the_networks_that_it_needs() -> None:
+    assert networks_of_services() == {
+        "secrets": set(),
+        "roles": set(),
+        "postgres": {"data"},
+        "rabbitmq": {"data"},
+        "file-storage": {"inner", "data", "egress"},
+        "image-processor": {"inner", "data"},
+        "worker": {"inner", "data"},
+        "render": {"inner", "data"},
+        "webhooks": {"data", "egress"},
+        "nginx": {"edge", "inner"},
+    }
+
+
+def test_neither_what_decodes_images_nor_a_database_reaches_other_machines() -> None:
+    networks = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["networks"]
+    internal = {name for name, options in networks.items() if options is not None and options.get("internal") is True}
+
+    assert internal == {"inner", "data"}
+    assert {name for name, joined in networks_of_services().items() if joined - internal} == {
+        # Where the port is published; S3; the receivers of webhooks.
+        "nginx",
+        "file-storage",
+        "webhooks",
+    }
+
+
 def test_every_container_has_no_privileges_and_limits() -> None:
     services = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
 
@@ -148,6 +178,20 @@ def test_nginx_takes_the_largest_file_and_the_form_around_it() -> None:
     largest = load(Settings).upload.max_bytes
 
     assert largest + MIB <= int(megabytes) * MIB <= largest + 16 * MIB
+
+
+def test_nginx_asks_for_room_from_the_size_that_file_storage_promises_it_to() -> None:
+    [smaller] = re.findall(r'^        "~(\S+)" 0;$', nginx_block("map $http_content_length $is_large"), re.M)
+
+    assert re.search(smaller, str(MIN_BYTES - 1))
+    assert not re.search(smaller, str(MIN_BYTES))
+
+
+def test_nginx_buffers_as_much_for_a_slow_client_as_file_storage_copies() -> None:
+    sizes = re.findall(r"^ *proxy_max_temp_file_size (\S+);", (PROJECT / "config/nginx.conf").read_text(), re.M)
+
+    [megabytes] = {size for size in sizes if size != "0"}
+    assert int(megabytes.removesuffix("m")) * MIB == MAX_COPIED_BYTES
 
 
 def test_nginx_takes_all_json_that_the_services_take() -> None:
@@ -254,6 +298,23 @@ def variables(path: Path) -> dict[str, str]:
 
 def nginx() -> dict[str, str]:
     return variables(PROJECT / "config/nginx.env") | variables(PROJECT / "config/limits.env")
+
+
+def nginx_block(name: str) -> str:
+    """Return the lines of the block that begins with ``name`` and holds no other block."""
+    [lines] = re.findall(
+        rf"^ *{re.escape(name)} {{\n(.*?)^ *}}$", (PROJECT / "config/nginx.conf").read_text(), re.M | re.S
+    )
+    return str(lines)
+
+
+def networks_of_services() -> dict[str, set[str]]:
+    """Return the networks of each service; docker-compose adds a service that names none to ``default``."""
+    services = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
+    return {
+        name: set() if service.get("network_mode") == "none" else set(service.get("networks", ["default"]))
+        for name, service in services.items()
+    }
 
 
 def wsgi(service: str) -> dict[str, str]:

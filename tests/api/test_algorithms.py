@@ -7,11 +7,11 @@ import zipfile
 import pytest
 from image_processor.algorithms.registry import all_algorithms
 
-from tests.support.client import FILES, TASKS, Pixmill, assert_problem
+from tests.support.client import FILES, TASKS, ApiClient, assert_problem
 from tests.support.images import opened, photo
 
 
-def result_of(pixmill: Pixmill, task_id: int) -> dict[str, object]:
+def result_of(pixmill: ApiClient, task_id: int) -> dict[str, object]:
     """Wait for the task; return its result file."""
     task = pixmill.wait_for_task(task_id)
     assert task["status"] == "finished", task
@@ -20,7 +20,7 @@ def result_of(pixmill: Pixmill, task_id: int) -> dict[str, object]:
 
 
 @pytest.mark.both_stacks
-def test_a_pipeline_runs_all_its_steps(pixmill: Pixmill) -> None:
+def test_a_pipeline_runs_all_its_steps(pixmill: ApiClient) -> None:
     steps = [
         {"algorithm": "resize", "params": {"width": 32}},
         {"algorithm": "grayscale"},
@@ -34,7 +34,7 @@ def test_a_pipeline_runs_all_its_steps(pixmill: Pixmill) -> None:
     assert red > 200 > 60 > max(green, blue)
 
 
-def test_a_result_of_another_format_has_its_extension(pixmill: Pixmill) -> None:
+def test_a_result_of_another_format_has_its_extension(pixmill: ApiClient) -> None:
     source = pixmill.upload("Photo.JPG", photo(format="JPEG"))["id"]
 
     made = result_of(pixmill, pixmill.create_tasks([source], "flip", {"output": {"format": "webp"}})[0])
@@ -46,7 +46,7 @@ def test_a_result_of_another_format_has_its_extension(pixmill: Pixmill) -> None:
     assert same["extension"] == ".jpg", "the extension of the source"
 
 
-def test_an_analysis_is_a_json_file(pixmill: Pixmill) -> None:
+def test_an_analysis_is_a_json_file(pixmill: ApiClient) -> None:
     source = pixmill.upload("p.png", photo())["id"]
 
     file = result_of(pixmill, pixmill.create_tasks([source], "info")[0])
@@ -55,13 +55,13 @@ def test_an_analysis_is_a_json_file(pixmill: Pixmill) -> None:
     assert json.loads(pixmill.download(file["id"]))["width"] == 64
 
 
-def test_an_analysis_may_end_a_pipeline(pixmill: Pixmill) -> None:
+def test_an_analysis_may_end_a_pipeline(pixmill: ApiClient) -> None:
     steps = [{"algorithm": "resize", "params": {"width": 10}}, {"algorithm": "info"}]
 
     assert json.loads(pixmill.process(photo(), "p.png", "pipeline", {"steps": steps}))["width"] == 10
 
 
-def test_tiles_are_a_zip(pixmill: Pixmill) -> None:
+def test_tiles_are_a_zip(pixmill: ApiClient) -> None:
     source = pixmill.upload("p.png", photo(600, 400))["id"]
 
     file = result_of(pixmill, pixmill.create_tasks([source], "tile")[0])
@@ -80,7 +80,7 @@ def test_tiles_are_a_zip(pixmill: Pixmill) -> None:
     ],
 )
 def test_the_error_for_a_misspelled_param_lists_the_params(
-    pixmill: Pixmill, algorithm: str, params: dict[str, object], pointer: str, known: str
+    pixmill: ApiClient, algorithm: str, params: dict[str, object], pointer: str, known: str
 ) -> None:
     source = pixmill.upload("p.png", photo())["id"]
 
@@ -92,7 +92,7 @@ def test_the_error_for_a_misspelled_param_lists_the_params(
     assert known in wrong["detail"].split("the fields are: ")[1].split(", ")
 
 
-def test_a_preset_is_a_pipeline_with_a_name(pixmill: Pixmill) -> None:
+def test_a_preset_is_a_pipeline_with_a_name(pixmill: ApiClient) -> None:
     presets = {preset["name"]: preset["params"] for preset in pixmill.http.get(f"{TASKS}/presets").json()}
     source = pixmill.upload("me.jpg", photo(400, 300, format="JPEG"))["id"]
 
@@ -106,7 +106,7 @@ def test_a_preset_is_a_pipeline_with_a_name(pixmill: Pixmill) -> None:
     assert (task["algorithm"], task["params"]) == ("pipeline", presets["avatar"])
 
 
-def test_params_may_name_another_file(pixmill: Pixmill) -> None:
+def test_params_may_name_another_file(pixmill: ApiClient) -> None:
     source = pixmill.upload("p.png", photo())["id"]
     mark = pixmill.upload("mark.png", photo(20, 20, mode="RGBA"))["id"]
     params = {"mark": {"file_id": mark}, "opacity": 100}
@@ -116,7 +116,7 @@ def test_params_may_name_another_file(pixmill: Pixmill) -> None:
     assert opened(pixmill.download(file["id"])).size == (64, 48)
 
 
-def test_an_image_may_be_overlaid_on_itself(pixmill: Pixmill) -> None:
+def test_an_image_may_be_overlaid_on_itself(pixmill: ApiClient) -> None:
     source = pixmill.upload("p.png", photo())["id"]
 
     file = result_of(pixmill, pixmill.create_tasks([source], "overlay", {"file_id": source})[0])
@@ -124,7 +124,7 @@ def test_an_image_may_be_overlaid_on_itself(pixmill: Pixmill) -> None:
     assert opened(pixmill.download(file["id"])).size == (64, 48)
 
 
-def test_the_cache_key_includes_the_content_of_named_files(pixmill: Pixmill) -> None:
+def test_the_cache_key_includes_the_content_of_named_files(pixmill: ApiClient) -> None:
     source = pixmill.upload("p.png", photo())["id"]
     marks = [pixmill.upload("mark.png", photo(*size))["id"] for size in ((20, 20), (20, 20), (20, 10))]
     tasks = [pixmill.create_tasks([source], "watermark", {"mark": {"file_id": mark}})[0] for mark in marks]
@@ -134,7 +134,7 @@ def test_the_cache_key_includes_the_content_of_named_files(pixmill: Pixmill) -> 
     assert first == equal != other
 
 
-def test_a_named_file_that_is_not_an_image_ends_the_task_in_error(pixmill: Pixmill) -> None:
+def test_a_named_file_that_is_not_an_image_ends_the_task_in_error(pixmill: ApiClient) -> None:
     source = pixmill.upload("p.png", photo())["id"]
     other = pixmill.upload("x.txt", b"no image")["id"]
 
@@ -168,7 +168,7 @@ STEPS_OF = {
 
 
 @pytest.mark.parametrize(("steps", "status", "word"), STEPS_OF.values(), ids=STEPS_OF.keys())
-def test_an_invalid_pipeline_creates_no_task(pixmill: Pixmill, steps: list[object], status: int, word: str) -> None:
+def test_an_invalid_pipeline_creates_no_task(pixmill: ApiClient, steps: list[object], status: int, word: str) -> None:
     source = pixmill.upload("p.png", photo())["id"]
     before = pixmill.counts()
 
@@ -187,14 +187,14 @@ def test_an_invalid_pipeline_creates_no_task(pixmill: Pixmill, steps: list[objec
         ({}, 422, "either algorithm"),
     ],
 )
-def test_an_invalid_preset_creates_no_task(pixmill: Pixmill, body: dict[str, object], status: int, word: str) -> None:
+def test_an_invalid_preset_creates_no_task(pixmill: ApiClient, body: dict[str, object], status: int, word: str) -> None:
     source = pixmill.upload("p.png", photo())["id"]
 
     assert_problem(pixmill.post_tasks({"file_ids": [source], **body}), status, word)
 
 
 @pytest.mark.both_stacks
-def test_every_algorithm_runs_on_the_server(pixmill: Pixmill) -> None:
+def test_every_algorithm_runs_on_the_server(pixmill: ApiClient) -> None:
     source = pixmill.upload("p.png", photo())["id"]
     others = {2: pixmill.upload("q.png", photo(mode="RGBA"))["id"], 3: pixmill.upload("r.png", photo())["id"]}
     cube = pixmill.upload("film.cube", b"LUT_1D_SIZE 2\n0 0 0\n1 1 1\n")["id"]
@@ -224,7 +224,7 @@ def with_files(params: object, files: dict[int, object]) -> dict[str, object]:
     return made
 
 
-def test_the_list_of_algorithms_describes_their_params(pixmill: Pixmill) -> None:
+def test_the_list_of_algorithms_describes_their_params(pixmill: ApiClient) -> None:
     algorithms = {item["name"]: item for item in pixmill.http.get(f"{TASKS}/algorithms").json()}
 
     assert len(algorithms) >= 58

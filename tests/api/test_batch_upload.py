@@ -6,23 +6,23 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from tests.support.client import FILES, Pixmill, assert_problem
+from tests.support.client import FILES, ApiClient, assert_problem
 
 pytestmark = pytest.mark.both_stacks
 
 
-def post_batch(pixmill: Pixmill, *contents: bytes, json_part: object = None) -> httpx2.Response:
+def post_batch(pixmill: ApiClient, *contents: bytes, json_part: object = None) -> httpx2.Response:
     files = [("file", (f"{n}.txt", content)) for n, content in enumerate(contents)]
     return pixmill.http.post(
         f"{FILES}/batch", files=files, data={} if json_part is None else {"json": json.dumps(json_part)}
     )
 
 
-def count(pixmill: Pixmill) -> int:
+def count(pixmill: ApiClient) -> int:
     return len(pixmill.http.get(f"{FILES}/").json())
 
 
-def test_each_part_becomes_a_file(pixmill: Pixmill) -> None:
+def test_each_part_becomes_a_file(pixmill: ApiClient) -> None:
     response = post_batch(pixmill, b"one", b"two", b"three")
 
     assert response.status_code == 200
@@ -35,7 +35,7 @@ def test_each_part_becomes_a_file(pixmill: Pixmill) -> None:
     assert [pixmill.download(file["id"]) for file in files] == [b"one", b"two", b"three"]
 
 
-def test_names_and_comments_are_in_the_order_of_the_files(pixmill: Pixmill) -> None:
+def test_names_and_comments_are_in_the_order_of_the_files(pixmill: ApiClient) -> None:
     json_part = [{"name": "Берег"}, {"comment": "the second"}]
 
     first, second = (item["file"] for item in post_batch(pixmill, b"1", b"2", json_part=json_part).json()["files"])
@@ -44,7 +44,7 @@ def test_names_and_comments_are_in_the_order_of_the_files(pixmill: Pixmill) -> N
     assert (second["name"], second["comment"]) == ("1", "the second")
 
 
-def test_every_file_may_have_the_longest_comment(pixmill: Pixmill) -> None:
+def test_every_file_may_have_the_longest_comment(pixmill: ApiClient) -> None:
     comment = "🏖" * 10_000
 
     files = post_batch(pixmill, *[b"x"] * 100, json_part=[{"comment": comment}] * 100).json()["files"]
@@ -52,7 +52,7 @@ def test_every_file_may_have_the_longest_comment(pixmill: Pixmill) -> None:
     assert [item["file"]["comment"] for item in files] == [comment] * 100
 
 
-def test_the_same_keys_give_the_same_files(pixmill: Pixmill) -> None:
+def test_the_same_keys_give_the_same_files(pixmill: ApiClient) -> None:
     json_part = [{"idempotency_key": uuid4().hex} for _ in range(3)]
 
     first = post_batch(pixmill, b"1", b"2", b"3", json_part=json_part).json()
@@ -61,7 +61,7 @@ def test_the_same_keys_give_the_same_files(pixmill: Pixmill) -> None:
     assert again == first
 
 
-def test_a_key_used_for_other_bytes_does_not_affect_other_files(pixmill: Pixmill) -> None:
+def test_a_key_used_for_other_bytes_does_not_affect_other_files(pixmill: ApiClient) -> None:
     json_part = [{"idempotency_key": uuid4().hex}, {}]
     post_batch(pixmill, b"before", b"x", json_part=json_part)
 
@@ -74,7 +74,7 @@ def test_a_key_used_for_other_bytes_does_not_affect_other_files(pixmill: Pixmill
     assert pixmill.download(stored["file"]["id"]) == b"other"
 
 
-def test_shared_bytes_stay_until_the_last_file_is_deleted(pixmill: Pixmill) -> None:
+def test_shared_bytes_stay_until_the_last_file_is_deleted(pixmill: ApiClient) -> None:
     content = uuid4().bytes
     first, second = (item["file"]["id"] for item in post_batch(pixmill, content, content).json()["files"])
 
@@ -83,7 +83,7 @@ def test_shared_bytes_stay_until_the_last_file_is_deleted(pixmill: Pixmill) -> N
     assert pixmill.download(second) == content
 
 
-def test_an_invalid_batch_is_refused_and_nothing_is_stored(pixmill: Pixmill) -> None:
+def test_an_invalid_batch_is_refused_and_nothing_is_stored(pixmill: ApiClient) -> None:
     key = {"idempotency_key": "the same"}
     before = count(pixmill)
 
@@ -102,11 +102,11 @@ def test_an_invalid_batch_is_refused_and_nothing_is_stored(pixmill: Pixmill) -> 
     assert count(pixmill) == before
 
 
-def post_copies(pixmill: Pixmill, *copies: dict[str, object]) -> httpx2.Response:
+def post_copies(pixmill: ApiClient, *copies: dict[str, object]) -> httpx2.Response:
     return pixmill.http.post(f"{FILES}/copies", json={"copies": copies})
 
 
-def test_many_files_are_copied_at_once(pixmill: Pixmill) -> None:
+def test_many_files_are_copied_at_once(pixmill: ApiClient) -> None:
     content = uuid4().bytes
     first, second = pixmill.upload("a.jpg", content), pixmill.upload("b.png", b"another")
 
@@ -125,14 +125,14 @@ def test_many_files_are_copied_at_once(pixmill: Pixmill) -> None:
     assert [pixmill.download(copy["id"]) for copy in copies] == [content, b"another", content]
 
 
-def test_the_same_keys_give_the_same_copies(pixmill: Pixmill) -> None:
+def test_the_same_keys_give_the_same_copies(pixmill: ApiClient) -> None:
     source = pixmill.upload("a.jpg", uuid4().bytes)["id"]
     wanted: list[dict[str, object]] = [{"file_id": source, "idempotency_key": uuid4().hex} for _ in range(3)]
 
     assert post_copies(pixmill, *wanted).json() == post_copies(pixmill, *wanted).json()
 
 
-def test_a_copy_of_a_missing_file_does_not_affect_other_copies(pixmill: Pixmill) -> None:
+def test_a_copy_of_a_missing_file_does_not_affect_other_copies(pixmill: ApiClient) -> None:
     source = pixmill.upload("a.jpg", b"bytes")["id"]
 
     missing, made = post_copies(pixmill, {"file_id": 2**40}, {"file_id": source}).json()["files"]
@@ -141,7 +141,7 @@ def test_a_copy_of_a_missing_file_does_not_affect_other_copies(pixmill: Pixmill)
     assert pixmill.download(made["file"]["id"]) == b"bytes"
 
 
-def test_invalid_copies_are_refused_and_none_is_made(pixmill: Pixmill) -> None:
+def test_invalid_copies_are_refused_and_none_is_made(pixmill: ApiClient) -> None:
     source = pixmill.upload("a.jpg", b"bytes")["id"]
     before = count(pixmill)
     key = {"file_id": source, "idempotency_key": "the same"}

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import pytest
 from standardwebhooks import Webhook
 
-from pixmill import Pixmill as Client
-from pixmill import WebhookError, verify_webhook
-from tests.support.client import Pixmill
+from pixmill import Pixmill, WebhookError, verify_webhook
+from tests.support.client import ApiClient
 from tests.support.environment import CALLBACK_SECRET
 from tests.support.images import photo
 from tests.support.receiver import Receiver
@@ -24,7 +23,7 @@ def receiver(stack: Stack) -> Iterator[Receiver]:
         yield server
 
 
-def create(pixmill: Pixmill, url: str, content: bytes) -> int:
+def create(pixmill: ApiClient, url: str, content: bytes) -> int:
     source = pixmill.upload("p.png", content)
     response = pixmill.post_tasks({"file_ids": [source["id"]], "algorithm": "flip", "callback_url": url})
     assert response.status_code == 201, response.text
@@ -32,7 +31,7 @@ def create(pixmill: Pixmill, url: str, content: bytes) -> int:
     return task_id
 
 
-def test_a_finished_task_sends_a_signed_webhook(pixmill: Pixmill, receiver: Receiver) -> None:
+def test_a_finished_task_sends_a_signed_webhook(pixmill: ApiClient, receiver: Receiver) -> None:
     task_id = create(pixmill, receiver.url, photo())
     receiver.await_count(1)
 
@@ -50,7 +49,7 @@ def test_a_finished_task_sends_a_signed_webhook(pixmill: Pixmill, receiver: Rece
     assert json.loads(body) == {"type": "task.finished", "task": task_out}
 
 
-def test_the_webhook_of_a_failed_task_has_its_error(pixmill: Pixmill, receiver: Receiver) -> None:
+def test_the_webhook_of_a_failed_task_has_its_error(pixmill: ApiClient, receiver: Receiver) -> None:
     create(pixmill, receiver.url, b"just text")
     receiver.await_count(1)
 
@@ -60,10 +59,10 @@ def test_the_webhook_of_a_failed_task_has_its_error(pixmill: Pixmill, receiver: 
 
 
 def test_a_key_verifies_the_webhooks_of_its_tasks_and_another_key_of_its_owner_does_not(
-    stack: Stack, pixmill: Pixmill, receiver: Receiver
+    stack: Stack, pixmill: ApiClient, receiver: Receiver
 ) -> None:
     keys = [pixmill.make_key("hooked", "writer") for _ in range(2)]
-    with Client(stack.url, key=keys[0]) as mine, Client(stack.url, key=keys[1]) as other:
+    with Pixmill(stack.url, key=keys[0]) as mine, Pixmill(stack.url, key=keys[1]) as other:
         source = mine.files.upload(photo(), name="p.png")
         run = mine.run([source], "flip", callback_url=receiver.url)
         secret, others_secret = mine.webhook_secret(), other.webhook_secret()
@@ -76,7 +75,7 @@ def test_a_key_verifies_the_webhooks_of_its_tasks_and_another_key_of_its_owner_d
         verify_webhook(*receiver.received[0], others_secret)
 
 
-def test_a_refused_webhook_is_sent_again_with_the_same_id(pixmill: Pixmill, receiver: Receiver) -> None:
+def test_a_refused_webhook_is_sent_again_with_the_same_id(pixmill: ApiClient, receiver: Receiver) -> None:
     receiver.refusals = 1
     create(pixmill, receiver.url, photo())
     receiver.await_count(2)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.client import FILES, Pixmill, assert_problem
+from tests.support.client import FILES, ApiClient, assert_problem
 from tests.support.images import photo
 from tests.support.waiting import wait_until
 
@@ -22,11 +22,11 @@ CONTENT = bytes(range(256)) * 40
 
 
 @pytest.fixture
-def url(pixmill: Pixmill) -> str:
+def url(pixmill: ApiClient) -> str:
     return f"{FILES}/{pixmill.upload('данные.bin', CONTENT)['id']}/download"
 
 
-def test_a_download_has_its_name_type_and_digest(pixmill: Pixmill, url: str) -> None:
+def test_a_download_has_its_name_type_and_digest(pixmill: ApiClient, url: str) -> None:
     headers = pixmill.http.get(url).headers
 
     assert headers["Content-Length"] == str(len(CONTENT))
@@ -40,7 +40,7 @@ def test_a_download_has_its_name_type_and_digest(pixmill: Pixmill, url: str) -> 
     assert "X-Accel-Redirect" not in headers and "X-Sendfile" not in headers
 
 
-def test_head_is_get_without_the_body(pixmill: Pixmill, url: str) -> None:
+def test_head_is_get_without_the_body(pixmill: ApiClient, url: str) -> None:
     head = pixmill.http.head(url)
 
     assert (head.status_code, head.content) == (200, b"")
@@ -49,7 +49,7 @@ def test_head_is_get_without_the_body(pixmill: Pixmill, url: str) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Range": "bytes=5-9"}, {"If-Match": "*"}])
-def test_files_with_shared_bytes_have_their_own_last_modified(pixmill: Pixmill, headers: dict[str, str]) -> None:
+def test_files_with_shared_bytes_have_their_own_last_modified(pixmill: ApiClient, headers: dict[str, str]) -> None:
     content = uuid4().bytes
     files = [pixmill.upload("first.bin", content)]
     time.sleep(1.1)
@@ -76,7 +76,7 @@ def test_files_with_shared_bytes_have_their_own_last_modified(pixmill: Pixmill, 
         (f"bytes=-{10**23}", 0, 10_240),
     ],
 )
-def test_a_range_gets_206(pixmill: Pixmill, url: str, wanted: str, first: int, stop: int) -> None:
+def test_a_range_gets_206(pixmill: ApiClient, url: str, wanted: str, first: int, stop: int) -> None:
     response = pixmill.http.get(url, headers={"Range": wanted})
 
     assert response.status_code == 206
@@ -85,7 +85,7 @@ def test_a_range_gets_206(pixmill: Pixmill, url: str, wanted: str, first: int, s
 
 
 @pytest.mark.parametrize("condition", [None, "If-Match", "If-Range"])
-def test_several_ranges_get_multipart(pixmill: Pixmill, url: str, condition: str | None) -> None:
+def test_several_ranges_get_multipart(pixmill: ApiClient, url: str, condition: str | None) -> None:
     conditions = {condition: pixmill.http.head(url).headers["ETag"]} if condition else {}
 
     response = pixmill.http.get(url, headers={"Range": "bytes=0-4,100-109"} | conditions)
@@ -98,14 +98,14 @@ def test_several_ranges_get_multipart(pixmill: Pixmill, url: str, condition: str
         assert head + CONTENT[first:stop] + b"\r\n--" in response.content
 
 
-def test_ranges_outside_the_file_are_ignored(pixmill: Pixmill, url: str) -> None:
+def test_ranges_outside_the_file_are_ignored(pixmill: ApiClient, url: str) -> None:
     response = pixmill.http.get(url, headers={"Range": "bytes=5-9,10240-"})
 
     assert (response.status_code, response.content) == (206, CONTENT[5:10])
     assert response.headers["Content-Range"] == "bytes 5-9/10240"
 
 
-def test_a_range_outside_the_file_gets_416(pixmill: Pixmill, url: str) -> None:
+def test_a_range_outside_the_file_gets_416(pixmill: ApiClient, url: str) -> None:
     response = pixmill.http.get(url, headers={"Range": "bytes=10240-"})
 
     assert_problem(response, 416, "10240 bytes")
@@ -114,7 +114,7 @@ def test_a_range_outside_the_file_gets_416(pixmill: Pixmill, url: str) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["0-,0-", "-1,0-", "0-9999,9000-", ",".join(f"{n}-{n}" for n in range(0, 99, 3))])
-def test_ranges_that_cost_more_than_the_file_get_the_whole_file(pixmill: Pixmill, url: str, wanted: str) -> None:
+def test_ranges_that_cost_more_than_the_file_get_the_whole_file(pixmill: ApiClient, url: str, wanted: str) -> None:
     response = pixmill.http.get(url, headers={"Range": f"bytes={wanted}"})
 
     assert (response.status_code, response.content) == (200, CONTENT)
@@ -122,7 +122,7 @@ def test_ranges_that_cost_more_than_the_file_get_the_whole_file(pixmill: Pixmill
 
 
 @pytest.mark.parametrize("wanted", ["bytes=9-5", "lines=1-2", "bytes=x", "bytes=0x1-0x2"])
-def test_an_invalid_range_is_ignored(pixmill: Pixmill, url: str, wanted: str) -> None:
+def test_an_invalid_range_is_ignored(pixmill: ApiClient, url: str, wanted: str) -> None:
     response = pixmill.http.get(url, headers={"Range": wanted})
 
     assert (response.status_code, response.content) == (200, CONTENT)
@@ -135,7 +135,7 @@ RANGES = st.text("bytesBYTES=-, 0123456789x;*", max_size=30) | st.lists(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(RANGES.map(str.strip))
-def test_for_any_range_the_bytes_match_content_range(pixmill: Pixmill, url: str, wanted: str) -> None:
+def test_for_any_range_the_bytes_match_content_range(pixmill: ApiClient, url: str, wanted: str) -> None:
     response = pixmill.http.get(url, headers={"Range": wanted})
 
     content_range = re.fullmatch(r"bytes (\d+)-(\d+)/10240", response.headers.get("Content-Range", ""))
@@ -150,7 +150,7 @@ def test_for_any_range_the_bytes_match_content_range(pixmill: Pixmill, url: str,
             assert_problem(response, 416, "10240 bytes")
 
 
-def test_if_range_decides_between_a_part_and_the_whole_file(pixmill: Pixmill, url: str) -> None:
+def test_if_range_decides_between_a_part_and_the_whole_file(pixmill: ApiClient, url: str) -> None:
     etag = pixmill.http.get(url).headers["ETag"]
 
     part = pixmill.http.get(url, headers={"Range": "bytes=0-4", "If-Range": etag})
@@ -160,7 +160,7 @@ def test_if_range_decides_between_a_part_and_the_whole_file(pixmill: Pixmill, ur
     assert (whole.status_code, whole.content) == (200, CONTENT)
 
 
-def test_a_cached_file_is_not_sent_again(pixmill: Pixmill, url: str) -> None:
+def test_a_cached_file_is_not_sent_again(pixmill: ApiClient, url: str) -> None:
     etag = pixmill.http.get(url).headers["ETag"]
 
     response = pixmill.http.get(url, headers={"If-None-Match": etag})
@@ -224,7 +224,7 @@ TAG, OTHER, EARLIER, LATER = "{etag}", '"other"', "Mon, 01 Jan 2001 00:00:00 GMT
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_conditions_follow_rfc_9110(
-    pixmill: Pixmill, url: str, method: str, status: int, headers: dict[str, str]
+    pixmill: ApiClient, url: str, method: str, status: int, headers: dict[str, str]
 ) -> None:
     now = pixmill.http.head(url).headers
     sent = {name: value.format(etag=now["ETag"], modified=now["Last-Modified"]) for name, value in headers.items()}
@@ -255,7 +255,7 @@ def test_conditions_follow_rfc_9110(
         ("a.bin", b"\0\1", "attachment"),
     ],
 )
-def test_only_files_without_scripts_are_shown_inline(pixmill: Pixmill, name: str, content: bytes, kind: str) -> None:
+def test_only_files_without_scripts_are_shown_inline(pixmill: ApiClient, name: str, content: bytes, kind: str) -> None:
     file_id = pixmill.upload(name, content)["id"]
 
     headers = pixmill.http.get(f"{FILES}/{file_id}/download", params={"disposition": "inline"}).headers
@@ -264,7 +264,7 @@ def test_only_files_without_scripts_are_shown_inline(pixmill: Pixmill, name: str
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_several_files_are_downloaded_as_an_archive(pixmill: Pixmill) -> None:
+def test_several_files_are_downloaded_as_an_archive(pixmill: ApiClient) -> None:
     first = pixmill.upload("снимок.bin", CONTENT)["id"]
     second = pixmill.upload("снимок.bin", b"another")["id"]
     third = pixmill.upload("Снимок.bin", b"")["id"]
@@ -281,14 +281,14 @@ def test_several_files_are_downloaded_as_an_archive(pixmill: Pixmill) -> None:
     assert contents == {"снимок.bin": CONTENT, "снимок (2).bin": b"another", "Снимок (3).bin": b""}
 
 
-def test_an_archive_of_a_missing_file_is_refused(pixmill: Pixmill) -> None:
+def test_an_archive_of_a_missing_file_is_refused(pixmill: ApiClient) -> None:
     file_id = pixmill.upload("a.bin", CONTENT)["id"]
 
     assert_problem(pixmill.http.get(f"{FILES}/archive", params={"id": [str(file_id), "999999999"]}), 404, "999999999")
     assert_problem(pixmill.http.get(f"{FILES}/archive"), 422, "id")
 
 
-def test_a_signed_link_downloads_until_it_expires(pixmill: Pixmill) -> None:
+def test_a_signed_link_downloads_until_it_expires(pixmill: ApiClient) -> None:
     file_id = pixmill.upload("a.bin", CONTENT)["id"]
 
     long, short = (pixmill.http.post(f"{FILES}/{file_id}/links", json={"expires_in": seconds}) for seconds in (3600, 1))
@@ -300,7 +300,7 @@ def test_a_signed_link_downloads_until_it_expires(pixmill: Pixmill) -> None:
     assert_problem(pixmill.http.get(short.json()["url"]), 410, "expired")
 
 
-def test_a_link_has_the_host_of_the_request(pixmill: Pixmill) -> None:
+def test_a_link_has_the_host_of_the_request(pixmill: ApiClient) -> None:
     file_id = pixmill.upload("a.bin", CONTENT)["id"]
 
     link = pixmill.http.post(f"{FILES}/{file_id}/links", json={}, headers={"Host": "photos.example"})
@@ -309,7 +309,7 @@ def test_a_link_has_the_host_of_the_request(pixmill: Pixmill) -> None:
     assert link.headers["Location"] == link.json()["url"]
 
 
-def test_a_changed_link_is_refused(pixmill: Pixmill) -> None:
+def test_a_changed_link_is_refused(pixmill: ApiClient) -> None:
     file_id = pixmill.upload("a.bin", CONTENT)["id"]
     url = pixmill.http.post(f"{FILES}/{file_id}/links", json={}).json()["url"]
 
@@ -318,13 +318,13 @@ def test_a_changed_link_is_refused(pixmill: Pixmill) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 604_801, "1", None])
-def test_a_link_is_valid_for_at_most_a_week(pixmill: Pixmill, seconds: object) -> None:
+def test_a_link_is_valid_for_at_most_a_week(pixmill: ApiClient, seconds: object) -> None:
     file_id = pixmill.upload("a.bin", CONTENT)["id"]
 
     assert_problem(pixmill.http.post(f"{FILES}/{file_id}/links", json={"expires_in": seconds}), 422, "expires_in")
 
 
-def test_a_link_to_a_deleted_file_gets_404(pixmill: Pixmill) -> None:
+def test_a_link_to_a_deleted_file_gets_404(pixmill: ApiClient) -> None:
     file_id = pixmill.upload("a.bin", CONTENT)["id"]
     url = pixmill.http.post(f"{FILES}/{file_id}/links", json={}).json()["url"]
     pixmill.http.delete(f"{FILES}/{file_id}")
@@ -332,7 +332,7 @@ def test_a_link_to_a_deleted_file_gets_404(pixmill: Pixmill) -> None:
     assert_problem(pixmill.http.get(url), 404, "deleted")
 
 
-def test_a_file_of_a_set_is_sent_like_a_download(pixmill: Pixmill) -> None:
+def test_a_file_of_a_set_is_sent_like_a_download(pixmill: ApiClient) -> None:
     file = pixmill.upload("a.bin", CONTENT)
     wanted = {"file_ids": [file["id"]], "password": "a password"}
     link = pixmill.http.post(f"{FILES}/links", json=wanted).raise_for_status().json()
@@ -351,5 +351,5 @@ def test_a_file_of_a_set_is_sent_like_a_download(pixmill: Pixmill) -> None:
         assert zipped.read("a.bin") == CONTENT
 
 
-def test_a_download_of_a_missing_file_gets_404(pixmill: Pixmill) -> None:
+def test_a_download_of_a_missing_file_gets_404(pixmill: ApiClient) -> None:
     assert_problem(pixmill.http.get(f"{FILES}/999999999/download"), 404, "999999999")

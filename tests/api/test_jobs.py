@@ -5,28 +5,28 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tests.support.client import FILES, TASKS, Pixmill, assert_problem
+from tests.support.client import FILES, TASKS, ApiClient, assert_problem
 from tests.support.images import photo
 
 
-def failed_task(pixmill: Pixmill) -> int:
+def failed_task(pixmill: ApiClient) -> int:
     source = pixmill.upload("text.jpg", b"just text")
     task_id = pixmill.create_tasks([source["id"]], "flip")[0]
     assert pixmill.wait_for_task(task_id)["status"] == "error"
     return task_id
 
 
-def finished_task(pixmill: Pixmill, content: bytes | None = None, **more: object) -> dict[str, object]:
+def finished_task(pixmill: ApiClient, content: bytes | None = None, **more: object) -> dict[str, object]:
     source = pixmill.upload("p.png", content or photo())
     body = {"file_ids": [source["id"]], "algorithm": "flip", **more}
     return pixmill.wait_for_task(pixmill.post_tasks(body).json()["task_ids"][0])
 
 
-def listed(pixmill: Pixmill, **query: object) -> list[int]:
+def listed(pixmill: ApiClient, **query: object) -> list[int]:
     return [task["id"] for task in pixmill.http.get(f"{TASKS}/", params=query).json()]  # type: ignore[arg-type]  # plain
 
 
-def test_a_task_that_has_ended_cannot_be_cancelled(pixmill: Pixmill) -> None:
+def test_a_task_that_has_ended_cannot_be_cancelled(pixmill: ApiClient) -> None:
     task = finished_task(pixmill)
 
     assert_problem(pixmill.http.post(f"{TASKS}/{task['id']}/cancel"), 409, "finished")
@@ -34,7 +34,7 @@ def test_a_task_that_has_ended_cannot_be_cancelled(pixmill: Pixmill) -> None:
 
 
 @pytest.mark.both_stacks
-def test_pending_tasks_are_cancelled_at_once_and_run_again_after_a_restart(pixmill: Pixmill) -> None:
+def test_pending_tasks_are_cancelled_at_once_and_run_again_after_a_restart(pixmill: ApiClient) -> None:
     sources = [pixmill.upload(f"{n}.jpg", photo(3000, 2000, format="JPEG", quality=n + 30))["id"] for n in range(12)]
     last = pixmill.create_tasks(sources, "resize", {"width": 2000})[-1]
 
@@ -46,7 +46,7 @@ def test_pending_tasks_are_cancelled_at_once_and_run_again_after_a_restart(pixmi
     assert pixmill.wait_for_task(last)["status"] == "finished"
 
 
-def test_an_ended_task_is_deleted_and_its_result_stays(pixmill: Pixmill) -> None:
+def test_an_ended_task_is_deleted_and_its_result_stays(pixmill: ApiClient) -> None:
     task = finished_task(pixmill)
 
     response = pixmill.http.delete(f"{TASKS}/{task['id']}")
@@ -57,7 +57,7 @@ def test_an_ended_task_is_deleted_and_its_result_stays(pixmill: Pixmill) -> None
     assert pixmill.http.get(f"{FILES}/{task['result_id']}").status_code == 200
 
 
-def test_a_result_says_which_task_made_it_from_which_file(pixmill: Pixmill) -> None:
+def test_a_result_says_which_task_made_it_from_which_file(pixmill: ApiClient) -> None:
     task = finished_task(pixmill)
 
     made = pixmill.http.get(f"{FILES}/", params={"task_id": task["id"]}).json()  # type: ignore[dict-item]  # an id
@@ -70,7 +70,7 @@ def test_a_result_says_which_task_made_it_from_which_file(pixmill: Pixmill) -> N
     assert (reused["task_id"], reused["source_id"]) == (copied["id"], copied["source_id"])
 
 
-def test_a_running_task_is_not_deleted(pixmill: Pixmill) -> None:
+def test_a_running_task_is_not_deleted(pixmill: ApiClient) -> None:
     sources = [pixmill.upload(f"{n}.jpg", photo(3000, 2000, format="JPEG", quality=n + 50))["id"] for n in range(8)]
     last = pixmill.create_tasks(sources, "resize", {"width": 1900})[-1]
 
@@ -78,7 +78,7 @@ def test_a_running_task_is_not_deleted(pixmill: Pixmill) -> None:
 
 
 @pytest.mark.both_stacks
-def test_all_tasks_in_error_are_restarted_at_once(pixmill: Pixmill) -> None:
+def test_all_tasks_in_error_are_restarted_at_once(pixmill: ApiClient) -> None:
     mine = [failed_task(pixmill), failed_task(pixmill)]
 
     response = pixmill.http.post(f"{TASKS}/restart", json={"status": "error", "algorithm": "flip"})
@@ -89,12 +89,12 @@ def test_all_tasks_in_error_are_restarted_at_once(pixmill: Pixmill) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"status": "finished"}, {"status": "error", "colour": 1}, []])
-def test_a_wrong_bulk_restart_is_refused(pixmill: Pixmill, body: object) -> None:
+def test_a_wrong_bulk_restart_is_refused(pixmill: ApiClient, body: object) -> None:
     assert_problem(pixmill.http.post(f"{TASKS}/restart", json=body), 422, "")
 
 
 @pytest.mark.both_stacks
-def test_the_list_is_filtered(pixmill: Pixmill) -> None:
+def test_the_list_is_filtered(pixmill: ApiClient) -> None:
     bad, good = failed_task(pixmill), finished_task(pixmill)
 
     assert bad in listed(pixmill, status="error")
@@ -104,7 +104,7 @@ def test_the_list_is_filtered(pixmill: Pixmill) -> None:
     assert listed(pixmill, source_id=good["source_id"], algorithm="resize") == []
 
 
-def test_the_link_to_the_next_page_keeps_the_filter(pixmill: Pixmill) -> None:
+def test_the_link_to_the_next_page_keeps_the_filter(pixmill: ApiClient) -> None:
     mine = [failed_task(pixmill) for _ in range(3)]
 
     first = pixmill.http.get(f"{TASKS}/", params={"status": "error", "id": mine, "limit": 2})
@@ -114,7 +114,7 @@ def test_the_link_to_the_next_page_keeps_the_filter(pixmill: Pixmill) -> None:
 
 
 @pytest.mark.parametrize("query", ["status=lost", "id=0", "id=x", "source_id=-1", "colour=red"])
-def test_a_wrong_filter_is_refused(pixmill: Pixmill, query: str) -> None:
+def test_a_wrong_filter_is_refused(pixmill: ApiClient, query: str) -> None:
     assert_problem(pixmill.http.get(f"{TASKS}/?{query}"), 422, query.split("=")[0])
 
 
@@ -130,7 +130,7 @@ def test_a_wrong_filter_is_refused(pixmill: Pixmill, query: str) -> None:
         ({"callback_url": "nonsense"}, "callback_url"),
     ],
 )
-def test_wrong_options_are_refused(pixmill: Pixmill, more: dict[str, object], word: str) -> None:
+def test_wrong_options_are_refused(pixmill: ApiClient, more: dict[str, object], word: str) -> None:
     source = pixmill.upload("p.png", photo())
 
     response = pixmill.post_tasks({"file_ids": [source["id"]], "algorithm": "flip", **more})
@@ -138,7 +138,7 @@ def test_wrong_options_are_refused(pixmill: Pixmill, more: dict[str, object], wo
     assert_problem(response, 422, word)
 
 
-def test_an_urgent_task_does_not_wait_behind_a_batch(pixmill: Pixmill) -> None:
+def test_an_urgent_task_does_not_wait_behind_a_batch(pixmill: ApiClient) -> None:
     sources = [pixmill.upload(f"{n}.jpg", photo(3000, 2000, format="JPEG", quality=n + 40))["id"] for n in range(20)]
     small = pixmill.upload("small.png", photo(50, 60))["id"]
     # Create more tasks than all worker processes take at once.
@@ -166,12 +166,12 @@ def ended_in_order(lines: Iterator[str], task_ids: set[int]) -> Sequence[int]:
     return ended
 
 
-def made_twice(pixmill: Pixmill, content: bytes, **more: object) -> Sequence[dict[str, object]]:
+def made_twice(pixmill: ApiClient, content: bytes, **more: object) -> Sequence[dict[str, object]]:
     return [finished_task(pixmill, content, **more) for _ in range(2)]
 
 
 @pytest.mark.both_stacks
-def test_the_result_of_an_equal_task_is_reused(pixmill: Pixmill) -> None:
+def test_the_result_of_an_equal_task_is_reused(pixmill: ApiClient) -> None:
     first, second = made_twice(pixmill, photo(123, 77))
 
     assert first["result_id"] != second["result_id"]
@@ -179,7 +179,7 @@ def test_the_result_of_an_equal_task_is_reused(pixmill: Pixmill) -> None:
 
 
 @pytest.mark.both_stacks
-def test_a_cached_result_survives_the_deletion_of_the_first(pixmill: Pixmill) -> None:
+def test_a_cached_result_survives_the_deletion_of_the_first(pixmill: ApiClient) -> None:
     first, second = made_twice(pixmill, photo(124, 77))
     pixmill.http.delete(f"{FILES}/{first['result_id']}")
 
@@ -188,7 +188,7 @@ def test_a_cached_result_survives_the_deletion_of_the_first(pixmill: Pixmill) ->
     assert pixmill.download(third["result_id"]) == pixmill.download(second["result_id"])
 
 
-def test_a_cached_result_has_the_name_of_its_own_source(pixmill: Pixmill) -> None:
+def test_a_cached_result_has_the_name_of_its_own_source(pixmill: ApiClient) -> None:
     names = []
     for name in ("first.png", "second.png"):
         source = pixmill.upload(name, photo(125, 77))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.client import FILES, Pixmill, assert_problem
+from tests.support.client import FILES, ApiClient, assert_problem
 from tests.support.images import photo
 from tests.support.stacks import Stack
 
@@ -30,7 +30,7 @@ def mark() -> str:
 @pytest.fixture(scope="module")
 def ids(stack: Stack, mark: str) -> Iterator[dict[str, object]]:
     """Return the ids of the files by their names."""
-    with Pixmill(stack.url) as pixmill:
+    with ApiClient(stack.url) as pixmill:
         yield {name: pixmill.upload(mark + name, content)["id"] for name, content in zip(NAMES, CONTENTS, strict=True)}
 
 
@@ -66,7 +66,7 @@ def ids(stack: Stack, mark: str) -> Iterator[dict[str, object]]:
     ],
 )
 def test_files_are_found(
-    pixmill: Pixmill, mark: str, ids: dict[str, object], query: dict[str, str], names: list[str]
+    pixmill: ApiClient, mark: str, ids: dict[str, object], query: dict[str, str], names: list[str]
 ) -> None:
     found = [file["id"] for file in pixmill.http.get(f"{FILES}/", params=query).raise_for_status().json()]
 
@@ -74,7 +74,9 @@ def test_files_are_found(
 
 
 @pytest.mark.parametrize("sort", ["id", "-id", "name", "-name", "size", "-size", "created_at", "-created_at"])
-def test_pages_follow_each_other_in_every_order(pixmill: Pixmill, mark: str, ids: dict[str, object], sort: str) -> None:
+def test_pages_follow_each_other_in_every_order(
+    pixmill: ApiClient, mark: str, ids: dict[str, object], sort: str
+) -> None:
     query = {"name": mark, "sort": sort}
     whole = [file["id"] for file in pixmill.http.get(f"{FILES}/", params=query).json()]
 
@@ -89,7 +91,7 @@ def test_pages_follow_each_other_in_every_order(pixmill: Pixmill, mark: str, ids
     assert set(paged) == set(ids.values())
 
 
-def test_files_are_found_by_their_time(pixmill: Pixmill, mark: str, ids: dict[str, object]) -> None:
+def test_files_are_found_by_their_time(pixmill: ApiClient, mark: str, ids: dict[str, object]) -> None:
     file_id = pixmill.upload(f"{mark}first.txt", b"1")["id"]
     time.sleep(0.05)
     between = datetime.now(UTC).isoformat().replace("+00:00", "Z")
@@ -105,7 +107,7 @@ def test_files_are_found_by_their_time(pixmill: Pixmill, mark: str, ids: dict[st
         pixmill.http.delete(f"{FILES}/{each}")
 
 
-def test_a_renamed_file_is_found_by_its_new_name(pixmill: Pixmill, mark: str) -> None:
+def test_a_renamed_file_is_found_by_its_new_name(pixmill: ApiClient, mark: str) -> None:
     file_id = pixmill.upload(f"{mark}before.txt", b"1")["id"]
     pixmill.http.patch(f"{FILES}/{file_id}", json={"name": f"{mark} Nachher"})
 
@@ -115,7 +117,7 @@ def test_a_renamed_file_is_found_by_its_new_name(pixmill: Pixmill, mark: str) ->
     pixmill.http.delete(f"{FILES}/{file_id}")
 
 
-def test_a_file_has_the_type_and_size_of_its_content(pixmill: Pixmill) -> None:
+def test_a_file_has_the_type_and_size_of_its_content(pixmill: ApiClient) -> None:
     file = pixmill.upload("a.txt", photo(12, 34))
 
     assert (file["media_type"], file["width"], file["height"]) == ("image/png", 12, 34)
@@ -134,7 +136,7 @@ def test_a_file_has_the_type_and_size_of_its_content(pixmill: Pixmill) -> None:
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_a_wrong_query_is_refused(pixmill: Pixmill, query: dict[str, str], field: str) -> None:
+def test_a_wrong_query_is_refused(pixmill: ApiClient, query: dict[str, str], field: str) -> None:
     response = pixmill.http.get(f"{FILES}/", params=query)
 
     assert_problem(response, 422, "")
@@ -158,5 +160,5 @@ def test_a_wrong_query_is_refused(pixmill: Pixmill, query: dict[str, str], field
         {"after": cursor("{}"), "sort": "size"},
     ],
 )
-def test_an_invalid_cursor_is_refused(pixmill: Pixmill, query: dict[str, str]) -> None:
+def test_an_invalid_cursor_is_refused(pixmill: ApiClient, query: dict[str, str]) -> None:
     assert_problem(pixmill.http.get(f"{FILES}/", params=query), 404, "Link header")

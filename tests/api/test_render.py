@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 
-from tests.support.client import CERTIFICATES, FILES, TASKS, Pixmill, assert_problem, http
+from tests.support.client import CERTIFICATES, FILES, TASKS, ApiClient, assert_problem, http
 from tests.support.images import opened, photo
 from tests.support.processes import frozen
 from tests.support.raw_http import begun
@@ -23,20 +23,20 @@ RENDERS = "pixmill_renders_total"
 
 
 @pytest.fixture
-def file_id(pixmill: Pixmill) -> Iterator[object]:
+def file_id(pixmill: ApiClient) -> Iterator[object]:
     """Return the id of a photograph that no other test uses, so that the cache contains no render of it."""
     yield pixmill.upload("photo.jpg", _new_photo())["id"]
 
 
 @pytest.fixture
-def behind_nginx(full: Stack) -> Iterator[Pixmill]:
+def behind_nginx(full: Stack) -> Iterator[ApiClient]:
     """Return the stack that has nginx."""
-    with Pixmill(full.url) as pixmill:
+    with ApiClient(full.url) as pixmill:
         yield pixmill
 
 
 @pytest.fixture
-def photo_id(behind_nginx: Pixmill) -> object:
+def photo_id(behind_nginx: ApiClient) -> object:
     """Return the same as `file_id`, on the stack that has nginx."""
     return behind_nginx.upload("photo.jpg", _new_photo())["id"]
 
@@ -45,7 +45,7 @@ def _new_photo() -> bytes:
     return photo(600 + time.time_ns() % 1000, 400, format="JPEG")
 
 
-def test_a_signed_url_gives_a_picture_of_its_size(pixmill: Pixmill, file_id: object) -> None:
+def test_a_signed_url_gives_a_picture_of_its_size(pixmill: ApiClient, file_id: object) -> None:
     response = pixmill.http.get(signed(file_id, w=200))
 
     assert response.status_code == 200, response.text
@@ -54,7 +54,7 @@ def test_a_signed_url_gives_a_picture_of_its_size(pixmill: Pixmill, file_id: obj
 
 
 @pytest.mark.both_stacks
-def test_a_picture_may_be_shown_by_other_sites_and_runs_nothing(pixmill: Pixmill, file_id: object) -> None:
+def test_a_picture_may_be_shown_by_other_sites_and_runs_nothing(pixmill: ApiClient, file_id: object) -> None:
     headers = pixmill.http.get(signed(file_id, w=200)).headers
 
     assert headers["Cross-Origin-Resource-Policy"] == "cross-origin"
@@ -63,7 +63,7 @@ def test_a_picture_may_be_shown_by_other_sites_and_runs_nothing(pixmill: Pixmill
     assert headers.get_list("Date") == [headers["Date"]]
 
 
-def test_caches_may_keep_a_picture_up_to_the_expiry_of_its_url(pixmill: Pixmill, file_id: object) -> None:
+def test_caches_may_keep_a_picture_up_to_the_expiry_of_its_url(pixmill: ApiClient, file_id: object) -> None:
     unlimited = pixmill.http.get(signed(file_id, w=200)).headers["Cache-Control"]
     limited = pixmill.http.get(signed(file_id, w=200, exp=int(time.time()) + 1000)).headers["Cache-Control"]
 
@@ -71,36 +71,36 @@ def test_caches_may_keep_a_picture_up_to_the_expiry_of_its_url(pixmill: Pixmill,
     assert 0 < int(limited.removeprefix("private, max-age=")) <= 1000
 
 
-def test_an_expired_url_answers_410(pixmill: Pixmill, file_id: object) -> None:
+def test_an_expired_url_answers_410(pixmill: ApiClient, file_id: object) -> None:
     assert_problem(pixmill.http.get(signed(file_id, w=200, exp=1_000_000_000)), 410, "expired")
 
 
-def test_a_wrong_signature_answers_403(pixmill: Pixmill, file_id: object) -> None:
+def test_a_wrong_signature_answers_403(pixmill: ApiClient, file_id: object) -> None:
     forged = signed(file_id, "a key that the server has not", w=200)
 
     assert_problem(pixmill.http.get(forged), 403, "signature")
 
 
-def test_a_dialect_without_a_key_answers_404(pixmill: Pixmill, file_id: object) -> None:
+def test_a_dialect_without_a_key_answers_404(pixmill: ApiClient, file_id: object) -> None:
     for path in (f"/img/thumbor/unsafe/200x0/{file_id}", f"/img/imgproxy/insecure/w:200/plain/{file_id}"):
         assert_problem(pixmill.http.get(path), 404, "nothing")
 
 
-def test_a_missing_file_answers_404_and_no_cache_keeps_that(pixmill: Pixmill) -> None:
+def test_a_missing_file_answers_404_and_no_cache_keeps_that(pixmill: ApiClient) -> None:
     response = pixmill.http.get(signed(987_654_321, w=200))
 
     assert_problem(response, 404, "987654321")
     assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_a_file_that_is_not_a_picture_answers_422(pixmill: Pixmill) -> None:
+def test_a_file_that_is_not_a_picture_answers_422(pixmill: ApiClient) -> None:
     text = pixmill.upload("a.txt", b"no picture")["id"]
 
     assert_problem(pixmill.http.get(signed(text, w=200)), 422, "image")
 
 
 @pytest.mark.both_stacks
-def test_another_method_answers_405(pixmill: Pixmill, file_id: object) -> None:
+def test_another_method_answers_405(pixmill: ApiClient, file_id: object) -> None:
     response = pixmill.http.post(signed(file_id, w=200), content=b"")
 
     assert_problem(response, 405, "POST")
@@ -108,7 +108,7 @@ def test_another_method_answers_405(pixmill: Pixmill, file_id: object) -> None:
 
 
 @pytest.mark.both_stacks
-def test_a_known_etag_answers_304_without_a_render(pixmill: Pixmill, stack: Stack, file_id: object) -> None:
+def test_a_known_etag_answers_304_without_a_render(pixmill: ApiClient, stack: Stack, file_id: object) -> None:
     url = signed(file_id, w=210)
     tag = pixmill.http.get(url).headers["ETag"]
     pixmill.http.delete(f"{TASKS}/renders/{file_id}").raise_for_status()
@@ -121,7 +121,7 @@ def test_a_known_etag_answers_304_without_a_render(pixmill: Pixmill, stack: Stac
     assert metric(stack, RENDERS) == before
 
 
-def test_a_picture_that_is_not_newer_answers_304(pixmill: Pixmill, file_id: object) -> None:
+def test_a_picture_that_is_not_newer_answers_304(pixmill: ApiClient, file_id: object) -> None:
     url = signed(file_id, w=210)
     modified = pixmill.http.get(url).headers["Last-Modified"]
 
@@ -131,7 +131,7 @@ def test_a_picture_that_is_not_newer_answers_304(pixmill: Pixmill, file_id: obje
 
 
 @pytest.mark.both_stacks
-def test_head_says_what_get_gives(pixmill: Pixmill, file_id: object) -> None:
+def test_head_says_what_get_gives(pixmill: ApiClient, file_id: object) -> None:
     url = signed(file_id, w=220)
 
     head, get = pixmill.http.head(url), pixmill.http.get(url)
@@ -142,12 +142,12 @@ def test_head_says_what_get_gives(pixmill: Pixmill, file_id: object) -> None:
         assert head.headers[name] == get.headers[name]
 
 
-def test_head_of_a_missing_file_answers_404(pixmill: Pixmill) -> None:
+def test_head_of_a_missing_file_answers_404(pixmill: ApiClient) -> None:
     assert pixmill.http.head(signed(987_654_321, w=200)).status_code == 404
 
 
 @pytest.mark.both_stacks
-def test_a_range_gives_these_bytes(pixmill: Pixmill, file_id: object) -> None:
+def test_a_range_gives_these_bytes(pixmill: ApiClient, file_id: object) -> None:
     url = signed(file_id, w=230)
     whole = pixmill.http.get(url).content
 
@@ -158,14 +158,14 @@ def test_a_range_gives_these_bytes(pixmill: Pixmill, file_id: object) -> None:
     assert response.content == whole[10:20]
 
 
-def test_a_range_after_the_end_answers_416(pixmill: Pixmill, file_id: object) -> None:
+def test_a_range_after_the_end_answers_416(pixmill: ApiClient, file_id: object) -> None:
     response = pixmill.http.get(signed(file_id, w=230), headers={"Range": "bytes=99999999-"})
 
     assert_problem(response, 416, "bytes")
     assert response.headers["Content-Range"].startswith("bytes */")
 
 
-def test_a_range_of_another_version_gives_all_bytes(pixmill: Pixmill, file_id: object) -> None:
+def test_a_range_of_another_version_gives_all_bytes(pixmill: ApiClient, file_id: object) -> None:
     response = pixmill.http.get(signed(file_id, w=230), headers={"Range": "bytes=10-19", "If-Range": '"older"'})
 
     assert response.status_code == 200
@@ -181,21 +181,21 @@ def test_a_range_of_another_version_gives_all_bytes(pixmill: Pixmill, file_id: o
         ("*/*", "image/jpeg"),
     ],
 )
-def test_the_client_chooses_the_format(pixmill: Pixmill, file_id: object, accept: str, media_type: str) -> None:
+def test_the_client_chooses_the_format(pixmill: ApiClient, file_id: object, accept: str, media_type: str) -> None:
     response = pixmill.http.get(signed(file_id, w=240), headers={"Accept": accept})
 
     assert response.headers["Content-Type"] == media_type
     assert response.headers["Vary"] == "Accept"
 
 
-def test_a_url_that_names_a_format_does_not_vary(pixmill: Pixmill, file_id: object) -> None:
+def test_a_url_that_names_a_format_does_not_vary(pixmill: ApiClient, file_id: object) -> None:
     response = pixmill.http.get(signed(f"{file_id}.png", w=240), headers={"Accept": "image/avif"})
 
     assert response.headers["Content-Type"] == "image/png"
     assert "Vary" not in response.headers
 
 
-def test_a_deleted_file_ends_its_pictures(pixmill: Pixmill, file_id: object) -> None:
+def test_a_deleted_file_ends_its_pictures(pixmill: ApiClient, file_id: object) -> None:
     url = signed(file_id, w=250)
     assert pixmill.http.get(url).status_code == 200
 
@@ -205,7 +205,7 @@ def test_a_deleted_file_ends_its_pictures(pixmill: Pixmill, file_id: object) -> 
 
 
 @pytest.mark.both_stacks
-def test_removing_the_renders_of_a_deleted_file_ends_them_at_once(pixmill: Pixmill, file_id: object) -> None:
+def test_removing_the_renders_of_a_deleted_file_ends_them_at_once(pixmill: ApiClient, file_id: object) -> None:
     url = signed(file_id, w=250)
     assert pixmill.http.get(url).status_code == 200
     pixmill.http.delete(f"{FILES}/{file_id}").raise_for_status()
@@ -216,7 +216,7 @@ def test_removing_the_renders_of_a_deleted_file_ends_them_at_once(pixmill: Pixmi
     assert pixmill.http.get(url).status_code == 404
 
 
-def test_removed_renders_are_made_again(pixmill: Pixmill, stack: Stack, file_id: object) -> None:
+def test_removed_renders_are_made_again(pixmill: ApiClient, stack: Stack, file_id: object) -> None:
     url = signed(file_id, w=250)
     first = pixmill.http.get(url).content
     pixmill.http.delete(f"{TASKS}/renders/{file_id}").raise_for_status()
@@ -229,7 +229,7 @@ def test_removed_renders_are_made_again(pixmill: Pixmill, stack: Stack, file_id:
 
 
 def test_the_renders_of_a_file_are_removed_though_they_were_made_for_another_one_with_the_same_bytes(
-    pixmill: Pixmill, stack: Stack
+    pixmill: ApiClient, stack: Stack
 ) -> None:
     content = _new_photo()
     rendered, same = (pixmill.upload(name, content)["id"] for name in ("photo.jpg", "same.jpg"))
@@ -243,7 +243,7 @@ def test_the_renders_of_a_file_are_removed_though_they_were_made_for_another_one
     assert metric(stack, RENDERS) == before + 1
 
 
-def test_the_audit_trail_says_who_removed_renders_and_signed_urls(pixmill: Pixmill) -> None:
+def test_the_audit_trail_says_who_removed_renders_and_signed_urls(pixmill: ApiClient) -> None:
     owner = f"owner-{time.time_ns()}"
     headers = {"Authorization": f"Bearer {pixmill.make_key(owner, 'writer')}"}
     files = {"file": ("a.png", photo(50, 40))}
@@ -260,7 +260,7 @@ def test_the_audit_trail_says_who_removed_renders_and_signed_urls(pixmill: Pixmi
     wait_until(lambda: made <= recorded(), "the entries are written")
 
 
-def test_nginx_sends_an_image_that_is_asked_for_often(full: Stack, behind_nginx: Pixmill, photo_id: object) -> None:
+def test_nginx_sends_an_image_that_is_asked_for_often(full: Stack, behind_nginx: ApiClient, photo_id: object) -> None:
     url = signed(photo_id, w=251)
     first = _kept_by_nginx(behind_nginx, url)
     before = metric(full, "pixmill_render_hits_total")
@@ -272,7 +272,7 @@ def test_nginx_sends_an_image_that_is_asked_for_often(full: Stack, behind_nginx:
     assert "X-Accel-Expires" not in response.headers
 
 
-def test_nginx_sends_an_image_whose_url_expires(full: Stack, behind_nginx: Pixmill, photo_id: object) -> None:
+def test_nginx_sends_an_image_whose_url_expires(full: Stack, behind_nginx: ApiClient, photo_id: object) -> None:
     url = signed(photo_id, w=250, exp=int(time.time()) + 1000)
     first = _kept_by_nginx(behind_nginx, url)
     before = metric(full, "pixmill_render_hits_total")
@@ -285,7 +285,7 @@ def test_nginx_sends_an_image_whose_url_expires(full: Stack, behind_nginx: Pixmi
 
 
 def test_nginx_answers_conditions_and_the_service_ranges_of_a_kept_image(
-    full: Stack, behind_nginx: Pixmill, photo_id: object
+    full: Stack, behind_nginx: ApiClient, photo_id: object
 ) -> None:
     url = signed(photo_id, w=252)
     content = _kept_by_nginx(behind_nginx, url)
@@ -302,7 +302,9 @@ def test_nginx_answers_conditions_and_the_service_ranges_of_a_kept_image(
     assert_problem(wrong, 416, "bytes")
 
 
-def test_nginx_keeps_an_image_for_each_format_that_a_client_may_choose(behind_nginx: Pixmill, photo_id: object) -> None:
+def test_nginx_keeps_an_image_for_each_format_that_a_client_may_choose(
+    behind_nginx: ApiClient, photo_id: object
+) -> None:
     url = signed(photo_id, w=253)
     accepted = {"*/*": "jpeg", "image/avif,image/webp,*/*": "avif", "image/webp": "webp", "image/avif;q=0": "jpeg"}
 
@@ -315,7 +317,7 @@ def test_nginx_keeps_an_image_for_each_format_that_a_client_may_choose(behind_ng
 
 
 def test_what_nginx_keeps_ends_at_once_when_the_renders_of_a_file_are_removed(
-    behind_nginx: Pixmill, photo_id: object
+    behind_nginx: ApiClient, photo_id: object
 ) -> None:
     urls = [signed(photo_id, w=254, fn="a b+c'~%.jpg"), signed(photo_id, w=255)]
     for url in urls:
@@ -328,7 +330,7 @@ def test_what_nginx_keeps_ends_at_once_when_the_renders_of_a_file_are_removed(
 
 
 def test_what_nginx_keeps_ends_when_the_renders_of_another_file_with_the_same_bytes_are_removed(
-    full: Stack, behind_nginx: Pixmill
+    full: Stack, behind_nginx: ApiClient
 ) -> None:
     content = _new_photo()
     rendered, same = (behind_nginx.upload(name, content)["id"] for name in ("photo.jpg", "same.jpg"))
@@ -342,7 +344,7 @@ def test_what_nginx_keeps_ends_when_the_renders_of_another_file_with_the_same_by
     assert metric(full, RENDERS) == before + 1
 
 
-def test_nginx_keeps_nothing_that_needs_a_key(full: Stack, behind_nginx: Pixmill, photo_id: object) -> None:
+def test_nginx_keeps_nothing_that_needs_a_key(full: Stack, behind_nginx: ApiClient, photo_id: object) -> None:
     place = f"{TASKS}/thumbnails/{photo_id}/128"
     for _ in range(3):
         behind_nginx.http.get(place).raise_for_status()
@@ -353,7 +355,7 @@ def test_nginx_keeps_nothing_that_needs_a_key(full: Stack, behind_nginx: Pixmill
     assert metric(full, "pixmill_render_hits_total") == before + 1
 
 
-def test_clients_cannot_have_nginx_forget_an_image(behind_nginx: Pixmill, photo_id: object) -> None:
+def test_clients_cannot_have_nginx_forget_an_image(behind_nginx: ApiClient, photo_id: object) -> None:
     url = signed(photo_id, w=257)
     _kept_by_nginx(behind_nginx, url)
 
@@ -363,7 +365,7 @@ def test_clients_cannot_have_nginx_forget_an_image(behind_nginx: Pixmill, photo_
     assert response.headers["Server-Timing"] == "cache;desc=hit"
 
 
-def _kept_by_nginx(pixmill: Pixmill, url: str) -> bytes:
+def _kept_by_nginx(pixmill: ApiClient, url: str) -> bytes:
     """Request an image until nginx serves it from its cache; return its bytes."""
 
     def content() -> bytes | None:
@@ -375,7 +377,7 @@ def _kept_by_nginx(pixmill: Pixmill, url: str) -> bytes:
 
 
 def test_a_crowd_that_wants_the_same_picture_waits_for_one_render(
-    pixmill: Pixmill, stack: Stack, file_id: object
+    pixmill: ApiClient, stack: Stack, file_id: object
 ) -> None:
     url = f"{stack.url}{signed(file_id, w=260)}"
     renders, joined = metric(stack, RENDERS), metric(stack, "pixmill_render_joined_total")
@@ -394,7 +396,7 @@ def test_a_crowd_that_wants_the_same_picture_waits_for_one_render(
 
 
 def test_a_killed_process_fails_what_it_was_rendering_and_nothing_else(
-    pixmill: Pixmill, stack: Stack, file_id: object
+    pixmill: ApiClient, stack: Stack, file_id: object
 ) -> None:
     url = f"{stack.url}{signed(file_id, w=270)}"
     # A stack is ready before its render service has started all its processes.
@@ -419,7 +421,7 @@ def _content_of(url: str) -> bytes | None:
 
 
 @pytest.mark.parametrize("size", [128, 1024])
-def test_a_thumbnail_is_a_webp_that_fits_and_never_changes(pixmill: Pixmill, file_id: object, size: int) -> None:
+def test_a_thumbnail_is_a_webp_that_fits_and_never_changes(pixmill: ApiClient, file_id: object, size: int) -> None:
     response = pixmill.http.get(f"{TASKS}/thumbnails/{file_id}/{size}")
 
     assert response.status_code == 200, response.text
@@ -428,7 +430,7 @@ def test_a_thumbnail_is_a_webp_that_fits_and_never_changes(pixmill: Pixmill, fil
     assert max(opened(response.content).size) <= size
 
 
-def test_a_thumbnail_is_found_by_the_bytes_of_its_file(pixmill: Pixmill, file_id: object) -> None:
+def test_a_thumbnail_is_found_by_the_bytes_of_its_file(pixmill: ApiClient, file_id: object) -> None:
     sha256 = pixmill.http.get(f"{FILES}/{file_id}").json()["sha256"]
 
     by_bytes = pixmill.http.get(f"{TASKS}/thumbnails/sha256/{sha256}/256")
@@ -437,7 +439,7 @@ def test_a_thumbnail_is_found_by_the_bytes_of_its_file(pixmill: Pixmill, file_id
     assert by_bytes.content == pixmill.http.get(f"{TASKS}/thumbnails/{file_id}/256").content
 
 
-def test_a_thumbnail_makes_neither_a_file_nor_a_task(pixmill: Pixmill, file_id: object) -> None:
+def test_a_thumbnail_makes_neither_a_file_nor_a_task(pixmill: ApiClient, file_id: object) -> None:
     before = pixmill.counts()
 
     pixmill.http.get(f"{TASKS}/thumbnails/{file_id}/256").raise_for_status()
@@ -446,12 +448,12 @@ def test_a_thumbnail_makes_neither_a_file_nor_a_task(pixmill: Pixmill, file_id: 
 
 
 @pytest.mark.parametrize("place", ["1/100", "0/128", "x/128", "sha256/0123/128", f"sha256/{'0' * 64}/128"])
-def test_there_are_no_other_thumbnails(pixmill: Pixmill, place: str) -> None:
+def test_there_are_no_other_thumbnails(pixmill: ApiClient, place: str) -> None:
     assert pixmill.http.get(f"{TASKS}/thumbnails/{place}").status_code == 404
 
 
 @pytest.mark.both_stacks
-def test_a_thumbnail_needs_a_key_where_others_do(pixmill: Pixmill, file_id: object) -> None:
+def test_a_thumbnail_needs_a_key_where_others_do(pixmill: ApiClient, file_id: object) -> None:
     # A request that comes through a proxy is not from this machine's own user.
     response = pixmill.http.get(f"{TASKS}/thumbnails/{file_id}/128", headers={"X-Forwarded-For": "192.0.2.1"})
 
@@ -459,7 +461,7 @@ def test_a_thumbnail_needs_a_key_where_others_do(pixmill: Pixmill, file_id: obje
 
 
 @pytest.mark.both_stacks
-def test_metadata_is_returned_without_a_task_and_kept(pixmill: Pixmill, stack: Stack, file_id: object) -> None:
+def test_metadata_is_returned_without_a_task_and_kept(pixmill: ApiClient, stack: Stack, file_id: object) -> None:
     before = pixmill.counts()
     url = f"{TASKS}/metadata/{file_id}"
 
@@ -478,7 +480,7 @@ def test_metadata_is_returned_without_a_task_and_kept(pixmill: Pixmill, stack: S
     assert first.headers["Cache-Control"].startswith("private")
 
 
-def test_metadata_that_cannot_be_read_is_a_problem(pixmill: Pixmill) -> None:
+def test_metadata_that_cannot_be_read_is_a_problem(pixmill: ApiClient) -> None:
     text = pixmill.upload("a.txt", b"no picture")["id"]
 
     assert_problem(pixmill.http.get(f"{TASKS}/metadata/{text}"), 422, "image")
@@ -488,7 +490,7 @@ def test_metadata_that_cannot_be_read_is_a_problem(pixmill: Pixmill) -> None:
 
 
 @pytest.mark.both_stacks
-def test_an_owner_s_preset_works_in_previews_and_urls_which_follow_its_changes(pixmill: Pixmill) -> None:
+def test_an_owner_s_preset_works_in_previews_and_urls_which_follow_its_changes(pixmill: ApiClient) -> None:
     key = pixmill.make_key(f"owner-{time.time_ns()}", "writer")
     headers = {"Authorization": f"Bearer {key}"}
     source = pixmill.http.post(
@@ -519,7 +521,7 @@ def test_an_owner_s_preset_works_in_previews_and_urls_which_follow_its_changes(p
 
 
 @pytest.mark.both_stacks
-def test_a_preview_gives_the_steps_on_a_smaller_picture(pixmill: Pixmill, file_id: object) -> None:
+def test_a_preview_gives_the_steps_on_a_smaller_picture(pixmill: ApiClient, file_id: object) -> None:
     steps = [{"algorithm": "rotate", "params": {"angle": 90}}, {"algorithm": "grayscale"}]
     before = pixmill.counts()
 
@@ -536,7 +538,7 @@ def test_a_preview_gives_the_steps_on_a_smaller_picture(pixmill: Pixmill, file_i
     assert pixmill.counts() == before
 
 
-def test_a_preview_of_an_analysis_is_json(pixmill: Pixmill, file_id: object) -> None:
+def test_a_preview_of_an_analysis_is_json(pixmill: ApiClient, file_id: object) -> None:
     response = pixmill.http.post(f"{TASKS}/preview", json={"file_id": file_id, "steps": [{"algorithm": "info"}]})
 
     assert response.status_code == 200, response.text
@@ -557,18 +559,18 @@ def test_a_preview_of_an_analysis_is_json(pixmill: Pixmill, file_id: object) -> 
         ({"steps": []}, 422, "file_id"),
     ],
 )
-def test_a_wrong_preview_is_refused_with_the_field(pixmill: Pixmill, body: object, status: int, word: str) -> None:
+def test_a_wrong_preview_is_refused_with_the_field(pixmill: ApiClient, body: object, status: int, word: str) -> None:
     assert_problem(pixmill.http.post(f"{TASKS}/preview", json=body), status, word)
 
 
-def test_a_body_that_is_not_json_is_refused(pixmill: Pixmill) -> None:
+def test_a_body_that_is_not_json_is_refused(pixmill: ApiClient) -> None:
     assert_problem(
         pixmill.http.post(f"{TASKS}/preview", content=b"{", headers={"Content-Type": "application/json"}), 400, "json"
     )
 
 
 @pytest.mark.both_stacks
-def test_a_preview_is_stopped_when_its_client_leaves(pixmill: Pixmill, stack: Stack, file_id: object) -> None:
+def test_a_preview_is_stopped_when_its_client_leaves(pixmill: ApiClient, stack: Stack, file_id: object) -> None:
     left = 'reason="client left"'
     killed = metric(stack, "pixmill_render_killed_total", left)
     body = json.dumps({"file_id": file_id, "steps": [{"algorithm": "grayscale"}]}).encode()
@@ -583,7 +585,7 @@ def test_a_preview_is_stopped_when_its_client_leaves(pixmill: Pixmill, stack: St
 
 
 @pytest.mark.both_stacks
-def test_urls_for_a_page_are_signed_and_give_their_sizes(pixmill: Pixmill, file_id: object) -> None:
+def test_urls_for_a_page_are_signed_and_give_their_sizes(pixmill: ApiClient, file_id: object) -> None:
     wanted = {"file_id": file_id, "widths": [100, 200], "formats": ["avif", "webp"], "expires_in": 3600}
 
     made = pixmill.http.post(f"{TASKS}/render-urls", json=wanted)
@@ -598,7 +600,7 @@ def test_urls_for_a_page_are_signed_and_give_their_sizes(pixmill: Pixmill, file_
     assert made.json()["expires_at"] > time.time()
 
 
-def test_a_url_with_steps_gives_what_they_make(pixmill: Pixmill, file_id: object) -> None:
+def test_a_url_with_steps_gives_what_they_make(pixmill: ApiClient, file_id: object) -> None:
     wanted = {"file_id": file_id, "steps": [{"algorithm": "grayscale"}], "output": {"format": "png"}}
 
     made = pixmill.http.post(f"{TASKS}/render-urls", json=wanted)
@@ -607,7 +609,7 @@ def test_a_url_with_steps_gives_what_they_make(pixmill: Pixmill, file_id: object
     assert opened(pixmill.http.get(made.json()["url"]).content).mode == "L"
 
 
-def test_a_url_with_an_output_alone_is_the_image_in_it(pixmill: Pixmill, file_id: object) -> None:
+def test_a_url_with_an_output_alone_is_the_image_in_it(pixmill: ApiClient, file_id: object) -> None:
     made = pixmill.http.post(f"{TASKS}/render-urls", json={"file_id": file_id, "output": {"format": "png"}})
 
     assert made.status_code == 201, made.text
@@ -622,7 +624,7 @@ def test_a_url_with_an_output_alone_is_the_image_in_it(pixmill: Pixmill, file_id
     ],
 )
 def test_wrong_steps_of_a_url_are_refused_where_they_stand(
-    pixmill: Pixmill, file_id: object, wrong: dict[str, object], pointer: str
+    pixmill: ApiClient, file_id: object, wrong: dict[str, object], pointer: str
 ) -> None:
     refused = pixmill.http.post(f"{TASKS}/render-urls", json={"file_id": file_id, **wrong})
 
@@ -630,7 +632,7 @@ def test_wrong_steps_of_a_url_are_refused_where_they_stand(
     assert [error["pointer"] for error in refused.json()["errors"]] == [pointer]
 
 
-def test_urls_of_missing_files_and_presets_are_refused(pixmill: Pixmill, file_id: object) -> None:
+def test_urls_of_missing_files_and_presets_are_refused(pixmill: ApiClient, file_id: object) -> None:
     missing = pixmill.http.post(f"{TASKS}/render-urls", json={"file_id": 987_654_321})
     unknown = pixmill.http.post(f"{TASKS}/render-urls", json={"file_id": file_id, "preset": "no-such"})
 
@@ -639,7 +641,7 @@ def test_urls_of_missing_files_and_presets_are_refused(pixmill: Pixmill, file_id
 
 
 @pytest.mark.both_stacks
-def test_the_file_of_another_owner_does_not_exist(pixmill: Pixmill, stack: Stack, file_id: object) -> None:
+def test_the_file_of_another_owner_does_not_exist(pixmill: ApiClient, stack: Stack, file_id: object) -> None:
     key = pixmill.make_key(f"owner-{time.time_ns()}", "writer")
     sha256 = pixmill.http.get(f"{FILES}/{file_id}").json()["sha256"]
 
@@ -659,7 +661,7 @@ def test_the_file_of_another_owner_does_not_exist(pixmill: Pixmill, stack: Stack
     assert [response.status_code for response in responses] == [404] * 7
 
 
-def test_an_owner_sees_its_own_files(pixmill: Pixmill, stack: Stack) -> None:
+def test_an_owner_sees_its_own_files(pixmill: ApiClient, stack: Stack) -> None:
     key = pixmill.make_key(f"owner-{time.time_ns()}", "reader")
     writer = pixmill.make_key("owner-of-thumbnails", "writer")
     headers = {"Authorization": f"Bearer {writer}"}

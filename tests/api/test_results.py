@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from image_processor.services.files.client import SMALL_BYTES, FileStorage, NewFile, ResultRevokedError
 
-from tests.support.client import CERTIFICATES, FILES, Pixmill, assert_problem
+from tests.support.client import CERTIFICATES, FILES, ApiClient, assert_problem
 from tests.support.stacks import Stack
 
 
@@ -30,7 +30,7 @@ def key() -> str:
 
 
 def test_the_result_of_the_first_attempt_stays(
-    storage: FileStorage, pixmill: Pixmill, tmp_path: Path, key: str
+    storage: FileStorage, pixmill: ApiClient, tmp_path: Path, key: str
 ) -> None:
     (tmp_path / "first").write_bytes(b"by one encoder")
     (tmp_path / "second").write_bytes(b"by another")
@@ -43,7 +43,7 @@ def test_the_result_of_the_first_attempt_stays(
 
 
 def test_many_results_are_stored_each_under_its_own_name(
-    storage: FileStorage, pixmill: Pixmill, tmp_path: Path, key: str
+    storage: FileStorage, pixmill: ApiClient, tmp_path: Path, key: str
 ) -> None:
     contents = [b"", b"small", b"small", b"other", bytes(SMALL_BYTES + 1), bytes(SMALL_BYTES + 2)]
     files = [NewFile(tmp_path / str(n), f'a "quoted" {n} 50%22.png', f"{key}-{n}") for n in range(len(contents))]
@@ -60,7 +60,7 @@ def test_many_results_are_stored_each_under_its_own_name(
 
 
 def test_a_revoked_key_does_not_affect_other_results(
-    storage: FileStorage, pixmill: Pixmill, tmp_path: Path, key: str
+    storage: FileStorage, pixmill: ApiClient, tmp_path: Path, key: str
 ) -> None:
     files = [NewFile(tmp_path / str(n), f"{n}.txt", f"{key}-{n}") for n in range(3)]
     for file in files:
@@ -73,7 +73,7 @@ def test_a_revoked_key_does_not_affect_other_results(
     assert [pixmill.download(first), pixmill.download(last)] == [b"0.txt", b"2.txt"]
 
 
-def test_a_revoked_key_stores_no_result(storage: FileStorage, pixmill: Pixmill, tmp_path: Path, key: str) -> None:
+def test_a_revoked_key_stores_no_result(storage: FileStorage, pixmill: ApiClient, tmp_path: Path, key: str) -> None:
     (tmp_path / "result").write_bytes(b"unwanted")
     made = store(storage, tmp_path / "result", key)
 
@@ -84,7 +84,7 @@ def test_a_revoked_key_stores_no_result(storage: FileStorage, pixmill: Pixmill, 
     assert_problem(pixmill.http.get(f"{FILES}/{made}"), 404, "no file")
 
 
-def test_a_file_is_found_by_its_key(storage: FileStorage, pixmill: Pixmill, tmp_path: Path, key: str) -> None:
+def test_a_file_is_found_by_its_key(storage: FileStorage, pixmill: ApiClient, tmp_path: Path, key: str) -> None:
     (tmp_path / "result").write_bytes(b"x")
     made = store(storage, tmp_path / "result", key)
 

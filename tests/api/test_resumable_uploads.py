@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
-from tests.support.client import FILES, Pixmill, assert_problem
+from tests.support.client import FILES, ApiClient, assert_problem
 from tests.support.images import photo
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
@@ -26,19 +26,19 @@ def metadata(**values: str) -> dict[str, str]:
     return {"Upload-Metadata": ",".join(f"{key} {b64encode(value.encode()).decode()}" for key, value in values.items())}
 
 
-def begin(pixmill: Pixmill, **headers: str) -> str:
+def begin(pixmill: ApiClient, **headers: str) -> str:
     sent = TUS | {name.replace("_", "-"): value for name, value in headers.items()}
     response = pixmill.http.post(UPLOADS, headers=sent)
     assert response.status_code == 201, response.text
     return response.headers["Location"]
 
 
-def patch(pixmill: Pixmill, url: str, offset: int, content: bytes, **headers: str) -> httpx2.Response:
+def patch(pixmill: ApiClient, url: str, offset: int, content: bytes, **headers: str) -> httpx2.Response:
     sent = TUS | BYTES | {"Upload-Offset": str(offset)} | {name.replace("_", "-"): v for name, v in headers.items()}
     return pixmill.http.patch(url, content=content, headers=sent)
 
 
-def head(pixmill: Pixmill, url: str) -> httpx2.Response:
+def head(pixmill: ApiClient, url: str) -> httpx2.Response:
     return pixmill.http.head(url, headers=TUS)
 
 
@@ -47,7 +47,7 @@ def checksum(algorithm: str, content: bytes) -> str:
 
 
 @pytest.mark.parametrize("url", [UPLOADS, f"{UPLOADS}x"])
-def test_options_lists_the_extensions(pixmill: Pixmill, url: str) -> None:
+def test_options_lists_the_extensions(pixmill: ApiClient, url: str) -> None:
     response = pixmill.http.options(url)
 
     assert response.status_code == 204
@@ -65,13 +65,13 @@ def test_options_lists_the_extensions(pixmill: Pixmill, url: str) -> None:
     assert int(response.headers["Tus-Max-Size"]) > 0
 
 
-def test_uploads_need_no_slash_at_the_end(pixmill: Pixmill) -> None:
+def test_uploads_need_no_slash_at_the_end(pixmill: ApiClient) -> None:
     response = pixmill.http.post(UPLOADS.rstrip("/"), headers=TUS | {"Upload-Length": "3"})
 
     assert response.status_code == 201, response.text
 
 
-def test_an_upload_in_pieces_is_a_file(pixmill: Pixmill) -> None:
+def test_an_upload_in_pieces_is_a_file(pixmill: ApiClient) -> None:
     described = metadata(filename="Отчёт.BIN", comment="in pieces")
     url = begin(pixmill, Upload_Length=str(len(CONTENT)), **described)
 
@@ -91,7 +91,7 @@ def test_an_upload_in_pieces_is_a_file(pixmill: Pixmill) -> None:
     assert pixmill.download(file["id"]) == CONTENT
 
 
-def test_a_finished_upload_still_names_its_file(pixmill: Pixmill) -> None:
+def test_a_finished_upload_still_names_its_file(pixmill: ApiClient) -> None:
     url = begin(pixmill, Upload_Length="3")
     done = patch(pixmill, url, 0, b"abc")
 
@@ -101,7 +101,7 @@ def test_a_finished_upload_still_names_its_file(pixmill: Pixmill) -> None:
     assert again.headers["Pixmill-File-Id"] == done.headers["Pixmill-File-Id"]
 
 
-def test_uploads_with_the_same_idempotency_key_are_one_file(pixmill: Pixmill) -> None:
+def test_uploads_with_the_same_idempotency_key_are_one_file(pixmill: ApiClient) -> None:
     key = os.urandom(8).hex()
     ids = set()
     for _ in range(2):
@@ -112,7 +112,7 @@ def test_uploads_with_the_same_idempotency_key_are_one_file(pixmill: Pixmill) ->
     assert ids == {str(used["id"])}
 
 
-def test_an_upload_may_begin_with_its_bytes(pixmill: Pixmill) -> None:
+def test_an_upload_may_begin_with_its_bytes(pixmill: ApiClient) -> None:
     content = photo(30, 20)
     headers = TUS | BYTES | {"Upload-Length": str(len(content))} | metadata(filename="p.png")
 
@@ -122,13 +122,13 @@ def test_an_upload_may_begin_with_its_bytes(pixmill: Pixmill) -> None:
     assert pixmill.http.get(response.headers["Content-Location"]).json()["media_type"] == "image/png"
 
 
-def test_an_empty_upload_is_a_file_at_once(pixmill: Pixmill) -> None:
+def test_an_empty_upload_is_a_file_at_once(pixmill: ApiClient) -> None:
     response = pixmill.http.post(UPLOADS, headers=TUS | {"Upload-Length": "0"})
 
     assert pixmill.download(response.headers["Pixmill-File-Id"]) == b""
 
 
-def test_the_length_may_be_declared_later_but_only_once(pixmill: Pixmill) -> None:
+def test_the_length_may_be_declared_later_but_only_once(pixmill: ApiClient) -> None:
     url = begin(pixmill, Upload_Defer_Length="1")
     patch(pixmill, url, 0, b"abc")
     before = head(pixmill, url)
@@ -143,7 +143,7 @@ def test_the_length_may_be_declared_later_but_only_once(pixmill: Pixmill) -> Non
     assert pixmill.download(last.headers["Pixmill-File-Id"]) == b"abcdef"
 
 
-def test_a_length_below_the_received_bytes_is_refused(pixmill: Pixmill) -> None:
+def test_a_length_below_the_received_bytes_is_refused(pixmill: ApiClient) -> None:
     url = begin(pixmill, Upload_Defer_Length="1")
     patch(pixmill, url, 0, b"12345")
 
@@ -155,7 +155,7 @@ def test_a_length_below_the_received_bytes_is_refused(pixmill: Pixmill) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["sha1", "md5", "sha256"])
-def test_a_checksum_keeps_or_discards_a_piece(pixmill: Pixmill, algorithm: str) -> None:
+def test_a_checksum_keeps_or_discards_a_piece(pixmill: ApiClient, algorithm: str) -> None:
     url = begin(pixmill, Upload_Length="6")
 
     wrong = patch(pixmill, url, 0, b"abX", Upload_Checksum=checksum(algorithm, b"abc"))
@@ -168,14 +168,14 @@ def test_a_checksum_keeps_or_discards_a_piece(pixmill: Pixmill, algorithm: str) 
 
 
 @pytest.mark.parametrize("value", ["crc32 AAAA", "sha1", "sha1 not-base64!", ""])
-def test_an_unknown_checksum_is_refused(pixmill: Pixmill, value: str) -> None:
+def test_an_unknown_checksum_is_refused(pixmill: ApiClient, value: str) -> None:
     url = begin(pixmill, Upload_Length="3")
 
     assert patch(pixmill, url, 0, b"abc", Upload_Checksum=value).status_code == 400
     assert head(pixmill, url).headers["Upload-Offset"] == "0"
 
 
-def test_parts_are_concatenated(pixmill: Pixmill) -> None:
+def test_parts_are_concatenated(pixmill: ApiClient) -> None:
     parts = [begin(pixmill, Upload_Length="3", Upload_Concat="partial") for _ in range(2)]
     for url, content in zip(parts, (b"abc", b"def"), strict=True):
         assert "Pixmill-File-Id" not in patch(pixmill, url, 0, content).headers
@@ -191,7 +191,7 @@ def test_parts_are_concatenated(pixmill: Pixmill) -> None:
     assert_problem(patch(pixmill, final.headers["Location"], 6, b""), 403, "accepts no bytes")
 
 
-def test_only_complete_parts_are_concatenated(pixmill: Pixmill) -> None:
+def test_only_complete_parts_are_concatenated(pixmill: ApiClient) -> None:
     part = begin(pixmill, Upload_Length="3", Upload_Concat="partial")
     whole = begin(pixmill, Upload_Length="3")
 
@@ -200,7 +200,7 @@ def test_only_complete_parts_are_concatenated(pixmill: Pixmill) -> None:
         assert_problem(response, 400, url.rsplit("/", 1)[1])
 
 
-def test_a_terminated_upload_is_deleted_and_its_file_stays(pixmill: Pixmill) -> None:
+def test_a_terminated_upload_is_deleted_and_its_file_stays(pixmill: ApiClient) -> None:
     unfinished, finished = begin(pixmill, Upload_Length="3"), begin(pixmill, Upload_Length="3")
     file_id = patch(pixmill, finished, 0, b"abc").headers["Pixmill-File-Id"]
 
@@ -211,7 +211,7 @@ def test_a_terminated_upload_is_deleted_and_its_file_stays(pixmill: Pixmill) -> 
     assert pixmill.download(file_id) == b"abc"
 
 
-def test_methods_may_be_overridden(pixmill: Pixmill) -> None:
+def test_methods_may_be_overridden(pixmill: ApiClient) -> None:
     url = begin(pixmill, Upload_Length="3")
     headers = TUS | BYTES | {"Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"}
 
@@ -221,7 +221,7 @@ def test_methods_may_be_overridden(pixmill: Pixmill) -> None:
 
 
 @pytest.mark.parametrize("version", [{}, {"Tus-Resumable": "0.2.2"}])
-def test_another_version_is_refused(pixmill: Pixmill, version: dict[str, str]) -> None:
+def test_another_version_is_refused(pixmill: ApiClient, version: dict[str, str]) -> None:
     response = pixmill.http.post(UPLOADS, headers=version | {"Upload-Length": "3"})
 
     assert_problem(response, 412, "1.0.0")
@@ -246,11 +246,11 @@ def test_another_version_is_refused(pixmill: Pixmill, version: dict[str, str]) -
         ({"Upload-Concat": f"final;{UPLOADS}nothing", "Upload-Length": "3"}, 400),
     ],
 )
-def test_an_invalid_creation_is_refused(pixmill: Pixmill, headers: dict[str, str], status: int) -> None:
+def test_an_invalid_creation_is_refused(pixmill: ApiClient, headers: dict[str, str], status: int) -> None:
     assert_problem(pixmill.http.post(UPLOADS, headers=TUS | headers), status, "")
 
 
-def test_an_invalid_patch_is_refused(pixmill: Pixmill) -> None:
+def test_an_invalid_patch_is_refused(pixmill: ApiClient) -> None:
     url = begin(pixmill, Upload_Length="6")
     patch(pixmill, url, 0, b"abc")
 
@@ -262,7 +262,7 @@ def test_an_invalid_patch_is_refused(pixmill: Pixmill) -> None:
     assert head(pixmill, url).headers["Upload-Offset"] == "3"
 
 
-def test_bytes_received_before_a_broken_connection_are_stored(pixmill: Pixmill, stack: Stack) -> None:
+def test_bytes_received_before_a_broken_connection_are_stored(pixmill: ApiClient, stack: Stack) -> None:
     url = begin(pixmill, Upload_Length=str(len(CONTENT)))
 
     with _half_sent(stack, url, CONTENT[:200_000]):
@@ -274,7 +274,7 @@ def test_bytes_received_before_a_broken_connection_are_stored(pixmill: Pixmill, 
     assert pixmill.download(rest.headers["Pixmill-File-Id"]) == CONTENT
 
 
-def test_the_second_of_two_concurrent_writers_gets_423(pixmill: Pixmill, stack: Stack) -> None:
+def test_the_second_of_two_concurrent_writers_gets_423(pixmill: ApiClient, stack: Stack) -> None:
     url = begin(pixmill, Upload_Length=str(len(CONTENT)))
 
     with _half_sent(stack, url, CONTENT[:200_000]):
@@ -282,7 +282,7 @@ def test_the_second_of_two_concurrent_writers_gets_423(pixmill: Pixmill, stack: 
         assert_problem(patch(pixmill, url, offset, CONTENT[offset:]), 423, "another request")
 
 
-def _offset(pixmill: Pixmill, url: str) -> int:
+def _offset(pixmill: ApiClient, url: str) -> int:
     return int(head(pixmill, url).headers["Upload-Offset"])
 
 

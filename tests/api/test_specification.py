@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.client import FILES, TASKS, ApiClient
 from tests.support.images import opened, photo
 
 pytestmark = pytest.mark.both_stacks
@@ -13,7 +13,7 @@ HTTP_DATE = r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT
 PDF = b"%PDF-1.4\n" + bytes(range(256)) * 955 + b"x" * 152
 
 
-def test_a_pdf_is_stored_with_the_keys_of_the_specification(pixmill: Pixmill) -> None:
+def test_a_pdf_is_stored_with_the_keys_of_the_specification(pixmill: ApiClient) -> None:
     file = pixmill.upload("subka.pdf", PDF, comment="doc")
 
     assert {key: file[key] for key in ("name", "extension", "comment", "size")} == {
@@ -27,13 +27,13 @@ def test_a_pdf_is_stored_with_the_keys_of_the_specification(pixmill: Pixmill) ->
 
 
 @pytest.mark.parametrize("content", [PDF, b"", b"\r\n--x\r\n", bytes(3_000_000)], ids=["pdf", "empty", "crlf", "zeros"])
-def test_any_file_is_downloaded_unchanged(pixmill: Pixmill, content: bytes) -> None:
+def test_any_file_is_downloaded_unchanged(pixmill: ApiClient, content: bytes) -> None:
     file = pixmill.upload("any.bin", content)
 
     assert pixmill.download(file["id"]) == content
 
 
-def test_the_list_has_every_file_newest_last(pixmill: Pixmill) -> None:
+def test_the_list_has_every_file_newest_last(pixmill: ApiClient) -> None:
     first, second = pixmill.upload("a.txt", b"a"), pixmill.upload("b.txt", b"b")
 
     listed = pixmill.http.get(f"{FILES}/").json()
@@ -42,14 +42,14 @@ def test_the_list_has_every_file_newest_last(pixmill: Pixmill) -> None:
     assert pixmill.http.get(FILES).json() == listed
 
 
-def test_a_file_is_found_by_its_id(pixmill: Pixmill) -> None:
+def test_a_file_is_found_by_its_id(pixmill: ApiClient) -> None:
     file = pixmill.upload("a.txt", b"a")
 
     assert pixmill.http.get(f"{FILES}/{file['id']}").json() == file
     assert pixmill.http.get(f"{FILES}/{file['id']}/").json() == file
 
 
-def test_patch_changes_name_and_comment(pixmill: Pixmill) -> None:
+def test_patch_changes_name_and_comment(pixmill: ApiClient) -> None:
     file = pixmill.upload("a.txt", b"a")
 
     response = pixmill.http.patch(f"{FILES}/{file['id']}", json={"name": "имя файла", "comment": "комментарий"})
@@ -60,7 +60,7 @@ def test_patch_changes_name_and_comment(pixmill: Pixmill) -> None:
     assert pixmill.http.get(f"{FILES}/{file['id']}").json() == changed
 
 
-def test_patch_of_one_key_leaves_the_other(pixmill: Pixmill) -> None:
+def test_patch_of_one_key_leaves_the_other(pixmill: ApiClient) -> None:
     file = pixmill.upload("a.txt", b"a", comment="kept")
 
     changed = pixmill.http.patch(f"{FILES}/{file['id']}", json={"name": "b"}).json()
@@ -68,7 +68,7 @@ def test_patch_of_one_key_leaves_the_other(pixmill: Pixmill) -> None:
     assert (changed["name"], changed["comment"]) == ("b", "kept")
 
 
-def test_name_and_comment_may_be_in_a_json_part(pixmill: Pixmill) -> None:
+def test_name_and_comment_may_be_in_a_json_part(pixmill: ApiClient) -> None:
     json_part = (None, b'{"name": "subka", "comment": "doc"}', "application/json")
 
     file = pixmill.http.post(f"{FILES}/", files={"file": ("x.pdf", b"%PDF"), "json": json_part}).json()
@@ -76,7 +76,7 @@ def test_name_and_comment_may_be_in_a_json_part(pixmill: Pixmill) -> None:
     assert (file["name"], file["extension"], file["comment"]) == ("subka", ".pdf", "doc")
 
 
-def test_a_deleted_file_is_gone(pixmill: Pixmill) -> None:
+def test_a_deleted_file_is_gone(pixmill: ApiClient) -> None:
     file = pixmill.upload("a.txt", b"a")
 
     response = pixmill.http.delete(f"{FILES}/{file['id']}")
@@ -87,7 +87,7 @@ def test_a_deleted_file_is_gone(pixmill: Pixmill) -> None:
     assert pixmill.http.get(f"{FILES}/{file['id']}/download").status_code == 404
 
 
-def test_equal_files_survive_the_deletion_of_one(pixmill: Pixmill) -> None:
+def test_equal_files_survive_the_deletion_of_one(pixmill: ApiClient) -> None:
     first, second = pixmill.upload("a.txt", b"the same"), pixmill.upload("b.txt", b"the same")
 
     pixmill.http.delete(f"{FILES}/{first['id']}")
@@ -95,7 +95,7 @@ def test_equal_files_survive_the_deletion_of_one(pixmill: Pixmill) -> None:
     assert pixmill.download(second["id"]) == b"the same"
 
 
-def test_a_batch_is_resized_and_each_result_is_a_file(pixmill: Pixmill) -> None:
+def test_a_batch_is_resized_and_each_result_is_a_file(pixmill: ApiClient) -> None:
     sources = [pixmill.upload(f"p{n}.png", photo(60 + n, 40)) for n in range(3)]
 
     response = pixmill.post_tasks(
@@ -121,7 +121,7 @@ def test_a_batch_is_resized_and_each_result_is_a_file(pixmill: Pixmill) -> None:
         assert (result["name"], result["extension"]) == (source["name"], ".png")
 
 
-def test_params_stay_null_where_none_were_given(pixmill: Pixmill) -> None:
+def test_params_stay_null_where_none_were_given(pixmill: ApiClient) -> None:
     source = pixmill.upload("p.png", photo())
 
     task_id = pixmill.create_tasks([source["id"]], "flip", None)[0]
@@ -129,14 +129,14 @@ def test_params_stay_null_where_none_were_given(pixmill: Pixmill) -> None:
     assert pixmill.http.get(f"{TASKS}/{task_id}").json()["params"] is None
 
 
-def test_the_task_list_has_every_task_newest_last(pixmill: Pixmill) -> None:
+def test_the_task_list_has_every_task_newest_last(pixmill: ApiClient) -> None:
     task_id = pixmill.create_tasks([pixmill.upload("p.png", photo())["id"]], "flip")[0]
     task = pixmill.wait_for_task(task_id)
 
     assert pixmill.http.get(f"{TASKS}/").json()[-1] == task
 
 
-def test_a_failed_task_says_why_and_can_be_restarted(pixmill: Pixmill) -> None:
+def test_a_failed_task_says_why_and_can_be_restarted(pixmill: ApiClient) -> None:
     source = pixmill.upload("not-an-image.jpg", b"just text")
     task_id = pixmill.create_tasks([source["id"]], "flip")[0]
 
@@ -153,7 +153,7 @@ def test_a_failed_task_says_why_and_can_be_restarted(pixmill: Pixmill) -> None:
     assert pixmill.wait_for_task(task_id)["status"] == "error"
 
 
-def test_pages_follow_the_link_header(pixmill: Pixmill) -> None:
+def test_pages_follow_the_link_header(pixmill: ApiClient) -> None:
     ids = [pixmill.upload(f"{n}.txt", b"x")["id"] for n in range(3)]
     after = int(str(ids[0])) - 1
 

@@ -7,7 +7,7 @@ import time
 import httpx2
 import pytest
 
-from tests.support.client import FILES, TASKS, Pixmill, http, is_ready
+from tests.support.client import FILES, TASKS, ApiClient, http, is_ready
 from tests.support.images import photo
 from tests.support.waiting import wait_until
 
@@ -38,7 +38,7 @@ def await_all(url: str, task_ids: list[int]) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_restart_loses_no_task(pixmill: Pixmill, service: str) -> None:
+def test_a_restart_loses_no_task(pixmill: ApiClient, service: str) -> None:
     name = f"restart-{service}"
     ids = [pixmill.upload(f"{name}.jpg", photo(2000, 1500, format="JPEG"))["id"] for _ in range(20)]
     task_ids = pixmill.create_tasks(ids, "resize", {"width": 900})

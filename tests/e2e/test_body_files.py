@@ -12,7 +12,7 @@ import httpx2
 import psutil
 import pytest
 
-from tests.support.client import FILES, Pixmill, assert_problem, http
+from tests.support.client import FILES, ApiClient, assert_problem, http
 from tests.support.processes import children_of, frozen
 from tests.support.stacks import FullStack
 from tests.support.waiting import wait_until
@@ -40,7 +40,7 @@ def await_complete_body(folder: Path) -> Path:
 
 
 def test_a_form_is_stored_and_its_body_file_deleted(full: FullStack, incoming: Path) -> None:
-    with Pixmill(full.url) as pixmill:
+    with ApiClient(full.url) as pixmill:
         stored = pixmill.upload("large.bin", CONTENT)
 
     assert (stored["size"], stored["sha256"]) == (len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
@@ -126,7 +126,7 @@ def assert_stored(full: FullStack, response: httpx2.Response) -> None:
     assert response.status_code == 201, response.text
     stored = response.json()
     assert (stored["size"], stored["sha256"]) == (len(LARGE), hashlib.sha256(LARGE).hexdigest())
-    with Pixmill(full.url) as pixmill:
+    with ApiClient(full.url) as pixmill:
         assert pixmill.download(stored["id"]) == LARGE
 
 
@@ -248,5 +248,5 @@ def test_a_client_cannot_name_a_body_file_by_another_spelling_of_the_url(full: F
     file = http.post(address, content=b"mine", headers=headers).json()
 
     assert "id" in file, file
-    with Pixmill(full.url) as client:
+    with ApiClient(full.url) as client:
         assert client.download(file["id"]) == b"mine"

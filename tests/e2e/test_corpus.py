@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.client import FILES, TASKS, ApiClient
 from tests.support.environment import PROJECT
 from tests.support.stacks import Stack
 
@@ -28,9 +28,9 @@ UNCLEAR = re.compile(r"crash|unexpected error|took longer|/|Traceback")
 
 
 @pytest.fixture(scope="module")
-def corpus(embedded: Stack) -> Iterator[tuple[Pixmill, dict[int, Path]]]:
+def corpus(embedded: Stack) -> Iterator[tuple[ApiClient, dict[int, Path]]]:
     """Return a client, and the files of the corpus by their ids."""
-    with Pixmill(embedded.url) as pixmill:
+    with ApiClient(embedded.url) as pixmill:
         uploaded = {}
         for path in sorted(path for path in CORPUS.rglob("*") if path.is_file()):
             response = pixmill.http.put(f"{FILES}/", params={"name": path.name}, content=path.read_bytes())
@@ -40,7 +40,7 @@ def corpus(embedded: Stack) -> Iterator[tuple[Pixmill, dict[int, Path]]]:
 
 
 @pytest.mark.parametrize("batch", BATCHES)
-def test_every_file_ends_finished_or_in_a_clear_error(corpus: tuple[Pixmill, dict[int, Path]], batch: str) -> None:
+def test_every_file_ends_finished_or_in_a_clear_error(corpus: tuple[ApiClient, dict[int, Path]], batch: str) -> None:
     pixmill, files = corpus
     assert len(files) > 1000, "run scripts/fetch-corpus"
 
@@ -58,7 +58,7 @@ def is_unclear(task: dict[str, object]) -> bool:
     return task["status"] == "error" and UNCLEAR.search(str(task["error"])) is not None
 
 
-def test_errors_are_short(corpus: tuple[Pixmill, dict[int, Path]]) -> None:
+def test_errors_are_short(corpus: tuple[ApiClient, dict[int, Path]]) -> None:
     pixmill, files = corpus
 
     errors = pixmill.http.get(f"{TASKS}/", params={"status": "error", "algorithm": "info"}).json()

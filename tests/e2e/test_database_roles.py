@@ -21,6 +21,7 @@ from service_kit.settings import load
 from sqlalchemy import create_engine
 from structlog.testing import capture_logs
 
+from tests.support.databases import libpq_url
 from tests.support.environment import ENVIRONMENT
 from tests.support.folders import temporary_folder
 from tests.support.processes import free_port, skip_where_missing
@@ -85,7 +86,7 @@ class Databases:
     def run(self, role: str, statement: str, *values: str) -> list[tuple[object, ...]]:
         """Return the rows of a statement executed by a role."""
         url = self.administrator if role == "pixmill" else self.urls[role]
-        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        with psycopg.connect(libpq_url(url), autocommit=True) as connection:
             cursor = connection.execute(statement.encode(), values or None)
             return cursor.fetchall() if cursor.description else []
 

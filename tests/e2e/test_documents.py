@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pixmill.commands.console import EXIT_CODES
 
-from tests.support.client import TASKS, Pixmill, is_ready
+from tests.support.client import TASKS, ApiClient, is_ready
 from tests.support.documents import (
     PRINTED_URL,
     Block,
@@ -83,7 +83,7 @@ def images(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def await_tasks(clone: Clone) -> None:
     def none_runs() -> bool:
-        with Pixmill(clone.url) as client:
+        with ApiClient(clone.url) as client:
             tasks = client.http.get(f"{TASKS}/").json()
             return all(task["status"] not in ("pending", "processing") for task in tasks)
 
@@ -173,7 +173,7 @@ def test_both_languages_link_to_each_other(english: Path, russian: Path) -> None
 
 def linked(page: Path) -> list[Path]:
     """Return the files that a page links to."""
-    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.M | re.S)
+    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text("utf-8"), flags=re.M | re.S)
     targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text)
     return [(page.parent / target).resolve() for target in targets if "://" not in target and "mailto:" not in target]
 

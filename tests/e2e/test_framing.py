@@ -10,7 +10,7 @@ from functools import cache
 import httpx2
 import pytest
 
-from tests.support.client import FILES, Pixmill
+from tests.support.client import FILES, ApiClient
 from tests.support.raw_http import CLOSE, answers, received
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
@@ -27,7 +27,7 @@ CHUNKED = f"{PUT}Transfer-Encoding: chunked\r\n\r\n"
 @cache
 def places(url: str) -> dict[str, str]:
     """Return each way of downloading a file from the stack at this URL."""
-    with Pixmill(url) as client:
+    with ApiClient(url) as client:
         file_id = client.upload("a.txt", CONTENT)["id"]
         link = client.http.post(f"{FILES}/{file_id}/links", json={}).headers["Location"]
     path = f"{FILES}/{file_id}/download"
@@ -127,7 +127,7 @@ def test_a_repeated_length_of_a_later_request_is_refused(stack: Stack) -> None:
 def test_an_invalid_request_is_refused_and_the_connection_closed(
     embedded: Stack, request_text: str, status: int
 ) -> None:
-    with Pixmill(embedded.url) as client:
+    with ApiClient(embedded.url) as client:
         before = client.counts()
 
         [answer] = answers(received(embedded.url, request_text.encode("latin-1")), "GET")
@@ -158,7 +158,7 @@ def test_every_valid_form_of_a_request_is_accepted(embedded: Stack, request_text
 
 
 @pytest.mark.both_stacks
-def test_a_chunked_body_that_breaks_off_is_not_stored(stack: Stack, pixmill: Pixmill) -> None:
+def test_a_chunked_body_that_breaks_off_is_not_stored(stack: Stack, pixmill: ApiClient) -> None:
     before = pixmill.counts()
     address = httpx2.URL(stack.url)
 

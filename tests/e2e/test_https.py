@@ -9,7 +9,7 @@ import httpx2
 import pytest
 import trustme
 
-from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.client import FILES, TASKS, ApiClient
 from tests.support.environment import ENVIRONMENT, PROJECT, TRUSTED_PROXY
 from tests.support.images import opened, photo
 from tests.support.processes import Process, accepts, find_program, free_port
@@ -57,24 +57,24 @@ def secure_port(full: FullStack, authority: trustme.CA, tmp_path_factory: pytest
 
 
 @pytest.fixture
-def pixmill(full: FullStack, secure_port: int, authority: trustme.CA) -> Iterator[Pixmill]:
-    with Pixmill(full.url) as local:
+def pixmill(full: FullStack, secure_port: int, authority: trustme.CA) -> Iterator[ApiClient]:
+    with ApiClient(full.url) as local:
         key = local.make_key("team", "writer")
     trusted = ssl.create_default_context()
     authority.configure_trust(trusted)
-    with Pixmill(f"https://127.0.0.1:{secure_port}", verify=trusted) as client:
+    with ApiClient(f"https://127.0.0.1:{secure_port}", verify=trusted) as client:
         client.http.headers["Host"] = "photos.example"
         client.http.headers["Authorization"] = f"Bearer {key}"
         yield client
 
 
-def test_an_image_is_processed(pixmill: Pixmill) -> None:
+def test_an_image_is_processed(pixmill: ApiClient) -> None:
     result = pixmill.process(photo(80, 60), "p.png", "resize", {"width": 40})
 
     assert opened(result).size == (40, 30)
 
 
-def test_a_large_file_is_uploaded_and_downloaded(pixmill: Pixmill) -> None:
+def test_a_large_file_is_uploaded_and_downloaded(pixmill: ApiClient) -> None:
     content = os.urandom(20_000_000)
 
     file = pixmill.http.put(f"{FILES}/large.bin", content=content).json()
@@ -82,13 +82,13 @@ def test_a_large_file_is_uploaded_and_downloaded(pixmill: Pixmill) -> None:
     assert pixmill.download(file["id"]) == content
 
 
-def test_without_a_key_nobody_comes_in_through_the_proxy(pixmill: Pixmill) -> None:
+def test_without_a_key_nobody_comes_in_through_the_proxy(pixmill: ApiClient) -> None:
     del pixmill.http.headers["Authorization"]
 
     assert pixmill.http.get(f"{FILES}/").status_code == 401
 
 
-def test_events_are_not_buffered(pixmill: Pixmill) -> None:
+def test_events_are_not_buffered(pixmill: ApiClient) -> None:
     source = pixmill.upload("p.png", photo(80, 60))
     # A proxy that buffers sends nothing of a stream that does not end.
     with pixmill.http.stream("GET", f"{TASKS}/events", timeout=STATE_SECONDS) as events:
@@ -97,7 +97,7 @@ def test_events_are_not_buffered(pixmill: Pixmill) -> None:
         assert any('"finished"' in line for line in events.iter_lines())
 
 
-def test_a_link_begins_with_https_and_the_host_name(pixmill: Pixmill) -> None:
+def test_a_link_begins_with_https_and_the_host_name(pixmill: ApiClient) -> None:
     file = pixmill.upload("a.txt", b"signed")
 
     url = httpx2.URL(pixmill.http.post(f"{FILES}/{file['id']}/links", json={}).json()["url"])

@@ -3,7 +3,7 @@
 import pytest
 import pyvips
 
-from tests.support.client import FILES, Pixmill
+from tests.support.client import FILES, ApiClient
 from tests.support.folders import temporary_folder
 from tests.support.processes import peak_of, processes_of
 from tests.support.stacks import start
@@ -19,7 +19,7 @@ def test_100_megapixels_need_less_than_150_megabytes() -> None:
     content = image.copy(interpretation="srgb").jpegsave_buffer(Q=80)
     stack = start("embedded", temporary_folder("large"), {"WORKER_CONCURRENCY": "1"})
     try:
-        with Pixmill(stack.url) as pixmill:
+        with ApiClient(stack.url) as pixmill:
             source = pixmill.http.put(f"{FILES}/", params={"name": "large.jpg"}, content=content).json()["id"]
             task = pixmill.wait_for_task(pixmill.create_tasks([source], "resize", {"width": 1024})[0])
 

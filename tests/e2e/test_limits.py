@@ -8,7 +8,7 @@ import numpy
 import pytest
 from PIL import Image
 
-from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.client import FILES, TASKS, ApiClient
 from tests.support.environment import STRICT
 from tests.support.folders import temporary_folder
 from tests.support.images import encoded, photo
@@ -28,12 +28,12 @@ def limited(request: pytest.FixtureRequest) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def pixmill(limited: Stack) -> Iterator[Pixmill]:
-    with Pixmill(limited.url) as client:
+def pixmill(limited: Stack) -> Iterator[ApiClient]:
+    with ApiClient(limited.url) as client:
         yield client
 
 
-def await_status(pixmill: Pixmill, task_id: int, status: str) -> None:
+def await_status(pixmill: ApiClient, task_id: int, status: str) -> None:
     wait_until(lambda: pixmill.http.get(f"{TASKS}/{task_id}").json()["status"] == status, f"the task is {status}")
 
 
@@ -51,7 +51,7 @@ def one_line_of(log: Path, words: str) -> str:
     ],
 )
 def test_a_task_that_exceeds_a_limit_ends_in_error_and_others_finish(
-    pixmill: Pixmill, algorithm: str, words: str
+    pixmill: ApiClient, algorithm: str, words: str
 ) -> None:
     source_id = pixmill.upload("p.png", photo())["id"]
 
@@ -64,7 +64,7 @@ def test_a_task_that_exceeds_a_limit_ends_in_error_and_others_finish(
     assert words in str(task["error"])
 
 
-def test_a_task_of_files_that_are_too_large_together_ends_in_error(pixmill: Pixmill) -> None:
+def test_a_task_of_files_that_are_too_large_together_ends_in_error(pixmill: ApiClient) -> None:
     noise = numpy.random.default_rng(1).integers(0, 255, (100, 100, 3), dtype="uint8")
     large = encoded(Image.fromarray(noise), "PNG")
     assert len(large) < 100_000 < 4 * len(large)
@@ -81,7 +81,7 @@ def folders_in(scratch: Path) -> set[str]:
 
 
 @pytest.mark.thorough
-def test_a_killed_task_leaves_nothing_in_the_scratch_folder(pixmill: Pixmill, limited: Stack) -> None:
+def test_a_killed_task_leaves_nothing_in_the_scratch_folder(pixmill: ApiClient, limited: Stack) -> None:
     # Other tests of this stack may have killed a worker, whose folders are deleted after some minutes.
     before = folders_in(limited.scratch)
     task_id = pixmill.create_tasks([pixmill.upload("p.png", photo())["id"]], "hang")[0]
@@ -91,7 +91,7 @@ def test_a_killed_task_leaves_nothing_in_the_scratch_folder(pixmill: Pixmill, li
     wait_until(lambda: folders_in(limited.scratch) <= before, "the scratch folder has no folder of a task")
 
 
-def test_a_cancelled_task_is_stopped_and_leaves_no_result(pixmill: Pixmill, limited: Stack) -> None:
+def test_a_cancelled_task_is_stopped_and_leaves_no_result(pixmill: ApiClient, limited: Stack) -> None:
     files_before, folders_before = pixmill.counts()[0], folders_in(limited.scratch)
     source_id = pixmill.upload("p.png", photo(200, 100))["id"]
     task_id = pixmill.create_tasks([source_id], "hang")[0]
@@ -121,7 +121,7 @@ def test_an_upload_over_the_quota_is_refused_before_it_is_sent(strict: FullStack
 
 
 def test_an_upload_within_the_quota_is_stored(strict: FullStack) -> None:
-    with Pixmill(strict.url) as client:
+    with ApiClient(strict.url) as client:
         # Large enough that nginx first checks the free space.
         stored = client.http.put(f"{FILES}/a.bin", content=bytes(12_000_000))
 

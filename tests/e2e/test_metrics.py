@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.client import FILES, TASKS, Pixmill, assert_problem, http
+from tests.support.client import FILES, TASKS, ApiClient, assert_problem, http
 from tests.support.stacks import EmbeddedStack, FullStack
 
 
@@ -17,8 +17,8 @@ def watched(request: pytest.FixtureRequest) -> EmbeddedStack | FullStack:
 
 
 @pytest.fixture
-def pixmill(watched: EmbeddedStack | FullStack) -> Iterator[Pixmill]:
-    with Pixmill(watched.url) as client:
+def pixmill(watched: EmbeddedStack | FullStack) -> Iterator[ApiClient]:
+    with ApiClient(watched.url) as client:
         yield client
 
 
@@ -30,7 +30,7 @@ def metrics(stack: EmbeddedStack | FullStack, place: str) -> dict[str, float]:
     return {"".join([sample.name, *sample.labels.values()]): sample.value for sample in samples}
 
 
-def test_stored_files_and_bytes_are_counted(watched: EmbeddedStack | FullStack, pixmill: Pixmill) -> None:
+def test_stored_files_and_bytes_are_counted(watched: EmbeddedStack | FullStack, pixmill: ApiClient) -> None:
     content = os.urandom(1000)
     before = metrics(watched, FILES)
 
@@ -44,7 +44,7 @@ def test_stored_files_and_bytes_are_counted(watched: EmbeddedStack | FullStack, 
     assert 0 < after["pixmill_room_bytes"] < 2**60
 
 
-def test_incomplete_uploads_are_counted(watched: EmbeddedStack | FullStack, pixmill: Pixmill) -> None:
+def test_incomplete_uploads_are_counted(watched: EmbeddedStack | FullStack, pixmill: ApiClient) -> None:
     before = metrics(watched, FILES)["pixmill_resumable_uploads"]
 
     begin = {"Tus-Resumable": "1.0.0", "Upload-Length": "3"}
@@ -55,7 +55,7 @@ def test_incomplete_uploads_are_counted(watched: EmbeddedStack | FullStack, pixm
     assert (begun, metrics(watched, FILES)["pixmill_resumable_uploads"]) == (before + 1, before)
 
 
-def test_failed_tasks_are_counted(watched: EmbeddedStack | FullStack, pixmill: Pixmill) -> None:
+def test_failed_tasks_are_counted(watched: EmbeddedStack | FullStack, pixmill: ApiClient) -> None:
     before = metrics(watched, TASKS)
 
     task_id = pixmill.create_tasks([pixmill.upload("a.jpg", b"no image")["id"]], "flip")[0]
@@ -72,7 +72,7 @@ def test_failed_tasks_are_counted(watched: EmbeddedStack | FullStack, pixmill: P
 def test_pending_tasks_are_counted(full: FullStack) -> None:
     full.worker.stop()
     try:
-        with Pixmill(full.url) as client:
+        with ApiClient(full.url) as client:
             file_id = client.upload("a.jpg", b"no image")["id"]
             task_id = client.create_tasks([file_id], "flip")[0]
 
@@ -80,7 +80,7 @@ def test_pending_tasks_are_counted(full: FullStack) -> None:
     finally:
         full.worker.start()
 
-    with Pixmill(full.url) as client:
+    with ApiClient(full.url) as client:
         client.wait_for_task(task_id)
     assert waiting["pixmill_taskspending"] == 1
     assert waiting["pixmill_oldest_pending_task_seconds"] > 0

@@ -21,7 +21,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.support.browser import Page, open_browser, prefer_dark
-from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.client import FILES, TASKS, ApiClient
 from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
 from tests.support.folders import temporary_folder
 from tests.support.images import photo, pixels
@@ -69,7 +69,7 @@ def add_step(page: Page, algorithm: str) -> None:
 
 
 @pytest.mark.both_stacks
-def test_the_start_page_shows_the_files(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_the_start_page_shows_the_files(pixmill: ApiClient, page: Page, name: str) -> None:
     pixmill.upload(f"{name}.png", photo())
 
     page.open("/")
@@ -95,7 +95,7 @@ def test_the_start_page_shows_the_files(pixmill: Pixmill, page: Page, name: str)
         "/s/a-token",
     ],
 )
-def test_each_screen_has_an_address(pixmill: Pixmill, path: str) -> None:
+def test_each_screen_has_an_address(pixmill: ApiClient, path: str) -> None:
     answer = pixmill.http.get(path)
 
     assert answer.content == (DIST / "index.html").read_bytes()
@@ -104,7 +104,7 @@ def test_each_screen_has_an_address(pixmill: Pixmill, path: str) -> None:
 
 
 @pytest.mark.both_stacks
-def test_what_the_page_loads_is_kept_by_browsers(pixmill: Pixmill) -> None:
+def test_what_the_page_loads_is_kept_by_browsers(pixmill: ApiClient) -> None:
     assets = re.findall(r'"(/assets/[^"]+)"', pixmill.http.get("/").text)
     answers = [pixmill.http.get(asset) for asset in assets]
 
@@ -125,7 +125,7 @@ def test_the_page_is_small() -> None:
     assert size([f"assets/{file.name}" for file in (DIST / "assets").iterdir()]) < 200_000
 
 
-def test_the_first_screen_transfers_few_bytes(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_the_first_screen_transfers_few_bytes(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.jpg", photo(1600, 1200, format="JPEG"), folder=name)["id"]
     copies = [{"file_id": file_id, "name": name} for _ in range(99)]
     pixmill.http.post(f"{FILES}/copies", json={"copies": copies}).raise_for_status()
@@ -168,7 +168,7 @@ def test_no_screen_breaks_its_own_policy(page: Page) -> None:
     assert page.errors() == []
 
 
-def test_a_set_of_files_opens_with_its_password(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_set_of_files_opens_with_its_password(pixmill: ApiClient, page: Page, name: str) -> None:
     file_ids = [pixmill.upload(f"{name}-{index}.png", photo(20 + index, 10))["id"] for index in range(2)]
     wanted = {"file_ids": file_ids, "note": f"For {name}", "password": "right"}
     token = pixmill.http.post(f"{FILES}/links", json=wanted).raise_for_status().json()["token"]
@@ -231,7 +231,7 @@ def panel_says(page: Page, text: str) -> None:
     wait_until(lambda: page.browser.execute_script(title) == text, f"the uploads say {text!r}")
 
 
-def test_chosen_files_are_uploaded(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+def test_chosen_files_are_uploaded(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
     paths = [tmp_path / f"{name}-{index}.png" for index in range(3)]
     for index, path in enumerate(paths):
         path.write_bytes(photo(20 + index, 10))
@@ -248,7 +248,7 @@ def test_chosen_files_are_uploaded(pixmill: Pixmill, page: Page, name: str, tmp_
     assert {pixmill.download(file["id"]) for file in stored} == {path.read_bytes() for path in paths}
 
 
-def test_a_large_file_is_uploaded_in_resumable_parts(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+def test_a_large_file_is_uploaded_in_resumable_parts(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
     content = secrets.token_bytes(9_000_000)
     path = tmp_path / f"{name}.bin"
     path.write_bytes(content)
@@ -300,7 +300,7 @@ def test_uploads_wait_while_the_service_behind_nginx_restarts(strict: FullStack,
     for stem, content in contents.items():
         (tmp_path / f"{stem}.bin").write_bytes(content)
 
-    with skip_where_missing(), open_browser() as browser, Pixmill(strict.url) as client:
+    with skip_where_missing(), open_browser() as browser, ApiClient(strict.url) as client:
         page = Page(browser, strict.url)
         page.open("/files")
         wait_until(lambda: page.all("#upload-files"), "the field for files")
@@ -320,7 +320,7 @@ def test_uploads_wait_while_the_service_behind_nginx_restarts(strict: FullStack,
 
 
 def test_large_files_of_the_same_name_go_each_to_its_folder(
-    pixmill: Pixmill, page: Page, name: str, tmp_path: Path
+    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
 ) -> None:
     contents = [secrets.token_bytes(6_000_000) for _ in range(2)]
     for index, content in enumerate(contents):
@@ -346,7 +346,7 @@ def test_large_files_of_the_same_name_go_each_to_its_folder(
 
 
 @pytest.mark.thorough
-def test_a_file_that_was_deleted_fails_alone(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+def test_a_file_that_was_deleted_fails_alone(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
     paths = pictures(tmp_path, name, 3)
     page.open("/files")
     wait_until(lambda: page.all("#upload-files"), "the field for files")
@@ -370,7 +370,7 @@ def drag(page: Page, kind: str, *paths: Path) -> None:
 
 
 def test_dropped_files_are_uploaded_next_to_an_unreadable_one(
-    pixmill: Pixmill, page: Page, name: str, tmp_path: Path
+    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
 ) -> None:
     paths = [tmp_path / f"{name}-{index}.png" for index in range(3)]
     for path in (paths[0], paths[2]):
@@ -418,7 +418,7 @@ def kept_offline(page: Page, name: str, paths: Sequence[Path]) -> Iterator[None]
         yield
 
 
-def test_uploads_go_on_after_a_reload(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+def test_uploads_go_on_after_a_reload(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
     contents = {f"{name}-{index:02}": secrets.token_bytes(1000) for index in range(70)}
     contents[f"{name}-large"] = secrets.token_bytes(6_000_000)
     for stem, content in contents.items():
@@ -445,7 +445,9 @@ def test_uploads_go_on_after_a_reload(pixmill: Pixmill, page: Page, name: str, t
     assert not page.all("section.panel")
 
 
-def test_files_whose_response_is_lost_are_stored_once(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+def test_files_whose_response_is_lost_are_stored_once(
+    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
+) -> None:
     paths = pictures(tmp_path, name, 3)
     page.open(f"/files?folder={name}")
     page.says("Nothing matches")
@@ -462,7 +464,7 @@ def test_files_whose_response_is_lost_are_stored_once(pixmill: Pixmill, page: Pa
 
 
 def test_a_file_that_is_too_large_to_keep_is_chosen_again(
-    pixmill: Pixmill, page: Page, name: str, tmp_path: Path
+    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
 ) -> None:
     path, other = tmp_path / f"{name}.bin", tmp_path / f"{name}-other.bin"
     with path.open("wb") as file:
@@ -489,7 +491,7 @@ def test_a_file_that_is_too_large_to_keep_is_chosen_again(
 
 
 def test_a_file_whose_bytes_the_browser_lost_is_chosen_again_in_the_gallery(
-    pixmill: Pixmill, page: Page, name: str, tmp_path: Path
+    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
 ) -> None:
     paths = pictures(tmp_path, name, 2)
     with kept_offline(page, name, paths):
@@ -511,7 +513,7 @@ def test_a_file_whose_bytes_the_browser_lost_is_chosen_again_in_the_gallery(
     assert names_stored(pixmill, name) == [path.stem for path in paths]
 
 
-def test_only_one_window_sends_an_upload(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+def test_only_one_window_sends_an_upload(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
     paths = pictures(tmp_path, name, 4)
     first = page.browser.current_window_handle
     page.browser.switch_to.new_window("window")
@@ -553,7 +555,7 @@ def prepared(page: Page, script: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("database", ["null", "{ open() { throw new DOMException('', 'SecurityError'); } }"])
 def test_files_are_uploaded_without_a_database_of_the_browser(
-    pixmill: Pixmill, page: Page, name: str, tmp_path: Path, database: str
+    pixmill: ApiClient, page: Page, name: str, tmp_path: Path, database: str
 ) -> None:
     path = tmp_path / f"{name}.png"
     path.write_bytes(photo())
@@ -568,7 +570,7 @@ def test_files_are_uploaded_without_a_database_of_the_browser(
 
 
 def test_uploads_of_a_crashed_tab_go_on_after_its_silence(
-    pixmill: Pixmill, page: Page, name: str, tmp_path: Path
+    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
 ) -> None:
     paths = pictures(tmp_path, name, 2)
     with kept_offline(page, name, paths):
@@ -596,7 +598,7 @@ LATER = "const now = Date.now; Date.now = () => now() + arguments[0] * 3600_000"
 
 
 def test_a_retry_after_the_server_forgot_the_key_is_the_users_decision(
-    pixmill: Pixmill, page: Page, name: str, tmp_path: Path
+    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
 ) -> None:
     paths = pictures(tmp_path, name, 2)
     page.open(f"/files?folder={name}")
@@ -634,7 +636,7 @@ def test_a_retry_after_the_server_forgot_the_key_is_the_users_decision(
     assert not page.all("section.panel")
 
 
-def test_a_pause_belongs_to_one_window(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+def test_a_pause_belongs_to_one_window(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
     paths = [tmp_path / f"{name}-{index}.bin" for index in range(2)]
     for path in paths:
         path.write_bytes(secrets.token_bytes(3_000_000))
@@ -683,7 +685,7 @@ def owners(keys_stack: EmbeddedStack) -> Mapping[str, str]:
     words = ["keys", "create", "--owner", "root", "--role", "admin", "--data", str(keys_stack.data)]
     command = [str(SCRIPTS / "pixmill"), *words]
     run = subprocess.run(command, env=ENVIRONMENT, cwd=PROJECT, check=True, capture_output=True, text=True)
-    with Pixmill(keys_stack.url) as client:
+    with ApiClient(keys_stack.url) as client:
         client.http.headers["Authorization"] = f"Bearer {run.stdout.strip()}"
         roles = {"alice": "writer", "bob": "writer", "carol": "reader"}
         return {owner: client.make_key(owner, role) for owner, role in roles.items()}
@@ -696,7 +698,7 @@ def test_uploads_wait_for_their_owner(
     alice, bob = owners["alice"], owners["bob"]
     paths = pictures(tmp_path, name, 4)
 
-    with skip_where_missing(), open_browser() as browser, Pixmill(keys_stack.url) as client:
+    with skip_where_missing(), open_browser() as browser, ApiClient(keys_stack.url) as client:
         page = Page(browser, keys_stack.url)
 
         def change_owner(key: str) -> None:
@@ -754,7 +756,7 @@ def test_an_owner_who_takes_over_a_page_does_not_get_its_uploads(
         # Too large to keep: the browser asks before it leaves a page with this upload.
         file.truncate(64 * 2**20 + 1)
 
-    with skip_where_missing(), open_browser() as browser, Pixmill(keys_stack.url) as client:
+    with skip_where_missing(), open_browser() as browser, ApiClient(keys_stack.url) as client:
         page = Page(browser, keys_stack.url)
         page.open("/files")
         page.field("Key")
@@ -804,7 +806,7 @@ def test_an_owner_who_takes_over_a_page_does_not_get_its_uploads(
         assert "Drop" not in page.text()
 
 
-def test_the_next_page_is_shown_once(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_the_next_page_is_shown_once(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
     for _ in range(101):
         pixmill.http.post(f"{FILES}/{file_id}/links", json={}).raise_for_status()
@@ -830,7 +832,7 @@ def test_the_next_page_is_shown_once(pixmill: Pixmill, page: Page, name: str) ->
     pixmill.http.delete(f"{FILES}/{file_id}").raise_for_status()
 
 
-def test_an_error_of_the_gallery_is_mended_by_keyboard(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_an_error_of_the_gallery_is_mended_by_keyboard(pixmill: ApiClient, page: Page, name: str) -> None:
     # The end of the list is far below the window.
     for index in range(60):
         pixmill.upload(f"{name}-{index}.txt", b"text %d" % index)
@@ -884,7 +886,7 @@ def test_the_page_speaks_english_where_its_russian_is_gone(page: Page) -> None:
     page.button("English").click()
 
 
-def test_a_failed_task_is_explained_in_russian(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_failed_task_is_explained_in_russian(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
     created = pixmill.http.post(
         f"{TASKS}/", json={"file_ids": [file_id], "algorithm": "round_corners", "params": {"radius": 5}}
@@ -955,7 +957,7 @@ def test_late_names_do_not_replace_those_of_the_chosen_language(page: Page, addr
     assert "Сепия" in shown
 
 
-def test_the_copied_commands_do_what_the_buttons_do(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_the_copied_commands_do_what_the_buttons_do(pixmill: ApiClient, page: Page, name: str) -> None:
     pixmill.upload(f"{name}.png", photo())
     [file] = open_gallery(page, name, 1)
     file.find_element(By.CSS_SELECTOR, "[data-check]").click()
@@ -970,7 +972,7 @@ def test_the_copied_commands_do_what_the_buttons_do(pixmill: Pixmill, page: Page
     assert names_stored(pixmill, name) == []
 
 
-def test_search_filters_and_order_are_in_the_address(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_search_filters_and_order_are_in_the_address(pixmill: ApiClient, page: Page, name: str) -> None:
     for number in (1, 2):
         pixmill.upload(f"{name}-{number}.png", photo())
     pixmill.upload(f"{name}.txt", b"text")
@@ -997,11 +999,11 @@ def test_search_filters_and_order_are_in_the_address(pixmill: Pixmill, page: Pag
     wait_until(lambda: len(files_shown(page)) == 3, "filters that make no sense are ignored")
 
 
-def names_stored(pixmill: Pixmill, name: str) -> list[object]:
+def names_stored(pixmill: ApiClient, name: str) -> list[object]:
     return [file["name"] for file in pixmill.http.get(f"{FILES}/", params={"name": name, "sort": "name"}).json()]
 
 
-def test_files_are_deleted_by_keyboard_and_brought_back(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_files_are_deleted_by_keyboard_and_brought_back(pixmill: ApiClient, page: Page, name: str) -> None:
     for number in (1, 2, 3, 4):
         pixmill.upload(f"{name}-{number}.png", photo())
     open_gallery(page, name, 4)
@@ -1019,7 +1021,7 @@ def test_files_are_deleted_by_keyboard_and_brought_back(pixmill: Pixmill, page: 
     wait_until(lambda: len(files_shown(page)) == 4, "the files are in the gallery again")
 
 
-def test_the_trash_restores_a_file_and_is_emptied(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_the_trash_restores_a_file_and_is_emptied(pixmill: ApiClient, page: Page, name: str) -> None:
     ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
     pixmill.http.post(f"{FILES}/delete", json={"ids": ids}).raise_for_status()
 
@@ -1034,7 +1036,7 @@ def test_the_trash_restores_a_file_and_is_emptied(pixmill: Pixmill, page: Page, 
     assert pixmill.http.get(f"{FILES}/trash").json() == []
 
 
-def test_a_chosen_folder_is_kept_and_filters(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+def test_a_chosen_folder_is_kept_and_filters(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
     pixmill.upload(f"{name}-elsewhere.png", photo())
     folder = tmp_path / f"album-{name}" / "may"
     folder.mkdir(parents=True)
@@ -1055,7 +1057,7 @@ def test_a_chosen_folder_is_kept_and_filters(pixmill: Pixmill, page: Page, name:
     assert file["name"] == f"{name}-may"
 
 
-def test_what_others_upload_appears_without_losing_the_selection(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_what_others_upload_appears_without_losing_the_selection(pixmill: ApiClient, page: Page, name: str) -> None:
     first = pixmill.upload(f"{name}-1.png", photo(), folder=name)["id"]
     page.open(f"/files?folder={name}")
     wait_until(lambda: len(files_shown(page)) == 1, "the file is shown")
@@ -1080,7 +1082,7 @@ window.fetch = (path, options) => {
 """Lets the page record the ids of the files whose rows it requests."""
 
 
-def test_a_long_list_has_its_end_and_few_rows_in_the_document(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_long_list_has_its_end_and_few_rows_in_the_document(pixmill: ApiClient, page: Page, name: str) -> None:
     last = pixmill.upload(f"{name}z.png", photo(), folder=name)["id"]
     for _ in range(20):
         copies = [{"file_id": last, "name": name} for _ in range(100)]
@@ -1129,7 +1131,7 @@ PATIENT_TOAST = """{
 """Lets a short message end at once, and focuses its button as soon as it appears."""
 
 
-def test_a_file_is_renamed(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_file_is_renamed(pixmill: ApiClient, page: Page, name: str) -> None:
     file = pixmill.upload(f"{name}.png", photo())
     with prepared(page, PATIENT_TOAST):
         page.open(f"/files/{file['id']}")
@@ -1144,7 +1146,7 @@ def test_a_file_is_renamed(pixmill: Pixmill, page: Page, name: str) -> None:
     assert pixmill.http.get(f"{FILES}/{file['id']}").json()["name"] == f"{name}-renamed"
 
 
-def test_a_picture_is_loaded_again_when_the_server_answers_again(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_picture_is_loaded_again_when_the_server_answers_again(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
     loaded = "return document.querySelector('.viewer img')?.naturalWidth"
 
@@ -1163,7 +1165,7 @@ def test_a_picture_is_loaded_again_when_the_server_answers_again(pixmill: Pixmil
     wait_until(lambda: page.browser.execute_script(loaded) == 60, "the picture is shown")
 
 
-def test_escape_closes_a_menu_and_then_the_file(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_escape_closes_a_menu_and_then_the_file(pixmill: ApiClient, page: Page, name: str) -> None:
     for number in (1, 2, 3):
         pixmill.upload(f"{name}-{number}.png", photo())
     open_gallery(page, name, 3)
@@ -1185,7 +1187,7 @@ def test_escape_closes_a_menu_and_then_the_file(pixmill: Pixmill, page: Page, na
     wait_until(lambda: f"{name}-2" in (page.browser.execute_script(place) or ""), "the gallery has its place again")
 
 
-def test_an_image_is_analyzed_without_a_task(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_an_image_is_analyzed_without_a_task(pixmill: ApiClient, page: Page, name: str) -> None:
     file = pixmill.upload(f"{name}.png", photo(60, 40))
     before = pixmill.counts()
 
@@ -1207,7 +1209,7 @@ def test_an_image_is_analyzed_without_a_task(pixmill: Pixmill, page: Page, name:
     assert pixmill.counts() == before
 
 
-def test_a_result_leads_to_its_source_and_back(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_result_leads_to_its_source_and_back(pixmill: ApiClient, page: Page, name: str) -> None:
     source = pixmill.upload(f"{name}.png", photo())["id"]
     result = pixmill.wait_for_task(pixmill.create_tasks([source], "invert")[0])["result_id"]
 
@@ -1220,7 +1222,7 @@ def test_a_result_leads_to_its_source_and_back(pixmill: Pixmill, page: Page, nam
     wait_until(lambda: page.browser.current_url.endswith(f"/files/{result}"), "the result is shown again")
 
 
-def test_a_pipeline_runs_on_the_selected_files(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_pipeline_runs_on_the_selected_files(pixmill: ApiClient, page: Page, name: str) -> None:
     for number in (1, 2):
         pixmill.upload(f"{name}-{number}.png", photo(30, 20))
     first, second = open_gallery(page, name, 2)
@@ -1243,7 +1245,7 @@ def test_a_pipeline_runs_on_the_selected_files(pixmill: Pixmill, page: Page, nam
     assert any((pixels(pixmill.download(file["id"])) == expected).all() for file in results)
 
 
-def test_a_preset_of_the_server_fills_the_steps(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_preset_of_the_server_fills_the_steps(pixmill: ApiClient, page: Page, name: str) -> None:
     file = pixmill.upload(f"{name}.png", photo())
     page.open("/process")
     page.browser.execute_script("localStorage.clear()")
@@ -1256,7 +1258,7 @@ def test_a_preset_of_the_server_fills_the_steps(pixmill: Pixmill, page: Page, na
     assert page.first("[aria-controls] .small").text.startswith("WEBP")
 
 
-def test_the_files_of_an_address_are_fetched_once_in_its_order(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_the_files_of_an_address_are_fetched_once_in_its_order(pixmill: ApiClient, page: Page, name: str) -> None:
     first, second = (pixmill.upload(f"{name}-{number}.png", photo()) for number in (1, 2))
 
     page.open(f"/process?files={second['id']},{first['id']}")
@@ -1268,7 +1270,7 @@ def test_the_files_of_an_address_are_fetched_once_in_its_order(pixmill: Pixmill,
     assert sum("/lookup" in request for request in requests) == 1
 
 
-def test_a_late_answer_does_not_change_the_files_of_a_run(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_late_answer_does_not_change_the_files_of_a_run(pixmill: ApiClient, page: Page, name: str) -> None:
     ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2, 3)]
     page.open("/process")
     page.says("Add a step")
@@ -1332,7 +1334,7 @@ def test_every_change_of_a_step_is_in_the_address(page: Page) -> None:
     wait_until(lambda: shows(502), "the entry of the history has the last change")
 
 
-def test_steps_are_edited_by_keyboard(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_steps_are_edited_by_keyboard(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo())["id"]
     page.open(address_of_steps([{"algorithm": step, "params": {}} for step in ("flip", "invert", "sepia")], file_id))
     page.says("Run on 1 file")
@@ -1369,7 +1371,7 @@ def test_steps_are_edited_by_keyboard(pixmill: Pixmill, page: Page, name: str) -
         wait_until(lambda: "Making the preview" not in page.text(), "the preview is not awaited any longer")
 
 
-def test_a_field_whose_json_is_invalid_prevents_the_run(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_field_whose_json_is_invalid_prevents_the_run(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo())["id"]
     kernel = [0, 0, 0, 0, 1, 0, 0, 0, 0]
     page.open(address_of_steps([{"algorithm": "convolve", "params": {"kernel": kernel}}], file_id))
@@ -1393,7 +1395,7 @@ def test_a_field_whose_json_is_invalid_prevents_the_run(pixmill: Pixmill, page: 
     assert "This is not JSON" not in page.text()
 
 
-def test_a_failed_task_shows_its_reason_and_runs_again(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_failed_task_shows_its_reason_and_runs_again(pixmill: ApiClient, page: Page, name: str) -> None:
     file = pixmill.upload(f"{name}.txt", b"not an image")
     page.open("/process")
     page.browser.execute_script("localStorage.clear()")
@@ -1409,7 +1411,7 @@ def test_a_failed_task_shows_its_reason_and_runs_again(pixmill: Pixmill, page: P
     page.says("1 task runs again")
 
 
-def test_a_run_is_the_same_in_every_browser(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_run_is_the_same_in_every_browser(pixmill: ApiClient, page: Page, name: str) -> None:
     file_ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
     file_ids.append(pixmill.upload(f"{name}.txt", b"not an image")["id"])
     wanted = {"file_ids": file_ids, "algorithm": "invert"}
@@ -1428,7 +1430,7 @@ def test_a_run_is_the_same_in_every_browser(pixmill: Pixmill, page: Page, name: 
 
 @pytest.mark.thorough
 def test_a_run_says_whether_its_numbers_are_live(strict: FullStack, name: str) -> None:
-    with skip_where_missing(), open_browser() as browser, Pixmill(strict.url) as client:
+    with skip_where_missing(), open_browser() as browser, ApiClient(strict.url) as client:
         page = Page(browser, strict.url)
         strict.worker.kill()
         try:
@@ -1457,7 +1459,7 @@ def test_a_run_says_whether_its_numbers_are_live(strict: FullStack, name: str) -
 
 
 @pytest.mark.thorough
-def test_shift_selects_from_the_task_that_was_clicked(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_shift_selects_from_the_task_that_was_clicked(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
     task_ids = [pixmill.create_tasks([file_id], "flip", {"direction": way})[0] for way in ("horizontal", "vertical")]
     page.open(f"/tasks?file={file_id}")
@@ -1478,7 +1480,7 @@ def test_shift_selects_from_the_task_that_was_clicked(pixmill: Pixmill, page: Pa
     assert violations(page) == []
 
 
-def run_of_failures(pixmill: Pixmill, name: str) -> int:
+def run_of_failures(pixmill: ApiClient, name: str) -> int:
     """Return the id of a batch of 101 tasks, one more than a page shows, which have all failed."""
     file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
     copies = [{"file_id": file_id, "name": name} for _ in range(100)]
@@ -1490,7 +1492,7 @@ def run_of_failures(pixmill: Pixmill, name: str) -> int:
     return int(batch_id)
 
 
-def test_a_page_that_is_asked_for_during_a_refresh_is_shown(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_page_that_is_asked_for_during_a_refresh_is_shown(pixmill: ApiClient, page: Page, name: str) -> None:
     batch_id = run_of_failures(pixmill, name)
     # The stream of events refreshes the first page when it starts.
     is_refresh = "!path.includes('after=') && (window.firsts = (window.firsts ?? 0) + 1) > 1"
@@ -1508,7 +1510,7 @@ def test_a_page_that_is_asked_for_during_a_refresh_is_shown(pixmill: Pixmill, pa
         page.field("Select all 101 shown")
 
 
-def test_many_tasks_are_forgotten_with_one_request(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_many_tasks_are_forgotten_with_one_request(pixmill: ApiClient, page: Page, name: str) -> None:
     batch_id = run_of_failures(pixmill, name)
     page.open(f"/tasks?run={batch_id}&status=error")
     page.button("Show more").click()
@@ -1530,7 +1532,7 @@ def test_many_tasks_are_forgotten_with_one_request(pixmill: Pixmill, page: Page,
     assert sum(request.endswith("/forget") for request in requests) == 1
 
 
-def test_a_preset_is_saved_for_every_browser(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_preset_is_saved_for_every_browser(pixmill: ApiClient, page: Page, name: str) -> None:
     page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
 
     page.button("Presets").click()
@@ -1541,7 +1543,7 @@ def test_a_preset_is_saved_for_every_browser(pixmill: Pixmill, page: Page, name:
     assert (saved["params"]["steps"][0]["algorithm"], saved["read_only"]) == ("sepia", False)
 
 
-def test_a_part_is_drawn_by_keyboard(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_part_is_drawn_by_keyboard(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
     params = {"left": 20, "top": 20, "width": 50, "height": 50, "unit": "percent"}
     page.open(address_of_steps([{"algorithm": "crop", "params": params}], file_id))
@@ -1554,7 +1556,7 @@ def test_a_part_is_drawn_by_keyboard(pixmill: Pixmill, page: Page, name: str) ->
     assert fields == {"Left": "21", "Top": "30", "Width": "49", "Height": "50"}
 
 
-def test_a_link_for_several_files_is_made_and_revoked(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_link_for_several_files_is_made_and_revoked(pixmill: ApiClient, page: Page, name: str) -> None:
     for number in (1, 2):
         pixmill.upload(f"{name}-{number}.png", photo())
     first, second = open_gallery(page, name, 2)
@@ -1581,7 +1583,7 @@ def test_a_link_for_several_files_is_made_and_revoked(pixmill: Pixmill, page: Pa
     assert pixmill.http.get(shared).status_code == 404
 
 
-def test_a_pipeline_is_renamed_and_deleted(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_pipeline_is_renamed_and_deleted(pixmill: ApiClient, page: Page, name: str) -> None:
     params = {"steps": [{"algorithm": "sepia", "params": {}}]}
     pixmill.http.put(f"{TASKS}/presets/{name}", json={"params": params}).raise_for_status()
     page.open("/pipelines")
@@ -1599,7 +1601,7 @@ def test_a_pipeline_is_renamed_and_deleted(pixmill: Pixmill, page: Page, name: s
     assert pixmill.http.get(f"{TASKS}/presets/{name}-2").status_code == 404
 
 
-def test_a_recent_pipeline_is_opened_with_its_steps(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_recent_pipeline_is_opened_with_its_steps(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo())["id"]
     pixmill.create_tasks([file_id], "pipeline", {"steps": [{"algorithm": "flip"}] * 2})
     page.open("/pipelines")
@@ -1610,7 +1612,7 @@ def test_a_recent_pipeline_is_opened_with_its_steps(pixmill: Pixmill, page: Page
     assert len(page.all("aside ol > li")) == 2
 
 
-def test_selected_files_move_to_a_folder(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_selected_files_move_to_a_folder(pixmill: ApiClient, page: Page, name: str) -> None:
     for number in (1, 2):
         pixmill.upload(f"{name}-{number}.png", photo())
     first, second = open_gallery(page, name, 2)
@@ -1627,7 +1629,7 @@ def test_selected_files_move_to_a_folder(pixmill: Pixmill, page: Page, name: str
     assert len(pixmill.http.get(f"{FILES}/", params={"folder": f"{name}/new"}).json()) == 2
 
 
-def test_files_that_were_moved_go_back_each_to_its_folder(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_files_that_were_moved_go_back_each_to_its_folder(pixmill: ApiClient, page: Page, name: str) -> None:
     ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
     pixmill.http.patch(f"{FILES}/{ids[0]}", json={"folder": f"{name}/old"}).raise_for_status()
     first, second = open_gallery(page, name, 2)
@@ -1643,7 +1645,7 @@ def test_files_that_were_moved_go_back_each_to_its_folder(pixmill: Pixmill, page
     assert [pixmill.http.get(f"{FILES}/{file_id}").json().get("folder") for file_id in ids] == [f"{name}/old", None]
 
 
-def test_keys_act_where_nothing_is_typed(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_keys_act_where_nothing_is_typed(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo())["id"]
     page.open(f"/files/{file_id}")
     page.says(name)
@@ -1667,7 +1669,7 @@ def test_keys_act_where_nothing_is_typed(pixmill: Pixmill, page: Page, name: str
     wait_until(lambda: page.browser.current_url.endswith("/files"), "the gallery is shown")
 
 
-def test_a_month_of_photos_is_gone_to(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_month_of_photos_is_gone_to(pixmill: ApiClient, page: Page, name: str) -> None:
     for month in (1, 2):
         exif = Image.Exif()
         exif.get_ifd(0x8769)[0x9003] = f"2020:0{month}:01 12:00:00"
@@ -1685,7 +1687,7 @@ def test_a_month_of_photos_is_gone_to(pixmill: Pixmill, page: Page, name: str) -
 
 
 @pytest.mark.thorough
-def test_many_windows_share_one_stream_of_events(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_many_windows_share_one_stream_of_events(pixmill: ApiClient, page: Page, name: str) -> None:
     first = page.browser.current_window_handle
     page.open(f"/files?folder={name}")
     # A browser opens six connections to a server.
@@ -1723,7 +1725,7 @@ def violations(page: Page, *, of_colors: bool = False) -> list[str]:
     return [str(found) for found in page.browser.execute_async_script(run, rules)]
 
 
-def text_of_each_screen(pixmill: Pixmill, name: str) -> Mapping[str, str]:
+def text_of_each_screen(pixmill: ApiClient, name: str) -> Mapping[str, str]:
     """Fill each screen; return their addresses, and for each a text that it shows when it is complete."""
     file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
     text_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
@@ -1747,7 +1749,7 @@ def text_of_each_screen(pixmill: Pixmill, name: str) -> Mapping[str, str]:
     }
 
 
-def test_every_screen_can_be_used_by_everybody(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_every_screen_can_be_used_by_everybody(pixmill: ApiClient, page: Page, name: str) -> None:
     found: list[str] = []
 
     for address, text in text_of_each_screen(pixmill, name).items():
@@ -1793,7 +1795,7 @@ return [...document.querySelectorAll(kinds)].filter((control) => {
 """The visible controls that a finger cannot touch, because they are outside of the window or covered."""
 
 
-def test_every_screen_fits_a_phone(pixmill: Pixmill, stack: Stack, name: str) -> None:
+def test_every_screen_fits_a_phone(pixmill: ApiClient, stack: Stack, name: str) -> None:
     long_name = f"{name}-{'x' * 80}"
     screens = text_of_each_screen(pixmill, long_name)
     found: list[str] = []
@@ -1809,7 +1811,7 @@ def test_every_screen_fits_a_phone(pixmill: Pixmill, stack: Stack, name: str) ->
     assert found == []
 
 
-def test_the_page_speaks_russian(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_the_page_speaks_russian(pixmill: ApiClient, page: Page, name: str) -> None:
     file_ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
     algorithms = pixmill.http.get(f"{TASKS}/algorithms", headers={"Accept-Language": "ru"}).json()
     [extend] = [algorithm for algorithm in algorithms if algorithm["name"] == "extend"]
@@ -1836,7 +1838,7 @@ def test_the_page_speaks_russian(pixmill: Pixmill, page: Page, name: str) -> Non
 
 
 @pytest.mark.parametrize("place", [FILES, pytest.param(TASKS, marks=pytest.mark.thorough)])
-def test_the_api_page_shows_every_operation(page: Page, pixmill: Pixmill, place: str) -> None:
+def test_the_api_page_shows_every_operation(page: Page, pixmill: ApiClient, place: str) -> None:
     document = pixmill.http.get(f"{place}/openapi.json").json()
     described = [*document["paths"].values(), *document.get("webhooks", {}).values()]
     operations = sum(len(methods) for methods in described)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.client import FILES, TASKS, ApiClient
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
 from tests.support.processes import kill_all, skip_where_missing
@@ -35,7 +35,7 @@ def pooled() -> Iterator[PooledStack]:
 
 def test_files_and_tasks_of_many_clients_share_few_connections(pooled: PooledStack) -> None:
     def work(number: int) -> set[object]:
-        with Pixmill(pooled.url) as pixmill:
+        with ApiClient(pooled.url) as pixmill:
             statuses = set()
             for repeat in range(REPEATS):
                 source = pixmill.upload(f"{number}-{repeat}.png", photo(60 + number, 50 + repeat))["id"]

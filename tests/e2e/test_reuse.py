@@ -1,6 +1,6 @@
 """The result cache: results of identical tasks are copied, many in one request."""
 
-from tests.support.client import Pixmill
+from tests.support.client import ApiClient
 from tests.support.images import photo
 from tests.support.stacks import FullStack
 
@@ -11,14 +11,14 @@ def requests(stack: FullStack, part: str) -> int:
     return len(stack.requests(part))
 
 
-def results(pixmill: Pixmill, sources: list[object]) -> list[object]:
+def results(pixmill: ApiClient, sources: list[object]) -> list[object]:
     tasks = [pixmill.wait_for_task(task_id) for task_id in pixmill.create_tasks(sources, "rotate", {"angle": 90})]
     assert {task["status"] for task in tasks} == {"finished"}
     return [task["result_id"] for task in tasks]
 
 
 def test_the_results_of_an_equal_batch_are_copied(full: FullStack) -> None:
-    with Pixmill(full.url) as pixmill:
+    with ApiClient(full.url) as pixmill:
         sources = [pixmill.upload(f"{n}.png", photo(90, 20 + n))["id"] for n in range(COUNT)]
         first = results(pixmill, sources)
         stored = requests(full, '"method":"PUT"') + requests(full, "/api/file-server/batch")
@@ -33,7 +33,7 @@ def test_the_results_of_an_equal_batch_are_copied(full: FullStack) -> None:
 
 
 def test_a_deleted_result_is_computed_again(full: FullStack) -> None:
-    with Pixmill(full.url) as pixmill:
+    with ApiClient(full.url) as pixmill:
         sources = [pixmill.upload("gone.png", photo(91, 30))["id"]]
         [first] = results(pixmill, sources)
         before = pixmill.download(first)

@@ -11,7 +11,7 @@ import obstore
 import pytest
 from obstore.store import S3Store
 
-from tests.support.client import FILES, Pixmill, assert_problem, http
+from tests.support.client import FILES, ApiClient, assert_problem, http
 from tests.support.environment import ENVIRONMENT, SCRIPTS
 from tests.support.folders import temporary_folder
 from tests.support.images import opened, photo
@@ -76,13 +76,13 @@ def start_on(s3: S3, sender: str, folder: Path) -> FullStack:
 
 
 @pytest.fixture
-def client(s3_stack: FullStack) -> Iterator[Pixmill]:
-    with Pixmill(s3_stack.url) as client:
+def client(s3_stack: FullStack) -> Iterator[ApiClient]:
+    with ApiClient(s3_stack.url) as client:
         client.http.follow_redirects = True
         yield client
 
 
-def test_a_file_is_stored_in_the_bucket_and_downloaded(client: Pixmill, s3: S3) -> None:
+def test_a_file_is_stored_in_the_bucket_and_downloaded(client: ApiClient, s3: S3) -> None:
     content = numpy.random.default_rng(1).bytes(12_000_000)
 
     file = client.upload("данные.bin", content)
@@ -100,7 +100,7 @@ def test_a_file_is_stored_in_the_bucket_and_downloaded(client: Pixmill, s3: S3) 
     assert len(archive.content) > len(content)
 
 
-def test_several_large_ranges_get_the_whole_file(client: Pixmill) -> None:
+def test_several_large_ranges_get_the_whole_file(client: ApiClient) -> None:
     file = client.upload("much.bin", bytes(70_000_000))
     ranges = {"Range": "bytes=0-34999999,35000001-69999999"}
 
@@ -108,7 +108,7 @@ def test_several_large_ranges_get_the_whole_file(client: Pixmill) -> None:
         assert (response.status_code, response.headers["Content-Length"]) == (200, "70000000")
 
 
-def test_a_download_has_our_headers_and_not_those_of_s3(client: Pixmill, s3_stack: FullStack) -> None:
+def test_a_download_has_our_headers_and_not_those_of_s3(client: ApiClient, s3_stack: FullStack) -> None:
     file = client.upload("a.png", photo(20, 10))
 
     response = client.http.get(f"{FILES}/{file['id']}/download")
@@ -128,7 +128,7 @@ def test_a_download_has_our_headers_and_not_those_of_s3(client: Pixmill, s3_stac
     assert not_modified.status_code == 304
 
 
-def test_clients_cannot_send_x_unconditional(client: Pixmill) -> None:
+def test_clients_cannot_send_x_unconditional(client: ApiClient) -> None:
     place = f"{FILES}/{client.upload('a.bin', b'bytes')['id']}/download"
 
     sent, said = client.http.get(place), client.http.get(place, headers={"X-Unconditional": "1"})
@@ -136,7 +136,7 @@ def test_clients_cannot_send_x_unconditional(client: Pixmill) -> None:
     assert len(said.history) == len(sent.history)
 
 
-def test_every_kind_of_upload_is_stored_in_the_bucket(client: Pixmill, s3: S3) -> None:
+def test_every_kind_of_upload_is_stored_in_the_bucket(client: ApiClient, s3: S3) -> None:
     raw = client.http.put(f"{FILES}/raw.bin", content=b"raw bytes").json()
     tus = {"Tus-Resumable": "1.0.0", "Upload-Length": "9", "Content-Type": "application/offset+octet-stream"}
     resumed = client.http.post(f"{FILES}/uploads/", content=b"tus bytes", headers=tus)
@@ -145,7 +145,7 @@ def test_every_kind_of_upload_is_stored_in_the_bucket(client: Pixmill, s3: S3) -
     assert client.download(resumed.headers["Pixmill-File-Id"]) == b"tus bytes"
 
 
-def test_deleting_the_last_file_deletes_the_object(client: Pixmill, s3: S3) -> None:
+def test_deleting_the_last_file_deletes_the_object(client: ApiClient, s3: S3) -> None:
     first, second = (client.upload(name, b"shared by two")["id"] for name in ("a", "b"))
     sha256 = client.http.get(f"{FILES}/{first}").json()["sha256"]
 
@@ -156,13 +156,13 @@ def test_deleting_the_last_file_deletes_the_object(client: Pixmill, s3: S3) -> N
     assert sha256 not in s3.names()
 
 
-def test_images_are_processed(client: Pixmill) -> None:
+def test_images_are_processed(client: ApiClient) -> None:
     result = client.process(photo(80, 60), "p.png", "resize", {"width": 40})
 
     assert opened(result).size == (40, 30)
 
 
-def test_fsck_and_gc_work_on_the_bucket(client: Pixmill, s3_stack: FullStack, s3: S3) -> None:
+def test_fsck_and_gc_work_on_the_bucket(client: ApiClient, s3_stack: FullStack, s3: S3) -> None:
     client.upload("kept.bin", b"kept")
 
     for command in ("fsck", "gc"):
@@ -172,7 +172,7 @@ def test_fsck_and_gc_work_on_the_bucket(client: Pixmill, s3_stack: FullStack, s3
     assert client.http.get(f"{FILES}/?name=kept.bin").json()[0]["sha256"] in s3.names()
 
 
-def test_memory_does_not_grow_with_the_file(client: Pixmill, s3_stack: FullStack, tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_file(client: ApiClient, s3_stack: FullStack, tmp_path: Path) -> None:
     path = tmp_path / "large.bin"
     piece = os.urandom(1_000_000)
     with path.open("wb") as file:
@@ -193,7 +193,7 @@ def test_an_unavailable_store_is_reported_and_tasks_wait_for_it(tmp_path_factory
     s3 = S3(tmp_path_factory.mktemp("s3-away"))
     stack = start_on(s3, "nginx", temporary_folder("s3-away"))
     try:
-        with Pixmill(stack.url) as client:
+        with ApiClient(stack.url) as client:
             gone, source = client.upload("gone.bin", b"deleted while S3 is away"), client.upload("p.png", photo(80, 60))
             place = f"{FILES}/{gone['id']}"
             s3.process.kill()
@@ -229,7 +229,7 @@ def test_an_unavailable_store_is_reported_and_tasks_wait_for_it(tmp_path_factory
         s3.process.stop()
 
 
-def test_an_object_missing_in_s3_is_reported_as_lost_bytes(client: Pixmill, s3_stack: FullStack, s3: S3) -> None:
+def test_an_object_missing_in_s3_is_reported_as_lost_bytes(client: ApiClient, s3_stack: FullStack, s3: S3) -> None:
     file = client.upload("lost.bin", b"lost in S3")
     store = S3Store.from_url(
         s3_stack.environment["FILE_STORAGE_STORAGE__URL"],

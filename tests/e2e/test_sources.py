@@ -9,7 +9,7 @@ import pytest
 from image_processor.services.files.blob_http import BlobClient
 from image_processor.services.files.client import SourceError
 
-from tests.support.client import Pixmill, http
+from tests.support.client import ApiClient, http
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
 from tests.support.stacks import FullStack, start
@@ -21,7 +21,7 @@ def blobs(full: FullStack) -> BlobClient:
 
 
 def upload(full: FullStack, content: bytes) -> str:
-    with Pixmill(full.url) as pixmill:
+    with ApiClient(full.url) as pixmill:
         return str(pixmill.upload("source.bin", content)["sha256"])
 
 
@@ -57,7 +57,7 @@ def requests_of_sources(stack: FullStack) -> list[str]:
 def test_a_worker_with_the_shared_folder_downloads_nothing(full: FullStack) -> None:
     before = requests_of_sources(full)
 
-    with Pixmill(full.url) as pixmill:
+    with ApiClient(full.url) as pixmill:
         [task_id] = pixmill.create_tasks([pixmill.upload("a.png", photo(83, 61))["id"]], "flip")
         assert pixmill.wait_for_task(task_id)["status"] == "finished"
 
@@ -69,7 +69,7 @@ def test_a_worker_on_another_machine_gets_its_sources_from_nginx() -> None:
     stack = start("full", temporary_folder("remote"), {"WORKER_FILE_STORAGE__BLOBS_FOLDER": ""})
     assert isinstance(stack, FullStack)
     try:
-        with Pixmill(stack.url) as pixmill:
+        with ApiClient(stack.url) as pixmill:
             sources = [pixmill.upload(f"{n}.png", photo(80, 60 + n)) for n in range(20)]
             ended = [
                 pixmill.wait_for_task(task_id)

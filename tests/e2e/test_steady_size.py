@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.client import Pixmill
+from tests.support.client import ApiClient
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
 from tests.support.servers import query
@@ -45,7 +45,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[FullStack | EmbeddedStack]
     stack.stop()
 
 
-def use_for_a_day(pixmill: Pixmill) -> None:
+def use_for_a_day(pixmill: ApiClient) -> None:
     """Upload, process and delete files; nothing is kept for long.
 
     Half of the files expire. The others are processed and deleted, as they must not expire before, however slow it is.
@@ -62,7 +62,7 @@ def use_for_a_day(pixmill: Pixmill) -> None:
     assert deleted.json()["deleted"] == len(ids), deleted.text
 
 
-def use_for(days: int, pixmill: Pixmill) -> None:
+def use_for(days: int, pixmill: ApiClient) -> None:
     """Use the server for these days, and wait until it has removed all files and tasks."""
     for _ in range(days):
         ends = time.monotonic() + DAY_SECONDS
@@ -95,7 +95,7 @@ def _size_of(path: Path) -> int | None:
 
 
 def test_thirty_days_of_use_leave_the_size_as_it_is(stack: FullStack | EmbeddedStack) -> None:
-    with Pixmill(stack.url) as pixmill:
+    with ApiClient(stack.url) as pixmill:
         use_for(DAYS, pixmill)
         wait_until(lambda: bytes_in(stack.files) == 0, "no file leaves bytes")
         before = database_bytes(stack)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.load import Load
-from tests.support.client import FILES, Pixmill
+from tests.support.client import FILES, ApiClient
 from tests.support.environment import LEASE, LEASE_SECONDS
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
@@ -45,7 +45,7 @@ class Clock:
 
 def services_time(stack: FullStack) -> float:
     """Return file-storage's time, in seconds since 1970."""
-    with Pixmill(stack.url) as pixmill:
+    with ApiClient(stack.url) as pixmill:
         file_id = pixmill.upload("clock.txt", b"tick")["id"]
         link = pixmill.http.post(f"{FILES}/{file_id}/links", json={"expires_in": 60}).raise_for_status().json()
     return parsedate_to_datetime(link["expires_at"]).timestamp() - 60
@@ -53,7 +53,7 @@ def services_time(stack: FullStack) -> float:
 
 def database_time(stack: FullStack) -> float:
     """Return PostgreSQL's time, in seconds since 1970."""
-    with Pixmill(stack.url) as pixmill:
+    with ApiClient(stack.url) as pixmill:
         return parsedate_to_datetime(str(pixmill.upload("clock.txt", b"tick")["created_at"])).timestamp()
 
 
@@ -104,7 +104,7 @@ def test_a_step_of_a_clock_affects_no_task(
 
 
 def test_a_database_clock_set_back_delays_no_webhook(stack: FullStack, clocks: dict[str, Clock]) -> None:
-    with Receiver(refusals=1) as receiver, Pixmill(stack.url) as pixmill:
+    with Receiver(refusals=1) as receiver, ApiClient(stack.url) as pixmill:
         source = pixmill.upload("webhook.png", photo())
         pixmill.post_tasks({"file_ids": [source["id"]], "algorithm": "flip", "callback_url": receiver.url})
         receiver.await_count(1)
@@ -116,7 +116,7 @@ def test_a_database_clock_set_back_delays_no_webhook(stack: FullStack, clocks: d
 
 
 def test_a_database_clock_set_forward_expires_no_lease(stack: FullStack, clocks: dict[str, Clock]) -> None:
-    with Pixmill(stack.url) as pixmill:
+    with ApiClient(stack.url) as pixmill:
         source = pixmill.upload("paused.png", photo())
         params = {"seconds": LEASE_SECONDS + 3}
         task = {"file_ids": [source["id"]], "algorithm": "pause", "params": params}

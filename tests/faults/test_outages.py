@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.load import Load
-from tests.support.client import FILES, TASKS, Pixmill, assert_problem, http
+from tests.support.client import FILES, TASKS, ApiClient, assert_problem, http
 from tests.support.environment import LEASE
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
@@ -28,7 +28,7 @@ def stack(strict: FullStack) -> FullStack:
     return strict
 
 
-def test_without_rabbitmq_tasks_are_accepted_and_run_later(stack: FullStack, pixmill: Pixmill) -> None:
+def test_without_rabbitmq_tasks_are_accepted_and_run_later(stack: FullStack, pixmill: ApiClient) -> None:
     source = pixmill.upload("p.png", photo())
     stack.await_saved_queue()
     stack.rabbitmq.kill()
@@ -49,7 +49,7 @@ def test_a_worker_logs_the_loss_of_rabbitmq_as_json(stack: FullStack) -> None:
     assert {json.loads(line)["level"] for line in lines} == {"warning"}
 
 
-def test_without_postgresql_responses_are_503_with_retry_after(stack: FullStack, pixmill: Pixmill) -> None:
+def test_without_postgresql_responses_are_503_with_retry_after(stack: FullStack, pixmill: ApiClient) -> None:
     stack.postgres.stop()
     try:
         refused = [pixmill.http.get(f"{TASKS}/"), pixmill.http.get(f"{FILES}/1")]
@@ -63,7 +63,7 @@ def test_without_postgresql_responses_are_503_with_retry_after(stack: FullStack,
 
 
 @pytest.mark.thorough
-def test_services_started_before_postgresql_wait_for_it(stack: FullStack, pixmill: Pixmill) -> None:
+def test_services_started_before_postgresql_wait_for_it(stack: FullStack, pixmill: ApiClient) -> None:
     services = (stack.file_storage, stack.image_processor)
     stack.postgres.stop()
     for service in services:
@@ -79,7 +79,7 @@ def test_services_started_before_postgresql_wait_for_it(stack: FullStack, pixmil
     assert pixmill.wait_for_task(pixmill.create_tasks([source["id"]], "flip")[0])["status"] == "finished"
 
 
-def test_without_file_storage_responses_are_503_with_retry_after(stack: FullStack, pixmill: Pixmill) -> None:
+def test_without_file_storage_responses_are_503_with_retry_after(stack: FullStack, pixmill: ApiClient) -> None:
     stack.file_storage.kill()
     responses = [pixmill.http.get(f"{FILES}/")]
     # For the second, nginx first asks whether there is enough space.
@@ -94,7 +94,7 @@ def test_without_file_storage_responses_are_503_with_retry_after(stack: FullStac
 
 
 @pytest.mark.thorough
-def test_without_file_storage_tasks_wait(stack: FullStack, pixmill: Pixmill) -> None:
+def test_without_file_storage_tasks_wait(stack: FullStack, pixmill: ApiClient) -> None:
     sources = [pixmill.upload(f"{n}.png", photo(90 + n, 50))["id"] for n in range(10)]
     task_ids = pixmill.create_tasks(sources, "pause", {"seconds": 0.5})
     stack.file_storage.kill()
@@ -138,7 +138,7 @@ def test_a_full_disk_answers_507_and_loses_no_task() -> None:
             filler.write_bytes(bytes(4 * MIB - 200 * 1024))
             load.post_batch()
             time.sleep(2)
-            with Pixmill(started.url) as client:
+            with ApiClient(started.url) as client:
                 form = client.post_file("large.bin", bytes(MIB))
                 raw = client.http.put(f"{FILES}/large.bin", content=bytes(MIB))
             assert_problem(form, 507, "no room")
@@ -157,7 +157,7 @@ def test_a_disk_that_is_full_to_the_last_byte_is_reported_by_the_embedded_stack_
     with small_disk(folder / "data", 60 * MIB) as filler:
         started = start("embedded", folder, {"FILE_STORAGE_STORAGE__RESERVE_BYTES": "0"})
         try:
-            with Pixmill(started.url) as client:
+            with ApiClient(started.url) as client:
                 source = client.upload("p.png", photo(600, 400))["id"]
                 sources = [client.upload(f"{n}.png", photo(400 + n, 300))["id"] for n in range(10)]
                 waiting = client.create_tasks(sources, "convert", {"format": "avif"})
@@ -195,7 +195,7 @@ def test_tasks_wait_while_a_workers_disk_is_full() -> None:
         started = start("full", folder, LEASE)
         try:
             fill(filler)
-            with Pixmill(started.url) as client:
+            with ApiClient(started.url) as client:
                 source = client.upload("p.png", photo(600, 400))["id"]
                 algorithms: dict[str, dict[str, object]] = {"flip": {}, "convert": {"format": "avif"}, "histogram": {}}
                 task_ids = [client.create_tasks([source], name, params)[0] for name, params in algorithms.items()]

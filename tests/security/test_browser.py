@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.client import Pixmill
+from tests.support.client import ApiClient
 from tests.support.processes import find_program
 from tests.support.stacks import Stack
 
@@ -65,7 +65,7 @@ def open_in_browser(url: str, profile: Path, *options: str) -> str:
 
 
 @pytest.mark.both_stacks
-def test_a_page_on_another_port_changes_nothing(pixmill: Pixmill, other_site: str, tmp_path: Path) -> None:
+def test_a_page_on_another_port_changes_nothing(pixmill: ApiClient, other_site: str, tmp_path: Path) -> None:
     page = open_in_browser(other_site, tmp_path / "profile")
 
     assert "<title>4 answers</title>" in page
@@ -74,7 +74,7 @@ def test_a_page_on_another_port_changes_nothing(pixmill: Pixmill, other_site: st
 
 @pytest.mark.both_stacks
 def test_a_host_name_that_is_rebound_to_the_server_reads_nothing(
-    stack: Stack, pixmill: Pixmill, tmp_path: Path
+    stack: Stack, pixmill: ApiClient, tmp_path: Path
 ) -> None:
     pixmill.upload("private.txt", b"private")
     address = urlsplit(stack.url).netloc
@@ -87,7 +87,7 @@ def test_a_host_name_that_is_rebound_to_the_server_reads_nothing(
 
 
 @pytest.mark.both_stacks
-def test_the_same_page_under_the_servers_own_name_reads(stack: Stack, pixmill: Pixmill, tmp_path: Path) -> None:
+def test_the_same_page_under_the_servers_own_name_reads(stack: Stack, pixmill: ApiClient, tmp_path: Path) -> None:
     pixmill.upload("private.txt", b"private")
 
     page = open_in_browser(f"{stack.url}/api/file-server/", tmp_path / "profile")

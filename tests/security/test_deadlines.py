@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 import httpx2
 import pytest
 
-from tests.support.client import FILES, Pixmill, assert_problem
+from tests.support.client import FILES, ApiClient, assert_problem
+from tests.support.databases import libpq_url
 from tests.support.folders import temporary_folder
 from tests.support.stacks import EmbeddedStack, FullStack, Stack, start
 from tests.support.waiting import wait_until
@@ -36,7 +37,7 @@ def locked_database(stack: Stack) -> Iterator[None]:
         connection.close()
         return
     assert isinstance(stack, FullStack)
-    url = stack.environment["FILE_STORAGE_DATABASE__URL"].replace("+psycopg", "")
+    url = libpq_url(stack.environment["FILE_STORAGE_DATABASE__URL"])
     command = ["psql", "--no-psqlrc", "--quiet", "--tuples-only", url]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
         assert session.stdin is not None
@@ -55,7 +56,7 @@ def other_requests(stack: Stack) -> Iterator[None]:
     stop = threading.Event()
 
     def send() -> None:
-        with Pixmill(stack.url) as client:
+        with ApiClient(stack.url) as client:
             while not stop.is_set():
                 with suppress(httpx2.TransportError):
                     client.http.get(f"{FILES}/openapi.json")
@@ -70,7 +71,7 @@ def other_requests(stack: Stack) -> Iterator[None]:
 
 
 def test_a_request_that_waits_for_a_lock_is_given_up_and_the_service_lives(impatient: Stack) -> None:
-    with Pixmill(impatient.url) as client:
+    with ApiClient(impatient.url) as client:
         file = client.upload("a.txt", b"kept")
         with locked_database(impatient), other_requests(impatient):
             given_up = client.http.patch(f"{FILES}/{file['id']}", json={"comment": "x"})

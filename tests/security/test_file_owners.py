@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import httpx2
 import pytest
 
-from tests.support.client import FILES, Pixmill
+from tests.support.client import FILES, ApiClient
 from tests.support.environment import WORKER_SECRET
 from tests.support.stacks import Stack
 
@@ -27,7 +27,7 @@ class Case:
     json: object = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def send(self, client: Pixmill, things: Mapping[str, object]) -> httpx2.Response:
+    def send(self, client: ApiClient, things: Mapping[str, object]) -> httpx2.Response:
         place, headers = self.path, dict(self.headers)
         for name, value in things.items():
             place = place.replace(f"{{{name}}}", str(value))
@@ -69,7 +69,7 @@ FOR_ALL = {
 class People:
     """Clients with keys of three owners, and Bob's objects."""
 
-    def __init__(self, anyone: Pixmill, bob: Pixmill, ann: Pixmill, admin: Pixmill) -> None:
+    def __init__(self, anyone: ApiClient, bob: ApiClient, ann: ApiClient, admin: ApiClient) -> None:
         self.anyone, self.bob, self.ann, self.admin = anyone, bob, ann, admin
         self.name_of_bob = str(bob.http.get("/api/session").json()["owner"])
         headers = {"Idempotency-Key": "a key of Bob's"}
@@ -90,15 +90,15 @@ class People:
 @pytest.fixture(scope="module")
 def people(stack: Stack) -> Iterator[People]:
     with ExitStack() as clients:
-        anyone = clients.enter_context(Pixmill(stack.url))
+        anyone = clients.enter_context(ApiClient(stack.url))
         run = secrets.token_hex(4)
         keys = [(f"bob-{run}", "writer"), (f"ann-{run}", "writer"), (f"root-{run}", "admin")]
         named = [clients.enter_context(with_key(stack, anyone.make_key(owner, role))) for owner, role in keys]
         yield People(anyone, *named)
 
 
-def with_key(stack: Stack, key: str, **headers: str) -> Pixmill:
-    client = Pixmill(stack.url)
+def with_key(stack: Stack, key: str, **headers: str) -> ApiClient:
+    client = ApiClient(stack.url)
     client.http.headers["Authorization"] = f"Bearer {key}"
     client.http.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
     return client
@@ -175,7 +175,7 @@ def test_a_link_of_the_form_of_earlier_versions_is_refused(people: People) -> No
     assert people.anyone.http.get(f"{FILES}/links/WzEsOTk5OTk5OTk5OV0.c2lnbmF0dXJl").status_code == 403
 
 
-def stored_by(worker: Pixmill, content: bytes) -> int:
+def stored_by(worker: ApiClient, content: bytes) -> int:
     """Store a result as a worker does; return its id."""
     response = worker.http.put(f"{FILES}/", params={"name": "result.txt"}, content=content)
     return int(response.raise_for_status().json()["id"])
@@ -197,7 +197,7 @@ def test_pixmills_own_processes_act_for_an_owner(people: People, stack: Stack) -
 
 
 @pytest.fixture
-def limited(people: People, stack: Stack) -> Iterator[Pixmill]:
+def limited(people: People, stack: Stack) -> Iterator[ApiClient]:
     """Return a client whose owner may have 100 bytes in 2 files."""
     owner = f"carol-{secrets.token_hex(4)}"
     key = people.anyone.make_key(owner, "writer")
@@ -214,7 +214,7 @@ def refusal(response: httpx2.Response) -> tuple[int, str, bool]:
 EXCEEDED = (507, "urn:pixmill:problem:quota-exceeded", True)
 
 
-def test_an_owner_may_not_exceed_its_bytes(limited: Pixmill) -> None:
+def test_an_owner_may_not_exceed_its_bytes(limited: ApiClient) -> None:
     file = limited.upload("a.bin", b"x" * 60)
     begun = limited.http.post(f"{FILES}/uploads/", headers=TUS | {"Upload-Length": "41"})
 
@@ -225,7 +225,7 @@ def test_an_owner_may_not_exceed_its_bytes(limited: Pixmill) -> None:
     assert limited.upload("b.bin", b"y" * 40)["size"] == 40
 
 
-def test_an_owner_may_not_exceed_its_number_of_files(limited: Pixmill) -> None:
+def test_an_owner_may_not_exceed_its_number_of_files(limited: ApiClient) -> None:
     files = [limited.upload("a.bin", b"x")["id"] for _ in range(2)]
 
     assert refusal(limited.post_file("b.bin", b"x")) == EXCEEDED
@@ -237,7 +237,7 @@ def test_an_owner_may_not_exceed_its_number_of_files(limited: Pixmill) -> None:
     assert limited.upload("b.bin", b"x")["size"] == 1
 
 
-def test_uploads_that_never_end_leave_no_room_for_others(limited: Pixmill) -> None:
+def test_uploads_that_never_end_leave_no_room_for_others(limited: ApiClient) -> None:
     parts = TUS | {"Upload-Length": "30", "Upload-Concat": "partial"}
     begun = [limited.http.post(f"{FILES}/uploads/", headers=parts) for _ in range(4)]
 

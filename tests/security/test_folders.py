@@ -3,13 +3,13 @@
 import os
 from pathlib import Path
 
-from tests.support.client import Pixmill
+from tests.support.client import ApiClient
 from tests.support.images import photo
 from tests.support.stacks import EmbeddedStack
 
 
 def test_the_data_folder_and_all_files_are_private(embedded: EmbeddedStack) -> None:
-    with Pixmill(embedded.url) as client:
+    with ApiClient(embedded.url) as client:
         client.process(photo(80, 60), "p.png", "flip", {})
 
     files = [Path(folder, name) for folder, _, names in os.walk(embedded.data) for name in names]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import pyvips
 
-from tests.support.client import FILES, Pixmill
+from tests.support.client import FILES, ApiClient
 from tests.support.environment import MAX_WRITTEN_BYTES
 from tests.support.images import photo
 from tests.support.stacks import EmbeddedStack
@@ -19,7 +19,7 @@ def stack(tuned: EmbeddedStack) -> EmbeddedStack:
 
 
 def test_a_small_tiff_of_many_float_bands_is_refused_before_it_is_decoded(
-    pixmill: Pixmill, stack: EmbeddedStack
+    pixmill: ApiClient, stack: EmbeddedStack
 ) -> None:
     content = bomb(side=9900, bands=12)
     before = used(stack.data)
@@ -33,7 +33,7 @@ def test_a_small_tiff_of_many_float_bands_is_refused_before_it_is_decoded(
     assert used(stack.data) - before < len(content) + MAX_WRITTEN_BYTES
 
 
-def test_a_tiff_of_few_bands_that_would_take_more_than_the_limit_is_refused_with_what_to_do(pixmill: Pixmill) -> None:
+def test_a_tiff_of_few_bands_that_would_take_more_than_the_limit_is_refused_with_what_to_do(pixmill: ApiClient) -> None:
     source = pixmill.upload("b.tif", bomb(side=5000, bands=4))["id"]
 
     task = pixmill.wait_for_task(pixmill.create_tasks([source], "rotate", {"angle": 90})[0])
@@ -43,7 +43,7 @@ def test_a_tiff_of_few_bands_that_would_take_more_than_the_limit_is_refused_with
 
 
 def test_a_task_whose_temporary_file_would_be_too_large_ends_with_a_reason_and_counts_no_crash(
-    pixmill: Pixmill, tmp_path: Path
+    pixmill: ApiClient, tmp_path: Path
 ) -> None:
     image = pyvips.Image.black(6000, 4000, bands=3).copy(interpretation="srgb")
     image.tiffsave(str(tmp_path / "large.tif"), compression="deflate", level=1, predictor="none")
@@ -57,7 +57,7 @@ def test_a_task_whose_temporary_file_would_be_too_large_ends_with_a_reason_and_c
     assert "attempts" not in str(task["error"])
 
 
-def test_a_tiff_whose_header_tells_two_to_the_31_pixels_is_stored_without_a_size(pixmill: Pixmill) -> None:
+def test_a_tiff_whose_header_tells_two_to_the_31_pixels_is_stored_without_a_size(pixmill: ApiClient) -> None:
     entries = [(256, 4, 2**31), (257, 4, 2**31), (258, 3, 8), (262, 3, 1)]
     rows = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
     content = b"II*\0" + struct.pack("<IH", 8, len(entries)) + rows + bytes(4)
@@ -71,7 +71,7 @@ def test_a_tiff_whose_header_tells_two_to_the_31_pixels_is_stored_without_a_size
     assert task["status"] == "error"
 
 
-def test_params_nested_nine_hundred_deep_are_a_wrong_field(pixmill: Pixmill) -> None:
+def test_params_nested_nine_hundred_deep_are_a_wrong_field(pixmill: ApiClient) -> None:
     source = pixmill.upload("p.png", photo())["id"]
     deep = "[" * 900 + "]" * 900
     body = f'{{"file_ids": [{source}], "algorithm": "resize", "params": {{"width": {deep}}}}}'
@@ -93,7 +93,7 @@ def test_the_start_says_in_one_line_whether_decoding_is_confined(stack: Embedded
     assert all('"in_force": ' in line for line in lines)
 
 
-def test_images_and_texts_are_processed_in_the_sandbox(pixmill: Pixmill) -> None:
+def test_images_and_texts_are_processed_in_the_sandbox(pixmill: ApiClient) -> None:
     source = pixmill.upload("p.jpg", photo(format="JPEG"))["id"]
     steps: dict[str, dict[str, object]] = {
         "resize": {"width": 20},

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.client import FILES, TASKS, ApiClient
 from tests.support.environment import TRUSTED_PROXY
 from tests.support.stacks import Stack
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.both_stacks
 
 
 @pytest.mark.parametrize("scheme", ["https", "javascript", "http, https", ""])
-def test_the_scheme_that_a_stranger_forwards_does_not_count(pixmill: Pixmill, scheme: str) -> None:
+def test_the_scheme_that_a_stranger_forwards_does_not_count(pixmill: ApiClient, scheme: str) -> None:
     file_id = pixmill.upload("a.bin", b"a")["id"]
     said = {"X-Forwarded-Proto": scheme, "X-Peer-Address": TRUSTED_PROXY, "X-Forwarded-Host": "evil.example"}
 
@@ -26,7 +26,7 @@ def test_the_scheme_that_a_stranger_forwards_does_not_count(pixmill: Pixmill, sc
 @pytest.mark.parametrize(("scheme", "expected"), [("https", "https"), ("javascript", "http")])
 def test_a_trusted_proxy_says_whether_links_begin_with_https(stack: Stack, scheme: str, expected: str) -> None:
     transport = httpx2.HTTPTransport(local_address=TRUSTED_PROXY)
-    with Pixmill(stack.url) as client, httpx2.Client(base_url=stack.url, transport=transport) as proxy:
+    with ApiClient(stack.url) as client, httpx2.Client(base_url=stack.url, transport=transport) as proxy:
         file_id = client.upload("a.bin", b"a")["id"]
 
         said = {"X-Forwarded-Proto": scheme}

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.client import FILES, TASKS, ApiClient
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.both_stacks
 WORD = "secretword"
 
 
-def test_logs_have_no_query_and_no_token(pixmill: Pixmill, stack: Stack) -> None:
+def test_logs_have_no_query_and_no_token(pixmill: ApiClient, stack: Stack) -> None:
     file_id = pixmill.upload("a.txt", b"a")["id"]
     url = httpx2.URL(pixmill.http.post(f"{FILES}/{file_id}/links", json={}).json()["url"])
     token = url.path.rpartition("/")[2]

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from tests.support.applications import configure_applications
 from tests.support.browser import Page, open_browser
-from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.client import FILES, TASKS, ApiClient
 from tests.support.environment import (
     ENVIRONMENT,
     IMAGE_PROCESSOR_SECRET,
@@ -263,7 +263,7 @@ def secrets(keys_stack: EmbeddedStack) -> Mapping[str, str]:
     command = [str(SCRIPTS / "pixmill"), *words]
     run = subprocess.run(command, env=ENVIRONMENT, cwd=PROJECT, check=True, capture_output=True, text=True)
     admin = run.stdout.strip()
-    with Pixmill(keys_stack.url) as root:
+    with ApiClient(keys_stack.url) as root:
         root.http.headers["Authorization"] = f"Bearer {admin}"
         return {person: root.make_key(owner, role) for person, (owner, role) in people.items()} | {"admin": admin}
 
@@ -284,7 +284,7 @@ def mine(
 
 def _things(keys_stack: EmbeddedStack, secrets: Mapping[str, str]) -> Mapping[str, object]:
     once = str(uuid4())
-    with Pixmill(keys_stack.url) as alice:
+    with ApiClient(keys_stack.url) as alice:
         alice.http.headers["Authorization"] = f"Bearer {secrets['writer']}"
         file = alice.http.post(
             f"{FILES}/", files={"file": ("a.png", photo(8, 6))}, headers={"Idempotency-Key": once}
@@ -296,7 +296,7 @@ def _things(keys_stack: EmbeddedStack, secrets: Mapping[str, str]) -> Mapping[st
         shared = alice.http.post(f"{FILES}/links", json={"file_ids": [file["id"]]}).json()["token"]
         upload_id = upload.headers["Location"].rpartition("/")[2]
         token = link["url"].rpartition("/")[2]
-    with Pixmill(keys_stack.url) as root:
+    with ApiClient(keys_stack.url) as root:
         root.http.headers["Authorization"] = f"Bearer {secrets['admin']}"
         key = root.http.post("/api/keys", json={"owner": "alice", "role": "reader"}).json()
     return {
@@ -389,7 +389,7 @@ def test_the_page_asks_for_a_key(keys_stack: EmbeddedStack, secrets: Mapping[str
 
 def test_what_was_typed_outlives_the_session(keys_stack: EmbeddedStack, secrets: Mapping[str, str]) -> None:
     headers = {"Authorization": f"Bearer {secrets['writer']}"}
-    with Pixmill(keys_stack.url) as client, skip_where_missing(), open_browser() as browser:
+    with ApiClient(keys_stack.url) as client, skip_where_missing(), open_browser() as browser:
         client.http.headers.update(headers)
         file_id = client.upload("typed.txt", b"text")["id"]
         page = Page(browser, keys_stack.url)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import httpx2
 import pytest
 
-from tests.support.client import CERTIFICATES, FILES, TASKS, Pixmill, assert_problem
+from tests.support.client import CERTIFICATES, FILES, TASKS, ApiClient, assert_problem
 from tests.support.images import photo
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
@@ -22,11 +22,11 @@ OF_A_TASK = [("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("POST", "/restar
 class Owner:
     """A client with a key of its own owner."""
 
-    def __init__(self, pixmill: Pixmill, url: str, scopes: list[str], owner: str | None = None) -> None:
+    def __init__(self, pixmill: ApiClient, url: str, scopes: list[str], owner: str | None = None) -> None:
         self.name = owner or f"owner-{secrets.token_hex(6)}"
         response = pixmill.http.post("/api/keys", json={"owner": self.name, "scopes": scopes})
         assert response.status_code == 201, response.text
-        self.pixmill = Pixmill(url)
+        self.pixmill = ApiClient(url)
         self.pixmill.http.headers["Authorization"] = f"Bearer {response.json()['secret']}"
         self.http = self.pixmill.http
 
@@ -39,25 +39,25 @@ class Owner:
 
 
 @pytest.fixture
-def ann(pixmill: Pixmill, stack: Stack) -> Iterator[Owner]:
+def ann(pixmill: ApiClient, stack: Stack) -> Iterator[Owner]:
     owner = Owner(pixmill, stack.url, WRITER)
     with owner.pixmill:
         yield owner
 
 
 @pytest.fixture
-def bob(pixmill: Pixmill, stack: Stack) -> Iterator[Owner]:
+def bob(pixmill: ApiClient, stack: Stack) -> Iterator[Owner]:
     owner = Owner(pixmill, stack.url, WRITER)
     with owner.pixmill:
         yield owner
 
 
-def limit(pixmill: Pixmill, owner: Owner, **limits: int) -> None:
+def limit(pixmill: ApiClient, owner: Owner, **limits: int) -> None:
     response = pixmill.http.put(f"/api/owners/{owner.name}/limits", json=limits)
     assert response.status_code == 200, response.text
 
 
-def with_new_key(pixmill: Pixmill, stack: Stack, owner: Owner) -> Owner:
+def with_new_key(pixmill: ApiClient, stack: Stack, owner: Owner) -> Owner:
     """Return the owner with a new key, whose limits no process has cached."""
     return Owner(pixmill, stack.url, WRITER, owner.name)
 
@@ -96,7 +96,7 @@ def test_another_owners_task_is_not_found(ann: Owner, bob: Owner, method: str, p
 
 
 def test_a_list_has_only_ones_own_tasks_and_the_administrators_has_all(
-    ann: Owner, bob: Owner, pixmill: Pixmill
+    ann: Owner, bob: Owner, pixmill: ApiClient
 ) -> None:
     file_id = ann.pixmill.upload("a.jpg", photo())["id"]
     [anns] = ann.pixmill.create_tasks([file_id], "flip")
@@ -119,7 +119,7 @@ def test_a_restart_of_all_leaves_other_owners_tasks_alone(ann: Owner, bob: Owner
     assert ann.http.get(f"{TASKS}/{task_id}").json()["status"] == "error"
 
 
-def test_a_priority_needs_its_scope(ann: Owner, pixmill: Pixmill, stack: Stack) -> None:
+def test_a_priority_needs_its_scope(ann: Owner, pixmill: ApiClient, stack: Stack) -> None:
     file_id = ann.pixmill.upload("a.jpg", photo())["id"]
     urgent = Owner(pixmill, stack.url, [*WRITER, "tasks:priority"], ann.name)
 
@@ -133,7 +133,7 @@ def test_a_priority_needs_its_scope(ann: Owner, pixmill: Pixmill, stack: Stack) 
         assert urgent.flip(file_id, priority=1).status_code == 201
 
 
-def test_a_webhook_needs_its_scope(ann: Owner, pixmill: Pixmill, stack: Stack) -> None:
+def test_a_webhook_needs_its_scope(ann: Owner, pixmill: ApiClient, stack: Stack) -> None:
     file_id = ann.pixmill.upload("a.jpg", photo())["id"]
     informed = Owner(pixmill, stack.url, [*WRITER, "webhooks"], ann.name)
     url = "http://127.0.0.1:9/"
@@ -143,7 +143,7 @@ def test_a_webhook_needs_its_scope(ann: Owner, pixmill: Pixmill, stack: Stack) -
         assert informed.flip(file_id, callback_url=url).status_code == 201
 
 
-def test_an_owner_has_at_most_as_many_unended_tasks_as_its_limit(ann: Owner, pixmill: Pixmill, stack: Stack) -> None:
+def test_an_owner_has_at_most_as_many_unended_tasks_as_its_limit(ann: Owner, pixmill: ApiClient, stack: Stack) -> None:
     files = [ann.pixmill.upload("a.jpg", photo())["id"] for _ in range(3)]
     limit(pixmill, ann, pending_tasks=2)
 
@@ -175,7 +175,7 @@ def test_a_listener_gets_only_its_owners_tasks(ann: Owner, bob: Owner, stack: St
     assert seen == earlier == [own] * 3
 
 
-def test_an_owner_has_at_most_as_many_listeners_as_its_limit(ann: Owner, pixmill: Pixmill, stack: Stack) -> None:
+def test_an_owner_has_at_most_as_many_listeners_as_its_limit(ann: Owner, pixmill: ApiClient, stack: Stack) -> None:
     limit(pixmill, ann, listeners=2)
     with with_new_key(pixmill, stack, ann).pixmill:
         limited = with_new_key(pixmill, stack, ann)
@@ -220,7 +220,7 @@ def test_the_only_task_of_an_owner_ends_before_the_many_of_another(ann: Owner, b
         ann.http.post(f"{TASKS}/{task_id}/cancel")
 
 
-def test_a_url_is_not_signed_for_steps_that_name_files_of_another_owner(pixmill: Pixmill) -> None:
+def test_a_url_is_not_signed_for_steps_that_name_files_of_another_owner(pixmill: ApiClient) -> None:
     mine, other = (pixmill.make_key(owner, "writer") for owner in ("signing", "elsewhere"))
     picture = {"file": ("a.png", photo(20, 10))}
     files = [

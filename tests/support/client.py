@@ -26,7 +26,7 @@ def is_ready(place: str) -> bool:
         return False
 
 
-class Pixmill:
+class ApiClient:
     """A client for both APIs."""
 
     def __init__(self, url: str, verify: ssl.SSLContext = CERTIFICATES) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 from service_kit.migrations import migrate
+from sqlalchemy import make_url
 
 from tests.support.environment import ENVIRONMENT
 from tests.support.folders import temporary_folder
@@ -32,6 +33,11 @@ def _migrated(package: str) -> Path:
     path = temporary_folder("migrated") / "empty.db"
     migrate(f"sqlite:///{path}", package)
     return path
+
+
+def libpq_url(url: str) -> str:
+    """Return the URL of a database as psycopg and psql take it: without the name of SQLAlchemy's driver."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 @contextmanager

@@ -11,7 +11,11 @@ from tests.support.environment import PROJECT
 
 PRINTED_URL = "http://127.0.0.1:8080"
 
-_FENCE = re.compile(r"(?:^<!-- (?P<comment>.+?) -->\n)?^```(?P<language>sh|console)\n(?P<text>.*?)^```$", re.M | re.S)
+# A block in an item of a list is indented.
+_FENCE = re.compile(
+    r"(?:^ *<!-- (?P<comment>[^\n]+?) -->\n)?^(?P<indent> *)```(?P<language>sh|console)\n(?P<text>.*?)^(?P=indent)```$",
+    re.M | re.S,
+)
 _DATE = r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"
 _VARYING = re.compile(rf"({_DATE}| ?…)")
 """Parts of an answer that no page can predict, and the mark for omitted parts."""
@@ -57,7 +61,8 @@ def blocks(page: Path) -> Iterator[Block]:
     for found in _FENCE.finditer(text):
         line = text.count("\n", 0, found.start("text"))
         name = str(page.relative_to(PROJECT))
-        yield Block(name, line, found["language"], found["text"], found["comment"] or "")
+        commands = re.sub(f"^{found['indent']}", "", found["text"], flags=re.M)
+        yield Block(name, line, found["language"], commands, found["comment"] or "")
 
 
 def programs(page: Path) -> list[str]:

@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.support.databases import libpq_url
 from tests.support.environment import ENVIRONMENT, PROJECT
 from tests.support.servers import started_postgres
 from tests.upgrade.installation import ARCHIVE, databases_in, environment_of
@@ -31,7 +32,7 @@ def main(commit: str) -> None:
             with started_postgres("upgrade") as url:
                 _fill(worktree, made / "postgresql", dict.fromkeys(databases_in(made), url))
                 dump = made / "postgresql" / "dump.sql"
-                plain = url.replace("+psycopg", "")
+                plain = libpq_url(url)
                 subprocess.run(["pg_dump", "--no-owner", "--file", dump, plain], check=True)
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", worktree], cwd=PROJECT, check=True)

@@ -5,6 +5,8 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.support.databases import libpq_url
+
 ARCHIVE = Path(__file__).with_name("installation.tar.xz")
 _VARIABLES = {
     "access": "ACCESS_DATABASE__URL",
@@ -28,7 +30,7 @@ def load_dump(folder: Path, url: str) -> None:
         "--quiet",
         "--set=ON_ERROR_STOP=1",
         "--output=/dev/null",
-        url.replace("+psycopg", ""),
+        libpq_url(url),
     ]
     subprocess.run([*psql, "--file", folder / "dump.sql"], check=True, capture_output=True)
 

@@ -1,5 +1,6 @@
 """The routes of access control."""
 
+from http.cookies import SimpleCookie
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,22 @@ def test_a_browser_signs_in_as_often_as_its_owner_may_send_requests(
             client.delete_cookie(SESSION_COOKIE)
 
     assert statuses == [200, 200, 200, 200, 429]
+
+
+@pytest.mark.parametrize(("scheme", "is_secure"), [("https", True), ("http", "")])
+def test_the_session_is_a_cookie_that_neither_scripts_nor_other_sites_can_use(
+    client: FlaskClient, database: Database, scheme: str, is_secure: bool | str
+) -> None:
+    url = f"{scheme}://localhost"
+    secret = KeyService(database).create(KeyRequest("alice", READER)).secret
+
+    signed_in = client.post("/session", json={"key": secret}, base_url=url)
+    signed_out = client.delete("/session", base_url=url)
+
+    assert (signed_in.status_code, signed_out.status_code) == (200, 204)
+    # A browser deletes only the cookie that has the same name and path, and takes a secure one only by https.
+    for response, lasts in ((signed_in, True), (signed_out, False)):
+        cookie = SimpleCookie(response.headers["Set-Cookie"])[SESSION_COOKIE]
+        assert (cookie["httponly"], cookie["samesite"], cookie["secure"]) == (True, "Strict", is_secure)
+        assert (cookie["path"], cookie["domain"]) == ("/", "")
+        assert (int(cookie["max-age"]) > 0, cookie.value != "") == (lasts, lasts)
