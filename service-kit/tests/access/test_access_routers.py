@@ -35,3 +35,16 @@ def test_a_browser_signs_in_as_often_as_its_owner_may_send_requests(
             client.delete_cookie(SESSION_COOKIE)
 
     assert statuses == [200, 200, 200, 200, 429]
+
+
+@pytest.mark.parametrize(("mode", "open_to_others"), [("open", True), ("keys", False)])
+def test_the_session_says_whether_the_server_is_open_to_others(
+    database: Database, monkeypatch: pytest.MonkeyPatch, mode: str, *, open_to_others: bool
+) -> None:
+    monkeypatch.setenv("ACCESS_DATABASE__URL", database.engine.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("ACCESS_AUTH__MODE", mode)
+    monkeypatch.setenv("ACCESS_HTTP__BIND", "0.0.0.0")
+
+    session = create_app().test_client().get("/session").get_json()
+
+    assert (session["mode"], session["open_to_others"]) == (mode, open_to_others)
