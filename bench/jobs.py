@@ -2,20 +2,25 @@
 
 Compares tasks per second of the whole service (including the upload of results) with the same work done by libvips and
 by Pillow in bare processes on the same cores, alternating in the same run; then measures memory and the time from POST
-to finished.
+to finished. At the end, or alone with ``--stack sandbox``, it measures what the sandbox costs, as the ratio of the
+throughput without it to that with it, and exits with 1 if that is too much.
 """
 
 import argparse
 import json
+import math
 import multiprocessing
 import os
 import statistics
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from image_processor.confinement.sandbox import describe
 from image_processor.models import TaskEvent
 from service_kit.database import Database
 from sqlalchemy import select
@@ -43,6 +48,11 @@ UNDISTURBED_SECONDS = 0.1
 LOAD = 2000
 """Number of tasks that keep the worker busy."""
 WANTED_MS = {"full": 40, "embedded": 80}
+SANDBOX_MOST = 1.05
+"""Maximum time of the tasks with the sandbox, times that without it."""
+SANDBOX_ROUNDS = 10
+WARMING_TASKS = 50
+"""Number of tasks after a start that are not measured: the worker's processes load code in them."""
 
 Stack = EmbeddedStack | FullStack
 Peer = Callable[[str, str, int, int | None, int], None]
@@ -178,17 +188,56 @@ def percentiles(samples: Sequence[float]) -> str:
     return f"p50 {cuts[9]:.0f} ms, p95 {cuts[18]:.0f} ms"
 
 
-def run(name: str, count: int, folder: Path) -> None:
+@contextmanager
+def started(name: str, settings: Mapping[str, str]) -> Iterator[tuple[Stack, ApiClient]]:
     with tempfile.TemporaryDirectory() as data:
         Path(data).chmod(0o755)
-        stack = STACKS[name](
-            Path(data), {"FILE_STORAGE_LOG__LEVEL": "warning", "IMAGE_PROCESSOR_LOG__LEVEL": "warning"}
-        )
+        quiet = {"FILE_STORAGE_LOG__LEVEL": "warning", "IMAGE_PROCESSOR_LOG__LEVEL": "warning"}
+        stack = STACKS[name](Path(data), {**quiet, **settings})
         try:
             with ApiClient(stack.url) as pixmill:
-                measure(name, stack, pixmill, count, folder)
+                yield stack, pixmill
         finally:
             stack.stop()
+
+
+def run(name: str, count: int, folder: Path) -> None:
+    with started(name, {}) as (stack, pixmill):
+        measure(name, stack, pixmill, count, folder)
+
+
+def check_sandbox(count: int, folder: Path) -> bool:
+    """Print what the sandbox costs; return whether it is little enough.
+
+    Two stacks process the same tasks in turn, so that other load on the machine affects both. The order changes every
+    round: the second of two runs may find a faster machine.
+    """
+    if not describe("auto")[0]:
+        print("sandbox: this kernel has none")
+        return True
+    paths = photographs(folder, 640, 480, VARIANTS)
+    with (
+        started("embedded", {"WORKER_SANDBOX": "auto"}) as (_, inside),
+        started("embedded", {"WORKER_SANDBOX": "off"}) as (_, outside),
+    ):
+        for pixmill in (inside, outside):
+            service(pixmill, paths, 128, WARMING_TASKS, at_most=math.inf)
+        ratios, same = [], []
+        for number in range(SANDBOX_ROUNDS):
+            order = (inside, outside) if number % 2 else (outside, inside)
+            rates = {pixmill: service(pixmill, paths, 128, count, at_most=math.inf) for pixmill in order}
+            again = service(outside, paths, 128, count, at_most=math.inf)
+            ratios.append(rates[outside] / rates[inside])
+            same.append(rates[outside] / again)
+    cost, (low, _, high) = statistics.median(ratios), statistics.quantiles(ratios, n=4)
+    noise_low, _, noise_high = statistics.quantiles(same, n=4)
+    print(
+        f"sandbox: the time of {count} small tasks with it, times that without it: {cost:.3f} (at most {SANDBOX_MOST});"
+        f" half of the rounds between {low:.3f} and {high:.3f}; two runs without it: {noise_low:.3f} to"
+        f" {noise_high:.3f}",
+        flush=True,
+    )
+    return cost <= SANDBOX_MOST
 
 
 def measure(name: str, stack: Stack, pixmill: ApiClient, count: int, folder: Path) -> None:
@@ -233,12 +282,14 @@ def measure(name: str, stack: Stack, pixmill: ApiClient, count: int, folder: Pat
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.jobs", description=__doc__)
-    parser.add_argument("--stack", choices=[*STACKS, "both"], default="both")
+    parser.add_argument("--stack", choices=[*STACKS, "both", "sandbox"], default="both")
     parser.add_argument("--count", type=int, default=1000, help="tasks of each size (default: 1000)")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for name in STACKS if chosen.stack == "both" else [chosen.stack]:
+        for name in STACKS if chosen.stack == "both" else {chosen.stack} - {"sandbox"}:
             run(name, chosen.count, Path(folder))
+        if chosen.stack in ("both", "sandbox") and not check_sandbox(chosen.count, Path(folder)):
+            sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -73,6 +73,7 @@ class Databases:
         self.start_again()
         migrate(self.urls["file_storage"], "file_storage")
         migrate(self.urls["image_processor"], "image_processor")
+        migrate(self.urls["access"], "service_kit.access")
 
     def start_again(self) -> None:
         """Run the steps of a docker-compose start that precede the services."""
@@ -111,6 +112,25 @@ def test_a_service_owns_its_tables(databases: Databases, role: str, tables: list
 @pytest.mark.parametrize("role", ROLES)
 def test_each_role_plans_for_the_values_of_a_statement(databases: Databases, role: str) -> None:
     assert databases.run(role, "SHOW plan_cache_mode") == [("force_custom_plan",)]
+
+
+def test_access_keeps_the_entries_of_its_audit_trail(databases: Databases) -> None:
+    entry = "INSERT INTO access_audit (time, owner, address, action, object, status, request_id)"
+    for object_, days in (("old", 366), ("young", 364)):
+        values = f"VALUES (extract(epoch from now()) - {days} * 86400, 'ann', '', '', '{object_}', 200, '')"
+        databases.run("access", f"{entry} {values}")
+
+    for statement in (
+        "UPDATE access_audit SET owner = 'mallory'",
+        "DELETE FROM access_audit",
+        "DELETE FROM access_audit WHERE object = 'young'",
+        "TRUNCATE access_audit",
+    ):
+        with pytest.raises(InsufficientPrivilege):
+            databases.run("access", statement)
+    databases.run("access", "DELETE FROM access_audit WHERE object = 'old'")
+
+    assert databases.run("access", "SELECT owner, object FROM access_audit") == [("ann", "young")]
 
 
 @pytest.mark.parametrize(("role", "table"), sorted({(role, table) for role in ALLOWED for table in TASKS}))

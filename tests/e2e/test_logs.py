@@ -1,7 +1,9 @@
-"""The log lines of whole processes: all are JSON, and those of a start name short passwords."""
+"""The log lines of whole processes: all are JSON, and those of a start name short passwords and the mode ``open``."""
 
 import json
 import socket
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +57,24 @@ def test_a_start_names_the_setting_with_a_short_password(name: str) -> None:
         "database.url",
         f"config/{name}/conf.yml",
     )
+
+
+def lines_of_a_start(mode: str, folder: Path) -> list[tuple[str, str]]:
+    """Return the level and the text of each line about the mode, from the command that each start of a server runs."""
+    here = {"ACCESS_AUTH__MODE": mode, "ACCESS_DATABASE__URL": f"sqlite:///{folder}/access.db"}
+    command = [*PYTHON, "service_kit.migrate_all", "service_kit.access"]
+    run = subprocess.run(
+        command, env=ENVIRONMENT | here, cwd=PROJECT, check=True, capture_output=True, text=True, timeout=100
+    )
+    events = map(json.loads, run.stderr.splitlines())
+    return [(event["level"], event["event"]) for event in events if "auth.mode" in event["event"]]
+
+
+def test_each_start_in_the_mode_open_warns() -> None:
+    folder = temporary_folder("open-mode")
+    warning = ("warning", "auth.mode is open: anyone who reaches the port can read, change and delete everything")
+
+    assert lines_of_a_start("open", folder) == [warning]
+    assert lines_of_a_start("open", folder) == [warning]
+    assert lines_of_a_start("keys", folder) == []
+    assert lines_of_a_start("local", folder) == []

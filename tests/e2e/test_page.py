@@ -672,6 +672,39 @@ def test_a_pause_belongs_to_one_window(pixmill: ApiClient, page: Page, name: str
 
 
 @pytest.fixture
+def open_stack() -> Iterator[EmbeddedStack]:
+    # The tests' environment names a host: people on other machines reach the server by it.
+    stack = EmbeddedStack(temporary_folder("page-open"), {"ACCESS_AUTH__MODE": "open"})
+    yield stack
+    stack.stop()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_each_screen_of_an_open_server_says_that_it_is_open(open_stack: EmbeddedStack, width: int) -> None:
+    english = "This server asks for no key: everyone who reaches it can see, change and delete everything."
+    russian = "Сервер не просит ключ: каждый, кому он доступен, может всё увидеть, изменить и удалить."
+
+    with skip_where_missing(), open_browser(width) as browser:
+        page = Page(browser, open_stack.url)
+        for path in ("/files", "/process", "/runs", "/tasks", "/shared", "/system", "/trash", "/s/a-token"):
+            page.open(path)
+            notice = page.first("[role=note]")
+            assert notice.text == english
+            # It covers nothing, but for the rounding of sizes, and nobody can close it.
+            assert notice.rect["y"] + notice.rect["height"] < page.first("main").rect["y"] + 1
+            assert not page.all("[role=note] button")
+        page.button("Русский").click()
+        wait_until(lambda: page.first("[role=note]").text == russian, "the notice in Russian")
+
+
+def test_a_server_for_this_machine_does_not_say_that_it_is_open(page: Page) -> None:
+    page.open("/system")
+    page.says("Only this machine, without a key")
+
+    assert not page.all("[role=note]")
+
+
+@pytest.fixture
 def keys_stack() -> Iterator[EmbeddedStack]:
     stack = EmbeddedStack(temporary_folder("page-keys"), {"ACCESS_AUTH__MODE": "keys"})
     yield stack

@@ -55,3 +55,16 @@ def test_the_session_is_a_cookie_that_neither_scripts_nor_other_sites_can_use(
         assert (cookie["httponly"], cookie["samesite"], cookie["secure"]) == (True, "Strict", is_secure)
         assert (cookie["path"], cookie["domain"]) == ("/", "")
         assert (int(cookie["max-age"]) > 0, cookie.value != "") == (lasts, lasts)
+
+
+@pytest.mark.parametrize(("mode", "open_to_others"), [("open", True), ("keys", False)])
+def test_the_session_says_whether_the_server_is_open_to_others(
+    database: Database, monkeypatch: pytest.MonkeyPatch, mode: str, *, open_to_others: bool
+) -> None:
+    monkeypatch.setenv("ACCESS_DATABASE__URL", database.engine.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("ACCESS_AUTH__MODE", mode)
+    monkeypatch.setenv("ACCESS_HTTP__BIND", "0.0.0.0")
+
+    session = create_app().test_client().get("/session").get_json()
+
+    assert (session["mode"], session["open_to_others"]) == (mode, open_to_others)

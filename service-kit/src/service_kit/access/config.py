@@ -55,7 +55,12 @@ class HttpSettings(Section):
 
 
 class AuditSettings(Section):
-    keep_seconds: Seconds = Field(365 * 86_400, gt=0, description="How long an entry of the audit trail is kept.")
+    keep_seconds: Seconds = Field(
+        365 * 86_400,
+        gt=0,
+        description="How long an entry of the audit trail is kept. The database refuses to delete younger ones; a"
+        " change of this setting applies there after the next start.",
+    )
 
 
 class AccessSettings(ServiceSettings):
@@ -66,6 +71,18 @@ class AccessSettings(ServiceSettings):
     http: HttpSettings
     audit: AuditSettings
     log: LogSettings
+
+    @property
+    def is_open_to_others(self) -> bool:
+        """Whether people on other machines can do everything without a key.
+
+        The names in `http.hosts` are those of a proxy if the port is published on this machine only.
+        """
+        return self.auth.mode == "open" and (not self._is_local or bool(self.http.hosts))
+
+    @property
+    def _is_local(self) -> bool:
+        return self.http.bind.strip("[]") in LOOPBACK_HOSTS
 
     @model_validator(mode="after")
     def _check_origins_of_nginx(self) -> Self:
@@ -80,7 +97,7 @@ class AccessSettings(ServiceSettings):
 
     @model_validator(mode="after")
     def _check_bind(self) -> Self:
-        if self.auth.mode == "local" and self.http.bind.strip("[]") not in LOOPBACK_HOSTS:
+        if self.auth.mode == "local" and not self._is_local:
             raise ValueError(
                 f"http.bind is {self.http.bind}, which others can reach: set auth.mode to 'keys' (requests need a key)"
                 " or to 'open' (anyone has full access)"

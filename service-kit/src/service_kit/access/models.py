@@ -70,7 +70,7 @@ class WrongKey(Base):
 
 
 class AuditEntry(Base):
-    """A change, made or refused. Rows are never edited; old ones are deleted."""
+    """A change, made or refused; triggers refuse to edit a row, and to delete it before its time."""
 
     __tablename__ = "access_audit"
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 (SQLAlchemy's own form)

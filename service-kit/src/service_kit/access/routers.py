@@ -231,9 +231,10 @@ def sign_out() -> Response:
 
 
 def _who() -> Mapping[str, object]:
-    who = principal()
+    who, settings = principal(), svcs.flask.get(AccessSettings)
     return {
-        "mode": svcs.flask.get(AccessSettings).auth.mode,
+        "mode": settings.auth.mode,
+        "open_to_others": settings.is_open_to_others,
         "signed_in": who != NOBODY,
         "owner": who.owner or None,
         "key_id": who.key_id,

@@ -124,6 +124,8 @@ export interface Preset {
 
 export interface Session {
   mode: 'local' | 'keys' | 'open';
+  /** Whether people on other machines can do everything without a key. */
+  open_to_others: boolean;
   signed_in: boolean;
   owner: string | null;
   key_id: string | null;

@@ -42,6 +42,7 @@ export const en = {
   countInTrash: (count: number) => `${count} in the trash`,
 
   // Errors
+  openToOthers: 'This server asks for no key: everyone who reaches it can see, change and delete everything.',
   away: 'The server does not answer. Trying again by itself; nothing you entered is lost.',
   noAnswer: 'The server does not answer.',
   requestId: (id: string) => `Request ${id}`,
