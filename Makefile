@@ -101,8 +101,7 @@ faults: .venv/test
 fuzz: .venv/test
 	@scripts/fetch-corpus
 	@mkdir -p .fuzz/corpus
-	@$(BIN)/python -m tests.fuzz.seeds .fuzz/seeds
-	$(BIN)/python -m tests.fuzz.decode .fuzz/corpus .fuzz/seeds .corpus -max_total_time=$(or $(FUZZ_SECONDS),600) \
+	$(BIN)/python -m tests.fuzz.decode .fuzz/corpus .corpus -max_total_time=$(or $(FUZZ_SECONDS),600) \
 	  -max_len=65536 -timeout=20 -rss_limit_mb=2048 -artifact_prefix=.fuzz/
 
 # Measures speed, compared with other programs on the same machine.
