@@ -1,6 +1,7 @@
 """A thousand whole and damaged image files of many formats: each task finishes or fails with a reason.
 
-They are the images of Pillow's own tests; ``scripts/fetch-corpus`` downloads them into ``.corpus``.
+They are the images of Pillow's own tests and the seeds of ``tests.fuzz.seeds``; ``scripts/fetch-corpus`` collects them
+in ``.corpus``.
 """
 
 import re

@@ -562,6 +562,14 @@ MUTATIONS = [
         caught_by="image-processor/tests/render/test_process.py::test_an_image_by_url_of_a_sequence_is_its_first_frame",
     ),
     Mutation(
+        rule="a search encodes with less effort than a single encoding",
+        file="image-processor/src/image_processor/services/codec/saving.py",
+        before="efforts = (_SEARCH_EFFORTS if is_searched else _EFFORTS).get(format_name, ())",
+        after="efforts = _EFFORTS.get(format_name, ())",
+        caught_by="image-processor/tests/services/codec/test_search.py::"
+        "test_a_search_has_a_limited_effort_because_it_encodes_many_times",
+    ),
+    Mutation(
         rule="the pixels of all frames of an animation count",
         file=_LIMITS,
         before="check_pixels(times * sum(frame.width * frame.height for frame in frames), limits, subject)",

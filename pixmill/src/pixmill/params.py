@@ -106,7 +106,9 @@ class Output(Value):
     effort: int | None = None
     """How much time to spend on a smaller file, 1 (fast) to 9 (small). Default: AVIF 2, JPEG and WebP 5, PNG 6, GIF
     7. Large images have a lower maximum: for a palette, 5 above one megapixel and 3 above six; for AVIF, 7 above a
-    quarter of a megapixel, 6 above a half, 5 above one, 3 above two and 2 above six.
+    quarter of a megapixel, 6 above a half, 5 above one, 3 above two and 2 above six. With ``max_bytes`` or
+    ``min_ssim``, the image is encoded several times, so the maximum is lower: for AVIF, 4, or 3 above a quarter of
+    a megapixel and 2 above one; for a palette, 7, or 5 above a quarter and 3 above two.
     """
     lossless: bool | None = None
     """Whether WebP and AVIF keep every pixel exactly. PNG and TIFF are always lossless; with JPEG and GIF it is an
@@ -360,7 +362,9 @@ class Convert(Step):
     effort: int | None = None
     """How much time to spend on a smaller file, 1 (fast) to 9 (small). Default: AVIF 2, JPEG and WebP 5, PNG 6, GIF
     7. Large images have a lower maximum: for a palette, 5 above one megapixel and 3 above six; for AVIF, 7 above a
-    quarter of a megapixel, 6 above a half, 5 above one, 3 above two and 2 above six.
+    quarter of a megapixel, 6 above a half, 5 above one, 3 above two and 2 above six. With ``max_bytes`` or
+    ``min_ssim``, the image is encoded several times, so the maximum is lower: for AVIF, 4, or 3 above a quarter of
+    a megapixel and 2 above one; for a palette, 7, or 5 above a quarter and 3 above two.
     """
     lossless: bool | None = None
     """Whether WebP and AVIF keep every pixel exactly. PNG and TIFF are always lossless; with JPEG and GIF it is an

@@ -46,7 +46,9 @@ class Output(Params):
         default=None,
         description="How much time to spend on a smaller file, 1 (fast) to 9 (small). Default: AVIF 2, JPEG and WebP "
         "5, PNG 6, GIF 7. Large images have a lower maximum: for a palette, 5 above one megapixel and 3 above six; "
-        "for AVIF, 7 above a quarter of a megapixel, 6 above a half, 5 above one, 3 above two and 2 above six.",
+        "for AVIF, 7 above a quarter of a megapixel, 6 above a half, 5 above one, 3 above two and 2 above six. With "
+        "`max_bytes` or `min_ssim`, the image is encoded several times, so the maximum is lower: for AVIF, 4, or 3 "
+        "above a quarter of a megapixel and 2 above one; for a palette, 7, or 5 above a quarter and 3 above two.",
         examples=[7],
         json_schema_extra=hint(advanced=True),
     )

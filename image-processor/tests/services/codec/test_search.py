@@ -33,7 +33,7 @@ def every(tmp_path_factory: pytest.TempPathFactory) -> Mapping[int, bytes]:
     path = tmp_path_factory.mktemp("every") / "a.jpeg"
 
     def saved(quality: int) -> bytes:
-        save(grainy(), "jpeg", Output(), quality, path)
+        save(grainy(), "jpeg", Output(), quality, 9, path)
         return path.read_bytes()
 
     return {quality: saved(quality) for quality in QUALITIES}
@@ -99,12 +99,62 @@ def test_a_sample_leads_to_a_quality_near_the_best_one(
 
 def test_a_search_in_a_gif_stays_below_the_quality_of_the_output(tmp_path: Path) -> None:
     path, best, limited = (tmp_path / f"{name}.gif" for name in ("a", "best", "limited"))
-    save(grainy(), "gif", Output(), 100, best)
-    save(grainy(), "gif", Output(), 40, limited)
+    save(grainy(), "gif", Output(), 100, 9, best)
+    save(grainy(), "gif", Output(), 40, 9, limited)
 
     Encoding(grainy(), "gif", Output(max_bytes=10**6, quality=40), path).write()
 
     assert path.stat().st_size <= limited.stat().st_size < best.stat().st_size
+
+
+def textured(width: int, height: int) -> pyvips.Image:
+    """Return a picture that an encoder makes smaller with more effort."""
+    edges = pyvips.Image.zone(160, 120).linear(100, 128).cast("uchar")
+    return edges.replicate(-(-width // 160), -(-height // 120)).crop(0, 0, width, height).copy(interpretation="b-w")
+
+
+@pytest.mark.parametrize(
+    ("format", "width", "height", "most"),
+    [
+        ("avif", 160, 120, 4),
+        ("avif", 1010, 250, 3),
+        ("png", 1010, 250, 5),
+        ("gif", 1010, 250, 5),
+    ],
+)
+def test_a_search_has_a_limited_effort_because_it_encodes_many_times(
+    tmp_path: Path, format: str, width: int, height: int, most: int
+) -> None:
+    picture = textured(width, height)
+
+    def shown(effort: int) -> bytes:
+        path = tmp_path / f"{effort}.{format}"
+        Encoding(picture, format, Output(max_bytes=10**6, quality=3, effort=effort), path).write()
+        return bytes(pyvips.Image.new_from_file(str(path)).numpy())
+
+    assert shown(9) == shown(most) != shown(most - 1)
+
+
+def test_a_search_for_an_ssim_has_a_limited_effort_too(tmp_path: Path) -> None:
+    def written_with(effort: int) -> bytes:
+        path = tmp_path / f"{effort}.avif"
+        Encoding(textured(96, 64), "avif", Output(min_ssim=0.9, effort=effort), path).write()
+        return path.read_bytes()
+
+    assert written_with(9) == written_with(4) != written_with(3)
+
+
+@pytest.mark.parametrize(("output", "most"), [({}, 3), ({"max_bytes": 10**6}, 2)])
+def test_a_sample_is_encoded_with_the_effort_of_the_whole_image(
+    tmp_path: Path, output: Mapping[str, object], most: int
+) -> None:
+    picture = textured(2010, 1000)
+
+    def expected(effort: int) -> float:
+        wished = Output.model_validate({**output, "quality": 3, "effort": effort})
+        return Encoding(picture, "avif", wished, tmp_path / "a.avif").expected_bytes()
+
+    assert expected(9) == expected(most) != expected(most - 1)
 
 
 def test_an_animation_reaches_an_ssim_although_its_frames_have_no_delay(tmp_path: Path) -> None:

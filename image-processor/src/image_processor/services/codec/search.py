@@ -20,7 +20,7 @@ from image_processor.imaging.picture import frames_of
 from image_processor.imaging.ssim import comparable, ssim
 from image_processor.services.causes import Cause
 from image_processor.services.codec.errors import ImageError
-from image_processor.services.codec.saving import GIF_QUALITIES, save
+from image_processor.services.codec.saving import GIF_QUALITIES, most_effort_of, save
 
 SAMPLED_FROM = 2_000_000
 """Number of pixels above which a sample is encoded first."""
@@ -48,6 +48,7 @@ class Encoding:
         self.path = path
         self._trial = path.with_name(f"{path.name}.trial")
         self._whole = image
+        self._most_effort = most_effort_of(format_name, image, output)
         self.is_sampled = image.width * image.height > SAMPLED_FROM
         quality = output.quality if self._searches or _has_quality(format_name, output) else None
         self._quality = quality or (100 if self._searches else DEFAULT_QUALITY.get(format_name, 100))
@@ -68,7 +69,7 @@ class Encoding:
         :raises ImageError: no quality meets the request.
         """
         if not self._searches:
-            save(self._whole, self._format, self._output, self._quality, self.path)
+            self._save(self._whole, self._quality, self.path)
             return
         try:
             self._search()
@@ -82,12 +83,16 @@ class Encoding:
         try:
             if self._searches:
                 quality = self._quality_at(min(self._first_of_sample(1), len(self._qualities)))
-            save(self._sample, self._format, self._output, quality, self._trial)
+            self._save(self._sample, quality, self._trial)
             return self._trial.stat().st_size
         except (ImageError, pyvips.Error):
             return math.inf  # writing the image will raise the error
         finally:
             self._trial.unlink(missing_ok=True)
+
+    def _save(self, image: pyvips.Image, quality: int, path: Path) -> None:
+        """Save the whole image or its sample, both with the effort of the whole."""
+        save(image, self._format, self._output, quality, self._most_effort, path)
 
     @property
     def _searches(self) -> bool:
@@ -108,7 +113,7 @@ class Encoding:
         luma = image if is_size or not self._searches else comparable(in_srgb(image)).copy_memory()
 
         def measured(step: int) -> float:
-            save(image, self._format, self._output, self._quality_at(step), self._trial)
+            self._save(image, self._quality_at(step), self._trial)
             if is_size:
                 return self._trial.stat().st_size
             # Rounded as in the result of `compare`.
