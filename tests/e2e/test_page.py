@@ -938,6 +938,12 @@ def await_held(page: Page, state: str) -> None:
     wait_until(lambda: page.browser.execute_script("return 'release' in window"), state)
 
 
+def release(page: Page) -> None:
+    """Release the held answer, and wait until the page has handled it."""
+    page.browser.execute_script("window.release()")
+    wait_until(lambda: page.browser.execute_script("return window.late"), "the held answer has arrived")
+
+
 @pytest.mark.parametrize("address", ["/tasks", address_of_steps([{"algorithm": "sepia", "params": {}}])])
 def test_late_names_do_not_replace_those_of_the_chosen_language(page: Page, address: str) -> None:
     hold_english = holding("path.endsWith('/catalog') && options.headers['Accept-Language'] === 'en'")
@@ -947,8 +953,7 @@ def test_late_names_do_not_replace_those_of_the_chosen_language(page: Page, addr
         await_held(page, "the English answer is held")
         page.button("Русский").click()
         wait_until(lambda: "Сепия" in page.browser.execute_script(f"return {names}"), "the names are in Russian")
-        page.browser.execute_script("window.release()")
-        wait_until(lambda: page.browser.execute_script("return window.late"), "the English answer has arrived")
+        release(page)
         shown = page.browser.execute_script(f"return {names}")
         page.button("English").click()
 
@@ -1032,6 +1037,26 @@ def test_the_trash_restores_a_file_and_is_emptied(pixmill: Pixmill, page: Page, 
 
     assert names_stored(pixmill, name) == [f"{name}-1"]
     assert pixmill.http.get(f"{FILES}/trash").json() == []
+
+
+def test_a_restored_file_takes_no_ticks_from_the_others_in_the_trash(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
+    # One more than a page shows.
+    ids = [file_id, *copies_of(pixmill, file_id, name, 100), *copies_of(pixmill, file_id, name, 100)]
+    pixmill.http.post(f"{FILES}/delete", json={"ids": ids}).raise_for_status()
+    count = len(pixmill.http.get(f"{FILES}/trash", params={"limit": 1000}).json())
+    rows = "main li"
+    page.open("/trash")
+    page.button("Show more").click()
+    wait_until(lambda: len(page.all(rows)) == count, "the second page is shown")
+    page.browser.execute_script("document.querySelectorAll('main li input')[1].click()")
+    page.says("1 file selected")
+
+    page.browser.execute_script("document.querySelector('main li button').click()")
+    page.says("1 file is back")
+    wait_until(lambda: len(page.all(rows)) == count - 1, "the restored file is gone, and the second page is shown")
+
+    assert "1 file selected" in page.text()
 
 
 def test_a_chosen_folder_is_kept_and_filters(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
@@ -1280,8 +1305,7 @@ def test_a_late_answer_does_not_change_the_files_of_a_run(pixmill: Pixmill, page
     await_held(page, "the first answer is held")
     page.browser.execute_script(show, ids[2])
     page.says("Run on 1 file")
-    page.browser.execute_script("window.release()")
-    wait_until(lambda: page.browser.execute_script("return window.late"), "the first answer has arrived")
+    release(page)
 
     assert "Run on 1 file" in page.text()
 
@@ -1478,12 +1502,17 @@ def test_shift_selects_from_the_task_that_was_clicked(pixmill: Pixmill, page: Pa
     assert violations(page) == []
 
 
+def copies_of(pixmill: Pixmill, file_id: object, name: str, count: int) -> list[object]:
+    """Copy a file; return the ids of the copies."""
+    wanted = {"copies": [{"file_id": file_id, "name": name}] * count}
+    copied = pixmill.http.post(f"{FILES}/copies", json=wanted).raise_for_status().json()["files"]
+    return [copy["file"]["id"] for copy in copied]
+
+
 def run_of_failures(pixmill: Pixmill, name: str) -> int:
     """Return the id of a batch of 101 tasks, one more than a page shows, which have all failed."""
     file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
-    copies = [{"file_id": file_id, "name": name} for _ in range(100)]
-    copied = pixmill.http.post(f"{FILES}/copies", json={"copies": copies}).raise_for_status().json()["files"]
-    wanted = {"file_ids": [file_id, *(copy["file"]["id"] for copy in copied)], "algorithm": "flip"}
+    wanted = {"file_ids": [file_id, *copies_of(pixmill, file_id, name, 100)], "algorithm": "flip"}
     batch_id = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
     failed = f"{TASKS}/batches/{batch_id}"
     wait_until(lambda: pixmill.http.get(failed).json()["counts"]["error"] == 101, "all tasks have failed")
@@ -1508,6 +1537,45 @@ def test_a_page_that_is_asked_for_during_a_refresh_is_shown(pixmill: Pixmill, pa
         page.field("Select all 101 shown")
 
 
+def test_a_refresh_before_the_answer_mixes_no_tasks_of_two_filters(pixmill: Pixmill, page: Page, name: str) -> None:
+    [finished] = pixmill.create_tasks([pixmill.upload(f"{name}.png", photo())["id"]], "flip")
+    pixmill.wait_for_task(finished)
+    run_of_failures(pixmill, name)
+    page.open("/tasks")
+    page.button("Show more").click()
+    page.field(f"Task {finished}")
+
+    # The stream of events, which starts again with each filter, refreshes the first page.
+    page.browser.execute_script(holding("path.includes('status=error') && !window.release"))
+    page.button("failed").click()
+    await_held(page, "the first answer is held")
+    page.field("Select all 100 shown")
+    release(page)
+
+    page.button("Show more")
+    assert page.named("input", f"Task {finished}") is None
+
+
+def test_a_change_of_a_task_keeps_the_language_and_the_ticks(pixmill: Pixmill, page: Page, name: str) -> None:
+    batch_id = run_of_failures(pixmill, name)
+    found = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}, headers={"Accept-Language": "ru"}).json()
+    page.open(f"/tasks?run={batch_id}")
+    page.button("Show more").click()
+    page.field("Select all 101 shown")
+    page.field(f"Task {found[1]['id']}").click()
+
+    page.browser.execute_script(holding("path.includes('after=')"))
+    page.button("Русский").click()
+    await_held(page, "the second page in Russian is held")
+    page.button("Повторить", "main li").click()
+    page.says("Запущено снова: 1 задача")
+    page.says("Выбрана 1 задача")
+    release(page)
+
+    wait_until(lambda: page.text().count(found[0]["problem"]["detail"]) == 101, "all reasons are in Russian")
+    page.button("English").click()
+
+
 def test_many_tasks_are_forgotten_with_one_request(pixmill: Pixmill, page: Page, name: str) -> None:
     batch_id = run_of_failures(pixmill, name)
     page.open(f"/tasks?run={batch_id}&status=error")
@@ -1528,6 +1596,25 @@ def test_many_tasks_are_forgotten_with_one_request(pixmill: Pixmill, page: Page,
     assert pixmill.http.get(f"{TASKS}/batches/{batch_id}").status_code == 404
     requests = page.browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert sum(request.endswith("/forget") for request in requests) == 1
+
+
+def test_a_removed_link_does_not_come_back_with_an_older_answer(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
+    for note in (f"{name}-1", f"{name}-2"):
+        pixmill.http.post(f"{FILES}/{file_id}/links", json={"note": note}).raise_for_status()
+    page.open("/shared")
+    page.button(f"Change: {name}-1").click()
+
+    page.browser.execute_script(holding("path.includes('/links?')"))
+    page.button("Save", "dialog").click()
+    await_held(page, "the list that contains both links is held")
+    page.button(f"Revoke: {name}-2").click()
+    page.button("Revoke", "dialog").click()
+    page.says("The link is revoked")
+    release(page)
+
+    assert f"{name}-1" in page.text()
+    assert f"{name}-2" not in page.text()
 
 
 def test_a_preset_is_saved_for_every_browser(pixmill: Pixmill, page: Page, name: str) -> None:
