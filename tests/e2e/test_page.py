@@ -1450,6 +1450,90 @@ def test_a_run_is_the_same_in_every_browser(pixmill: Pixmill, page: Page, name: 
     assert page.browser.current_url.endswith(f"/tasks?run={batch_id}&status=error")
 
 
+def ended_run(pixmill: Pixmill, *file_ids: object) -> int:
+    """Return the id of a batch that has flipped these files."""
+    wanted = {"file_ids": file_ids, "algorithm": "flip"}
+    batch_id = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
+    batch = f"{TASKS}/batches/{batch_id}"
+    wait_until(lambda: pixmill.http.get(batch).json()["status"] == "ended", "all tasks have ended")
+    return int(batch_id)
+
+
+@pytest.mark.parametrize(
+    ("button", "held"),
+    [("Open the steps", "path.includes('status=error&')"), ("Forget", "options?.method === 'DELETE'")],
+)
+def test_a_late_answer_for_a_run_leaves_the_user_where_they_went(
+    pixmill: Pixmill, page: Page, name: str, button: str, held: str
+) -> None:
+    batch_id = ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
+    page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
+    page.says("Sepia")
+    page.open(f"/runs/{batch_id}")
+    page.says("All done")
+
+    page.browser.execute_script(holding(held))
+    page.button(button).click()
+    await_held(page, "the answer is held")
+    page.button("Process").click()
+    wait_until(lambda: "#s=" in page.browser.current_url, "the steps that were edited before are in the address")
+    address = page.browser.current_url
+    release(page)
+
+    assert page.browser.current_url == address
+    assert [step.text for step in page.all("aside ol strong")] == ["Sepia"]
+
+
+def test_the_steps_of_a_run_open_with_its_files_or_not_at_all(pixmill: Pixmill, page: Page, name: str) -> None:
+    source, _ = (pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2))
+    batch_id = ended_run(pixmill, source)
+    [other] = open_gallery(page, f"{name}-2", 1)
+    other.find_element(By.CSS_SELECTOR, "[data-check]").click()
+    page.says("1 file selected")
+    show = "history.pushState(null, '', arguments[0]); dispatchEvent(new PopStateEvent('popstate'))"
+    page.browser.execute_script(show, f"/runs/{batch_id}")
+
+    with blocked(page, "*status=error*"):
+        page.button("Open the steps").click()
+        wait_until(lambda: "does not answer" in page.first(".toast").text, "a message says why nothing happens")
+    with blocked(page, "*/file-server/lookup"):
+        page.button("Open the steps").click()
+        wait_until(lambda: "/process?files=" in page.browser.current_url, "the steps are opened")
+
+    assert f"/process?files={source}#" in f"{page.browser.current_url}#"
+
+
+def test_a_zip_of_many_results_is_offered_while_the_run_goes_on(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
+    file_ids.append(pixmill.upload(f"{name}.txt", b"not an image")["id"])
+    batch_id = ended_run(pixmill, *file_ids)
+    found = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}).json()
+    tasks: dict[str, int] = {task["status"]: task["id"] for task in found}
+    page.open(f"/runs/{batch_id}")
+    page.says("2 finished")
+    # Processing more files than a ZIP contains would take a minute.
+    repeat = """const some = window.fetch;
+        window.fetch = async (path, options) => {
+            const answer = await some(path, options);
+            if (!path.includes('status=finished&limit=1000')) return answer;
+            const json = async () => { const [row] = await answer.json(); return Array(1001).fill(row); };
+            return {ok: true, headers: answer.headers, json};
+        };"""
+    page.browser.execute_script(holding("path.includes('status=finished&limit=1000')") + repeat)
+
+    page.button("Download ZIP").click()
+    await_held(page, "the list of results is held")
+    pixmill.http.post(f"{TASKS}/forget", json={"ids": [tasks["finished"]]}).raise_for_status()
+    # Only changes of a state are events.
+    pixmill.http.post(f"{TASKS}/restart", json={"ids": [tasks["error"]]}).raise_for_status()
+    page.says("1 finished")
+    release(page)
+
+    page.button("ZIP 1 of 2")
+    page.button("ZIP 2 of 2")
+    page.button("Download ZIP")
+
+
 @pytest.mark.thorough
 def test_a_run_says_whether_its_numbers_are_live(strict: FullStack, name: str) -> None:
     with skip_where_missing(), open_browser() as browser, Pixmill(strict.url) as client:
