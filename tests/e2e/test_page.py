@@ -1712,6 +1712,23 @@ def test_a_preset_is_saved_for_every_browser(pixmill: Pixmill, page: Page, name:
     assert (saved["params"]["steps"][0]["algorithm"], saved["read_only"]) == ("sepia", False)
 
 
+def test_a_chosen_file_is_removed_next_to_a_deleted_one(pixmill: Pixmill, page: Page, name: str) -> None:
+    gone, first, second = (pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (0, 1, 2))
+    pixmill.http.delete(f"{FILES}/{gone}").raise_for_status()
+    page.open(address_of_steps([{"algorithm": "montage", "params": {"others": [gone, first, second]}}]))
+
+    page.button(f"Remove: {name}-1").click()
+
+    def others() -> object:
+        text = page.browser.current_url.partition("#s=")[2]
+        return json.loads(base64.urlsafe_b64decode(f"{text}=="))["steps"][0]["params"]["others"]
+
+    wait_until(lambda: others() != [gone, first, second], "the address has changed")
+    assert others() == [gone, second]
+    page.button(f"Remove: File {gone}").click()
+    wait_until(lambda: others() == [second], "the deleted file is removed")
+
+
 def test_a_part_is_drawn_by_keyboard(pixmill: Pixmill, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
     params = {"left": 20, "top": 20, "width": 50, "height": 50, "unit": "percent"}
