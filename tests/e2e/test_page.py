@@ -1831,6 +1831,33 @@ def test_files_that_were_moved_go_back_each_to_its_folder(pixmill: Pixmill, page
     assert [pixmill.http.get(f"{FILES}/{file_id}").json().get("folder") for file_id in ids] == [f"{name}/old", None]
 
 
+@pytest.mark.parametrize(("held", "moved"), [("lookup", []), ("first", ["first", "second"])])
+def test_a_closed_dialog_moves_no_further_file_and_keeps_the_selection(
+    pixmill: Pixmill, page: Page, name: str, held: str, moved: list[str]
+) -> None:
+    ids = {number: pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in ("first", "second", "third")}
+    first, second, third = open_gallery(page, name, 3)
+    page.button("Select").click()
+    first.click()
+    second.click()
+    page.button("Move to a folder", "[role=toolbar]").click()
+
+    page.browser.execute_script(holding(f"path.endsWith('/{ids.get(held, held)}')"))
+    page.browser.execute_script(RECORD_LANGUAGES)
+    page.field("Folder", "dialog").send_keys(name + Keys.ENTER)
+    await_held(page, "an answer is held")
+    if moved:
+        done = "return document.querySelector('dialog progress').value"
+        wait_until(lambda: page.browser.execute_script(done) == 1, "the second file is moved")
+    page.button("Cancel", "dialog").click()
+    third.click()
+    page.says("3 files selected")
+    release(page)
+
+    assert "3 files selected" in page.text()
+    assert [number for number in ids if languages_of(page, f"{FILES}/{ids[number]}")] == moved
+
+
 def test_keys_act_where_nothing_is_typed(pixmill: Pixmill, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo())["id"]
     page.open(f"/files/{file_id}")
