@@ -973,6 +973,12 @@ def await_held(page: Page, state: str) -> None:
     wait_until(lambda: page.browser.execute_script("return 'release' in window"), state)
 
 
+def release(page: Page) -> None:
+    """Release the held answer, and wait until the page has handled it."""
+    page.browser.execute_script("window.release()")
+    wait_until(lambda: page.browser.execute_script("return window.late"), "the held answer has arrived")
+
+
 @pytest.mark.parametrize("address", ["/tasks", address_of_steps([{"algorithm": "sepia", "params": {}}])])
 def test_late_names_do_not_replace_those_of_the_chosen_language(page: Page, address: str) -> None:
     hold_english = holding("path.endsWith('/catalog') && options.headers['Accept-Language'] === 'en'")
@@ -982,8 +988,7 @@ def test_late_names_do_not_replace_those_of_the_chosen_language(page: Page, addr
         await_held(page, "the English answer is held")
         page.button("Русский").click()
         wait_until(lambda: "Сепия" in page.browser.execute_script(f"return {names}"), "the names are in Russian")
-        page.browser.execute_script("window.release()")
-        wait_until(lambda: page.browser.execute_script("return window.late"), "the English answer has arrived")
+        release(page)
         shown = page.browser.execute_script(f"return {names}")
         page.button("English").click()
 
@@ -1067,6 +1072,26 @@ def test_the_trash_restores_a_file_and_is_emptied(pixmill: ApiClient, page: Page
 
     assert names_stored(pixmill, name) == [f"{name}-1"]
     assert pixmill.http.get(f"{FILES}/trash").json() == []
+
+
+def test_a_restored_file_takes_no_ticks_from_the_others_in_the_trash(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
+    # One more than a page shows.
+    ids = [file_id, *copies_of(pixmill, file_id, name, 100), *copies_of(pixmill, file_id, name, 100)]
+    pixmill.http.post(f"{FILES}/delete", json={"ids": ids}).raise_for_status()
+    count = len(pixmill.http.get(f"{FILES}/trash", params={"limit": 1000}).json())
+    rows = "main li"
+    page.open("/trash")
+    page.button("Show more").click()
+    wait_until(lambda: len(page.all(rows)) == count, "the second page is shown")
+    page.browser.execute_script("document.querySelectorAll('main li input')[1].click()")
+    page.says("1 file selected")
+
+    page.browser.execute_script("document.querySelector('main li button').click()")
+    page.says("1 file is back")
+    wait_until(lambda: len(page.all(rows)) == count - 1, "the restored file is gone, and the second page is shown")
+
+    assert "1 file selected" in page.text()
 
 
 def test_a_chosen_folder_is_kept_and_filters(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
@@ -1315,8 +1340,7 @@ def test_a_late_answer_does_not_change_the_files_of_a_run(pixmill: ApiClient, pa
     await_held(page, "the first answer is held")
     page.browser.execute_script(show, ids[2])
     page.says("Run on 1 file")
-    page.browser.execute_script("window.release()")
-    wait_until(lambda: page.browser.execute_script("return window.late"), "the first answer has arrived")
+    release(page)
 
     assert "Run on 1 file" in page.text()
 
@@ -1461,6 +1485,90 @@ def test_a_run_is_the_same_in_every_browser(pixmill: ApiClient, page: Page, name
     assert page.browser.current_url.endswith(f"/tasks?run={batch_id}&status=error")
 
 
+def ended_run(pixmill: ApiClient, *file_ids: object) -> int:
+    """Return the id of a batch that has flipped these files."""
+    wanted = {"file_ids": file_ids, "algorithm": "flip"}
+    batch_id = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
+    batch = f"{TASKS}/batches/{batch_id}"
+    wait_until(lambda: pixmill.http.get(batch).json()["status"] == "ended", "all tasks have ended")
+    return int(batch_id)
+
+
+@pytest.mark.parametrize(
+    ("button", "held"),
+    [("Open the steps", "path.includes('status=error&')"), ("Forget", "options?.method === 'DELETE'")],
+)
+def test_a_late_answer_for_a_run_leaves_the_user_where_they_went(
+    pixmill: ApiClient, page: Page, name: str, button: str, held: str
+) -> None:
+    batch_id = ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
+    page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
+    page.says("Sepia")
+    page.open(f"/runs/{batch_id}")
+    page.says("All done")
+
+    page.browser.execute_script(holding(held))
+    page.button(button).click()
+    await_held(page, "the answer is held")
+    page.button("Process").click()
+    wait_until(lambda: "#s=" in page.browser.current_url, "the steps that were edited before are in the address")
+    address = page.browser.current_url
+    release(page)
+
+    assert page.browser.current_url == address
+    assert [step.text for step in page.all("aside ol strong")] == ["Sepia"]
+
+
+def test_the_steps_of_a_run_open_with_its_files_or_not_at_all(pixmill: ApiClient, page: Page, name: str) -> None:
+    source, _ = (pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2))
+    batch_id = ended_run(pixmill, source)
+    [other] = open_gallery(page, f"{name}-2", 1)
+    other.find_element(By.CSS_SELECTOR, "[data-check]").click()
+    page.says("1 file selected")
+    show = "history.pushState(null, '', arguments[0]); dispatchEvent(new PopStateEvent('popstate'))"
+    page.browser.execute_script(show, f"/runs/{batch_id}")
+
+    with blocked(page, "*status=error*"):
+        page.button("Open the steps").click()
+        wait_until(lambda: "does not answer" in page.first(".toast").text, "a message says why nothing happens")
+    with blocked(page, "*/file-server/lookup"):
+        page.button("Open the steps").click()
+        wait_until(lambda: "/process?files=" in page.browser.current_url, "the steps are opened")
+
+    assert f"/process?files={source}#" in f"{page.browser.current_url}#"
+
+
+def test_a_zip_of_many_results_is_offered_while_the_run_goes_on(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
+    file_ids.append(pixmill.upload(f"{name}.txt", b"not an image")["id"])
+    batch_id = ended_run(pixmill, *file_ids)
+    found = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}).json()
+    tasks: dict[str, int] = {task["status"]: task["id"] for task in found}
+    page.open(f"/runs/{batch_id}")
+    page.says("2 finished")
+    # Processing more files than a ZIP contains would take a minute.
+    repeat = """const some = window.fetch;
+        window.fetch = async (path, options) => {
+            const answer = await some(path, options);
+            if (!path.includes('status=finished&limit=1000')) return answer;
+            const json = async () => { const [row] = await answer.json(); return Array(1001).fill(row); };
+            return {ok: true, headers: answer.headers, json};
+        };"""
+    page.browser.execute_script(holding("path.includes('status=finished&limit=1000')") + repeat)
+
+    page.button("Download ZIP").click()
+    await_held(page, "the list of results is held")
+    pixmill.http.post(f"{TASKS}/forget", json={"ids": [tasks["finished"]]}).raise_for_status()
+    # Only changes of a state are events.
+    pixmill.http.post(f"{TASKS}/restart", json={"ids": [tasks["error"]]}).raise_for_status()
+    page.says("1 finished")
+    release(page)
+
+    page.button("ZIP 1 of 2")
+    page.button("ZIP 2 of 2")
+    page.button("Download ZIP")
+
+
 @pytest.mark.thorough
 def test_a_run_says_whether_its_numbers_are_live(strict: FullStack, name: str) -> None:
     with skip_where_missing(), open_browser() as browser, ApiClient(strict.url) as client:
@@ -1513,12 +1621,17 @@ def test_shift_selects_from_the_task_that_was_clicked(pixmill: ApiClient, page: 
     assert violations(page) == []
 
 
+def copies_of(pixmill: ApiClient, file_id: object, name: str, count: int) -> list[object]:
+    """Copy a file; return the ids of the copies."""
+    wanted = {"copies": [{"file_id": file_id, "name": name}] * count}
+    copied = pixmill.http.post(f"{FILES}/copies", json=wanted).raise_for_status().json()["files"]
+    return [copy["file"]["id"] for copy in copied]
+
+
 def run_of_failures(pixmill: ApiClient, name: str) -> int:
     """Return the id of a batch of 101 tasks, one more than a page shows, which have all failed."""
     file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
-    copies = [{"file_id": file_id, "name": name} for _ in range(100)]
-    copied = pixmill.http.post(f"{FILES}/copies", json={"copies": copies}).raise_for_status().json()["files"]
-    wanted = {"file_ids": [file_id, *(copy["file"]["id"] for copy in copied)], "algorithm": "flip"}
+    wanted = {"file_ids": [file_id, *copies_of(pixmill, file_id, name, 100)], "algorithm": "flip"}
     batch_id = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
     failed = f"{TASKS}/batches/{batch_id}"
     wait_until(lambda: pixmill.http.get(failed).json()["counts"]["error"] == 101, "all tasks have failed")
@@ -1543,6 +1656,45 @@ def test_a_page_that_is_asked_for_during_a_refresh_is_shown(pixmill: ApiClient, 
         page.field("Select all 101 shown")
 
 
+def test_a_refresh_before_the_answer_mixes_no_tasks_of_two_filters(pixmill: ApiClient, page: Page, name: str) -> None:
+    [finished] = pixmill.create_tasks([pixmill.upload(f"{name}.png", photo())["id"]], "flip")
+    pixmill.wait_for_task(finished)
+    run_of_failures(pixmill, name)
+    page.open("/tasks")
+    page.button("Show more").click()
+    page.field(f"Task {finished}")
+
+    # The stream of events, which starts again with each filter, refreshes the first page.
+    page.browser.execute_script(holding("path.includes('status=error') && !window.release"))
+    page.button("failed").click()
+    await_held(page, "the first answer is held")
+    page.field("Select all 100 shown")
+    release(page)
+
+    page.button("Show more")
+    assert page.named("input", f"Task {finished}") is None
+
+
+def test_a_change_of_a_task_keeps_the_language_and_the_ticks(pixmill: ApiClient, page: Page, name: str) -> None:
+    batch_id = run_of_failures(pixmill, name)
+    found = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}, headers={"Accept-Language": "ru"}).json()
+    page.open(f"/tasks?run={batch_id}")
+    page.button("Show more").click()
+    page.field("Select all 101 shown")
+    page.field(f"Task {found[1]['id']}").click()
+
+    page.browser.execute_script(holding("path.includes('after=')"))
+    page.button("Русский").click()
+    await_held(page, "the second page in Russian is held")
+    page.button("Повторить", "main li").click()
+    page.says("Запущено снова: 1 задача")
+    page.says("Выбрана 1 задача")
+    release(page)
+
+    wait_until(lambda: page.text().count(found[0]["problem"]["detail"]) == 101, "all reasons are in Russian")
+    page.button("English").click()
+
+
 def test_many_tasks_are_forgotten_with_one_request(pixmill: ApiClient, page: Page, name: str) -> None:
     batch_id = run_of_failures(pixmill, name)
     page.open(f"/tasks?run={batch_id}&status=error")
@@ -1565,6 +1717,25 @@ def test_many_tasks_are_forgotten_with_one_request(pixmill: ApiClient, page: Pag
     assert sum(request.endswith("/forget") for request in requests) == 1
 
 
+def test_a_removed_link_does_not_come_back_with_an_older_answer(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
+    for note in (f"{name}-1", f"{name}-2"):
+        pixmill.http.post(f"{FILES}/{file_id}/links", json={"note": note}).raise_for_status()
+    page.open("/shared")
+    page.button(f"Change: {name}-1").click()
+
+    page.browser.execute_script(holding("path.includes('/links?')"))
+    page.button("Save", "dialog").click()
+    await_held(page, "the list that contains both links is held")
+    page.button(f"Revoke: {name}-2").click()
+    page.button("Revoke", "dialog").click()
+    page.says("The link is revoked")
+    release(page)
+
+    assert f"{name}-1" in page.text()
+    assert f"{name}-2" not in page.text()
+
+
 def test_a_preset_is_saved_for_every_browser(pixmill: ApiClient, page: Page, name: str) -> None:
     page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
 
@@ -1574,6 +1745,23 @@ def test_a_preset_is_saved_for_every_browser(pixmill: ApiClient, page: Page, nam
 
     saved = pixmill.http.get(f"{TASKS}/presets/{name}").json()
     assert (saved["params"]["steps"][0]["algorithm"], saved["read_only"]) == ("sepia", False)
+
+
+def test_a_chosen_file_is_removed_next_to_a_deleted_one(pixmill: ApiClient, page: Page, name: str) -> None:
+    gone, first, second = (pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (0, 1, 2))
+    pixmill.http.delete(f"{FILES}/{gone}").raise_for_status()
+    page.open(address_of_steps([{"algorithm": "montage", "params": {"others": [gone, first, second]}}]))
+
+    page.button(f"Remove: {name}-1").click()
+
+    def others() -> object:
+        text = page.browser.current_url.partition("#s=")[2]
+        return json.loads(base64.urlsafe_b64decode(f"{text}=="))["steps"][0]["params"]["others"]
+
+    wait_until(lambda: others() != [gone, first, second], "the address has changed")
+    assert others() == [gone, second]
+    page.button(f"Remove: File {gone}").click()
+    wait_until(lambda: others() == [second], "the deleted file is removed")
 
 
 def test_a_part_is_drawn_by_keyboard(pixmill: ApiClient, page: Page, name: str) -> None:
@@ -1676,6 +1864,33 @@ def test_files_that_were_moved_go_back_each_to_its_folder(pixmill: ApiClient, pa
     page.says("2 files are back where they were")
 
     assert [pixmill.http.get(f"{FILES}/{file_id}").json().get("folder") for file_id in ids] == [f"{name}/old", None]
+
+
+@pytest.mark.parametrize(("held", "moved"), [("lookup", []), ("first", ["first", "second"])])
+def test_a_closed_dialog_moves_no_further_file_and_keeps_the_selection(
+    pixmill: ApiClient, page: Page, name: str, held: str, moved: list[str]
+) -> None:
+    ids = {number: pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in ("first", "second", "third")}
+    first, second, third = open_gallery(page, name, 3)
+    page.button("Select").click()
+    first.click()
+    second.click()
+    page.button("Move to a folder", "[role=toolbar]").click()
+
+    page.browser.execute_script(holding(f"path.endsWith('/{ids.get(held, held)}')"))
+    page.browser.execute_script(RECORD_LANGUAGES)
+    page.field("Folder", "dialog").send_keys(name + Keys.ENTER)
+    await_held(page, "an answer is held")
+    if moved:
+        done = "return document.querySelector('dialog progress').value"
+        wait_until(lambda: page.browser.execute_script(done) == 1, "the second file is moved")
+    page.button("Cancel", "dialog").click()
+    third.click()
+    page.says("3 files selected")
+    release(page)
+
+    assert "3 files selected" in page.text()
+    assert [number for number in ids if languages_of(page, f"{FILES}/{ids[number]}")] == moved
 
 
 def test_keys_act_where_nothing_is_typed(pixmill: ApiClient, page: Page, name: str) -> None:

@@ -96,14 +96,17 @@ export async function lookUp(ids: readonly number[], signal?: AbortSignal): Prom
 export const changeFile = (id: number, change: { name?: string; comment?: string; folder?: string }): Promise<FileRow> =>
   sendJson('PATCH', `${FILES}/${id}`, change);
 
-/** Move files to a folder, a few at a time; return the rows of the moved files, the ids of the others, and the error. */
+/** Move files to a folder, a few at a time, and none after the signal; return the rows of the moved files, the ids of the others, and the error. */
 export async function moveFiles(
   ids: readonly number[],
   folder: string,
   onProgress: (done: number) => void,
+  signal?: AbortSignal,
 ): Promise<{ moved: FileRow[]; failed: number[]; error: unknown }> {
   const moved: FileRow[] = [];
   const { failed, error } = await each(ids, MOVES_AT_ONCE, async (id) => {
+    // A request that was sent is not aborted: the server may have moved the file already.
+    signal?.throwIfAborted();
     moved.push(await changeFile(id, { folder }));
     onProgress(moved.length);
   });

@@ -9,11 +9,12 @@ import { toasts } from './toasts.svelte';
 /** The ids of files by their target folder. */
 type Moves = ReadonlyMap<string, readonly number[]>;
 
-/** Move files and offer an undo; return the files that were not moved, and the error. */
+/** Move files until the signal and offer an undo; return the files that were not moved, and the error. */
 export async function move(
   ids: readonly number[],
   folder: string,
   onProgress: (done: number) => void,
+  signal: AbortSignal,
 ): Promise<{ failed: number[]; error: unknown }> {
   let earlier: Map<number, string>;
   try {
@@ -21,7 +22,7 @@ export async function move(
   } catch (error) {
     return { failed: [...ids], error };
   }
-  const { moved, failed, error } = await moveFiles(ids, folder, onProgress);
+  const { moved, failed, error } = await moveFiles(ids, folder, onProgress, signal);
   if (moved.length === 0) return { failed, error };
   for (const file of moved) fileList.changed(file);
   fileList.refresh();

@@ -2,14 +2,24 @@
 
 import type { Page } from '../api/http';
 
+/** A request for rows, with the ids that have been removed since: its answer may still contain them. */
+interface Request {
+  readonly removed: Set<number>;
+}
+
 export class Paged<Row extends { id: number }> {
   rows = $state.raw<readonly Row[] | null>(null);
   next = $state.raw<string | null>(null);
   error = $state.raw<unknown>(null);
   private address = '';
+  /** The address of the shown rows, which differs until the first page of another list has arrived. */
+  private shown = '';
   /** The latest request for the first page, and the one for a further page: answers of others come too late. */
-  private first: symbol | null = null;
-  private further: symbol | null = null;
+  private first: Request | null = null;
+  private further: Request | null = null;
+  private reloading: Promise<void> | null = null;
+  /** The refresh that waits for the reload. */
+  private waiting: Promise<void> | null = null;
   /** Fetches again what failed. */
   private again: () => Promise<void> = () => this.fetchFirst(false);
 
@@ -22,43 +32,36 @@ export class Paged<Row extends { id: number }> {
   /** Show the first page of a list, instead of what is shown. */
   async open(address: string): Promise<void> {
     this.address = address;
+    this.next = null;
     this.further = null;
+    this.reloading = null;
+    this.again = () => this.fetchFirst(false);
     await this.fetchFirst(false);
   }
 
   /** Fetch the first page again, and keep the rows of the others. */
   async refresh(): Promise<void> {
-    await this.fetchFirst(true);
+    // Instead of the reload, it would leave the further pages as they were, for example in the other language.
+    if (this.reloading) await (this.waiting ??= this.refreshLater());
+    else await this.fetchFirst(true);
   }
 
   /** Fetch all shown pages again, for example in another language. */
   reload = async (): Promise<void> => {
-    const request = (this.first = Symbol());
-    try {
-      let page = await this.fetchPage(this.address);
-      const rows = [...page.rows];
-      while (rows.length < (this.rows?.length ?? 0) && page.next !== null && request === this.first) {
-        page = await this.fetchPage(page.next);
-        rows.push(...page.rows);
-      }
-      if (request !== this.first) return;
-      this.rows = rows;
-      this.continueAt(page.next);
-      await this.show(rows);
-    } catch (caught) {
-      if (request === this.first) this.fail(this.reload, caught);
-    }
+    const reloading = (this.reloading = this.fetchAll());
+    await reloading;
+    if (reloading === this.reloading) this.reloading = null;
   };
 
   /** Fetch the next page, unless that is already under way. */
   more = async (): Promise<void> => {
     const { next } = this;
     if (next === null || this.further) return;
-    const request = (this.further = Symbol());
+    const request: Request = (this.further = { removed: new Set() });
     try {
       const page = await this.fetchPage(next);
       if (request !== this.further) return;
-      const known = new Set(this.rows?.map(({ id }) => id));
+      const known = new Set([...request.removed, ...(this.rows ?? []).map(({ id }) => id)]);
       this.rows = [...(this.rows ?? []), ...page.rows.filter(({ id }) => !known.has(id))];
       this.next = page.next;
       this.further = null;
@@ -76,20 +79,59 @@ export class Paged<Row extends { id: number }> {
   };
 
   remove(ids: ReadonlySet<number>): void {
+    for (const id of ids) {
+      this.first?.removed.add(id);
+      this.further?.removed.add(id);
+    }
     this.rows = this.rows?.filter(({ id }) => !ids.has(id)) ?? null;
   }
 
+  private askFirst(): Request {
+    return (this.first = { removed: new Set() });
+  }
+
+  /** Show the rows that a request for the first page has fetched. */
+  private place({ removed }: Request, rows: readonly Row[]): void {
+    this.rows = rows.filter(({ id }) => !removed.has(id));
+    this.shown = this.address;
+  }
+
+  private async refreshLater(): Promise<void> {
+    while (this.reloading) await this.reloading;
+    this.waiting = null;
+    await this.fetchFirst(true);
+  }
+
+  private async fetchAll(): Promise<void> {
+    const request = this.askFirst();
+    const { address } = this;
+    try {
+      let page = await this.fetchPage(address);
+      const rows = [...page.rows];
+      while (address === this.shown && rows.length < (this.rows?.length ?? 0) && page.next !== null && request === this.first) {
+        page = await this.fetchPage(page.next);
+        rows.push(...page.rows);
+      }
+      if (request !== this.first) return;
+      this.place(request, rows);
+      this.continueAt(page.next);
+      await this.show(rows);
+    } catch (caught) {
+      if (request === this.first) this.fail(this.reload, caught);
+    }
+  }
+
   private async fetchFirst(keepsOthers: boolean): Promise<void> {
-    const request = (this.first = Symbol());
+    const request = this.askFirst();
     try {
       const page = await this.fetchPage(this.address);
       if (request !== this.first) return;
-      const below = keepsOthers ? this.rowsBelow(page) : [];
-      this.rows = [...page.rows, ...below];
+      const below = keepsOthers && this.shown === this.address ? this.rowsBelow(page) : [];
+      this.place(request, [...page.rows, ...below]);
       if (below.length === 0) this.continueAt(page.next);
       await this.show(page.rows);
     } catch (caught) {
-      if (request === this.first) this.fail(() => this.fetchFirst(keepsOthers), caught);
+      if (request === this.first) this.fail(() => (keepsOthers ? this.refresh() : this.fetchFirst(false)), caught);
     }
   }
 
