@@ -22,13 +22,15 @@ from tests.e2e.test_page import (
     prepared,
 )
 from tests.support.browser import Page, open_browser
-from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.client import FILES, TASKS, ApiClient
 from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
 from tests.support.processes import skip_where_missing
 from tests.support.stacks import EmbeddedStack, Stack
 from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.thorough
 
 STEPS = [{"algorithm": "sepia", "params": {}}]
 GO = "history.pushState(null, '', arguments[0]); dispatchEvent(new PopStateEvent('popstate'))"
@@ -63,7 +65,7 @@ def title_of_dialog(page: Page) -> str:
     return " ".join(heading.text for heading in page.all("dialog[open] h2"))
 
 
-def test_a_run_that_starts_late_leaves_the_user_alone(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_run_that_starts_late_leaves_the_user_alone(pixmill: ApiClient, page: Page, name: str) -> None:
     first, second = (pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2))
     page.open(address_of_steps(STEPS, first))
     page.browser.execute_script(holding(f"path === '{TASKS}/' && options.method === 'POST'"))
@@ -82,7 +84,7 @@ def test_a_run_that_starts_late_leaves_the_user_alone(pixmill: Pixmill, page: Pa
     pixmill.http.delete(f"{FILES}/{second}").raise_for_status()
 
 
-def test_a_deletion_that_ends_late_leaves_the_user_alone(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_deletion_that_ends_late_leaves_the_user_alone(pixmill: ApiClient, page: Page, name: str) -> None:
     ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
     open_gallery(page, name, 2)
     page.browser.execute_script(GO, f"/files/{ids[0]}")
@@ -98,7 +100,7 @@ def test_a_deletion_that_ends_late_leaves_the_user_alone(pixmill: Pixmill, page:
     assert urlsplit(page.browser.current_url).path == "/system"
 
 
-def test_the_steps_of_a_failed_task_open_with_its_own_file(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_the_steps_of_a_failed_task_open_with_its_own_file(pixmill: ApiClient, page: Page, name: str) -> None:
     pixmill.upload(f"{name}-1.png", photo())
     broken = pixmill.upload(f"{name}-2.txt", b"not an image")["id"]
     [task_id] = pixmill.create_tasks([broken], "flip")
@@ -115,7 +117,7 @@ def test_the_steps_of_a_failed_task_open_with_its_own_file(pixmill: Pixmill, pag
     assert parse_qs(urlsplit(page.browser.current_url).query)["files"] == [str(broken)]
 
 
-def test_a_second_deletion_by_keyboard_follows_the_first(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_second_deletion_by_keyboard_follows_the_first(pixmill: ApiClient, page: Page, name: str) -> None:
     for number in (1, 2, 3):
         pixmill.upload(f"{name}-{number}.png", photo())
     open_gallery(page, name, 3)
@@ -132,18 +134,18 @@ def test_a_second_deletion_by_keyboard_follows_the_first(pixmill: Pixmill, page:
     assert requests(page, "/delete") == 2
 
 
-def set_link(pixmill: Pixmill, note: str, file_id: object) -> int:
+def set_link(pixmill: ApiClient, note: str, file_id: object) -> int:
     """Return the id of a link for a set of files."""
     wanted = {"file_ids": [file_id], "note": note}
     return int(pixmill.http.post(f"{FILES}/links", json=wanted).raise_for_status().json()["id"])
 
 
-def note_of(pixmill: Pixmill, link_id: int) -> str:
+def note_of(pixmill: ApiClient, link_id: int) -> str:
     links = pixmill.http.get(f"{FILES}/links", params={"limit": 1000}).json()
     return str(next(link["note"] for link in links if link["id"] == link_id))
 
 
-def test_a_late_answer_closes_only_its_own_dialog(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_late_answer_closes_only_its_own_dialog(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo())["id"]
     first, second = (set_link(pixmill, f"{name}-{number}", file_id) for number in (1, 2))
     page.open("/shared")
@@ -162,7 +164,7 @@ def test_a_late_answer_closes_only_its_own_dialog(pixmill: Pixmill, page: Page, 
     assert [note_of(pixmill, link_id) for link_id in (first, second)] == [f"{name}-1-new", f"{name}-2"]
 
 
-def test_a_longer_link_keeps_the_note_of_another_tab(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_longer_link_keeps_the_note_of_another_tab(pixmill: ApiClient, page: Page, name: str) -> None:
     link_id = set_link(pixmill, name, pixmill.upload(f"{name}.png", photo())["id"])
     page.open("/shared")
 
@@ -175,12 +177,12 @@ def test_a_longer_link_keeps_the_note_of_another_tab(pixmill: Pixmill, page: Pag
     assert note_of(pixmill, link_id) == f"{name}-other"
 
 
-def make_preset(pixmill: Pixmill, name: str, algorithm: str = "sepia") -> None:
+def make_preset(pixmill: ApiClient, name: str, algorithm: str = "sepia") -> None:
     params = {"steps": [{"algorithm": algorithm, "params": {}}]}
     pixmill.http.put(f"{TASKS}/presets/{name}", json={"params": params}).raise_for_status()
 
 
-def test_a_late_new_name_closes_only_its_own_dialog(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_late_new_name_closes_only_its_own_dialog(pixmill: ApiClient, page: Page, name: str) -> None:
     for number in (1, 2):
         make_preset(pixmill, f"{name}-{number}")
     page.open("/pipelines")
@@ -197,7 +199,7 @@ def test_a_late_new_name_closes_only_its_own_dialog(pixmill: Pixmill, page: Page
     assert title_of_dialog(page) == f"Rename {name}-2"
 
 
-def test_a_renamed_pipeline_keeps_the_steps_of_another_tab(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_renamed_pipeline_keeps_the_steps_of_another_tab(pixmill: ApiClient, page: Page, name: str) -> None:
     make_preset(pixmill, name)
     page.open("/pipelines")
 
@@ -210,7 +212,7 @@ def test_a_renamed_pipeline_keeps_the_steps_of_another_tab(pixmill: Pixmill, pag
     assert [step["algorithm"] for step in steps] == ["flip"]
 
 
-def test_a_list_of_presets_that_comes_late_keeps_a_saved_one(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_list_of_presets_that_comes_late_keeps_a_saved_one(pixmill: ApiClient, page: Page, name: str) -> None:
     page.open(address_of_steps(STEPS))
     page.button("Presets").click()
     page.browser.execute_script(holding("path.endsWith('/presets') && !window.release"))
@@ -229,7 +231,7 @@ def test_a_list_of_presets_that_comes_late_keeps_a_saved_one(pixmill: Pixmill, p
     assert name in page.text()
 
 
-def test_a_row_that_comes_late_does_not_replace_a_newer_one(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_row_that_comes_late_does_not_replace_a_newer_one(pixmill: ApiClient, page: Page, name: str) -> None:
     file = pixmill.upload(f"{name}.png", photo())
     names = (f"{name}-{number}" for number in count())
 
@@ -256,7 +258,7 @@ window.fetch = (path, options) => {
 };"""
 
 
-def test_a_name_and_a_comment_are_stored_in_their_order(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_name_and_a_comment_are_stored_in_their_order(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo())["id"]
     page.open(f"/files/{file_id}")
     page.browser.execute_script(holding("options?.method === 'PATCH' && !window.release"))
@@ -276,7 +278,7 @@ def test_a_name_and_a_comment_are_stored_in_their_order(pixmill: Pixmill, page: 
     assert page.field("Comment").get_attribute("value") == "A comment"
 
 
-def test_a_comment_is_stored_when_the_server_answers_again(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_comment_is_stored_when_the_server_answers_again(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo())["id"]
     page.open(f"/files/{file_id}")
     comment = page.field("Comment")
@@ -291,7 +293,7 @@ def test_a_comment_is_stored_when_the_server_answers_again(pixmill: Pixmill, pag
     assert pixmill.http.get(f"{FILES}/{file_id}").json()["comment"] == "A comment"
 
 
-def test_a_second_click_makes_no_second_link(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_a_second_click_makes_no_second_link(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo())["id"]
     page.open(f"/files/{file_id}")
     page.browser.execute_script(holding("path.endsWith('/links') && !window.release"))
@@ -322,7 +324,7 @@ def owners(keys_stack: EmbeddedStack) -> Mapping[str, str]:
     words = ["keys", "create", "--owner", "root", "--role", "admin", "--data", str(keys_stack.data)]
     command = [str(SCRIPTS / "pixmill"), *words]
     run = subprocess.run(command, env=ENVIRONMENT, cwd=PROJECT, check=True, capture_output=True, text=True)
-    with Pixmill(keys_stack.url) as client:
+    with ApiClient(keys_stack.url) as client:
         client.http.headers["Authorization"] = f"Bearer {run.stdout.strip()}"
         return {owner: client.make_key(owner, "writer") for owner in ("alice", "bob")}
 
@@ -341,7 +343,7 @@ def sign_in(page: Page, key: str, within: str = "main") -> None:
 def test_a_session_that_ends_keeps_the_further_runs(
     keys_stack: EmbeddedStack, owners: Mapping[str, str], locked: Page, name: str
 ) -> None:
-    with Pixmill(keys_stack.url) as client:
+    with ApiClient(keys_stack.url) as client:
         client.http.headers["Authorization"] = f"Bearer {owners['alice']}"
         file_id = client.upload(f"{name}.txt", b"text")["id"]
         for _ in range(21):

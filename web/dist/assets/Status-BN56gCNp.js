@@ -1,1 +1,0 @@
-import"./format-g77aTEHq.js";import{G as e,Lt as t,St as n,Ut as r,en as i,lt as a,tn as o,wt as s,xt as c}from"./files-BTLQqq5A.js";var l=s(`<span> </span>`);function u(s,u){o(u,!0);var d=l(),f=r(d,!0);t(()=>{a(d,1,`status ${u.status??``}`,`svelte-hcghuu`),c(f,e.t.statuses[u.status])}),n(s,d),i()}export{u as t};

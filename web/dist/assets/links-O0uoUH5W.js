@@ -1,1 +1,0 @@
-import{N as e,O as t,P as n,n as r}from"./files-BTLQqq5A.js";var i=`${r}/links`,a=e=>t(e),o=e=>n(`POST`,i,e),s=(e,t)=>n(`PATCH`,`${i}/${e}`,t);async function c(t){await e(`${i}/${t}`,{method:`DELETE`})}export{c as a,a as i,s as n,o as r,i as t};
