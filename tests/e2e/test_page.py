@@ -18,14 +18,27 @@ from PIL import Image
 from selenium.common.exceptions import ElementNotInteractableException, StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
 
-from tests.support.browser import Page, open_browser, prefer_dark
+from tests.support.browser import (
+    RECORD_LANGUAGES,
+    Page,
+    await_held,
+    blocked,
+    holding,
+    languages_of,
+    open_browser,
+    prefer_dark,
+    prepared,
+    release,
+)
 from tests.support.client import FILES, TASKS, ApiClient
-from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
+from tests.support.environment import PROJECT
 from tests.support.folders import temporary_folder
 from tests.support.images import photo, pixels
+from tests.support.owners import keys_of_owners
 from tests.support.processes import skip_where_missing
+from tests.support.runs import names_stored, run_of_failures
+from tests.support.screens import address_of_steps, files_shown, open_gallery
 from tests.support.stacks import EmbeddedStack, FullStack, Stack
 from tests.support.waiting import wait_until
 
@@ -42,24 +55,6 @@ def page(stack: Stack) -> Iterator[Page]:
 def name() -> str:
     """Return a name that no other file has."""
     return f"picture-{secrets.token_hex(4)}"
-
-
-def files_shown(page: Page) -> list[WebElement]:
-    """Return the gallery's files whose names are already loaded."""
-    return page.all("[role=option]:has(.name)")
-
-
-def open_gallery(page: Page, name: str, count: int) -> list[WebElement]:
-    """Open the gallery filtered by a name; wait until it shows ``count`` files."""
-    page.open(f"/files?q={name}&sort=name")
-    wait_until(lambda: len(files_shown(page)) == count, f"{count} files are shown")
-    return files_shown(page)
-
-
-def address_of_steps(steps: Sequence[Mapping[str, object]], *file_ids: object) -> str:
-    """Return the address of the screen for these steps and files."""
-    text = base64.urlsafe_b64encode(json.dumps({"steps": steps, "output": {}}).encode()).decode().rstrip("=")
-    return f"/process?files={','.join(map(str, file_ids))}#s={text}"
 
 
 def add_step(page: Page, algorithm: str) -> None:
@@ -201,30 +196,6 @@ def test_the_page_runs_no_script_from_a_text(page: Page) -> None:
     assert refusal == "TypeError"
 
 
-RECORD_LANGUAGES = """const {fetch} = window, {open, setRequestHeader} = XMLHttpRequest.prototype;
-window.languages = {};
-window.fetch = (path, options) => {
-    window.languages[path] = options?.headers?.['Accept-Language'] ?? null;
-    return fetch(path, options);
-};
-XMLHttpRequest.prototype.open = function (method, path, ...rest) {
-    this.path = path;
-    window.languages[path] = null;
-    return open.call(this, method, path, ...rest);
-};
-XMLHttpRequest.prototype.setRequestHeader = function (name, value) {
-    if (name === 'Accept-Language') window.languages[this.path] = value;
-    return setRequestHeader.call(this, name, value);
-};"""
-"""Lets the page record in which language it wants the sentences of each answer."""
-
-
-def languages_of(page: Page, part: str) -> set[object]:
-    """Return the recorded languages of the requests to addresses with this part."""
-    recorded = page.browser.execute_script("return window.languages")
-    return {language for path, language in recorded.items() if part in path}
-
-
 def panel_says(page: Page, text: str) -> None:
     """Wait for the title of the uploads; screen readers also hear "0 of 2 files uploaded"."""
     title = "return document.querySelector('section.panel header strong')?.innerText"
@@ -281,17 +252,6 @@ def network(page: Page, *, upload: float = -1, answer_after: float = 0, offline:
         yield
     finally:
         page.browser.execute_cdp_cmd("Network.emulateNetworkConditions", usual)
-
-
-@contextmanager
-def blocked(page: Page, *addresses: str) -> Iterator[None]:
-    """Let the browser's requests to these addresses fail."""
-    page.browser.execute_cdp_cmd("Network.enable", {})
-    page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": list(addresses)})
-    try:
-        yield
-    finally:
-        page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
 
 
 @pytest.mark.thorough
@@ -543,16 +503,6 @@ def test_only_one_window_sends_an_upload(pixmill: ApiClient, page: Page, name: s
     page.browser.switch_to.window(first)
 
 
-@contextmanager
-def prepared(page: Page, script: str) -> Iterator[None]:
-    """Run a script in each page that the browser loads, before the page's own."""
-    added = page.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
-    try:
-        yield
-    finally:
-        page.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
-
-
 @pytest.mark.parametrize("database", ["null", "{ open() { throw new DOMException('', 'SecurityError'); } }"])
 def test_files_are_uploaded_without_a_database_of_the_browser(
     pixmill: ApiClient, page: Page, name: str, tmp_path: Path, database: str
@@ -714,14 +664,7 @@ def keys_stack() -> Iterator[EmbeddedStack]:
 @pytest.fixture
 def owners(keys_stack: EmbeddedStack) -> Mapping[str, str]:
     """Return the keys of owners, of whom carol may only read."""
-    # The first key of an installation is made on its machine, the others by the API.
-    words = ["keys", "create", "--owner", "root", "--role", "admin", "--data", str(keys_stack.data)]
-    command = [str(SCRIPTS / "pixmill"), *words]
-    run = subprocess.run(command, env=ENVIRONMENT, cwd=PROJECT, check=True, capture_output=True, text=True)
-    with ApiClient(keys_stack.url) as client:
-        client.http.headers["Authorization"] = f"Bearer {run.stdout.strip()}"
-        roles = {"alice": "writer", "bob": "writer", "carol": "reader"}
-        return {owner: client.make_key(owner, role) for owner, role in roles.items()}
+    return keys_of_owners(keys_stack, {"alice": "writer", "bob": "writer", "carol": "reader"})
 
 
 @pytest.mark.thorough
@@ -950,35 +893,6 @@ def test_a_failed_task_is_explained_in_russian(pixmill: ApiClient, page: Page, n
     page.button("English").click()
 
 
-def holding(condition: str) -> str:
-    """Return the script that holds an answer until ``release()``; ``late`` is true once the page has handled it.
-
-    :param condition: which answers, by the ``path`` and ``options`` of their requests.
-    """
-    # A constant named fetch would hide the new window.fetch from the page.
-    return f"""const fetched = window.fetch;
-        window.fetch = async (path, options) => {{
-            const answer = await fetched(path, options);
-            if (!({condition})) return answer;
-            const text = await answer.text();
-            await new Promise((resolve) => {{ window.release = resolve; }});
-            // The page handles the answer before the next task of the event loop.
-            const json = async () => {{ setTimeout(() => {{ window.late = true; }}); return JSON.parse(text); }};
-            return {{ok: true, headers: answer.headers, json}};
-        }};"""
-
-
-def await_held(page: Page, state: str) -> None:
-    """Wait until the script of :func:`holding` holds an answer."""
-    wait_until(lambda: page.browser.execute_script("return 'release' in window"), state)
-
-
-def release(page: Page) -> None:
-    """Release the held answer, and wait until the page has handled it."""
-    page.browser.execute_script("window.release()")
-    wait_until(lambda: page.browser.execute_script("return window.late"), "the held answer has arrived")
-
-
 @pytest.mark.parametrize("address", ["/tasks", address_of_steps([{"algorithm": "sepia", "params": {}}])])
 def test_late_names_do_not_replace_those_of_the_chosen_language(page: Page, address: str) -> None:
     hold_english = holding("path.endsWith('/catalog') && options.headers['Accept-Language'] === 'en'")
@@ -1037,10 +951,6 @@ def test_search_filters_and_order_are_in_the_address(pixmill: ApiClient, page: P
     wait_until(lambda: len(files_shown(page)) == 3, "filters that make no sense are ignored")
 
 
-def names_stored(pixmill: ApiClient, name: str) -> list[object]:
-    return [file["name"] for file in pixmill.http.get(f"{FILES}/", params={"name": name, "sort": "name"}).json()]
-
-
 def test_files_are_deleted_by_keyboard_and_brought_back(pixmill: ApiClient, page: Page, name: str) -> None:
     for number in (1, 2, 3, 4):
         pixmill.upload(f"{name}-{number}.png", photo())
@@ -1072,26 +982,6 @@ def test_the_trash_restores_a_file_and_is_emptied(pixmill: ApiClient, page: Page
 
     assert names_stored(pixmill, name) == [f"{name}-1"]
     assert pixmill.http.get(f"{FILES}/trash").json() == []
-
-
-def test_a_restored_file_takes_no_ticks_from_the_others_in_the_trash(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
-    # One more than a page shows.
-    ids = [file_id, *copies_of(pixmill, file_id, name, 100), *copies_of(pixmill, file_id, name, 100)]
-    pixmill.http.post(f"{FILES}/delete", json={"ids": ids}).raise_for_status()
-    count = len(pixmill.http.get(f"{FILES}/trash", params={"limit": 1000}).json())
-    rows = "main li"
-    page.open("/trash")
-    page.button("Show more").click()
-    wait_until(lambda: len(page.all(rows)) == count, "the second page is shown")
-    page.browser.execute_script("document.querySelectorAll('main li input')[1].click()")
-    page.says("1 file selected")
-
-    page.browser.execute_script("document.querySelector('main li button').click()")
-    page.says("1 file is back")
-    wait_until(lambda: len(page.all(rows)) == count - 1, "the restored file is gone, and the second page is shown")
-
-    assert "1 file selected" in page.text()
 
 
 def test_a_chosen_folder_is_kept_and_filters(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
@@ -1485,90 +1375,6 @@ def test_a_run_is_the_same_in_every_browser(pixmill: ApiClient, page: Page, name
     assert page.browser.current_url.endswith(f"/tasks?run={batch_id}&status=error")
 
 
-def ended_run(pixmill: ApiClient, *file_ids: object) -> int:
-    """Return the id of a batch that has flipped these files."""
-    wanted = {"file_ids": file_ids, "algorithm": "flip"}
-    batch_id = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
-    batch = f"{TASKS}/batches/{batch_id}"
-    wait_until(lambda: pixmill.http.get(batch).json()["status"] == "ended", "all tasks have ended")
-    return int(batch_id)
-
-
-@pytest.mark.parametrize(
-    ("button", "held"),
-    [("Open the steps", "path.includes('status=error&')"), ("Forget", "options?.method === 'DELETE'")],
-)
-def test_a_late_answer_for_a_run_leaves_the_user_where_they_went(
-    pixmill: ApiClient, page: Page, name: str, button: str, held: str
-) -> None:
-    batch_id = ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
-    page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
-    page.says("Sepia")
-    page.open(f"/runs/{batch_id}")
-    page.says("All done")
-
-    page.browser.execute_script(holding(held))
-    page.button(button).click()
-    await_held(page, "the answer is held")
-    page.button("Process").click()
-    wait_until(lambda: "#s=" in page.browser.current_url, "the steps that were edited before are in the address")
-    address = page.browser.current_url
-    release(page)
-
-    assert page.browser.current_url == address
-    assert [step.text for step in page.all("aside ol strong")] == ["Sepia"]
-
-
-def test_the_steps_of_a_run_open_with_its_files_or_not_at_all(pixmill: ApiClient, page: Page, name: str) -> None:
-    source, _ = (pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2))
-    batch_id = ended_run(pixmill, source)
-    [other] = open_gallery(page, f"{name}-2", 1)
-    other.find_element(By.CSS_SELECTOR, "[data-check]").click()
-    page.says("1 file selected")
-    show = "history.pushState(null, '', arguments[0]); dispatchEvent(new PopStateEvent('popstate'))"
-    page.browser.execute_script(show, f"/runs/{batch_id}")
-
-    with blocked(page, "*status=error*"):
-        page.button("Open the steps").click()
-        wait_until(lambda: "does not answer" in page.first(".toast").text, "a message says why nothing happens")
-    with blocked(page, "*/file-server/lookup"):
-        page.button("Open the steps").click()
-        wait_until(lambda: "/process?files=" in page.browser.current_url, "the steps are opened")
-
-    assert f"/process?files={source}#" in f"{page.browser.current_url}#"
-
-
-def test_a_zip_of_many_results_is_offered_while_the_run_goes_on(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
-    file_ids.append(pixmill.upload(f"{name}.txt", b"not an image")["id"])
-    batch_id = ended_run(pixmill, *file_ids)
-    found = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}).json()
-    tasks: dict[str, int] = {task["status"]: task["id"] for task in found}
-    page.open(f"/runs/{batch_id}")
-    page.says("2 finished")
-    # Processing more files than a ZIP contains would take a minute.
-    repeat = """const some = window.fetch;
-        window.fetch = async (path, options) => {
-            const answer = await some(path, options);
-            if (!path.includes('status=finished&limit=1000')) return answer;
-            const json = async () => { const [row] = await answer.json(); return Array(1001).fill(row); };
-            return {ok: true, headers: answer.headers, json};
-        };"""
-    page.browser.execute_script(holding("path.includes('status=finished&limit=1000')") + repeat)
-
-    page.button("Download ZIP").click()
-    await_held(page, "the list of results is held")
-    pixmill.http.post(f"{TASKS}/forget", json={"ids": [tasks["finished"]]}).raise_for_status()
-    # Only changes of a state are events.
-    pixmill.http.post(f"{TASKS}/restart", json={"ids": [tasks["error"]]}).raise_for_status()
-    page.says("1 finished")
-    release(page)
-
-    page.button("ZIP 1 of 2")
-    page.button("ZIP 2 of 2")
-    page.button("Download ZIP")
-
-
 @pytest.mark.thorough
 def test_a_run_says_whether_its_numbers_are_live(strict: FullStack, name: str) -> None:
     with skip_where_missing(), open_browser() as browser, ApiClient(strict.url) as client:
@@ -1621,23 +1427,6 @@ def test_shift_selects_from_the_task_that_was_clicked(pixmill: ApiClient, page: 
     assert violations(page) == []
 
 
-def copies_of(pixmill: ApiClient, file_id: object, name: str, count: int) -> list[object]:
-    """Copy a file; return the ids of the copies."""
-    wanted = {"copies": [{"file_id": file_id, "name": name}] * count}
-    copied = pixmill.http.post(f"{FILES}/copies", json=wanted).raise_for_status().json()["files"]
-    return [copy["file"]["id"] for copy in copied]
-
-
-def run_of_failures(pixmill: ApiClient, name: str) -> int:
-    """Return the id of a batch of 101 tasks, one more than a page shows, which have all failed."""
-    file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
-    wanted = {"file_ids": [file_id, *copies_of(pixmill, file_id, name, 100)], "algorithm": "flip"}
-    batch_id = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
-    failed = f"{TASKS}/batches/{batch_id}"
-    wait_until(lambda: pixmill.http.get(failed).json()["counts"]["error"] == 101, "all tasks have failed")
-    return int(batch_id)
-
-
 def test_a_page_that_is_asked_for_during_a_refresh_is_shown(pixmill: ApiClient, page: Page, name: str) -> None:
     batch_id = run_of_failures(pixmill, name)
     # The stream of events refreshes the first page when it starts.
@@ -1654,45 +1443,6 @@ def test_a_page_that_is_asked_for_during_a_refresh_is_shown(pixmill: ApiClient, 
         page.browser.execute_script("window.refresh()")
 
         page.field("Select all 101 shown")
-
-
-def test_a_refresh_before_the_answer_mixes_no_tasks_of_two_filters(pixmill: ApiClient, page: Page, name: str) -> None:
-    [finished] = pixmill.create_tasks([pixmill.upload(f"{name}.png", photo())["id"]], "flip")
-    pixmill.wait_for_task(finished)
-    run_of_failures(pixmill, name)
-    page.open("/tasks")
-    page.button("Show more").click()
-    page.field(f"Task {finished}")
-
-    # The stream of events, which starts again with each filter, refreshes the first page.
-    page.browser.execute_script(holding("path.includes('status=error') && !window.release"))
-    page.button("failed").click()
-    await_held(page, "the first answer is held")
-    page.field("Select all 100 shown")
-    release(page)
-
-    page.button("Show more")
-    assert page.named("input", f"Task {finished}") is None
-
-
-def test_a_change_of_a_task_keeps_the_language_and_the_ticks(pixmill: ApiClient, page: Page, name: str) -> None:
-    batch_id = run_of_failures(pixmill, name)
-    found = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}, headers={"Accept-Language": "ru"}).json()
-    page.open(f"/tasks?run={batch_id}")
-    page.button("Show more").click()
-    page.field("Select all 101 shown")
-    page.field(f"Task {found[1]['id']}").click()
-
-    page.browser.execute_script(holding("path.includes('after=')"))
-    page.button("Русский").click()
-    await_held(page, "the second page in Russian is held")
-    page.button("Повторить", "main li").click()
-    page.says("Запущено снова: 1 задача")
-    page.says("Выбрана 1 задача")
-    release(page)
-
-    wait_until(lambda: page.text().count(found[0]["problem"]["detail"]) == 101, "all reasons are in Russian")
-    page.button("English").click()
 
 
 def test_many_tasks_are_forgotten_with_one_request(pixmill: ApiClient, page: Page, name: str) -> None:
@@ -1715,25 +1465,6 @@ def test_many_tasks_are_forgotten_with_one_request(pixmill: ApiClient, page: Pag
     assert pixmill.http.get(f"{TASKS}/batches/{batch_id}").status_code == 404
     requests = page.browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert sum(request.endswith("/forget") for request in requests) == 1
-
-
-def test_a_removed_link_does_not_come_back_with_an_older_answer(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
-    for note in (f"{name}-1", f"{name}-2"):
-        pixmill.http.post(f"{FILES}/{file_id}/links", json={"note": note}).raise_for_status()
-    page.open("/shared")
-    page.button(f"Change: {name}-1").click()
-
-    page.browser.execute_script(holding("path.includes('/links?')"))
-    page.button("Save", "dialog").click()
-    await_held(page, "the list that contains both links is held")
-    page.button(f"Revoke: {name}-2").click()
-    page.button("Revoke", "dialog").click()
-    page.says("The link is revoked")
-    release(page)
-
-    assert f"{name}-1" in page.text()
-    assert f"{name}-2" not in page.text()
 
 
 def test_a_preset_is_saved_for_every_browser(pixmill: ApiClient, page: Page, name: str) -> None:
@@ -1864,33 +1595,6 @@ def test_files_that_were_moved_go_back_each_to_its_folder(pixmill: ApiClient, pa
     page.says("2 files are back where they were")
 
     assert [pixmill.http.get(f"{FILES}/{file_id}").json().get("folder") for file_id in ids] == [f"{name}/old", None]
-
-
-@pytest.mark.parametrize(("held", "moved"), [("lookup", []), ("first", ["first", "second"])])
-def test_a_closed_dialog_moves_no_further_file_and_keeps_the_selection(
-    pixmill: ApiClient, page: Page, name: str, held: str, moved: list[str]
-) -> None:
-    ids = {number: pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in ("first", "second", "third")}
-    first, second, third = open_gallery(page, name, 3)
-    page.button("Select").click()
-    first.click()
-    second.click()
-    page.button("Move to a folder", "[role=toolbar]").click()
-
-    page.browser.execute_script(holding(f"path.endsWith('/{ids.get(held, held)}')"))
-    page.browser.execute_script(RECORD_LANGUAGES)
-    page.field("Folder", "dialog").send_keys(name + Keys.ENTER)
-    await_held(page, "an answer is held")
-    if moved:
-        done = "return document.querySelector('dialog progress').value"
-        wait_until(lambda: page.browser.execute_script(done) == 1, "the second file is moved")
-    page.button("Cancel", "dialog").click()
-    third.click()
-    page.says("3 files selected")
-    release(page)
-
-    assert "3 files selected" in page.text()
-    assert [number for number in ids if languages_of(page, f"{FILES}/{ids[number]}")] == moved
 
 
 def test_keys_act_where_nothing_is_typed(pixmill: ApiClient, page: Page, name: str) -> None:

@@ -3,30 +3,32 @@
 import base64
 import json
 import secrets
-import subprocess
 from collections.abc import Iterator, Mapping
 from itertools import count
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.e2e.test_page import (
-    address_of_steps,
+from tests.support.browser import (
+    RECORD_LANGUAGES,
+    Page,
     await_held,
     blocked,
-    files_shown,
     holding,
-    names_stored,
-    open_gallery,
+    languages_of,
+    open_browser,
     prepared,
+    release,
 )
-from tests.support.browser import Page, open_browser
 from tests.support.client import FILES, TASKS, ApiClient
-from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
+from tests.support.owners import keys_of_owners
 from tests.support.processes import skip_where_missing
+from tests.support.runs import copies_of, ended_run, names_stored, run_of_failures
+from tests.support.screens import address_of_steps, files_shown, open_gallery
 from tests.support.stacks import EmbeddedStack, Stack
 from tests.support.waiting import wait_until
 
@@ -47,12 +49,6 @@ def page(stack: Stack) -> Iterator[Page]:
 def name() -> str:
     """Return a name that no other file has."""
     return f"race-{secrets.token_hex(4)}"
-
-
-def release(page: Page) -> None:
-    """Give the held answer to the page, and wait until the page has handled it."""
-    page.browser.execute_script("window.release()")
-    wait_until(lambda: page.browser.execute_script("return window.late"), "the held answer has arrived")
 
 
 def requests(page: Page, end: str) -> int:
@@ -320,13 +316,7 @@ def keys_stack() -> Iterator[EmbeddedStack]:
 @pytest.fixture(scope="module")
 def owners(keys_stack: EmbeddedStack) -> Mapping[str, str]:
     """Return the keys of owners."""
-    # The first key of an installation is made on its machine, the others by the API.
-    words = ["keys", "create", "--owner", "root", "--role", "admin", "--data", str(keys_stack.data)]
-    command = [str(SCRIPTS / "pixmill"), *words]
-    run = subprocess.run(command, env=ENVIRONMENT, cwd=PROJECT, check=True, capture_output=True, text=True)
-    with ApiClient(keys_stack.url) as client:
-        client.http.headers["Authorization"] = f"Bearer {run.stdout.strip()}"
-        return {owner: client.make_key(owner, "writer") for owner in ("alice", "bob")}
+    return keys_of_owners(keys_stack, {"alice": "writer", "bob": "writer"})
 
 
 @pytest.fixture
@@ -408,3 +398,182 @@ def test_the_names_of_a_session_that_begins_later_are_in_their_own_language(
         wait_until(lambda: "All algorithms" in shown(), "the page is in English")
 
         wait_until(lambda: "Sepia" in shown(), "the names are in English")
+
+
+@pytest.mark.parametrize(
+    ("button", "held"),
+    [("Open the steps", "path.includes('status=error&')"), ("Forget", "options?.method === 'DELETE'")],
+)
+def test_a_late_answer_for_a_run_leaves_the_user_where_they_went(
+    pixmill: ApiClient, page: Page, name: str, button: str, held: str
+) -> None:
+    batch_id = ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
+    page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
+    page.says("Sepia")
+    page.open(f"/runs/{batch_id}")
+    page.says("All done")
+
+    page.browser.execute_script(holding(held))
+    page.button(button).click()
+    await_held(page, "the answer is held")
+    page.button("Process").click()
+    wait_until(lambda: "#s=" in page.browser.current_url, "the steps that were edited before are in the address")
+    address = page.browser.current_url
+    release(page)
+
+    assert page.browser.current_url == address
+    assert [step.text for step in page.all("aside ol strong")] == ["Sepia"]
+
+
+def test_the_steps_of_a_run_open_with_its_files_or_not_at_all(pixmill: ApiClient, page: Page, name: str) -> None:
+    source, _ = (pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2))
+    batch_id = ended_run(pixmill, source)
+    [other] = open_gallery(page, f"{name}-2", 1)
+    other.find_element(By.CSS_SELECTOR, "[data-check]").click()
+    page.says("1 file selected")
+    page.browser.execute_script(GO, f"/runs/{batch_id}")
+
+    with blocked(page, "*status=error*"):
+        page.button("Open the steps").click()
+        wait_until(lambda: "does not answer" in page.first(".toast").text, "a message says why nothing happens")
+    with blocked(page, "*/file-server/lookup"):
+        page.button("Open the steps").click()
+        wait_until(lambda: "/process?files=" in page.browser.current_url, "the steps are opened")
+
+    assert f"/process?files={source}#" in f"{page.browser.current_url}#"
+
+
+def test_a_zip_of_many_results_is_offered_while_the_run_goes_on(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
+    file_ids.append(pixmill.upload(f"{name}.txt", b"not an image")["id"])
+    batch_id = ended_run(pixmill, *file_ids)
+    found = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}).json()
+    tasks: dict[str, int] = {task["status"]: task["id"] for task in found}
+    page.open(f"/runs/{batch_id}")
+    page.says("2 finished")
+    # Processing more files than a ZIP contains would take a minute.
+    repeat = """const some = window.fetch;
+        window.fetch = async (path, options) => {
+            const answer = await some(path, options);
+            if (!path.includes('status=finished&limit=1000')) return answer;
+            const json = async () => { const [row] = await answer.json(); return Array(1001).fill(row); };
+            return {ok: true, headers: answer.headers, json};
+        };"""
+    page.browser.execute_script(holding("path.includes('status=finished&limit=1000')") + repeat)
+
+    page.button("Download ZIP").click()
+    await_held(page, "the list of results is held")
+    pixmill.http.post(f"{TASKS}/forget", json={"ids": [tasks["finished"]]}).raise_for_status()
+    # Only changes of a state are events.
+    pixmill.http.post(f"{TASKS}/restart", json={"ids": [tasks["error"]]}).raise_for_status()
+    page.says("1 finished")
+    release(page)
+
+    page.button("ZIP 1 of 2")
+    page.button("ZIP 2 of 2")
+    page.button("Download ZIP")
+
+
+def test_a_refresh_before_the_answer_mixes_no_tasks_of_two_filters(pixmill: ApiClient, page: Page, name: str) -> None:
+    [finished] = pixmill.create_tasks([pixmill.upload(f"{name}.png", photo())["id"]], "flip")
+    pixmill.wait_for_task(finished)
+    run_of_failures(pixmill, name)
+    page.open("/tasks")
+    page.button("Show more").click()
+    page.field(f"Task {finished}")
+
+    # The stream of events, which starts again with each filter, refreshes the first page.
+    page.browser.execute_script(holding("path.includes('status=error') && !window.release"))
+    page.button("failed").click()
+    await_held(page, "the first answer is held")
+    page.field("Select all 100 shown")
+    release(page)
+
+    page.button("Show more")
+    assert page.named("input", f"Task {finished}") is None
+
+
+def test_a_change_of_a_task_keeps_the_language_and_the_ticks(pixmill: ApiClient, page: Page, name: str) -> None:
+    batch_id = run_of_failures(pixmill, name)
+    found = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}, headers={"Accept-Language": "ru"}).json()
+    page.open(f"/tasks?run={batch_id}")
+    page.button("Show more").click()
+    page.field("Select all 101 shown")
+    page.field(f"Task {found[1]['id']}").click()
+
+    page.browser.execute_script(holding("path.includes('after=')"))
+    page.button("Русский").click()
+    await_held(page, "the second page in Russian is held")
+    page.button("Повторить", "main li").click()
+    page.says("Запущено снова: 1 задача")
+    page.says("Выбрана 1 задача")
+    release(page)
+
+    wait_until(lambda: page.text().count(found[0]["problem"]["detail"]) == 101, "all reasons are in Russian")
+    page.button("English").click()
+
+
+def test_a_removed_link_does_not_come_back_with_an_older_answer(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
+    for note in (f"{name}-1", f"{name}-2"):
+        pixmill.http.post(f"{FILES}/{file_id}/links", json={"note": note}).raise_for_status()
+    page.open("/shared")
+    page.button(f"Change: {name}-1").click()
+
+    page.browser.execute_script(holding("path.includes('/links?')"))
+    page.button("Save", "dialog").click()
+    await_held(page, "the list that contains both links is held")
+    page.button(f"Revoke: {name}-2").click()
+    page.button("Revoke", "dialog").click()
+    page.says("The link is revoked")
+    release(page)
+
+    assert f"{name}-1" in page.text()
+    assert f"{name}-2" not in page.text()
+
+
+@pytest.mark.parametrize(("held", "moved"), [("lookup", []), ("first", ["first", "second"])])
+def test_a_closed_dialog_moves_no_further_file_and_keeps_the_selection(
+    pixmill: ApiClient, page: Page, name: str, held: str, moved: list[str]
+) -> None:
+    ids = {number: pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in ("first", "second", "third")}
+    first, second, third = open_gallery(page, name, 3)
+    page.button("Select").click()
+    first.click()
+    second.click()
+    page.button("Move to a folder", "[role=toolbar]").click()
+
+    page.browser.execute_script(holding(f"path.endsWith('/{ids.get(held, held)}')"))
+    page.browser.execute_script(RECORD_LANGUAGES)
+    page.field("Folder", "dialog").send_keys(name + Keys.ENTER)
+    await_held(page, "an answer is held")
+    if moved:
+        done = "return document.querySelector('dialog progress').value"
+        wait_until(lambda: page.browser.execute_script(done) == 1, "the second file is moved")
+    page.button("Cancel", "dialog").click()
+    third.click()
+    page.says("3 files selected")
+    release(page)
+
+    assert "3 files selected" in page.text()
+    assert [number for number in ids if languages_of(page, f"{FILES}/{ids[number]}")] == moved
+
+
+def test_a_restored_file_takes_no_ticks_from_the_others_in_the_trash(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
+    # One more than a page shows.
+    ids = [file_id, *copies_of(pixmill, file_id, name, 100), *copies_of(pixmill, file_id, name, 100)]
+    pixmill.http.post(f"{FILES}/delete", json={"ids": ids}).raise_for_status()
+    count = len(pixmill.http.get(f"{FILES}/trash", params={"limit": 1000}).json())
+    rows = "main li"
+    page.open("/trash")
+    page.button("Show more").click()
+    wait_until(lambda: len(page.all(rows)) == count, "the second page is shown")
+    page.browser.execute_script("document.querySelectorAll('main li input')[1].click()")
+    page.says("1 file selected")
+
+    page.browser.execute_script("document.querySelector('main li button').click()")
+    page.says("1 file is back")
+    wait_until(lambda: len(page.all(rows)) == count - 1, "the restored file is gone, and the second page is shown")
+
+    assert "1 file selected" in page.text()

@@ -117,3 +117,77 @@ class Page:
         """Return the errors on the browser's console since the last call, such as blocked scripts and styles."""
         entries = self.browser.get_log("browser")  # type: ignore[no-untyped-call]  # selenium has not typed it
         return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
+
+
+@contextmanager
+def blocked(page: Page, *addresses: str) -> Iterator[None]:
+    """Let the browser's requests to these addresses fail."""
+    page.browser.execute_cdp_cmd("Network.enable", {})
+    page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": list(addresses)})
+    try:
+        yield
+    finally:
+        page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+
+
+@contextmanager
+def prepared(page: Page, script: str) -> Iterator[None]:
+    """Run a script in each page that the browser loads, before the page's own."""
+    added = page.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    try:
+        yield
+    finally:
+        page.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
+def holding(condition: str) -> str:
+    """Return the script that holds an answer until ``release()``; ``late`` is true once the page has handled it.
+
+    :param condition: which answers, by the ``path`` and ``options`` of their requests.
+    """
+    # A constant named fetch would hide the new window.fetch from the page.
+    return f"""const fetched = window.fetch;
+        window.fetch = async (path, options) => {{
+            const answer = await fetched(path, options);
+            if (!({condition})) return answer;
+            const text = await answer.text();
+            await new Promise((resolve) => {{ window.release = resolve; }});
+            // The page handles the answer before the next task of the event loop.
+            const json = async () => {{ setTimeout(() => {{ window.late = true; }}); return JSON.parse(text); }};
+            return {{ok: true, headers: answer.headers, json}};
+        }};"""
+
+
+def await_held(page: Page, state: str) -> None:
+    """Wait until the script of :func:`holding` holds an answer."""
+    wait_until(lambda: page.browser.execute_script("return 'release' in window"), state)
+
+
+def release(page: Page) -> None:
+    """Release the held answer, and wait until the page has handled it."""
+    page.browser.execute_script("window.release()")
+    wait_until(lambda: page.browser.execute_script("return window.late"), "the held answer has arrived")
+
+
+RECORD_LANGUAGES = """const {fetch} = window, {open, setRequestHeader} = XMLHttpRequest.prototype;
+window.languages = {};
+window.fetch = (path, options) => {
+    window.languages[path] = options?.headers?.['Accept-Language'] ?? null;
+    return fetch(path, options);
+};
+XMLHttpRequest.prototype.open = function (method, path, ...rest) {
+    this.path = path;
+    window.languages[path] = null;
+    return open.call(this, method, path, ...rest);
+};
+XMLHttpRequest.prototype.setRequestHeader = function (name, value) {
+    if (name === 'Accept-Language') window.languages[this.path] = value;
+    return setRequestHeader.call(this, name, value);
+};"""
+"""Lets the page record in which language it wants the sentences of each answer."""
+
+
+def languages_of(page: Page, part: str) -> set[object]:
+    """Return the recorded languages of the requests to addresses with this part."""
+    recorded = page.browser.execute_script("return window.languages")
+    return {language for path, language in recorded.items() if part in path}

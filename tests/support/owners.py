@@ -1,0 +1,19 @@
+"""The keys of the owners of a server in the mode keys."""
+
+import subprocess
+from collections.abc import Mapping
+
+from tests.support.client import ApiClient
+from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
+from tests.support.stacks import EmbeddedStack
+
+
+def keys_of_owners(stack: EmbeddedStack, roles: Mapping[str, str]) -> Mapping[str, str]:
+    """Create a key for each of these owners, with this role; return the keys by owner."""
+    # The first key of an installation is made on its machine, the others by the API.
+    words = ["keys", "create", "--owner", "root", "--role", "admin", "--data", str(stack.data)]
+    command = [str(SCRIPTS / "pixmill"), *words]
+    run = subprocess.run(command, env=ENVIRONMENT, cwd=PROJECT, check=True, capture_output=True, text=True)
+    with ApiClient(stack.url) as client:
+        client.http.headers["Authorization"] = f"Bearer {run.stdout.strip()}"
+        return {owner: client.make_key(owner, role) for owner, role in roles.items()}
