@@ -153,13 +153,18 @@ def test_an_address_that_others_reach_needs_another_mode(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "value", "word"),
     [
-        ("ACCESS_AUTH__MODE", "everyone", "auth.mode"),
-        ("FILE_STORAGE_UPLOAD__MAX_BYTES", "many", "upload.max_bytes"),
-        ("FILE_STORAGE_DATABASE__POOL_SIZE", "2", "16 threads"),
-        ("IMAGE_PROCESSOR_CONFIG", "/nowhere.yml", "/nowhere.yml"),
         ("WORKER_LIMITS__MAX_SECONDS", "many", "limits.max_seconds"),
-        ("WEBHOOKS_NOTHING", "1", "WEBHOOKS_NOTHING"),
-        ("RENDER_POOL__NOTHING", "1", "RENDER_POOL__NOTHING"),
+        *(
+            pytest.param(*case, marks=pytest.mark.thorough)
+            for case in (
+                ("ACCESS_AUTH__MODE", "everyone", "auth.mode"),
+                ("FILE_STORAGE_UPLOAD__MAX_BYTES", "many", "upload.max_bytes"),
+                ("FILE_STORAGE_DATABASE__POOL_SIZE", "2", "16 threads"),
+                ("IMAGE_PROCESSOR_CONFIG", "/nowhere.yml", "/nowhere.yml"),
+                ("WEBHOOKS_NOTHING", "1", "WEBHOOKS_NOTHING"),
+                ("RENDER_POOL__NOTHING", "1", "RENDER_POOL__NOTHING"),
+            )
+        ),
     ],
 )
 def test_a_wrong_setting_of_any_process_is_one_clear_line(tmp_path: Path, name: str, value: str, word: str) -> None:

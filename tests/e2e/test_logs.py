@@ -70,6 +70,7 @@ def lines_of_a_start(mode: str, folder: Path) -> list[tuple[str, str]]:
     return [(event["level"], event["event"]) for event in events if "auth.mode" in event["event"]]
 
 
+@pytest.mark.thorough
 def test_each_start_in_the_mode_open_warns() -> None:
     folder = temporary_folder("open-mode")
     warning = ("warning", "auth.mode is open: anyone who reaches the port can read, change and delete everything")
