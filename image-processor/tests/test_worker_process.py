@@ -10,8 +10,8 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
-def test_the_start_creates_the_scratch_folder(tmp_path: Path) -> None:
-    scratch = tmp_path / "a/scratch"
+def start(tmp_path: Path, scratch: Path) -> "subprocess.CompletedProcess[str]":
+    """Import the module that Celery runs, with this folder for sources and results."""
     (tmp_path / "conf.yml").touch()
     environment = {
         "WORKER_CONFIG": str(tmp_path / "conf.yml"),
@@ -20,9 +20,22 @@ def test_the_start_creates_the_scratch_folder(tmp_path: Path) -> None:
         "WORKER_SCRATCH_FOLDER": str(scratch),
         "PIXMILL_WORKER_INNER_SECRET": "a-secret-of-inner-calls-in-tests-only",
     }
+    command = [sys.executable, "-c", "import image_processor.worker"]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
 
-    subprocess.run(
-        [sys.executable, "-c", "import image_processor.worker"], env={**os.environ, **environment}, check=True
-    )
 
-    assert scratch.is_dir()
+def test_the_start_creates_the_scratch_folder(tmp_path: Path) -> None:
+    started = start(tmp_path, tmp_path / "a/scratch")
+
+    assert started.returncode == 0, started.stderr
+    assert (tmp_path / "a/scratch").is_dir()
+
+
+def test_a_scratch_folder_that_cannot_be_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    started = start(tmp_path, tmp_path / "file/scratch")
+
+    assert started.returncode == 2
+    [line] = started.stderr.splitlines()
+    assert line.startswith(f"pixmill: scratch_folder {tmp_path}/file/scratch cannot be created: ")

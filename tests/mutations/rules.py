@@ -440,11 +440,10 @@ MUTATIONS = [
     ),
     Mutation(
         rule="the database refuses to delete a young entry of the audit trail",
-        file="service-kit/src/service_kit/access/migrations/retention.py",
+        file="service-kit/src/service_kit/access/retention.py",
         before='is_old = f"OLD.time < {now} -',
         after='is_old = f"OLD.time < {now} +',
-        caught_by="service-kit/tests/access/migrations/test_retention.py"
-        "::test_a_young_entry_is_neither_changed_nor_deleted",
+        caught_by="service-kit/tests/access/test_retention.py::test_a_young_entry_is_neither_changed_nor_deleted",
     ),
     Mutation(
         rule="all gates of a service count the requests of an owner together",

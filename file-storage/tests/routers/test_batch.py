@@ -108,6 +108,14 @@ def test_copies_that_cannot_be_are_refused(client: FlaskClient, body: object, po
     assert problem(client.post("/copies", json=body)) == (422, pointers)
 
 
+def test_a_name_that_its_source_makes_invisible_is_refused(client: FlaskClient) -> None:
+    source = client.put("/", query_string={"name": "a.jpg"}, data=b"content").get_json()["id"]
+
+    refused = client.post("/copies", json={"copies": [{"file_id": source}, {"file_id": source, "name": "..jpg"}]})
+
+    assert problem(refused) == (422, ["/copies/1/name"])
+
+
 def test_who_may_not_read_files_may_not_copy_them(client: FlaskClient) -> None:
     body = {"copies": [{"file_id": 2**40}]}
 

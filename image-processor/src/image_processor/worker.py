@@ -17,7 +17,7 @@ from service_kit.database import Database
 from service_kit.forking import fork_safe_database
 from service_kit.garbage import freeze_existing_objects
 from service_kit.housekeeping import Housekeeping
-from service_kit.settings import load_or_exit, warn_of_short_passwords
+from service_kit.settings import SettingsError, exit_with, load_or_exit, warn_of_short_passwords
 from sqlalchemy.exc import SQLAlchemyError
 
 from image_processor.background.heartbeat import Heartbeat
@@ -41,7 +41,10 @@ settings = load_or_exit(WorkerSettings)
 WORKER = f"{socket.gethostname()}:{uuid4()}"
 
 # Not in a handler of a signal: Celery logs its errors, and the worker would start without the folder.
-Path(settings.scratch_folder).mkdir(parents=True, exist_ok=True)
+try:
+    Path(settings.scratch_folder).mkdir(parents=True, exist_ok=True)
+except OSError as error:
+    exit_with(SettingsError(f"scratch_folder {settings.scratch_folder} cannot be created: {error}"))
 
 app = create_celery(settings.broker)
 app.conf.update(worker_concurrency=settings.processes, worker_consumer=WorkConsumer)

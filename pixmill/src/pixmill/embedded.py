@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import httpx2
 from service_kit import secrets
@@ -68,11 +68,11 @@ class Embedded:
         self._check_port()
         os.umask(PRIVATE)
         self._open_data_folder()
+        # No setting depends on the folder of the sockets, and a signal ends the check before that folder is there.
+        _check_settings(self.project, self._environment(Path(gettempdir())))
         # The path of a Unix socket has at most 107 bytes, and the data folder's path may be longer.
         with TemporaryDirectory(prefix="pixmill-", ignore_cleanup_errors=True) as run:
-            environment = self._environment(Path(run))
-            _check_settings(self.project, environment)
-            return self._serve(environment)
+            return self._serve(self._environment(Path(run)))
 
     def _serve(self, environment: Mapping[str, str]) -> int:
         self._prepare_folders()

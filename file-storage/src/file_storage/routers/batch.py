@@ -1,6 +1,6 @@
 """The endpoints for many files in one request and one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import svcs
@@ -41,7 +41,7 @@ from file_storage.routers.statuses import STATUSES
 from file_storage.services.errors import file_not_found
 from file_storage.services.files import FileService
 from file_storage.services.folders import folder_of
-from file_storage.services.idempotency import IdempotencyKeys
+from file_storage.services.idempotency import IdempotencyKeys, KeyUse
 from file_storage.services.names import file_name
 from file_storage.services.storing import Details, NewCopy, NewFile, StoringService
 from file_storage.storage import StagedBlob, Staging
@@ -153,20 +153,13 @@ def copy_files() -> dict[str, object]:
     wanted = json_body(CopiesIn).copies
     _check_keys([copy.idempotency_key for copy in wanted])
     uses = [use_of_copy(copy.idempotency_key, copy.file_id, copy) for copy in wanted]
-    # Invalid fields are an error of the whole request, whether or not the files exist.
-    details = [_details_of_copy(number, copy) for number, copy in enumerate(wanted)]
     files, storing, keys = svcs.flask.get(FileService, StoringService, IdempotencyKeys)
     earlier = keys.answers(principal(), [use for use in uses if use is not None])
     new = [number for number, use in enumerate(uses) if use is None or use.key not in earlier]
-    asked = [wanted[number].file_id for number in new]
-    sources = {file.id: file for file in files.existing(principal(), asked)}
-    copies = [
-        NewCopy(source, name_of_copy(source, wanted[number]), uses[number], details[number])
-        for number in new
-        if (source := sources.get(wanted[number].file_id)) is not None
-    ]
-    copied = iter(storing.copy_all(principal(), copies))
-    made = iter([next(copied) if file_id in sources else file_not_found(file_id) for file_id in asked])
+    sources = {file.id: file for file in files.existing(principal(), [wanted[number].file_id for number in new])}
+    planned = [_planned(f"/copies/{number}", wanted[number], sources, uses[number]) for number in new]
+    copied = iter(storing.copy_all(principal(), [copy for copy in planned if isinstance(copy, NewCopy)]))
+    made = iter([next(copied) if isinstance(copy, NewCopy) else copy for copy in planned])
     return {"files": [_result(earlier.get(copy.idempotency_key or "") or next(made)) for copy in wanted]}
 
 
@@ -197,9 +190,16 @@ def _new_file(number: int, staged: StagedBlob, client_name: str, fields: BatchFi
     return NewFile(staged, name, fields.comment or "", fields.idempotency_key, details)
 
 
-def _details_of_copy(number: int, copy: CopyOf) -> Details:
-    with fields_below(f"/copies/{number}"):
-        return _claimed(details_of_copy(copy), copy)
+def _planned(pointer: str, copy: CopyOf, sources: Mapping[int, File], use: KeyUse | None) -> NewCopy | DomainError:
+    """Return the copy to make, or the problem of its source.
+
+    :raises DomainError: ``invalid-fields``, whether or not the source exists.
+    """
+    source = sources.get(copy.file_id)
+    with fields_below(pointer):
+        details = _claimed(details_of_copy(copy), copy)
+        name = name_of_copy(source, copy)
+    return file_not_found(copy.file_id) if source is None else NewCopy(source, name, use, details)
 
 
 def _claimed(details: Details, claims: Claims) -> Details:

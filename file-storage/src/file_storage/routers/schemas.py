@@ -177,10 +177,8 @@ def details_of(fields: NewFileFields, folder: str = "") -> Details:
 def details_of_copy(wanted: CopyIn) -> Details:
     """Return the optional properties of a copy.
 
-    :raises DomainError: ``invalid-fields`` if the name, the extension or the folder cannot be stored.
+    :raises DomainError: ``invalid-fields`` if the folder cannot be stored.
     """
-    # A name must be valid even if there is no source to copy.
-    copied(FileName("file", ""), wanted.name, wanted.extension)
     return Details(None if wanted.folder is None else wanted_folder(wanted.folder), wanted.expires_in)
 
 
@@ -195,6 +193,11 @@ def use_of_copy(key: str | None, file_id: int, wanted: CopyIn) -> KeyUse | None:
     return KeyUse(key, hashlib.sha256(json.dumps([file_id, sent], sort_keys=True).encode()).hexdigest())
 
 
-def name_of_copy(source: File, wanted: CopyIn) -> FileName:
-    """Return the name of a copy whose fields :func:`details_of_copy` has checked."""
-    return copied(FileName(source.name, source.extension), wanted.name, wanted.extension)
+def name_of_copy(source: File | None, wanted: CopyIn) -> FileName:
+    """Return the name of a copy.
+
+    :param source: ``None`` if there is no such file; then the name shows only whether the wanted one can be stored.
+    :raises DomainError: ``invalid-fields`` if the name cannot be stored.
+    """
+    own = FileName("file", "") if source is None else FileName(source.name, source.extension)
+    return copied(own, wanted.name, wanted.extension)

@@ -2,9 +2,9 @@
 
 import io
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, wraps
 
 import numpy
 import pyvips
@@ -49,7 +49,22 @@ class Gamma:
     power: float | None
 
 
-@lru_cache(maxsize=64)
+MOST_REMEMBERED_BYTES = 1_000_000
+"""Maximum size of a profile that a process remembers; hostile ones may have any size."""
+
+
+def remembered(check: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
+    """Let a check of a profile remember its results for the last profiles of usual size."""
+    remembering = lru_cache(maxsize=64)(check)
+
+    @wraps(check)
+    def checked(profile: bytes) -> bool:
+        return remembering(profile) if len(profile) <= MOST_REMEMBERED_BYTES else check(profile)
+
+    return checked
+
+
+@remembered
 def means_srgb(profile: bytes) -> bool:
     """Return whether an RGB profile converts colors as sRGB does, regardless of its name."""
     if profile[16:20] != b"RGB ":
@@ -63,7 +78,7 @@ def means_srgb(profile: bytes) -> bool:
         return False
 
 
-@lru_cache(maxsize=64)
+@remembered
 def is_readable(profile: bytes) -> bool:
     """Return whether the profile is complete and converts colors.
 
@@ -78,8 +93,14 @@ def is_readable(profile: bytes) -> bool:
         opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         mode = _MODES.get(profile[16:20])
         if mode is not None:
+            # The intent of libvips: a profile need not have the tables of the others.
             ImageCms.buildTransform(
-                opened, ImageCms.createProfile("sRGB"), mode, "RGB", flags=ImageCms.Flags.NOOPTIMIZE
+                opened,
+                ImageCms.createProfile("sRGB"),
+                mode,
+                "RGB",
+                ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                ImageCms.Flags.NOOPTIMIZE,
             )
     except (OSError, ImageCms.PyCMSError):
         return False

@@ -17,9 +17,9 @@ READ_TIMEOUT_SECONDS = 60
 WRITE_TIMEOUT_SECONDS = 120
 """Seconds without the client reading the response after which the connection is closed."""
 LINGER_SECONDS = 30
-"""Seconds for which the rest of a body is dropped after an early response, as in nginx."""
+"""Seconds for which the rest of a body is dropped after an early response."""
 LINGER_SILENCE_SECONDS = 5
-"""Seconds without a byte of this rest after which the connection is closed, as in nginx."""
+"""Seconds without a byte of this rest after which the connection is closed."""
 
 POLICIES = [(name.encode(), value.encode()) for name, value in response_headers.API.items()]
 

@@ -11,6 +11,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from service_kit.access.models import AuditEntry
+from service_kit.access.retention import keep_entries
 from service_kit.database import Database
 from service_kit.old_rows import STEP, delete_step
 
@@ -68,6 +69,7 @@ class AuditTrail:
         self._writer: threading.Thread | None = None
         self._closed = threading.Event()
         self._next_cleanup = 0.0
+        self._is_kept = False
 
     def add(self, change: Change) -> None:
         """Log a change at once and write its row within :data:`WRITE_SECONDS`; without an owner, only log it."""
@@ -133,7 +135,15 @@ class AuditTrail:
             return
         self._next_cleanup = time.monotonic() + CLEANUP_SECONDS
         try:
+            self._keep_young()
             if delete_step(self._database, AuditEntry, AuditEntry.time, self._keep_seconds) == STEP:
                 self._next_cleanup = 0.0
         except SQLAlchemyError as error:
             log.error("old audit entries wait for the database", error=str(error))
+
+    def _keep_young(self) -> None:
+        if self._is_kept:
+            return
+        with self._database.begin() as connection:
+            keep_entries(connection, self._keep_seconds)
+        self._is_kept = True

@@ -58,8 +58,7 @@ class AuditSettings(Section):
     keep_seconds: Seconds = Field(
         365 * 86_400,
         gt=0,
-        description="How long an entry of the audit trail is kept. The database refuses to delete younger ones; a"
-        " change of this setting applies there after the next start.",
+        description="How long an entry of the audit trail is kept. The database refuses to delete younger ones.",
     )
 
 

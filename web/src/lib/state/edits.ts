@@ -21,9 +21,14 @@ class Edits {
   /** What is not stored yet, by file. */
   private readonly unsaved = new Map<number, Map<Field, Edit>>();
   private readonly sending = new Set<number>();
+  /** The last edit of each field, so that a late retry does not undo a newer one. */
+  private readonly last = new Map<string, Edit>();
 
   constructor() {
-    session.onLeave(() => this.unsaved.clear());
+    session.onLeave(() => {
+      this.unsaved.clear();
+      this.last.clear();
+    });
     addEventListener('beforeunload', (event) => {
       if (this.unsaved.size > 0) event.preventDefault();
     });
@@ -37,7 +42,9 @@ class Edits {
   /** Store a field, if the server is away as soon as it answers again; call `onChanged` with the new row. */
   async save(id: number, field: Field, value: string, onChanged: (file: FileRow) => void): Promise<void> {
     const edited = this.unsaved.get(id) ?? new Map<Field, Edit>();
-    this.unsaved.set(id, edited.set(field, { value, onChanged }));
+    const edit = { value, onChanged };
+    this.unsaved.set(id, edited.set(field, edit));
+    this.last.set(`${id} ${field}`, edit);
     if (this.sending.has(id)) return;
     this.sending.add(id);
     for (let next = this.next(id); next; next = this.next(id)) await this.send(id, ...next);
@@ -63,7 +70,8 @@ class Edits {
         return;
       }
       this.settle(id, field, edit);
-      const retry = { name: i18n.t.retry, run: () => void this.save(id, field, value, onChanged) };
+      const isLast = (): boolean => this.last.get(`${id} ${field}`) === edit;
+      const retry = { name: i18n.t.retry, run: () => void (isLast() && this.save(id, field, value, onChanged)) };
       toasts.show(explain(error), 'error', mayPass ? retry : null);
     }
   }

@@ -13,7 +13,7 @@ from image_processor.imaging.color import in_srgb, is_srgb
 from image_processor.imaging.compact_cmyk import compact_cmyk
 from image_processor.imaging.output import ANIMATED, Output, Report, Tiles
 from image_processor.imaging.picture import Picture, joined
-from image_processor.imaging.profiles import general_cmyk
+from image_processor.imaging.profiles import MOST_REMEMBERED_BYTES, general_cmyk
 from image_processor.services.causes import Cause
 from image_processor.services.codec.colors import PROFILE, is_adobe_rgb_by_exif, with_exif_of_srgb
 from image_processor.services.codec.credits import with_credits
@@ -214,7 +214,9 @@ def _is_general_cmyk(image: pyvips.Image) -> bool:
 
 def _takes(format_name: str, image: pyvips.Image) -> bool:
     """Return whether the format's writer keeps the image's profile instead of refusing or dropping it."""
-    return _tried(format_name, bytes(image.get(PROFILE)), image.bands, image.format, image.interpretation)
+    profile = bytes(image.get(PROFILE))
+    tried = _tried if len(profile) <= MOST_REMEMBERED_BYTES else _tried.__wrapped__
+    return tried(format_name, profile, image.bands, image.format, image.interpretation)
 
 
 @lru_cache(maxsize=64)

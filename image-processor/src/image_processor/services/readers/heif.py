@@ -7,7 +7,7 @@ import pillow_heif
 import pyvips
 from pillow_heif import HeifImage
 
-from image_processor.imaging.profiles import SRGB, Gamma, means_srgb, small_profile
+from image_processor.imaging.profiles import SRGB, Gamma, is_readable, means_srgb, small_profile
 from image_processor.imaging.source import Source
 from image_processor.services.codec.colors import coded_colors
 from image_processor.services.codec.pages import check_page
@@ -30,7 +30,7 @@ def open_image(source: Path, wanted: Source) -> Opened:
     image = file[file.primary_index if wanted.page is None else wanted.page - 1]
     width, height = image.size
     metadata = metadata_of(image.info.items(), is_upright=True)
-    if metadata.profile is None:
+    if metadata.profile is None or not is_readable(metadata.profile):
         metadata = metadata._replace(profile=_coded_profile(image))
     name, _, deep = image.mode.partition(";")
     pixel_bytes = _BANDS[name] * (2 if deep else 1)

@@ -2,8 +2,6 @@ import structlog
 
 from service_kit import logs
 from service_kit.access.config import AccessSettings
-from service_kit.access.migrations.retention import keep_entries
-from service_kit.database import Database
 from service_kit.migrations import migrate
 from service_kit.settings import load_or_exit, warn_of_short_passwords
 
@@ -16,7 +14,3 @@ if __name__ == "__main__":
     if settings.auth.mode == "open":
         log.warning("auth.mode is open: anyone who reaches the port can read, change and delete everything")
     migrate(settings.database.url, "service_kit.access")
-    database = Database(settings.database.url, pool_size=1)
-    with database.begin() as connection:
-        keep_entries(connection, settings.audit.keep_seconds)
-    database.engine.dispose()

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-from service_kit.access.migrations.retention import YEAR, keep_entries
+from service_kit.access.retention import YEAR, keep_entries
 
 revision = "0004"
 down_revision = "0003"

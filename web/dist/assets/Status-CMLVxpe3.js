@@ -1,1 +1,0 @@
-import"./format-DWEexAb-.js";import{Ct as e,Et as t,Gt as n,K as r,dt as i,nn as a,rn as o,wt as s,zt as c}from"./files-BT90FDdV.js";var l=t(`<span> </span>`);function u(t,u){o(u,!0);var d=l(),f=n(d,!0);c(()=>{i(d,1,`status ${u.status??``}`,`svelte-hcghuu`),e(f,r.t.statuses[u.status])}),s(t,d),a()}export{u as t};
