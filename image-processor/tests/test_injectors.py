@@ -1,5 +1,6 @@
 """The housekeeping of tasks, which one of all workers does, and that of webhooks."""
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -64,6 +65,14 @@ def test_creating_the_services_of_a_worker_creates_no_folder(environment: str, t
     worker(environment, "first")
 
     assert not (tmp_path / "scratch").exists()
+
+
+def test_creating_the_services_of_a_worker_starts_no_thread(environment: str) -> None:
+    before = set(threading.enumerate())
+
+    worker(environment, "first")
+
+    assert set(threading.enumerate()) <= before
 
 
 def done_by(housekeeping: Housekeeping) -> Mapping[object, object]:

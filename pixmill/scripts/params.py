@@ -131,7 +131,7 @@ def _type(schema: Schema) -> str:
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
     if "enum" in schema and isinstance(schema["enum"], list):
-        return f"Literal[{', '.join(json.dumps(one) for one in schema['enum'])}]"
+        return f"Literal[{', '.join(json.dumps(choice) for choice in schema['enum'])}]"
     for union in ("anyOf", "oneOf"):
         choices = schema.get(union)
         if isinstance(choices, list):

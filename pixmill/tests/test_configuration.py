@@ -29,7 +29,7 @@ SERVICES: dict[str, type[ServiceSettings]] = {
     "worker": WorkerSettings,
     "webhooks": WebhookSettings,
 }
-GENERATED = ["docs/configuration.md", *(f"config/{name}/conf.yml" for name in SERVICES)]
+GENERATED = ["docs/configuration.md", *(str(path.relative_to(PROJECT)) for path in PROJECT.glob("config/*/conf.yml"))]
 MIB = 1024 * 1024
 
 

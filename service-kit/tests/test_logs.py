@@ -106,7 +106,7 @@ def test_queries_credentials_and_tokens_of_urls_are_not_written(
 ) -> None:
     logs.configure("info")
 
-    structlog.get_logger().info("callback delivered", url=logged)
+    structlog.get_logger().info("webhook delivered", url=logged)
 
     [line] = lines(capfd)
     assert line["url"] == written

@@ -55,6 +55,7 @@ def output_of(command: list[str]) -> str:
             "// Be" + "side it\n/** Fine,\n * be" + "side it. */\nconst isTo" + "ld = 'col" + "our';\n",
             ["1", "3", "4"],
         ),
+        ("en.ts", "files({ one: '# file' });\nlist.map((one) => one.id);\n", ["2", "2"]),
         ("en.ts", "const x = 'https://example.org/' + 'not//a comment' /* be" + "side it */;\n", ["1"]),
         ("A.svelte", "<p>Who" + "ever asks</p>\n<!-- be" + "side it -->\n<p class='gr" + "eyer'>{x}</p>\n", ["1", "2"]),
         ("module.py", "for on" + "e in (1, 2):\n    pass\n", ["1"]),

@@ -1,5 +1,6 @@
 """No statement scans a whole table: EXPLAIN of every statement on a PostgreSQL with many rows per table."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,7 +19,7 @@ from file_storage.services.events import FileChoice
 from file_storage.services.expiry import ExpiryService
 from file_storage.services.file_rows import SENT_FILE, SENT_OWNED_FILE
 from file_storage.services.files import FileService
-from file_storage.services.fsck import Fsck
+from file_storage.services.fsck import Finding, Fsck, State
 from file_storage.services.idempotency import IdempotencyKeys, KeyUse
 from file_storage.services.links import SENT_LINK, LinkService, NewLink
 from file_storage.services.links import forget_expired as forget_expired_links
@@ -31,7 +32,7 @@ from file_storage.services.storing import Details, NewCopy, NewFile, StoringServ
 from file_storage.services.totals import fold
 from file_storage.services.trash import TrashService
 from file_storage.services.uploads import NewUpload, UploadService
-from file_storage.storage import Staging
+from file_storage.storage import BlobStore, Staging
 from file_storage.storage.partial import PartialFiles
 from image_processor.config import ApiSettings, RetrySettings
 from image_processor.injectors import create_api_registry
@@ -584,9 +585,12 @@ def test_maintaining_files_scans_no_table(files: svcs.Container, large: str) -> 
     for principal in (LOCAL, LIMITED):
         files.get(FileStats).of(principal)
     fold(files.get(Database))
-    fsck = files.get(Fsck)
+    fsck, sha256 = files.get(Fsck), hashlib.sha256(b"kept").hexdigest()
     fsck._page("")
     fsck._recount("0" * 64)
+    with files.get(Database).connect() as connection:
+        version = files.get(BlobStore).version(connection, sha256)
+    fsck._confirm(sha256, version, Finding(State.UNREADABLE, "a test"))
     with files.get(Database).begin() as connection:
         files.get(IdempotencyKeys).made_earlier(connection, "local", [KeyUse("key-7", "")])
     files.get(IdempotencyKeys).forget_expired()

@@ -238,9 +238,9 @@ def test_a_webhook_to_a_forbidden_address_is_given_up_at_once(
     with capture_logs() as logs:
         start_sender(allowed=())
         wait_until(lambda: not waiting(database))
-        wait_until(lambda: any(entry["event"] == "callback given up" for entry in logs))
+        wait_until(lambda: any(entry["event"] == "webhook given up" for entry in logs))
 
-    assert not any(entry["event"] == "callback failed" for entry in logs)
+    assert not any(entry["event"] == "webhook failed" for entry in logs)
 
 
 def test_a_forbidden_address_gets_no_request(start_sender: StartSender, database: Database, receiver: Receiver) -> None:
@@ -321,7 +321,7 @@ def test_the_webhooks_of_a_host_that_never_answers_are_given_up_together(
         start_sender(max_silent_seconds=0)
         wait_until(lambda: not waiting(database))
 
-    assert {entry["reason"] for entry in logs if entry["event"] == "callbacks given up"} == {"never answered"}
+    assert {entry["reason"] for entry in logs if entry["event"] == "webhooks given up"} == {"never answered"}
 
 
 def test_a_stop_makes_interrupted_webhooks_due_again(
@@ -351,12 +351,12 @@ def test_no_log_line_has_the_path_or_the_query_of_a_url(
 
     with capture_logs() as logs:
         start_sender()
-        wait_until(lambda: any(entry["event"] == "callback delivered" for entry in logs))
-        wait_until(lambda: any(entry["event"] == "callback given up" for entry in logs))
+        wait_until(lambda: any(entry["event"] == "webhook delivered" for entry in logs))
+        wait_until(lambda: any(entry["event"] == "webhook given up" for entry in logs))
         with table_away(database, "callbacks"):
-            wait_until(lambda: any(entry["event"] == "callbacks wait for the database" for entry in logs))
+            wait_until(lambda: any(entry["event"] == "webhooks wait for the database" for entry in logs))
 
-    assert {entry["event"] for entry in logs} >= {"callback failed", "callback delivered", "callback given up"}
+    assert {entry["event"] for entry in logs} >= {"webhook failed", "webhook delivered", "webhook given up"}
     assert "secret" not in repr(logs)
 
 
@@ -366,7 +366,7 @@ def test_webhooks_are_sent_after_a_database_outage(
     end_task(database, receiver.url)
     with capture_logs() as logs, table_away(database, "callbacks"):
         start_sender()
-        wait_until(lambda: any(entry["event"] == "callbacks wait for the database" for entry in logs))
+        wait_until(lambda: any(entry["event"] == "webhooks wait for the database" for entry in logs))
 
     receiver.await_count(1)
 

@@ -35,7 +35,7 @@ export function targetsOf(schema: Schema): Target[] {
   const properties = Object.entries(schema.properties ?? {});
   const targets: Target[] = PART.every((name) => schema.properties?.[name]) ? [{ name: '', title: '', kind: 'part' }] : [];
   for (const [name, property] of properties) {
-    const inner = [property, ...(property.anyOf ?? [])].map((one) => resolved(one, schema)['x-pixmill']?.widget);
+    const inner = [property, ...(property.anyOf ?? [])].map((option) => resolved(option, schema)['x-pixmill']?.widget);
     const kind = inner.find((widget) => widget !== undefined && KINDS.has(widget));
     if (kind) targets.push({ name, title: resolved(property, schema).title ?? name, kind: kind as Target['kind'] });
   }

@@ -1,4 +1,4 @@
-"""Promises room to large uploads before their bytes come, so that the same free bytes are promised only once.
+"""Promises room to large uploads before their bytes arrive, so that the same free bytes are promised only once.
 
 Each promise is a row of :class:`Upload`, like a resumable upload: triggers add its bytes to the totals that quotas use.
 """
@@ -34,7 +34,7 @@ gets no promise before it has arrived."""
 BEGIN_SECONDS = 90.0
 """A body must begin within this time after its promise; nginx waits a minute for its first byte.
 
-A promise does not know its body. Of the promises older than this, only as many are alive as bodies are being written.
+A promise does not know its body. Of the promises older than this, at most one per body that is being written is alive.
 """
 
 BEGUN_BYTES = 1_000_000
@@ -54,7 +54,7 @@ _LOCK = 509
 
 
 class Promises:
-    """The free space, of which uploads in flight have been promised a part."""
+    """Promises of free space to uploads whose bytes have not all arrived."""
 
     def __init__(self, database: Database, partials: PartialFiles, staging: Staging, quota: Quota) -> None:
         self._database = database
@@ -67,7 +67,7 @@ class Promises:
 
         :param copies: how many times the disk has these bytes for a while; they count once towards quotas.
         :raises DomainError: ``quota-exceeded``.
-        :raises StorageFullError: the disk has no room besides what others were promised.
+        :raises StorageFullError: the disk has no room beyond what others were promised.
         """
         with self._database.write() as session:
             _insert(session, principal, promise_id, size, size * copies)
@@ -138,7 +138,7 @@ class Promises:
     def check_disk(self, connection: Connection, more: int) -> None:
         """Check within the transaction that has reserved ``more`` bytes.
 
-        :raises StorageFullError: the disk has no room for them besides what others were promised.
+        :raises StorageFullError: the disk has no room for them beyond what others were promised.
         """
         if more < MIN_BYTES:
             self._staging.check_room(more)
@@ -158,7 +158,7 @@ class Promises:
         return expired + len(lost)
 
     def _outstanding(self, connection: Connection) -> int:
-        """Return how many bytes were promised and have not come yet."""
+        """Return how many bytes were promised and have not arrived yet."""
         resumable = sum(
             max(0, reserved - self._partials.held(upload_id, SILENT_SECONDS, reserved))
             for upload_id, reserved in connection.execute(_RESUMABLE)

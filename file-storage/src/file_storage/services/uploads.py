@@ -194,7 +194,7 @@ class UploadService:
 
         :raises DomainError: ``upload-not-found``; ``upload-no-part``; ``upload-incomplete``; ``upload-too-long``;
             ``quota-exceeded``.
-        :raises StorageFullError: the disk has no room for a copy of the parts besides what others were promised.
+        :raises StorageFullError: the disk has no room for a copy of the parts beyond what others were promised.
         :raises UploadBusyError: a request is writing to a part.
         """
         length = sum(self._length_of_part(principal, part) for part in parts)

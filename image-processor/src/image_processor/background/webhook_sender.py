@@ -134,6 +134,6 @@ def _errors_logged() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        log.warning("callbacks wait for the database", error=str(error))
+        log.warning("webhooks wait for the database", error=str(error))
     except Exception:
-        log.exception("callbacks failed")
+        log.exception("webhooks failed")

@@ -123,7 +123,7 @@ export class SharedStream<T> {
       this.heard = Date.now();
       if (kind === 'start') this.started();
       else if (kind === 'lost') this.lost();
-      else if (data !== undefined) this.tell(data);
+      else if (data !== undefined) this.deliver(data);
     }
   }
 
@@ -160,7 +160,7 @@ export class SharedStream<T> {
     source.addEventListener(this.name, (message) => {
       const { data } = message as MessageEvent<string>;
       this.post({ kind: 'event', data });
-      this.tell(data);
+      this.deliver(data);
     });
   }
 
@@ -180,7 +180,7 @@ export class SharedStream<T> {
     for (const { onLost } of this.listeners) onLost?.();
   }
 
-  private tell(data: string): void {
+  private deliver(data: string): void {
     const event = JSON.parse(data) as T;
     for (const { onEvent } of this.listeners) onEvent(event);
   }

@@ -42,7 +42,7 @@ function without(schema: Schema, key: keyof Schema): Schema {
 export function fieldOf(name: string, given: Schema, root: Schema): Field {
   const schema = resolved(given, root);
   const alternatives = (schema.anyOf ?? schema.oneOf ?? []).filter(({ required, type }) => !(required && !type));
-  const variants = alternatives.map((one) => resolved(one, root)).filter(({ type }) => type !== 'null');
+  const variants = alternatives.map((variant) => resolved(variant, root)).filter(({ type }) => type !== 'null');
   const optional = alternatives.length > variants.length || schema.default !== undefined;
   const [only] = variants;
   if (variants.length === 1 && only) {

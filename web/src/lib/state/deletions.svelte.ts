@@ -79,7 +79,7 @@ class Deletions {
       const gone = new Set(ids);
       fileList.removed(gone);
       selection.drop(gone);
-      this.tell(deleted);
+      this.announce(deleted);
       return true;
     } catch (error) {
       toasts.show(`${i18n.t.notDeleted(ids.length)}: ${explain(error)}`, 'error');
@@ -89,7 +89,7 @@ class Deletions {
     }
   }
 
-  private tell({ ids, restorable }: { ids: number[]; restorable: boolean }): void {
+  private announce({ ids, restorable }: { ids: number[]; restorable: boolean }): void {
     if (ids.length === 0) return;
     this.hasTrash = restorable;
     if (!restorable) {

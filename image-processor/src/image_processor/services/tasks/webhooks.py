@@ -139,13 +139,13 @@ class WebhookService:
                 .where(CallbackHost.host == host.host, is_new)
                 .values(failures=0, failing_since=None, due_at=0.0, answered_at=now, changed_at=now)
             )
-        log.info("callback delivered", task_id=callback.task_id, host=callback.host)
+        log.info("webhook delivered", task_id=callback.task_id, host=callback.host)
 
     def undeliverable(self, callback: Callback, reason: str) -> None:
         """Delete a webhook that can never be delivered."""
         with self._database.write() as session:
             session.execute(delete(Callback).where(Callback.id == callback.id))
-        log.error("callback given up", task_id=callback.task_id, host=callback.host, reason=reason)
+        log.error("webhook given up", task_id=callback.task_id, host=callback.host, reason=reason)
 
     def failed(self, callback: Callback, reason: str, *, answered: bool) -> None:
         """Delay the next try of a webhook, and the next delivery to its host, exponentially.
@@ -156,7 +156,7 @@ class WebhookService:
         :param answered: the host responded, but did not accept the webhook.
         """
         delay = _delay(callback.tries, MAX_DELAY_SECONDS)
-        log.warning("callback failed", task_id=callback.task_id, host=callback.host, reason=reason, delay_seconds=delay)
+        log.warning("webhook failed", task_id=callback.task_id, host=callback.host, reason=reason, delay_seconds=delay)
         now = epoch_now()
         with self._database.write() as session:
             session.execute(
@@ -215,7 +215,7 @@ class WebhookService:
                 ids = session.scalars(chunk).all()
                 session.execute(delete(Callback).where(Callback.id.in_(ids)))
             count = len(ids)
-            log.error("callbacks given up", host=host, reason=reason, count=count)
+            log.error("webhooks given up", host=host, reason=reason, count=count)
 
 
 def payload(callback: Callback) -> bytes:
