@@ -11,6 +11,7 @@ import numpy
 import pytest
 import pyvips
 import tifffile
+from image_processor.imaging.profiles import Gamma, Primaries, small_profile
 from image_processor.services.codec.decoding import ImageError, Limits
 from PIL import Image, ImageCms, ImageColor, ImageOps, ImageSequence, JpegImagePlugin, TiffImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
@@ -893,6 +894,29 @@ def test_a_profile_that_cannot_be_read_is_in_no_result(odd: str, source: str, ta
 
     assert "icc_profile" not in opened(result).info
     assert report(content, "info")["profile"] is False
+
+
+@pytest.mark.parametrize("target", ["png", "jpeg", "webp", "avif", "tiff", "gif"])
+@pytest.mark.parametrize("source", ["JPEG", "TIFF"])
+def test_a_gray_image_with_a_profile_for_rgb_has_one_brightness(source: str, target: str) -> None:
+    # With this profile, samples of 121 would be as bright as 183.
+    linear = small_profile(Primaries((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)), Gamma(1.0), gray=False)
+    file = io.BytesIO()
+    Image.new("L", (32, 32), 121).save(file, source, icc_profile=linear)
+
+    result = opened(processed(file.getvalue(), "convert", {"format": target}))
+
+    assert "icc_profile" not in result.info
+    assert abs(int(numpy.asarray(result.convert("L")).mean()) - 121) <= 2
+
+
+@pytest.mark.parametrize("target", ["png", "jpeg", "webp", "avif", "tiff"])
+def test_a_profile_for_colors_of_another_kind_is_in_no_result(target: str) -> None:
+    profile = SRGB[:16] + b"Lab " + SRGB[20:]
+
+    result = opened(processed(photo(icc_profile=profile), "convert", {"format": target}))
+
+    assert "icc_profile" not in result.info
 
 
 def test_bytes_after_a_profile_are_dropped() -> None:

@@ -16,6 +16,12 @@ _TOLERANCE = 2 * 257
 D50 = (0.9642, 1.0, 0.8249)
 _MODES = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}
 """Pillow's modes by the color space in a profile's header."""
+_SPACES = {
+    **dict.fromkeys(("b-w", "grey16"), b"GRAY"),
+    **dict.fromkeys(("srgb", "rgb", "rgb16", "scrgb"), b"RGB "),
+    "cmyk": b"CMYK",
+}
+"""The color space in the header of a profile that suits an image, by libvips' interpretation of the image."""
 _BRADFORD = numpy.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
 Point = tuple[float, float]
@@ -105,6 +111,14 @@ def is_readable(profile: bytes) -> bool:
     except (OSError, ImageCms.PyCMSError):
         return False
     return True
+
+
+def suits(profile: bytes, image: pyvips.Image) -> bool:
+    """Return whether the profile is readable and for colors such as the image has.
+
+    Some writers keep a profile for other colors, which no reader can apply.
+    """
+    return _SPACES.get(image.interpretation, profile[16:20]) == profile[16:20] and is_readable(profile)
 
 
 @cache

@@ -12,9 +12,9 @@ from image_processor.imaging.profiles import (
     SRGB,
     Gamma,
     Primaries,
-    is_readable,
     means_srgb,
     small_profile,
+    suits,
     without_tail,
 )
 from image_processor.services.causes import Cause
@@ -62,11 +62,11 @@ _HEAD_OF_AVIF = 65_536
 def with_described_colors(image: pyvips.Image, source: Path, format_name: str) -> pyvips.Image:
     """Return the image with an ICC profile for the colors that its file describes by other means.
 
-    A profile that cannot be read counts as missing, so that no result contains it.
+    A profile that cannot be read, or is for colors of another kind, counts as missing, so that no result contains it.
 
     :raises ImageError: the colors have high dynamic range, or no small profile describes them.
     """
-    image = _without_unreadable_profile(image)
+    image = _without_useless_profile(image)
     described: tuple[Primaries, Gamma] | None = None
     chunks = chunks_before_pixels(source) if format_name == "png" else {}
     if format_name == "png":
@@ -90,8 +90,8 @@ def with_described_colors(image: pyvips.Image, source: Path, format_name: str) -
     return image
 
 
-def _without_unreadable_profile(image: pyvips.Image) -> pyvips.Image:
-    if not image.get_typeof(PROFILE) or is_readable(bytes(image.get(PROFILE))):
+def _without_useless_profile(image: pyvips.Image) -> pyvips.Image:
+    if not image.get_typeof(PROFILE) or suits(bytes(image.get(PROFILE)), image):
         return image
     image = image.copy()
     image.remove(PROFILE)

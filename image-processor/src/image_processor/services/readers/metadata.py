@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pyvips
 
-from image_processor.imaging.profiles import is_readable
+from image_processor.imaging.profiles import suits
 from image_processor.services.codec.exif_block import without_invented_tags
 
 _EXIF_HEADER = b"Exif\0\0"
@@ -35,9 +35,9 @@ def metadata_of(info: Iterable[tuple[object, object]], *, is_upright: bool = Fal
 
 
 def with_metadata(image: pyvips.Image, metadata: Metadata) -> pyvips.Image:
-    """Return the image upright and with this metadata, except a profile that cannot be read."""
+    """Return the image upright and with this metadata, except a profile that cannot be applied."""
     image = image.copy()
-    if metadata.profile and is_readable(metadata.profile):
+    if metadata.profile and suits(metadata.profile, image):
         image.set_type(pyvips.GValue.blob_type, _PROFILE_FIELD, metadata.profile)
     if metadata.iptc:
         image.set_type(pyvips.GValue.blob_type, _IPTC_FIELD, metadata.iptc)
