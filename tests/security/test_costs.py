@@ -12,7 +12,7 @@ import pytest
 from tests.support.client import FILES, TASKS, ApiClient, assert_problem
 from tests.support.raw_http import answer_of, received
 from tests.support.slow_clients import archive_request, slow_clients
-from tests.support.stacks import Stack
+from tests.support.stacks import EmbeddedStack, Stack
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.both_stacks
@@ -125,6 +125,18 @@ def test_refused_bodies_that_do_not_arrive_take_no_place(stack: Stack, pixmill: 
         assert {answer_of(connection).status for connection in silent} == {421}
 
         # nginx gives the places back once it has waited a moment for the rest of the bodies.
+        wait_until(lambda: begin_upload(pixmill) == 201, "an upload has a place")
+
+
+# nginx receives such a body before it asks a service.
+@pytest.mark.parametrize("path", ["/api/session", f"{FILES}/shared/nothing/unlock"])
+def test_large_bodies_of_strangers_take_no_place_of_make_run(embedded: EmbeddedStack, path: str) -> None:
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
+    )
+    with slow_clients(embedded, [head + " " * 1000] * 24) as silent, ApiClient(embedded.url) as pixmill:
+        assert {answer_of(connection).status for connection in silent} == {413}
+
         wait_until(lambda: begin_upload(pixmill) == 201, "an upload has a place")
 
 

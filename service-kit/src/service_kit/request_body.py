@@ -25,6 +25,8 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 JSON_LIMIT = 2 * 1024 * 1024
 """Maximum size of a JSON body in bytes."""
+PUBLIC_JSON_LIMIT = 16 * 1024
+"""The same for operations without a key: the front receives so short a body before a service's thread waits."""
 MAX_DRAINED_BYTES = 1024 * 1024 * 1024
 """At most this many bytes of an unwanted body are read and dropped."""
 CHUNK = 256 * 1024
@@ -101,9 +103,10 @@ def described(model: type[BaseModel]) -> dict[str, object]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-def json_body(model: type[_Model]) -> _Model:
+def json_body(model: type[_Model], limit: int = JSON_LIMIT) -> _Model:
     """Return the current request's JSON body as a ``model``.
 
+    :param limit: maximum size of the body, in bytes.
     :raises Problem: 415, not ``application/json``; 413, too long; 400, not JSON; 422, too deep, too many values, or
     invalid for the model.
     """
@@ -114,7 +117,7 @@ def json_body(model: type[_Model]) -> _Model:
             sentence("Send the body as JSON with Content-Type: application/json."),
             context={"media_type": "application/json"},
         )
-    if (request.content_length or 0) > JSON_LIMIT:
+    if (request.content_length or 0) > limit:
         raise Problem(
             "body-too-large",
             413,
@@ -122,10 +125,10 @@ def json_body(model: type[_Model]) -> _Model:
                 "A JSON body may have at most {limit} byte.",
                 "A JSON body may have at most {limit} bytes.",
                 "limit",
-                limit=JSON_LIMIT,
+                limit=limit,
             ),
         )
-    request.max_content_length = JSON_LIMIT
+    request.max_content_length = limit
     try:
         data = request.get_json()
     except (BadRequest, RecursionError, ValueError) as error:

@@ -12,6 +12,7 @@ from service_kit.access.keys import KeyRequest, KeyService
 from service_kit.access.owners import OwnerService
 from service_kit.access.principals import READER, Limits
 from service_kit.database import Database
+from service_kit.request_body import PUBLIC_JSON_LIMIT
 
 
 @pytest.fixture
@@ -20,6 +21,12 @@ def client(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("ACCESS_DATABASE__URL", f"sqlite:///{tmp_path}/access.db")
     monkeypatch.setattr(rates, "SHARED", rates.Rates(clock=lambda: 0.0))
     return create_app().test_client()
+
+
+def test_a_stranger_sends_no_large_body_to_sign_in(client: FlaskClient) -> None:
+    refused = client.post("/session", json={"key": " " * PUBLIC_JSON_LIMIT})
+
+    assert (refused.status_code, refused.get_json()["context"]) == (413, {"limit": PUBLIC_JSON_LIMIT})
 
 
 @pytest.mark.parametrize("keeps_cookies", [True, False])

@@ -10,7 +10,7 @@ from service_kit.access.flask_gate import public
 from service_kit.api import problem_responses
 from service_kit.json_types import NO_NUL
 from service_kit.problems import Problem
-from service_kit.request_body import described, json_body
+from service_kit.request_body import PUBLIC_JSON_LIMIT, described, json_body
 from service_kit.texts import sentence
 from werkzeug.http import http_date
 
@@ -137,7 +137,7 @@ def download_all_shared(path: SharedPath) -> Response:
 @public
 def unlock_shared(path: SharedPath) -> Response:
     service = svcs.flask.get(SharedSets)
-    given, found = json_body(PasswordIn).password, service.find(path.token)
+    given, found = json_body(PasswordIn, PUBLIC_JSON_LIMIT).password, service.find(path.token)
     if not service.is_opened_by(given, found):
         raise _wrong_password()
     ticket, expires_at = service.ticket(found)

@@ -23,7 +23,7 @@ from service_kit.database import MAX_ID
 from service_kit.json_types import NO_NUL, TIME
 from service_kit.paging import PageQuery, list_response
 from service_kit.query import Query
-from service_kit.request_body import described, json_body
+from service_kit.request_body import PUBLIC_JSON_LIMIT, described, json_body
 
 access = APIBlueprint("access", __name__, abp_tags=[Tag(name="access")])
 
@@ -196,13 +196,13 @@ def show_session() -> Response:
     "/session",
     summary="Sign a browser in with a key",
     description="The response sets a cookie that scripts cannot read.",
-    responses={200: _OBJECT, **problem_responses(400, 401, 415, 422, 429)},
+    responses={200: _OBJECT, **problem_responses(400, 401, 413, 415, 422, 429)},
     openapi_extensions=described(SignIn),
 )
 @public
 def sign_in() -> Response:
     keys, settings = svcs.flask.get(KeyService, AccessSettings)
-    secret = json_body(SignIn).key.strip()
+    secret = json_body(SignIn, PUBLIC_JSON_LIMIT).key.strip()
     seconds = settings.auth.session_seconds
     g.principal = svcs.flask.get(Gate).sign_in(secret, client_address(), principal())
     token = keys.sign_in(g.principal, seconds)
