@@ -20,8 +20,15 @@ ALLOWED_GROWTH = 64 * 1024 * 1024
 
 @contextmanager
 def growth_of(stack: Stack) -> Iterator[dict[str, int]]:
-    """Return the peak memory growth of each process of ``stack`` by its command; filled when the block ends."""
-    commands = processes_of(stack.folder)
+    """Return the peak memory growth of each process through which files pass, by its command.
+
+    The result is filled when the block ends. Other processes may still be loading their code.
+    """
+    commands = {
+        number: command
+        for number, command in processes_of(stack.folder).items()
+        if any(program in command for program in ("nginx", "uwsgi", "pixmill.front"))
+    }
     before = {number: memory_of(number) for number in commands}
     peak = dict(before)
     ended = threading.Event()
