@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from tempfile import TemporaryDirectory, gettempdir
+from tempfile import TemporaryDirectory
 
 import httpx2
 from service_kit import secrets
@@ -68,11 +68,13 @@ class Embedded:
         self._check_port()
         os.umask(PRIVATE)
         self._open_data_folder()
-        # No setting depends on the folder of the sockets, and a signal ends the check before that folder is there.
-        _check_settings(self.project, self._environment(Path(gettempdir())))
+        environment = self._environment()
+        # A signal that ends the check leaves no folder of sockets.
+        _check_settings(self.project, environment)
         # The path of a Unix socket has at most 107 bytes, and the data folder's path may be longer.
         with TemporaryDirectory(prefix="pixmill-", ignore_cleanup_errors=True) as run:
-            return self._serve(self._environment(Path(run)))
+            sockets = {"PIXMILL_SOCKET": f"{run}/uwsgi", "PIXMILL_RENDER_SOCKET": f"{run}/render"}
+            return self._serve({**environment, **sockets})
 
     def _serve(self, environment: Mapping[str, str]) -> int:
         self._prepare_folders()
@@ -128,13 +130,11 @@ class Embedded:
                 " choose another with --data, or DATA= of make"
             ) from error
 
-    def _environment(self, run: Path) -> dict[str, str]:
+    def _environment(self) -> dict[str, str]:
         places = {
             "PIXMILL_HOST": self.host,
             "PIXMILL_PORT": str(self.port),
             "PIXMILL_PAGE": str(self._page),
-            "PIXMILL_SOCKET": str(run / "uwsgi"),
-            "PIXMILL_RENDER_SOCKET": str(run / "render"),
         }
         return environment_of(self.data, self.project, places)
 

@@ -5,6 +5,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache, wraps
+from typing import Concatenate, ParamSpec, cast
 
 import numpy
 import pyvips
@@ -24,6 +25,7 @@ _SPACES = {
 """The color space in the header of a profile that suits an image, by libvips' interpretation of the image."""
 _BRADFORD = numpy.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
+Rest = ParamSpec("Rest")
 Point = tuple[float, float]
 """Chromaticity, x and y of CIE 1931."""
 
@@ -59,13 +61,15 @@ MOST_REMEMBERED_BYTES = 1_000_000
 """Maximum size of a profile that a process remembers; hostile ones may have any size."""
 
 
-def remembered(check: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
-    """Let a check of a profile remember its results for the last profiles of usual size."""
-    remembering = lru_cache(maxsize=64)(check)
+def remembered(check: Callable[Concatenate[bytes, Rest], bool]) -> Callable[Concatenate[bytes, Rest], bool]:
+    """Let a check of a profile, its first argument, remember its results for the last profiles of usual size."""
+    # To mypy, the result of lru_cache takes any arguments.
+    remembering = cast("Callable[Concatenate[bytes, Rest], bool]", lru_cache(maxsize=64)(check))
 
     @wraps(check)
-    def checked(profile: bytes) -> bool:
-        return remembering(profile) if len(profile) <= MOST_REMEMBERED_BYTES else check(profile)
+    def checked(profile: bytes, /, *rest: Rest.args, **named: Rest.kwargs) -> bool:
+        chosen = remembering if len(profile) <= MOST_REMEMBERED_BYTES else check
+        return chosen(profile, *rest, **named)
 
     return checked
 

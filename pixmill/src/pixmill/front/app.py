@@ -9,7 +9,6 @@ import re
 import socket
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
-from functools import partial
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -22,7 +21,7 @@ from image_processor.render.paths import RenderPaths
 from service_kit import front_headers
 from service_kit.access.config import AccessSettings
 from service_kit.access.cors import Cors
-from service_kit.access.guard import LOOPBACK_HOSTS, SAFE_METHODS, check_host
+from service_kit.access.guard import SAFE_METHODS, host_check
 from service_kit.front_headers import PEER, REAL_IP
 from service_kit.problems import Problem
 from service_kit.settings import load_or_exit
@@ -92,9 +91,7 @@ def create_app() -> "Front":
     listeners = listener_limit(connection_limit().total)
     events = {"/api/file-server": create_file_events(), "/api/image-processing": create_task_events()}
     access = load_or_exit(AccessSettings)
-    # As for the API (service_kit.access.gate).
-    allowed = LOOPBACK_HOSTS | {host.lower() for host in access.http.hosts}
-    check = partial(check_host, allowed=allowed, any_address=access.auth.mode != "local")
+    check = host_check(access.auth.mode, access.http.hosts)
     return Front(Path(os.environ["PIXMILL_SOCKET"]), events, render, listeners, Cors(access.http.cors_origins), check)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from service_kit.access.guard import LOOPBACK_HOSTS, check_host, check_site
+from service_kit.access.guard import check_site, host_check
 from service_kit.access.keys import KeyService
 from service_kit.access.principals import (
     FOR_NO_OWNER,
@@ -71,7 +71,7 @@ class Gate:
 
     def __init__(self, rules: Rules, keys: KeyService, wrong_keys: WrongKeys, rates: Rates | None = None) -> None:
         self._rules = rules
-        self._hosts = LOOPBACK_HOSTS | {host.lower() for host in rules.hosts}
+        self._check_host = host_check(rules.mode, rules.hosts)
         self._keys = keys
         self._wrong_keys = wrong_keys
         self._rates = rates or Rates()
@@ -88,7 +88,7 @@ class Gate:
         process = self._process_with(token)
         if process is not None:
             return self._inner(process, asked.headers)
-        check_host(asked.headers.get("Host", ""), self._hosts, any_address=self._rules.mode != "local")
+        self._check_host(asked.headers.get("Host", ""))
         if token is None or asked.headers.get("Origin") not in self._rules.cors_origins:
             check_site(asked.method, asked.headers)
         principal = self._recognize(token, asked, counts=counts)

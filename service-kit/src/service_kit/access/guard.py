@@ -4,7 +4,8 @@ A page elsewhere can send "simple" requests without a preflight (Fetch, 2.2.2). 
 server's address (DNS rebinding) can read the responses too.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -39,6 +40,12 @@ def check_host(host: str, allowed: Collection[str], *, any_address: bool) -> Non
         "This server does not answer for the host '{name}'; add it to http.hosts in config/access/conf.yml.", name=name
     )
     raise Problem("unknown-host", 421, detail)
+
+
+def host_check(mode: str, names: Iterable[str]) -> Callable[[str], None]:
+    """Return :func:`check_host` for a server in this mode, with the names of the loopback interface and these."""
+    allowed = LOOPBACK_HOSTS | {name.lower() for name in names}
+    return partial(check_host, allowed=allowed, any_address=mode != "local")
 
 
 def check_site(method: str, headers: Mapping[str, str]) -> None:

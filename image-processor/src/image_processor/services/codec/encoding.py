@@ -1,7 +1,6 @@
 """Encodes results in the requested format, quality and metadata."""
 
 from collections.abc import Collection, Mapping
-from functools import lru_cache
 from pathlib import Path
 
 import pyvips
@@ -13,7 +12,7 @@ from image_processor.imaging.color import in_srgb, is_srgb
 from image_processor.imaging.compact_cmyk import compact_cmyk
 from image_processor.imaging.output import ANIMATED, Output, Report, Tiles
 from image_processor.imaging.picture import Picture, joined
-from image_processor.imaging.profiles import MOST_REMEMBERED_BYTES, general_cmyk
+from image_processor.imaging.profiles import general_cmyk, remembered
 from image_processor.services.causes import Cause
 from image_processor.services.codec.colors import PROFILE, is_adobe_rgb_by_exif, with_exif_of_srgb
 from image_processor.services.codec.credits import with_credits
@@ -214,13 +213,11 @@ def _is_general_cmyk(image: pyvips.Image) -> bool:
 
 def _takes(format_name: str, image: pyvips.Image) -> bool:
     """Return whether the format's writer keeps the image's profile instead of refusing or dropping it."""
-    profile = bytes(image.get(PROFILE))
-    tried = _tried if len(profile) <= MOST_REMEMBERED_BYTES else _tried.__wrapped__
-    return tried(format_name, profile, image.bands, image.format, image.interpretation)
+    return _tried(bytes(image.get(PROFILE)), format_name, image.bands, image.format, image.interpretation)
 
 
-@lru_cache(maxsize=64)
-def _tried(format_name: str, profile: bytes, bands: int, band_format: str, interpretation: str) -> bool:
+@remembered
+def _tried(profile: bytes, format_name: str, bands: int, band_format: str, interpretation: str) -> bool:
     pixel = pyvips.Image.black(1, 1, bands=bands).cast(band_format).copy(interpretation=interpretation)
     pixel.set_type(pyvips.GValue.blob_type, PROFILE, profile)
     try:
