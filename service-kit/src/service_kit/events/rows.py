@@ -38,7 +38,8 @@ Key = tuple[str, int | str]
 class Event:
     """The columns that all event tables have; a database trigger inserts the rows in the transaction of the change.
 
-    Ordered by ``transaction_id`` (0 on SQLite, where transactions do not overlap), then by ``id``.
+    Ordered by ``transaction_id``, then by ``id``. ``transaction_id`` is the transaction of the change or, if later ones
+    had ended before the row was written, the latest of them; it is 0 on SQLite, where transactions do not overlap.
     """
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
