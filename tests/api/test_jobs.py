@@ -35,8 +35,7 @@ def test_a_task_that_has_ended_cannot_be_cancelled(pixmill: ApiClient) -> None:
 
 @pytest.mark.both_stacks
 def test_pending_tasks_are_cancelled_at_once_and_run_again_after_a_restart(pixmill: ApiClient) -> None:
-    sources = [pixmill.upload(f"{n}.jpg", photo(3000, 2000, format="JPEG", quality=n + 30))["id"] for n in range(12)]
-    last = pixmill.create_tasks(sources, "resize", {"width": 2000})[-1]
+    last = create_slow_tasks(pixmill, large_photos(pixmill, 12))[-1]
 
     cancelled = pixmill.http.post(f"{TASKS}/{last}/cancel")
     restarted = pixmill.http.post(f"{TASKS}/{last}/restart")
@@ -71,8 +70,7 @@ def test_a_result_says_which_task_made_it_from_which_file(pixmill: ApiClient) ->
 
 
 def test_a_running_task_is_not_deleted(pixmill: ApiClient) -> None:
-    sources = [pixmill.upload(f"{n}.jpg", photo(3000, 2000, format="JPEG", quality=n + 50))["id"] for n in range(8)]
-    last = pixmill.create_tasks(sources, "resize", {"width": 1900})[-1]
+    last = create_slow_tasks(pixmill, large_photos(pixmill, 8))[-1]
 
     assert_problem(pixmill.http.delete(f"{TASKS}/{last}"), 409, "cancel it first")
 
@@ -139,20 +137,32 @@ def test_wrong_options_are_refused(pixmill: ApiClient, more: dict[str, object], 
 
 
 def test_an_urgent_task_does_not_wait_behind_a_batch(pixmill: ApiClient) -> None:
-    sources = [pixmill.upload(f"{n}.jpg", photo(3000, 2000, format="JPEG", quality=n + 40))["id"] for n in range(20)]
+    sources = large_photos(pixmill, 20)
     small = pixmill.upload("small.png", photo(50, 60))["id"]
-    # Create more tasks than all worker processes take at once.
-    body = {"file_ids": sources, "algorithm": "resize", "params": {"width": 1800}, "cache": False}
     with pixmill.http.stream("GET", f"{TASKS}/events", timeout=600) as events:
         lines = events.iter_lines()
         next(lines)
-        batch = {task_id for _ in range(3) for task_id in pixmill.post_tasks(body).json()["task_ids"]}
+        # More tasks than all worker processes take at once.
+        batch = {task_id for _ in range(3) for task_id in create_slow_tasks(pixmill, sources)}
         [urgent] = pixmill.post_tasks({"file_ids": [small], "algorithm": "flip", "priority": 9}).json()["task_ids"]
 
         ended = ended_in_order(lines, batch | {urgent})
 
     # Without its priority, it would be among the last few tasks, one per process.
     assert len(ended) - ended.index(urgent) > 4
+
+
+def large_photos(pixmill: ApiClient, count: int) -> list[object]:
+    """Upload one photo many times; return the ids."""
+    content = photo(2400, 1600, format="JPEG")
+    return [pixmill.upload(f"{n}.jpg", content)["id"] for n in range(count)]
+
+
+def create_slow_tasks(pixmill: ApiClient, file_ids: list[object]) -> list[int]:
+    """Create tasks of which each takes longer than a request, because no result is reused."""
+    body = {"file_ids": file_ids, "algorithm": "resize", "params": {"width": 1600}, "cache": False}
+    created: list[int] = pixmill.post_tasks(body).json()["task_ids"]
+    return created
 
 
 def ended_in_order(lines: Iterator[str], task_ids: set[int]) -> Sequence[int]:
