@@ -276,6 +276,6 @@ def test_the_services_behave_like_the_model(request: pytest.FixtureRequest, name
     database = Database(url)
     machine = type("Machine", (TaskMachine,), {"database": database})
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much]
-    limits = settings(max_examples=settings().max_examples // 5, stateful_step_count=40, suppress_health_check=checks)
+    limits = settings(max_examples=settings().max_examples // 10, stateful_step_count=40, suppress_health_check=checks)
     run_state_machine_as_test(machine, settings=limits)
     database.engine.dispose()
