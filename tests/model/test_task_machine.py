@@ -44,6 +44,8 @@ RETRY = RetrySettings(
 PROCESSES = 2
 HOLDERS = [Holder("one", 1), Holder("one", 2), Holder("two", 1)]
 OUTCOMES: list[Outcome] = [Finished(7), Failed("not an image"), Postponed("no answer")]
+EXAMPLES = 10 if settings().max_examples <= 100 else 200
+"""How many sequences are tried on each database: each has up to 40 steps."""
 
 
 @dataclass
@@ -276,6 +278,6 @@ def test_the_services_behave_like_the_model(request: pytest.FixtureRequest, name
     database = Database(url)
     machine = type("Machine", (TaskMachine,), {"database": database})
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much]
-    limits = settings(max_examples=settings().max_examples // 10, stateful_step_count=40, suppress_health_check=checks)
+    limits = settings(max_examples=EXAMPLES, stateful_step_count=40, suppress_health_check=checks)
     run_state_machine_as_test(machine, settings=limits)
     database.engine.dispose()
