@@ -86,7 +86,7 @@ class NewUpload:
     expires_in: int | None = None
 
 
-class Progress(NamedTuple):
+class UploadProgress(NamedTuple):
     """An upload, and the number of its received bytes."""
 
     upload: Upload
@@ -125,7 +125,7 @@ class UploadService:
         self._lifetime = lifetime
         self._max_unfinished = max_unfinished
 
-    def create(self, principal: Principal, new: NewUpload) -> Progress:
+    def create(self, principal: Principal, new: NewUpload) -> UploadProgress:
         """Create an upload without bytes; an upload of length 0 becomes a file at once.
 
         :raises DomainError: ``upload-too-long``; ``quota-exceeded``; ``too-many-uploads``.
@@ -135,9 +135,9 @@ class UploadService:
         kind = "partial" if new.partial else None
         upload = self._files.with_room(lambda: self._insert(principal, new, new.length, kind))
         self._partials.create(upload.id)
-        return Progress(self._finish(principal, upload) if upload.length == 0 else upload, 0)
+        return UploadProgress(self._finish(principal, upload) if upload.length == 0 else upload, 0)
 
-    def get(self, principal: Principal, upload_id: str) -> Progress:
+    def get(self, principal: Principal, upload_id: str) -> UploadProgress:
         """Return an upload; make it a file if it is complete but a crash interrupted its last request.
 
         :raises DomainError: ``upload-not-found``; ``upload-expired``, also if its bytes are gone; ``quota-exceeded``.
@@ -152,7 +152,7 @@ class UploadService:
             # The request that sent the last bytes may be about to finish the upload.
             with suppress(UploadBusyError):
                 upload = self._finish(principal, upload)
-        return Progress(upload, size)
+        return UploadProgress(upload, size)
 
     def append(
         self,
@@ -162,7 +162,7 @@ class UploadService:
         length: int | None,
         body: Readable,
         checksum: Checksum | None,
-    ) -> Progress:
+    ) -> UploadProgress:
         """Append a request's bytes at ``offset``; if the connection breaks, keep the bytes received before.
 
         :param length: length of the whole upload, if the client sends it only now.
@@ -541,8 +541,8 @@ def _concatenation_key(parts: Sequence[str], new: NewUpload) -> str:
     return f"tus-{hashlib.sha256(content.encode()).hexdigest()}"
 
 
-def _complete(upload: Upload) -> Progress:
-    return Progress(upload, upload.length or 0)
+def _complete(upload: Upload) -> UploadProgress:
+    return UploadProgress(upload, upload.length or 0)
 
 
 def _bytes_gone() -> DomainError:
