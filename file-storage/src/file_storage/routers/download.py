@@ -25,8 +25,7 @@ from file_storage.config import Settings
 from file_storage.headers.conditions import Verdict, verdict
 from file_storage.headers.digests import digest
 from file_storage.models import File
-from file_storage.routers.collection import FilterQuery
-from file_storage.routers.schemas import FilePath
+from file_storage.routers.schemas import FilePath, FilterQuery
 from file_storage.sending.sender import Sender, deliver
 from file_storage.sending.streams import until_broken
 from file_storage.services.archive import zip_of
