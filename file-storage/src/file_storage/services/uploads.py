@@ -28,8 +28,10 @@ from file_storage.storage.partial import PartialFile, PartialFiles, UploadBusyEr
 
 log = structlog.get_logger()
 
-CHUNK = 64 * 1024
-COPY_CHUNK = 1024 * 1024
+APPEND_BYTES = 64 * 1024
+"""Maximum number of bytes of a request that are read and appended at a time."""
+JOIN_BYTES = 1024 * 1024
+"""Maximum number of bytes per read of a part that is copied into a final upload."""
 RESERVE_BYTES = 16 * 1024 * 1024
 """Bytes that an upload of unknown length reserves in advance: a statement for each chunk would slow it down."""
 IDEMPOTENCY_KEY = "idempotency_key"
@@ -309,7 +311,7 @@ class UploadService:
         limit = self._max_bytes if upload.length is None else upload.length
         reserved = upload.reserved
         try:
-            while data := body.read(CHUNK):
+            while data := body.read(APPEND_BYTES):
                 if partial.size + len(data) > limit:
                     raise DomainError(
                         "upload-too-long",
@@ -489,7 +491,7 @@ class UploadService:
     def _bytes_of(self, part: str) -> Iterator[bytes]:
         try:
             with self._partials.hold(part) as partial, partial.path.open("rb") as file:
-                while data := file.read(COPY_CHUNK):
+                while data := file.read(JOIN_BYTES):
                     yield data
         except FileNotFoundError as error:
             raise _bytes_gone() from error
