@@ -17,8 +17,7 @@ from service_kit.texts import counted, sentence
 from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from file_storage.models import File, Upload
-from file_storage.models.file import WHOLE
+from file_storage.models import File, Upload, UploadKind
 from file_storage.services.names import FileName
 from file_storage.services.promises import Promises
 from file_storage.services.quota import Addition, Quota
@@ -54,7 +53,7 @@ _UNFINISHED = (
         Upload.owner == bindparam("owner"),
         Upload.finished.is_(False),
         Upload.expires_at >= epoch_now(),
-        Upload.concat_header.is_distinct_from(WHOLE),
+        Upload.kind != UploadKind.PROMISE,
     )
 )
 
@@ -134,8 +133,8 @@ class UploadService:
         """
         self._check_length(new.length)
         self._files.check_room(principal, new.length or 0, files=0 if new.partial else 1)
-        kind = "partial" if new.partial else None
-        upload = self._files.with_room(lambda: self._insert(principal, new, new.length, kind))
+        kind, concat_header = (UploadKind.PART, "partial") if new.partial else (UploadKind.FILE, None)
+        upload = self._files.with_room(lambda: self._insert(principal, new, new.length, kind, concat_header))
         self._partials.create(upload.id)
         return UploadProgress(self._finish(principal, upload) if upload.length == 0 else upload, 0)
 
@@ -175,7 +174,7 @@ class UploadService:
         :raises UploadBusyError: another request is writing to the upload.
         """
         upload = self._row(principal, upload_id)
-        if upload.is_made_of_parts:
+        if upload.kind is UploadKind.FINAL:
             raise DomainError("upload-final", sentence("A final upload consists of its parts and accepts no bytes."))
         if not upload.finished:
             try:
@@ -213,7 +212,7 @@ class UploadService:
             # A part that is named twice was reserved only once.
             reserved = sum(self._length_of_part(principal, part) for part in set(parts))
             file = self._files.store(principal, whole, Reserved(promise, reserved))
-        return self._insert(principal, new, length, concat_header, file)
+        return self._insert(principal, new, length, UploadKind.FINAL, concat_header, file)
 
     def terminate(self, principal: Principal, upload_id: str) -> None:
         """Delete an upload and its bytes, but not the file that it has become.
@@ -249,6 +248,7 @@ class UploadService:
         principal: Principal,
         new: NewUpload,
         length: int | None,
+        kind: UploadKind,
         concat_header: str | None,
         file: File | None = None,
     ) -> Upload:
@@ -258,6 +258,7 @@ class UploadService:
             reserved=0 if file else length or 0,
             length=length,
             metadata_header=new.metadata_header,
+            kind=kind,
             concat_header=concat_header,
             name=new.name.name,
             extension=new.name.extension,
@@ -279,7 +280,7 @@ class UploadService:
 
     def _row(self, principal: Principal, upload_id: str) -> Upload:
         with self._database.read() as session:
-            visible = principal.owns(Upload.owner), Upload.concat_header.is_distinct_from(WHOLE)
+            visible = principal.owns(Upload.owner), Upload.kind != UploadKind.PROMISE
             query = select(Upload, epoch_now()).where(Upload.id == upload_id, *visible)
             found = session.execute(query).one_or_none() if _ID.fullmatch(upload_id) else None
         if found is None:
@@ -411,7 +412,7 @@ class UploadService:
 
         :raises DomainError: as :meth:`StoringService.store`, also because of the client's own idempotency key.
         """
-        if upload.is_part:
+        if upload.kind is UploadKind.PART:
             return upload
         with ExitStack() as stack:
             try:
@@ -478,7 +479,7 @@ class UploadService:
 
     def _length_of_part(self, principal: Principal, part: str) -> int:
         upload = self._row(principal, part)
-        if not upload.is_part:
+        if upload.kind is not UploadKind.PART:
             raise DomainError(
                 "upload-no-part", sentence("The upload {part} was not created with Upload-Concat: partial.", part=part)
             )
