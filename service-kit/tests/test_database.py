@@ -50,6 +50,17 @@ def test_a_connection_is_used_again(database: Database) -> None:
     assert backend(database) == backend(database)
 
 
+def test_only_blocks_that_write_are_one_transaction(database: Database) -> None:
+    transaction = text("SELECT pg_current_xact_id()::text")
+
+    with database.connect() as connecting, database.begin() as beginning:
+        of_connect, of_begin = ({opened.scalar(transaction) for _ in range(2)} for opened in (connecting, beginning))
+    with database.read() as reading, database.write() as writing:
+        of_read, of_write = ({opened.scalar(transaction) for _ in range(2)} for opened in (reading, writing))
+
+    assert [len(ids) for ids in (of_connect, of_read, of_begin, of_write)] == [2, 2, 1, 1]
+
+
 def test_threads_share_at_most_as_many_connections_as_the_setting_says(server: Process, port: int) -> None:
     database = Database(f"postgresql+psycopg://pixmill@127.0.0.1:{port}/pixmill", pool_size=2)
     opened: list[object] = []

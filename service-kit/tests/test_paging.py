@@ -9,7 +9,7 @@ from flask import Response
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
-from service_kit.paging import CHUNK, PageQuery, list_response
+from service_kit.paging import ROWS_PER_READ, PageQuery, list_response
 from service_kit.problems import Problem
 
 URL = "/api/things/"
@@ -73,7 +73,9 @@ def next_query(response: Response) -> dict[str, list[str]]:
     return parse_qs(urlsplit(url).query, keep_blank_values=True)
 
 
-@pytest.mark.parametrize("count", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 1])
+@pytest.mark.parametrize(
+    "count", [0, 1, ROWS_PER_READ - 1, ROWS_PER_READ, ROWS_PER_READ + 1, 2 * ROWS_PER_READ, 2 * ROWS_PER_READ + 1]
+)
 def test_without_a_limit_all_rows_come_once_and_in_order(count: int) -> None:
     response = answer(Rows(range(1, count + 1)), Things(limit=None))
 
@@ -96,7 +98,7 @@ def test_an_empty_list_is_an_empty_array(query: Things) -> None:
 
 
 def test_without_a_limit_there_is_no_next_page() -> None:
-    assert next_url(answer(Rows(range(1, 3 * CHUNK)), Things(limit=None))) is None
+    assert next_url(answer(Rows(range(1, 3 * ROWS_PER_READ)), Things(limit=None))) is None
 
 
 def test_a_stream_begins_after_the_given_cursor() -> None:
@@ -104,11 +106,11 @@ def test_a_stream_begins_after_the_given_cursor() -> None:
 
 
 def test_a_stream_never_holds_more_than_a_chunk() -> None:
-    rows = Rows(range(1, 2 * CHUNK + 2))
+    rows = Rows(range(1, 2 * ROWS_PER_READ + 2))
 
     answer(rows, Things(limit=None)).get_data()
 
-    assert rows.queries == [(0, CHUNK), (CHUNK, CHUNK), (2 * CHUNK, CHUNK)]
+    assert rows.queries == [(0, ROWS_PER_READ), (ROWS_PER_READ, ROWS_PER_READ), (2 * ROWS_PER_READ, ROWS_PER_READ)]
 
 
 def test_a_stream_reads_its_first_rows_before_the_response_begins() -> None:
@@ -120,7 +122,7 @@ def test_a_stream_reads_its_first_rows_before_the_response_begins() -> None:
 
 
 def test_a_stream_reads_further_rows_only_when_they_are_sent() -> None:
-    rows = Rows(range(1, 2 * CHUNK))
+    rows = Rows(range(1, 2 * ROWS_PER_READ))
 
     answer(rows, Things(limit=None))
 

@@ -74,7 +74,7 @@ def append(path: Path, data: bytes) -> None:
 @given(pieces=st.lists(st.binary(max_size=5000), min_size=1, max_size=8), chunk=st.integers(1, 4000))
 def test_a_body_has_its_pieces_in_their_order(pieces: list[bytes], chunk: int) -> None:
     body = b"!" + b"".join(pieces)
-    with TemporaryDirectory() as folder, patch.object(staging, "CHUNK", chunk):
+    with TemporaryDirectory() as folder, patch.object(staging, "READ_BYTES", chunk):
         folders = Folders(Path(folder))
         path = folders.begin(b"!")
         for piece in pieces:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from file_storage.services.totals import Counted, counted
+from file_storage.services.totals import MonthlyCount, monthly_counts
 from service_kit.database import Database
 from sqlalchemy import text
 
@@ -40,8 +40,11 @@ def test_files_of_an_earlier_version_are_counted(earlier: Database) -> None:
     upgrade(earlier, "file_storage")
 
     with earlier.connect() as connection:
-        assert counted(connection, "ann") == [Counted("image", "2025-12", 2, 10), Counted("image", "2026-01", 1, 5)]
-        assert counted(connection, "bob") == [Counted("application", "2026-01", 1, 5)]
+        assert monthly_counts(connection, "ann") == [
+            MonthlyCount("image", "2025-12", 2, 10),
+            MonthlyCount("image", "2026-01", 1, 5),
+        ]
+        assert monthly_counts(connection, "bob") == [MonthlyCount("application", "2026-01", 1, 5)]
 
 
 def test_files_of_an_earlier_version_leave_the_counts_when_they_are_removed(earlier: Database) -> None:
@@ -49,4 +52,4 @@ def test_files_of_an_earlier_version_leave_the_counts_when_they_are_removed(earl
 
     with earlier.begin() as connection:
         connection.execute(text("DELETE FROM files WHERE id <= 2"))
-        assert counted(connection, "ann") == [Counted("image", "2026-01", 1, 5)]
+        assert monthly_counts(connection, "ann") == [MonthlyCount("image", "2026-01", 1, 5)]

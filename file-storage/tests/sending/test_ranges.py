@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from io import BytesIO
 
 import pytest
-from file_storage.sending.ranges import CHUNK, bytes_of, partial_content, spans
+from file_storage.sending.ranges import bytes_of, partial_content, spans
+from file_storage.storage import READ_BYTES
 from flask import Response
 from hypothesis import given
 from hypothesis import strategies as st
@@ -153,7 +154,7 @@ def test_a_single_part_has_the_bytes_of_the_file_at_its_position(first: int, len
     assert response.headers["Content-Length"] == str(len(body))
 
 
-@pytest.mark.parametrize("length", [CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 1])
+@pytest.mark.parametrize("length", [READ_BYTES - 1, READ_BYTES, READ_BYTES + 1, 2 * READ_BYTES, 2 * READ_BYTES + 1])
 def test_a_part_longer_than_a_chunk_is_sent_whole_and_in_order(length: int) -> None:
     content = random.Random(length).randbytes(length + 20)
 
@@ -163,11 +164,11 @@ def test_a_part_longer_than_a_chunk_is_sent_whole_and_in_order(length: int) -> N
 
 
 def test_no_piece_is_longer_than_a_chunk() -> None:
-    content = bytes(3 * CHUNK + 5)
+    content = bytes(3 * READ_BYTES + 5)
 
     pieces = list(partial_content(Response(), BytesIO(content), [(0, len(content))], len(content)))
 
-    assert max(map(len, pieces)) == CHUNK
+    assert max(map(len, pieces)) == READ_BYTES
 
 
 def test_several_parts_each_have_their_type_and_position() -> None:

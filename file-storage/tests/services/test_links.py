@@ -6,7 +6,7 @@ import pytest
 import svcs
 from file_storage.models import Link
 from file_storage.services.files import FileService
-from file_storage.services.links import MAX_LINK_SECONDS, Claim, LinkService, LinkSigner, NewLink, forget_expired
+from file_storage.services.links import MAX_LINK_SECONDS, LinkClaim, LinkService, LinkSigner, NewLink, forget_expired
 from hypothesis import given
 from hypothesis import strategies as st
 from service_kit.access.principals import LOCAL, WRITER, Principal
@@ -22,16 +22,16 @@ SIGNER = LinkSigner([OLD])
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 soon = st.integers(int(time.time()) + 3600, int(time.time()) + MAX_LINK_SECONDS)
 prefixes = st.text("0123456789abcdef", min_size=16, max_size=16)
-claims = st.builds(Claim, st.integers(1, 2**63 - 1), soon, prefixes)
+claims = st.builds(LinkClaim, st.integers(1, 2**63 - 1), soon, prefixes)
 
 
 @given(claim=claims)
-def test_a_token_is_read_as_the_signed_claim(claim: Claim) -> None:
+def test_a_token_is_read_as_the_signed_claim(claim: LinkClaim) -> None:
     assert SIGNER.read(SIGNER.sign(claim)) == claim
 
 
 @given(claim=claims, place=st.integers(0, 200), letter=st.sampled_from(LETTERS))
-def test_any_changed_letter_is_refused(claim: Claim, place: int, letter: str) -> None:
+def test_any_changed_letter_is_refused(claim: LinkClaim, place: int, letter: str) -> None:
     token = SIGNER.sign(claim)
     place %= len(token)
     changed = token[:place] + letter + token[place + 1 :]
@@ -42,7 +42,7 @@ def test_any_changed_letter_is_refused(claim: Claim, place: int, letter: str) ->
 
 
 def test_another_last_letter_that_decodes_to_the_same_signature_is_refused() -> None:
-    tokens = (SIGNER.sign(Claim(number, int(time.time()) + 3600, "0" * 16)) for number in range(1, 1000))
+    tokens = (SIGNER.sign(LinkClaim(number, int(time.time()) + 3600, "0" * 16)) for number in range(1, 1000))
     token = next(token for token in tokens if token.endswith("A"))
 
     with pytest.raises(DomainError, match="not created by this server"):
@@ -59,7 +59,7 @@ def test_what_is_not_a_token_is_refused(token: str) -> None:
 
 @given(link_id=st.integers(1, 2**63 - 1), expired_at=st.integers(1, int(time.time())))
 def test_a_link_that_has_expired_is_refused(link_id: int, expired_at: int) -> None:
-    token = SIGNER.sign(Claim(link_id, expired_at, "0" * 16))
+    token = SIGNER.sign(LinkClaim(link_id, expired_at, "0" * 16))
 
     with pytest.raises(DomainError, match="expired") as refused:
         SIGNER.read(token)
@@ -71,11 +71,11 @@ def test_a_link_that_lasts_longer_than_any_that_we_make_is_refused() -> None:
     a_week_and_an_hour = int(time.time()) + 7 * 86_400 + 3600
 
     with pytest.raises(DomainError, match="not created by this server"):
-        SIGNER.read(SIGNER.sign(Claim(1, a_week_and_an_hour, "0" * 16)))
+        SIGNER.read(SIGNER.sign(LinkClaim(1, a_week_and_an_hour, "0" * 16)))
 
 
 def test_the_first_secret_signs_and_all_verify() -> None:
-    claim = Claim(1, int(time.time()) + 3600, "0" * 16)
+    claim = LinkClaim(1, int(time.time()) + 3600, "0" * 16)
     rotated = LinkSigner([NEW, OLD])
 
     assert rotated.read(SIGNER.sign(claim)) == claim

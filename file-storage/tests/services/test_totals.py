@@ -17,7 +17,7 @@ from file_storage.services.expiry import ExpiryService
 from file_storage.services.files import FileService
 from file_storage.services.names import FileName
 from file_storage.services.storing import Details, NewCopy, StoringService
-from file_storage.services.totals import Counted, counted, fold, stored_by
+from file_storage.services.totals import MonthlyCount, fold, monthly_counts, stored_by
 from file_storage.services.totals import stored as totals
 from file_storage.services.trash import TrashService
 from file_storage.services.uploads import NewUpload, UploadService
@@ -71,8 +71,8 @@ def assert_counts_are_those_of_the_rows(services: svcs.Container) -> None:
                 if owner in {None, of}:
                     files[key] += 1
                     bytes_[key] += size
-            expected = {Counted(*key, count, bytes_[key]) for key, count in files.items()}
-            assert set(counted(connection, owner)) == expected
+            expected = {MonthlyCount(*key, count, bytes_[key]) for key, count in files.items()}
+            assert set(monthly_counts(connection, owner)) == expected
 
 
 def test_every_change_of_files_updates_the_totals(container: svcs.Container) -> None:
@@ -136,7 +136,7 @@ def test_uploads_trash_and_gc_keep_the_counts_by_kind_and_month(container: svcs.
     container.get(BlobService).collect_garbage(0)
     assert_counts_are_those_of_the_rows(container)
     with container.get(Database).connect() as connection:
-        found = [(each.kind, each.files) for each in counted(connection, "eve")]
+        found = [(each.kind, each.files) for each in monthly_counts(connection, "eve")]
     assert found == [("image", 1), ("text", 1)]
 
 
@@ -151,7 +151,7 @@ def test_files_that_expire_leave_the_counts(container: svcs.Container) -> None:
 
     assert_counts_are_those_of_the_rows(container)
     with container.get(Database).connect() as connection:
-        assert sum(each.files for each in counted(connection, "dan")) == 1
+        assert sum(each.files for each in monthly_counts(connection, "dan")) == 1
 
 
 def test_files_are_counted_in_the_month_of_their_upload(container: svcs.Container) -> None:
@@ -161,7 +161,7 @@ def test_files_are_counted_in_the_month_of_their_upload(container: svcs.Containe
 
     assert_counts_are_those_of_the_rows(container)
     with container.get(Database).connect() as connection:
-        assert counted(connection, None)[0][:3] == ("text", "2025-12", 1)
+        assert monthly_counts(connection, None)[0][:3] == ("text", "2025-12", 1)
 
 
 def test_a_change_that_is_rolled_back_is_not_counted(container: svcs.Container) -> None:

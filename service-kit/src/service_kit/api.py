@@ -7,7 +7,7 @@ import time
 from collections import ChainMap
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import structlog
 import svcs
@@ -72,7 +72,11 @@ PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components
 """A problem document as content of an OpenAPI response."""
 
 
-def problem_responses(*statuses: int) -> dict[str | int, type[BaseModel] | dict[Any, Any] | None]:
+Responses = dict[str | int, type[BaseModel] | dict[str, object] | None]
+"""OpenAPI responses by status: a model of the JSON, an OpenAPI Response Object, or nothing for no content."""
+
+
+def problem_responses(*statuses: int) -> Responses:
     """Return the OpenAPI responses for these statuses, each a problem document."""
     return {status: {"content": PROBLEM_CONTENT} for status in statuses}
 

@@ -206,7 +206,17 @@ class FrequentQuery:
 
 
 class Database:
-    """Opens sessions and connections to one database.
+    """Opens sessions and connections to one database; each takes a connection from the pool until its block ends.
+
+    Two questions choose the method: whether the block writes, and whether it uses the ORM.
+
+    - :meth:`read` and :meth:`connect` are for reading. SQLite loses what a block writes; on PostgreSQL each statement
+      commits it, because a read takes no BEGIN there and each statement sees the newest rows.
+    - :meth:`write` and :meth:`begin` open one transaction. The end of the block commits it, an exception rolls it back.
+      On SQLite it waits at its beginning until no other transaction is writing.
+
+    :meth:`read` and :meth:`write` open a session of the ORM; :meth:`connect` and :meth:`begin` open a connection, which
+    costs less: a session takes more time than a short statement.
 
     :param pool_size: maximum number of connections to PostgreSQL. A thread waits for one for at most 30 seconds; then
         ``sqlalchemy.exc.TimeoutError``. With 0, each transaction on SQLite opens a connection.
@@ -219,25 +229,25 @@ class Database:
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """Like :meth:`read`, but without the ORM, whose session costs more time than the statement."""
+        """Open a connection for reading, without a transaction: two statements may see different rows."""
         with self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """Like :meth:`write`, but without the ORM."""
+        """Open a connection with a transaction: leaving the block commits it, an exception rolls it back."""
         with self._writer.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """Open a read-only session. It never commits, and two statements may see different states."""
+        """Open a session for reading, without a transaction, as :meth:`connect`; its objects stay usable afterwards."""
         with Session(self._reader, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """Open a transaction: leaving the block commits it, an exception rolls it back."""
+        """Open a session with a transaction, as :meth:`begin`; its objects stay usable afterwards."""
         with Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from service_kit.query import Query
 
-CHUNK = 1000
-"""Number of rows per read of a stream."""
+ROWS_PER_READ = 1000
+"""Maximum number of rows per read of a stream."""
 
 Cursor = TypeVar("Cursor", int, str)
 """The key of the last row of the previous page."""
@@ -43,7 +43,7 @@ def list_response(
     """
     if query.limit is None:
         # Read the first rows now: once the response has begun, its status cannot report a database error.
-        return Response(_stream(page, cursor, as_json, page(query.after, CHUNK)), mimetype="application/json")
+        return Response(_stream(page, cursor, as_json, page(query.after, ROWS_PER_READ)), mimetype="application/json")
     rows = page(query.after, query.limit + 1)
     shown = rows[: query.limit]
     response = Response(json.dumps([as_json(row) for row in shown], ensure_ascii=False), mimetype="application/json")
@@ -63,5 +63,5 @@ def _stream(
     while rows:
         yield separator + ",\n".join(json.dumps(as_json(row), ensure_ascii=False) for row in rows)
         separator = ",\n"
-        rows = page(cursor(rows[-1]), CHUNK) if len(rows) == CHUNK else []
+        rows = page(cursor(rows[-1]), ROWS_PER_READ) if len(rows) == ROWS_PER_READ else []
     yield "]" if separator != "[" else "[]"

@@ -29,8 +29,8 @@ PUBLIC_JSON_LIMIT = 16 * 1024
 """The same for operations without a key: the front receives so short a body before a service's thread waits."""
 MAX_DRAINED_BYTES = 1024 * 1024 * 1024
 """At most this many bytes of an unwanted body are read and dropped."""
-CHUNK = 256 * 1024
-"""Bytes dropped per read."""
+DROP_BYTES = 256 * 1024
+"""Maximum number of bytes dropped per read."""
 
 
 class _ChunkedBody(RawIOBase):
@@ -92,8 +92,8 @@ def drain_unread(response: Response) -> Response:
 
 def _drain(stream: IO[bytes]) -> None:
     with suppress(OSError, HTTPException):
-        for _ in range(MAX_DRAINED_BYTES // CHUNK):
-            if not stream.read(CHUNK):
+        for _ in range(MAX_DRAINED_BYTES // DROP_BYTES):
+            if not stream.read(DROP_BYTES):
                 break
 
 

@@ -14,12 +14,11 @@ from werkzeug.wsgi import get_input_stream
 
 from file_storage.config import UploadSettings
 from file_storage.headers.digests import CheckedBody, check_digest_fields
-from file_storage.intake.multipart import Form, boundary_of, read_files, read_parts, too_large
+from file_storage.intake.multipart import BODY_READ_BYTES, Form, boundary_of, read_files, read_parts, too_large
 from file_storage.intake.read_ahead import ReadAhead, ReadBody
 from file_storage.services.promises import MIN_BYTES
 from file_storage.storage import StagedBlob, Staging
 
-CHUNK = 1024 * 1024
 MAX_FORM_OVERHEAD = 1024 * 1024
 MAX_UNANNOUNCED = 10 * 1024 * 1024
 """Maximum size of a body without Content-Length; nginx has the same limit."""
@@ -146,12 +145,12 @@ def receive_form(
         boundary = check_form(request, _size(request, path), settings)
         result = finish()
         if result is not None and result.form is not None and result.boundary == boundary:
-            body.check(CHUNK)
+            body.check(BODY_READ_BYTES)
             yield result.staged, result.form
             return
         with staging.stage() as staged:
             form = read_parts(body, boundary, staged, settings.max_bytes)
-            body.check(CHUNK)
+            body.check(BODY_READ_BYTES)
             yield staged, form
 
 
@@ -168,7 +167,7 @@ def receive_files(
     boundary = check_files(request)
     with _body(request, _body_path(request, settings)) as body, ExitStack() as stack:
         form = read_files(body, boundary, lambda: stack.enter_context(staging.stage()), max_files, settings.max_bytes)
-        body.check(CHUNK)
+        body.check(BODY_READ_BYTES)
         yield form
 
 
@@ -193,22 +192,22 @@ def _adopted(
 ) -> Iterator[StagedBlob]:
     result = finish()
     if result is not None and result.form is None:
-        body.check(CHUNK)
+        body.check(BODY_READ_BYTES)
         yield result.staged
         return
     with staging.adopt(path, body) as staged:
-        body.check(CHUNK)
+        body.check(BODY_READ_BYTES)
         yield staged
 
 
 @contextmanager
 def _streamed(body: CheckedBody, staging: Staging, settings: UploadSettings) -> Iterator[StagedBlob]:
     with staging.stage() as staged:
-        while data := body.read(CHUNK):
+        while data := body.read(BODY_READ_BYTES):
             if staged.size + len(data) > settings.max_bytes:
                 raise too_large(settings.max_bytes)
             staged.write(data)
-        body.check(CHUNK)
+        body.check(BODY_READ_BYTES)
         yield staged
 
 

@@ -26,7 +26,8 @@ from file_storage.storage import Readable, StagedBlob
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-CHUNK = 1024 * 1024
+BODY_READ_BYTES = 1024 * 1024
+"""Maximum number of bytes per read of a request body that becomes files."""
 TEXT_BYTES_A_FILE = 128 * 1024
 """Limit of the text fields per file: the longest name and comment, all characters escaped in JSON, and a margin."""
 MAX_PARTS = 16
@@ -104,7 +105,7 @@ def read_files(
 def _read(body: Readable, boundary: bytes, parts: "_Parts", max_parts: int) -> None:
     try:
         parser = PushMultipartParser(boundary, max_segment_count=max_parts, header_charset=_CHARSET)
-        for event in parser.parse_blocking(body.read, CHUNK):
+        for event in parser.parse_blocking(body.read, BODY_READ_BYTES):
             parts.handle(event)
     except ParserLimitReached as error:
         detail = counted(

@@ -15,6 +15,7 @@ from file_storage.models.file import (
     StorageTotal,
     StoredObject,
     Upload,
+    UploadKind,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "StorageTotal",
     "StoredObject",
     "Upload",
+    "UploadKind",
 ]

@@ -165,15 +165,21 @@ class IdempotencyKey(Base):
     created_at: Mapped[float] = mapped_column(Double, default=epoch_now(), index=True)
 
 
-WHOLE = "whole"
-"""The ``concat_header`` of room promised to an upload whose body comes in one request; clients cannot send it."""
+class UploadKind(StrEnum):
+    """What an upload is for.
+
+    ``FILE``: its bytes become a file. ``PART``: they become a part of a final upload. ``FINAL``: its file was made of
+    parts. ``PROMISE``: it has no bytes; it promises room to the body of one request, and is invisible to tus.
+    """
+
+    FILE = "file"
+    PART = "part"
+    FINAL = "final"
+    PROMISE = "promise"
 
 
 class Upload(Base):
-    """A resumable upload (tus 1.0.0). Its offset is the size of its partial file.
-
-    With :data:`WHOLE` it is the promise of room for the body of one request, and invisible to tus.
-    """
+    """A resumable upload (tus 1.0.0), whose offset is the size of its partial file, or a promise of room."""
 
     __tablename__ = "uploads"
     __table_args__ = (
@@ -191,11 +197,15 @@ class Upload(Base):
     reserved: Mapped[int] = mapped_column(BigInteger, server_default="0")
     """Bytes that count towards quotas while the upload is unfinished: its length, or the received bytes."""
     length: Mapped[int | None] = mapped_column(BigInteger)
-    """Length in bytes; ``None`` until the client sends it."""
+    """Length in bytes; ``None`` until the client sends it. Of a promise: its bytes on the disk, with all copies."""
+    kind: Mapped[UploadKind] = mapped_column(
+        Enum(UploadKind, native_enum=False, length=8, values_callable=list, create_constraint=False),
+        server_default=UploadKind.FILE,
+    )
     metadata_header: Mapped[str] = mapped_column(Text)
     """Upload-Metadata as received."""
     concat_header: Mapped[str | None] = mapped_column(Text)
-    """Upload-Concat as received; it marks a part of a final upload, or a final upload."""
+    """Upload-Concat as received."""
     name: Mapped[str] = mapped_column(String(255))
     extension: Mapped[str] = mapped_column(String(255))
     comment: Mapped[str] = mapped_column(String(10_000))
@@ -206,15 +216,6 @@ class Upload(Base):
     file_id: Mapped[int | None] = mapped_column(ForeignKey("files.id", ondelete="SET NULL"), index=True)
     """The file that the finished upload became."""
     finished: Mapped[bool]
-
-    @property
-    def is_part(self) -> bool:
-        """Whether the upload becomes a part of another upload instead of a file."""
-        return self.concat_header == "partial"
-
-    @property
-    def is_made_of_parts(self) -> bool:
-        return self.concat_header is not None and not self.is_part
 
 
 class Link(Base):

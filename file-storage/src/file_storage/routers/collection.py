@@ -1,9 +1,8 @@
 """The endpoints of the collection of files: list it, and add a file as a multipart form or as a raw body."""
 
-from datetime import datetime
 from functools import partial
 from itertools import chain
-from typing import Annotated, Literal
+from typing import Annotated
 
 import svcs
 from flask import Response, request
@@ -12,9 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from service_kit.access.flask_gate import needs, principal
 from service_kit.access.principals import InnerScope, Scope
 from service_kit.api import array_response, problem_responses
-from service_kit.database import MAX_ID
 from service_kit.idempotency_key import idempotency_key, takes_key
-from service_kit.json_types import NO_NUL, OPTIONAL, TIME
+from service_kit.json_types import NO_NUL, OPTIONAL
 from service_kit.openapi import reference_to
 from service_kit.paging import PageQuery, list_response
 from service_kit.query import Query, refuse_query
@@ -33,6 +31,7 @@ from file_storage.routers.schemas import (
     VISIBLE,
     ExpiresIn,
     FileOut,
+    FilterQuery,
     Folder,
     Name,
     NewFileFields,
@@ -43,14 +42,10 @@ from file_storage.routers.schemas import (
 )
 from file_storage.sending.columns import columns_of, compressed
 from file_storage.services.files import MOST_FOLDERS, FileService
-from file_storage.services.folders import MAX_FOLDER, folder_of, wanted_folder
-from file_storage.services.listing import FileFilter, Sort
+from file_storage.services.folders import MAX_FOLDER, folder_of
 from file_storage.services.names import MAX_LENGTH, file_name
 from file_storage.services.storing import NewFile, StoringService
 from file_storage.storage import Staging
-
-MAX_VALUES = 20
-"""Maximum number of values of a repeated filter."""
 
 collection = APIBlueprint("collection", __name__, abp_tags=[Tag(name="files")])
 
@@ -99,68 +94,6 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 # Name the media type, because client generators do not understand */*.
 _RAW = {"application/octet-stream": _BINARY, "*/*": _BINARY}
 _PROBLEMS = problem_responses(400, 409, 413, 415, 422, 507)
-
-
-_Text = Annotated[Annotated[str, Field(max_length=255, pattern=NO_NUL)] | None, OPTIONAL]
-_Time = Annotated[Annotated[datetime, TIME] | None, OPTIONAL]
-_Size = Annotated[Annotated[int, Field(ge=0, le=MAX_ID)] | None, OPTIONAL]
-
-
-_Texts = Annotated[
-    list[Annotated[str, Field(max_length=255, pattern=NO_NUL)]] | None, Field(max_length=MAX_VALUES), OPTIONAL
-]
-_Id = Annotated[Annotated[int, Field(ge=1, le=MAX_ID)] | None, OPTIONAL]
-
-
-class FilterQuery(Query):
-    """Which files, and in which order."""
-
-    sort: Sort = Field(
-        "id",
-        description="The field to sort by; with a minus sign, in descending order. For files without taken_at, sorting"
-        " by taken_at uses created_at.",
-    )
-    name: _Text = Field(None, description="Only files whose name contains this, regardless of case.")
-    q: _Text = Field(None, description="Only files whose name or comment contains this, regardless of case.")
-    extension: _Texts = Field(None, description="Only files with this extension; if repeated, with any of them.")
-    media_type: _Texts = Field(
-        None, description="Only files of this media type; image/* matches all images. If repeated, of any of them."
-    )
-    origin: Annotated[list[Literal["upload", "result"]] | None, Field(max_length=MAX_VALUES), OPTIONAL] = Field(
-        None, description="Only files that clients uploaded, or only those that tasks made."
-    )
-    source_id: _Id = Field(None, description="Only files that tasks made from this file.")
-    task_id: _Id = Field(None, description="Only files that this task made.")
-    batch_id: _Id = Field(None, description="Only files that the tasks of this batch made.")
-    folder: Annotated[Folder | None, OPTIONAL] = Field(
-        None, description="Only files in this folder and those below it."
-    )
-    taken_after: _Time = Field(None, description="Only files that a camera took after this time (RFC 3339).")
-    taken_before: _Time = Field(None, description="Only files that a camera took before this time (RFC 3339).")
-    created_after: _Time = Field(None, description="Only files created after this time (RFC 3339).")
-    created_before: _Time = Field(None, description="Only files created before this time (RFC 3339).")
-    size_min: _Size = Field(None, description="Only files of at least this many bytes.")
-    size_max: _Size = Field(None, description="Only files of at most this many bytes.")
-
-    def filter(self) -> FileFilter:
-        return FileFilter(
-            name=self.name,
-            q=self.q,
-            extension=self.extension or (),
-            media_type=self.media_type or (),
-            origin=self.origin or (),
-            source_id=self.source_id,
-            task_id=self.task_id,
-            batch_id=self.batch_id,
-            folder=None if self.folder is None else wanted_folder(self.folder),
-            taken_after=_epoch(self.taken_after),
-            taken_before=_epoch(self.taken_before),
-            created_after=_epoch(self.created_after),
-            created_before=_epoch(self.created_before),
-            size_min=self.size_min,
-            size_max=self.size_max,
-            sort=self.sort,
-        )
 
 
 class FileQuery(FilterQuery, PageQuery[str]):
@@ -294,7 +227,3 @@ def add_file() -> Response:
 @needs(Scope.FILES_WRITE, InnerScope.RESULTS_STORE)
 def put_file(query: RawQuery) -> Response:
     return store_body(query.fields())
-
-
-def _epoch(time: datetime | None) -> float | None:
-    return None if time is None else time.timestamp()

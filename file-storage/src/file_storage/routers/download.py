@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import quote
 
 import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 from service_kit import response_headers
 from service_kit.access.flask_gate import needs, principal
 from service_kit.access.principals import InnerScope, Scope
-from service_kit.api import problem_responses
+from service_kit.api import Responses, problem_responses
 from service_kit.database import MAX_ID
 from service_kit.errors import DomainError, RuleError
 from service_kit.json_types import OPTIONAL
@@ -25,8 +25,7 @@ from file_storage.config import Settings
 from file_storage.headers.conditions import Verdict, verdict
 from file_storage.headers.digests import digest
 from file_storage.models import File
-from file_storage.routers.collection import FilterQuery
-from file_storage.routers.schemas import FilePath
+from file_storage.routers.schemas import FilePath, FilterQuery
 from file_storage.sending.sender import Sender, deliver
 from file_storage.sending.streams import until_broken
 from file_storage.services.archive import zip_of
@@ -49,8 +48,8 @@ INLINE_TYPES = frozenset(
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 # Name the media type, because client generators do not understand */*.
-_BYTES = {"content": {"application/octet-stream": _BINARY, "*/*": _BINARY}}
-_ZIP = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
+_BYTES: dict[str, object] = {"content": {"application/octet-stream": _BINARY, "*/*": _BINARY}}
+_ZIP: dict[str, object] = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
 
 
 Disposition = Literal["attachment", "inline"]
@@ -83,14 +82,14 @@ class ArchiveQuery(FilterQuery):
         return self
 
 
-FILE_RESPONSES: dict[str | int, type[BaseModel] | dict[Any, Any] | None] = {
+FILE_RESPONSES: Responses = {
     200: _BYTES,
     206: _BYTES,
     304: None,
     **problem_responses(412),
 }
 """OpenAPI responses of endpoints that send a file."""
-ARCHIVE_RESPONSES: dict[str | int, type[BaseModel] | dict[Any, Any] | None] = {200: _ZIP}
+ARCHIVE_RESPONSES: Responses = {200: _ZIP}
 """OpenAPI response of endpoints that send an archive."""
 
 

@@ -65,7 +65,7 @@ class LookupOut(BaseModel):
     files: list[FileOut]
 
 
-class KeyPath(BaseModel):
+class IdempotencyKeyPath(BaseModel):
     key: str = Field(pattern=KEY, description="An Idempotency-Key: 1 to 255 ASCII characters.")
 
 
@@ -91,7 +91,7 @@ def lookup() -> dict[str, object]:
     responses={200: FileOut, **problem_responses(404, 422)},
 )
 @needs(Scope.FILES_READ, InnerScope.RESULTS_STORE)
-def get_file_of_key(path: KeyPath) -> Response:
+def get_file_of_key(path: IdempotencyKeyPath) -> Response:
     return file_response(svcs.flask.get(IdempotencyKeys).file(principal(), path.key), 200)
 
 
@@ -101,7 +101,7 @@ def get_file_of_key(path: KeyPath) -> Response:
     responses={204: None, **problem_responses(409, 422)},
 )
 @needs(Scope.FILES_DELETE, InnerScope.RESULTS_DISCARD)
-def revoke_key(path: KeyPath) -> Response:
+def revoke_key(path: IdempotencyKeyPath) -> Response:
     svcs.flask.get(FileService).revoke(principal(), path.key)
     return Response(status=204)
 

@@ -1,7 +1,8 @@
-"""The schemas of files in requests and responses."""
+"""The schemas of files in requests and responses, and of the filters by which requests choose files."""
 
 import hashlib
 import json
+from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
 from flask import Response, request
@@ -9,14 +10,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 from service_kit.database import MAX_ID
 from service_kit.errors import RuleError
-from service_kit.json_types import NO_NUL, OPTIONAL, WHOLE_NUMBER
+from service_kit.json_types import NO_NUL, OPTIONAL, TIME, WHOLE_NUMBER
 from service_kit.openapi import schema_of
+from service_kit.query import Query
 from service_kit.texts import sentence
 
 from file_storage.models import File
 from file_storage.routers.rows import as_json
 from file_storage.services.folders import MAX_FOLDER, wanted_folder
 from file_storage.services.idempotency import KeyUse
+from file_storage.services.listing import FileFilter, Sort
 from file_storage.services.names import MAX_LENGTH, FileName, copied
 from file_storage.services.storing import Details
 
@@ -134,6 +137,73 @@ class FileOut(BaseModel):
         None, description="When the photo was taken, according to its EXIF, as an HTTP date."
     )
     expires_at: _Optional[str] = Field(None, description="When the file is deleted, as an HTTP date.")
+
+
+MAX_VALUES = 20
+"""Maximum number of values of a repeated filter."""
+
+_Text = Annotated[Annotated[str, Field(max_length=255, pattern=NO_NUL)] | None, OPTIONAL]
+_Time = Annotated[Annotated[datetime, TIME] | None, OPTIONAL]
+_Size = Annotated[Annotated[int, Field(ge=0, le=MAX_ID)] | None, OPTIONAL]
+_Texts = Annotated[
+    list[Annotated[str, Field(max_length=255, pattern=NO_NUL)]] | None, Field(max_length=MAX_VALUES), OPTIONAL
+]
+_IdInQuery = Annotated[Annotated[int, Field(ge=1, le=MAX_ID)] | None, OPTIONAL]
+
+
+class FilterQuery(Query):
+    """Which files, and in which order."""
+
+    sort: Sort = Field(
+        "id",
+        description="The field to sort by; with a minus sign, in descending order. For files without taken_at, sorting"
+        " by taken_at uses created_at.",
+    )
+    name: _Text = Field(None, description="Only files whose name contains this, regardless of case.")
+    q: _Text = Field(None, description="Only files whose name or comment contains this, regardless of case.")
+    extension: _Texts = Field(None, description="Only files with this extension; if repeated, with any of them.")
+    media_type: _Texts = Field(
+        None, description="Only files of this media type; image/* matches all images. If repeated, of any of them."
+    )
+    origin: Annotated[list[Literal["upload", "result"]] | None, Field(max_length=MAX_VALUES), OPTIONAL] = Field(
+        None, description="Only files that clients uploaded, or only those that tasks made."
+    )
+    source_id: _IdInQuery = Field(None, description="Only files that tasks made from this file.")
+    task_id: _IdInQuery = Field(None, description="Only files that this task made.")
+    batch_id: _IdInQuery = Field(None, description="Only files that the tasks of this batch made.")
+    folder: Annotated[Folder | None, OPTIONAL] = Field(
+        None, description="Only files in this folder and those below it."
+    )
+    taken_after: _Time = Field(None, description="Only files that a camera took after this time (RFC 3339).")
+    taken_before: _Time = Field(None, description="Only files that a camera took before this time (RFC 3339).")
+    created_after: _Time = Field(None, description="Only files created after this time (RFC 3339).")
+    created_before: _Time = Field(None, description="Only files created before this time (RFC 3339).")
+    size_min: _Size = Field(None, description="Only files of at least this many bytes.")
+    size_max: _Size = Field(None, description="Only files of at most this many bytes.")
+
+    def filter(self) -> FileFilter:
+        return FileFilter(
+            name=self.name,
+            q=self.q,
+            extension=self.extension or (),
+            media_type=self.media_type or (),
+            origin=self.origin or (),
+            source_id=self.source_id,
+            task_id=self.task_id,
+            batch_id=self.batch_id,
+            folder=None if self.folder is None else wanted_folder(self.folder),
+            taken_after=_epoch(self.taken_after),
+            taken_before=_epoch(self.taken_before),
+            created_after=_epoch(self.created_after),
+            created_before=_epoch(self.created_before),
+            size_min=self.size_min,
+            size_max=self.size_max,
+            sort=self.sort,
+        )
+
+
+def _epoch(time: datetime | None) -> float | None:
+    return None if time is None else time.timestamp()
 
 
 def json_part(model: type[BaseModel], description: str, **bounds: object) -> dict[str, object]:

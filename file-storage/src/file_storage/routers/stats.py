@@ -15,7 +15,7 @@ from service_kit.query import refuse_query
 
 from file_storage.config import Settings
 from file_storage.services.stats import FileStats
-from file_storage.services.totals import Counted
+from file_storage.services.totals import MonthlyCount
 
 stats = APIBlueprint("stats", __name__, abp_tags=[Tag(name="files")])
 
@@ -89,7 +89,7 @@ def show_stats() -> Response:
     return response
 
 
-def _by_type(counts: Sequence[Counted]) -> list[TypeOut]:
+def _by_type(counts: Sequence[MonthlyCount]) -> list[TypeOut]:
     files, bytes_ = Counter[str](), Counter[str]()
     for each in counts:
         files[each.kind] += each.files
@@ -97,7 +97,7 @@ def _by_type(counts: Sequence[Counted]) -> list[TypeOut]:
     return [TypeOut(media_type=f"{kind}/*", files=count, bytes=bytes_[kind]) for kind, count in files.most_common()]
 
 
-def _by_month(counts: Sequence[Counted]) -> list[MonthOut]:
+def _by_month(counts: Sequence[MonthlyCount]) -> list[MonthOut]:
     files, bytes_ = Counter[str](), Counter[str]()
     for each in counts:
         files[each.month] += each.files

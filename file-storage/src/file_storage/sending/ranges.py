@@ -9,7 +9,8 @@ from service_kit.errors import DomainError
 from service_kit.texts import sentence
 from werkzeug.datastructures import Range
 
-CHUNK = 256 * 1024
+from file_storage.storage import READ_BYTES
+
 MAX_RANGES = 32
 """A request with more ranges may be an attack (RFC 9110, 17.15) and gets the whole file."""
 MAX_COPIED_BYTES = 64 * 1024 * 1024
@@ -80,7 +81,7 @@ def _pieces(file: IO[bytes], parts: Sequence[tuple[bytes, Span]], tail: bytes) -
         yield head
         file.seek(first)
         while first < stop:
-            piece = file.read(min(CHUNK, stop - first))
+            piece = file.read(min(READ_BYTES, stop - first))
             if not piece:
                 detail = sentence("Some of the file's bytes are lost; upload the same bytes again to restore them.")
                 raise DomainError("bytes-lost", detail, context={"file_id": None})

@@ -10,8 +10,7 @@ from zipstream import ZipStream
 from file_storage.models import File
 from file_storage.services.errors import bytes_lost
 from file_storage.services.names import shown
-
-CHUNK = 256 * 1024
+from file_storage.storage import READ_BYTES
 
 _DRIVE = re.compile(r"^([A-Za-z]):")
 """A path on another drive for a Windows program that unpacks the archive."""
@@ -41,7 +40,7 @@ def _content(file: File, open_file: Callable[[File], BufferedReader]) -> Iterato
     remaining = file.size
     with open_file(file) as content:
         while remaining:
-            data = content.read(min(CHUNK, remaining))
+            data = content.read(min(READ_BYTES, remaining))
             if not data:
                 raise bytes_lost(file)
             remaining -= len(data)

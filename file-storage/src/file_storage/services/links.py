@@ -38,7 +38,7 @@ _SETS_AT_ONCE = 100
 _FILES = select(File.id, File.owner, File.deleted_at).where(HAS_ID, NOT_EXPIRED)
 
 
-class Claim(NamedTuple):
+class LinkClaim(NamedTuple):
     """The content of a token: link id, expiry in seconds since 1970, and the first digits of the file's SHA-256.
 
     The SHA-256 ties the token to the bytes, because ids may be assigned again after a backup is restored.
@@ -62,12 +62,12 @@ class LinkSigner:
     def __init__(self, secrets: Sequence[str]) -> None:
         self._secrets = [secret.encode() for secret in secrets]
 
-    def sign(self, claim: Claim) -> str:
+    def sign(self, claim: LinkClaim) -> str:
         """Return the token, which is never just a number."""
         text = f"{claim.link_id}.{claim.expires_at}.{claim.sha256}"
         return f"{text}.{_signature(self._secrets[0], text)}"
 
-    def read(self, token: str) -> Claim:
+    def read(self, token: str) -> LinkClaim:
         """Return the content of a token.
 
         :raises DomainError: ``invalid-link`` if the signature is wrong or the expiry is too late; ``link-expired``.
@@ -78,7 +78,7 @@ class LinkSigner:
         if not any(_equal(signature, _signature(secret, text)) for secret in self._secrets):
             raise _invalid()
         link_id, expires_at, sha256 = text.split(".")
-        claim = Claim(int(link_id), int(expires_at), sha256)
+        claim = LinkClaim(int(link_id), int(expires_at), sha256)
         if claim.expires_at > time.time() + MAX_LINK_SECONDS + CLOCK_SKEW_SECONDS:
             raise _invalid()
         if claim.expires_at <= time.time():
@@ -169,7 +169,7 @@ class LinkService:
             session.add(link)
             session.flush()
             session.refresh(link)
-        return MadeLink(link, self._signer.sign(Claim(link.id, expires_at, file.sha256[:_DIGITS])))
+        return MadeLink(link, self._signer.sign(LinkClaim(link.id, expires_at, file.sha256[:_DIGITS])))
 
     def page(self, principal: Principal, after: int, limit: int) -> Sequence[ListedLink]:
         """Return at most ``limit`` unexpired links that the principal may see, after the id ``after``."""

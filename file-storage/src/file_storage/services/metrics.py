@@ -8,15 +8,12 @@ from prometheus_client.registry import Collector
 from service_kit.database import Database
 from sqlalchemy import func, select
 
-from file_storage.models import Upload
-from file_storage.models.file import WHOLE
+from file_storage.models import Upload, UploadKind
 from file_storage.services.totals import stored, trashed
 from file_storage.storage import Staging
 
 _UNFINISHED = (
-    select(func.count())
-    .select_from(Upload)
-    .where(Upload.finished.is_(False), Upload.concat_header.is_distinct_from(WHOLE))
+    select(func.count()).select_from(Upload).where(Upload.finished.is_(False), Upload.kind != UploadKind.PROMISE)
 )
 
 

@@ -16,8 +16,7 @@ from sqlalchemy import Connection, Select, delete, func, literal_column, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from file_storage.models import Upload
-from file_storage.models.file import WHOLE
+from file_storage.models import Upload, UploadKind
 from file_storage.services.quota import Addition, Quota
 from file_storage.storage import BodyFile, Staging, StorageFullError
 from file_storage.storage.partial import PartialFiles
@@ -97,7 +96,7 @@ class Promises:
             if connection.scalar(_promise(promise_id)) is None:
                 return
         with self._database.write() as session:
-            session.execute(delete(Upload).where(Upload.id == promise_id, Upload.concat_header == WHOLE))
+            session.execute(delete(Upload).where(Upload.id == promise_id, Upload.kind == UploadKind.PROMISE))
 
     @contextmanager
     def made(self, principal: Principal, size: int, copies: int = 1) -> Iterator[str]:
@@ -212,7 +211,7 @@ def _insert(session: Session, principal: Principal, promise_id: str, size: int, 
             reserved=size,
             length=on_disk,
             metadata_header="",
-            concat_header=WHOLE,
+            kind=UploadKind.PROMISE,
             name="",
             extension="",
             comment="",
@@ -224,13 +223,13 @@ def _insert(session: Session, principal: Principal, promise_id: str, size: int, 
 
 
 def _promise(promise_id: str) -> Select[str]:
-    return select(Upload.id).where(Upload.id == promise_id, Upload.concat_header == WHOLE)
+    return select(Upload.id).where(Upload.id == promise_id, Upload.kind == UploadKind.PROMISE)
 
 
-_DELETE_EXPIRED = delete(Upload).where(Upload.expires_at < epoch_now(), Upload.concat_header == WHOLE)
+_DELETE_EXPIRED = delete(Upload).where(Upload.expires_at < epoch_now(), Upload.kind == UploadKind.PROMISE)
 # A literal, so that the databases recognize the condition of the partial index.
 _UNEXPIRED = (Upload.reserved > literal_column("0"), Upload.expires_at >= epoch_now())
 _PROMISES = select(
     Upload.id, Upload.reserved, func.coalesce(Upload.length, Upload.reserved), Upload.expires_at - epoch_now()
-).where(*_UNEXPIRED, Upload.concat_header == WHOLE)
-_RESUMABLE = select(Upload.id, Upload.reserved).where(*_UNEXPIRED, Upload.concat_header.is_distinct_from(WHOLE))
+).where(*_UNEXPIRED, Upload.kind == UploadKind.PROMISE)
+_RESUMABLE = select(Upload.id, Upload.reserved).where(*_UNEXPIRED, Upload.kind != UploadKind.PROMISE)

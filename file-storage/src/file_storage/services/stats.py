@@ -8,7 +8,7 @@ from service_kit.access.principals import Principal
 from service_kit.database import Database
 from service_kit.remembered import Remembered
 
-from file_storage.services.totals import Counted, Totals, counted, stored, stored_by
+from file_storage.services.totals import MonthlyCount, Totals, monthly_counts, stored, stored_by
 from file_storage.storage import Staging
 
 REMEMBERED_SECONDS = 1.0
@@ -29,13 +29,13 @@ class FileNumbers:
     room: int
     quota_bytes: int | None
     quota_files: int | None
-    counts: Sequence[Counted]
+    counts: Sequence[MonthlyCount]
 
 
 class _Read(NamedTuple):
     totals: Totals
     everything: Totals
-    counts: Sequence[Counted]
+    counts: Sequence[MonthlyCount]
 
 
 class FileStats:
@@ -68,4 +68,4 @@ class FileStats:
         with self._database.connect() as connection:
             everything = stored(connection)
             totals = everything if owner is None else stored_by(connection, owner)
-            return _Read(totals, everything, counted(connection, owner))
+            return _Read(totals, everything, monthly_counts(connection, owner))

@@ -92,7 +92,7 @@ def trashed(connection: Connection) -> Trashed:
     return Trashed(*totals)
 
 
-class Counted(NamedTuple):
+class MonthlyCount(NamedTuple):
     """The files of a kind of media type that were uploaded in a month, including those in the trash.
 
     :param kind: for example ``image``.
@@ -106,10 +106,10 @@ class Counted(NamedTuple):
     bytes: int
 
 
-def counted(connection: Connection, owner: str | None) -> Sequence[Counted]:
+def monthly_counts(connection: Connection, owner: str | None) -> Sequence[MonthlyCount]:
     """Return the numbers of files of an owner, or of all, by month and kind, without zeros."""
     statement = _COUNTS if owner is None else _COUNTS_OF_OWNER
-    return [Counted(*row) for row in connection.execute(statement, {} if owner is None else {"owner": owner})]
+    return [MonthlyCount(*row) for row in connection.execute(statement, {} if owner is None else {"owner": owner})]
 
 
 def fold(database: Database) -> int:

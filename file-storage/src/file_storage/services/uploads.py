@@ -17,8 +17,7 @@ from service_kit.texts import counted, sentence
 from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from file_storage.models import File, Upload
-from file_storage.models.file import WHOLE
+from file_storage.models import File, Upload, UploadKind
 from file_storage.services.names import FileName
 from file_storage.services.promises import Promises
 from file_storage.services.quota import Addition, Quota
@@ -28,8 +27,10 @@ from file_storage.storage.partial import PartialFile, PartialFiles, UploadBusyEr
 
 log = structlog.get_logger()
 
-CHUNK = 64 * 1024
-COPY_CHUNK = 1024 * 1024
+APPEND_BYTES = 64 * 1024
+"""Maximum number of bytes of a request that are read and appended at a time."""
+JOIN_BYTES = 1024 * 1024
+"""Maximum number of bytes per read of a part that is copied into a final upload."""
 RESERVE_BYTES = 16 * 1024 * 1024
 """Bytes that an upload of unknown length reserves in advance: a statement for each chunk would slow it down."""
 IDEMPOTENCY_KEY = "idempotency_key"
@@ -52,7 +53,7 @@ _UNFINISHED = (
         Upload.owner == bindparam("owner"),
         Upload.finished.is_(False),
         Upload.expires_at >= epoch_now(),
-        Upload.concat_header.is_distinct_from(WHOLE),
+        Upload.kind != UploadKind.PROMISE,
     )
 )
 
@@ -86,7 +87,7 @@ class NewUpload:
     expires_in: int | None = None
 
 
-class Progress(NamedTuple):
+class UploadProgress(NamedTuple):
     """An upload, and the number of its received bytes."""
 
     upload: Upload
@@ -125,19 +126,19 @@ class UploadService:
         self._lifetime = lifetime
         self._max_unfinished = max_unfinished
 
-    def create(self, principal: Principal, new: NewUpload) -> Progress:
+    def create(self, principal: Principal, new: NewUpload) -> UploadProgress:
         """Create an upload without bytes; an upload of length 0 becomes a file at once.
 
         :raises DomainError: ``upload-too-long``; ``quota-exceeded``; ``too-many-uploads``.
         """
         self._check_length(new.length)
         self._files.check_room(principal, new.length or 0, files=0 if new.partial else 1)
-        kind = "partial" if new.partial else None
-        upload = self._files.with_room(lambda: self._insert(principal, new, new.length, kind))
+        kind, concat_header = (UploadKind.PART, "partial") if new.partial else (UploadKind.FILE, None)
+        upload = self._files.with_room(lambda: self._insert(principal, new, new.length, kind, concat_header))
         self._partials.create(upload.id)
-        return Progress(self._finish(principal, upload) if upload.length == 0 else upload, 0)
+        return UploadProgress(self._finish(principal, upload) if upload.length == 0 else upload, 0)
 
-    def get(self, principal: Principal, upload_id: str) -> Progress:
+    def get(self, principal: Principal, upload_id: str) -> UploadProgress:
         """Return an upload; make it a file if it is complete but a crash interrupted its last request.
 
         :raises DomainError: ``upload-not-found``; ``upload-expired``, also if its bytes are gone; ``quota-exceeded``.
@@ -152,7 +153,7 @@ class UploadService:
             # The request that sent the last bytes may be about to finish the upload.
             with suppress(UploadBusyError):
                 upload = self._finish(principal, upload)
-        return Progress(upload, size)
+        return UploadProgress(upload, size)
 
     def append(
         self,
@@ -162,7 +163,7 @@ class UploadService:
         length: int | None,
         body: Readable,
         checksum: Checksum | None,
-    ) -> Progress:
+    ) -> UploadProgress:
         """Append a request's bytes at ``offset``; if the connection breaks, keep the bytes received before.
 
         :param length: length of the whole upload, if the client sends it only now.
@@ -173,7 +174,7 @@ class UploadService:
         :raises UploadBusyError: another request is writing to the upload.
         """
         upload = self._row(principal, upload_id)
-        if upload.is_made_of_parts:
+        if upload.kind is UploadKind.FINAL:
             raise DomainError("upload-final", sentence("A final upload consists of its parts and accepts no bytes."))
         if not upload.finished:
             try:
@@ -211,7 +212,7 @@ class UploadService:
             # A part that is named twice was reserved only once.
             reserved = sum(self._length_of_part(principal, part) for part in set(parts))
             file = self._files.store(principal, whole, Reserved(promise, reserved))
-        return self._insert(principal, new, length, concat_header, file)
+        return self._insert(principal, new, length, UploadKind.FINAL, concat_header, file)
 
     def terminate(self, principal: Principal, upload_id: str) -> None:
         """Delete an upload and its bytes, but not the file that it has become.
@@ -247,6 +248,7 @@ class UploadService:
         principal: Principal,
         new: NewUpload,
         length: int | None,
+        kind: UploadKind,
         concat_header: str | None,
         file: File | None = None,
     ) -> Upload:
@@ -256,6 +258,7 @@ class UploadService:
             reserved=0 if file else length or 0,
             length=length,
             metadata_header=new.metadata_header,
+            kind=kind,
             concat_header=concat_header,
             name=new.name.name,
             extension=new.name.extension,
@@ -277,7 +280,7 @@ class UploadService:
 
     def _row(self, principal: Principal, upload_id: str) -> Upload:
         with self._database.read() as session:
-            visible = principal.owns(Upload.owner), Upload.concat_header.is_distinct_from(WHOLE)
+            visible = principal.owns(Upload.owner), Upload.kind != UploadKind.PROMISE
             query = select(Upload, epoch_now()).where(Upload.id == upload_id, *visible)
             found = session.execute(query).one_or_none() if _ID.fullmatch(upload_id) else None
         if found is None:
@@ -309,7 +312,7 @@ class UploadService:
         limit = self._max_bytes if upload.length is None else upload.length
         reserved = upload.reserved
         try:
-            while data := body.read(CHUNK):
+            while data := body.read(APPEND_BYTES):
                 if partial.size + len(data) > limit:
                     raise DomainError(
                         "upload-too-long",
@@ -409,7 +412,7 @@ class UploadService:
 
         :raises DomainError: as :meth:`StoringService.store`, also because of the client's own idempotency key.
         """
-        if upload.is_part:
+        if upload.kind is UploadKind.PART:
             return upload
         with ExitStack() as stack:
             try:
@@ -476,7 +479,7 @@ class UploadService:
 
     def _length_of_part(self, principal: Principal, part: str) -> int:
         upload = self._row(principal, part)
-        if not upload.is_part:
+        if upload.kind is not UploadKind.PART:
             raise DomainError(
                 "upload-no-part", sentence("The upload {part} was not created with Upload-Concat: partial.", part=part)
             )
@@ -489,7 +492,7 @@ class UploadService:
     def _bytes_of(self, part: str) -> Iterator[bytes]:
         try:
             with self._partials.hold(part) as partial, partial.path.open("rb") as file:
-                while data := file.read(COPY_CHUNK):
+                while data := file.read(JOIN_BYTES):
                     yield data
         except FileNotFoundError as error:
             raise _bytes_gone() from error
@@ -541,8 +544,8 @@ def _concatenation_key(parts: Sequence[str], new: NewUpload) -> str:
     return f"tus-{hashlib.sha256(content.encode()).hexdigest()}"
 
 
-def _complete(upload: Upload) -> Progress:
-    return Progress(upload, upload.length or 0)
+def _complete(upload: Upload) -> UploadProgress:
+    return UploadProgress(upload, upload.length or 0)
 
 
 def _bytes_gone() -> DomainError:

@@ -2,7 +2,8 @@
 
 S3 has no transactions, and a request that was sent may arrive late. So each object is written at most once, under a
 name of its own; its row (:class:`StoredObject`), which changes together with the rows of blobs, says what the object is
-for. A late request can then only delete an object that nobody uses, or write one that the next sweep removes.
+for. A late request can then only delete an object that nobody uses, or write one that the next sweep removes. This is
+why this module alone of ``storage`` uses ``models``, which use no storage.
 
 docs/decisions/0013-objects-in-s3.md describes each request. Blobs from before these rows have the name
 ``<prefix>/ab/cd/<sha256>``, and no row.

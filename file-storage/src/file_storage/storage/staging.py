@@ -15,7 +15,8 @@ from typing import IO, NamedTuple, Protocol
 from service_kit.errors import DomainError
 from service_kit.texts import sentence
 
-CHUNK = 256 * 1024
+READ_BYTES = 256 * 1024
+"""Maximum number of bytes per read of a file on the disk or of a blob: each thread holds this many in memory."""
 
 ABANDONED_AFTER_SECONDS = 24 * 3600
 """A staging file without a write for this many seconds was left by a dead process."""
@@ -198,14 +199,14 @@ class Staging:
         """
         target = self._folder / f"adopted-{secrets.token_hex(8)}"
         with _discarded_afterwards(StagedBlob(path.open("rb"), target, self)) as staged:
-            while data := content.read(CHUNK):
+            while data := content.read(READ_BYTES):
                 staged.add_existing(data)
             # Link last, so that an interrupted read leaves no file behind.
             if _link(path, target):
                 yield staged
                 return
         with self.stage() as staged, path.open("rb") as file:
-            while data := file.read(CHUNK):
+            while data := file.read(READ_BYTES):
                 staged.write(data)
             yield staged
 

@@ -10,7 +10,7 @@ from service_kit.access.guard import LOOPBACK_HOSTS
 from service_kit.settings import LogSettings, Seconds, Section, ServiceSettings, Url
 
 
-class DatabaseSettings(Section):
+class AccessDatabaseSettings(Section):
     url: Url = Field(
         "postgresql+psycopg://access:${PIXMILL_ACCESS_DB_PASSWORD}@postgres:5432/${POSTGRES_DB}",
         description="The SQLAlchemy URL of the database of owners, keys, sessions and the audit trail.",
@@ -36,7 +36,7 @@ class AuthSettings(Section):
     )
 
 
-class HttpSettings(Section):
+class AccessHttpSettings(Section):
     bind: str = Field(
         "127.0.0.1",
         description="The address at which the port is published. The launcher and docker-compose set it"
@@ -65,9 +65,9 @@ class AuditSettings(Section):
 class AccessSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="ACCESS_", yaml_file="config/access/conf.yml")
 
-    database: DatabaseSettings
+    database: AccessDatabaseSettings
     auth: AuthSettings
-    http: HttpSettings
+    http: AccessHttpSettings
     audit: AuditSettings
     log: LogSettings
 

@@ -1,0 +1,48 @@
+"""Migration 0021 gives the uploads of an earlier version the kinds that their Upload-Concat showed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from file_storage.models import Upload, UploadKind
+from service_kit.database import Database
+from sqlalchemy import select
+
+from tests.support.databases import postgres_database
+from tests.support.earlier import earlier_database, upgrade
+
+pytestmark = pytest.mark.slow
+
+BEFORE = [
+    """
+    INSERT INTO uploads (id, length, reserved, metadata_header, concat_header, name, extension, comment, expires_at,
+                         finished)
+    VALUES ('1', 3, 3, 'filename YQ==', NULL, 'a', '', '', 1, false),
+           ('2', 3, 3, '', 'partial', 'a', '', '', 1, false),
+           ('3', 3, 0, '', 'final;/uploads/2', 'a', '', '', 1, true),
+           ('4', 6, 3, '', 'whole', '', '', '', 1, false)
+    """,
+]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Return a database of the previous revision with rows."""
+    if request.param == "postgresql":
+        with postgres_database("kinds-before") as url:
+            yield earlier_database(url, "file_storage", "0020", BEFORE)
+    else:
+        yield earlier_database(f"sqlite:///{tmp_path}/earlier.db", "file_storage", "0020", BEFORE)
+
+
+def test_uploads_of_an_earlier_version_have_their_kind_and_the_header_that_clients_sent(earlier: Database) -> None:
+    upgrade(earlier, "file_storage")
+
+    with earlier.connect() as connection:
+        rows = connection.execute(select(Upload.kind, Upload.concat_header, Upload.length).order_by(Upload.id)).all()
+    assert rows == [
+        (UploadKind.FILE, None, 3),
+        (UploadKind.PART, "partial", 3),
+        (UploadKind.FINAL, "final;/uploads/2", 3),
+        (UploadKind.PROMISE, None, 6),
+    ]
