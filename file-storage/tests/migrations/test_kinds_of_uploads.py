@@ -1,4 +1,4 @@
-"""Migration 0021 gives the uploads of an earlier version the kinds that their Upload-Concat showed."""
+"""Migration 0022 gives the uploads of an earlier version the kinds that their Upload-Concat showed."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,9 +30,9 @@ def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database
     """Return a database of the previous revision with rows."""
     if request.param == "postgresql":
         with postgres_database("kinds-before") as url:
-            yield earlier_database(url, "file_storage", "0020", BEFORE)
+            yield earlier_database(url, "file_storage", "0021", BEFORE)
     else:
-        yield earlier_database(f"sqlite:///{tmp_path}/earlier.db", "file_storage", "0020", BEFORE)
+        yield earlier_database(f"sqlite:///{tmp_path}/earlier.db", "file_storage", "0021", BEFORE)
 
 
 def test_uploads_of_an_earlier_version_have_their_kind_and_the_header_that_clients_sent(earlier: Database) -> None:
