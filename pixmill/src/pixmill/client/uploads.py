@@ -535,7 +535,7 @@ def _result(result: object, digest: str, name: str, request_id: str | None) -> F
 def _checked(file: File, digest: str, name: str) -> File:
     """:raises DamagedError: the bytes on the server differ."""
     if file.sha256 != digest:
-        raise DamagedError(f"{name} was damaged on its way, or changed meanwhile: it is file {file.id}; delete that")
+        raise DamagedError(f"{name} was damaged in transit or changed during its upload; delete file {file.id}")
     return file
 
 

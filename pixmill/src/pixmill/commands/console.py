@@ -26,7 +26,7 @@ from pixmill.client.problems import (
 )
 from pixmill.client.sync import Pixmill
 from pixmill.commands.profiles_file import ProfileError, Server, server
-from pixmill.commands.said import said
+from pixmill.commands.translated import translated
 from pixmill.commands.words import language, plural, text
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -173,13 +173,13 @@ def described(error: Exception) -> str:
     if isinstance(error, UnreachableError):
         return text(
             "the server does not answer ({error}); start one with: pixmill serve, or name one with --url",
-            error=said(str(error)),
+            error=translated(str(error)),
         )
     if isinstance(error, SignInError):
         return text("{error} Give a key in PIXMILL_KEY or with: pixmill profile add", error=error)
     if isinstance(error, ProblemError):
         known = "" if error.request_id is None else text(" (request {id})", id=error.request_id)
-        return f"{said(str(error))}{known}"
+        return f"{translated(str(error))}{known}"
     if isinstance(error, RunFailedError):
         first, *others = sorted({no_result(task) for task in error.failed})
         known = plural(
@@ -190,7 +190,7 @@ def described(error: Exception) -> str:
         )
         more = plural(" (and {count} other reason)", " (and {count} other reasons)", len(others)) if others else ""
         return known + more
-    return said(str(error))
+    return translated(str(error))
 
 
 def no_result(task: Task) -> str:

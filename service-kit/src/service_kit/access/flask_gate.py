@@ -58,7 +58,7 @@ def record_only_refusal() -> None:
     g.only_asks = True
 
 
-def count_no_more() -> None:
+def mark_counted() -> None:
     """Mark the current request as one that the gate has counted before; call this before the gate decides."""
     g.is_counted = True
 
@@ -82,7 +82,7 @@ def _headers_of(by: Request) -> Mapping[str, str]:
     return by.headers  # type: ignore[return-value]  # Headers is such a mapping
 
 
-def stand_before(app: Flask, gate: Gate, trail: AuditTrail, cors: Cors) -> None:
+def install_gate(app: Flask, gate: Gate, trail: AuditTrail, cors: Cors) -> None:
     """Let ``gate`` decide on every request to ``app``, and record every change in ``trail``.
 
     Call this after all routes are registered.
