@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from pixmill.cli import app
 from pixmill.client.answers import Task
-from pixmill.client.problems import RunFailedError
+from pixmill.client.tasks import RunFailedError
 from pixmill.commands.console import Exit, described, shown
 from pixmill.commands.translated import BY_OTHERS, BY_THE_LIBRARY, BY_THE_PARSER, translated
 from pixmill.commands.words import LOCALE, language, localize, plural

@@ -3,11 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pixmill.client.answers import Task
 
 
 class PixmillError(Exception):
@@ -59,26 +54,6 @@ class ChangedFileError(PixmillError):
 
 class WebhookError(PixmillError):
     """A webhook is not signed with this secret or is too old."""
-
-
-class RunFailedError(PixmillError):
-    """Tasks of a run failed or were cancelled, or their results were deleted.
-
-    :ivar failed: these tasks.
-    :ivar saved: the saved results of the other tasks.
-    """
-
-    def __init__(self, failed: Sequence["Task"], saved: Sequence[Path] = ()) -> None:
-        first, *others = sorted({_no_result(task) for task in failed})
-        tasks = "1 task has" if len(failed) == 1 else f"{len(failed)} tasks have"
-        more = {0: "", 1: " (and 1 other reason)"}.get(len(others), f" (and {len(others)} other reasons)")
-        super().__init__(f"{tasks} no result: {first}{more}")
-        self.failed = failed
-        self.saved = saved
-
-
-def _no_result(task: "Task") -> str:
-    return task.reason or task.status if task.result_id is None else "somebody has deleted its result"
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ from pixmill.client.problems import (
     NotFoundError,
     PixmillError,
     ProblemError,
-    RunFailedError,
     SignInError,
     UnavailableError,
     UnreachableError,
     is_lasting,
 )
 from pixmill.client.sync import Pixmill
+from pixmill.client.tasks import RunFailedError
 from pixmill.commands.profiles_file import ProfileError, Server, server
 from pixmill.commands.translated import translated
 from pixmill.commands.words import language, plural, text
