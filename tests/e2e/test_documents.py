@@ -208,6 +208,15 @@ def test_both_languages_print_the_same_commands(english: Path, russian: Path) ->
 
 
 @pytest.mark.parametrize(("english", "russian"), translations(), ids=lambda page: str(page.relative_to(PROJECT)))
+def test_both_languages_have_the_same_diagrams(english: Path, russian: Path) -> None:
+    drawn = [
+        re.findall(r"^```mermaid\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S) for page in (english, russian)
+    ]
+
+    assert drawn[0] == drawn[1]
+
+
+@pytest.mark.parametrize(("english", "russian"), translations(), ids=lambda page: str(page.relative_to(PROJECT)))
 def test_both_languages_link_to_each_other(english: Path, russian: Path) -> None:
     assert russian in linked(english)
     assert english in linked(russian)
