@@ -40,7 +40,8 @@ class Step(Value, Chain):
 
     :cvar algorithm: the algorithm's name.
     :cvar gives_image: whether the result is an image, not an analysis or tiles.
-    :cvar gathered: params whose value is an object whose fields are declared directly in this class.
+    :cvar gathered: params whose value is an object, each with the names of its fields, which this class declares
+    directly.
     """
 
     algorithm: ClassVar[str]

@@ -163,9 +163,9 @@ _BY_STATUS: Mapping[int, type[ProblemError]] = {
 
 
 def is_lasting(problem: ProblemError) -> bool:
-    """Return whether a limit of the owner refuses each later attempt too, until somebody makes room.
+    """Return whether retries are useless because a limit of the owner stays exceeded until somebody makes room.
 
-    A batch may alone have more tasks than its owner may have; unfinished uploads stay for a day.
+    A single batch may have more tasks than the limit, and unfinished uploads stay for a day.
     """
     return problem.kind in (TOO_MANY_TASKS, "too-many-uploads") and problem.retry_after is None
 

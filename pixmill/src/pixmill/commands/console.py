@@ -194,7 +194,7 @@ def described(error: Exception) -> str:
 
 
 def no_result(task: Task) -> str:
-    """Return why there is no result of a task that has ended."""
+    """Return the reason why an ended task has no result."""
     if task.result_id is not None:
         return text("somebody has deleted its result")
     return task.reason or text(task.status)
@@ -308,7 +308,7 @@ def secret_of(question: str) -> str:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Turn Ctrl-C at a question, which the library reports as an exception of its own, into the exit code for it."""
+    """Exit with the code for Ctrl-C if the user presses it at a prompt: typer raises an exception of its own."""
     try:
         yield
     except typer.Abort:

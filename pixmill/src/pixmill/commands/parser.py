@@ -25,7 +25,7 @@ class UsageError(typer.BadParameter):
 
 
 class Argument(TyperArgument):
-    """An argument; its name and help describe its type well enough."""
+    """An argument whose type is not shown: its name and help text describe it."""
 
     def display_type_rich(self, ctx: "Context") -> str | None:  # noqa: ARG002 (the base class's argument)
         return None

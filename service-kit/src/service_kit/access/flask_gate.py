@@ -18,9 +18,9 @@ from service_kit.problems import Problem
 _View = TypeVar("_View", bound=Callable[..., object])
 _SCOPE, _INNER = "pixmill_scope", "pixmill_inner_scopes"
 ADMITTED = "pixmill.admitted"
-"""The key in the WSGI environment of the gate's earlier decision, a principal or a problem.
+"""The key in the WSGI environment for an earlier decision of the gate: a principal or a problem.
 
-It makes the gate count each request only once.
+With it, the gate does not count the same request again.
 """
 
 
@@ -160,7 +160,7 @@ def _is_id(value: object) -> bool:
 
 
 def _changes_nothing(response: Response, scope: Scope | InnerScope | None) -> bool:
-    """Return whether the request of a response belongs in no audit trail.
+    """Return whether the audit trail omits the request of a response.
 
     :param scope: the scope of its route.
     """
