@@ -80,8 +80,8 @@ test-all: .venv/test
 test-compose: .venv/test
 	@scripts/test-compose
 
-# Explains what requests and chores send to a PostgreSQL with a million rows per table: nothing may scan a whole table,
-# but for the exceptions that the tests name.
+# Explains the statements of requests and chores on a PostgreSQL with up to a million rows per table: none may scan a whole
+# table, except where a test says so.
 plans: .venv/test
 	@scripts/install-servers
 	$(PYTEST) tests/e2e/test_plans.py

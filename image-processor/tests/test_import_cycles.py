@@ -1,38 +1,18 @@
 """The folders of the package depend on each other in one direction."""
 
-import ast
-from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import image_processor
 import pytest
 
+from tests.support.imports import imports_within
+
 PACKAGE = Path(image_processor.__file__).parent
 
 
-def imported_by(module: Path) -> Iterator[str]:
-    """Yield the modules that a module imports, also later in its functions, with all their names."""
-    for node in ast.walk(ast.parse(module.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def folders_of(package: Path) -> Mapping[str, set[str]]:
-    """Return the folders and modules at the top of a package, each with those that it imports."""
-    names = {entry.stem for entry in package.iterdir() if entry.is_dir() or entry.suffix == ".py"}
-    found: dict[str, set[str]] = {}
-    for module in package.rglob("*.py"):
-        own = module.relative_to(package).parts[0].removesuffix(".py")
-        parts = [name.split(".") for name in imported_by(module) if name.startswith(f"{package.name}.")]
-        found.setdefault(own, set()).update({name for _, name, *_ in parts if name in names} - {own})
-    return found
-
-
 def test_no_folder_imports_one_that_imports_it() -> None:
-    folders = folders_of(PACKAGE)
+    folders = imports_within(PACKAGE, "image_processor")
 
     assert {"confinement", "config"} <= folders["handler"]
     order = list(TopologicalSorter(folders).static_order())
@@ -40,7 +20,7 @@ def test_no_folder_imports_one_that_imports_it() -> None:
 
 
 def test_routers_import_services_and_no_other_process() -> None:
-    folders = folders_of(PACKAGE)
+    folders = imports_within(PACKAGE, "image_processor")
 
     assert "services" in folders["routers"]
     assert folders["routers"].isdisjoint({"background", "handler", "render"})
@@ -52,4 +32,4 @@ def test_a_cycle_of_folders_is_found(tmp_path: Path) -> None:
         (tmp_path / name / "module.py").write_text(f"def use():\n    from {tmp_path.name}.{other} import module\n")
 
     with pytest.raises(CycleError):
-        TopologicalSorter(folders_of(tmp_path)).prepare()
+        TopologicalSorter(imports_within(tmp_path, tmp_path.name)).prepare()

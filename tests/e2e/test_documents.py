@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pixmill.commands.console import EXIT_CODES
 
-from tests.support.client import TASKS, ApiClient, is_ready
+from tests.support.client import FILES, TASKS, ApiClient, http, is_ready
 from tests.support.documents import (
     PRINTED_URL,
     Block,
@@ -30,6 +30,12 @@ from tests.support.folders import temporary_folder
 from tests.support.processes import Process, free_port
 from tests.support.waiting import wait_until
 
+
+def without_comments(block: Block) -> str:
+    """Return the commands without the comments after ` #`, which are translated."""
+    return re.sub(r" +# .*", "", block.text)
+
+
 EMBEDDED = [
     block
     for block in all_blocks()
@@ -37,12 +43,23 @@ EMBEDDED = [
 ]
 
 
-class Clone:
-    """A clone of the project with installed requirements, in which README's `make run` has been started."""
+WAYS_TO_START = [
+    command
+    for block in all_blocks()
+    if block.starts_embedded and block.page == "docs/operations/install.md"
+    for command in without_comments(block).splitlines()
+]
 
-    def __init__(self, folder: Path) -> None:
+
+class Clone:
+    """A clone of the project with installed requirements, in which a server has been started.
+
+    :param start: the printed command. Its port and its folder are replaced by those of the test.
+    """
+
+    def __init__(self, folder: Path, start: str) -> None:
         for path in PROJECT.iterdir():
-            if path.name not in (".venv", ".git", "data"):
+            if path.name not in (".venv", ".git", "data", ".demo-photos", "demo-output"):
                 (folder / path.name).symlink_to(path)
         installed = folder / ".venv"
         installed.mkdir()
@@ -54,16 +71,23 @@ class Clone:
         self.folder = folder
         self.data = folder / "data"
         self.environment = ENVIRONMENT | {"PORT": str(port), "PIXMILL_URL": self.url}
-        [start] = [block for block in blocks(PROJECT / "README.md") if block.starts_embedded]
+        command = start.replace("PORT=9000", f"PORT={port}").replace("DATA=/srv/pixmill", f"DATA={self.data}")
         self.process = Process(
-            "make run", ["env", f"--chdir={folder}", "bash", "-c", start.text], self.environment, folder / "log"
+            "make run", ["env", f"--chdir={folder}", "bash", "-c", command], self.environment, folder / "log"
         )
         self.process.wait_until(lambda: is_ready(self.url))
 
 
 @pytest.fixture(scope="module")
 def clone() -> Iterator[Clone]:
-    started = Clone(temporary_folder("documents"))
+    """Yield a clone with the server of README, the photographs of the demo and an administrator's key in KEY."""
+    [start] = [block for block in blocks(PROJECT / "README.md") if block.starts_embedded]
+    started = Clone(temporary_folder("documents"), start.text)
+    photographs = started.folder / ".demo-photos"
+    photographs.mkdir()
+    shutil.copy(PROJECT / "docs/images/rocket.jpg", photographs)
+    made = http.post(f"{started.url}/api/keys", json={"owner": "admin", "role": "admin"}).raise_for_status()
+    started.environment["KEY"] = made.json()["secret"]
     yield started
     started.process.stop()
 
@@ -90,20 +114,43 @@ def await_tasks(clone: Clone) -> None:
     wait_until(none_runs, "no task waits")
 
 
-@pytest.mark.parametrize("page", sorted({block.page for block in EMBEDDED}))
+SLOW_PAGES = {"docs/operations/install.md"}
+"""Pages whose commands other tests run too, as test_demo.py runs the demo."""
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.thorough if page in SLOW_PAGES else ())
+        for page in sorted({block.page for block in EMBEDDED})
+    ],
+)
 def test_the_commands_of_a_page_run_as_printed(clone: Clone, images: Path, page: str) -> None:
     forget_everything(clone.data)
     for block in EMBEDDED:
         if block.page != page:
             continue
         if block.language == "sh":
-            assert_runs(block, images, clone.environment, clone.url)
+            assert_runs(block, clone.folder if block.needs_clone else images, clone.environment, clone.url)
             continue
         for command, shown in steps(block):
             # A reader takes longer to enter the next command than a task takes to run.
             await_tasks(clone)
             answer = answer_of(command, images, clone.environment, clone.url)
             assert matches(shown, answer), f"{block}\n$ {command}shown: {shown}\nanswered: {answer}"
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("command", WAYS_TO_START)
+def test_each_way_to_start_serves_as_printed(command: str) -> None:
+    started = Clone(temporary_folder("start"), command)
+    try:
+        answer = http.get(f"{started.url}{FILES}/")
+    finally:
+        started.process.stop()
+
+    assert answer.status_code == (401 if "AUTH__MODE=keys" in command else 200)
+    assert (started.data / "file-storage.db").exists()
 
 
 @pytest.mark.parametrize("number", range(len(programs(PROJECT / "docs/client.md"))))
@@ -139,10 +186,10 @@ def test_what_is_not_run_has_a_reason() -> None:
         assert block.comment == "" or re.match(r"(not )?run: \w.{10,}", block.comment), block
 
 
-def test_starts_are_printed_once() -> None:
-    assert [block.page for block in all_blocks() if block.starts_embedded and block.is_run] == [
+def test_starts_are_printed_where_tests_look_for_them() -> None:
+    assert [block.page for block in all_blocks() if block.starts_embedded and not is_translation(block)] == [
         "README.md",
-        "README.ru.md",
+        "docs/operations/install.md",
     ]
 
 
@@ -153,16 +200,20 @@ def translations() -> list[tuple[Path, Path]]:
     return [(PROJECT / "README.md", PROJECT / "README.ru.md"), *found]
 
 
-def without_comments(block: Block) -> str:
-    """Return the commands without the comments after ` #`, which are translated."""
-    return re.sub(r" +# .*", "", block.text)
-
-
 @pytest.mark.parametrize(("english", "russian"), translations(), ids=lambda page: str(page.relative_to(PROJECT)))
 def test_both_languages_print_the_same_commands(english: Path, russian: Path) -> None:
     printed = [without_comments(block) for block in blocks(english)]
 
     assert [without_comments(block) for block in blocks(russian)] == printed
+
+
+@pytest.mark.parametrize(("english", "russian"), translations(), ids=lambda page: str(page.relative_to(PROJECT)))
+def test_both_languages_have_the_same_diagrams(english: Path, russian: Path) -> None:
+    drawn = [
+        re.findall(r"^```mermaid\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S) for page in (english, russian)
+    ]
+
+    assert drawn[0] == drawn[1]
 
 
 @pytest.mark.parametrize(("english", "russian"), translations(), ids=lambda page: str(page.relative_to(PROJECT)))

@@ -307,7 +307,7 @@ def nodes(node: dict[str, object]) -> Iterator[dict[str, object]]:
 
 @pytest.fixture(scope="module")
 def large() -> Iterator[str]:
-    """Return the URL of a database with a million rows per table."""
+    """Return the URL of a database with up to a million rows per table."""
     with started_postgres("plans") as url:
         migrate(url, "service_kit.access")
         migrate(url, "file_storage")

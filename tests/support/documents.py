@@ -10,6 +10,8 @@ from pathlib import Path
 from tests.support.environment import PROJECT
 
 PRINTED_URL = "http://127.0.0.1:8080"
+PROXIED_URL = "https://photos.example"
+"""The address that pages print for a server behind a proxy with TLS."""
 
 # A block in an item of a list is indented.
 _FENCE = re.compile(
@@ -49,6 +51,10 @@ class Block:
     @property
     def starts_embedded(self) -> bool:
         return self.text.startswith("make run")
+
+    @property
+    def needs_clone(self) -> bool:
+        return self.text.startswith("make ")
 
 
 def pages() -> list[Path]:
@@ -104,9 +110,9 @@ def assert_runs(
 ) -> None:
     """Run a `sh` block as a script; every command must succeed.
 
-    :param url: replaces the printed one, because each test has its own port.
+    :param url: replaces the printed ones, because each test has its own port.
     """
-    script = block.text.replace(PRINTED_URL, url)
+    script = block.text.replace(PRINTED_URL, url).replace(PROXIED_URL, url)
     run = _run(["bash", "-euo", "pipefail", "-c", script], folder, environment, seconds)
     assert run.returncode == 0, f"{block}\n{run.stdout}{run.stderr}"
     assert "urn:pixmill:problem" not in run.stdout, f"{block}\n{run.stdout}"

@@ -14,7 +14,7 @@ from image_processor.render.service import Found
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tests.support.asked import answering
+from tests.support.answering import answering
 
 PLAN = RenderPlan(FileSource(42), (), Encoding(Output()))
 TARGET = b"/img/signature/42"

@@ -42,7 +42,6 @@ from pixmill.client.problems import (
     PixmillError,
     ProblemError,
     RedirectedError,
-    RunFailedError,
     SignInError,
     StorageFullError,
     UnavailableError,
@@ -52,7 +51,7 @@ from pixmill.client.problems import (
     WebhookError,
 )
 from pixmill.client.sync import Pixmill, Run
-from pixmill.client.tasks import TaskFilter
+from pixmill.client.tasks import RunFailedError, TaskFilter
 from pixmill.client.uploads import Progress, Upload
 from pixmill.client.webhooks import verify_webhook
 

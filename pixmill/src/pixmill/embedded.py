@@ -197,7 +197,7 @@ def _check_settings(project: Path, environment: Mapping[str, str]) -> None:
 
 
 def _threads(project: Path) -> str:
-    """Return what ``wsgi.ini`` sets as the number of threads of a process."""
+    """Return the number of threads of a process that ``wsgi.ini`` sets."""
     settings = ConfigParser(strict=False, interpolation=None, delimiters=("=",))
     settings.read(project / WSGI_INI)
     return settings["uwsgi"]["threads"]

@@ -1,4 +1,4 @@
-"""The built page as uWSGI serves it: it sends files as they are, and compresses none."""
+"""Prepares the built page for uWSGI, which can send compressed files but cannot compress them."""
 
 import gzip
 import os
@@ -12,7 +12,7 @@ TEXTS = {".css", ".html", ".js", ".svg"}
 def copy_page(built: Path, folder: Path) -> None:
     """Replace ``folder`` with a copy of the built page that also has the gzip form of each text, as ``NAME.gz``.
 
-    A client gets the form that it accepts (RFC 9110, 12.5.3); both have the time of the original.
+    uWSGI sends the form that a client accepts (RFC 9110, 12.5.3). Both have the modification time of the original.
     """
     shutil.rmtree(folder, ignore_errors=True)
     # Not shutil.copytree, which would copy the modes: everything in the data folder is private.

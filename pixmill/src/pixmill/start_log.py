@@ -31,7 +31,7 @@ class StartLog:
         self._thread.start()
 
     def ready(self) -> None:
-        """Let text pass from now on, because it no longer belongs to the start."""
+        """Pass all further text to the terminal: the server has started."""
         self._is_ready.set()
 
     def finish(self) -> None:

@@ -40,7 +40,8 @@ class Step(Value, Chain):
 
     :cvar algorithm: the algorithm's name.
     :cvar gives_image: whether the result is an image, not an analysis or tiles.
-    :cvar gathered: params whose value is an object whose fields are declared directly in this class.
+    :cvar gathered: params whose value is an object, each with the names of its fields, which this class declares
+    directly.
     """
 
     algorithm: ClassVar[str]
@@ -114,7 +115,7 @@ def request_of(
     """
     extra = {name: value.as_json() for name, value in ends.items() if value is not None}
     if (what is None) == (preset is None):
-        raise ValueError("give either what to do, or preset=")
+        raise ValueError("give either steps or preset=")
     if preset is not None:
         if extra or params is not None:
             raise ValueError("a preset has its own params, output and source")
@@ -122,7 +123,7 @@ def request_of(
     if isinstance(what, str):
         return {"algorithm": what, "params": {**(params or {}), **extra}}
     if params is not None:
-        raise ValueError("params= is for an algorithm by its name; steps have theirs")
+        raise ValueError("params= is only for an algorithm given by name; steps have their own")
     steps = what.steps() if what is not None else ()
     if len(steps) == 1:
         return {"algorithm": steps[0].name, "params": {**steps[0].as_json(), **extra}}

@@ -9,7 +9,7 @@ import pytest
 from pixmill.client import asynchronous, sync
 
 from pixmill import AsyncPixmill, Pixmill, RunFailedError
-from tests.support.asked import Answer, answering
+from tests.support.answering import Answer, answering
 
 PAIRS = [
     (sync.Pixmill, asynchronous.AsyncPixmill),

@@ -14,7 +14,7 @@ from pixmill.client.files import FileOperations
 from pixmill.client.settings import new_below
 
 from pixmill import File, FileFilter, Link, Retries
-from tests.support.asked import file_row
+from tests.support.answering import file_row
 
 T = TypeVar("T")
 

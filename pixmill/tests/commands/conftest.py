@@ -7,7 +7,7 @@ import pytest
 from pixmill.cli import app
 from typer.testing import CliRunner, Result
 
-from tests.support.asked import Asked, answering
+from tests.support.answering import Asked, answering
 
 
 @pytest.fixture

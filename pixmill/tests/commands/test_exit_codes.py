@@ -12,7 +12,6 @@ from pixmill.client.problems import (
     InvalidError,
     NotFoundError,
     ProblemError,
-    RunFailedError,
     SignInError,
     StorageFullError,
     UnavailableError,
@@ -20,6 +19,7 @@ from pixmill.client.problems import (
     UnreachableError,
     problem_of,
 )
+from pixmill.client.tasks import RunFailedError
 from pixmill.commands.console import Exit, exit_code
 
 PAGES = [Path(__file__).parents[3] / page for page in ("docs/cli.md", "docs/ru/cli.md")]

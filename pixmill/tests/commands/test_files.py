@@ -15,7 +15,7 @@ from pixmill.commands.console import Exit
 from typer.testing import Result
 
 from pixmill import Retries
-from tests.support.asked import Answer, Answering, Asked, file_row, problem
+from tests.support.answering import Answer, Answering, Asked, file_row, problem
 
 Command = Callable[..., Result]
 CONTENT = b"abc"

@@ -13,7 +13,7 @@ from pixmill.commands.hot_folder import Memory, Places
 from typer.testing import Result
 
 from pixmill import File, Retries
-from tests.support.asked import Answer, Asked, file_row, problem
+from tests.support.answering import Answer, Asked, file_row, problem
 
 pytestmark = pytest.mark.slow
 

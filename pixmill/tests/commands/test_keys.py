@@ -9,7 +9,7 @@ from pixmill.commands.console import Exit
 from pixmill.commands.profiles_file import Profile, Profiles
 from typer.testing import Result
 
-from tests.support.asked import Asked
+from tests.support.answering import Asked
 
 Command = Callable[..., Result]
 

@@ -9,7 +9,7 @@ from pixmill.commands import profiles_file
 from pixmill.commands.profiles_file import Profile, Profiles
 from typer.testing import Result
 
-from tests.support.asked import Asked, problem
+from tests.support.answering import Asked, problem
 
 
 @pytest.mark.parametrize("is_in_profile", [True, False])

@@ -10,7 +10,7 @@ import pytest
 from pixmill.commands.console import Exit
 from typer.testing import Result
 
-from tests.support.asked import Answer, Asked, file_row
+from tests.support.answering import Answer, Asked, file_row
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from typer.testing import Result
 
-from tests.support.asked import Asked
+from tests.support.answering import Asked
 
 
 def test_no_ids_on_stdin_are_not_all_tasks(asked: Asked, command: Callable[..., Result]) -> None:

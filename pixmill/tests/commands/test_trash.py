@@ -7,7 +7,7 @@ from http.client import OK
 from pixmill.commands.console import Exit
 from typer.testing import Result
 
-from tests.support.asked import Answer, Asked, file_row
+from tests.support.answering import Answer, Asked, file_row
 
 Command = Callable[..., Result]
 

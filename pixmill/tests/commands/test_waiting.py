@@ -9,7 +9,7 @@ import pytest
 from pixmill.commands.console import Exit
 from typer.testing import Result
 
-from tests.support.asked import Answer, Answering, Asked, file_row
+from tests.support.answering import Answer, Answering, Asked, file_row
 
 CONTENT = b"result"
 DELETED = {"id": 2, "source_id": 4, "result_id": 6, "status": "finished", "algorithm": "flip"}

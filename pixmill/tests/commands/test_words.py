@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from pixmill.cli import app
 from pixmill.client.answers import Task
-from pixmill.client.problems import RunFailedError
+from pixmill.client.tasks import RunFailedError
 from pixmill.commands.console import Exit, described, shown
-from pixmill.commands.said import BY_OTHERS, BY_THE_LIBRARY, BY_THE_PARSER, said
+from pixmill.commands.translated import BY_OTHERS, BY_THE_LIBRARY, BY_THE_PARSER, translated
 from pixmill.commands.words import LOCALE, language, localize, plural
 
 from tests.support.messages import compiled_in, forms_in, translations_in
@@ -207,13 +207,13 @@ def test_the_reasons_of_a_failed_run_are_russian() -> None:
 
 @pytest.mark.usefixtures("russian_terminal")
 def test_an_error_of_the_library_is_russian_with_its_values() -> None:
-    assert said("the answer has no 'ids'; is this a Pixmill?") == "в ответе нет «ids»; это точно Pixmill?"
+    assert translated("the answer has no 'ids'; is this a Pixmill?") == "в ответе нет «ids»; это точно Pixmill?"
 
 
 @pytest.mark.usefixtures("russian_terminal")
 def test_of_a_system_error_what_is_known_is_russian() -> None:
-    assert said("[Errno 111] Connection refused") == "[ошибка 111] в соединении отказано"
-    assert said("[Errno 5] Input/output error") == "[ошибка 5] Input/output error"
+    assert translated("[Errno 111] Connection refused") == "[ошибка 111] в соединении отказано"
+    assert translated("[Errno 5] Input/output error") == "[ошибка 5] Input/output error"
 
 
 MISTAKES = {

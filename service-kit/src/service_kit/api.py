@@ -98,7 +98,7 @@ def create_api(
     statuses: Mapping[str, int],
     dependencies: Mapping[type, str],
 ) -> OpenAPI:
-    """Return an application without routes of its own; add routes first, then the gate (``flask_gate.stand_before``).
+    """Return an application without routes of its own; add routes first, then the gate (``flask_gate.install_gate``).
 
     :param base_path: the path at which the web server mounts it, such as ``/api/file-server``.
     :param registry: may also provide a :class:`prometheus_client.registry.Collector`, which ``/metrics`` publishes.

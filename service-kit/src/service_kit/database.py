@@ -105,7 +105,7 @@ def _oldest_running_sqlite(_element: object, _compiler: SQLCompiler, **_options:
 
 
 class oldest_transaction(GenericFunction[int]):  # noqa: N801 (named as SQL functions are)
-    """The id of the oldest transaction that has written and not ended, in any database of the server; it is cheap.
+    """The id of the oldest transaction that has written and not ended, in any database of the server; quick to read.
 
     SQLite runs one writing transaction at a time, so there it is always the next one.
     """

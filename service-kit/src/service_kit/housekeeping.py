@@ -36,7 +36,7 @@ class ChoreRow:
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     due_at: Mapped[float] = mapped_column(Double)
-    """When the chore is due, by the database's clock; while a process runs it, when another may claim it."""
+    """When the chore is due, by the database's clock; while it runs, when another process may claim it."""
 
 
 class Chore(NamedTuple):
@@ -148,7 +148,7 @@ class Housekeeping:
         return found | dict.fromkeys(missing, _Due(0.0, 0.0))
 
     def _set_due(self, chore: Chore, seen: float, seconds: float) -> float | None:
-        """Make a chore due after this time, unless another process has done so; return that time of the database."""
+        """Make a chore due in ``seconds`` and return that time; ``None`` if its time is no longer ``seen``."""
         model = self._model
         change = update(model).where(model.name == chore.name, model.due_at == seen)
         with self._database.begin() as connection:

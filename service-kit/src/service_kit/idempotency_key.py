@@ -45,7 +45,7 @@ def takes_key(*, is_revocable: bool) -> dict[str, object]:
 
 
 def with_keys(document: Mapping[str, object]) -> dict[str, object]:
-    """Return an OpenAPI document with the header, and what it may cause, at each operation that takes it."""
+    """Return an OpenAPI document with the header and its problems added to each operation that takes it."""
     paths = {
         path: {method: _described(operation) for method, operation in _members(operations).items()}
         for path, operations in _members(document.get("paths")).items()

@@ -35,7 +35,7 @@ def _rfc_3339_only(value: object) -> object:
 
 
 TIME = BeforeValidator(_rfc_3339_only)
-"""Annotates a ``datetime``: allows what JSON Schema calls ``date-time``, which has an offset; pydantic takes more."""
+"""Annotates a ``datetime``: allows only JSON Schema's ``date-time``, which has an offset; pydantic allows more."""
 
 
 NO_NUL = r"^[^\x00]*$"

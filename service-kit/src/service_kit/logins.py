@@ -51,7 +51,7 @@ def _remote_logins(url: str) -> Iterator[_Login]:
         try:
             parts = make_url(each)
         except (ArgumentError, ValueError):
-            # The connection reports what is wrong with it.
+            # The URL is invalid; connecting to it reports the error.
             continue
         query = parts.normalized_query
         named = [host for name in ("host", "hostaddr") for value in query.get(name, ()) for host in value.split(",")]

@@ -80,9 +80,9 @@ class Query(BaseModel):
 
 
 def _check_range(lower: str, start: object, upper: str, end: object) -> None:
-    """Check that values may lie between the ends of a range. Both ends of a range of times are exclusive.
+    """Check that a range is not empty. Both ends of a range of times are exclusive.
 
-    :raises RuleError: none can.
+    :raises RuleError: no value lies in the range.
     """
     if isinstance(start, datetime) and isinstance(end, datetime) and start >= end:
         detail = sentence("{lower} is not before {upper}", lower=lower, upper=upper)

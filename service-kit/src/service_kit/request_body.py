@@ -26,7 +26,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 JSON_LIMIT = 2 * 1024 * 1024
 """Maximum size of a JSON body in bytes."""
 PUBLIC_JSON_LIMIT = 16 * 1024
-"""The same for operations without a key: the front receives so short a body before a service's thread waits."""
+"""The same for operations without a key: the front receives a body of this size before it occupies a thread."""
 MAX_DRAINED_BYTES = 1024 * 1024 * 1024
 """At most this many bytes of an unwanted body are read and dropped."""
 DROP_BYTES = 256 * 1024

@@ -204,7 +204,7 @@ def load_or_exit(settings_class: type[_Settings]) -> _Settings:
 
 
 def warn_of_short_passwords(settings: ServiceSettings) -> None:
-    """Log each setting with a URL whose password, for a server on another machine, is shorter than a generated one."""
+    """Log each URL of a server on another machine whose password is shorter than a generated one."""
     for name, url in _urls(settings, ""):
         if logins.has_short_password(url):
             log.warning(

@@ -11,7 +11,7 @@ Value: TypeAlias = str | int | float | bool | Sequence["Value"] | Mapping[str, "
 class Counted(NamedTuple):
     """How the words of a sentence depend on one of its values.
 
-    :ivar singular: the template for the number 1; that of the sentence is for all other numbers.
+    :ivar singular: the template for the number 1; the sentence's own template is for all other numbers.
     :ivar number: the name of the value.
     """
 
@@ -55,7 +55,7 @@ def sentence(template: str, /, **values: Value) -> Sentence:
 
 
 def counted(singular: str, plural: str, count: str, /, **values: Value) -> Sentence:
-    """Return a sentence whose words depend on a number. Tools find its messages as those of :func:`sentence`.
+    """Return a sentence whose words depend on a number. Tools that extract messages look for these calls too.
 
     :param singular: the template for 1; ``plural`` is that for all other numbers.
     :param count: the name of the value with the number.
@@ -94,7 +94,7 @@ def context_of(sentence: str) -> dict[str, Value]:
 
 
 def all_values_of(sentence: str) -> dict[str, Value]:
-    """Return the values of a sentence and its nested sentences; of equal names, the outer one wins."""
+    """Return the values of a sentence and its nested sentences; if names are equal, the outer value."""
     found = context_of(sentence)
     for value in sentence.values.values() if isinstance(sentence, Sentence) else ():
         if isinstance(value, Sentence):

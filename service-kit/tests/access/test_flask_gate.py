@@ -10,12 +10,12 @@ from service_kit.access.cors import Cors
 from service_kit.access.flask_gate import (
     ADMITTED,
     UnguardedRouteError,
-    count_no_more,
+    install_gate,
+    mark_counted,
     needs,
     principal,
     public,
     record_only_refusal,
-    stand_before,
 )
 from service_kit.access.gate import Gate, Rules
 from service_kit.access.keys import KeyRequest, KeyService
@@ -51,7 +51,7 @@ class Site:
         self._add("POST", "/session", public(lambda: Response(status=204)))
         for path in ("/links/<link>", "/shared/<link>/unlock", "/shared/<link>/<int:id>", "/named/<name>"):
             self._add("PATCH", path, needs(Scope.FILES_WRITE)(lambda **_: Response(status=204)))
-        stand_before(self.app, gate, self._trail, Cors([PAGE]))
+        install_gate(self.app, gate, self._trail, Cors([PAGE]))
 
     def _add(self, method: str, path: str, view: Callable[..., Response]) -> None:
         self.app.add_url_rule(path, f"{method} {path}", view, methods=[method])
@@ -99,7 +99,7 @@ def test_an_application_with_a_route_that_names_no_scope_does_not_start(site: Si
     gate = Gate(Rules("open", {}, [], []), site.keys, WrongKeys(Database("sqlite://")))
 
     with pytest.raises(UnguardedRouteError, match=r"also forgotten, forgotten$"):
-        stand_before(another, gate, AuditTrail(Database("sqlite://"), 1), Cors([]))
+        install_gate(another, gate, AuditTrail(Database("sqlite://"), 1), Cors([]))
 
 
 @pytest.mark.parametrize(
@@ -252,9 +252,9 @@ def test_an_application_may_say_that_a_request_was_counted(site: Site) -> None:
     site.owners.limit("alice", Limits(requests_per_second=1))
     before = site.app.before_request_funcs[None]
 
-    before.insert(0, count_no_more)
+    before.insert(0, mark_counted)
     free = [site.client.get("/7", headers=key).status_code for _ in range(9)]
-    before.remove(count_no_more)
+    before.remove(mark_counted)
     counted = [site.client.get("/7", headers=key).status_code for _ in range(9)]
 
     assert set(free) == {200}

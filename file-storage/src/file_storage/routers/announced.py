@@ -1,15 +1,15 @@
-"""Answers nginx's question before it receives a large body, and ends the promise of room when the request is over.
+"""Tells nginx before it receives a large body whether the upload is accepted, and releases the room afterwards.
 
-The question is the request of the upload itself, without the body and with the header X-Body-Stage. The gate, the route
-and the audit trail treat it as they treat the upload: the route refuses what it would refuse because of the headers
-alone, and then answers with :func:`promised` instead of reading the body.
+For this question nginx sends the upload's request without its body, with the header ``X-Body-Stage: asked``. The gate,
+the route and the audit trail handle the question like the upload itself: if the headers are a reason to refuse the
+upload, the route refuses. Otherwise it answers with :func:`promised`, and does not read a body.
 """
 
 import json
 
 import svcs
 from flask import Flask, Response, g, request
-from service_kit.access.flask_gate import count_no_more, principal, record_only_refusal
+from service_kit.access.flask_gate import mark_counted, principal, record_only_refusal
 from service_kit.front_headers import BODY_STAGE
 
 from file_storage.config import Settings
@@ -41,7 +41,7 @@ def end_promises(app: Flask, settings: Settings) -> None:
     def end() -> Response | None:
         stage = request.headers.get(BODY_STAGE)
         if stage == ANSWERED:
-            count_no_more()
+            mark_counted()
         if stage != OVER:
             return None
         record_only_refusal()

@@ -43,7 +43,7 @@ def _without_credentials(url: HttpUrl) -> HttpUrl:
     if url.username is not None or url.password is not None:
         raise RuleError(
             "url_with_credentials",
-            sentence("a callback URL must not have a user name or password; callbacks are signed instead"),
+            sentence("a callback URL must not have a user name or password; webhooks are signed instead"),
         )
     return url
 

@@ -34,13 +34,15 @@ class Answer:
         :raises UnexpectedAnswerError: the value is not an object or lacks a field.
         """
         if not isinstance(document, Mapping):
-            raise UnexpectedAnswerError(f"no {cls.__name__} but {document!r:.80}; is this a Pixmill?")
+            raise UnexpectedAnswerError(
+                f"the answer has {document!r:.80} instead of {cls.__name__}; is this a Pixmill?"
+            )
         wanted = {entry.name for entry in fields(cls)} - {"document"}
         known = {name: cls.converted(name, value) for name, value in document.items() if name in wanted}
         try:
             return cls(document=document, **known)
         except TypeError as error:
-            raise UnexpectedAnswerError(f"an answer lacks what a {cls.__name__} has: {error}") from error
+            raise UnexpectedAnswerError(f"the answer is not a complete {cls.__name__}: {error}") from error
 
     @classmethod
     def converted(cls, name: str, value: object) -> object:

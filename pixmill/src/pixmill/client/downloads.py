@@ -174,7 +174,7 @@ class _Target:
         encoded = b64encode(self._digest.digest()).decode()
         stated = self._stated is None or f"sha-256=:{encoded}:" in self._stated or "sha-256=" not in self._stated
         if not stated or self._digest.hexdigest() != self._file.sha256:
-            raise DamagedError(f"file {self._file.id} was damaged on its way: its digest is another one")
+            raise DamagedError(f"file {self._file.id} was damaged in transit: its digest does not match")
 
     def close(self) -> None:
         if self._closable is not None:

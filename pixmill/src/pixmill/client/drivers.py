@@ -56,7 +56,7 @@ class Connection:
 
 
 class StoppedError(Exception):
-    """The caller does not wait for the result of an operation anymore."""
+    """The caller no longer waits for the result of an operation."""
 
 
 class SyncDriver:

@@ -232,7 +232,7 @@ def work(function: Callable[[], T]) -> Operation[T]:
 
 
 def has_more(reply: Reply) -> bool:
-    """Return whether the server ended a request early, and a repetition does the rest."""
+    """Return whether the server processed only a part of a request, so that a repetition processes the rest."""
     document = reply.json()
     return isinstance(document, Mapping) and document.get("more") is True
 

@@ -3,11 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pixmill.client.answers import Task
 
 
 class PixmillError(Exception):
@@ -59,26 +54,6 @@ class ChangedFileError(PixmillError):
 
 class WebhookError(PixmillError):
     """A webhook is not signed with this secret or is too old."""
-
-
-class RunFailedError(PixmillError):
-    """Tasks of a run failed or were cancelled, or their results were deleted.
-
-    :ivar failed: these tasks.
-    :ivar saved: the saved results of the other tasks.
-    """
-
-    def __init__(self, failed: Sequence["Task"], saved: Sequence[Path] = ()) -> None:
-        first, *others = sorted({_no_result(task) for task in failed})
-        tasks = "1 task has" if len(failed) == 1 else f"{len(failed)} tasks have"
-        more = {0: "", 1: " (and 1 other reason)"}.get(len(others), f" (and {len(others)} other reasons)")
-        super().__init__(f"{tasks} no result: {first}{more}")
-        self.failed = failed
-        self.saved = saved
-
-
-def _no_result(task: "Task") -> str:
-    return task.reason or task.status if task.result_id is None else "somebody has deleted its result"
 
 
 @dataclass(frozen=True)
@@ -188,9 +163,9 @@ _BY_STATUS: Mapping[int, type[ProblemError]] = {
 
 
 def is_lasting(problem: ProblemError) -> bool:
-    """Return whether a limit of the owner refuses each later attempt too, until somebody makes room.
+    """Return whether retries are useless because a limit of the owner stays exceeded until somebody makes room.
 
-    A batch may alone have more tasks than its owner may have; unfinished uploads stay for a day.
+    A single batch may have more tasks than the limit, and unfinished uploads stay for a day.
     """
     return problem.kind in (TOO_MANY_TASKS, "too-many-uploads") and problem.retry_after is None
 

@@ -10,7 +10,7 @@ from pixmill.client.settings import safe_name
 
 @dataclass(frozen=True)
 class Saving:
-    """The plan of which file is written under which name.
+    """The files to write, each with its name.
 
     :param names: the name of each file.
     """

@@ -94,7 +94,7 @@ def part_of(path: Path, mark: str) -> Path:
     name, ending = path.name, f".{mark}.part"
     length = len(os.fsencode(name))
     if length <= MAX_NAME_BYTES < length + len(ending) + 1:
-        # The target's name is possible, but leaves no room for the mark.
+        # The file system allows the target's name, but not the longer name with the mark.
         name = hashlib.sha256(os.fsencode(name)).hexdigest()
     return path.with_name(f".{name}{ending}")
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from urllib.parse import quote
 
 from pixmill.client.answers import Algorithm, Batch, Forgotten, Metadata, Preset, Task, TaskStats
 from pixmill.client.exchange import Call, Exchange, Operation, Pause, get, has_more, json_call
 from pixmill.client.paging import following
-from pixmill.client.problems import NotFoundError
+from pixmill.client.problems import NotFoundError, PixmillError
 
 TASKS = "/api/image-processing"
 
@@ -48,6 +49,26 @@ class TaskFilter:
             for name, value in given.items()
             if value is not None
         }
+
+
+class RunFailedError(PixmillError):
+    """Tasks of a run failed or were cancelled, or their results were deleted.
+
+    :ivar failed: these tasks.
+    :ivar saved: the saved results of the other tasks.
+    """
+
+    def __init__(self, failed: Sequence[Task], saved: Sequence[Path] = ()) -> None:
+        first, *others = sorted({_no_result(task) for task in failed})
+        tasks = "1 task has" if len(failed) == 1 else f"{len(failed)} tasks have"
+        more = {0: "", 1: " (and 1 other reason)"}.get(len(others), f" (and {len(others)} other reasons)")
+        super().__init__(f"{tasks} no result: {first}{more}")
+        self.failed = failed
+        self.saved = saved
+
+
+def _no_result(task: Task) -> str:
+    return task.reason or task.status if task.result_id is None else "somebody has deleted its result"
 
 
 class TaskOperations:

@@ -63,9 +63,9 @@ class Remembered:
 
 
 def unfinished_uploads() -> int:
-    """Return the number of uploads that can be resumed on a server with the default lifetime of uploads.
+    """Return the number of uploads that can be resumed if the server keeps unfinished uploads for the default time.
 
-    Forget those of a month ago; an operator may let uploads live longer than by default.
+    Delete records older than a month: an operator may have chosen a longer time than the default.
     """
     count = 0
     for record in (state_folder() / "uploads").glob("*.json"):

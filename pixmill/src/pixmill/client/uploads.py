@@ -291,7 +291,7 @@ class _Resumable:
         self._counted.finish()
         digest = yield from work(self._whole_digest)
         stored = yield from self._exchange.send(get(f"{FILES}/{reply.headers['pixmill-file-id']}"))
-        # Not before: if this program ends here, a repetition finds the stored file instead of sending it again.
+        # Forget the upload only now: if the program ends before, the next one finds the file and sends no bytes again.
         if self._memory is not None:
             self._memory.forget()
         return _checked(File.of(stored.json()), digest, self._new.name)
@@ -362,7 +362,7 @@ class _Resumable:
                     return reply
                 problem = reply.problem()
                 if problem.kind in FORBIDDEN_KEY and self._memory is not None:
-                    # The upload never becomes a file, and a HEAD of it could not say why.
+                    # The server never makes a file of this upload, and a program that resumes it would not learn why.
                     self._memory.forget()
                 if attempt >= self._exchange.retries.attempts or not (
                     problem.status in (429, 502, 503, 504)
@@ -535,7 +535,7 @@ def _result(result: object, digest: str, name: str, request_id: str | None) -> F
 def _checked(file: File, digest: str, name: str) -> File:
     """:raises DamagedError: the bytes on the server differ."""
     if file.sha256 != digest:
-        raise DamagedError(f"{name} was damaged on its way, or changed meanwhile: it is file {file.id}; delete that")
+        raise DamagedError(f"{name} was damaged in transit or changed during its upload; delete file {file.id}")
     return file
 
 

@@ -18,15 +18,15 @@ from pixmill.client.problems import (
     NotFoundError,
     PixmillError,
     ProblemError,
-    RunFailedError,
     SignInError,
     UnavailableError,
     UnreachableError,
     is_lasting,
 )
 from pixmill.client.sync import Pixmill
+from pixmill.client.tasks import RunFailedError
 from pixmill.commands.profiles_file import ProfileError, Server, server
-from pixmill.commands.said import said
+from pixmill.commands.translated import translated
 from pixmill.commands.words import language, plural, text
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -173,13 +173,13 @@ def described(error: Exception) -> str:
     if isinstance(error, UnreachableError):
         return text(
             "the server does not answer ({error}); start one with: pixmill serve, or name one with --url",
-            error=said(str(error)),
+            error=translated(str(error)),
         )
     if isinstance(error, SignInError):
         return text("{error} Give a key in PIXMILL_KEY or with: pixmill profile add", error=error)
     if isinstance(error, ProblemError):
         known = "" if error.request_id is None else text(" (request {id})", id=error.request_id)
-        return f"{said(str(error))}{known}"
+        return f"{translated(str(error))}{known}"
     if isinstance(error, RunFailedError):
         first, *others = sorted({no_result(task) for task in error.failed})
         known = plural(
@@ -190,11 +190,11 @@ def described(error: Exception) -> str:
         )
         more = plural(" (and {count} other reason)", " (and {count} other reasons)", len(others)) if others else ""
         return known + more
-    return said(str(error))
+    return translated(str(error))
 
 
 def no_result(task: Task) -> str:
-    """Return why there is no result of a task that has ended."""
+    """Return the reason why an ended task has no result."""
     if task.result_id is not None:
         return text("somebody has deleted its result")
     return task.reason or text(task.status)
@@ -308,7 +308,7 @@ def secret_of(question: str) -> str:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Turn Ctrl-C at a question, which the library reports as an exception of its own, into the exit code for it."""
+    """Exit with the code for Ctrl-C if the user presses it at a prompt: typer raises an exception of its own."""
     try:
         yield
     except typer.Abort:

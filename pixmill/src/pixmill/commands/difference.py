@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from pixmill.client.answers import File
-from pixmill.client.problems import RunFailedError
 from pixmill.client.sync import Pixmill
+from pixmill.client.tasks import RunFailedError
 from pixmill.commands.console import Json, ProfileName, Url, connected, emit, emit_json, examples, shown
 
 app = typer.Typer()

@@ -294,7 +294,7 @@ def _name_of_stdin(name: str | None) -> str:
 
 
 def _found(paths: Sequence[str], name: str | None, selection: Selection) -> list[Placed]:
-    """Return the files of a command; say how many were skipped that the user may expect among them."""
+    """Return the files of a command, and report how many hidden files were skipped."""
     hidden: list[Path] = []
     found = list(replace(selection, on_hidden=hidden.append).placed(paths))
     if hidden:
@@ -312,7 +312,7 @@ def _found(paths: Sequence[str], name: str | None, selection: Selection) -> list
 
 @contextmanager
 def _spooled_stdin() -> Iterator[Path]:
-    """Yield a file with the bytes of stdin: their number must be known before the first is sent."""
+    """Yield a temporary file with the bytes of stdin: an upload needs the size before it begins."""
     # Not a NamedTemporaryFile: Windows cannot open a file twice.
     with tempfile.TemporaryDirectory(prefix="pixmill-") as temporary:
         spooled = Path(temporary) / "stdin"
@@ -322,7 +322,7 @@ def _spooled_stdin() -> Iterator[Path]:
 
 
 class _Details(NamedTuple):
-    """What the options say about each file to upload, besides its name.
+    """The options that apply to each uploaded file.
 
     :param skip_existing: whether a file that the server already stores is not sent.
     """
@@ -461,7 +461,7 @@ def _get_files(pixmill: Pixmill, files: Sequence[File], output: str, template: s
 def _get_archive(pixmill: Pixmill, wanted: FileFilter | Sequence[int], output: str, *, as_json: bool) -> None:
     """Download files as one ZIP archive, into a folder, a file or stdout."""
     if not wanted:
-        # Without ids, the request would be about every file.
+        # Without ids, the archive would contain every file.
         raise fail(text("no file matches"), Exit.NOT_FOUND)
     if output == "-":
         with tempfile.TemporaryDirectory(prefix="pixmill-") as folder:
@@ -504,7 +504,7 @@ def _targets(files: Sequence[File], output: str, template: str) -> Iterator[tupl
     taken: set[str] = set()
     for file in files:
         name = safe_name(formatted(template, file))
-        # Another file may have the name that begins with this id.
+        # The name with the id may be the own name of another file.
         while name.casefold() in taken:
             name = f"{file.id}-{name}"
         taken.add(name.casefold())

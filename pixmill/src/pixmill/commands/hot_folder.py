@@ -419,10 +419,10 @@ class Places:
         return cls(users, frozenset(folder for path in paths for folder in path.parents))
 
     def of_result(self, source: str, result: File) -> Path:
-        """Return the path of the source; it keeps its extension if something else needs the short path.
+        """Return the path of a result: ``a.webp`` for ``a.jpg``, or ``a.jpg.webp`` if ``a.webp`` could be in use.
 
-        That is another source with the same stem, the result of one (``a.jpg.webp`` is the result of ``a.jpg`` next to
-        ``a.png``, so the source of this name becomes ``a.jpg.webp.webp``), or a folder.
+        A folder could have the short path, and so could the result of another source: that of ``a.png``, or, for a
+        source ``a.jpg.webp``, that of ``a.jpg``. The path is then ``a.jpg.webp.webp``.
         """
         path = Path(source)
         short, full = (path.parent / safe_name(name + result.extension) for name in (path.stem, path.name))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-from pixmill.commands.said import said, said_in
+from pixmill.commands.translated import translated, translated_in
 from pixmill.commands.words import text
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class UsageError(typer.BadParameter):
 
 
 class Argument(TyperArgument):
-    """An argument; its name and help describe its type well enough."""
+    """An argument whose type is not shown: its name and help text describe it."""
 
     def display_type_rich(self, ctx: "Context") -> str | None:  # noqa: ARG002 (the base class's argument)
         return None
@@ -39,7 +39,7 @@ class Command(TyperCommand):
         return [*([self.options_metavar] if self.options_metavar else []), *map(_in_usage, arguments)]
 
     def get_usage(self, ctx: "Context") -> str:
-        return said_in(super().get_usage(ctx), USAGE)
+        return translated_in(super().get_usage(ctx), USAGE)
 
     def get_params(self, ctx: "Context") -> "list[Parameter]":
         return _described(super().get_params(ctx))
@@ -49,7 +49,7 @@ class Group(TyperGroup):
     """A group of commands with localized usage errors."""
 
     def get_usage(self, ctx: "Context") -> str:
-        return said_in(super().get_usage(ctx), USAGE)
+        return translated_in(super().get_usage(ctx), USAGE)
 
     def get_params(self, ctx: "Context") -> "list[Parameter]":
         return _described(super().get_params(ctx))
@@ -58,13 +58,13 @@ class Group(TyperGroup):
         try:
             return super().parse_args(ctx, args)
         except typer.TyperException as error:
-            raise _said(error) from error
+            raise _translated(error) from error
 
     def invoke(self, ctx: "Context") -> object:
         try:
             result: object = super().invoke(ctx)
         except typer.TyperException as error:
-            raise _said(error) from error
+            raise _translated(error) from error
         return result
 
 
@@ -83,7 +83,7 @@ def _described(parameters: "list[Parameter]") -> "list[Parameter]":
     for parameter in parameters:
         if isinstance(parameter, TyperOption):
             if parameter.help:
-                parameter.help = said(parameter.help)
+                parameter.help = translated(parameter.help)
             if parameter.metavar is None:
                 parameter.metavar = (
                     "" if parameter.is_flag else _VALUES.get(parameter.type_descriptor.annotation, text("TEXT"))
@@ -101,8 +101,8 @@ def _in_usage(argument: TyperArgument) -> str:
     return name if argument.required or name.startswith("[") else f"[{name}]"
 
 
-def _said(error: typer.TyperException) -> typer.TyperException:
+def _translated(error: typer.TyperException) -> typer.TyperException:
     """Return the usage error in the language of the environment."""
     message = error.format_message()
-    translated = said(message)
-    return error if translated == message else UsageError(translated, ctx=getattr(error, "ctx", None))
+    shown = translated(message)
+    return error if shown == message else UsageError(shown, ctx=getattr(error, "ctx", None))

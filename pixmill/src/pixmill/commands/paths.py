@@ -25,7 +25,7 @@ class Placed:
 class Selection:
     """Options for searching folders.
 
-    :param only: patterns of which file names must match at least one; empty for all.
+    :param only: patterns; a file is found if its name matches one of them. Empty for all files.
     :param without: patterns of files and folders to skip.
     :param on_hidden: called with each file or folder that is skipped because its name begins with a dot.
     """
@@ -85,7 +85,7 @@ class Selection:
                 yield from self._below(inner_path, is_given=False)
 
     def _matches(self, path: Path) -> bool:
-        """Return whether the patterns select a file, or do not skip a folder."""
+        """Return whether to yield a file or to search a folder, according to the patterns."""
         if any(fnmatch(path.name, pattern) for pattern in self.without):
             return False
         return path.is_dir() or not self.only or any(fnmatch(path.name, pattern) for pattern in self.only)

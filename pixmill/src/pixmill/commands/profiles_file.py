@@ -45,7 +45,7 @@ class Profile:
             # The command comes from the user's own file and runs without a shell.
             run = subprocess.run(shlex.split(self.key_command), capture_output=True, text=True, check=False)  # nosec B603
         except (OSError, ValueError) as error:
-            # The program is missing, a quotation mark has no second one, or the output is not text.
+            # The program is missing, a quotation is not closed, or the output is not text.
             raise ProfileError(text("the key_command failed: {error}", error=error)) from error
         if run.returncode:
             raise ProfileError(text("the key_command failed: {error}", error=run.stderr.strip() or run.returncode))
@@ -105,7 +105,7 @@ def save(profiles: Profiles) -> None:
 
 
 def _in_toml(value: str) -> str:
-    """Return a TOML string: JSON's, without its surrogate pairs and with DEL escaped, which TOML wants escaped."""
+    """Return a text as a TOML string: a JSON string in which DEL is escaped and surrogate pairs are not used."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

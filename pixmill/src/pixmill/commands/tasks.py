@@ -121,7 +121,7 @@ def watch(
     """Follow changes of tasks as they happen: of some until they have ended, of all until Ctrl-C."""
     wanted = ids_of(ids or ())
     if ids and not wanted:
-        # stdin has no ids; without any, the command would follow all tasks.
+        # No ids came from stdin. The command must not follow all tasks instead.
         return
     failed = False
     with connected(url, profile) as pixmill:

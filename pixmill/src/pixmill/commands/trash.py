@@ -107,7 +107,10 @@ def trash(
 
 
 def _until_restorable(pixmill: Pixmill, ids: Sequence[int]) -> datetime | None:
-    """Return the end of the time in the trash, which a lost response contained; None if they are not in it."""
+    """Return until when trashed files can be restored; ``None`` if none of them is in the trash.
+
+    A command calls it if the response that contains this time was lost.
+    """
     deleted = set(ids)
     return next((file.restore_until for file in pixmill.files.trash() if file.id in deleted), None)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import typer
 
 from pixmill.client.answers import Batch
-from pixmill.client.problems import RunFailedError
 from pixmill.client.sync import Run
+from pixmill.client.tasks import RunFailedError
 from pixmill.commands.console import Exit, emit, emit_json, explained, say
 from pixmill.commands.progress import counted
 from pixmill.commands.words import plural, text

@@ -29,9 +29,9 @@ _API = "/api/"
 
 
 class ApiApplication(Starlette):
-    """An application whose API answers the pages of other origins, also if it refuses a request or fails.
+    """An application that adds CORS headers to each response of its API, also to refusals and failures.
 
-    Pictures by URL are not part of the API: they need no key, and nginx keeps them for everybody.
+    Images by URL are not part of the API: they need no key, and nginx caches them for all clients.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ApiApplication(Starlette):
         super().__init__(routes=routes, exception_handlers=exception_handlers, lifespan=lifespan)
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Return the application with all layers: middleware would not see the responses to failures."""
+        """Wrap the whole application: Starlette's own middleware does not see the responses to failures."""
         return _with_cors(super().build_middleware_stack(), self._cors)
 
 

@@ -18,7 +18,7 @@ from service_kit.old_rows import STEP, delete_step
 log = structlog.get_logger()
 
 WRITE_SECONDS = 0.5
-"""Seconds between two writes: one commit for many entries costs a request nothing."""
+"""Seconds between two writes. Many entries share a commit, and requests do not wait for it."""
 MAX_WAITING = 10_000
 """At most this many entries wait while the database does not answer; further ones are only logged."""
 CLEANUP_SECONDS = 3600
@@ -130,7 +130,7 @@ class AuditTrail:
                 connection.execute(insert(AuditEntry), entries)
 
     def _delete_old(self) -> None:
-        """Delete some old entries if it is time; the next write deletes the next ones."""
+        """Delete some old entries once an hour; if more are left, the next write deletes those."""
         if time.monotonic() < self._next_cleanup:
             return
         self._next_cleanup = time.monotonic() + CLEANUP_SECONDS

@@ -75,7 +75,7 @@ class AccessSettings(ServiceSettings):
     def is_open_to_others(self) -> bool:
         """Whether people on other machines can do everything without a key.
 
-        The names in `http.hosts` are those of a proxy if the port is published on this machine only.
+        If the port is published on this machine only, names in ``http.hosts`` mean that a proxy forwards to it.
         """
         return self.auth.mode == "open" and (not self._is_local or bool(self.http.hosts))
 

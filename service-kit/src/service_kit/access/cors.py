@@ -27,7 +27,7 @@ class Cors:
         return bool(self._origins)
 
     def is_preflight(self, method: str, headers: Mapping[str, str]) -> bool:
-        """Return whether a named origin asks what it may send; the answer is an empty 204."""
+        """Return whether a request is the preflight of a named origin, which gets an empty 204."""
         return (
             method == "OPTIONS"
             and "Access-Control-Request-Method" in headers
@@ -35,7 +35,7 @@ class Cors:
         )
 
     def headers(self, method: str, headers: Mapping[str, str]) -> Mapping[str, str]:
-        """Return the headers to add to the response; none, unless a named origin sends a key or a preflight.
+        """Return the headers to add to the response if a named origin sends a key or a preflight, otherwise none.
 
         :param headers: of the request, a mapping that ignores the case of names.
         """

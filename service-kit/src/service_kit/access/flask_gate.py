@@ -18,9 +18,9 @@ from service_kit.problems import Problem
 _View = TypeVar("_View", bound=Callable[..., object])
 _SCOPE, _INNER = "pixmill_scope", "pixmill_inner_scopes"
 ADMITTED = "pixmill.admitted"
-"""The key in the WSGI environment of the gate's earlier decision, a principal or a problem.
+"""The key in the WSGI environment for an earlier decision of the gate: a principal or a problem.
 
-It makes the gate count each request only once.
+With it, the gate does not count the same request again.
 """
 
 
@@ -58,7 +58,7 @@ def record_only_refusal() -> None:
     g.only_asks = True
 
 
-def count_no_more() -> None:
+def mark_counted() -> None:
     """Mark the current request as one that the gate has counted before; call this before the gate decides."""
     g.is_counted = True
 
@@ -82,7 +82,7 @@ def _headers_of(by: Request) -> Mapping[str, str]:
     return by.headers  # type: ignore[return-value]  # Headers is such a mapping
 
 
-def stand_before(app: Flask, gate: Gate, trail: AuditTrail, cors: Cors) -> None:
+def install_gate(app: Flask, gate: Gate, trail: AuditTrail, cors: Cors) -> None:
     """Let ``gate`` decide on every request to ``app``, and record every change in ``trail``.
 
     Call this after all routes are registered.
@@ -160,7 +160,7 @@ def _is_id(value: object) -> bool:
 
 
 def _changes_nothing(response: Response, scope: Scope | InnerScope | None) -> bool:
-    """Return whether the request of a response belongs in no audit trail.
+    """Return whether the audit trail omits the request of a response.
 
     :param scope: the scope of its route.
     """

@@ -66,7 +66,7 @@ class Rules:
 class Gate:
     """Identifies the principal of each request.
 
-    :param rates: by default, this gate counts requests alone.
+    :param rates: shared with other gates; by default, this gate counts only its own requests.
     """
 
     def __init__(self, rules: Rules, keys: KeyService, wrong_keys: WrongKeys, rates: Rates | None = None) -> None:

@@ -9,7 +9,7 @@ from flask import Flask
 from service_kit.access.audit import AuditTrail
 from service_kit.access.config import AccessSettings
 from service_kit.access.cors import Cors
-from service_kit.access.flask_gate import stand_before
+from service_kit.access.flask_gate import install_gate
 from service_kit.access.gate import Gate
 from service_kit.access.gate_injectors import create_gate
 from service_kit.access.keys import KeyService
@@ -28,7 +28,7 @@ class Access:
 
     def before(self, app: Flask) -> None:
         """Add access control to an application whose routes are all registered."""
-        stand_before(app, self.gate, self.trail, self.cors)
+        install_gate(app, self.gate, self.trail, self.cors)
 
 
 def create_access(

@@ -27,7 +27,7 @@ USE_SECONDS = 60
 """Minimum time between two updates of a key's last use."""
 
 SESSIONS_OF_A_KEY = 20
-"""Maximum number of browser sessions of a key: more than one person's browsers, few enough not to fill the table."""
+"""Maximum number of browser sessions of a key: enough for all browsers of a person, too few to fill the table."""
 
 _CACHE_SIZE = 10_000
 _SECRET = re.compile(r"pxm_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
@@ -224,7 +224,7 @@ def _insert(session: Session, wanted: KeyRequest) -> NewKey:
 
 
 def _end_sessions(key_id: str | None) -> ReturningDelete[str]:
-    """Return the statement that deletes a key's sessions, except as many as leave room for a new one."""
+    """Return the statement that makes room for a new session of a key: it deletes those that expire first."""
     of_key = (BrowserSession.key_id == key_id, BrowserSession.expires_at > epoch_now())
     newest_first = select(BrowserSession.sha256).where(*of_key).order_by(BrowserSession.expires_at.desc())
     surplus = newest_first.offset(SESSIONS_OF_A_KEY - 1)

@@ -57,7 +57,7 @@ SCOPES_OF_PROCESSES: Mapping[Process, frozenset[InnerScope]] = {
     Process.RENDER: frozenset({InnerScope.FILES_LOOKUP, InnerScope.FILES_FETCH, InnerScope.PRESETS_READ}),
     Process.IMAGE_PROCESSOR: frozenset({InnerScope.FILES_LOOKUP}),
 }
-"""The scopes that the job of each process needs. A decoder that was taken over has these, so none grants access."""
+"""The scopes that each process needs, and no others: an attacker who takes over a decoder has them too."""
 FOR_NO_OWNER = frozenset({InnerScope.FILES_LOOKUP, InnerScope.FILES_FETCH})
 """What a process may do without naming an owner: the owner of a file does not matter to a signed URL."""
 
@@ -133,4 +133,4 @@ NOBODY = Principal("", frozenset())
 """The principal of a request that lacks the required credentials."""
 
 MONITORING = Principal("", frozenset({Scope.METRICS_READ}))
-"""Who reads the metrics at nginx's inner port without credentials, in the modes in which strangers need none."""
+"""The principal of a request without credentials at nginx's inner port, in the modes ``local`` and ``open``."""

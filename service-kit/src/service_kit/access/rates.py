@@ -21,13 +21,13 @@ from service_kit.problems import Problem
 from service_kit.texts import counted
 
 BURST_SECONDS = 2
-"""An owner that has paused may send the requests of this many seconds at once."""
+"""After a pause, an owner may send at once as many requests as its rate allows in this many seconds."""
 
 _SLOT = struct.Struct("=16sdd")
 """The hash of an owner, the time of its last request, and how many more it could send at that time."""
 _SLOTS = 4096
 _TRIED = 8
-"""Number of slots in which an owner can be; if others use all, it takes that of who has paused the longest."""
+"""Number of slots that an owner may use. If other owners use them all, the owner that paused longest loses its slot."""
 
 
 class Rates:
@@ -40,7 +40,7 @@ class Rates:
         self._clock = clock
         self._file = _memory(_SLOTS * _SLOT.size)
         self._slots = mmap(self._file, _SLOTS * _SLOT.size)
-        # The lock of the file is that of a process, not of a thread.
+        # The lock of the file excludes other processes, but not other threads of this process.
         self._threads = threading.Lock()
 
     def count(self, principal: Principal) -> None:
@@ -70,7 +70,7 @@ class Rates:
             raise Problem("too-many-requests", 429, detail, retry_after=1)
 
     def _found(self, owner: bytes, now: float, burst: float) -> tuple[int, float, float]:
-        """Return the position of an owner's slot, and what it has: a new owner has not sent any request."""
+        """Return the position and the content of an owner's slot; a new owner has its full burst left."""
         first = int.from_bytes(owner[:4], "little")
         oldest = (float("inf"), 0)
         for number in range(first, first + _TRIED):

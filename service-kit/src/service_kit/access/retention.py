@@ -19,7 +19,7 @@ def keep_entries(connection: Connection, seconds: float) -> None:
     # SQL has no literal for infinity, which a setting may be.
     kept = min(float(seconds), 1e300)
     now = str(epoch_now().compile(dialect=connection.dialect))
-    # The same comparison as that of `delete_step`, to the last bit: it selects no row that is refused here.
+    # Compute exactly what `delete_step` computes: otherwise rounding could refuse a row that it deletes.
     is_old = f"OLD.time < {now} - {kept!r}"
     if dialect_of(connection) == "postgresql":
         connection.execute(select(one_at_a_time(_LOCK)))

@@ -1,6 +1,6 @@
 """Translates messages of the parser and the client library into the language of the environment.
 
-Both produce English only, because programs compare the library's messages. Each message is recognized by its template.
+Both write English only, because programs compare the library's messages. A message is recognized by its template.
 """
 
 import re
@@ -47,21 +47,21 @@ BY_THE_LIBRARY = (
     "a partial answer has no Content-Range",
     "a preset has its own params, output and source",
     "a result of the batch is not an object",
-    "an answer lacks what a {name} has: {error}",
     "an empty filter would delete every file; add a condition",
     "an event is not an object but {data}",
     "an event is not JSON but {data}",
-    "file {file_id} was damaged on its way: its digest is another one",
-    "give either what to do, or preset=",
+    "file {file_id} was damaged in transit: its digest does not match",
+    "give either steps or preset=",
     "give the ids of files in the trash, or everything=True",
-    "no {name} but {document}; is this a Pixmill?",
-    "params= is for an algorithm by its name; steps have theirs",
+    "params= is only for an algorithm given by name; steps have their own",
     "the answer begins at byte {start}, not at {position}",
     "the answer does not have as many results as the request had files",
     "the answer has no '{name}'; is this a Pixmill?",
     "the answer has no Location of an upload",
     "the answer has no Upload-Offset",
+    "the answer is not a complete {name}: {error}",
     "the answer is not a list; is this a Pixmill?",
+    "the answer has {document} instead of {name}; is this a Pixmill?",
     "the answer is not JSON but {body}; is this a Pixmill?",
     "the server closed the event stream",
     "the server redirects this request to {location}; use the URL of the server there",
@@ -70,7 +70,7 @@ BY_THE_LIBRARY = (
     "{left} of {count} tasks have not ended in {seconds} s",
     "{name} has become shorter while it was uploaded",
     "{name} is not valid UTF-8; choose another name",
-    "{name} was damaged on its way, or changed meanwhile: it is file {file_id}; delete that",
+    "{name} was damaged in transit or changed during its upload; delete file {file_id}",
     "'{name}' of the answer is not a list of ids; is this a Pixmill?",
     "'{name}' of the answer is not a list of texts; is this a Pixmill?",
 )
@@ -83,7 +83,7 @@ BY_OTHERS = (
 """The most frequent messages of the operating system and the HTTP library."""
 
 
-def said(sentence: str) -> str:
+def translated(sentence: str) -> str:
     """Return a message of the parser or the library in the language of the environment."""
     if language() == "en":
         return sentence
@@ -91,12 +91,14 @@ def said(sentence: str) -> str:
         found = pattern.fullmatch(sentence)
         if found is not None:
             # The reason in a message is itself a message.
-            values = {name: said(value) if name == "reason" else value for name, value in found.groupdict().items()}
-            return text(template, **values)
+            values = found.groupdict()
+            return text(
+                template, **{name: translated(value) if name == "reason" else value for name, value in values.items()}
+            )
     return sentence
 
 
-def said_in(line: str, words: Sequence[str]) -> str:
+def translated_in(line: str, words: Sequence[str]) -> str:
     """Return a line with the parser's phrases in the language of the environment."""
     for word in words:
         line = line.replace(word, text(word), 1)
