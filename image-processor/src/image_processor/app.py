@@ -13,7 +13,7 @@ from service_kit.settings import SettingsError, exit_with, load_or_exit
 
 from image_processor.config import ApiSettings
 from image_processor.injectors import create_api_registry
-from image_processor.render.operations import OPERATIONS
+from image_processor.render.routers.operations import OPERATIONS
 from image_processor.routers.batches import batches
 from image_processor.routers.bulk import bulk
 from image_processor.routers.catalog import catalog
