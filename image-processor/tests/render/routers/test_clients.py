@@ -1,16 +1,16 @@
-"""The JSON that clients send to the render service is bounded before it is validated."""
+"""The JSON of clients is bounded before it is validated; the work for a client that leaves is cancelled."""
 
 import asyncio
 import json
 
 import pytest
 from image_processor.render.routers.api import PreviewIn
-from image_processor.render.routers.clients import json_of
+from image_processor.render.routers.clients import json_of, until_gone
 from image_processor.render.urls.signed_urls import Wanted
 from pydantic import ValidationError
 from service_kit.json_extent import MAX_DEPTH, MAX_VALUES
 from service_kit.problems import Problem
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 ALLOWED = {"file_id": 1, "steps": [1] * (MAX_VALUES - 10)}
@@ -60,3 +60,32 @@ def test_a_body_with_too_many_or_too_deep_values_is_refused(body: bytes, kind: s
         received(body)
 
     assert (refused.value.kind, refused.value.status) == (kind, 422)
+
+
+def leaving() -> Request:
+    """Return the request of a client that disconnects at once."""
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    return Request({"type": "http", "method": "POST", "headers": []}, receive)
+
+
+def test_a_client_that_leaves_before_its_body_ends_has_disconnected() -> None:
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(json_of(leaving()))
+
+
+def test_the_work_for_a_client_that_leaves_is_cancelled() -> None:
+    ended = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("work")
+
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(until_gone(leaving(), work()))
+
+    assert ended == ["work"]

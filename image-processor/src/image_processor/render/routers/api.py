@@ -18,7 +18,7 @@ from service_kit.languages import ENGLISH, language_of
 from service_kit.problems import Problem, invalid_request, problem_with
 from service_kit.public_url import PublicUrlSettings, public_url
 from service_kit.texts import sentence
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from image_processor.imaging.output import Output, Tiles
@@ -27,7 +27,7 @@ from image_processor.render import failures
 from image_processor.render.metrics import MEDIA_TYPE, RenderMetrics
 from image_processor.render.plans.deferred import Step
 from image_processor.render.plans.plan import DigestSource, Encoding, FileSource, RenderPlan, Source, step
-from image_processor.render.routers.clients import ClientGoneError, json_of, until_gone
+from image_processor.render.routers.clients import json_of, until_gone
 from image_processor.render.routers.metadata import chosen, metadata_plan, parts_of
 from image_processor.render.routers.nginx_cache import NginxCache
 from image_processor.render.routers.responses import (
@@ -253,7 +253,7 @@ def answering(endpoint: Endpoint) -> Endpoint:
     async def answer(request: Request) -> Response:
         try:
             return await endpoint(request)
-        except ClientGoneError:
+        except ClientDisconnect:
             return Response(status_code=499)
         except Problem as problem:
             return problem_response(request, problem, _PRIVATE)

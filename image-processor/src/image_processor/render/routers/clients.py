@@ -15,14 +15,10 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 _T = TypeVar("_T")
 
 
-class ClientGoneError(Exception):
-    """The client has closed the connection."""
-
-
 async def json_of(request: Request) -> object:
     """Return the JSON document in the request's body.
 
-    :raises ClientGoneError: the client left before the body was complete.
+    :raises ClientDisconnect: the client left before the body was complete.
     :raises Problem: 400, it is not JSON; 413, it is too large; 415, it has another type; 422, it is too deep or has too
         many values.
     """
@@ -31,22 +27,19 @@ async def json_of(request: Request) -> object:
         detail = sentence("Send JSON, as application/json.")
         raise Problem("unsupported-media-type", 415, detail, context={"media_type": "application/json"})
     body = bytearray()
-    try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > MAX_BODY_BYTES:
-                raise Problem(
-                    "body-too-large",
-                    413,
-                    counted(
-                        "The JSON may have at most {limit:,} byte.",
-                        "The JSON may have at most {limit:,} bytes.",
-                        "limit",
-                        limit=MAX_BODY_BYTES,
-                    ),
-                )
-    except ClientDisconnect as error:
-        raise ClientGoneError from error
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BODY_BYTES:
+            raise Problem(
+                "body-too-large",
+                413,
+                counted(
+                    "The JSON may have at most {limit:,} byte.",
+                    "The JSON may have at most {limit:,} bytes.",
+                    "limit",
+                    limit=MAX_BODY_BYTES,
+                ),
+            )
     try:
         document: object = json.loads(bytes(body))
     except (ValueError, RecursionError) as error:
@@ -60,7 +53,7 @@ async def json_of(request: Request) -> object:
 async def until_gone(request: Request, work: Coroutine[Any, Any, _T]) -> _T:
     """Return the result of the work; cancel it if the client closes the connection. Read the request's body before.
 
-    :raises ClientGoneError: the client closed the connection.
+    :raises ClientDisconnect: the client closed the connection.
     """
     working = asyncio.create_task(work)
     leaving = asyncio.create_task(_gone(request))
@@ -68,7 +61,7 @@ async def until_gone(request: Request, work: Coroutine[Any, Any, _T]) -> _T:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             return working.result()
-        raise ClientGoneError
+        raise ClientDisconnect
     finally:
         leaving.cancel()
         if not working.done():

@@ -8,7 +8,7 @@ import structlog
 from service_kit.errors import DomainError
 from service_kit.problems import Problem, problem_with
 from service_kit.texts import counted, sentence
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from image_processor.render import failures
@@ -16,7 +16,7 @@ from image_processor.render.config import RenderHttpSettings
 from image_processor.render.metrics import RenderMetrics
 from image_processor.render.plans.plan import FileSource, RenderPlan, Source
 from image_processor.render.problems import NO_SUCH_ROUTE
-from image_processor.render.routers.clients import ClientGoneError, until_gone
+from image_processor.render.routers.clients import until_gone
 from image_processor.render.routers.hints import VARY_BY_HINTS, hinted
 from image_processor.render.routers.nginx_cache import NginxCache, forgetting
 from image_processor.render.routers.responses import (
@@ -97,7 +97,7 @@ class ImageRoutes:
                     headers={"Allow": "GET, HEAD"},
                 )
             response = await self._answer(request, await dialect.plan(rest))
-        except ClientGoneError:
+        except ClientDisconnect:
             response = Response(status_code=499)
         except DomainError as error:
             response = _refusal(request, form, error)

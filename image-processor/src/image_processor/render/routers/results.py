@@ -27,7 +27,7 @@ async def response_of(
 async def result_for(request: Request, service: RenderService, found: Found) -> Result:
     """Return the result; render it if it is not cached, as long as the client is connected.
 
-    :raises ClientGoneError: the client has closed the connection.
+    :raises ClientDisconnect: the client has closed the connection.
     """
     cached = service.cached(found)
     return await until_gone(request, service.result(found)) if cached is None else cached
