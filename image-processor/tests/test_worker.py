@@ -1,4 +1,4 @@
-"""The start of a worker's process."""
+"""The start of a worker."""
 
 import os
 import subprocess
