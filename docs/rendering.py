@@ -7,16 +7,17 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from image_processor.render import imagor_filters
-from image_processor.render.dialects import native, thumbor
-from image_processor.render.imgproxy_options import OPTIONS
-from image_processor.render.imgproxy_plan import OPTION_STATES
-from image_processor.render.thumbor_filters import State
+from image_processor.render.dialects import native
+from image_processor.render.dialects.imagor import filters as imagor_filters
+from image_processor.render.dialects.imgproxy.options import OPTIONS
+from image_processor.render.dialects.imgproxy.plan import OPTION_STATES
+from image_processor.render.dialects.thumbor import plan as thumbor_plan
+from image_processor.render.dialects.thumbor.filters import State
 from service_kit.languages import Language, translated
 
 STATES: Mapping[str, Mapping[str, State]] = {
     "native": native.OPTIONS,
-    "thumbor": thumbor.FILTERS,
+    "thumbor": thumbor_plan.FILTERS,
     "imagor": imagor_filters.FILTERS,
     "imgproxy": OPTION_STATES,
 }

@@ -13,11 +13,12 @@ from file_storage.routers.statuses import STATUSES as STATUSES_OF_FILES
 from file_storage.routers.trash import DeleteIn
 from image_processor.algorithms.registry import all_algorithms
 from image_processor.models import TaskStatus
-from image_processor.render import imagor_filters
-from image_processor.render.dialects import native, thumbor
-from image_processor.render.imgproxy_plan import OPTION_STATES
+from image_processor.render.dialects import native
+from image_processor.render.dialects.imagor import filters as imagor_filters
+from image_processor.render.dialects.imgproxy.plan import OPTION_STATES
+from image_processor.render.dialects.thumbor import plan as thumbor_plan
+from image_processor.render.dialects.thumbor.filters import State
 from image_processor.render.problems import STATUSES as STATUSES_OF_RENDERS
-from image_processor.render.thumbor_filters import State
 from image_processor.routers.bulk import CancelIn, ForgetIn, RestartIn
 from image_processor.routers.presets import PresetIn
 from image_processor.routers.tasks import TasksIn
@@ -62,7 +63,7 @@ PLAIN = {
     "durations.py": "settings",
     "settings.py": "settings",
     "render/config.py": "settings",
-    "render/dialects/imgproxy.py": "settings",
+    "render/dialects/imgproxy/url.py": "settings",
     "render/signing.py": "settings",
     "events/rows.py": "caught: the caller says it in its own words",
     "imaging/cube.py": "caught: the caller says it in its own words",
@@ -171,7 +172,7 @@ def test_every_text_of_the_catalog_has_a_russian_one() -> None:
     assert {(context, text) for context, text in texts if not has_translation(text, "ru", context)} == set()
 
 
-@pytest.mark.parametrize("states", [native.OPTIONS, thumbor.FILTERS, imagor_filters.FILTERS, OPTION_STATES])
+@pytest.mark.parametrize("states", [native.OPTIONS, thumbor_plan.FILTERS, imagor_filters.FILTERS, OPTION_STATES])
 def test_every_note_of_a_render_option_has_a_russian_one(states: Mapping[str, State]) -> None:
     notes = {state.note for state in states.values() if re.sub("`[^`]*`", "", state.note)}
 

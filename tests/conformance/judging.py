@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Protocol
 
 import pyvips
-from image_processor.render import imagor_url
-from image_processor.render.dialects import imgproxy, thumbor
-from image_processor.render.geometry.thumbor_sizes import filled, fitted
-from image_processor.render.imgproxy_plan import plan_of
+from image_processor.render.dialects.imagor import url as imagor_url
+from image_processor.render.dialects.imgproxy import url as imgproxy_url
+from image_processor.render.dialects.imgproxy.plan import plan_of
+from image_processor.render.dialects.thumbor import url as thumbor_url
+from image_processor.render.dialects.thumbor.sizes import filled, fitted
+from image_processor.render.dialects.thumbor.url import ThumborUrl
 from image_processor.render.problems import STATUSES
 from image_processor.render.signing import Hash, ImagorSigner, ImgproxySigner, ThumborSigner
-from image_processor.render.thumbor_url import ThumborUrl
 from image_processor.services.codec.decoding import Limits
 from image_processor.services.codec.process import process_image
 from pydantic import JsonValue, TypeAdapter
@@ -26,7 +27,7 @@ from tests.conformance.pixel_cases import pixel_case
 LIMITS = Limits(max_pixels=100_000_000, max_frames=100)
 _FLAGS = ("debug", "meta", "stretch", "smart", "flip_horizontal", "flip_vertical")
 _TEXTS = ("signature", "fit_in", "halign", "valign", "image", "width", "height")
-_PARSERS: Mapping[str, Callable[[bytes], ThumborUrl]] = {"thumbor": thumbor.parse, "imagor": imagor_url.parse}
+_PARSERS: Mapping[str, Callable[[bytes], ThumborUrl]] = {"thumbor": thumbor_url.parse, "imagor": imagor_url.parse}
 
 
 class Renderer(Protocol):
@@ -38,7 +39,7 @@ class Renderer(Protocol):
 
 def in_process(options: str, picture: Path) -> pyvips.Image:
     """Render in this process."""
-    url = imgproxy.parse(f"/_/{options}/plain/1@png".encode(), imgproxy.Grammar(allow_security_options=True))
+    url = imgproxy_url.parse(f"/_/{options}/plain/1@png".encode(), imgproxy_url.Grammar(allow_security_options=True))
     plan = plan_of(url.source, url.options)
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.png"
@@ -122,7 +123,7 @@ def _of_imgproxy(fact: Fact, renderer: Renderer) -> str | None:
     if fact.kind == "geometry":
         return _imgproxy_geometry(fact, renderer)
     try:
-        url = imgproxy.parse(fact.url.encode(), grammar_of(fact))
+        url = imgproxy_url.parse(fact.url.encode(), grammar_of(fact))
     except DomainError as error:
         return _difference(fact.expected, {"error": True, "status": STATUSES["imgproxy"][error.kind]})
     options: dict[str, JsonValue] = {}
@@ -137,14 +138,14 @@ def _of_imgproxy(fact: Fact, renderer: Renderer) -> str | None:
     return _difference(fact.expected, made)
 
 
-def grammar_of(fact: Fact) -> imgproxy.Grammar:
+def grammar_of(fact: Fact) -> imgproxy_url.Grammar:
     """Return the settings under which the fact holds."""
     config = dict(fact.config)
     separator = str(config.get("arguments_separator", ":"))
     lines = config.pop("presets", [])
-    presets = [imgproxy.preset_of(str(line), separator) for line in lines] if isinstance(lines, list) else []
-    known = {name: value for name, value in config.items() if name in imgproxy.Grammar.__dataclass_fields__}
-    return imgproxy.Grammar(
+    presets = [imgproxy_url.preset_of(str(line), separator) for line in lines] if isinstance(lines, list) else []
+    known = {name: value for name, value in config.items() if name in imgproxy_url.Grammar.__dataclass_fields__}
+    return imgproxy_url.Grammar(
         presets=dict(preset for preset in presets if preset),
         pro=fact.peer == "imgproxy-pro",
         **known,  # type: ignore[arg-type]  # JSON
@@ -194,7 +195,7 @@ def _date(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _json(value: imgproxy.Value) -> JsonValue:
+def _json(value: imgproxy_url.Value) -> JsonValue:
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, bool | int | float | str):

@@ -47,7 +47,7 @@ from image_processor.services.presets.presets import PresetService
 from image_processor.services.tasks.batches import BatchService
 from image_processor.services.tasks.bulk import BulkService
 from image_processor.services.tasks.ended import fold as fold_ended
-from image_processor.services.tasks.events import TaskChoice
+from image_processor.services.tasks.event_choice import TaskChoice
 from image_processor.services.tasks.filters import TaskFilter
 from image_processor.services.tasks.forgetting import Retention
 from image_processor.services.tasks.idempotency import forget_expired

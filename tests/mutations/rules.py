@@ -558,7 +558,7 @@ MUTATIONS = [
         file="image-processor/src/image_processor/services/codec/process.py",
         before="decoded.unread is None or plan.accepts_still or",
         after="decoded.unread is None or",
-        caught_by="image-processor/tests/render/test_process.py::test_an_image_by_url_of_a_sequence_is_its_first_frame",
+        caught_by="image-processor/tests/render/processes/test_process.py::test_an_image_by_url_of_a_sequence_is_its_first_frame",
     ),
     Mutation(
         rule="a search encodes with less effort than a single encoding",
@@ -746,17 +746,17 @@ MUTATIONS = [
     # Pictures by URL.
     Mutation(
         rule="slow renders leave half of the processes to others",
-        file="image-processor/src/image_processor/render/pool.py",
+        file="image-processor/src/image_processor/render/processes/pool.py",
         before="slow_too=slow < max(1, self._count // 2)",
         after="slow_too=slow < self._count",
-        caught_by="image-processor/tests/render/test_pool.py::test_at_most_half_of_the_processes_do_slow_renders",
+        caught_by="image-processor/tests/render/processes/test_pool.py::test_at_most_half_of_the_processes_do_slow_renders",
     ),
     Mutation(
         rule="an answer from before a file was to be forgotten is not remembered",
-        file="image-processor/src/image_processor/render/file_rows.py",
+        file="image-processor/src/image_processor/render/sources/file_rows.py",
         before="        if self._forgotten == forgotten:\n",
         after="        if self._forgotten >= forgotten:\n",
-        caught_by="image-processor/tests/render/test_lookups_of_files.py"
+        caught_by="image-processor/tests/render/sources/test_file_rows.py"
         "::test_what_was_on_its_way_when_a_file_was_to_be_forgotten_is_not_remembered",
     ),
     Mutation(
@@ -768,17 +768,17 @@ MUTATIONS = [
     ),
     Mutation(
         rule="nginx forgets the images of a file whose renders are removed",
-        file="image-processor/src/image_processor/render/api.py",
-        before="        await self._front.forget(file_id, sha256)\n",
+        file="image-processor/src/image_processor/render/routers/api.py",
+        before="        await self._nginx_cache.forget(file_id, sha256)\n",
         after="",
         caught_by="tests/api/test_render.py::test_what_nginx_keeps_ends_at_once_when_the_renders_of_a_file_are_removed",
     ),
     Mutation(
         rule="nginx forgets images that were made from another file with the same bytes, too",
-        file="image-processor/src/image_processor/render/front.py",
+        file="image-processor/src/image_processor/render/routers/nginx_cache.py",
         before=" or each.sha256 == sha256 for each",
         after=" for each",
-        caught_by="image-processor/tests/render/test_nginx_front.py::"
+        caught_by="image-processor/tests/render/routers/test_nginx_cache.py::"
         "test_nginx_forgets_what_is_made_from_a_file_or_the_same_bytes",
     ),
     Mutation(
@@ -786,15 +786,15 @@ MUTATIONS = [
         file="image-processor/src/image_processor/services/codec/encoding.py",
         before="    output = by_format.get(chosen, output)\n",
         after="",
-        caught_by="image-processor/tests/render/test_process.py::"
+        caught_by="image-processor/tests/render/processes/test_process.py::"
         "test_a_format_of_the_codec_s_choice_has_the_options_of_that_format",
     ),
     Mutation(
         rule="a redirect of an origin is judged as the first URL",
-        file="image-processor/src/image_processor/render/origins.py",
+        file="image-processor/src/image_processor/render/sources/origins.py",
         before="        for _ in range(self._settings.max_redirects + 1):\n            self._judged(url)\n",
         after="        for _ in range(self._settings.max_redirects + 1):\n",
-        caught_by="image-processor/tests/render/test_origins.py",
+        caught_by="image-processor/tests/render/sources/test_origins.py",
     ),
     # The front of the embedded stack.
     Mutation(

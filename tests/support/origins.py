@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from image_processor.render import origins
+from image_processor.render.sources import origins
 
 PICTURE = b"the bytes of a picture"
 

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from image_processor.render.plan import RenderPlan
+from image_processor.render.plans.plan import RenderPlan
 from image_processor.services.codec.process import process_image
 
 from tests.support.algorithm_runs import LIMITS

@@ -13,15 +13,16 @@ from service_kit.settings import SettingsError, exit_with, load_or_exit
 
 from image_processor.config import ApiSettings
 from image_processor.injectors import create_api_registry
-from image_processor.render.operations import OPERATIONS
+from image_processor.render.routers.operations import OPERATIONS
 from image_processor.routers.batches import batches
 from image_processor.routers.bulk import bulk
 from image_processor.routers.catalog import catalog
-from image_processor.routers.events_operation import EVENTS, WEBHOOKS, event_schemas
+from image_processor.routers.events_operation import EVENTS, event_schemas
 from image_processor.routers.presets import presets
 from image_processor.routers.stats import stats
 from image_processor.routers.tasks import tasks
 from image_processor.routers.webhooks import webhooks
+from image_processor.routers.webhooks_operation import WEBHOOKS, webhook_schemas
 from image_processor.services.files.client import FileStorage
 from image_processor.services.tasks.queue import TaskQueue
 from image_processor.statuses import STATUSES
@@ -58,7 +59,7 @@ def create_app() -> OpenAPI:
     app.register_api(batches)
     app.register_api(webhooks)
     app.paths["/events"] = EVENTS
-    app.components_schemas.update(event_schemas())
+    app.components_schemas.update({**event_schemas(), **webhook_schemas()})
     app.spec.webhooks = WEBHOOKS
     app.paths.update(OPERATIONS)
     access.before(app)

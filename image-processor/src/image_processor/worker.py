@@ -30,9 +30,9 @@ from image_processor.handler.confinement import confine_worker
 from image_processor.handler.consumer import WorkConsumer
 from image_processor.handler.crash import crash_reason, crash_reporting_request, overran
 from image_processor.handler.shutdown import GracefulShutdown
+from image_processor.handler.worker_process import WorkerProcess
 from image_processor.injectors import create_worker_registry
 from image_processor.services.jobs.leases import LeaseService
-from image_processor.services.jobs.outcomes import Holder
 from image_processor.services.jobs.runner import Runner
 
 log = structlog.get_logger()
@@ -50,6 +50,13 @@ app = create_celery(settings.broker)
 app.conf.update(worker_concurrency=settings.processes, worker_consumer=WorkConsumer)
 database = fork_safe_database(settings.database.url, settings.database.pool_size)
 services = svcs.Container(create_worker_registry(settings, database, app, WORKER))
+"""The services of the main process; each other process has its own."""
+
+
+def create_runner() -> Runner:
+    """Return the runner of a process that has been forked, with its own connections."""
+    database = Database(settings.database.url, settings.database.pool_size)
+    return svcs.Container(create_worker_registry(settings, database, app, WORKER)).get(Runner)
 
 
 def threads() -> tuple[Relay, Housekeeping, Heartbeat]:
@@ -73,14 +80,13 @@ def hand_back() -> None:
 
 
 shutdown = GracefulShutdown(settings.shutdown_seconds, hand_back)
+process = WorkerProcess(WORKER, create_runner, shutdown)
 
 
 @app.task(name=WORK, Request=crash_reporting_request(report_crash))
 def work() -> None:
     """Run tasks until none is pending; the message is only a hint that there are some."""
-    shutdown.hold_if_draining()
-    if not services.get(Runner).drain(Holder(WORKER, os.getpid()), shutdown.begun):
-        signal.pause()
+    process.work()
 
 
 @signals.setup_logging.connect
@@ -105,10 +111,7 @@ def _prepare(**_: object) -> None:
 def _begin_process(**_: object) -> None:
     # Ignore signals to the process group: the main process ends its child processes itself.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    # Connections do not survive a fork: each process creates its own services.
-    global services
-    database = Database(settings.database.url, settings.database.pool_size)
-    services = svcs.Container(create_worker_registry(settings, database, app, WORKER))
+    process.begin()
     # Temporary files of libvips, SQLite and Python: /tmp may be in memory and is outside the sandbox.
     os.environ["TMPDIR"] = settings.scratch_folder
     tempfile.tempdir = None

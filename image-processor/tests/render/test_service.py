@@ -12,14 +12,14 @@ import pytest
 from image_processor.imaging.output import Output
 from image_processor.render.cache import MAKING, ORIGINS, RenderCache
 from image_processor.render.config import RenderSettings
-from image_processor.render.file_rows import FileRows
-from image_processor.render.job import LocalFile
 from image_processor.render.metrics import RenderMetrics
-from image_processor.render.origins import Origins
-from image_processor.render.plan import ColorSource, Encoding, OriginSource, RenderPlan
-from image_processor.render.pool import Pool
-from image_processor.render.queue import Ticket
+from image_processor.render.plans.plan import ColorSource, Encoding, OriginSource, RenderPlan
+from image_processor.render.processes.job import LocalFile
+from image_processor.render.processes.pool import Pool
+from image_processor.render.processes.queue import Ticket
 from image_processor.render.service import Found, RenderService
+from image_processor.render.sources.file_rows import FileRows
+from image_processor.render.sources.origins import Origins
 from service_kit.errors import DomainError
 
 from tests.support.origins import Origin

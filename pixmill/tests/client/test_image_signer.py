@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from image_processor.render.config import NativeUrlSettings
 from image_processor.render.dialects import native
-from image_processor.render.signed_urls import UrlMaker, Wanted
 from image_processor.render.signing import NativeSigner
+from image_processor.render.urls.signed_urls import UrlMaker, Wanted
 from pixmill.params import Blur, Convert, Histogram, Info, Output, Resize, Watermark
 from pixmill.steps import Chain
 

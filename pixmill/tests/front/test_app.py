@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from image_processor.render.config import RenderSettings
 from image_processor.render.paths import RenderPaths
-from pixmill.front.app import CHUNK, MAX_BUFFERED, Front, RenderService
+from pixmill.front.app import CHUNK, MAX_BUFFERED, Front, RenderClient
 from pixmill.front.limits import Limit
 from service_kit.access.cors import Cors
 from service_kit.access.guard import check_host
@@ -97,7 +97,7 @@ def front_of(socket: Path) -> Front:
             "thumbor": {"keys": ["a key of sixteen bytes"], "path": "/thumbs/", "host": "thumbs.example"},
         }
     )
-    render = RenderService(socket.with_name("render"), RenderPaths(settings))
+    render = RenderClient(socket.with_name("render"), RenderPaths(settings))
     check = partial(check_host, allowed={"x", "localhost", "files.example"}, any_address=False)
     return Front(socket, {}, render, Limit(1, 1), Cors([ORIGIN]), check)
 

@@ -31,21 +31,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ExceptionHandler
 
-from image_processor.render.api import ApiRoutes, answering
 from image_processor.render.cache import ORIGINS, RenderCache
 from image_processor.render.config import RenderSettings
 from image_processor.render.engine import render_engine
-from image_processor.render.file_rows import FileRows
-from image_processor.render.front import Front
-from image_processor.render.images import ImageRoutes
 from image_processor.render.metrics import RenderMetrics
-from image_processor.render.origins import Origins
-from image_processor.render.pool import Pool
-from image_processor.render.presets import RenderPresets
-from image_processor.render.reading import Reader
-from image_processor.render.responses import problem_response
+from image_processor.render.processes.pool import Pool
+from image_processor.render.routers.api import ApiRoutes, answering
+from image_processor.render.routers.images import ImageRoutes
+from image_processor.render.routers.nginx_cache import NginxCache
+from image_processor.render.routers.responses import problem_response
 from image_processor.render.service import RenderService
-from image_processor.render.signed_urls import UrlMaker
+from image_processor.render.sources.file_rows import FileRows
+from image_processor.render.sources.origins import Origins
+from image_processor.render.urls.presets import RenderPresets
+from image_processor.render.urls.reading import Reader
+from image_processor.render.urls.signed_urls import UrlMaker
 from image_processor.services.codec.presets import Presets
 
 log = structlog.get_logger()
@@ -78,13 +78,13 @@ def create_app() -> Starlette:
     metrics = _metrics(pool, cache, origins)
     service = RenderService(settings, render_engine(), cache, pool, rows, origins, metrics)
     urls = UrlMaker(settings.native)
-    front = Front(settings.front)
+    nginx_cache = NginxCache(settings.front)
     api = ApiRoutes(
-        create_gate(access, keys, access_database), service, rows, presets, urls, settings.http, metrics, front
+        create_gate(access, keys, access_database), service, rows, presets, urls, settings.http, metrics, nginx_cache
     )
     peers = (settings.thumbor, settings.imagor, settings.imgproxy)
     closed = [peer.path for peer in peers if peer.path and not peer.enabled]
-    images = ImageRoutes(reader, service, settings.http, metrics, front, closed)
+    images = ImageRoutes(reader, service, settings.http, metrics, nginx_cache, closed)
 
     @asynccontextmanager
     async def running(_app: Starlette) -> AsyncIterator[None]:
@@ -100,7 +100,7 @@ def create_app() -> Starlette:
             await pool.stop()
             await rows.close()
             await presets.close()
-            await front.close()
+            await nginx_cache.close()
             cache.close()
             await asyncio.to_thread(trail.close)
 

@@ -21,14 +21,14 @@ from image_processor.render.failures import (
     file_not_found,
     not_renderable,
 )
-from image_processor.render.file_rows import FileRow, FileRows
-from image_processor.render.job import Answer, Bytes, Job, LocalFile, Made, Refused, StoredFile
 from image_processor.render.metrics import RenderMetrics
-from image_processor.render.negotiation import is_avif, most_pixels, negotiated
-from image_processor.render.origins import OriginFile, Origins
-from image_processor.render.plan import ColorSource, DigestSource, FileSource, OriginSource, RenderPlan, Source
-from image_processor.render.pool import Pool
-from image_processor.render.queue import Ticket
+from image_processor.render.plans.negotiation import is_avif, most_pixels, negotiated
+from image_processor.render.plans.plan import ColorSource, DigestSource, FileSource, OriginSource, RenderPlan, Source
+from image_processor.render.processes.job import Answer, Bytes, Job, LocalFile, Made, Refused, StoredFile
+from image_processor.render.processes.pool import Pool
+from image_processor.render.processes.queue import Ticket
+from image_processor.render.sources.file_rows import FileRow, FileRows
+from image_processor.render.sources.origins import OriginFile, Origins
 
 log = structlog.get_logger()
 

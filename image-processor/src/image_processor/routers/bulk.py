@@ -15,7 +15,7 @@ from service_kit.request_body import json_body
 from service_kit.texts import sentence
 
 from image_processor.models import TaskStatus
-from image_processor.services.tasks.bulk import BulkService, Changed, Position
+from image_processor.services.tasks.bulk import BulkService, Changed, SearchPosition
 from image_processor.services.tasks.filters import TaskFilter
 
 bulk = APIBlueprint("bulk", __name__, abp_tags=[Tag(name="tasks")])
@@ -187,8 +187,8 @@ def _as_json(changed: Changed) -> dict[str, object]:
     return {"task_ids": list(changed.ids), "more": changed.more, **cursor}
 
 
-def _position(chosen: ChosenIn) -> Position | None:
-    return None if chosen.cursor is None else Position.of(chosen.cursor)
+def _position(chosen: ChosenIn) -> SearchPosition | None:
+    return None if chosen.cursor is None else SearchPosition.of(chosen.cursor)
 
 
 def _filter(chosen: CancelIn | RestartIn | ForgetIn) -> TaskFilter:

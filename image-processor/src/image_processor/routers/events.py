@@ -7,7 +7,7 @@ from starlette.datastructures import QueryParams
 
 from image_processor.models import TaskEvent, TaskStatus
 from image_processor.services.causes import problem_document
-from image_processor.services.tasks.events import TaskChoice
+from image_processor.services.tasks.event_choice import TaskChoice
 
 
 def _choice(query: QueryParams) -> TaskChoice:

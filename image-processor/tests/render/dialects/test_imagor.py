@@ -4,10 +4,12 @@ import numpy
 import pytest
 import pyvips
 from image_processor.imaging.picture import Picture
-from image_processor.render import imagor_filters, imagor_frame, imagor_url
-from image_processor.render.deferred import Deferred, Size
-from image_processor.render.dialects import imagor
-from image_processor.render.plan import ColorSource, OriginSource, step
+from image_processor.render.dialects.imagor import filters as imagor_filters
+from image_processor.render.dialects.imagor import frame as imagor_frame
+from image_processor.render.dialects.imagor import plan as imagor_plan
+from image_processor.render.dialects.imagor import url as imagor_url
+from image_processor.render.plans.deferred import Deferred, Size
+from image_processor.render.plans.plan import ColorSource, OriginSource, step
 from image_processor.services.codec.errors import ImageError
 from PIL import Image, ImageColor
 from service_kit.errors import DomainError
@@ -17,7 +19,7 @@ from tests.support.renders import rendered
 
 
 def made(path: str, files: dict[int, bytes] | None = None) -> bytes:
-    return rendered(imagor.plan_of(imagor_url.parse(f"/unsafe/{path}".encode())), photo(64, 48), files)
+    return rendered(imagor_plan.plan_of(imagor_url.parse(f"/unsafe/{path}".encode())), photo(64, 48), files)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +141,7 @@ def test_an_image_on_another_follows_its_sides(sides: str, size: tuple[int, int]
 def test_an_unknown_blend_mode_is_the_normal_one() -> None:
     """imagor, processor_test.go: "image with invalid blend mode fallback"."""
     normal, unknown = (
-        imagor.plan_of(imagor_url.parse(f"/unsafe/filters:image(7,0,0,50{mode})/42".encode()))
+        imagor_plan.plan_of(imagor_url.parse(f"/unsafe/filters:image(7,0,0,50{mode})/42".encode()))
         for mode in ("", ",invalid-mode")
     )
 
@@ -171,7 +173,7 @@ def test_the_color_none_is_black(text: str, color: str) -> None:
 @pytest.mark.parametrize("points", ["50x40", "50:40", "50,40", "50x40:51x41", "0.78125x0.8333333"])
 def test_a_point_stays_in_the_middle(points: str) -> None:
     """imagor, process.go: numbers are split at x, comma and colon; a point is an area of one pixel."""
-    (frame, *_) = imagor.plan_of(imagor_url.parse(f"/unsafe/20x20/filters:focal({points})/42".encode())).steps
+    (frame, *_) = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/20x20/filters:focal({points})/42".encode())).steps
 
     assert isinstance(frame.params, Deferred)
     (resize,) = frame.params.lowered(Size(64, 48))
@@ -194,7 +196,7 @@ def test_the_center_of_the_areas_counts_by_their_size_in_the_part_that_is_left(
     path: str, center: tuple[float, float]
 ) -> None:
     """imagor, process.go: parseFocalPoint, and what it subtracts for the crop."""
-    (frame, *_) = imagor.plan_of(imagor_url.parse(f"/unsafe/{path}/42".encode())).steps
+    (frame, *_) = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/{path}/42".encode())).steps
 
     assert isinstance(frame.params, Deferred)
     *_, resize = frame.params.lowered(Size(64, 48))
@@ -216,7 +218,7 @@ def test_an_alignment_chooses_the_part_that_stays(path: str, color: str) -> None
     image = Image.new("RGB", (64, 48), "red")
     image.paste("blue", (0, 24, 64, 48) if "x12" in path else (32, 0, 64, 48))
 
-    plan = imagor.plan_of(imagor_url.parse(f"/unsafe/{path}/42".encode()))
+    plan = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/{path}/42".encode()))
     result = opened(rendered(plan, encoded(image, "PNG"))).convert("RGB")
 
     assert {result.getpixel((0, 0)), result.getpixel((result.width - 1, result.height - 1))} == {
@@ -239,7 +241,7 @@ def test_an_animation_is_not_trimmed(path: str) -> None:
         frame.paste(color, (10, 5, 40, 25))
     still = encoded(frames[0], "WEBP", lossless=True)
     moving = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], duration=100, lossless=True)
-    plan = imagor.plan_of(imagor_url.parse(f"/unsafe/{path}".encode()))
+    plan = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/{path}".encode()))
 
     assert [opened(rendered(plan, content)).size for content in (still, moving)] == [(30, 20), (60, 40)]
 
@@ -247,7 +249,7 @@ def test_an_animation_is_not_trimmed(path: str) -> None:
 @pytest.mark.parametrize("name", ["blur(5)", "sharpen(5)"])
 def test_an_animation_is_neither_blurred_nor_sharpened(name: str) -> None:
     """imagor, filter.go: blur and sharpen."""
-    (*_, last) = imagor.plan_of(imagor_url.parse(f"/unsafe/filters:{name}/42".encode())).steps
+    (*_, last) = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/filters:{name}/42".encode())).steps
     frame = pyvips.Image.black(8, 8)
 
     assert isinstance(last.params, Deferred)
@@ -261,7 +263,7 @@ def test_a_crop_counts_from_the_edges_of_the_source_though_it_is_trimmed() -> No
     """imagor, process.go: what both the crop and the trim keep."""
     image = Image.new("RGB", (60, 40), "white")
     image.paste("black", (10, 5, 40, 25))
-    plan = imagor.plan_of(imagor_url.parse(b"/unsafe/trim/20x10:50x40/42"))
+    plan = imagor_plan.plan_of(imagor_url.parse(b"/unsafe/trim/20x10:50x40/42"))
 
     assert opened(rendered(plan, encoded(image, "PNG"))).size == (20, 15)
 
@@ -280,14 +282,14 @@ def test_contrast_is_percent_of_the_formula() -> None:
 @pytest.mark.parametrize("name", ["rgb(1,2)", "modulate(1,2)", "rotate()", "blurhash(4,3)", "quality(abc)", "focal(1)"])
 def test_a_filter_without_effect_is_skipped_and_listed(name: str) -> None:
     """imagor, filter_processed_test.go: TestFilterProcessedFlag, TestFilterEventOutcomes."""
-    plan = imagor.plan_of(imagor_url.parse(f"/unsafe/filters:{name}:grayscale()/42".encode()))
+    plan = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/filters:{name}:grayscale()/42".encode()))
 
     assert plan.ignored == (name.partition("(")[0],)
 
 
 def test_the_strength_of_a_redaction_is_listed_as_ignored() -> None:
     plans = [
-        imagor.plan_of(imagor_url.parse(f"/unsafe/filters:redact({args})/42".encode()))
+        imagor_plan.plan_of(imagor_url.parse(f"/unsafe/filters:redact({args})/42".encode()))
         for args in ("pixelate", "pixelate,15", "", "blur,20")
     ]
 
@@ -303,7 +305,7 @@ def test_the_background_may_be_the_average_color() -> None:
     visible = numpy.asarray(image).reshape(-1, 4)
     average = visible[visible[:, 3] == 255][:, :3].mean(axis=0).round()
 
-    plan = imagor.plan_of(imagor_url.parse(b"/unsafe/filters:background_color(auto)/42"))
+    plan = imagor_plan.plan_of(imagor_url.parse(b"/unsafe/filters:background_color(auto)/42"))
     result = opened(rendered(plan, encoded(image, "PNG"))).convert("RGB")
 
     assert numpy.abs(numpy.asarray(result.getpixel((30, 30))) - average).max() <= 1
@@ -315,7 +317,7 @@ def test_the_background_may_be_the_average_color() -> None:
 
 def test_a_text_stands_at_its_place() -> None:
     """imagor, filters.md: `label` from the right and from the bottom."""
-    plan = imagor.plan_of(imagor_url.parse(b"/unsafe/filters:label(HH,-2,-3,20,red)/42"))
+    plan = imagor_plan.plan_of(imagor_url.parse(b"/unsafe/filters:label(HH,-2,-3,20,red)/42"))
 
     result = pixels(rendered(plan, encoded(Image.new("RGB", (64, 48), "white"), "PNG")))
 
@@ -326,7 +328,7 @@ def test_a_text_stands_at_its_place() -> None:
 @pytest.mark.parametrize(("alpha", "green"), [(0, 0), (50, 128), (100, 255)])
 def test_a_text_is_as_transparent_as_requested(alpha: int, green: int) -> None:
     """imagor, filters.md: the alpha of `label` is from 0, opaque, to 100, transparent."""
-    plan = imagor.plan_of(imagor_url.parse(f"/unsafe/filters:label(HH,0,0,40,red,{alpha})/42".encode()))
+    plan = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/filters:label(HH,0,0,40,red,{alpha})/42".encode()))
 
     result = pixels(rendered(plan, encoded(Image.new("RGB", (64, 48), "white"), "PNG")))
 
@@ -349,13 +351,13 @@ def test_the_quality_of_a_png_stays() -> None:
 )
 def test_a_color_has_the_size_of_the_url(path: str, size: tuple[int, int]) -> None:
     """imagor, process.go: a side that is missing is as long as the other one."""
-    plan = imagor.plan_of(imagor_url.parse(f"/unsafe/{path}/color:red".encode()))
+    plan = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/{path}/color:red".encode()))
 
     assert opened(rendered(plan, encoded(Image.new("RGB", (1, 1), "red"), "PNG"))).size == size
 
 
 def test_a_color_is_a_source() -> None:
-    assert imagor.plan_of(imagor_url.parse(b"/unsafe/10x10/color:red")).source == ColorSource("#ff0000")
+    assert imagor_plan.plan_of(imagor_url.parse(b"/unsafe/10x10/color:red")).source == ColorSource("#ff0000")
 
 
 def test_lossless_is_for_formats_that_can_be_lossless() -> None:
@@ -369,7 +371,7 @@ def test_the_scheme_of_an_image_may_be_missing() -> None:
     """imagor, README, "Default Scheme": https."""
     path = b"/unsafe/filters:watermark(example.org/a.png):image(/9x9/example.org/b.png)/example.org/c.png"
 
-    plan = imagor.plan_of(imagor_url.parse(path))
+    plan = imagor_plan.plan_of(imagor_url.parse(path))
 
     assert plan.source == OriginSource("https://example.org/c.png")
     assert [source for _, source in plan.files] == [
@@ -380,14 +382,14 @@ def test_the_scheme_of_an_image_may_be_missing() -> None:
 def test_a_url_expires() -> None:
     url = imagor_url.parse(b"/unsafe/filters:expire(1000000)/42")
 
-    assert imagor.plan_of(url, now=999).wishes.expires == 1000
+    assert imagor_plan.plan_of(url, now=999).wishes.expires == 1000
     with pytest.raises(DomainError) as caught:
-        imagor.plan_of(url, now=1000)
+        imagor_plan.plan_of(url, now=1000)
     assert caught.value.kind == "expired-render-url"
 
 
 def test_a_download_has_a_name() -> None:
-    wishes = imagor.plan_of(imagor_url.parse(b"/unsafe/filters:attachment(my%20cat.jpg):max_age(60)/42")).wishes
+    wishes = imagor_plan.plan_of(imagor_url.parse(b"/unsafe/filters:attachment(my%20cat.jpg):max_age(60)/42")).wishes
 
     assert (wishes.attachment, wishes.file_name, wishes.max_age) == (True, "my cat.jpg", 60)
 
@@ -406,7 +408,7 @@ def test_a_download_has_a_name() -> None:
 )
 def test_what_cannot_be_done_is_refused_by_name(name: str) -> None:
     with pytest.raises(DomainError) as caught:
-        imagor.plan_of(imagor_url.parse(f"/unsafe/filters:{name}/42".encode()))
+        imagor_plan.plan_of(imagor_url.parse(f"/unsafe/filters:{name}/42".encode()))
 
     assert caught.value.kind == "unsupported-render-option"
     assert caught.value.errors[0]["pointer"] == name.partition("(")[0]
@@ -416,7 +418,7 @@ def test_every_filter_has_a_state_and_every_state_that_is_yes_is_done() -> None:
     for name, state in imagor_filters.FILTERS.items():
         if state.done == "no":
             continue
-        plan = imagor.plan_of(
+        plan = imagor_plan.plan_of(
             imagor_url.parse(f"/unsafe/meta/10x10/filters:{name}({ARGUMENTS.get(name, '')})/42".encode()), now=0
         )
         assert name not in plan.ignored, name
@@ -460,7 +462,7 @@ ARGUMENTS = {
 
 @pytest.mark.parametrize("name", [f"text(a,0,0,sans-{'9' * 5000})", f"image(f-{'9' * 5000}xf/7)"])
 def test_a_number_may_have_any_number_of_digits(name: str) -> None:
-    assert imagor.plan_of(imagor_url.parse(f"/unsafe/filters:{name}/42".encode())).ignored == ()
+    assert imagor_plan.plan_of(imagor_url.parse(f"/unsafe/filters:{name}/42".encode())).ignored == ()
 
 
 def test_a_digit_that_is_not_decimal_has_no_effect() -> None:

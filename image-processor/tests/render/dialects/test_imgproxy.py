@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy
 import pytest
-from image_processor.render.dialects import imgproxy
-from image_processor.render.imgproxy_options import OPTIONS
-from image_processor.render.imgproxy_plan import OPTION_STATES, plan_of
-from image_processor.render.plan import FileSource, OriginSource, RenderPlan
+from image_processor.render.dialects.imgproxy import url as imgproxy_url
+from image_processor.render.dialects.imgproxy.options import OPTIONS
+from image_processor.render.dialects.imgproxy.plan import OPTION_STATES, plan_of
+from image_processor.render.plans.plan import FileSource, OriginSource, RenderPlan
 from imgproxy import ImgProxy
 from PIL import Image
 from service_kit.errors import DomainError
@@ -16,11 +16,11 @@ from skimage import data
 from tests.support.images import encoded, opened, photo, pixels
 from tests.support.renders import rendered
 
-GRAMMAR = imgproxy.Grammar(allow_security_options=True)
+GRAMMAR = imgproxy_url.Grammar(allow_security_options=True)
 
 
 def plan(options: str, source: str = "42", mark: int | None = None) -> RenderPlan:
-    url = imgproxy.parse(f"/_/{options}/plain/{source}".encode(), GRAMMAR)
+    url = imgproxy_url.parse(f"/_/{options}/plain/{source}".encode(), GRAMMAR)
     return plan_of(url.source, url.options, mark=None if mark is None else FileSource(mark))
 
 
@@ -194,7 +194,7 @@ def test_an_option_that_is_off_is_not_refused(options: str) -> None:
 def test_what_imgproxy_s_client_writes_is_read() -> None:
     url = str(ImgProxy("https://example.org/a b.jpg", width=300, height=200, gravity="sm", extension="webp"))
 
-    read = imgproxy.parse(url.encode(), GRAMMAR)
+    read = imgproxy_url.parse(url.encode(), GRAMMAR)
 
     assert read.source == "https://example.org/a b.jpg"
     assert (read.options["width"], read.options["height"], read.options["format"]) == (300, 200, "webp")
@@ -202,32 +202,32 @@ def test_what_imgproxy_s_client_writes_is_read() -> None:
 
 
 def test_slashes_that_a_proxy_ate_are_restored_before_the_signature_is_judged() -> None:
-    _, path = imgproxy.signature_and_path(b"/_/w:1/plain/http:/example.org/a.jpg")
+    _, path = imgproxy_url.signature_and_path(b"/_/w:1/plain/http:/example.org/a.jpg")
 
     assert path == b"/w:1/plain/http://example.org/a.jpg"
 
 
 def test_a_replacement_has_groups_as_go_writes_them() -> None:
-    grammar = imgproxy.Grammar(url_replacements=[("^mys3://([^/]+)/", "https://${1}.example.org/")])
+    grammar = imgproxy_url.Grammar(url_replacements=[("^mys3://([^/]+)/", "https://${1}.example.org/")])
 
-    assert imgproxy.parse(b"/_/plain/mys3://cats/a.jpg", grammar).source == "https://cats.example.org/a.jpg"
+    assert imgproxy_url.parse(b"/_/plain/mys3://cats/a.jpg", grammar).source == "https://cats.example.org/a.jpg"
 
 
 def test_a_file_name_may_follow_a_source_in_base64() -> None:
-    grammar = imgproxy.Grammar(base64_url_includes_filename=True)
+    grammar = imgproxy_url.Grammar(base64_url_includes_filename=True)
 
-    assert imgproxy.parse(b"/_/w:1/NDI.png/cat.png", grammar).source == "42"
+    assert imgproxy_url.parse(b"/_/w:1/NDI.png/cat.png", grammar).source == "42"
 
 
 def test_without_pro_a_source_may_begin_like_an_encrypted_one() -> None:
-    url = imgproxy.parse(b"/_/w:1/enc/xLmpwZw", imgproxy.Grammar(pro=False))
+    url = imgproxy_url.parse(b"/_/w:1/enc/xLmpwZw", imgproxy_url.Grammar(pro=False))
 
     assert url.source == "zw1.jpg"
 
 
 def test_an_empty_cachebuster_takes_the_one_before_away() -> None:
     """imgproxy, options/parser/apply.go: applyCacheBusterOption."""
-    url = imgproxy.parse(b"/_/cb:123/cb:/plain/42", imgproxy.Grammar())
+    url = imgproxy_url.parse(b"/_/cb:123/cb:/plain/42", imgproxy_url.Grammar())
 
     assert url.options == {}
 
@@ -235,13 +235,13 @@ def test_an_empty_cachebuster_takes_the_one_before_away() -> None:
 @pytest.mark.parametrize("options", [f"w:{'9' * 5000}", f"blur:{'9' * 5000}", f"q:{'9' * 30}"])
 def test_a_number_that_is_too_large_is_refused(options: str) -> None:
     with pytest.raises(DomainError) as caught:
-        imgproxy.parse(f"/_/{options}/plain/42".encode(), imgproxy.Grammar())
+        imgproxy_url.parse(f"/_/{options}/plain/42".encode(), imgproxy_url.Grammar())
 
     assert caught.value.kind == "bad-render-option"
 
 
 def test_the_separator_may_be_percent_encoded() -> None:
-    assert imgproxy.parse(b"/_/rs%3Afill%3A10%3a20/plain/42", GRAMMAR).options["height"] == 20
+    assert imgproxy_url.parse(b"/_/rs%3Afill%3A10%3a20/plain/42", GRAMMAR).options["height"] == 20
 
 
 def test_every_option_has_a_state() -> None:
@@ -263,7 +263,7 @@ def test_an_option_whose_state_is_no_is_refused(name: str) -> None:
 def test_a_path_without_a_source_is_read_in_linear_time() -> None:
     path = "/x/" + "plain/" * 100_000
 
-    assert imgproxy.signature_and_path(path.encode()) == ("x", path.removeprefix("/x").encode())
+    assert imgproxy_url.signature_and_path(path.encode()) == ("x", path.removeprefix("/x").encode())
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_a_path_without_a_source_is_read_in_linear_time() -> None:
     ],
 )
 def test_arguments_without_effect_are_reported(option: str, ignored: tuple[str, ...]) -> None:
-    url = imgproxy.parse(f"/signature/{option}/plain/42".encode(), imgproxy.Grammar())
+    url = imgproxy_url.parse(f"/signature/{option}/plain/42".encode(), imgproxy_url.Grammar())
 
     assert plan_of(url.source, url.options).ignored == ignored
 
@@ -352,7 +352,7 @@ def test_arguments_without_effect_are_reported(option: str, ignored: tuple[str, 
     ],
 )
 def test_arguments_are_read(options: str, expected: dict[str, object]) -> None:
-    assert imgproxy.parse(f"/_/{options}/plain/42".encode(), GRAMMAR).options == expected
+    assert imgproxy_url.parse(f"/_/{options}/plain/42".encode(), GRAMMAR).options == expected
 
 
 @pytest.mark.parametrize(
@@ -370,7 +370,7 @@ def test_arguments_are_read(options: str, expected: dict[str, object]) -> None:
     ],
 )
 def test_an_omitted_side_of_the_padding_is_that_of_another(options: str, sides: tuple[int, ...]) -> None:
-    read = imgproxy.parse(f"/_/{options}/plain/42".encode(), GRAMMAR).options
+    read = imgproxy_url.parse(f"/_/{options}/plain/42".encode(), GRAMMAR).options
 
     assert tuple(read.get(f"padding.{side}", 0) for side in ("top", "right", "bottom", "left")) == sides
 
@@ -413,6 +413,6 @@ def test_an_omitted_side_of_the_padding_is_that_of_another(options: str, sides: 
 )
 def test_arguments_out_of_range_are_refused(options: str) -> None:
     with pytest.raises(DomainError) as caught:
-        imgproxy.parse(f"/_/{options}/plain/42".encode(), GRAMMAR)
+        imgproxy_url.parse(f"/_/{options}/plain/42".encode(), GRAMMAR)
 
     assert caught.value.kind == "bad-render-option"

@@ -5,7 +5,7 @@ import json
 
 import pytest
 from image_processor.render.dialects import native
-from image_processor.render.plan import DigestSource, FileSource, OriginSource, RenderPlan, Source
+from image_processor.render.plans.plan import DigestSource, FileSource, OriginSource, RenderPlan, Source
 from service_kit.errors import DomainError
 
 from tests.support.images import opened, photo

@@ -2,9 +2,10 @@
 
 import numpy
 import pytest
-from image_processor.render.dialects import thumbor
-from image_processor.render.plan import FileSource, OriginSource
-from image_processor.render.thumbor_url import Trim
+from image_processor.render.dialects.thumbor import plan as thumbor_plan
+from image_processor.render.dialects.thumbor import url as thumbor_url
+from image_processor.render.dialects.thumbor.url import Trim
+from image_processor.render.plans.plan import FileSource, OriginSource
 from libthumbor import CryptoURL
 from PIL import Image
 from service_kit.errors import DomainError
@@ -14,7 +15,7 @@ from tests.support.renders import rendered
 
 
 def made(path: str, content: bytes | None = None, files: dict[int, bytes] | None = None) -> bytes:
-    plan = thumbor.plan_of(thumbor.parse(f"/unsafe/{path}".encode()))
+    plan = thumbor_plan.plan_of(thumbor_url.parse(f"/unsafe/{path}".encode()))
     return rendered(plan, content or photo(64, 48), files)
 
 
@@ -177,7 +178,7 @@ def test_images_stay_as_they_are_stored() -> None:
 @pytest.mark.parametrize("name", ["extract_focal(a)", "frame(42)", "red_eye()", "format(heic)"])
 def test_what_cannot_be_done_is_refused_by_name(name: str) -> None:
     with pytest.raises(DomainError, match=name.partition("(")[0]) as caught:
-        thumbor.plan_of(thumbor.parse(f"/unsafe/filters:{name}/42".encode()))
+        thumbor_plan.plan_of(thumbor_url.parse(f"/unsafe/filters:{name}/42".encode()))
 
     assert caught.value.kind == "unsupported-render-option"
     assert caught.value.errors[0]["pointer"] == name.partition("(")[0]
@@ -205,7 +206,7 @@ def test_what_cannot_be_done_is_refused_by_name(name: str) -> None:
     ],
 )
 def test_an_unknown_or_wrong_filter_is_skipped_and_listed(name: str) -> None:
-    plan = thumbor.plan_of(thumbor.parse(f"/unsafe/filters:{name}:grayscale()/42".encode()))
+    plan = thumbor_plan.plan_of(thumbor_url.parse(f"/unsafe/filters:{name}:grayscale()/42".encode()))
 
     assert plan.ignored == (name.partition("(")[0],)
     assert plan.steps[-1].name == "grayscale"
@@ -222,14 +223,14 @@ def test_an_unknown_or_wrong_filter_is_skipped_and_listed(name: str) -> None:
     ],
 )
 def test_a_long_argument_is_read_in_linear_time(name: str) -> None:
-    plan = thumbor.plan_of(thumbor.parse(f"/unsafe/filters:{name}/42".encode()))
+    plan = thumbor_plan.plan_of(thumbor_url.parse(f"/unsafe/filters:{name}/42".encode()))
 
     assert plan.ignored == (name.partition("(")[0],)
 
 
 @pytest.mark.parametrize("name", [f"focal({'9' * 5000}x1:2x2)", f"blur(5,0.{'0' * 200}1)", f"max_age({'9' * 300})"])
 def test_a_number_may_have_any_number_of_digits(name: str) -> None:
-    assert thumbor.plan_of(thumbor.parse(f"/unsafe/filters:{name}/42".encode())).ignored == ()
+    assert thumbor_plan.plan_of(thumbor_url.parse(f"/unsafe/filters:{name}/42".encode())).ignored == ()
 
 
 @pytest.mark.parametrize(
@@ -249,11 +250,11 @@ def test_a_number_may_have_any_number_of_digits(name: str) -> None:
     ],
 )
 def test_a_source(image: str, source: object) -> None:
-    assert thumbor.plan_of(thumbor.parse(f"/unsafe/{image}".encode())).source == source
+    assert thumbor_plan.plan_of(thumbor_url.parse(f"/unsafe/{image}".encode())).source == source
 
 
 def test_a_watermark_may_lack_its_scheme() -> None:
-    plan = thumbor.plan_of(thumbor.parse(b"/unsafe/filters:watermark(example.org/mark.png,0,0,0)/42"))
+    plan = thumbor_plan.plan_of(thumbor_url.parse(b"/unsafe/filters:watermark(example.org/mark.png,0,0,0)/42"))
 
     assert [source for _, source in plan.files] == [OriginSource("http://example.org/mark.png")]
 
@@ -272,7 +273,7 @@ def test_a_watermark_may_lack_its_scheme() -> None:
 )
 def test_what_is_not_a_source_is_refused(image: str) -> None:
     with pytest.raises(DomainError, match="neither the id of a file nor"):
-        thumbor.plan_of(thumbor.parse(f"/unsafe/{image}".encode()))
+        thumbor_plan.plan_of(thumbor_url.parse(f"/unsafe/{image}".encode()))
 
 
 def test_what_libthumbor_writes_is_read() -> None:
@@ -290,7 +291,7 @@ def test_what_libthumbor_writes_is_read() -> None:
         filters=["blur(3)", "quality(40)"],
     )
 
-    read = thumbor.parse(url.encode())
+    read = thumbor_url.parse(url.encode())
 
     assert (read.width, read.height, read.crop, read.fit_in) == (300, 200, (10, 20, 100, 120), "fit-in")
     assert (read.halign, read.valign, read.smart, read.flip_horizontal) == ("left", "top", True, True)
@@ -300,10 +301,12 @@ def test_what_libthumbor_writes_is_read() -> None:
 
 
 def test_every_filter_has_a_state_and_every_state_that_is_yes_is_done() -> None:
-    for name, state in thumbor.FILTERS.items():
+    for name, state in thumbor_plan.FILTERS.items():
         if state.done == "no":
             continue
-        plan = thumbor.plan_of(thumbor.parse(f"/unsafe/10x10/filters:{name}({ARGUMENTS.get(name, '')})/42".encode()))
+        plan = thumbor_plan.plan_of(
+            thumbor_url.parse(f"/unsafe/10x10/filters:{name}({ARGUMENTS.get(name, '')})/42".encode())
+        )
         assert name not in plan.ignored, name
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 from image_processor.models import Batch, DiscardedResult, Task, TaskStatus
 from image_processor.services.tasks import bulk as bulk_module
-from image_processor.services.tasks.bulk import STEP, BulkService, Changed, Position
+from image_processor.services.tasks.bulk import STEP, BulkService, Changed, SearchPosition
 from image_processor.services.tasks.filters import TaskFilter
 from image_processor.services.tasks.queue import Hints
 from service_kit.access.principals import LOCAL, WRITER, Limits, Principal
@@ -13,7 +13,7 @@ from service_kit.database import Database
 from service_kit.errors import DomainError
 from sqlalchemy import Connection, event, func, insert, select, update
 
-Change = Callable[[BulkService, Principal, TaskFilter, Position | None], Changed]
+Change = Callable[[BulkService, Principal, TaskFilter, SearchPosition | None], Changed]
 
 
 @pytest.fixture

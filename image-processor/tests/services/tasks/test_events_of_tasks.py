@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import pytest
 from image_processor.models import Task, TaskEvent, TaskStatus
-from image_processor.services.tasks.events import TaskChoice
+from image_processor.services.tasks.event_choice import TaskChoice
 from service_kit.access.principals import LOCAL
 from service_kit.database import Database
 from service_kit.events.rows import Events, Position

@@ -19,7 +19,7 @@ FORGET_SECONDS = 30 * KEEP_SECONDS
 
 
 @dataclass(frozen=True)
-class Remembered:
+class UploadState:
     """The stored state of one upload; :meth:`of` returns it for a local file.
 
     :param record: the file that contains the upload's id.
@@ -28,7 +28,7 @@ class Remembered:
     record: Path
 
     @classmethod
-    def of(cls, server: str, path: Path, name: str, fields: Mapping[str, str]) -> "Remembered":
+    def of(cls, server: str, path: Path, name: str, fields: Mapping[str, str]) -> "UploadState":
         """Return the state for the current version of a file: a changed file starts a new upload.
 
         :param fields: further data that the server receives about it.

@@ -30,7 +30,7 @@ from pixmill.client.problems import (
     problem_in,
 )
 from pixmill.client.stored_names import sent_name, stored_name
-from pixmill.client.upload_state import Remembered
+from pixmill.client.upload_state import UploadState
 
 T = TypeVar("T")
 
@@ -269,7 +269,7 @@ class _Resumable:
         self._size = new.size
         self._counted = _Counted(new.name, self._size, on_progress)
         self._memory = (
-            Remembered.of(server, new.source, new.name, self._fields()) if isinstance(new.source, Path) else None
+            UploadState.of(server, new.source, new.name, self._fields()) if isinstance(new.source, Path) else None
         )
         self._digest = hashlib.sha256()
         self._digested = 0

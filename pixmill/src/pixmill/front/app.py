@@ -87,7 +87,7 @@ _FIRST_BYTE = re.compile(rb"bytes (\d+)-")
 
 def create_app() -> "Front":
     """Return the application; ``PIXMILL_SOCKET`` and ``PIXMILL_RENDER_SOCKET`` are paths of Unix sockets."""
-    render = RenderService(Path(os.environ["PIXMILL_RENDER_SOCKET"]), RenderPaths(load_or_exit(RenderSettings)))
+    render = RenderClient(Path(os.environ["PIXMILL_RENDER_SOCKET"]), RenderPaths(load_or_exit(RenderSettings)))
     listeners = listener_limit(connection_limit().total)
     events = {"/api/file-server": create_file_events(), "/api/image-processing": create_task_events()}
     access = load_or_exit(AccessSettings)
@@ -95,7 +95,7 @@ def create_app() -> "Front":
     return Front(Path(os.environ["PIXMILL_SOCKET"]), events, render, listeners, Cors(access.http.cors_origins), check)
 
 
-class RenderService:
+class RenderClient:
     """A client of the render service.
 
     :param socket: its Unix socket.
@@ -160,7 +160,7 @@ class Front:
         self,
         socket: Path,
         events: Mapping[str, ASGIApp],
-        render: RenderService,
+        render: RenderClient,
         listeners: Limit,
         cors: Cors,
         check_host: Callable[[str], None],

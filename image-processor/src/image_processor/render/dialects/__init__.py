@@ -1,1 +1,1 @@
-"""The URL dialects, one module each."""
+"""The URL dialects: Pixmill's own, and a folder for each peer."""

@@ -17,12 +17,12 @@ from service_kit.access.principals import LOCAL_OWNER
 from service_kit.texts import sentence
 
 from image_processor.imaging.output import Output
-from image_processor.render.deferred import Step
-from image_processor.render.imgproxy_options import decoded, integer
-from image_processor.render.plan import Encoding, OriginSource, RenderPlan, Source, Wishes, step
+from image_processor.render.dialects.imgproxy.options import decoded, integer
+from image_processor.render.dialects.named_sources import NamedFiles, source_of
+from image_processor.render.dialects.thumbor.filters import State
+from image_processor.render.plans.deferred import Step
+from image_processor.render.plans.plan import Encoding, OriginSource, RenderPlan, Source, Wishes, step
 from image_processor.render.problems import bad_option, bad_url, expired
-from image_processor.render.sources import NamedFiles, source_of
-from image_processor.render.thumbor_filters import State
 from image_processor.services.codec.plan import PIPELINE
 from image_processor.services.codec.plan import plan_of as pipeline_of
 

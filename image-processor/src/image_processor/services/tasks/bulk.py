@@ -44,7 +44,7 @@ _ORDERS: dict[TaskStatus, Sequence[ColumnElement[int] | ColumnElement[str] | Col
 }
 
 
-class Position(NamedTuple):
+class SearchPosition(NamedTuple):
     """Where a search with a filter continues.
 
     Without it, tasks that were restarted and failed again would be found first by each repeated request.
@@ -59,7 +59,7 @@ class Position(NamedTuple):
     newest: int
 
     @classmethod
-    def of(cls, cursor: str) -> "Position":
+    def of(cls, cursor: str) -> "SearchPosition":
         """Return the position that a cursor names."""
         search, after, newest = cursor.split("-")
         return cls(int(search), int(after), int(newest))
@@ -80,7 +80,7 @@ class Changed(NamedTuple):
 
     ids: Sequence[int]
     more: bool
-    position: Position | None = None
+    position: SearchPosition | None = None
 
 
 class ForgottenBatch(NamedTuple):
@@ -102,7 +102,7 @@ class _Part(NamedTuple):
     """
 
     ids: Sequence[int]
-    position: Position | None
+    position: SearchPosition | None
 
 
 class BulkService:
@@ -112,7 +112,7 @@ class BulkService:
         self._database = database
         self._hints = hints
 
-    def cancel(self, principal: Principal, wanted: TaskFilter, position: Position | None = None) -> Changed:
+    def cancel(self, principal: Principal, wanted: TaskFilter, position: SearchPosition | None = None) -> Changed:
         """Cancel the wanted tasks that have not ended.
 
         :param position: where the previous request ended.
@@ -123,7 +123,7 @@ class BulkService:
         log.info("tasks cancelled", count=len(cancelled.ids), more=cancelled.more)
         return cancelled
 
-    def restart(self, principal: Principal, wanted: TaskFilter, position: Position | None = None) -> Changed:
+    def restart(self, principal: Principal, wanted: TaskFilter, position: SearchPosition | None = None) -> Changed:
         """Make wanted tasks that failed or were cancelled pending again.
 
         :param position: where the previous request ended.
@@ -142,7 +142,7 @@ class BulkService:
             self._hints.publish_for(len(restarted.ids))
         return restarted
 
-    def forget(self, principal: Principal, wanted: TaskFilter, position: Position | None = None) -> Changed:
+    def forget(self, principal: Principal, wanted: TaskFilter, position: SearchPosition | None = None) -> Changed:
         """Delete the wanted tasks that have ended, but not their result files.
 
         :param position: where the previous request ended.
@@ -169,7 +169,7 @@ class BulkService:
         wanted: TaskFilter,
         statuses: Sequence[TaskStatus],
         change: _Change,
-        position: Position | None,
+        position: SearchPosition | None,
         *,
         in_turn: bool = False,
     ) -> Changed:
@@ -212,7 +212,7 @@ class BulkService:
             raise _unknown(missing)
 
     def _found(
-        self, principal: Principal, wanted: TaskFilter, statuses: Sequence[TaskStatus], position: Position | None
+        self, principal: Principal, wanted: TaskFilter, statuses: Sequence[TaskStatus], position: SearchPosition | None
     ) -> Iterator[_Part]:
         """Yield the wanted tasks in parts; the caller must change each part before it asks for the next."""
         if wanted.ids:
@@ -234,11 +234,11 @@ class BulkService:
             elif by_id:
                 place = place._replace(after=ids[-1])
 
-    def _start(self) -> Position:
+    def _start(self) -> SearchPosition:
         with self._database.connect() as connection:
-            return Position(search=0, after=0, newest=connection.scalar(select(func.max(Task.id))) or 0)
+            return SearchPosition(search=0, after=0, newest=connection.scalar(select(func.max(Task.id))) or 0)
 
-    def _check_limit(self, principal: Principal, wanted: TaskFilter, position: Position | None) -> None:
+    def _check_limit(self, principal: Principal, wanted: TaskFilter, position: SearchPosition | None) -> None:
         """Check before the first step that an owner with a limit may restart all wanted tasks.
 
         Later requests are not checked in advance: it would count the tasks that they do not visit again.

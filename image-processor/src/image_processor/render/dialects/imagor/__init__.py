@@ -1,0 +1,1 @@
+"""imagor's URLs."""

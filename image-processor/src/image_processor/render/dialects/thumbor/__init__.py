@@ -1,0 +1,1 @@
+"""thumbor's URLs, and what imagor's have in common with them."""

@@ -1,0 +1,1 @@
+"""Plans of renders, which URLs of every dialect become."""

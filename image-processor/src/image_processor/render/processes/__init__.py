@@ -1,0 +1,1 @@
+"""The processes that render, and the pool that gives them jobs."""

@@ -1,0 +1,1 @@
+"""Endpoints of the render service, and the responses that they build."""

@@ -1,0 +1,131 @@
+"""Controls nginx's cache in front of this service: which images it keeps, until when, and how to remove them."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx2
+import structlog
+from service_kit.front_headers import FORGET
+from starlette.requests import Request
+from starlette.responses import Response
+
+from image_processor.render.config import FrontCacheSettings
+from image_processor.render.plans.plan import RenderPlan
+from image_processor.render.processes.job import StoredFile
+from image_processor.render.service import Found
+
+log = structlog.get_logger()
+
+UNTIL = "X-Accel-Expires"
+"""The response header with the second since 1970 until which nginx keeps the response. nginx does not pass it on."""
+MOST_KEPT = 20_000
+"""The most responses that nginx may keep; this service remembers each of them so that it can remove it."""
+LONGEST_TARGET_BYTES = 2048
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The key of a cached response (`proxy_cache_key` in `config/nginx.conf`)."""
+
+    host: str
+    target: bytes
+    accept: str
+
+
+class NginxCache:
+    """Controls nginx's cache of images by URL.
+
+    Only images by URL are public to everyone who knows the URL. Thumbnails, metadata and previews need authentication,
+    which nginx cannot check.
+    """
+
+    def __init__(self, settings: FrontCacheSettings) -> None:
+        self._kept: OrderedDict[_Kept, tuple[int, Sequence[StoredFile]]] = OrderedDict()
+        self._http = None
+        if settings.url:
+            self._http = httpx2.AsyncClient(
+                base_url=settings.url.rstrip("/"),
+                timeout=settings.timeout_seconds,
+                limits=httpx2.Limits(max_connections=_AT_ONCE),
+                trust_env=False,
+            )
+
+    async def close(self) -> None:
+        if self._http is not None:
+            await self._http.aclose()
+
+    def last_second(self, plan: RenderPlan, found: Found) -> int:
+        """Return the last second, since 1970, in which nginx may send the response; 0 if nginx must not keep it.
+
+        It is before the remembered rows of the files and the preset expire, so that nginx delays neither a deletion nor
+        a change, and before the URL expires.
+        """
+        if self._http is None or plan.wishes.max_age == 0:
+            return 0
+        wishes, now = plan.wishes, time.time()
+        known = found.fresh_until if wishes.preset_until is None else min(found.fresh_until, wishes.preset_until)
+        end = int(now + known - time.monotonic())
+        # nginx sends it during the whole last second.
+        last = min(end, wishes.expires or end) - 1
+        return last if last > now else 0
+
+    def offer(
+        self, request: Request, target: bytes, response: Response, files: Sequence[StoredFile], last_second: int
+    ) -> None:
+        """Allow nginx to keep a response; do nothing if it must not be kept, or if nginx already keeps too many.
+
+        :param target: the path and query as sent.
+        :param files: the stored files that the response is made from.
+        """
+        if not last_second or request.method != "GET" or response.status_code != 200:
+            return
+        kept = _Kept(request.headers.get("Host", ""), target, request.headers.get("Accept", ""))
+        self._kept.pop(kept, None)
+        self._drop_expired()
+        if len(self._kept) >= MOST_KEPT or len(target) > LONGEST_TARGET_BYTES:
+            return
+        self._kept[kept] = last_second, files
+        response.headers[UNTIL] = f"@{last_second}"
+
+    async def forget(self, file_id: int, sha256: str | None) -> None:
+        """Remove all responses that are made from a file, or from one with the same bytes, from nginx's cache.
+
+        :param sha256: that of the file; ``None`` if it no longer exists.
+        """
+        made_of_it = [
+            kept
+            for kept, (_, files) in self._kept.items()
+            if any(each.file_id == file_id or each.sha256 == sha256 for each in files)
+        ]
+        for kept in made_of_it:
+            del self._kept[kept]
+        if self._http is not None:
+            await asyncio.gather(*(_forget(self._http, kept) for kept in made_of_it))
+
+    def _drop_expired(self) -> None:
+        now = time.time()
+        while self._kept:
+            kept, (last_second, _) = next(iter(self._kept.items()))
+            if last_second >= now:
+                return
+            del self._kept[kept]
+
+
+async def _forget(http: httpx2.AsyncClient, kept: _Kept) -> None:
+    headers = {"Host": kept.host, "Accept": kept.accept, FORGET: "1"}
+    try:
+        # Send the original target: httpx would normalize it, and nginx would not find the cached response.
+        await http.get("/", headers=headers, extensions={"target": kept.target})
+    except httpx2.HTTPError as error:
+        log.warning("nginx keeps an image for some seconds more", error=str(error) or type(error).__name__)
+
+
+def forgetting(request: Request) -> Response | None:
+    """Return an expired response, which replaces nginx's cached one, if the request asks for that."""
+    if FORGET not in request.headers:
+        return None
+    return Response(status_code=404, headers={UNTIL: "@1", "Cache-Control": "no-store"})

@@ -1,0 +1,1 @@
+"""Finds the files and pictures that plans name."""

@@ -1,0 +1,293 @@
+"""Fetches pictures from allowed hosts at public addresses, and keeps them while they are fresh."""
+
+import asyncio
+import hashlib
+import re
+import shutil
+import ssl
+import time
+import weakref
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
+from uuid import uuid4
+
+import httpcore2
+from service_kit.errors import DomainError
+from service_kit.texts import counted, reason_of, sentence, text_of
+
+from image_processor.render.config import OriginSettings
+from image_processor.render.failures import FILE_NOT_FOUND, ORIGIN_FAILED, ORIGIN_FORBIDDEN, ORIGIN_SLOW, too_large
+from image_processor.render.sources.fetches import Fetch, Fetches
+from image_processor.services.outbound import ForbiddenAddressError, public_http_pool
+
+_PORTS = (None, 80, 443)
+_REDIRECTS = (301, 302, 303, 307, 308)
+_GONE = (404, 410)
+_SAFE = "!#$%&'()*+,/:;=?@[]~"
+"""Characters that are not percent-encoded: the reserved ones (RFC 3986, 2.2), the percent sign and the tilde."""
+HEAD_BYTES = 64
+"""How many of the first bytes are kept in memory: enough for the type of the file."""
+_MAX_AGE = re.compile(r"max-age\s*=\s*\"?(\d{1,9})")
+
+
+class OriginFile:
+    """A fetched file. It is deleted once nothing refers to this object, so that a render never misses its source.
+
+    :ivar head: the first bytes of the file.
+    """
+
+    def __init__(self, path: Path, sha256: str, size: int, head: bytes) -> None:
+        self.path = path
+        self.sha256 = sha256
+        self.size = size
+        self.head = head
+        weakref.finalize(self, path.unlink, missing_ok=True)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    file: OriginFile
+    until: float
+    etag: str
+    last_modified: str
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """The response of an origin.
+
+    :param kept: the fetched file; ``None`` if the kept file is still valid.
+    """
+
+    kept: _Kept | None
+    until: float
+
+
+@dataclass(eq=False)
+class _Flight:
+    """A fetch that requests for the same URL share."""
+
+    fetch: Fetch[_Reply]
+    task: asyncio.Task[_Kept] = field(init=False)
+    waiters: int = 0
+
+
+class Origins:
+    """Fetches and keeps files of origins.
+
+    :param folder: the folder for kept files, which is emptied at the start.
+    :param max_bytes: limit of the size of all kept files together.
+    """
+
+    def __init__(self, settings: OriginSettings, folder: Path, max_bytes: int) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._pool = public_http_pool(settings.allow_networks, settings.timeout_seconds)
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._bytes = 0
+        self._fetches = Fetches[_Reply](settings)
+        self._flights: dict[str, _Flight] = {}
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+
+    @property
+    def waiting(self) -> int:
+        """Return the number of fetches that wait."""
+        return self._fetches.waiting
+
+    def close(self) -> None:
+        """Start no further fetch."""
+        self._fetches.close()
+
+    def is_fresh(self, url: str) -> bool:
+        """Return whether the bytes at a URL are known without asking the origin."""
+        kept = self._kept.get(url)
+        return kept is not None and kept.until > time.monotonic()
+
+    async def fetch(self, url: str) -> OriginFile:
+        """Return the bytes at a URL. If all callers are cancelled, a waiting fetch is too.
+
+        :raises DomainError: the host is not allowed; the origin fails, is slow or lacks the file; it is too large; or
+            too many fetches wait.
+        """
+        host = self._judged(url).hostname or ""
+        kept = self._kept.get(url)
+        if kept is not None and not kept.file.path.exists():
+            # An operator may empty the folder at any time.
+            kept = None
+        if kept is None or kept.until <= time.monotonic():
+            flight = self._flights.get(url) or self._flight(url, host, kept)
+            flight.waiters += 1
+            try:
+                kept = await asyncio.shield(flight.task)
+            finally:
+                flight.waiters -= 1
+                if flight.waiters == 0 and flight.fetch.waits:
+                    self._landed(url, flight)
+                    flight.task.cancel()
+        if url in self._kept:
+            self._kept.move_to_end(url)
+        return kept.file
+
+    def fresh_until(self, url: str) -> float:
+        """Return the monotonic time from which the origin is asked again."""
+        kept = self._kept.get(url)
+        return 0 if kept is None else kept.until
+
+    def _flight(self, url: str, host: str, kept: _Kept | None) -> _Flight:
+        flight = self._flights[url] = _Flight(Fetch(host, partial(self._get, url, kept)))
+        flight.task = asyncio.create_task(self._ask(url, kept, flight.fetch))
+
+        def landed(done: "asyncio.Task[_Kept]") -> None:
+            self._landed(url, flight)
+            if not done.cancelled():
+                # Mark the error as retrieved: the callers may have been cancelled.
+                done.exception()
+
+        flight.task.add_done_callback(landed)
+        return flight
+
+    def _landed(self, url: str, flight: _Flight) -> None:
+        if self._flights.get(url) is flight:
+            del self._flights[url]
+
+    async def _ask(self, url: str, kept: _Kept | None, fetch: Fetch[_Reply]) -> _Kept:
+        reply = await self._fetches.run(fetch)
+        if reply.kept is None and kept is not None:
+            fresh = replace(kept, until=reply.until)
+        elif reply.kept is not None:
+            fresh = reply.kept
+        else:
+            raise _failed(sentence("The origin says that nothing has changed, without being asked."))
+        old = self._kept.pop(url, None)
+        self._bytes += fresh.file.size - (old.file.size if old else 0)
+        self._kept[url] = fresh
+        while self._bytes > self._max_bytes and len(self._kept) > 1:
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= oldest.file.size
+        return fresh
+
+    def _judged(self, url: str) -> SplitResult:
+        try:
+            parts = urlsplit(url)
+            host, port = (parts.hostname or "").lower().rstrip("."), parts.port
+        except ValueError as error:
+            raise _forbidden(sentence("This is not a URL.")) from error
+        if parts.scheme not in ("http", "https") or port not in _PORTS or parts.username is not None:
+            raise _forbidden(sentence("An origin has an http or https URL with the usual port and without a user."))
+        if not any(_fits(host, allowed) for allowed in self._settings.hosts):
+            raise _forbidden(sentence("Pictures of '{host}' are not processed here.", host=host))
+        return parts
+
+    def _get(self, url: str, kept: _Kept | None) -> _Reply:
+        deadline = time.monotonic() + self._settings.timeout_seconds
+        url = quote(url, safe=_SAFE)
+        for _ in range(self._settings.max_redirects + 1):
+            self._judged(url)
+            target = self._folder / uuid4().hex
+            try:
+                reply = self._get_once(url, kept, target, deadline)
+            except ForbiddenAddressError as error:
+                raise _forbidden(text_of(error)) from error
+            except httpcore2.TimeoutException as error:
+                raise DomainError(ORIGIN_SLOW, sentence("The origin does not answer in time.")) from error
+            except (httpcore2.NetworkError, httpcore2.ProtocolError, ssl.SSLError) as error:
+                raise _failed(
+                    sentence("The origin fails: {reason}.", reason=str(error) or type(error).__name__)
+                ) from error
+            if isinstance(reply, _Reply):
+                return reply
+            url = _joined(url, reply)
+        raise _failed(sentence("The origin redirects too often."))
+
+    def _get_once(self, url: str, kept: _Kept | None, target: Path, deadline: float) -> _Reply | str:
+        """Return the reply, or the URL that the origin redirects to."""
+        headers: dict[bytes | str, bytes | str] = {
+            "User-Agent": "Pixmill",
+            "Accept": "image/*",
+            "Accept-Encoding": "identity",
+        }
+        headers["Host"] = urlsplit(url).netloc
+        if kept is not None and kept.etag:
+            headers["If-None-Match"] = kept.etag
+        elif kept is not None and kept.last_modified:
+            headers["If-Modified-Since"] = kept.last_modified
+        left = max(0.1, deadline - time.monotonic())
+        limits = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), left)}
+        with self._pool.stream("GET", url, headers=headers, extensions=limits) as response:
+            said = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+            until = time.monotonic() + self._fresh_seconds(said)
+            if response.status == 304:
+                return _Reply(None, until)
+            if response.status in _REDIRECTS and "location" in said:
+                # Many servers send UTF-8 in Location without encoding it.
+                return quote(said["location"].encode("latin-1"), safe=_SAFE)
+            if response.status in _GONE:
+                raise DomainError(
+                    FILE_NOT_FOUND,
+                    sentence("There is no file at the origin, which answers {status}.", status=response.status),
+                    context={"file_id": None},
+                )
+            if response.status != 200:
+                raise _failed(sentence("The origin answers {status}.", status=response.status))
+            return _Reply(self._received(response, target, deadline, said, until), until)
+
+    def _received(
+        self, response: httpcore2.Response, target: Path, deadline: float, said: dict[str, str], until: float
+    ) -> _Kept:
+        digest, size, head = hashlib.sha256(), 0, b""
+        try:
+            with target.open("wb") as file:
+                for piece in response.iter_stream():
+                    size += len(piece)
+                    head += piece[: HEAD_BYTES - len(head)]
+                    if size > self._settings.max_bytes:
+                        raise too_large(
+                            counted(
+                                "The origin's file has more than {limit:,} byte.",
+                                "The origin's file has more than {limit:,} bytes.",
+                                "limit",
+                                limit=self._settings.max_bytes,
+                            )
+                        )
+                    if time.monotonic() > deadline:
+                        raise DomainError(ORIGIN_SLOW, sentence("The origin does not send the file in time."))
+                    digest.update(piece)
+                    file.write(piece)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        received = OriginFile(target, digest.hexdigest(), size, head)
+        return _Kept(received, until, said.get("etag", ""), said.get("last-modified", ""))
+
+    def _fresh_seconds(self, said: dict[str, str]) -> float:
+        control = said.get("cache-control", "").lower()
+        if "no-store" in control or "no-cache" in control:
+            return 0
+        found = _MAX_AGE.search(control)
+        return min(self._settings.fresh_seconds, int(found[1]) if found else self._settings.fresh_seconds)
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise _forbidden(sentence("This is not a URL.")) from error
+
+
+def _fits(host: str, allowed: str) -> bool:
+    if allowed.startswith("*."):
+        return host.endswith(allowed[1:]) and len(host) > len(allowed) - 1
+    return host == allowed
+
+
+def _forbidden(detail: str) -> DomainError:
+    return DomainError(ORIGIN_FORBIDDEN, detail, context=reason_of(detail))
+
+
+def _failed(detail: str) -> DomainError:
+    return DomainError(ORIGIN_FAILED, detail, context=reason_of(detail))

@@ -1,0 +1,46 @@
+"""Waiting renders: sources take turns, and slow ones wait for their share of the processes."""
+
+import asyncio
+
+from image_processor.imaging.output import Output
+from image_processor.render.plans.plan import ColorSource, Encoding, RenderPlan
+from image_processor.render.processes.job import Job
+from image_processor.render.processes.queue import Ticket, WaitingTickets
+
+JOB = Job(RenderPlan(ColorSource("#fff"), (), Encoding(Output())), None, (), "source", "")
+
+
+def order(tickets: list[tuple[str, bool]], *, slow_too: bool = True) -> list[str]:
+    """Return the names of tickets in the order in which they leave the queue; a name starts with its source."""
+
+    async def run() -> list[str]:
+        waiting, names = WaitingTickets(), dict[Ticket, str]()
+        for name, slow in tickets:
+            ticket = Ticket(JOB, name[0], slow)
+            names[ticket] = name
+            waiting.add(ticket)
+        left = list[str]()
+        while (first := waiting.next(slow_too=slow_too)) is not None:
+            left.append(names[first])
+        return left
+
+    return asyncio.run(run())
+
+
+def test_sources_take_turns() -> None:
+    assert order([("a1", False), ("a2", False), ("a3", False), ("b1", False)]) == ["a1", "b1", "a2", "a3"]
+
+
+def test_slow_renders_wait_while_others_pass_them() -> None:
+    assert order([("a1", True), ("b1", False), ("a2", False)], slow_too=False) == ["a2", "b1"]
+
+
+def test_a_removed_ticket_does_not_leave_the_queue_again() -> None:
+    async def run() -> tuple[int, Ticket | None]:
+        waiting, ticket = WaitingTickets(), Ticket(JOB, "a")
+        waiting.add(ticket)
+        waiting.remove(ticket)
+        waiting.remove(ticket)
+        return len(waiting), waiting.next(slow_too=True)
+
+    assert asyncio.run(run()) == (0, None)

@@ -1,0 +1,47 @@
+"""URLs that the service makes work: what they cannot ask for is refused when they are made."""
+
+import pytest
+from image_processor.render.config import NativeUrlSettings
+from image_processor.render.dialects import native
+from image_processor.render.urls.signed_urls import UrlMaker, Wanted
+from service_kit.errors import DomainError
+
+BASE = "http://localhost"
+MAKER = UrlMaker(NativeUrlSettings.model_validate({"keys": ["k" * 40]}))
+
+
+def made(wanted: dict[str, object]) -> list[str]:
+    """Return all URLs without their base and path prefix."""
+    urls = MAKER.make(Wanted.model_validate(wanted), BASE, 1000)
+    variants = [variant.split()[0] for variant in (urls.srcset or "").split(", ") if variant]
+    return [url.removeprefix(f"{BASE}/img") for url in (urls.url, *variants)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "pointer"),
+    [
+        ({"width": 10_000, "dprs": [1, 2]}, "/dprs/1"),
+        ({"height": 16_384, "dprs": [1.001]}, "/dprs/0"),
+        ({"steps": [{"algorithm": "info"}]}, "/steps"),
+        ({"steps": [{"algorithm": "blur"}, {"algorithm": "histogram"}]}, "/steps"),
+    ],
+)
+def test_a_url_that_its_own_service_would_refuse_is_not_made(wanted: dict[str, object], pointer: str) -> None:
+    with pytest.raises(DomainError) as error:
+        made({"file_id": 42, **wanted})
+
+    assert error.value.kind == "invalid-fields"
+    assert [each["pointer"] for each in error.value.errors] == [pointer]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"width": 8192, "height": 10, "dprs": [1, 2]},
+        {"width": 16_384, "widths": [1, 16_384]},
+        {"steps": [{"algorithm": "blur"}], "output": {"format": "png"}},
+    ],
+)
+def test_a_url_that_is_made_has_a_plan(wanted: dict[str, object]) -> None:
+    for url in made({"file_id": 42, **wanted}):
+        assert native.plan_of(native.parse(url.encode()), {}).source
