@@ -464,6 +464,91 @@ def test_pages_of_different_kinds_are_all_read() -> None:
     assert seen == [(90, 90, 90), (200, 10, 20)]
 
 
+TONES = (10, 20, 30)
+"""The gray of each page of :func:`stored`."""
+
+
+def stored(*kinds: dict[str, object], height: int = 20) -> bytes:
+    """Return a TIFF of pages of 30 by 20 pixels that are stored in different ways.
+
+    :param height: that of the second page.
+    """
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for number, kind in enumerate(kinds):
+            page = numpy.full((height if number == 1 else 20, 30, 3), TONES[number], "uint8")
+            if kind.get("planarconfig") == "separate":
+                page = page.transpose(2, 0, 1)
+            getattr(writer, "write")(page, **{"photometric": "rgb", "metadata": None, **kind})  # noqa: B009
+    return file.getvalue()
+
+
+PLAIN: dict[str, object] = {}
+UNREAD_PAGES: dict[str, tuple[dict[str, object], str]] = {
+    "ZSTD": ({"compression": "zstd"}, r"compression \(ZSTD\) is not supported"),
+    "ZSTD in tiles": ({"compression": "zstd", "tile": (16, 16)}, r"compression \(ZSTD\) is not supported"),
+    "LZMA": ({"compression": "lzma"}, r"compression \(LZMA\) is not supported"),
+    "LERC": ({"compression": "lerc"}, r"compression \(LERC\) is not supported"),
+    "JPEG 2000": ({"compression": "jpeg2000"}, r"compression \(JPEG 2000\) is not supported"),
+    "fax colors": ({"photometric": 10}, "has ITU .* of fax, which is not supported"),
+    "planes in tiles": ({"planarconfig": "separate", "tile": (16, 16)}, "tiles in separate planes are not supported"),
+}
+
+
+@pytest.mark.parametrize("height", [20, 9])
+@pytest.mark.parametrize("kind", UNREAD_PAGES)
+def test_a_page_that_cannot_be_read_does_not_affect_the_others(kind: str, height: int) -> None:
+    unread, reason = UNREAD_PAGES[kind]
+    source = stored(PLAIN, unread, PLAIN, height=height)
+
+    def tone(**source_params: int) -> object:
+        shown = opened(processed(source, "convert", {"format": "png", "source": source_params}))
+        assert shown.size == (30, 20)
+        return numpy.unique(numpy.asarray(shown)).tolist()
+
+    assert tone() == tone(page=1) == [TONES[0]]
+    assert tone(page=3) == [TONES[2]]
+    with pytest.raises(ImageError, match=reason):
+        tone(page=2)
+
+
+@pytest.mark.parametrize("kind", UNREAD_PAGES)
+def test_the_second_page_is_read_although_the_first_cannot_be(kind: str) -> None:
+    unread, reason = UNREAD_PAGES[kind]
+    source = stored(unread, PLAIN)
+
+    assert pixels(processed(source, "convert", {"format": "png", "source": {"page": 2}})).max() == TONES[1]
+    with pytest.raises(ImageError, match=reason):
+        processed(source, "convert", {"format": "png"})
+
+
+@pytest.mark.parametrize("target", ["source", "tiff", "webp"])
+@pytest.mark.parametrize("kind", UNREAD_PAGES)
+def test_losing_pages_that_cannot_be_read_is_an_error(kind: str, target: str) -> None:
+    source = stored(PLAIN, PLAIN, UNREAD_PAGES[kind][0])
+
+    with pytest.raises(ImageError, match=r"^Page 3 of this TIFF cannot be read, so only the first page is. To get it"):
+        processed(source, "convert", {"format": target})
+    result = opened(processed(source, "convert", {"format": target, "source": {"frames": 2}}))
+    assert getattr(result, "n_frames", 1) == 2
+
+
+WAYS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
+    "two compressions": ({"compression": "zlib"}, {"compression": "lzw"}),
+    "compressed and not": ({"compression": "zlib"}, PLAIN),
+    "strips of different heights": ({"rowsperstrip": 4}, {"rowsperstrip": 20}),
+    "tiles of different sizes": ({"tile": (16, 16)}, {"tile": (32, 16)}),
+    "tiles and strips": ({"tile": (16, 16)}, PLAIN),
+}
+
+
+@pytest.mark.parametrize("ways", WAYS)
+def test_pages_that_are_stored_in_different_ways_are_all_read(ways: str) -> None:
+    result = processed(stored(*WAYS[ways]), "convert", {"format": "tiff"})
+
+    assert [color for color, _ in frames_of(result)] == [[tone] * 3 for tone in TONES[:2]]
+
+
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 LINEAR = SRGB.replace(b"para", b"curv" + bytes(8) + b"para", 1)[: len(SRGB)]
 SWAPPED = SRGB.replace(b"rXYZ", b"....", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"....", b"bXYZ", 1)
