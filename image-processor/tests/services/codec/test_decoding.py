@@ -141,6 +141,12 @@ def with_header(content: bytes) -> bytes:
     return whole[:8] + chunk(b"IHDR", content) + whole[33:]
 
 
+def with_two_palettes() -> bytes:
+    rows = zlib.compress(bytes(4 * 5))
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 8, 3, 0, 0, 0)), *[(b"PLTE", bytes(6))] * 2, (b"IDAT", rows)]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in (*chunks, (b"IEND", b"")))
+
+
 def interlaced_and_cut_short() -> bytes:
     """Return an interlaced PNG of complete chunks that contain only the first part of its pixels."""
     header = struct.pack(">IIBBBBB", 64, 48, 8, 0, 0, 0, 1)
@@ -173,6 +179,7 @@ UNDECODABLE: dict[str, tuple[Callable[[], bytes], str]] = {
     "a PNG whose pixels are changed": (lambda: changed(photo(), 100), "its compressed pixels are corrupt"),
     "an interlaced PNG cut short": (interlaced_and_cut_short, "the file is truncated."),
     "a PNG with an unknown part": (lambda: with_chunk(b"ABCD"), "its chunk ABCD is critical and of an unknown type"),
+    "a PNG with two palettes": (with_two_palettes, "it has two palettes (PLTE)"),
     "a PNG for iPhones": (lambda: with_chunk(b"CgBI"), "it is an iPhone-specific PNG (CgBI)"),
     "a PNG with 3 bits": (lambda: with_header(struct.pack(">IIB4x", 8, 8, 3)), "its header is invalid"),
     "a JPEG with 12 bits": (jpeg_with_12_bits, "only JPEG with 8 bits per sample is supported"),
