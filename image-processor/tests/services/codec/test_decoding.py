@@ -141,6 +141,12 @@ def with_header(content: bytes) -> bytes:
     return whole[:8] + chunk(b"IHDR", content) + whole[33:]
 
 
+def with_two_palettes() -> bytes:
+    rows = zlib.compress(bytes(4 * 5))
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 8, 3, 0, 0, 0)), *[(b"PLTE", bytes(6))] * 2, (b"IDAT", rows)]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in (*chunks, (b"IEND", b"")))
+
+
 def interlaced_and_cut_short() -> bytes:
     """Return an interlaced PNG of complete chunks that contain only the first part of its pixels."""
     header = struct.pack(">IIBBBBB", 64, 48, 8, 0, 0, 0, 1)
@@ -173,6 +179,7 @@ UNDECODABLE: dict[str, tuple[Callable[[], bytes], str]] = {
     "a PNG whose pixels are changed": (lambda: changed(photo(), 100), "its compressed pixels are corrupt"),
     "an interlaced PNG cut short": (interlaced_and_cut_short, "the file is truncated."),
     "a PNG with an unknown part": (lambda: with_chunk(b"ABCD"), "its chunk ABCD is critical and of an unknown type"),
+    "a PNG with two palettes": (with_two_palettes, "it has two palettes (PLTE)"),
     "a PNG for iPhones": (lambda: with_chunk(b"CgBI"), "it is an iPhone-specific PNG (CgBI)"),
     "a PNG with 3 bits": (lambda: with_header(struct.pack(">IIB4x", 8, 8, 3)), "its header is invalid"),
     "a JPEG with 12 bits": (jpeg_with_12_bits, "only JPEG with 8 bits per sample is supported"),
@@ -462,6 +469,91 @@ def test_pages_of_different_kinds_are_all_read() -> None:
         result.seek(number)
         seen.append(result.convert("RGB").getpixel((3, 3)))
     assert seen == [(90, 90, 90), (200, 10, 20)]
+
+
+TONES = (10, 20, 30)
+"""The gray of each page of :func:`stored`."""
+
+
+def stored(*kinds: dict[str, object], height: int = 20) -> bytes:
+    """Return a TIFF of pages of 30 by 20 pixels that are stored in different ways.
+
+    :param height: that of the second page.
+    """
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for number, kind in enumerate(kinds):
+            page = numpy.full((height if number == 1 else 20, 30, 3), TONES[number], "uint8")
+            if kind.get("planarconfig") == "separate":
+                page = page.transpose(2, 0, 1)
+            getattr(writer, "write")(page, **{"photometric": "rgb", "metadata": None, **kind})  # noqa: B009
+    return file.getvalue()
+
+
+PLAIN: dict[str, object] = {}
+UNREAD_PAGES: dict[str, tuple[dict[str, object], str]] = {
+    "ZSTD": ({"compression": "zstd"}, r"compression \(ZSTD\) is not supported"),
+    "ZSTD in tiles": ({"compression": "zstd", "tile": (16, 16)}, r"compression \(ZSTD\) is not supported"),
+    "LZMA": ({"compression": "lzma"}, r"compression \(LZMA\) is not supported"),
+    "LERC": ({"compression": "lerc"}, r"compression \(LERC\) is not supported"),
+    "JPEG 2000": ({"compression": "jpeg2000"}, r"compression \(JPEG 2000\) is not supported"),
+    "fax colors": ({"photometric": 10}, "has ITU .* of fax, which is not supported"),
+    "planes in tiles": ({"planarconfig": "separate", "tile": (16, 16)}, "tiles in separate planes are not supported"),
+}
+
+
+@pytest.mark.parametrize("height", [20, 9])
+@pytest.mark.parametrize("kind", UNREAD_PAGES)
+def test_a_page_that_cannot_be_read_does_not_affect_the_others(kind: str, height: int) -> None:
+    unread, reason = UNREAD_PAGES[kind]
+    source = stored(PLAIN, unread, PLAIN, height=height)
+
+    def tone(**source_params: int) -> object:
+        shown = opened(processed(source, "convert", {"format": "png", "source": source_params}))
+        assert shown.size == (30, 20)
+        return numpy.unique(numpy.asarray(shown)).tolist()
+
+    assert tone() == tone(page=1) == [TONES[0]]
+    assert tone(page=3) == [TONES[2]]
+    with pytest.raises(ImageError, match=reason):
+        tone(page=2)
+
+
+@pytest.mark.parametrize("kind", UNREAD_PAGES)
+def test_the_second_page_is_read_although_the_first_cannot_be(kind: str) -> None:
+    unread, reason = UNREAD_PAGES[kind]
+    source = stored(unread, PLAIN)
+
+    assert pixels(processed(source, "convert", {"format": "png", "source": {"page": 2}})).max() == TONES[1]
+    with pytest.raises(ImageError, match=reason):
+        processed(source, "convert", {"format": "png"})
+
+
+@pytest.mark.parametrize("target", ["source", "tiff", "webp"])
+@pytest.mark.parametrize("kind", UNREAD_PAGES)
+def test_losing_pages_that_cannot_be_read_is_an_error(kind: str, target: str) -> None:
+    source = stored(PLAIN, PLAIN, UNREAD_PAGES[kind][0])
+
+    with pytest.raises(ImageError, match=r"^Page 3 of this TIFF cannot be read, so only the first page is. To get it"):
+        processed(source, "convert", {"format": target})
+    result = opened(processed(source, "convert", {"format": target, "source": {"frames": 2}}))
+    assert getattr(result, "n_frames", 1) == 2
+
+
+WAYS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
+    "two compressions": ({"compression": "zlib"}, {"compression": "lzw"}),
+    "compressed and not": ({"compression": "zlib"}, PLAIN),
+    "strips of different heights": ({"rowsperstrip": 4}, {"rowsperstrip": 20}),
+    "tiles of different sizes": ({"tile": (16, 16)}, {"tile": (32, 16)}),
+    "tiles and strips": ({"tile": (16, 16)}, PLAIN),
+}
+
+
+@pytest.mark.parametrize("ways", WAYS)
+def test_pages_that_are_stored_in_different_ways_are_all_read(ways: str) -> None:
+    result = processed(stored(*WAYS[ways]), "convert", {"format": "tiff"})
+
+    assert [color for color, _ in frames_of(result)] == [[tone] * 3 for tone in TONES[:2]]
 
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

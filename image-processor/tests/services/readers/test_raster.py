@@ -503,6 +503,35 @@ def test_the_error_for_a_bmp_of_another_kind_names_it(place: int, value: int, ki
         processed(bytes(source), "convert", KEPT)
 
 
+def bmp_of_os2(size: int, bits: int, compression: int = 0) -> bytes:
+    """Return a red BMP of 4 by 4 pixels with a header of OS/2."""
+    pixel = {16: struct.pack("<H", 0x7C00), 24: b"\0\0\xff", 32: b"\0\0\xff\0"}[bits]
+    fields = struct.pack("<HHHH", 4, 4, 1, bits) if size == 12 else struct.pack("<iiHHI", 4, 4, 1, bits, compression)
+    head = (struct.pack("<I", size) + fields).ljust(size, b"\0")[:size]
+    return b"BM" + struct.pack("<IHHI", 14 + size + 16 * len(pixel), 0, 0, 14 + size) + head + pixel * 16
+
+
+@pytest.mark.parametrize("bits", [16, 24, 32])
+@pytest.mark.parametrize("size", [12, 64])
+def test_a_bmp_of_os2_is_read_as_by_pillow(size: int, bits: int) -> None:
+    source = bmp_of_os2(size, bits)
+
+    result = opened(processed(source, "convert", KEPT)).convert("RGB")
+
+    assert result.getcolors() == opened(source).convert("RGB").getcolors() == [(16, (255, 0, 0))]
+
+
+@pytest.mark.parametrize("bits", [16, 32])
+def test_masks_are_not_read_from_a_header_of_os2_which_has_none(bits: int) -> None:
+    with pytest.raises(ImageError, match=rf"^A BMP with {bits} bits per pixel and compression 3 is not supported"):
+        processed(bmp_of_os2(64, bits, compression=3), "convert", KEPT)
+
+
+def test_the_short_header_of_os2_is_refused_as_unsupported_not_as_damaged() -> None:
+    with pytest.raises(ImageError, match=r"^A BMP with the short header of OS/2 is not supported"):
+        processed(bmp_of_os2(16, 24), "convert", KEPT)
+
+
 def bitmap_of_icon(colors: numpy.ndarray, mask: numpy.ndarray) -> bytes:
     """Return a 24-bit or 32-bit bitmap without its file header, followed by the mask."""
     height, width, bands = colors.shape

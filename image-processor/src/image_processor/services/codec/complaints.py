@@ -22,7 +22,7 @@ _OF_TILES = re.compile(r"tiff2vips: (?!source input: ).+")
 """Errors about the pixels of a TIFF; errors with "source input" concern tags."""
 _CAUSES = re.compile(
     r"not enough data|IDAT: (?!Extra|Too much).*|\w{4}: (?:CRC error|unhandled critical chunk)|.* in IHDR"
-    r"|Not enough image data|Unexpected end of GIF source data"
+    r"|Not enough image data|Unexpected end of GIF source data|PLTE: duplicate"
 )
 """Warnings that name the cause of a failure whose own message does not."""
 

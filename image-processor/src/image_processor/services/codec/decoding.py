@@ -31,6 +31,7 @@ from image_processor.services.codec.mended_tiff import open_mended
 from image_processor.services.codec.pages import check_page
 from image_processor.services.codec.png import with_marked_exif, with_metadata_after_pixels
 from image_processor.services.codec.saving import materialized
+from image_processor.services.codec.tiff_decoders import is_decodable
 from image_processor.services.readers import KNOWN, DamagedError, Opened, open_foreign
 
 __all__ = ["Decoded", "ImageError", "Limits", "NamedFiles", "decode"]
@@ -115,8 +116,12 @@ def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) 
     if wanted.page is None:
         check_frames(min(frames_of(header), wanted.frames or frames_of(header)), limits)
     layout = _fewer(layout_of(source, header, format_name, wanted.page), wanted.frames)
-    if layout.pages[0] > 0:
+    is_document = format_name == "tiff" and len(layout.pages) > 1
+    if layout.pages[0] > 0 or is_document:
+        # While it exists, the other pages of a corrected TIFF share its content.
         header = _loaded(source, format_name, page=layout.pages[0])
+    if is_document:
+        layout = _without_unread(source, layout)
     check_frames_of([header], limits, sentence("The image has"), len(layout.pages))
     if len(layout.pages) > 1 and format_name in ANIMATED:
         check_frame_pixels(header.width * header.height, limits)
@@ -147,6 +152,29 @@ def _fewer(layout: Layout, frames: int | None) -> Layout:
         return layout
     total = max(layout.frames, len(layout.pages))
     return replace(layout, pages=layout.pages[:frames], frames=total, unread=None)
+
+
+def _without_unread(source: Path, layout: Layout) -> Layout:
+    """Return the layout of a TIFF, or that of only its first page if another page cannot be read."""
+    directories = layout.directories[: len(layout.pages)]
+    kinds = {directory.kind: number for number, directory in reversed([*enumerate(directories)])}
+    for number in sorted(kinds.values())[1:]:  # one page of each kind
+        if not _is_readable(source, layout, number):
+            unread = sentence("Page {page} of this TIFF cannot be read, so only the first page is", page=number + 1)
+            return replace(layout, pages=layout.pages[:1], directories=directories[:1], unread=unread)
+    return layout
+
+
+def _is_readable(source: Path, layout: Layout, number: int) -> bool:
+    directory = layout.directories[number]
+    # libvips refuses these only when it decodes their pixels.
+    if not is_decodable(directory) or directory.is_in_tiles_and_planes:
+        return False
+    try:
+        layout.usable(_loaded(source, "tiff", page=layout.pages[number]), number)
+    except (UnsuitableImageError, pyvips.Error):
+        return False
+    return True
 
 
 class NamedFiles:
@@ -253,7 +281,7 @@ def _unknown(error: pyvips.Error, source: Path) -> str:
     return sentence("The file is not an image of a known format ({formats}).", formats=READABLE_NAMES)
 
 
-def _opened(source: Path, format_name: str, count: int, **options: object) -> pyvips.Image:
+def _opened(source: Path, format_name: str, count: int, **options: str | int) -> pyvips.Image:
     """Open the image for reading its pixels.
 
     :param count: how many images of this size will be opened.
@@ -262,7 +290,7 @@ def _opened(source: Path, format_name: str, count: int, **options: object) -> py
     return _with_tiles(image, count) if format_name == "tiff" and image.get_typeof("tile-width") else image
 
 
-def _loaded(source: Path, format_name: str, **options: object) -> pyvips.Image:
+def _loaded(source: Path, format_name: str, **options: str | int) -> pyvips.Image:
     mended = open_mended(source, fail_on=_FAIL_ON, **options) if format_name == "tiff" else None
     load = _LOADERS.get(format_name, pyvips.Image.new_from_file)
     image = load(str(source), fail_on=_FAIL_ON, **options) if mended is None else mended
@@ -346,7 +374,7 @@ def _turned(image: pyvips.Image, *, upright: bool) -> pyvips.Image:
     return image
 
 
-def _still(source: Path, format_name: str, access: str, *, upright: bool, **options: object) -> pyvips.Image:
+def _still(source: Path, format_name: str, access: str, *, upright: bool, **options: str | int) -> pyvips.Image:
     return _turned(_opened(source, format_name, 1, access=access, **options), upright=upright)
 
 

@@ -57,6 +57,7 @@ _PLAIN = {
     "Unsupported marker type": sentence("its kind of JPEG is not supported"),
     "Unsupported JPEG process": sentence("its kind of JPEG is not supported"),
     "Unsupported JPEG data precision": sentence("only JPEG with 8 bits per sample is supported"),
+    "PLTE: duplicate": sentence("it has two palettes (PLTE)"),
     "IDAT: ": sentence("its compressed pixels are corrupt"),
     "libpng read error": sentence("its pixels are corrupt"),
     "unable to read pixels": sentence("its pixels are corrupt"),

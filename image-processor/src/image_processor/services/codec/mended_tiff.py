@@ -13,10 +13,21 @@ from weakref import WeakValueDictionary
 import pyvips
 
 from image_processor.services.codec import tiff
+from image_processor.services.codec.tiff_decoders import is_decodable
 
 _UPRIGHT = 1
-_Change = tuple[int, bytes]
-"""An offset in the file, and the bytes that replace those there."""
+_DEFLATE = 8
+
+
+class _Change(NamedTuple):
+    """Bytes that replace those at an offset in the file.
+
+    :param other_than: the page, from 0, without which the change is made: it is only for reading others.
+    """
+
+    place: int
+    value: bytes
+    other_than: int | None = None
 
 
 class _Version(NamedTuple):
@@ -28,28 +39,33 @@ class _Version(NamedTuple):
     modified: int
 
 
-_mended: WeakValueDictionary[_Version, mmap] = WeakValueDictionary()
-"""Corrected files in use. The images of a file's pages share one, which counts as the process's memory in full."""
+_mended: WeakValueDictionary[tuple[_Version, Sequence[_Change]], mmap] = WeakValueDictionary()
+"""Corrected files in use, by the corrections. The images of a file's pages share one, which counts as the process's
+memory in full."""
 
 
-def open_mended(source: Path, **options: object) -> pyvips.Image | None:
+def open_mended(source: Path, **options: str | int) -> pyvips.Image | None:
     """Return the TIFF with such values corrected in memory, not in the file; None if nothing is to be corrected.
 
     8-bit CIELAB, which libvips mistakes for a packed format of its own, is marked as ICCLAB, which libvips does not
     interpret. So is 16-bit CIELAB in separate planes, whose rows libvips mixes up; for the same reason, gray with other
     bands in separate planes is marked as RGB. An invalid Orientation is replaced by that of an upright image, as in
-    other readers.
+    other readers. Pages that are not read are marked as Deflate if libtiff cannot decode their compression, because
+    libvips would refuse the pages that are read.
 
+    :param options: those of the loader; ``page`` and ``n`` are the pages to read, by default the first.
     :raises MemoryError: the process may not use as much memory as the file has bytes.
     """
     status = source.stat()
     version = _Version(source, status.st_ino, status.st_size, status.st_mtime_ns)
-    changes = _changes(version)
+    first = int(options.get("page", 0))
+    read = range(first, first + int(options.get("n", 1)))
+    changes = tuple(change for change in _changes(version) if change.other_than not in read)
     if not changes:
         return None
-    content = _mended.get(version)
+    content = _mended.get((version, changes))
     if content is None:
-        content = _mended[version] = _changed(source, changes)
+        content = _mended[version, changes] = _changed(source, changes)
     return pyvips.Image.new_from_source(pyvips.Source.new_from_memory(content), "", **options)
 
 
@@ -61,14 +77,19 @@ def _changed(source: Path, changes: Sequence[_Change]) -> mmap:
             if error.errno == errno.ENOMEM:
                 raise MemoryError(os.strerror(errno.ENOMEM)) from error
             raise
-    for place, value in changes:
+    for place, value, _ in changes:
         content[place : place + len(value)] = value
     return content
 
 
 @lru_cache(maxsize=1)  # a file is opened once for each page
 def _changes(version: _Version) -> Sequence[_Change]:
-    return [change for page in tiff.directories(version.path) for change in _changes_of(page)]
+    pages = tiff.directories(version.path)
+    changes = [change for page in pages for change in _changes_of(page)]
+    if len(pages) == 1:
+        return changes
+    unread = (number for number, page in enumerate(pages) if not is_decodable(page))
+    return [*changes, *(_change(pages[number], tiff.COMPRESSION, _DEFLATE, number) for number in unread)]
 
 
 def _changes_of(page: tiff.Directory) -> Iterator[_Change]:
@@ -81,6 +102,6 @@ def _changes_of(page: tiff.Directory) -> Iterator[_Change]:
         yield _change(page, tiff.ORIENTATION, _UPRIGHT)
 
 
-def _change(page: tiff.Directory, tag: int, value: int) -> _Change:
+def _change(page: tiff.Directory, tag: int, value: int, other_than: int | None = None) -> _Change:
     entry = page.entries[tag]
-    return entry.place, struct.pack(f"{page.order}{tiff.INTEGERS[entry.kind]}", value)
+    return _Change(entry.place, struct.pack(f"{page.order}{tiff.INTEGERS[entry.kind]}", value), other_than)

@@ -22,18 +22,23 @@ EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY_DIRECTORY = 34665, 34853, 40965
 _SUBFILE_TYPE = 254
 _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType: a reduced copy of another page; a transparency mask."""
-_BITS, SAMPLES, _PLANES, _COMPRESSION, _PROFILE = 258, 277, 284, 259, 34675
+BITS, SAMPLES, _PLANES, COMPRESSION, _PROFILE = 258, 277, 284, 259, 34675
+STRIP_PLACES, STRIP_ROWS, STRIP_LENGTHS, _TILE_WIDTH, _TILE_HEIGHT = 273, 278, 279, 322, 323
 _SAMPLE_FORMAT, _FLOATING_POINT = 339, 3
 _SUBSAMPLING, _COEFFICIENTS, _BLACK_AND_WHITE = 530, 529, 532
-_KIND = (WIDTH, HEIGHT, _BITS, 262, ORIENTATION, SAMPLES, _PLANES, 338, _SAMPLE_FORMAT, _SUBSAMPLING, _PROFILE)
+_KIND = (
+    *(WIDTH, HEIGHT, BITS, 262, ORIENTATION, SAMPLES, _PLANES, 338, _SAMPLE_FORMAT, _SUBSAMPLING, _PROFILE),
+    *(COMPRESSION, STRIP_ROWS, _TILE_WIDTH, _TILE_HEIGHT),
+)
 """Tags that must agree for pages to be loaded together, because libvips applies those of one page to all.
 
-They are the size, the bits, meaning and number of samples, and the ICC profile.
+They are the size, the bits, meaning and number of samples, and the ICC profile. Those of the last line must agree
+because libvips refuses pages that are compressed or divided in different ways.
 """
 _EXTRA_SAMPLES, PHOTOMETRIC = 338, 262
 WHITE_IS_ZERO, _BLACK_IS_ZERO, RGB = 0, 1, 2
 """Values of PhotometricInterpretation for gray and RGB."""
-_OF_A_PAGE = frozenset({_SUBFILE_TYPE, _EXTRA_SAMPLES, _COMPRESSION, _COEFFICIENTS, _BLACK_AND_WHITE, *_KIND})
+_OF_A_PAGE = frozenset({_SUBFILE_TYPE, _EXTRA_SAMPLES, _COEFFICIENTS, _BLACK_AND_WHITE, *_KIND})
 _YCBCR, CIELAB, ICCLAB = 6, 8, 9
 UNREAD = {
     10: sentence("ITU L*a*b* of fax"),
@@ -112,7 +117,7 @@ class Directory:
     @property
     def ycbcr(self) -> YCbCr | None:
         """How the samples encode luma and chroma; None if they are not YCbCr or the decoder converts them to RGB."""
-        if self.number(PHOTOMETRIC) != _YCBCR or self.number(_COMPRESSION) in _JPEG:
+        if self.number(PHOTOMETRIC) != _YCBCR or self.number(COMPRESSION) in _JPEG:
             return None
         coefficients = self.fractions(_COEFFICIENTS, 3) or YCbCr.coefficients
         limits = self.fractions(_BLACK_AND_WHITE, 6) or YCbCr.limits
@@ -121,7 +126,7 @@ class Directory:
 
     @property
     def is_8_bit(self) -> bool:
-        return self.number(_BITS) == 8
+        return self.number(BITS) == 8
 
     @property
     def is_multiplied_by_alpha(self) -> bool:
@@ -131,7 +136,7 @@ class Directory:
     @property
     def depths(self) -> Collection[int]:
         """The distinct bit depths of the samples: several if the samples differ in size."""
-        entry = self.entries.get(_BITS)
+        entry = self.entries.get(BITS)
         if entry is None or entry.kind != 3:
             return ()
         return {bits for (bits,) in struct.iter_unpack(f"{self.order}H", entry.data[: 2 * entry.count])}
@@ -144,6 +149,10 @@ class Directory:
     def is_in_planes(self) -> bool:
         """Whether each band is stored in a plane of its own."""
         return self.number(_PLANES) == 2
+
+    @property
+    def is_in_tiles_and_planes(self) -> bool:
+        return _TILE_WIDTH in self.entries and self.is_in_planes and (self.number(SAMPLES) or 1) > 1
 
     @property
     def is_gray_in_planes(self) -> bool:
@@ -176,7 +185,7 @@ class Directory:
     @property
     def kind(self) -> Sequence[bytes | None]:
         """Values that are equal for all pages that libvips can load together."""
-        return [entry.data if (entry := self.entries.get(tag)) else None for tag in _KIND]
+        return tuple(entry.data if (entry := self.entries.get(tag)) else None for tag in _KIND)
 
 
 class _Reader:

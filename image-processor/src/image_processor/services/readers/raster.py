@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pyvips
-from service_kit.texts import counted
+from service_kit.texts import counted, sentence
 
 from image_processor.imaging.color import in_color
 from image_processor.services.causes import Cause
@@ -24,9 +24,12 @@ _PLAIN = {"1": "L", "I;16B": "I;16", "I;16L": "I;16", "I": "I;16", "RGBX": "RGB"
 _SPACE_OF_PROFILE = slice(16, 20)
 """Place of the color space in a profile (ICC.1:2010, 7.2)."""
 _HEADER_WITH_COMPRESSION = 40
+_SHORT_OS2_HEADER, _OS2_HEADER = 16, 64
+"""Headers of OS/2 2, whose other fields and compressions have a meaning of their own."""
 _BITS_OF_BMP = (1, 2, 4, 8, 16, 24, 32)
 _COMPRESSIONS_OF_BMP = (0, 1, 2, 3, 6)
 """None, RLE of 8 and 4 bits, and masks without and with alpha."""
+_COMPRESSIONS_OF_OS2 = (0, 1, 2)
 
 
 def open_image(source: Path) -> Opened:
@@ -66,10 +69,15 @@ def _refuse_unread(head: bytes) -> None:
 
     :raises ImageError: Pillow does not read this kind of BMP.
     """
-    if int.from_bytes(head[14:18], "little") < _HEADER_WITH_COMPRESSION:
+    size = int.from_bytes(head[14:18], "little")
+    if size == _SHORT_OS2_HEADER:
+        detail = sentence("A BMP with the short header of OS/2 is not supported: save it for Windows, or as PNG.")
+        raise ImageError(detail, Cause.IMAGE_UNSUPPORTED)
+    if size < _HEADER_WITH_COMPRESSION:
         return
     bits, compression = struct.unpack_from("<HI", head, 28)
-    if bits not in _BITS_OF_BMP or compression not in _COMPRESSIONS_OF_BMP:
+    known = _COMPRESSIONS_OF_OS2 if size == _OS2_HEADER else _COMPRESSIONS_OF_BMP
+    if bits not in _BITS_OF_BMP or compression not in known:
         raise ImageError(
             counted(
                 "A BMP with {bits} bit per pixel and compression {compression} is not supported: save it with 24 bits.",
