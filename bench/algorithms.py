@@ -106,7 +106,7 @@ CUBE = "LUT_3D_SIZE 2\n" + "\n".join(f"{1 - r} {g} {b}" for b in (0, 1) for g in
 
 def pixmill(source: Path, result: Path, name: str, params: dict[str, object]) -> Callable[[], object]:
     """Return a function that runs the algorithm as a worker does."""
-    from image_processor.services.codec.decoding import Limits
+    from image_processor.services.codec.decoding import ImageLimits
     from image_processor.services.codec.plan import plan_of
     from image_processor.services.codec.process import process_image
 
@@ -114,7 +114,7 @@ def pixmill(source: Path, result: Path, name: str, params: dict[str, object]) ->
     cube = result.with_name("cube")
     cube.write_text(CUBE)
     files = dict.fromkeys(plan.file_ids(), cube if name == "lut" else source)
-    return lambda: process_image(source, files, result, plan, Limits(10**8, 100))
+    return lambda: process_image(source, files, result, plan, ImageLimits(10**8, 100))
 
 
 def defaults() -> list[tuple[str, dict[str, object]]]:

@@ -13,13 +13,13 @@ from image_processor.algorithms.registry import Algorithm, all_algorithms
 from image_processor.imaging.css_colors import PATTERN
 from image_processor.imaging.output import Output
 from image_processor.imaging.source import Source
-from image_processor.services.codec.decoding import Limits
+from image_processor.services.codec.decoding import ImageLimits
 from image_processor.services.codec.plan import PIPELINE, Pipeline, plan_of
 from image_processor.services.codec.process import process_image
 from pydantic import BaseModel
 from skimage import data
 
-LIMITS = Limits(max_pixels=10_000_000, max_frames=100)
+LIMITS = ImageLimits(max_pixels=10_000_000, max_frames=100)
 PHOTOS = Path(data.__file__).parent
 PICTURE: dict[str, object] = {"format": "webp", "quality": 80, "metadata": "strip"}
 LUT = "LUT_3D_SIZE 2\n" + "\n".join(

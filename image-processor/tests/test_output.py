@@ -12,7 +12,7 @@ import pytest
 import pyvips
 import tifffile
 from image_processor.imaging.profiles import Gamma, Primaries, small_profile
-from image_processor.services.codec.decoding import ImageError, Limits
+from image_processor.services.codec.decoding import ImageError, ImageLimits
 from PIL import Image, ImageCms, ImageColor, ImageOps, ImageSequence, JpegImagePlugin, TiffImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
 from skimage import data, metrics
@@ -526,7 +526,7 @@ def test_a_side_that_the_format_cannot_hold_is_named() -> None:
 
 def test_a_result_over_the_limit_is_refused() -> None:
     with pytest.raises(ImageError, match="The result would have"):
-        processed(photo(), "resize", {"width": 2000, "height": 2000}, limits=Limits(1_000_000, 10))
+        processed(photo(), "resize", {"width": 2000, "height": 2000}, limits=ImageLimits(1_000_000, 10))
 
 
 def chunks(content: bytes, added: bytes) -> bytes:

@@ -16,7 +16,7 @@ from image_processor.render.dialects.thumbor.sizes import filled, fitted
 from image_processor.render.dialects.thumbor.url import ThumborUrl
 from image_processor.render.problems import STATUSES
 from image_processor.render.signing import Hash, ImagorSigner, ImgproxySigner, ThumborSigner
-from image_processor.services.codec.decoding import Limits
+from image_processor.services.codec.decoding import ImageLimits
 from image_processor.services.codec.process import process_image
 from pydantic import JsonValue, TypeAdapter
 from service_kit.errors import DomainError
@@ -24,7 +24,7 @@ from service_kit.errors import DomainError
 from tests.conformance.entries import Entry, Fact, Pixels
 from tests.conformance.pixel_cases import pixel_case
 
-LIMITS = Limits(max_pixels=100_000_000, max_frames=100)
+LIMITS = ImageLimits(max_pixels=100_000_000, max_frames=100)
 _FLAGS = ("debug", "meta", "stretch", "smart", "flip_horizontal", "flip_vertical")
 _TEXTS = ("signature", "fit_in", "halign", "valign", "image", "width", "height")
 _PARSERS: Mapping[str, Callable[[bytes], ThumborUrl]] = {"thumbor": thumbor_url.parse, "imagor": imagor_url.parse}

@@ -10,7 +10,7 @@ import numpy
 import pytest
 import tifffile
 from file_storage.services.media.media import Media, media_of
-from image_processor.services.codec.decoding import ImageError, Limits, decode
+from image_processor.services.codec.decoding import ImageError, ImageLimits, decode
 from image_processor.services.codec.encoding import EXTENSIONS
 from PIL import Image
 
@@ -18,7 +18,7 @@ from tests.support.environment import PROJECT
 from tests.support.images import encoded, opened, photo
 from tests.support.jpegxl import jpegxl
 
-LIMITS = Limits(max_pixels=10**9, max_frames=10**5)
+LIMITS = ImageLimits(max_pixels=10**9, max_frames=10**5)
 WRITTEN = {f"image/{name}" for name in EXTENSIONS}
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["image_processor"]):
-    from image_processor.services.codec.decoding import ImageError, Limits
+    from image_processor.services.codec.decoding import ImageError, ImageLimits
     from image_processor.services.codec.plan import plan_of
     from image_processor.services.codec.process import process_image
 
-LIMITS = Limits(max_pixels=4_000_000, max_frames=50)
+LIMITS = ImageLimits(max_pixels=4_000_000, max_frames=50)
 PLANS = [
     plan_of("info", None),
     plan_of("thumbnail", {"width": 32, "height": 32, "crop": True, "output": {"format": "png"}}),

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from image_processor.services.codec.decoding import Limits, decode
+from image_processor.services.codec.decoding import ImageLimits, decode
 
 from tests.fuzz.seeds import seeds, write
 from tests.support.environment import PROJECT
@@ -32,7 +32,7 @@ def test_every_format_that_the_docs_name_is_among_the_seeds() -> None:
 def test_the_seed_of_a_format_is_read_as_this_format(tmp_path: Path, name: str) -> None:
     write(tmp_path)
 
-    decoded = decode(tmp_path / f"{name.lower().replace(' ', '-')}-0", Limits(10**6, 10), sequential=True)
+    decoded = decode(tmp_path / f"{name.lower().replace(' ', '-')}-0", ImageLimits(10**6, 10), sequential=True)
 
     assert decoded.format == FORMATS.get(name, name.lower())
     assert decoded.picture.first.avg() > 0

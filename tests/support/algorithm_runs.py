@@ -5,11 +5,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from image_processor.services.codec.decoding import Limits
+from image_processor.services.codec.decoding import ImageLimits
 from image_processor.services.codec.plan import plan_of
 from image_processor.services.codec.process import process_image
 
-LIMITS = Limits(max_pixels=100_000_000, max_frames=1000)
+LIMITS = ImageLimits(max_pixels=100_000_000, max_frames=1000)
 
 
 def processed(
@@ -17,7 +17,7 @@ def processed(
     algorithm: str,
     params: Mapping[str, object] | None = None,
     files: Mapping[int, bytes] | None = None,
-    limits: Limits = LIMITS,
+    limits: ImageLimits = LIMITS,
 ) -> bytes:
     """Return the bytes of the result.
 

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from image_processor.services.codec.decoding import Limits
+from image_processor.services.codec.decoding import ImageLimits
 from image_processor.services.codec.plan import plan_of
 from image_processor.services.codec.process import process_image
 
@@ -16,6 +16,6 @@ from tests.support.processes import peak_of
 
 if __name__ == "__main__":
     source, result, algorithm, params = sys.argv[1:]
-    limits = Limits(max_pixels=100_000_000, max_frames=100)
+    limits = ImageLimits(max_pixels=100_000_000, max_frames=100)
     process_image(Path(source), {}, Path(result), plan_of(algorithm, json.loads(params)), limits)
     print(peak_of(os.getpid()))

@@ -20,7 +20,7 @@ import json, os, socket, sqlite3, subprocess, sys
 from pathlib import Path
 from image_processor.config import WorkerSettings
 from image_processor.handler.confinement import confine_worker
-from image_processor.services.codec.limits import Limits
+from image_processor.services.codec.limits import ImageLimits
 from image_processor.services.codec.plan import plan_of
 from image_processor.services.codec.process import process_image
 
@@ -30,7 +30,7 @@ deleted = open(folder / "blobs/deleted", "rb")
 confine_worker(WorkerSettings())
 
 def process(source):
-    process_image(source, {}, folder / "scratch/result", plan_of("resize", {"width": 20}), Limits(10**6, 1))
+    process_image(source, {}, folder / "scratch/result", plan_of("resize", {"width": 20}), ImageLimits(10**6, 1))
 
 def row():
     with sqlite3.connect(folder / "tasks.db") as database:

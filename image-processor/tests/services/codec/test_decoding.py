@@ -17,7 +17,7 @@ import pytest
 import pyvips
 import tifffile
 from image_processor.services.codec import mended_tiff, tiff
-from image_processor.services.codec.decoding import ImageError, Limits, decode
+from image_processor.services.codec.decoding import ImageError, ImageLimits, decode
 from PIL import Image, ImageCms, ImageOps, ImageSequence
 
 from tests.support.algorithm_runs import LIMITS, processed, report
@@ -37,7 +37,7 @@ def test_an_image_at_the_limit_of_pixels_is_decoded(tmp_path: Path, format: str)
     source = tmp_path / "source"
     source.write_bytes(photo(40, 25, format=format))
 
-    decoded = decode(source, Limits(max_pixels=1000, max_frames=1), sequential=True)
+    decoded = decode(source, ImageLimits(max_pixels=1000, max_frames=1), sequential=True)
 
     assert (decoded.picture.width, decoded.picture.height) == (40, 25)
 
@@ -48,7 +48,7 @@ def test_an_image_with_more_pixels_than_the_limit_is_refused(tmp_path: Path, for
     source.write_bytes(photo(40, 25, format=format))
 
     with pytest.raises(ImageError, match="1,000 pixels; the limit is 999"):
-        decode(source, Limits(max_pixels=999, max_frames=1), sequential=True)
+        decode(source, ImageLimits(max_pixels=999, max_frames=1), sequential=True)
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "TIFF"])
@@ -57,9 +57,9 @@ def test_the_limit_of_pixels_counts_all_frames(tmp_path: Path, format: str) -> N
     source.write_bytes(animation(20, 10, 5, format))
 
     with pytest.raises(ImageError, match="1,000 pixels; the limit is 999"):
-        decode(source, Limits(max_pixels=999, max_frames=5), sequential=True)
+        decode(source, ImageLimits(max_pixels=999, max_frames=5), sequential=True)
 
-    assert len(decode(source, Limits(max_pixels=1000, max_frames=5), sequential=True).picture.frames) == 5
+    assert len(decode(source, ImageLimits(max_pixels=1000, max_frames=5), sequential=True).picture.frames) == 5
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "TIFF"])
@@ -68,7 +68,7 @@ def test_an_animation_with_more_frames_than_the_limit_is_refused(tmp_path: Path,
     source.write_bytes(animation(20, 10, 5, format))
 
     with pytest.raises(ImageError, match="5 frames; the limit is 4"):
-        decode(source, Limits(max_pixels=1000, max_frames=4), sequential=True)
+        decode(source, ImageLimits(max_pixels=1000, max_frames=4), sequential=True)
 
 
 STRIP = 8

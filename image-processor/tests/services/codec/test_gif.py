@@ -12,13 +12,13 @@ import numpy
 import pytest
 from image_processor.imaging.source import Source
 from image_processor.services.codec.decoding import ImageError, decode
-from image_processor.services.codec.limits import Limits
+from image_processor.services.codec.limits import ImageLimits
 from PIL import Image, ImageSequence
 
 from tests.support.algorithm_runs import processed, report
 from tests.support.images import encoded, opened
 
-LIMITS = Limits(10_000, 10)
+LIMITS = ImageLimits(10_000, 10)
 GREEN, BLUE = 1, 2
 KEEP, CLEAR, UNDO, UNDO_TOO = 1, 2, 3, 4
 NOTHING = 3

@@ -1,4 +1,4 @@
-"""Limits of decoded bytes and bands, checked before pixels are read and after each step."""
+"""ImageLimits of decoded bytes and bands, checked before pixels are read and after each step."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 import pyvips
 from image_processor.services.codec.decoding import decode
 from image_processor.services.codec.errors import ImageError
-from image_processor.services.codec.limits import SAMPLE_BYTES, Limits, check_frames_of
+from image_processor.services.codec.limits import SAMPLE_BYTES, ImageLimits, check_frames_of
 
 from tests.support.algorithm_runs import processed
 from tests.support.images import photo
@@ -21,9 +21,9 @@ def test_the_limit_of_decoded_bytes_counts_bands_and_bytes_of_a_sample(
     source = tmp_path / "source"
     source.write_bytes(photo(40, 25, mode, name))
 
-    decode(source, Limits(PIXELS, FRAMES, 1000 * size), sequential=True)
+    decode(source, ImageLimits(PIXELS, FRAMES, 1000 * size), sequential=True)
     with pytest.raises(ImageError, match=r"of decoded pixels; the limit is .* Make it smaller, or save it with"):
-        decode(source, Limits(PIXELS, FRAMES, 1000 * size - 1), sequential=True)
+        decode(source, ImageLimits(PIXELS, FRAMES, 1000 * size - 1), sequential=True)
 
 
 @pytest.mark.parametrize("name", ["BMP", "SVG"])
@@ -33,19 +33,19 @@ def test_readers_of_our_own_have_the_limit_of_decoded_bytes(tmp_path: Path, name
     source.write_bytes(svg if name == "SVG" else photo(40, 25, format="BMP"))
 
     with pytest.raises(ImageError, match="of decoded pixels"):
-        decode(source, Limits(PIXELS, FRAMES, 2000), sequential=True)
+        decode(source, ImageLimits(PIXELS, FRAMES, 2000), sequential=True)
 
 
 def test_the_limit_of_decoded_bytes_counts_all_frames() -> None:
     frame = pyvips.Image.black(10, 10, bands=3)
 
-    check_frames_of([frame] * 4, Limits(PIXELS, FRAMES, 1200), "The image has")
+    check_frames_of([frame] * 4, ImageLimits(PIXELS, FRAMES, 1200), "The image has")
     with pytest.raises(ImageError, match=r"1\.2 KiB of decoded pixels"):
-        check_frames_of([frame], Limits(PIXELS, FRAMES, 1199), "The image has", 4)
+        check_frames_of([frame], ImageLimits(PIXELS, FRAMES, 1199), "The image has", 4)
 
 
 def test_each_step_has_the_limit_of_decoded_bytes() -> None:
-    limits = Limits(PIXELS, FRAMES, 64 * 48 * 3)
+    limits = ImageLimits(PIXELS, FRAMES, 64 * 48 * 3)
     larger = {"width": 128, "height": 96, "enlarge": True}
 
     with pytest.raises(ImageError, match=r"The result would have .* of decoded pixels"):
@@ -56,7 +56,7 @@ def test_each_step_has_the_limit_of_decoded_bytes() -> None:
 def test_an_image_has_at_most_five_bands(tmp_path: Path, bands: int) -> None:
     source = tmp_path / "source.tif"
     pyvips.Image.black(8, 8, bands=bands).tiffsave(str(source))
-    limits = Limits(PIXELS, FRAMES)
+    limits = ImageLimits(PIXELS, FRAMES)
 
     if bands == 5:
         assert decode(source, limits, sequential=True).picture.width == 8

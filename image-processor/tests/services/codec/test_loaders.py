@@ -8,7 +8,7 @@ import pytest
 import pyvips
 from image_processor.services.codec.decoding import decode
 from image_processor.services.codec.errors import ImageError
-from image_processor.services.codec.limits import Limits
+from image_processor.services.codec.limits import ImageLimits
 
 FITS = b"".join(
     card.ljust(80)
@@ -50,7 +50,7 @@ def test_a_file_of_another_format_is_not_read_by_its_content_or_name(tmp_path: P
     source.write_bytes(content)
 
     with pytest.raises(ImageError, match=r"not an image of a known format|truncated|cannot be decoded"):
-        decode(source, Limits(10**6, 10), sequential=True)
+        decode(source, ImageLimits(10**6, 10), sequential=True)
     with pytest.raises(pyvips.Error):
         pyvips.Image.new_from_file(f"{source}[page=0]")
 

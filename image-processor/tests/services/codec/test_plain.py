@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy
 import pytest
 from image_processor.imaging.source import Source
-from image_processor.services.codec.decoding import Decoded, ImageError, Limits, decode
+from image_processor.services.codec.decoding import Decoded, ImageError, ImageLimits, decode
 from image_processor.services.codec.plain import plain_jpeg
 from PIL import Image, ImageCms, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
@@ -17,7 +17,7 @@ from tests.support.images import encoded, opened, photo, pixels
 
 pytestmark = pytest.mark.slow
 
-LIMITS = Limits(max_pixels=10_000_000, max_frames=1)
+LIMITS = ImageLimits(max_pixels=10_000_000, max_frames=1)
 ORIENTATION, ARTIST, COPYRIGHT, MODEL = 0x0112, 0x013B, 0x8298, 0x0110
 COPYRIGHT_TEXT = "Ada Lovelace"
 
@@ -187,14 +187,14 @@ def test_a_file_with_damaged_pixels_is_an_error() -> None:
 
 
 def test_too_many_pixels_are_refused_before_they_are_decoded() -> None:
-    limits = Limits(max_pixels=640 * 480 - 1, max_frames=1)
+    limits = ImageLimits(max_pixels=640 * 480 - 1, max_frames=1)
 
     with pytest.raises(ImageError, match=r"The image has 307,200 pixels; the limit is 307,199\."):
         processed(smooth(640, 480)[:5000], "resize", {"width": 60}, limits=limits)
 
 
 def test_too_many_decoded_bytes_are_refused_before_they_are_decoded() -> None:
-    limits = Limits(max_pixels=10**6, max_frames=1, max_decoded_bytes=640 * 480 * 3 - 1)
+    limits = ImageLimits(max_pixels=10**6, max_frames=1, max_decoded_bytes=640 * 480 * 3 - 1)
 
     with pytest.raises(ImageError, match="of decoded pixels; the limit is"):
         processed(smooth(640, 480)[:5000], "resize", {"width": 60}, limits=limits)

@@ -17,7 +17,7 @@ from image_processor.imaging.errors import UnsuitableImageError
 from image_processor.models import Task
 from image_processor.services.causes import problem_document
 from image_processor.services.codec.decoding import decode
-from image_processor.services.codec.limits import Limits, check_decoded_bytes, check_frames, check_pixels
+from image_processor.services.codec.limits import ImageLimits, check_decoded_bytes, check_frames, check_pixels
 from image_processor.services.codec.process import explained
 from image_processor.services.files.client import (
     FileStorageUnavailableError,
@@ -38,7 +38,7 @@ from service_kit.texts import sentence
 from sqlalchemy import insert
 
 HOLDER = Holder("one", 11)
-LIMITS = Limits(max_pixels=100, max_frames=2, max_decoded_bytes=3000)
+LIMITS = ImageLimits(max_pixels=100, max_frames=2, max_decoded_bytes=3000)
 OF_OTHERS = {ForbiddenAddressError, QueueUnavailableError}
 """Errors for webhook senders and for the API."""
 TURNED_INTO_IMAGE_ERRORS = {DamagedError, UnsuitableImageError}

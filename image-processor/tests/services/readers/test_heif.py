@@ -8,7 +8,7 @@ import numpy
 import pillow_heif
 import pytest
 import tifffile
-from image_processor.services.codec.decoding import ImageError, Limits, decode
+from image_processor.services.codec.decoding import ImageError, ImageLimits, decode
 from image_processor.services.codec.plan import plan_of
 from image_processor.services.codec.process import process_image
 from PIL import Image, ImageCms, ImageColor, ImageOps
@@ -240,7 +240,7 @@ def test_an_image_over_the_limit_is_refused_by_its_header(tmp_path: Path) -> Non
     source.write_bytes(heic(opened(photo(100, 100)))[:-200])  # its pixels cannot be decoded
 
     with pytest.raises(ImageError, match="10,000 pixels; the limit is 9,999"):
-        decode(source, Limits(max_pixels=9_999, max_frames=1), sequential=True)
+        decode(source, ImageLimits(max_pixels=9_999, max_frames=1), sequential=True)
 
 
 @pytest.mark.parametrize("claimed", [(30, 20), (9_000, 9_000)])

@@ -11,7 +11,7 @@ import imagecodecs
 import numpy
 import pytest
 from image_processor.imaging.profiles import Gamma, Primaries, small_profile
-from image_processor.services.codec.decoding import ImageError, Limits, decode
+from image_processor.services.codec.decoding import ImageError, ImageLimits, decode
 from image_processor.services.codec.plan import plan_of
 from image_processor.services.codec.process import process_image
 from PIL import Image, ImageCms, ImageOps
@@ -280,7 +280,7 @@ def test_an_image_over_the_limit_is_refused_by_its_header(tmp_path: Path) -> Non
     source.write_bytes(jpegxl(photograph(width=100, height=100)))
 
     with pytest.raises(ImageError, match="10,000 pixels; the limit is 9,999"):
-        decode(source, Limits(max_pixels=9_999, max_frames=1), sequential=True)
+        decode(source, ImageLimits(max_pixels=9_999, max_frames=1), sequential=True)
 
 
 @pytest.mark.parametrize("boxes", [(), ((b"xml ", b"<x/>"),)])
@@ -321,7 +321,7 @@ def test_too_little_memory_is_not_reported_as_damage(tmp_path: Path) -> None:
     code = """if True:
         import resource, sys
         from pathlib import Path
-        from image_processor.services.codec.decoding import Limits, decode
+        from image_processor.services.codec.decoding import ImageLimits, decode
         from image_processor.services.readers import jpegxl, libjxl
 
         libjxl.library()
@@ -330,7 +330,7 @@ def test_too_little_memory_is_not_reported_as_damage(tmp_path: Path) -> None:
         limit = now + int(sys.argv[2]) * 2**20
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         try:
-            decode(Path(sys.argv[1]), Limits(10**9, 1), sequential=False)
+            decode(Path(sys.argv[1]), ImageLimits(10**9, 1), sequential=False)
         except MemoryError:
             print("no memory")
     """

@@ -2,7 +2,7 @@
 
 import numpy
 import pytest
-from image_processor.services.codec.decoding import ImageError, Limits
+from image_processor.services.codec.decoding import ImageError, ImageLimits
 
 from tests.support.algorithm_runs import processed, report
 from tests.support.images import encoded, opened, photo, pixels
@@ -68,7 +68,7 @@ def test_an_image_on_a_page_keeps_its_pixels() -> None:
 
 def test_a_page_over_the_limit_is_refused_before_it_is_rendered() -> None:
     with pytest.raises(ImageError, match="90,000 pixels; the limit is 89,999"):
-        processed(pdf(144, 144, b""), "convert", KEPT, limits=Limits(89_999, 1))
+        processed(pdf(144, 144, b""), "convert", KEPT, limits=ImageLimits(89_999, 1))
 
 
 def test_an_enormous_page_is_refused() -> None:

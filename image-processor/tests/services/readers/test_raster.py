@@ -11,7 +11,7 @@ import imagecodecs
 import numpy
 import pytest
 import tifffile
-from image_processor.services.codec.decoding import ImageError, Limits, decode
+from image_processor.services.codec.decoding import ImageError, ImageLimits, decode
 from image_processor.services.codec.plan import plan_of
 from image_processor.services.codec.process import process_image
 from PIL import Image, ImageCms, ImageOps, IptcImagePlugin
@@ -428,7 +428,7 @@ def test_an_image_over_the_limit_is_refused_by_its_header(tmp_path: Path, name: 
     source.write_bytes(SOURCES[name][:200])  # too short to contain pixels
 
     with pytest.raises(ImageError, match="3,072 pixels; the limit is 3,071"):
-        decode(source, Limits(max_pixels=3071, max_frames=1), sequential=True)
+        decode(source, ImageLimits(max_pixels=3071, max_frames=1), sequential=True)
 
 
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
@@ -636,7 +636,7 @@ def test_an_icon_cannot_hide_its_size_from_the_limits(tmp_path: Path, picture: b
     source.write_bytes(icon_of(picture))
 
     with pytest.raises(ImageError, match="header is invalid"):
-        decode(source, Limits(max_pixels=1000, max_frames=1), sequential=True)
+        decode(source, ImageLimits(max_pixels=1000, max_frames=1), sequential=True)
 
 
 def large_psd(side: int) -> bytes:

@@ -5,7 +5,7 @@ import gzip
 from pathlib import Path
 
 import pytest
-from image_processor.services.codec.decoding import ImageError, Limits
+from image_processor.services.codec.decoding import ImageError, ImageLimits
 
 from tests.support.algorithm_runs import processed, report
 from tests.support.images import opened, photo, pixels, png_bomb
@@ -66,7 +66,7 @@ def test_a_drawing_is_sharp_at_every_size(scale: float) -> None:
 
 def test_an_enlarged_drawing_over_the_limit_is_refused() -> None:
     with pytest.raises(ImageError, match="would have 20,000 pixels; the limit is 10,000"):
-        processed(svg(""), "resize", {"width": 200, "enlarge": True}, limits=Limits(10_000, 1))
+        processed(svg(""), "resize", {"width": 200, "enlarge": True}, limits=ImageLimits(10_000, 1))
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_an_svg_over_the_limit_is_refused_by_its_root() -> None:
 
 def test_a_drawing_that_needs_too_much_memory_does_not_end_the_process() -> None:
     with pytest.raises(MemoryError):
-        processed(svg("", 'width="1000000" height="1000000"'), "convert", KEPT, limits=Limits(10**12, 1, 10**13))
+        processed(svg("", 'width="1000000" height="1000000"'), "convert", KEPT, limits=ImageLimits(10**12, 1, 10**13))
 
 
 @pytest.mark.parametrize("source", [svg("")[:-3], svg("<g>"), svg("", 'width="0" height="3"')])

@@ -18,7 +18,7 @@ from image_processor.render.dialects.rounding import half_up
 from image_processor.render.dialects.thumbor.plan import ThumborFrame
 from image_processor.render.plans.deferred import Size
 from image_processor.render.plans.plan import NamedFilter, RenderPlan, step
-from image_processor.services.codec.decoding import Decoded, Limits, NamedFiles, decode
+from image_processor.services.codec.decoding import Decoded, ImageLimits, NamedFiles, decode
 from image_processor.services.codec.encoding import source_format
 
 _SHARES = {"left": 0.0, "center": 0.5, "right": 1.0, "top": 0.0, "middle": 0.5, "bottom": 1.0}
@@ -29,7 +29,7 @@ _TAG = re.compile(r"exif-ifd\d-(.+)")
 Operation = dict[str, str | int]
 
 
-def write_meta(source: Path, files: Mapping[int, Path], result: Path, plan: RenderPlan, limits: Limits) -> None:
+def write_meta(source: Path, files: Mapping[int, Path], result: Path, plan: RenderPlan, limits: ImageLimits) -> None:
     """Write the peer's JSON about an image.
 
     :raises UnsuitableImageError: a step does not suit the image.

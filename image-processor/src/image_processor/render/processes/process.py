@@ -38,7 +38,7 @@ from image_processor.render.plans.plan import ColorSource, RenderPlan
 from image_processor.render.processes.job import Answer, Bytes, Job, LocalFile, Made, Refused
 from image_processor.render.processes.places import places_of_render
 from image_processor.services.causes import Cause
-from image_processor.services.codec.decoding import READABLE, ImageError, Limits, decode
+from image_processor.services.codec.decoding import READABLE, ImageError, ImageLimits, decode
 from image_processor.services.codec.encoding import EXTENSIONS
 from image_processor.services.codec.errors import TOO_LARGE_A_FILE
 from image_processor.services.codec.process import explained, process_image, write_reports
@@ -152,9 +152,9 @@ class Renderer:
         finally:
             path.unlink(missing_ok=True)
 
-    def _limits_of(self, plan: RenderPlan) -> Limits:
+    def _limits_of(self, plan: RenderPlan) -> ImageLimits:
         bounds, limits = plan.bounds, self._limits
-        return Limits(
+        return ImageLimits(
             max_pixels=min(limits.max_pixels, bounds.source_pixels or limits.max_pixels),
             max_frames=limits.max_frames,
             max_decoded_bytes=limits.max_decoded_bytes,
@@ -183,7 +183,7 @@ class _RefusedError(Exception):
         self.kind = kind
 
 
-def _written(job: Job, source: Path, files: Mapping[int, Path], result: Path, limits: Limits) -> str:
+def _written(job: Job, source: Path, files: Mapping[int, Path], result: Path, limits: ImageLimits) -> str:
     plan = job.plan
     if plan.answer in ("thumbor meta", "imagor meta"):
         with explained(source):
@@ -231,7 +231,7 @@ def _chosen_format(plan: RenderPlan, format_name: str, own: str) -> str:
     return own if own in EXTENSIONS and format_name != PLAIN else "source"
 
 
-def _format_of(source: Path, limits: Limits, plan: RenderPlan) -> str:
+def _format_of(source: Path, limits: ImageLimits, plan: RenderPlan) -> str:
     try:
         loader = str(pyvips.Image.new_from_file(str(source)).get("vips-loader"))
     except pyvips.Error:

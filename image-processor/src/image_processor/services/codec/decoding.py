@@ -20,7 +20,7 @@ from image_processor.services.codec.exif_block import with_exif_of_tiff, without
 from image_processor.services.codec.jpeg import is_lossless, unended, with_all_segments
 from image_processor.services.codec.layout import Layout, layout_of, with_page_sizes
 from image_processor.services.codec.limits import (
-    Limits,
+    ImageLimits,
     check_decoded_bytes,
     check_frame_pixels,
     check_frames,
@@ -34,7 +34,7 @@ from image_processor.services.codec.saving import materialized
 from image_processor.services.codec.tiff_decoders import is_decodable
 from image_processor.services.readers import KNOWN, DamagedError, Opened, open_foreign
 
-__all__ = ["Decoded", "ImageError", "Limits", "NamedFiles", "decode"]
+__all__ = ["Decoded", "ImageError", "ImageLimits", "NamedFiles", "decode"]
 
 _FORMATS_OF_LIBVIPS = ("Jpeg", "Uhdr", "Png", "Webp", "Nsgif", "Tiff", "Heif")
 """Loaders that may run, by their names in libvips' class hierarchy; all others are blocked."""
@@ -91,7 +91,7 @@ class Decoded:
     lossless: bool = False
 
 
-def decode(source: Path, limits: Limits, *, sequential: bool, wanted: Source = AS_IT_IS) -> Decoded:
+def decode(source: Path, limits: ImageLimits, *, sequential: bool, wanted: Source = AS_IT_IS) -> Decoded:
     """Return the image of a file, with its EXIF orientation applied. Pixels are decoded lazily.
 
     :param sequential: the pixels are read once, top to bottom, so they need not stay in memory.
@@ -108,7 +108,7 @@ def decode(source: Path, limits: Limits, *, sequential: bool, wanted: Source = A
     return decoded
 
 
-def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) -> Decoded:
+def _decoded(source: Path, limits: ImageLimits, wanted: Source, *, sequential: bool) -> Decoded:
     foreign = _foreign(source, limits, wanted)
     if foreign is not None:
         return foreign
@@ -180,7 +180,7 @@ def _is_readable(source: Path, layout: Layout, number: int) -> bool:
 class NamedFiles:
     """Implements :class:`image_processor.imaging.files.Files` over downloaded files."""
 
-    def __init__(self, paths: Mapping[int, Path], limits: Limits) -> None:
+    def __init__(self, paths: Mapping[int, Path], limits: ImageLimits) -> None:
         self._paths = paths
         self._limits = limits
 
@@ -211,7 +211,7 @@ class NamedFiles:
             raise UnsuitableImageError(sentence("File {file_id} is not UTF-8 text.", file_id=file_id)) from error
 
 
-def _foreign(source: Path, limits: Limits, wanted: Source) -> Decoded | None:
+def _foreign(source: Path, limits: ImageLimits, wanted: Source) -> Decoded | None:
     """Return the image if a reader of our own handles its format; ``None`` leaves it to libvips."""
     try:
         opened = open_foreign(source, wanted)
@@ -228,7 +228,7 @@ def _foreign(source: Path, limits: Limits, wanted: Source) -> Decoded | None:
     return Decoded(picture, opened.format, None if is_complete else opened.unread, opened.lossless)
 
 
-def _rendered(opened: Opened, factor: float, limits: Limits) -> pyvips.Image:
+def _rendered(opened: Opened, factor: float, limits: ImageLimits) -> pyvips.Image:
     width, height = max(1, round(opened.width / factor)), max(1, round(opened.height / factor))
     _check_opened(opened, width * height, limits, sentence("The image would have"))
     try:
@@ -237,7 +237,7 @@ def _rendered(opened: Opened, factor: float, limits: Limits) -> pyvips.Image:
         raise ImageError(sentence("The image is damaged: {reason}.", reason=text_of(error))) from error
 
 
-def _check_opened(opened: Opened, pixels: int, limits: Limits, subject: str) -> None:
+def _check_opened(opened: Opened, pixels: int, limits: ImageLimits, subject: str) -> None:
     check_pixels(pixels, limits, subject)
     check_decoded_bytes(pixels * opened.pixel_bytes, limits, subject)
 
@@ -314,7 +314,7 @@ def _with_tiles(image: pyvips.Image, count: int) -> pyvips.Image:
 
 
 def _animation(
-    source: Path, format_name: str, layout: Layout, limits: Limits, *, upright: bool
+    source: Path, format_name: str, layout: Layout, limits: ImageLimits, *, upright: bool
 ) -> Sequence[pyvips.Image]:
     if not layout.together:
         count = len(layout.pages)

@@ -24,7 +24,7 @@ _UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 
 
 @dataclass(frozen=True)
-class Limits:
+class ImageLimits:
     """Upper limits of an image; pixels and decoded bytes are the totals of all frames.
 
     :param max_frame_pixels: the limit of a frame of an animated source; ``None``: none.
@@ -36,7 +36,7 @@ class Limits:
     max_frame_pixels: int | None = None
 
 
-def check_frames(frames: int, limits: Limits) -> None:
+def check_frames(frames: int, limits: ImageLimits) -> None:
     """Check the number of frames.
 
     :raises ImageError: there are more frames than the limit.
@@ -52,7 +52,7 @@ def check_frames(frames: int, limits: Limits) -> None:
         raise ImageError(detail, Cause.IMAGE_TOO_LARGE)
 
 
-def check_pixels(pixels: int, limits: Limits, subject: str) -> None:
+def check_pixels(pixels: int, limits: ImageLimits, subject: str) -> None:
     """Check the number of pixels.
 
     :raises ImageError: there are more pixels than the limit.
@@ -60,7 +60,7 @@ def check_pixels(pixels: int, limits: Limits, subject: str) -> None:
     _check_pixels(pixels, limits.max_pixels, subject)
 
 
-def check_frame_pixels(pixels: int, limits: Limits) -> None:
+def check_frame_pixels(pixels: int, limits: ImageLimits) -> None:
     """Check the number of pixels of a frame of an animation.
 
     :raises ImageError: there are more pixels than the limit.
@@ -82,7 +82,7 @@ def _check_pixels(pixels: int, limit: int, subject: str) -> None:
         raise ImageError(detail, Cause.IMAGE_TOO_LARGE)
 
 
-def check_decoded_bytes(size: int, limits: Limits, subject: str) -> None:
+def check_decoded_bytes(size: int, limits: ImageLimits, subject: str) -> None:
     """Check the size of the decoded pixels.
 
     :raises ImageError: the decoded pixels take more bytes than the limit.
@@ -98,7 +98,9 @@ def check_decoded_bytes(size: int, limits: Limits, subject: str) -> None:
         raise ImageError(detail, Cause.IMAGE_TOO_LARGE)
 
 
-def check_frames_of(frames: Sequence[pyvips.Image], limits: Limits, subject: str, count: int | None = None) -> None:
+def check_frames_of(
+    frames: Sequence[pyvips.Image], limits: ImageLimits, subject: str, count: int | None = None
+) -> None:
     """Check images without decoding their pixels.
 
     :param count: the number of frames like ``frames``, if only their header is known.

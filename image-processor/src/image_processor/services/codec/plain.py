@@ -22,7 +22,7 @@ from image_processor.imaging.scaling import resampled
 from image_processor.imaging.source import Source
 from image_processor.services.codec import tiff
 from image_processor.services.codec.decoding import Decoded
-from image_processor.services.codec.limits import Limits, check_decoded_bytes, check_pixels
+from image_processor.services.codec.limits import ImageLimits, check_decoded_bytes, check_pixels
 from image_processor.services.readers.pillow import Image
 
 _START, _SCAN = b"\xff\xd8\xff", b"\xff\xda"
@@ -66,7 +66,7 @@ class _Head:
     has_credits: bool
 
 
-def plain_jpeg(source: Path, limits: Limits, wanted: Source, whole: Callable[[], Decoded]) -> Decoded | None:
+def plain_jpeg(source: Path, limits: ImageLimits, wanted: Source, whole: Callable[[], Decoded]) -> Decoded | None:
     """Return an ordinary JPEG without decoding its pixels yet.
 
     :param whole: decodes the file with libvips, for callers that need more than a few pixels.

@@ -23,7 +23,7 @@ from image_processor.services.codec.encoding import (
 )
 from image_processor.services.codec.errors import TOO_LARGE_A_FILE, failed_while_writing, hit_file_limit, reason_of
 from image_processor.services.codec.jpeg import has_gap_before_pixels
-from image_processor.services.codec.limits import Limits, check_frames_of, check_pixels
+from image_processor.services.codec.limits import ImageLimits, check_frames_of, check_pixels
 from image_processor.services.codec.plain import plain_jpeg
 from image_processor.services.codec.plan import Plan
 
@@ -38,7 +38,7 @@ def process_image(
     files: Mapping[int, Path],
     result: Path,
     plan: Plan,
-    limits: Limits,
+    limits: ImageLimits,
     avoided: Collection[str] = (),
 ) -> str | None:
     """Apply ``plan`` to ``source`` and write ``result``.
@@ -60,7 +60,7 @@ def process_image(
         return _apply(decoded, plan, NamedFiles(files, limits), result, limits, avoided)
 
 
-def write_reports(source: Path, result: Path, plan: Plan, limits: Limits) -> None:
+def write_reports(source: Path, result: Path, plan: Plan, limits: ImageLimits) -> None:
     """Run several analyses on an image that is decoded once; write their reports by name as a JSON object.
 
     The report of an unsuitable analysis is missing, and the object ``unavailable`` has the reason by its name, as
@@ -133,7 +133,7 @@ def _refuse_lost_frames(decoded: Decoded, plan: Plan) -> None:
 
 
 def _apply(
-    decoded: Decoded, plan: Plan, files: NamedFiles, result: Path, limits: Limits, avoided: Collection[str]
+    decoded: Decoded, plan: Plan, files: NamedFiles, result: Path, limits: ImageLimits, avoided: Collection[str]
 ) -> str | None:
     _refuse_lost_frames(decoded, plan)
     picture = decoded.picture

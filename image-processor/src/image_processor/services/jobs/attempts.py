@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from image_processor.config import LimitSettings
 from image_processor.services.causes import Cause
 from image_processor.services.codec.errors import TOO_LARGE_A_FILE, ImageError
-from image_processor.services.codec.limits import Limits
+from image_processor.services.codec.limits import ImageLimits
 from image_processor.services.codec.plan import Plan, plan_of
 from image_processor.services.codec.process import process_image
 from image_processor.services.files.client import FileStorageUnavailableError, ResultRevokedError, SourceError
@@ -95,7 +95,7 @@ class AttemptService:
         return self._make(claim, next_claim, plan, folder, self._reuse.key_of(claim, plan))
 
     def _make(self, claim: Claim, next_claim: Claim | None, plan: Plan, folder: Path, key: str | None) -> ResultFile:
-        limits = Limits(self._limits.max_pixels, self._limits.max_frames, self._limits.max_decoded_bytes)
+        limits = ImageLimits(self._limits.max_pixels, self._limits.max_frames, self._limits.max_decoded_bytes)
         result = folder / f"result-{claim.task_id}-{claim.attempt}"
         files = {file_id: folder / f"file-{file_id}" for file_id in plan.file_ids()}
         try:
