@@ -1,4 +1,4 @@
-"""ImageLimits of decoded bytes and bands, checked before pixels are read and after each step."""
+"""Limits of decoded bytes and bands, checked before pixels are read and after each step."""
 
 from pathlib import Path
 
