@@ -1,11 +1,18 @@
-"""Questions, and what Ctrl-C leaves."""
+"""Questions, what Ctrl-C leaves, and the choice of fields."""
 
 import io
+import json
 import sys
+from collections.abc import Callable
+from http.client import OK
+from pathlib import Path
 
 import pytest
 import typer
 from pixmill.commands.console import Exit, agreed, secret_of
+from typer.testing import Result
+
+from tests.support.asked import Asked, file_row
 
 
 class Terminal(io.StringIO):
@@ -41,3 +48,40 @@ def test_ctrl_c_at_a_secret_has_its_exit_code(monkeypatch: pytest.MonkeyPatch) -
         secret_of("Key")
 
     assert ended.value.exit_code == Exit.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("words", "fields"),
+    [
+        (("show", "--json", "1"), list(file_row(1))),
+        (("show", "1", "--json"), list(file_row(1))),
+        (("show", "--json=size,id", "1"), ["size", "id"]),
+        (("show", "1", "--json", "--json=name"), ["name"]),
+    ],
+)
+def test_json_has_all_fields_or_those_that_are_named(
+    asked: Asked, command: Callable[..., Result], words: tuple[str, ...], fields: list[str]
+) -> None:
+    asked.answer = lambda _method, _path, _body: (OK, file_row(1))
+
+    run = command(*words)
+
+    assert (run.exit_code, list(json.loads(run.stdout))) == (Exit.OK, fields)
+
+
+def test_an_unknown_field_is_an_error_that_lists_the_others(asked: Asked, command: Callable[..., Result]) -> None:
+    asked.answer = lambda _method, _path, _body: (OK, file_row(1))
+
+    run = command("show", "1", "--json=id,wdith")
+
+    assert (run.exit_code, run.stdout) == (Exit.USAGE, "")
+    assert all(name in run.stderr for name in ("'wdith'", *file_row(1)))
+
+
+def test_a_file_can_have_the_name_of_the_option(asked: Asked, command: Callable[..., Result]) -> None:
+    asked.answer = lambda _method, _path, _body: (OK, file_row(1))
+    Path("--json").touch()
+
+    run = command("put", "--dry-run", "--", "--json")
+
+    assert run.stdout == "--json\n"

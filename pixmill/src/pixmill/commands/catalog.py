@@ -11,6 +11,7 @@ from pixmill.client.answers import Algorithm
 from pixmill.commands.completing import complete_algorithm, complete_preset, complete_what
 from pixmill.commands.console import (
     Exit,
+    Fields,
     Json,
     ProfileName,
     Quiet,
@@ -37,7 +38,7 @@ presets = typer.Typer(
 @app.command(epilog=examples("pixmill algorithms", "pixmill algorithms resize"))
 def algorithms(
     name: Annotated[str | None, typer.Argument(help="Show its params.", autocompletion=complete_algorithm)] = None,
-    as_json: Json = False,
+    as_json: Json = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -52,7 +53,7 @@ def algorithms(
         if not named:
             raise fail(text("there is no algorithm '{name}'; see: pixmill algorithms", name=name), Exit.NOT_FOUND)
         if as_json:
-            emit_json(named[0].document)
+            emit_json(named[0].document, as_json)
         else:
             _print_params(named[0])
 
@@ -60,7 +61,7 @@ def algorithms(
 @presets.command(epilog=examples("pixmill presets ls", "pixmill presets ls web --json"))
 def ls(
     name: Annotated[str | None, typer.Argument(help="Show only this one.", autocompletion=complete_preset)] = None,
-    as_json: Json = False,
+    as_json: Json = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -72,7 +73,7 @@ def ls(
             raise fail(text("there is no preset '{name}'; see: pixmill presets ls", name=name), Exit.NOT_FOUND)
         for entry in found:
             if as_json:
-                emit_json(entry.document)
+                emit_json(entry.document, as_json)
             else:
                 emit(entry.name if quiet else f"{entry.name}\t{json.dumps(entry.params, ensure_ascii=False)}")
 
@@ -90,7 +91,7 @@ def put(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="output.format=webp; repeatable.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the preset.")] = False,
-    as_json: Json = False,
+    as_json: Json = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -100,16 +101,16 @@ def put(
         for word in set_ or ():
             set_in(params, word)
         if dry_run:
-            emit_json({"name": name, "params": params})
+            emit_json({"name": name, "params": params}, as_json or Fields())
             return
         saved = pixmill.presets.save(name, params)
-        emit_json(saved.document) if as_json else emit(saved.name)
+        emit_json(saved.document, as_json) if as_json else emit(saved.name)
 
 
 @presets.command(epilog=examples("pixmill presets rm square", "pixmill presets rm square thumb"))
 def rm(
     names: Annotated[list[str], typer.Argument(metavar="NAMES…", help="Presets.", autocompletion=complete_preset)],
-    as_json: Json = False,
+    as_json: Json = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -117,7 +118,7 @@ def rm(
     with connected(url, profile) as pixmill:
         for name in names:
             pixmill.presets.delete(name)
-            emit_json({"name": name}) if as_json else emit(name)
+            emit_json({"name": name}, as_json) if as_json else emit(name)
 
 
 def _pipeline(what: str) -> dict[str, object]:

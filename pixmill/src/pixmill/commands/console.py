@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Annotated
@@ -33,7 +34,44 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Url = Annotated[str | None, typer.Option("--url", help="The server; overrides PIXMILL_URL and profiles.")]
 ProfileName = Annotated[str | None, typer.Option("--profile", help="A profile; overrides PIXMILL_PROFILE.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, as in the API.")]
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fields of JSON objects that a command prints.
+
+    :param names: empty for all fields.
+    """
+
+    names: Sequence[str] = ()
+
+    @classmethod
+    def parsed(cls, text: str) -> "Fields":
+        """Return the fields named in a text such as ``id,name``."""
+        return cls([name for part in text.split(",") if (name := part.strip())])
+
+    def of(self, document: Mapping[str, object]) -> Mapping[str, object]:
+        """Return these fields of an object, in this order.
+
+        :raises ValueError: the object has no such field.
+        """
+        for name in self.names:
+            if name not in document:
+                raise ValueError(
+                    text("--json: there is no field '{name}', only: {names}", name=name, names=", ".join(document))
+                )
+        return {name: document[name] for name in self.names} if self.names else document
+
+
+Json = Annotated[
+    Fields | None,
+    typer.Option(
+        "--json",
+        metavar="[=FIELDS]",
+        parser=Fields.parsed,
+        help="Print one JSON object a line, as in the API; --json=id,name prints only these fields.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only ids.")]
 
 
@@ -228,13 +266,13 @@ def emit_lines(values: Iterable[object]) -> None:
         emit(str(value))
 
 
-def emit_json(document: object) -> None:
-    """Print a JSON object as a line."""
-    emit(json.dumps(document, ensure_ascii=False))
+def emit_json(document: Mapping[str, object], fields: Fields) -> None:
+    """Print fields of a JSON object as a line."""
+    emit(json.dumps(fields.of(document), ensure_ascii=False))
 
 
 def emit_rows(
-    rows: Iterable[Answer], columns: Sequence[str], *, as_json: bool, quiet: bool = False, key: str = "id"
+    rows: Iterable[Answer], columns: Sequence[str], *, as_json: Fields | None, quiet: bool = False, key: str = "id"
 ) -> int:
     """Print rows as JSON lines, ids, a table on a terminal, or tab-separated lines, and return their number.
 
@@ -249,7 +287,7 @@ def emit_rows(
     for row in rows:
         count += 1
         if as_json:
-            emit_json(row.document)
+            emit_json(row.document, as_json)
         elif quiet:
             emit(shown(getattr(row, key)))
         elif table is None:

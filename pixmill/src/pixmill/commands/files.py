@@ -23,6 +23,7 @@ from pixmill.client.uploads import OnProgress, Upload
 from pixmill.commands import units
 from pixmill.commands.console import (
     Exit,
+    Fields,
     Json,
     ProfileName,
     Quiet,
@@ -74,7 +75,7 @@ def put(
     parallel: Annotated[int, typer.Option(min=1, max=16, help="Requests at a time.")] = 4,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Not what the server has already.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
-    as_json: Json = False,
+    as_json: Json = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -111,7 +112,7 @@ def get(
         str | None, typer.Option(help="Names in the folder, with {name}, {ext} and {id} (default: {name}{ext}).")
     ] = None,
     zip: Annotated[bool, typer.Option("--zip", help="One ZIP archive of all; --output names it.")] = False,  # noqa: A002 (the option's name)
-    as_json: Json = False,
+    as_json: Json = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -149,7 +150,7 @@ def ls(
     sort: Annotated[str, typer.Option(help="id, name, size, created_at, taken_at; - before it: largest first.")] = "id",
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many.")] = None,
     count: Annotated[bool, typer.Option("--count", help="Print only how many there are.")] = False,
-    as_json: Json = False,
+    as_json: Json = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -171,24 +172,24 @@ def ls(
         )
         if count:
             total = pixmill.files.index(wanted).total
-            emit_json({"total": total}) if as_json else emit(str(total))
+            emit_json({"total": total}, as_json) if as_json else emit(str(total))
             return
         pages = pixmill.files.pages(wanted, min(limit or 1000, 1000))
         emit_rows(islice((file for page in pages for file in page), limit), COLUMNS, as_json=as_json, quiet=quiet)
 
 
 @app.command(epilog=examples("pixmill show 12", "pixmill show 12 --json"))
-def show(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+def show(ids: Ids, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
     """Show all that is known about files."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
         for file_id in wanted:
             file = pixmill.files.get(file_id)
-            emit_json(file.document) if as_json else emit_fields(file)
+            emit_json(file.document, as_json) if as_json else emit_fields(file)
 
 
 @app.command(epilog=examples("pixmill info 12", "pixmill info 12 13 --json"))
-def info(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+def info(ids: Ids, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
     """Show what is inside images: format, EXIF, colors."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
@@ -198,7 +199,7 @@ def info(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName 
             with _damage_is_an_end(file_id):
                 found = pixmill.metadata(file_id, parts)
             if as_json:
-                emit_json({"id": file_id, **found.document})
+                emit_json({"id": file_id, **found.document}, as_json)
                 continue
             for field, value in _flat(file_id, found):
                 emit(f"{field}\t{shown(value)}")
@@ -210,7 +211,7 @@ def rename(
     name: Annotated[str, typer.Argument(help="Its new name; the extension stays.")],
     comment: Annotated[str | None, typer.Option(help="A new comment too.")] = None,
     folder: Annotated[str | None, typer.Option(help="A new folder too.")] = None,
-    as_json: Json = False,
+    as_json: Json = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -230,7 +231,7 @@ def mv(
         ),
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be moved.")] = False,
-    as_json: Json = False,
+    as_json: Json = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -358,7 +359,7 @@ class _Report:
     :param failures: the exit code of each file that was not stored.
     """
 
-    as_json: bool
+    as_json: Fields | None
     quiet: bool
     stored: int = 0
     failures: list[Exit] = field(default_factory=list)
@@ -420,7 +421,7 @@ def _put_all(
     report.finish()
 
 
-def _check_get(output: str, name: str | None, *, as_zip: bool, as_json: bool) -> None:
+def _check_get(output: str, name: str | None, *, as_zip: bool, as_json: Fields | None) -> None:
     """Refuse options that would have no effect."""
     if as_zip and name is not None:
         raise fail(text("--name is for single files, not for --zip"), Exit.USAGE)
@@ -435,7 +436,7 @@ def _get_to_stdout(pixmill: Pixmill, files: Sequence[File]) -> None:
     sys.stdout.buffer.flush()
 
 
-def _get_files(pixmill: Pixmill, files: Sequence[File], output: str, template: str, *, as_json: bool) -> None:
+def _get_files(pixmill: Pixmill, files: Sequence[File], output: str, template: str, *, as_json: Fields | None) -> None:
     """Download files; one that fails does not stop the others."""
     failed = False
     saved: list[Path] = []
@@ -453,12 +454,12 @@ def _get_files(pixmill: Pixmill, files: Sequence[File], output: str, template: s
                 failed = True
                 continue
             saved.append(path)
-            emit_json({"id": file.id, "path": str(path)}) if as_json else emit(str(path))
+            emit_json({"id": file.id, "path": str(path)}, as_json) if as_json else emit(str(path))
     if failed:
         raise typer.Exit(Exit.SOME_FAILED)
 
 
-def _get_archive(pixmill: Pixmill, wanted: FileFilter | Sequence[int], output: str, *, as_json: bool) -> None:
+def _get_archive(pixmill: Pixmill, wanted: FileFilter | Sequence[int], output: str, *, as_json: Fields | None) -> None:
     """Download files as one ZIP archive, into a folder, a file or stdout."""
     if not wanted:
         # Without ids, the request would be about every file.
@@ -470,7 +471,7 @@ def _get_archive(pixmill: Pixmill, wanted: FileFilter | Sequence[int], output: s
             sys.stdout.buffer.flush()
         return
     path = pixmill.files.zip(wanted, Path(output, "files.zip") if _is_folder(output) else Path(output))
-    emit_json({"path": str(path)}) if as_json else emit(str(path))
+    emit_json({"path": str(path)}, as_json) if as_json else emit(str(path))
 
 
 def _interruption_of_get(saved: int, total: int) -> str:
@@ -482,9 +483,9 @@ def _interruption_of_get(saved: int, total: int) -> str:
     )
 
 
-def _print_file(file: File, *, as_json: bool, quiet: bool) -> None:
+def _print_file(file: File, *, as_json: Fields | None, quiet: bool) -> None:
     if as_json:
-        emit_json(file.document)
+        emit_json(file.document, as_json)
     else:
         emit(str(file.id) if quiet else f"{file.id}\t{file.filename}")
 

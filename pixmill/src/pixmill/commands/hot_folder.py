@@ -27,6 +27,7 @@ from pixmill.client.sync import Pixmill
 from pixmill.commands.completing import complete_what
 from pixmill.commands.console import (
     Exit,
+    Fields,
     Json,
     ProfileName,
     Url,
@@ -132,7 +133,7 @@ class Job:
     what: Mapping[str, object]
     out: Path | None
     folder: str | None
-    as_json: bool
+    as_json: Fields | None
 
 
 @app.command(
@@ -151,7 +152,7 @@ def sync(
     once: Annotated[bool, typer.Option("--once", help="Run one round and exit.")] = False,
     every: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="How often to look.")] = 2,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be uploaded.")] = False,
-    as_json: Json = False,
+    as_json: Json = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -263,7 +264,7 @@ def _upload(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stam
                 if job.what:
                     memory.waiting[name] = end.file.id
                 if job.as_json:
-                    emit_json({"path": name, "id": end.file.id})
+                    emit_json({"path": name, "id": end.file.id}, job.as_json)
                 elif job.out is None:
                     emit(f"{end.file.id}\t{name}")
             memory.keep()
@@ -376,7 +377,9 @@ def _saved(
                 failures += 1
                 say(f"{source}: {no_result(task)}")
             elif job.out is None:
-                emit_json({"path": source, "result_id": result.id}) if job.as_json else emit(f"{result.id}\t{source}")
+                emit_json({"path": source, "result_id": result.id}, job.as_json) if job.as_json else emit(
+                    f"{result.id}\t{source}"
+                )
             else:
                 try:
                     path = pixmill.files.download(result, job.out / places.of_result(source, result))
@@ -391,7 +394,7 @@ def _saved(
                     continue
                 else:
                     memory.outdate(batch_id, source)
-                    emit_json({"path": source, "result": str(path)}) if job.as_json else emit(str(path))
+                    emit_json({"path": source, "result": str(path)}, job.as_json) if job.as_json else emit(str(path))
             del sources[source]
             if count % GROUP == 0:
                 memory.keep()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _VALUES = {int: text("NUMBER"), float: text("NUMBER"), Path: text("PATH")}
 """The placeholder for an option's value, by its type; all other types are texts."""
+ALL_FIELDS = "--json"
 USAGE = ("Usage:", "[OPTIONS]", "COMMAND [ARGS]...")
 
 
@@ -32,7 +33,13 @@ class Argument(TyperArgument):
 
 
 class Command(TyperCommand):
-    """A command with localized usage errors."""
+    """A command with localized usage errors, whose ``--json`` has an optional value."""
+
+    def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
+        # For the parser, an option either has a value or has none: next to an argument, only "=" shows which.
+        end = args.index("--") if "--" in args else len(args)
+        options = [f"{word}=" if word == ALL_FIELDS else word for word in args[:end]]
+        return super().parse_args(ctx, [*options, *args[end:]])
 
     def collect_usage_pieces(self, ctx: "Context") -> list[str]:
         arguments = [entry for entry in self.get_params(ctx) if isinstance(entry, TyperArgument)]

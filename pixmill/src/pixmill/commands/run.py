@@ -14,6 +14,7 @@ from pixmill.client.sync import Pixmill, Run
 from pixmill.commands import units
 from pixmill.commands.completing import complete_what
 from pixmill.commands.console import (
+    Fields,
     Json,
     ProfileName,
     Url,
@@ -74,7 +75,7 @@ def run(
     ] = False,
     expires: Annotated[str | None, typer.Option(help="Delete results after this: 2h, 7d.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the request.")] = False,
-    as_json: Json = False,
+    as_json: Json = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -83,7 +84,10 @@ def run(
         asked = request(pixmill, what, set_ or ())
         ids, paths = _sources(files, recursive=recursive)
         if dry_run:
-            emit_json({**asked, "file_ids": [*ids, *map(str, paths)], "priority": priority, "cache": not no_cache})
+            emit_json(
+                {**asked, "file_ids": [*ids, *map(str, paths)], "priority": priority, "cache": not no_cache},
+                as_json or Fields(),
+            )
             return
         lasting = None if expires is None else units.duration(expires)
         with explained(lambda: text("interrupted; no run was begun")):
@@ -172,18 +176,18 @@ def _interruption() -> str:
     )
 
 
-def _print_tasks(made: Run, sources: Sequence[int], *, as_json: bool) -> None:
+def _print_tasks(made: Run, sources: Sequence[int], *, as_json: Fields | None) -> None:
     """Print the task of each source, and how to follow the run."""
     for source, task in zip(sources, made.task_ids, strict=True):
-        emit_json({"id": task, "source_id": source, "batch_id": made.batch_id}) if as_json else emit(str(task))
+        emit_json({"id": task, "source_id": source, "batch_id": made.batch_id}, as_json) if as_json else emit(str(task))
     say(text("Run {id}. Follow it: pixmill runs watch {id}", id=made.batch_id))
 
 
-def _print_results(made: Run, *, as_json: bool) -> None:
+def _print_results(made: Run, *, as_json: Fields | None) -> None:
     tasks = made.tasks()
     for task in tasks:
         if as_json:
-            emit_json(task.document)
+            emit_json(task.document, as_json)
         elif task.result_id is not None:
             emit(str(task.result_id))
     if any(task.result_id is None for task in tasks):

@@ -45,7 +45,7 @@ CLOCK_SECONDS = 120
 
 
 @app.command(epilog=examples("pixmill status", "pixmill status --json"))
-def status(as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+def status(as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
     """Show whether the server is ready, who you are for it, and what it holds."""
     with connected(url, profile) as pixmill:
         services = pixmill.readiness()
@@ -56,7 +56,7 @@ def status(as_json: Json = False, url: Url = None, profile: ProfileName = None) 
             states = {name: item.document for name, item in services.items()}
             numbers = None if stats is None else {"files": stats.files.document, "tasks": stats.tasks.document}
             found = {"url": pixmill.url, "ready": ready, "services": states, "session": session.document}
-            emit_json({**found, "stats": numbers})
+            emit_json({**found, "stats": numbers}, as_json)
         else:
             emit(f"server\t{pixmill.url}")
             for name, item in services.items():
