@@ -23,6 +23,7 @@ from pixmill.commands.console import (
     examples,
     fail,
 )
+from pixmill.commands.pipeline_file import is_pipeline_file, params_in
 from pixmill.commands.steps_text import parsed, set_in
 from pixmill.commands.words import text
 from pixmill.steps import pipeline_of
@@ -86,7 +87,9 @@ def ls(
 )
 def put(
     name: Annotated[str, typer.Argument(help="Letters, digits, _ . and -.")],
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="Steps, or a .json file.", autocompletion=complete_what)],
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help="Steps, or a .json or .yml file.", autocompletion=complete_what)
+    ],
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="output.format=webp; repeatable.")
     ] = None,
@@ -123,12 +126,7 @@ def rm(
 
 def _pipeline(what: str) -> dict[str, object]:
     """Return the params of a pipeline."""
-    if not what.endswith(".json"):
-        return pipeline_of(parsed(what), None, None)
-    document: object = json.loads(Path(what).read_text("utf-8"))
-    if not isinstance(document, dict):
-        raise ValueError(text("{file} is not a JSON object with 'steps'", file=what))
-    return document
+    return params_in(Path(what)) if is_pipeline_file(what) else pipeline_of(parsed(what), None, None)
 
 
 def _print_params(algorithm: Algorithm) -> None:

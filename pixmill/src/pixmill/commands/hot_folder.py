@@ -143,7 +143,12 @@ def sync(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The folder to watch.")],
     run: Annotated[
         str | None,
-        typer.Option("--run", metavar="WHAT", help="A preset or steps for each file.", autocompletion=complete_what),
+        typer.Option(
+            "--run",
+            metavar="WHAT",
+            help="For each file: a preset, steps, or a .json or .yml file with steps.",
+            autocompletion=complete_what,
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Save results here, in the same folders.")] = None,
     target: Annotated[str | None, typer.Option("--folder", help="The folder on the server.")] = None,

@@ -1,6 +1,5 @@
 """The command ``pixmill run``: processes files, and can wait for the results and save them."""
 
-import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -29,6 +28,7 @@ from pixmill.commands.console import (
     say,
 )
 from pixmill.commands.paths import Selection
+from pixmill.commands.pipeline_file import is_pipeline_file, params_in
 from pixmill.commands.progress import transfers
 from pixmill.commands.steps_text import parsed, set_in
 from pixmill.commands.waiting import explain, save
@@ -53,7 +53,8 @@ def run(
         str,
         typer.Argument(
             metavar="WHAT",
-            help="A preset, steps ('resize width=800 | flip'), or a .json file with the params of a pipeline.",
+            help="A preset, steps ('resize width=800 | flip'), or a .json or .yml file with steps; with a slash"
+            " (./web.json) never a preset.",
             autocompletion=complete_what,
         ),
     ],
@@ -105,16 +106,18 @@ def run(
 
 
 def request(pixmill: Pixmill, what: str, settings: Sequence[str]) -> Mapping[str, object]:
-    """Return the part of a batch request that describes the processing."""
-    if what.endswith(".json"):
-        document: object = json.loads(Path(what).read_text("utf-8"))
-        if not isinstance(document, dict):
-            raise ValueError(text("{file} is not a JSON object with 'steps'", file=what))
-        made: dict[str, object] = {"algorithm": "pipeline", "params": document}
-    elif NAME.fullmatch(what) and what in {preset.name for preset in pixmill.presets.list()}:
+    """Return the part of a batch request that describes the processing.
+
+    A name without a slash is that of a preset, if there is one: files can also be named ``./pipeline.json``.
+    """
+    if NAME.fullmatch(what) and what in {preset.name for preset in pixmill.presets.list()}:
         if settings:
             raise ValueError(text("a preset has its own params: --set is for steps"))
+        if is_pipeline_file(what) and Path(what).exists():
+            say(text("{name} is a preset; the file of this name is ./{name}", name=what))
         return {"preset": what}
+    if is_pipeline_file(what):
+        made: dict[str, object] = {"algorithm": "pipeline", "params": params_in(Path(what))}
     else:
         made = request_of(parsed(what), preset=None, params=None, ends={})
     params = made["params"]
