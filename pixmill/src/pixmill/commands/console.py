@@ -249,6 +249,13 @@ def say(message: str) -> None:
     err.print(message, markup=False)
 
 
+def say_once(message: str, before: str) -> str:
+    """Print a message unless it is that of the round before; return it for the next round."""
+    if message != before:
+        say(message)
+    return message
+
+
 def is_for_people() -> bool:
     """Return whether both outputs are terminals, so that a table is more readable than plain lines."""
     return sys.stdout.isatty() and sys.stderr.isatty()

@@ -3,19 +3,20 @@
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, NoReturn
 
 import typer
 
 from pixmill.client.answers import File, Metadata
 from pixmill.client.files import FileFilter
-from pixmill.client.problems import InvalidError, PixmillError
+from pixmill.client.problems import InvalidError, PixmillError, UnavailableError, UnreachableError
 from pixmill.client.saving import formatted
 from pixmill.client.settings import safe_name
 from pixmill.client.sync import Pixmill
@@ -43,16 +44,19 @@ from pixmill.commands.console import (
     ids_of,
     reported,
     say,
+    say_once,
     shown,
 )
 from pixmill.commands.file_filter import Conditions, file_filter
-from pixmill.commands.paths import Placed, Selection
+from pixmill.commands.paths import Placed, Selection, Stamp, settled, stamp_of
 from pixmill.commands.progress import transfers
 from pixmill.commands.words import plural, text
 
 app = typer.Typer()
 
 COLUMNS = ("id", "filename", "size", "media_type", "width", "height", "created_at")
+FOLLOW_SECONDS = 2
+"""How often ``put --follow`` looks for new files."""
 NOT_RENDERABLE = "not-renderable"
 """The problem for a damaged image or a file that is not an image."""
 Ids = Annotated[list[str], typer.Argument(metavar="IDS…", help="Ids of files; - reads them from stdin.")]
@@ -74,6 +78,9 @@ def put(
     expires: Annotated[str | None, typer.Option(help="Delete them after this: 2h, 7d.")] = None,
     parallel: Annotated[int, typer.Option(min=1, max=16, help="Requests at a time.")] = 4,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Not what the server has already.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on with what is new or changed in the folders, until Ctrl-C.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
     as_json: Json = None,
     quiet: Quiet = False,
@@ -81,6 +88,8 @@ def put(
     profile: ProfileName = None,
 ) -> None:
     """Upload files, with their folders (-r); a large one that was interrupted goes on where it stopped."""
+    if follow and (name is not None or not all(Path(path).is_dir() for path in paths)):
+        raise fail(text("--follow is for folders, without --name"), Exit.USAGE)
     with reported():
         details = _Details(comment, folder, None if expires is None else units.duration(expires), skip_existing)
         if paths == ["-"]:
@@ -91,11 +100,15 @@ def put(
             with connected(url, profile) as pixmill, _spooled_stdin() as path:
                 _print_file(_put_named(pixmill, path, stdin_name, details), as_json=as_json, quiet=quiet)
             return
-        found = _found(paths, name, Selection(recursive, glob or (), exclude or ()))
+        selection = Selection(recursive, glob or (), exclude or ())
+        found = _found(paths, name, selection)
         if dry_run:
             emit_lines(item.path for item in found)
             return
         total = sum(item.path.stat().st_size for item in found)
+    if follow:
+        with connected(url, profile) as pixmill:
+            _follow(pixmill, paths, selection, details, parallel, _Report(as_json=as_json, quiet=quiet))
     with connected(url, profile) as pixmill, transfers(text("Uploading"), total) as moved:
         if name is not None:
             _print_file(_put_named(pixmill, found[0].path, name, details, moved), as_json=as_json, quiet=quiet)
@@ -385,6 +398,13 @@ class _Report:
             shared = not self.stored and len(set(self.failures)) == 1
             raise typer.Exit(self.failures[0] if shared else Exit.SOME_FAILED)
 
+    def interruption_while_following(self) -> str:
+        return plural(
+            "interrupted: {count} file is stored; the same command with --skip-existing goes on",
+            "interrupted: {count} files are stored; the same command with --skip-existing goes on",
+            self.stored,
+        )
+
     def interruption(self, total: int) -> str:
         return text(
             "interrupted: at least {count} of {total} files are stored; the same command with --skip-existing sends"
@@ -404,21 +424,62 @@ def _put_all(
 ) -> None:
     """Upload files under their own names, and print the outcomes; one that fails does not stop the others."""
     with explained(lambda: report.interruption(len(found))):
-        # Each argument is a root; folders below it are kept.
-        for root, group in groupby(found, key=lambda item: item.root):
-            report.add(
-                pixmill.files.upload_many(
-                    [item.path for item in group],
-                    parallel=parallel,
-                    comment=details.comment,
-                    folder=details.folder,
-                    root=root,
-                    expires=details.expires,
-                    skip_existing=details.skip_existing,
-                    on_progress=on_progress,
-                )
-            )
+        report.add(_sent(pixmill, found, details, parallel, on_progress))
     report.finish()
+
+
+def _sent(
+    pixmill: Pixmill, found: Iterable[Placed], details: _Details, parallel: int, on_progress: OnProgress
+) -> Iterator[Upload]:
+    """Upload files under their own names; yield the outcome of each."""
+    # Each argument is a root; folders below it are kept.
+    for root, group in groupby(found, key=lambda item: item.root):
+        yield from pixmill.files.upload_many(
+            [item.path for item in group],
+            parallel=parallel,
+            comment=details.comment,
+            folder=details.folder,
+            root=root,
+            expires=details.expires,
+            skip_existing=details.skip_existing,
+            on_progress=on_progress,
+        )
+
+
+def _follow(
+    pixmill: Pixmill,
+    folders: Sequence[str],
+    selection: Selection,
+    details: _Details,
+    parallel: int,
+    report: _Report,
+) -> NoReturn:
+    """Upload the files of folders, and again those that are new or have changed, until Ctrl-C."""
+    ended: dict[Path, Stamp] = {}
+    before: Mapping[Placed, Stamp] = {}
+    away = ""
+    with explained(report.interruption_while_following):
+        while True:
+            now = {item: stamp for item in selection.placed(folders) if (stamp := stamp_of(item.path)) is not None}
+            new = {item: stamp for item, stamp in settled(before, now).items() if ended.get(item.path) != stamp}
+            stamps = {item.path: stamp for item, stamp in new.items()}
+            before = now
+            try:
+                with transfers(text("Uploading"), sum(size for size, _ in new.values())) as moved:
+                    report.add(_noted(_sent(pixmill, new, details, parallel, moved), stamps, ended))
+            except (UnreachableError, UnavailableError) as error:
+                away = say_once(described(error), away)
+            else:
+                away = ""
+            time.sleep(FOLLOW_SECONDS)
+
+
+def _noted(ends: Iterable[Upload], stamps: Mapping[Path, Stamp], ended: dict[Path, Stamp]) -> Iterator[Upload]:
+    """Note the files that need no further attempt until they change."""
+    for end in ends:
+        if end.error is None or not concerns_every_request(end.error):
+            ended[end.source] = stamps[end.source]
+        yield end
 
 
 def _check_get(output: str, name: str | None, *, as_zip: bool, as_json: Fields | None) -> None:

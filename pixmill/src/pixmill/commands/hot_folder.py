@@ -41,8 +41,9 @@ from pixmill.commands.console import (
     fail,
     no_result,
     say,
+    say_once,
 )
-from pixmill.commands.paths import Selection
+from pixmill.commands.paths import Selection, Stamp, settled, stamp_of
 from pixmill.commands.progress import transfers
 from pixmill.commands.run import created, request
 from pixmill.commands.words import text
@@ -56,8 +57,6 @@ TASK_NOT_FOUND = "task-not-found"
 """The problem for a task that somebody has deleted, while its run may still exist."""
 GROUP = 50
 """Number of files after which the state is saved."""
-Stamp = tuple[int, int]
-"""The size and modification time of a file."""
 
 
 @dataclass
@@ -190,21 +189,23 @@ def sync(
 
 def _rounds(pixmill: Pixmill, job: Job, memory: Memory, every: float, *, once: bool) -> int:
     """Run a single round, or rounds until Ctrl-C; return the number of failures."""
-    before: Mapping[str, Stamp] | None = None
+    before: Mapping[str, Stamp] = {}
+    away = ""
     while True:
         now = _scanned(job)
-        # A file whose size changes is still being written; a single round takes files as they are.
-        whole = now if once else {name: stamp for name, stamp in now.items() if (before or {}).get(name) == stamp}
+        # A single round takes files as they are.
+        whole = now if once else settled(before, now)
         before = now
         try:
             failures = _round(pixmill, job, memory, whole, wait=once)
         except (UnreachableError, UnavailableError) as error:
             if once:
                 raise
-            say(described(error))
+            away = say_once(described(error), away)
         else:
             if once:
                 return failures
+            away = ""
         time.sleep(every)
 
 
@@ -215,11 +216,9 @@ def _scanned(job: Job) -> dict[str, Stamp]:
     for path in job.selection.files([str(job.root)]):
         if out is not None and path.is_relative_to(out):
             continue
-        try:
-            data = path.stat()
-        except FileNotFoundError:
-            continue
-        found[path.relative_to(job.root).as_posix()] = (data.st_size, data.st_mtime_ns)
+        stamp = stamp_of(path)
+        if stamp is not None:
+            found[path.relative_to(job.root).as_posix()] = stamp
     return found
 
 
