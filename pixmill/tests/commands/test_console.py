@@ -85,3 +85,26 @@ def test_a_file_can_have_the_name_of_the_option(asked: Asked, command: Callable[
     run = command("put", "--dry-run", "--", "--json")
 
     assert run.stdout == "--json\n"
+
+
+def test_the_server_that_does_not_answer_is_named(asked: Asked, command: Callable[..., Result]) -> None:
+    asked.answer = lambda _method, _path, _body: None
+
+    run = command("ls")
+
+    assert run.exit_code == Exit.UNREACHABLE
+    assert run.stderr.startswith(f"pixmill: {asked.url} does not answer (")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("put", "no.jpg"), ("diff", "1", "no.jpg"), ("run", "flip", "no.jpg"), ("api", "PUT", "/", "--input", "no.jpg")],
+)
+def test_a_missing_file_is_always_reported_in_the_same_way(
+    asked: Asked, command: Callable[..., Result], words: tuple[str, ...]
+) -> None:
+    asked.answer = lambda _method, path, _body: (OK, [] if path.endswith("/presets") else file_row(1))
+
+    run = command(*words)
+
+    assert (run.exit_code, run.stderr) == (Exit.NOT_FOUND, "pixmill: there is no file 'no.jpg'\n")

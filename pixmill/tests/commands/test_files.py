@@ -322,7 +322,7 @@ def test_a_followed_folder_waits_for_a_server_that_is_away(
     run = command("put", "-r", "inbox", "--follow", "-q")
 
     assert (run.exit_code, run.stdout) == (Exit.INTERRUPTED, "1\n")
-    assert run.stderr.count("the server does not answer") == 1
+    assert run.stderr.count(f"{asked.url} does not answer") == 1
 
 
 def test_a_followed_file_that_is_refused_is_sent_again_only_after_a_change(

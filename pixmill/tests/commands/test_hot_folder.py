@@ -448,4 +448,4 @@ def test_a_server_that_stays_away_is_reported_once(
 
     run = command("sync", "inbox")
 
-    assert (run.exit_code, run.stderr.count("the server does not answer")) == (Exit.INTERRUPTED, 1)
+    assert (run.exit_code, run.stderr.count(f"{asked.url} does not answer")) == (Exit.INTERRUPTED, 1)

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from http.client import NOT_FOUND, OK
+from http.client import NOT_FOUND, OK, UNPROCESSABLE_ENTITY
 from pathlib import Path
 
 import pytest
@@ -83,3 +83,28 @@ def test_a_missing_file_is_named(command: Callable[..., Result], words: tuple[st
     run = command(*words)
 
     assert (run.exit_code, run.stderr) == (Exit.NOT_FOUND, "pixmill: there is no file 'web.yml'\n")
+
+
+@pytest.mark.usefixtures("presets")
+def test_steps_without_quotes_are_explained(asked: Asked, command: Callable[..., Result]) -> None:
+    run = command("run", "resize", "width=800", "1")
+
+    assert run.exit_code == Exit.NOT_FOUND
+    assert "no file 'width=800'; write steps in quotes" in run.stderr
+    assert [method for method, _, _ in asked.requests] == ["GET"]
+
+
+@pytest.mark.parametrize(("what", "is_explained"), [("wbe", True), ("wbe width=1", False)])
+def test_a_name_that_is_neither_a_preset_nor_an_algorithm_is_explained(
+    asked: Asked, command: Callable[..., Result], what: str, is_explained: bool
+) -> None:
+    def answer(method: str, _path: str, _body: bytes) -> Answer:
+        return (OK, []) if method == "GET" else problem(UNPROCESSABLE_ENTITY, "unknown-algorithm")
+
+    asked.answer = answer
+
+    run = command("run", what, "1")
+
+    assert run.exit_code == Exit.USAGE
+    assert run.stderr.startswith("pixmill: unknown-algorithm.\n")
+    assert ("There is no preset 'wbe' either; see: pixmill presets ls" in run.stderr) == is_explained

@@ -210,7 +210,8 @@ def described(error: Exception) -> str:
     """Return a message that says what failed and how to fix it."""
     if isinstance(error, UnreachableError):
         return text(
-            "the server does not answer ({error}); start one with: pixmill serve, or name one with --url",
+            "{server} does not answer ({error}); start a server with: pixmill serve, or name one with --url",
+            server=error.server or text("the server"),
             error=said(str(error)),
         )
     if isinstance(error, SignInError):
@@ -218,6 +219,8 @@ def described(error: Exception) -> str:
     if isinstance(error, ProblemError):
         known = "" if error.request_id is None else text(" (request {id})", id=error.request_id)
         return f"{said(str(error))}{known}"
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return text("there is no file '{path}'", path=error.filename)
     if isinstance(error, RunFailedError):
         first, *others = sorted({no_result(task) for task in error.failed})
         known = plural(

@@ -2,13 +2,15 @@
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pixmill.client.problems import InvalidError
 from pixmill.client.sync import Pixmill, Run
 from pixmill.commands import units
 from pixmill.commands.completing import complete_what
@@ -40,6 +42,7 @@ app = typer.Typer()
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 """The syntax of a preset's name."""
+UNKNOWN_ALGORITHM = "unknown-algorithm"
 
 
 @app.command(
@@ -93,7 +96,7 @@ def run(
         lasting = None if expires is None else units.duration(expires)
         with explained(lambda: text("interrupted; no run was begun")):
             ids += _uploaded(pixmill, paths)
-        with explained(_interruption):
+        with explained(_interruption), _explained_name(what):
             made = created(pixmill, ids, asked, priority=priority, cache=not no_cache, expires=lasting)
         if not (wait or output):
             _print_tasks(made, ids, as_json=as_json)
@@ -132,7 +135,13 @@ def _sources(files: Sequence[str], *, recursive: bool) -> tuple[list[int], list[
     words = [word for argument in files for word in (sys.stdin.read().split() if argument == "-" else [argument])]
     ids = [int(word) for word in words if word.isascii() and word.isdecimal()]
     paths = [word for word in words if not (word.isascii() and word.isdecimal())]
-    return ids, list(Selection(recursive).files(paths))
+    try:
+        return ids, list(Selection(recursive).files(paths))
+    except FileNotFoundError as error:
+        if any("=" in word for word in paths):
+            hint = text("{error}; write steps in quotes: 'resize width=800 | flip'", error=error)
+            raise FileNotFoundError(hint) from error
+        raise
 
 
 def _uploaded(pixmill: Pixmill, paths: Sequence[Path]) -> list[int]:
@@ -170,6 +179,18 @@ def created(
         expires=expires,
         idempotency_key=key,
     )
+
+
+@contextmanager
+def _explained_name(what: str) -> Iterator[None]:
+    """Explain where to look for a name that is neither a preset nor an algorithm."""
+    try:
+        yield
+    except InvalidError as error:
+        if error.kind != UNKNOWN_ALGORITHM or not NAME.fullmatch(what):
+            raise
+        hint = text("There is no preset '{name}' either; see: pixmill presets ls", name=what)
+        raise fail(f"{described(error)}\n{hint}", exit_code(error)) from error
 
 
 def _interruption() -> str:

@@ -34,7 +34,7 @@ from pixmill.commands.console import (
     fail,
     reported,
 )
-from pixmill.commands.steps_text import set_in
+from pixmill.commands.steps_text import assigned, set_in
 from pixmill.commands.words import language, plural, text
 from pixmill.version import VERSION
 
@@ -82,7 +82,12 @@ def api(
         list[str] | None,
         typer.Option("--field", "-f", metavar="NAME=VALUE", help="Of the query, or of the JSON body; repeatable."),
     ] = None,
-    source: Annotated[str | None, typer.Option("--input", help="A file with the body; - is stdin.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--input", help="A file with the body; - is stdin. With JSON, add -H 'Content-Type: application/json'."
+        ),
+    ] = None,
     header: Annotated[list[str] | None, typer.Option("--header", "-H", help="'Name: value'; repeatable.")] = None,
     paginate: Annotated[bool, typer.Option("--paginate", help="Fetch all pages of a list.")] = False,
     url: Url = None,
@@ -203,8 +208,7 @@ def _call(
     method: str, path: str, fields: "list[str] | tuple[()]", source: str | None, headers: "list[str] | tuple[()]"
 ) -> Call:
     """Return the request described by the options."""
-    given = [(name.strip(), value.strip()) for name, _, value in (item.partition(":") for item in headers)]
-    call = Call(method, path if path.startswith("/") else f"/{path}", headers=dict(given))
+    call = Call(method, path if path.startswith("/") else f"/{path}", headers=dict(map(_header, headers)))
     if source is not None:
         return replace(call, body=sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
     if method in ("GET", "HEAD", "DELETE"):
@@ -220,4 +224,11 @@ def _call(
 
 
 def _query(fields: "list[str] | tuple[()]") -> Query:
-    return [(name, value) for name, _, value in (item.partition("=") for item in fields)]
+    return [assigned(item) for item in fields]
+
+
+def _header(given: str) -> tuple[str, str]:
+    name, colon, value = given.partition(":")
+    if not (colon and name.strip()):
+        raise ValueError(text("'{given}' is not a header: write 'Name: value'", given=given))
+    return name.strip(), value.strip()
