@@ -38,7 +38,9 @@ presets = typer.Typer(
 
 @app.command(epilog=examples("pixmill algorithms", "pixmill algorithms resize"))
 def algorithms(
-    name: Annotated[str | None, typer.Argument(help="Show its params.", autocompletion=complete_algorithm)] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Show the params of this algorithm.", autocompletion=complete_algorithm)
+    ] = None,
     as_json: Json = None,
     quiet: Quiet = False,
     url: Url = None,
@@ -91,7 +93,10 @@ def put(
         str, typer.Argument(metavar="WHAT", help="Steps, or a .json or .yml file.", autocompletion=complete_what)
     ],
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="output.format=webp; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Set a param of the pipeline: output.format=webp; repeatable."
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the preset.")] = False,
     as_json: Json = None,

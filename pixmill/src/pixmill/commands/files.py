@@ -69,15 +69,17 @@ def put(
         bool, typer.Option("--recursive", "-r", help="Go into folders; names that begin with a dot are skipped.")
     ] = False,
     glob: Annotated[list[str] | None, typer.Option(help="In folders, only names like this; repeatable.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="No names like this; repeatable.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Skip names like this; repeatable.")] = None,
     name: Annotated[str | None, typer.Option(help="The name, of a single file or of stdin.")] = None,
-    comment: Annotated[str, typer.Option(help="The comment of each.")] = "",
+    comment: Annotated[str, typer.Option(help="The comment of each file.")] = "",
     folder: Annotated[
-        str | None, typer.Option(help="The folder on the server; with -r, those below go into it.")
+        str | None, typer.Option(help="The folder on the server; with -r, it gets the local folders.")
     ] = None,
-    expires: Annotated[str | None, typer.Option(help="Delete them after this: 2h, 7d.")] = None,
+    expires: Annotated[str | None, typer.Option(help="Delete the files after this time: 2h, 7d.")] = None,
     parallel: Annotated[int, typer.Option(min=1, max=16, help="Requests at a time.")] = 4,
-    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Not what the server has already.")] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Skip files that the server already has.")
+    ] = False,
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on with what is new or changed in the folders, until Ctrl-C.")
     ] = False,
@@ -87,7 +89,7 @@ def put(
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
-    """Upload files, with their folders (-r); a large one that was interrupted goes on where it stopped."""
+    """Upload files, and folders with -r; an interrupted upload of a large file continues."""
     if follow and (name is not None or not all(Path(path).is_dir() for path in paths)):
         raise fail(text("--follow is for folders, without --name"), Exit.USAGE)
     with reported():
@@ -129,7 +131,7 @@ def get(
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
-    """Download files; what an interrupted download left is not fetched again, and digests are checked."""
+    """Download files; an interrupted download continues, and digests are checked."""
     if bool(ids) == bool(matching):
         raise fail(text("give either ids or --filter"), Exit.USAGE)
     _check_get(output, name, as_zip=zip, as_json=as_json)
@@ -155,7 +157,7 @@ def ls(
     extension: Annotated[list[str] | None, typer.Option("--ext", help="Extension, such as .jpg; repeatable.")] = None,
     folder: Annotated[str | None, typer.Option(help="This folder and all below it.")] = None,
     origin: Annotated[str | None, typer.Option(help="upload, or result for what tasks made.")] = None,
-    source: Annotated[int | None, typer.Option(help="What was made from this file.")] = None,
+    source: Annotated[int | None, typer.Option(help="Only results made from this file.")] = None,
     since: Annotated[str | None, typer.Option(help="Not older than this: 2h, 7d.")] = None,
     taken: Annotated[str | None, typer.Option("--taken-since", help="Photos not older than this: 30d.")] = None,
     least: Annotated[str | None, typer.Option("--min", help="At least this size: 1MB.")] = None,

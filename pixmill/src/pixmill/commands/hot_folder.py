@@ -152,7 +152,7 @@ def sync(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Save results here, in the same folders.")] = None,
     target: Annotated[str | None, typer.Option("--folder", help="The folder on the server.")] = None,
     glob: Annotated[list[str] | None, typer.Option(help="Only names like this; repeatable.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="No names like this; repeatable.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Skip names like this; repeatable.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Run one round and exit.")] = False,
     every: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="How often to look.")] = 2,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be uploaded.")] = False,

@@ -53,10 +53,12 @@ KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", help="As in `pixmill key
     )
 )
 def create(
-    owner: Annotated[str, typer.Option(help="Whom its files and tasks belong to.")] = "admin",
+    owner: Annotated[
+        str, typer.Option(help="The owner of the files and tasks that are created with the key.")
+    ] = "admin",
     role: Annotated[str | None, typer.Option(help="reader, writer or admin.")] = None,
-    scope: Annotated[list[str] | None, typer.Option(help="One more scope; repeatable.")] = None,
-    note: Annotated[str, typer.Option(help="What it is for.")] = "",
+    scope: Annotated[list[str] | None, typer.Option(help="An additional scope; repeatable.")] = None,
+    note: Annotated[str, typer.Option(help="What the key is for.")] = "",
     expires_in_days: Annotated[float | None, typer.Option(min=0, help="When it ends (default: never).")] = None,
     as_json: Json = None,
     data: LocalData = None,

@@ -26,7 +26,7 @@ def add(
     name: Annotated[str, typer.Argument(help="Letters, digits, - and _.")],
     url: Annotated[str, typer.Argument(help="The server.")],
     key_command: Annotated[str | None, typer.Option(help="A command that prints the key.")] = None,
-    without_key: Annotated[bool, typer.Option("--no-key", help="The server wants none.")] = False,
+    without_key: Annotated[bool, typer.Option("--no-key", help="The server needs no key.")] = False,
 ) -> None:
     """Add a profile and use it; the key is asked for, or read from stdin."""
     if profiles_file.NAME.fullmatch(name) is None:

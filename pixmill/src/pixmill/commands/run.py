@@ -70,14 +70,17 @@ def run(
         str, typer.Option(help="Names of results, with {name}, {ext}, {id} and {task_id}.")
     ] = "{name}{ext}",
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="output.format=webp; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Set a param of the pipeline: output.format=webp; repeatable."
+        ),
     ] = None,
-    priority: Annotated[int, typer.Option(min=0, max=9, help="Tasks of a higher one run first.")] = 0,
+    priority: Annotated[int, typer.Option(min=0, max=9, help="Tasks with a higher priority run first.")] = 0,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Do not use results of earlier tasks.")] = False,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Go into folders; names that begin with a dot are skipped.")
     ] = False,
-    expires: Annotated[str | None, typer.Option(help="Delete results after this: 2h, 7d.")] = None,
+    expires: Annotated[str | None, typer.Option(help="Delete results after this time: 2h, 7d.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the request.")] = False,
     as_json: Json = None,
     url: Url = None,

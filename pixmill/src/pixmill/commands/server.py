@@ -46,7 +46,7 @@ CLOCK_SECONDS = 120
 
 @app.command(epilog=examples("pixmill status", "pixmill status --json"))
 def status(as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
-    """Show whether the server is ready, who you are for it, and what it holds."""
+    """Show whether the server is ready, who is signed in, and how much it stores."""
     with connected(url, profile) as pixmill:
         services = pixmill.readiness()
         session = pixmill.session()
@@ -80,7 +80,12 @@ def api(
     path: Annotated[str, typer.Argument(metavar="PATH", help="Such as /api/file-server/12.")],
     field: Annotated[
         list[str] | None,
-        typer.Option("--field", "-f", metavar="NAME=VALUE", help="Of the query, or of the JSON body; repeatable."),
+        typer.Option(
+            "--field",
+            "-f",
+            metavar="NAME=VALUE",
+            help="A field of the query (GET, HEAD, DELETE) or of the JSON body; repeatable.",
+        ),
     ] = None,
     source: Annotated[
         str | None,

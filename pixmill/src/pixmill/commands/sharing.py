@@ -40,7 +40,9 @@ def share(
     lasting: Annotated[str | None, typer.Option("--for", help="How long: 2h, 30d; at most 90d (default: 7d).")] = None,
     note: Annotated[str, typer.Option(help="What people read who open the link.")] = "",
     password: Annotated[bool, typer.Option("--password", help="Ask for a password, or read it from stdin.")] = False,
-    direct: Annotated[bool, typer.Option("--direct", help="A download of its own for each file, at most 7d.")] = False,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="A download link for each file instead, valid for at most 7d.")
+    ] = False,
     as_json: Json = None,
     url: Url = None,
     profile: ProfileName = None,

@@ -39,7 +39,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def rm(
     ids: Ids,
     yes: Yes = False,
-    force: Annotated[bool, typer.Option("--force", help="For good, past the trash.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Delete permanently, without the trash.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
     as_json: Json = None,
     url: Url = None,
@@ -91,7 +91,7 @@ def restore(
 
 @app.command(epilog=examples("pixmill trash", "pixmill trash --empty --yes"))
 def trash(
-    empty: Annotated[bool, typer.Option("--empty", help="Remove all in it for good.")] = False,
+    empty: Annotated[bool, typer.Option("--empty", help="Delete everything in the trash permanently.")] = False,
     yes: Yes = False,
     as_json: Json = None,
     quiet: Quiet = False,
