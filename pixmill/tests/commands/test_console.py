@@ -108,3 +108,13 @@ def test_a_missing_file_is_always_reported_in_the_same_way(
     run = command(*words)
 
     assert (run.exit_code, run.stderr) == (Exit.NOT_FOUND, "pixmill: there is no file 'no.jpg'\n")
+
+
+@pytest.mark.parametrize("words", [("ls", "--json", "id,name"), ("show", "1", "--json", "id,media_type")])
+def test_fields_without_an_equals_sign_are_not_taken_for_an_argument(
+    asked: Asked, command: Callable[..., Result], words: tuple[str, ...]
+) -> None:
+    run = command(*words)
+
+    assert (run.exit_code, asked.requests) == (Exit.USAGE, [])
+    assert f"write --json={words[-1]}" in run.stderr
