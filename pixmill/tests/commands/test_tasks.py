@@ -55,6 +55,7 @@ def test_a_watched_run_has_no_other_tasks(asked: Asked, command: Callable[..., R
     run = command("watch", "9", "--run", "7")
 
     assert (run.exit_code, asked.requests) == (Exit.USAGE, [])
+    assert "give ids of tasks, or --run" in run.stderr
 
 
 @pytest.mark.parametrize(
