@@ -1,11 +1,18 @@
-"""Questions, and what Ctrl-C leaves."""
+"""Questions, what Ctrl-C leaves, and the choice of fields."""
 
 import io
+import json
 import sys
+from collections.abc import Callable
+from http.client import OK
+from pathlib import Path
 
 import pytest
 import typer
 from pixmill.commands.console import Exit, agreed, secret_of
+from typer.testing import Result
+
+from tests.support.answering import Asked, file_row
 
 
 class Terminal(io.StringIO):
@@ -41,3 +48,73 @@ def test_ctrl_c_at_a_secret_has_its_exit_code(monkeypatch: pytest.MonkeyPatch) -
         secret_of("Key")
 
     assert ended.value.exit_code == Exit.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("words", "fields"),
+    [
+        (("show", "--json", "1"), list(file_row(1))),
+        (("show", "1", "--json"), list(file_row(1))),
+        (("show", "--json=size,id", "1"), ["size", "id"]),
+        (("show", "1", "--json", "--json=name"), ["name"]),
+    ],
+)
+def test_json_has_all_fields_or_those_that_are_named(
+    asked: Asked, command: Callable[..., Result], words: tuple[str, ...], fields: list[str]
+) -> None:
+    asked.answer = lambda _method, _path, _body: (OK, file_row(1))
+
+    run = command(*words)
+
+    assert (run.exit_code, list(json.loads(run.stdout))) == (Exit.OK, fields)
+
+
+def test_an_unknown_field_is_an_error_that_lists_the_others(asked: Asked, command: Callable[..., Result]) -> None:
+    asked.answer = lambda _method, _path, _body: (OK, file_row(1))
+
+    run = command("show", "1", "--json=id,wdith")
+
+    assert (run.exit_code, run.stdout) == (Exit.USAGE, "")
+    assert all(name in run.stderr for name in ("'wdith'", *file_row(1)))
+
+
+def test_a_file_can_have_the_name_of_the_option(asked: Asked, command: Callable[..., Result]) -> None:
+    asked.answer = lambda _method, _path, _body: (OK, file_row(1))
+    Path("--json").touch()
+
+    run = command("put", "--dry-run", "--", "--json")
+
+    assert run.stdout == "--json\n"
+
+
+def test_the_server_that_does_not_answer_is_named(asked: Asked, command: Callable[..., Result]) -> None:
+    asked.answer = lambda _method, _path, _body: None
+
+    run = command("ls")
+
+    assert run.exit_code == Exit.UNREACHABLE
+    assert run.stderr.startswith(f"pixmill: {asked.url} does not answer (")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("put", "no.jpg"), ("diff", "1", "no.jpg"), ("run", "flip", "no.jpg"), ("api", "PUT", "/", "--input", "no.jpg")],
+)
+def test_a_missing_file_is_always_reported_in_the_same_way(
+    asked: Asked, command: Callable[..., Result], words: tuple[str, ...]
+) -> None:
+    asked.answer = lambda _method, path, _body: (OK, [] if path.endswith("/presets") else file_row(1))
+
+    run = command(*words)
+
+    assert (run.exit_code, run.stderr) == (Exit.NOT_FOUND, "pixmill: there is no file 'no.jpg'\n")
+
+
+@pytest.mark.parametrize("words", [("ls", "--json", "id,name"), ("show", "1", "--json", "id,media_type")])
+def test_fields_without_an_equals_sign_are_not_taken_for_an_argument(
+    asked: Asked, command: Callable[..., Result], words: tuple[str, ...]
+) -> None:
+    run = command(*words)
+
+    assert (run.exit_code, asked.requests) == (Exit.USAGE, [])
+    assert f"write --json={words[-1]}" in run.stderr

@@ -1,4 +1,4 @@
-"""Uploads and downloads: outcomes, exit codes and target paths."""
+"""Uploads and downloads: outcomes, exit codes, target paths, and folders that are followed."""
 
 import hashlib
 import io
@@ -263,3 +263,87 @@ def test_a_file_with_the_longest_name_is_saved(asked: Asked, command: Command, o
 
     assert (run.exit_code, run.stdout) == (0, f"{name}\n")
     assert [path.name for path in Path().iterdir()] == [name]
+
+
+@pytest.fixture
+def between_rounds(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
+    """Return what happens between the rounds of a command, in turn; afterwards somebody presses Ctrl-C."""
+    planned: list[Callable[[], object]] = []
+
+    def pause(_seconds: float) -> None:
+        if not planned:
+            raise KeyboardInterrupt
+        planned.pop(0)()
+
+    monkeypatch.setattr("time.sleep", pause)
+    return planned
+
+
+def takes_each(_method: str, _path: str, body: bytes) -> Answer:
+    """Answer as a server that stores the file in the body."""
+    return OK, file_row(1, sha256=hashlib.sha256(body).hexdigest())
+
+
+def test_folders_are_followed_and_a_file_is_sent_once_it_stops_growing(
+    asked: Asked, command: Command, between_rounds: list[Callable[[], object]]
+) -> None:
+    asked.answer = takes_each
+    first, second = Path("inbox/first.txt"), Path("inbox/deep/second.txt")
+    second.parent.mkdir(parents=True)
+    first.write_bytes(b"first")
+    between_rounds += [
+        lambda: second.write_bytes(b"sec"),
+        lambda: second.write_bytes(b"second"),
+        lambda: None,
+        lambda: None,
+        lambda: first.write_bytes(b"changed"),
+        lambda: None,
+    ]
+
+    run = command("put", "-r", "inbox", "--follow", "-q")
+
+    assert [body for _, _, body in asked.requests] == [b"first", b"second", b"changed"]
+    assert (run.exit_code, run.stdout) == (Exit.INTERRUPTED, "1\n1\n1\n")
+    assert "3 files are stored; the same command with --skip-existing" in " ".join(run.stderr.split())
+
+
+def test_a_followed_folder_waits_for_a_server_that_is_away(
+    asked: Asked, command: Command, between_rounds: list[Callable[[], object]]
+) -> None:
+    Path("inbox").mkdir()
+    Path("inbox/a.txt").write_bytes(CONTENT)
+
+    def comes_back() -> None:
+        asked.answer = takes_each
+
+    asked.answer = lambda _method, _path, _body: None
+    between_rounds += [lambda: None, lambda: None, comes_back]
+
+    run = command("put", "-r", "inbox", "--follow", "-q")
+
+    assert (run.exit_code, run.stdout) == (Exit.INTERRUPTED, "1\n")
+    assert run.stderr.count(f"{asked.url} does not answer") == 1
+
+
+def test_a_followed_file_that_is_refused_is_sent_again_only_after_a_change(
+    asked: Asked, command: Command, between_rounds: list[Callable[[], object]]
+) -> None:
+    Path("inbox").mkdir()
+    Path("inbox/a.txt").write_bytes(CONTENT)
+    asked.answer = lambda _method, _path, _body: problem(UNPROCESSABLE_ENTITY, "invalid-fields")
+    between_rounds += [lambda: None] * 3
+
+    run = command("put", "-r", "inbox", "--follow")
+
+    assert (len(asked.requests), run.stderr.count("a.txt: invalid-fields.")) == (1, 1)
+
+
+@pytest.mark.parametrize("words", [("a.txt",), ("-r", "inbox", "--name", "b.txt"), ("-r", "inbox", "a.txt"), ("-",)])
+def test_only_folders_are_followed(asked: Asked, command: Command, words: tuple[str, ...]) -> None:
+    Path("inbox").mkdir()
+    Path("a.txt").touch()
+
+    run = command("put", *words, "--follow")
+
+    assert (run.exit_code, asked.requests) == (Exit.USAGE, [])
+    assert "--follow is for folders" in run.stderr

@@ -430,3 +430,22 @@ def test_results_above_the_sources_are_refused(command: Command, out: str) -> No
     run = command("sync", "inbox", "--once", "--run", "web", "--out", out)
 
     assert (run.exit_code, "--out must not be inbox" in run.stderr) == (Exit.USAGE, True)
+
+
+def test_a_server_that_stays_away_is_reported_once(
+    asked: Asked, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("inbox").mkdir()
+    Path("inbox/a.txt").write_bytes(CONTENT)
+    rounds = iter(range(4))
+
+    def pause(_seconds: float) -> None:
+        if next(rounds, None) is None:
+            raise KeyboardInterrupt
+
+    asked.answer = lambda _method, _path, _body: None
+    monkeypatch.setattr("time.sleep", pause)
+
+    run = command("sync", "inbox")
+
+    assert (run.exit_code, run.stderr.count(f"{asked.url} does not answer")) == (Exit.INTERRUPTED, 1)

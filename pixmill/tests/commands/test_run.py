@@ -1,16 +1,17 @@
-"""What Ctrl-C leaves of a run."""
+"""What Ctrl-C leaves of a run, and which names are files."""
 
+import json
 import os
 import signal
 from collections.abc import Callable
-from http.client import OK
+from http.client import NOT_FOUND, OK, UNPROCESSABLE_ENTITY
 from pathlib import Path
 
 import pytest
 from pixmill.commands.console import Exit
 from typer.testing import Result
 
-from tests.support.answering import Answer, Asked, file_row
+from tests.support.answering import Answer, Asked, file_row, problem
 
 
 @pytest.mark.parametrize(
@@ -35,3 +36,75 @@ def test_an_interrupt_says_whether_a_run_was_begun(
 
     assert run.exit_code == Exit.INTERRUPTED
     assert says in " ".join(run.stderr.split())
+
+
+@pytest.fixture
+def presets(asked: Asked) -> list[str]:
+    """Return the names of the server's presets, which a test fills."""
+    names: list[str] = []
+
+    def answer(_method: str, path: str, _body: bytes) -> Answer:
+        if path.endswith("/presets"):
+            return OK, [{"name": name, "params": {"steps": []}} for name in names]
+        return problem(NOT_FOUND, "unexpected")
+
+    asked.answer = answer
+    return names
+
+
+@pytest.mark.parametrize("name", ["web.json", "web.yml"])
+def test_a_preset_can_have_the_name_of_a_file_and_a_slash_means_the_file(
+    presets: list[str], command: Callable[..., Result], name: str
+) -> None:
+    presets.append(name)
+    Path(name).write_text('{"steps": [{"algorithm": "flip"}]}')
+
+    preset = command("run", name, "1", "--dry-run")
+    file = command("run", f"./{name}", "1", "--dry-run")
+
+    assert json.loads(preset.stdout)["preset"] == name
+    assert f"./{name}" in preset.stderr
+    assert json.loads(file.stdout)["params"] == {"steps": [{"algorithm": "flip"}]}
+    assert file.stderr == ""
+
+
+@pytest.mark.usefixtures("presets")
+def test_a_file_without_a_preset_of_its_name_needs_no_slash(command: Callable[..., Result]) -> None:
+    Path("web.yml").write_text("steps:\n  - algorithm: flip\n")
+
+    run = command("run", "web.yml", "1", "--dry-run", "--set", "output.quality=80")
+
+    assert json.loads(run.stdout)["params"] == {"steps": [{"algorithm": "flip"}], "output": {"quality": 80}}
+
+
+@pytest.mark.usefixtures("presets")
+@pytest.mark.parametrize("words", [("run", "web.yml", "1"), ("presets", "put", "web", "web.yml")])
+def test_a_missing_file_is_named(command: Callable[..., Result], words: tuple[str, ...]) -> None:
+    run = command(*words)
+
+    assert (run.exit_code, run.stderr) == (Exit.NOT_FOUND, "pixmill: there is no file 'web.yml'\n")
+
+
+@pytest.mark.usefixtures("presets")
+def test_steps_without_quotes_are_explained(asked: Asked, command: Callable[..., Result]) -> None:
+    run = command("run", "resize", "width=800", "1")
+
+    assert run.exit_code == Exit.NOT_FOUND
+    assert "no file 'width=800'; write steps in quotes" in run.stderr
+    assert [method for method, _, _ in asked.requests] == ["GET"]
+
+
+@pytest.mark.parametrize(("what", "is_explained"), [("wbe", True), ("wbe width=1", False)])
+def test_a_name_that_is_neither_a_preset_nor_an_algorithm_is_explained(
+    asked: Asked, command: Callable[..., Result], what: str, is_explained: bool
+) -> None:
+    def answer(method: str, _path: str, _body: bytes) -> Answer:
+        return (OK, []) if method == "GET" else problem(UNPROCESSABLE_ENTITY, "unknown-algorithm")
+
+    asked.answer = answer
+
+    run = command("run", what, "1")
+
+    assert run.exit_code == Exit.USAGE
+    assert run.stderr.startswith("pixmill: unknown-algorithm.\n")
+    assert ("There is no preset 'wbe' either; see: pixmill presets ls" in run.stderr) == is_explained

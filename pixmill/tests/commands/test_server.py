@@ -1,4 +1,4 @@
-"""What the doctor says."""
+"""What the doctor says, and requests of the user."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,8 @@ from pixmill.commands import profiles_file
 from pixmill.commands.console import Exit
 from pixmill.commands.profiles_file import Profile, Profiles
 from typer.testing import Result
+
+from tests.support.answering import Asked
 
 
 def test_the_doctor_names_a_key_command_that_does_not_run(
@@ -19,3 +21,13 @@ def test_the_doctor_names_a_key_command_that_does_not_run(
 
     assert run.exit_code == Exit.USAGE
     assert "the key_command failed" in run.stderr
+
+
+@pytest.mark.parametrize("words", [("-f", "name"), ("-f", "=rocket"), ("-H", "Accept"), ("-H", ": text/plain")])
+def test_a_field_or_header_without_a_name_or_value_is_refused(
+    asked: Asked, command: Callable[..., Result], words: tuple[str, ...]
+) -> None:
+    run = command("api", "GET", "/api/file-server/", *words)
+
+    assert (run.exit_code, asked.requests) == (Exit.USAGE, [])
+    assert f"'{words[1]}' is not a" in run.stderr

@@ -125,7 +125,7 @@ class SyncDriver:
                 timeout = httpx2.Timeout(self._connection.timeout_seconds, read=SILENCE_SECONDS)
                 address, head = self._connection.address(call), self._connection.head(call)
                 with (
-                    _as_unreachable(),
+                    _as_unreachable(self._connection.url),
                     self._http.stream(
                         "GET",
                         address,
@@ -160,7 +160,7 @@ class SyncDriver:
     def _exchange(self, call: Call, stop: Event) -> Reply:
         content = call.body if call.on_sent is None else _pieces(call, stop)
         with (
-            _as_unreachable(),
+            _as_unreachable(self._connection.url),
             self._http.stream(
                 call.method,
                 self._connection.address(call),
@@ -235,7 +235,7 @@ class AsyncDriver:
                 call = feed.call()
                 timeout = httpx2.Timeout(self._connection.timeout_seconds, read=SILENCE_SECONDS)
                 address, head = self._connection.address(call), self._connection.head(call)
-                with _as_unreachable():
+                with _as_unreachable(self._connection.url):
                     async with self._http.stream(
                         "GET",
                         address,
@@ -268,7 +268,7 @@ class AsyncDriver:
 
     async def _exchange(self, call: Call) -> Reply:
         content = call.body if call.on_sent is None else _async_pieces(call)
-        with _as_unreachable():
+        with _as_unreachable(self._connection.url):
             async with self._http.stream(
                 call.method,
                 self._connection.address(call),
@@ -345,15 +345,15 @@ async def _async_pieces(call: Call) -> AsyncIterator[bytes]:
 
 
 @contextmanager
-def _as_unreachable() -> Iterator[None]:
+def _as_unreachable(server: str) -> Iterator[None]:
     """Turn the errors of httpx2 into :class:`UnreachableError`."""
     import httpx2
 
     try:
         yield
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol) as error:
-        raise UnreachableError(str(error) or type(error).__name__, sent=False) from error
+        raise UnreachableError(str(error) or type(error).__name__, sent=False, server=server) from error
     except (httpx2.HTTPError, httpx2.StreamError) as error:
-        raise UnreachableError(str(error) or type(error).__name__) from error
+        raise UnreachableError(str(error) or type(error).__name__, server=server) from error
     except httpx2.InvalidURL as error:
         raise UnreachableError(f"this is not a URL: {error}", sent=False) from error

@@ -13,11 +13,13 @@ class UnreachableError(PixmillError):
     """The server did not answer, or the connection broke.
 
     :ivar sent: whether the request may have reached the server.
+    :ivar server: the URL of the server, if the connection failed.
     """
 
-    def __init__(self, message: str, *, sent: bool = True) -> None:
+    def __init__(self, message: str, *, sent: bool = True, server: str | None = None) -> None:
         super().__init__(message)
         self.sent = sent
+        self.server = server
 
 
 class UnexpectedAnswerError(PixmillError):

@@ -11,6 +11,7 @@ from pixmill.client.answers import Algorithm
 from pixmill.commands.completing import complete_algorithm, complete_preset, complete_what
 from pixmill.commands.console import (
     Exit,
+    Fields,
     Json,
     ProfileName,
     Quiet,
@@ -22,6 +23,7 @@ from pixmill.commands.console import (
     examples,
     fail,
 )
+from pixmill.commands.pipeline_file import is_pipeline_file, params_in
 from pixmill.commands.steps_text import parsed, set_in
 from pixmill.commands.words import text
 from pixmill.steps import pipeline_of
@@ -36,8 +38,10 @@ presets = typer.Typer(
 
 @app.command(epilog=examples("pixmill algorithms", "pixmill algorithms resize"))
 def algorithms(
-    name: Annotated[str | None, typer.Argument(help="Show its params.", autocompletion=complete_algorithm)] = None,
-    as_json: Json = False,
+    name: Annotated[
+        str | None, typer.Argument(help="Show the params of this algorithm.", autocompletion=complete_algorithm)
+    ] = None,
+    as_json: Json = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -52,7 +56,7 @@ def algorithms(
         if not named:
             raise fail(text("there is no algorithm '{name}'; see: pixmill algorithms", name=name), Exit.NOT_FOUND)
         if as_json:
-            emit_json(named[0].document)
+            emit_json(named[0].document, as_json)
         else:
             _print_params(named[0])
 
@@ -60,7 +64,7 @@ def algorithms(
 @presets.command(epilog=examples("pixmill presets ls", "pixmill presets ls web --json"))
 def ls(
     name: Annotated[str | None, typer.Argument(help="Show only this one.", autocompletion=complete_preset)] = None,
-    as_json: Json = False,
+    as_json: Json = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -72,7 +76,7 @@ def ls(
             raise fail(text("there is no preset '{name}'; see: pixmill presets ls", name=name), Exit.NOT_FOUND)
         for entry in found:
             if as_json:
-                emit_json(entry.document)
+                emit_json(entry.document, as_json)
             else:
                 emit(entry.name if quiet else f"{entry.name}\t{json.dumps(entry.params, ensure_ascii=False)}")
 
@@ -85,12 +89,17 @@ def ls(
 )
 def put(
     name: Annotated[str, typer.Argument(help="Letters, digits, _ . and -.")],
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="Steps, or a .json file.", autocompletion=complete_what)],
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help="Steps, or a .json or .yml file.", autocompletion=complete_what)
+    ],
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="output.format=webp; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Set a param of the pipeline: output.format=webp; repeatable."
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the preset.")] = False,
-    as_json: Json = False,
+    as_json: Json = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -100,16 +109,16 @@ def put(
         for word in set_ or ():
             set_in(params, word)
         if dry_run:
-            emit_json({"name": name, "params": params})
+            emit_json({"name": name, "params": params}, as_json or Fields())
             return
         saved = pixmill.presets.save(name, params)
-        emit_json(saved.document) if as_json else emit(saved.name)
+        emit_json(saved.document, as_json) if as_json else emit(saved.name)
 
 
 @presets.command(epilog=examples("pixmill presets rm square", "pixmill presets rm square thumb"))
 def rm(
     names: Annotated[list[str], typer.Argument(metavar="NAMES…", help="Presets.", autocompletion=complete_preset)],
-    as_json: Json = False,
+    as_json: Json = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -117,17 +126,12 @@ def rm(
     with connected(url, profile) as pixmill:
         for name in names:
             pixmill.presets.delete(name)
-            emit_json({"name": name}) if as_json else emit(name)
+            emit_json({"name": name}, as_json) if as_json else emit(name)
 
 
 def _pipeline(what: str) -> dict[str, object]:
     """Return the params of a pipeline."""
-    if not what.endswith(".json"):
-        return pipeline_of(parsed(what), None, None)
-    document: object = json.loads(Path(what).read_text("utf-8"))
-    if not isinstance(document, dict):
-        raise ValueError(text("{file} is not a JSON object with 'steps'", file=what))
-    return document
+    return params_in(Path(what)) if is_pipeline_file(what) else pipeline_of(parsed(what), None, None)
 
 
 def _print_params(algorithm: Algorithm) -> None:

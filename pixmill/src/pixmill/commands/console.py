@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Annotated
@@ -33,7 +34,44 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Url = Annotated[str | None, typer.Option("--url", help="The server; overrides PIXMILL_URL and profiles.")]
 ProfileName = Annotated[str | None, typer.Option("--profile", help="A profile; overrides PIXMILL_PROFILE.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, as in the API.")]
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fields of JSON objects that a command prints.
+
+    :param names: empty for all fields.
+    """
+
+    names: Sequence[str] = ()
+
+    @classmethod
+    def parsed(cls, text: str) -> "Fields":
+        """Return the fields named in a text such as ``id,name``."""
+        return cls([name for part in text.split(",") if (name := part.strip())])
+
+    def of(self, document: Mapping[str, object]) -> Mapping[str, object]:
+        """Return these fields of an object, in this order.
+
+        :raises ValueError: the object has no such field.
+        """
+        for name in self.names:
+            if name not in document:
+                raise ValueError(
+                    text("--json: there is no field '{name}', only: {names}", name=name, names=", ".join(document))
+                )
+        return {name: document[name] for name in self.names} if self.names else document
+
+
+Json = Annotated[
+    Fields | None,
+    typer.Option(
+        "--json",
+        metavar="[=FIELDS]",
+        parser=Fields.parsed,
+        help="Print one JSON object a line, as in the API; --json=id,name prints only these fields.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only ids.")]
 
 
@@ -172,7 +210,8 @@ def described(error: Exception) -> str:
     """Return a message that says what failed and how to fix it."""
     if isinstance(error, UnreachableError):
         return text(
-            "the server does not answer ({error}); start one with: pixmill serve, or name one with --url",
+            "{server} does not answer ({error}); start a server with: pixmill serve, or name one with --url",
+            server=error.server or text("the server"),
             error=translated(str(error)),
         )
     if isinstance(error, SignInError):
@@ -180,6 +219,8 @@ def described(error: Exception) -> str:
     if isinstance(error, ProblemError):
         known = "" if error.request_id is None else text(" (request {id})", id=error.request_id)
         return f"{translated(str(error))}{known}"
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return text("there is no file '{path}'", path=error.filename)
     if isinstance(error, RunFailedError):
         first, *others = sorted({no_result(task) for task in error.failed})
         known = plural(
@@ -211,6 +252,13 @@ def say(message: str) -> None:
     err.print(message, markup=False)
 
 
+def say_once(message: str, before: str) -> str:
+    """Print a message unless it is that of the round before; return it for the next round."""
+    if message != before:
+        say(message)
+    return message
+
+
 def is_for_people() -> bool:
     """Return whether both outputs are terminals, so that a table is more readable than plain lines."""
     return sys.stdout.isatty() and sys.stderr.isatty()
@@ -228,13 +276,13 @@ def emit_lines(values: Iterable[object]) -> None:
         emit(str(value))
 
 
-def emit_json(document: object) -> None:
-    """Print a JSON object as a line."""
-    emit(json.dumps(document, ensure_ascii=False))
+def emit_json(document: Mapping[str, object], fields: Fields) -> None:
+    """Print fields of a JSON object as a line."""
+    emit(json.dumps(fields.of(document), ensure_ascii=False))
 
 
 def emit_rows(
-    rows: Iterable[Answer], columns: Sequence[str], *, as_json: bool, quiet: bool = False, key: str = "id"
+    rows: Iterable[Answer], columns: Sequence[str], *, as_json: Fields | None, quiet: bool = False, key: str = "id"
 ) -> int:
     """Print rows as JSON lines, ids, a table on a terminal, or tab-separated lines, and return their number.
 
@@ -249,7 +297,7 @@ def emit_rows(
     for row in rows:
         count += 1
         if as_json:
-            emit_json(row.document)
+            emit_json(row.document, as_json)
         elif quiet:
             emit(shown(getattr(row, key)))
         elif table is None:

@@ -21,7 +21,7 @@ Image = Annotated[str, typer.Argument(help="The id of a file, or the path of one
 
 
 @app.command(epilog=examples("pixmill diff 12 13", "pixmill diff 12 smaller.jpg --json"))
-def diff(a: Image, b: Image, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+def diff(a: Image, b: Image, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
     """Compare two images of the same width and height: bytes, pixels, SSIM and PSNR."""
     with connected(url, profile) as pixmill, ExitStack() as cleaning:
         first, second = (_file(pixmill, given, cleaning) for given in (a, b))
@@ -32,7 +32,7 @@ def diff(a: Image, b: Image, as_json: Json = False, url: Url = None, profile: Pr
         sizes = {"size": first.size, "other_size": second.size}
         found = {"same_bytes": same, **sizes, **report}
         if as_json:
-            emit_json(found)
+            emit_json(found, as_json)
             return
         for file in (first, second):
             emit(f"{file.filename}\t{file.size}\t{file.width}×{file.height}\t{file.media_type}")

@@ -3,19 +3,20 @@
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, NoReturn
 
 import typer
 
 from pixmill.client.answers import File, Metadata
 from pixmill.client.files import FileFilter
-from pixmill.client.problems import InvalidError, PixmillError
+from pixmill.client.problems import InvalidError, PixmillError, UnavailableError, UnreachableError
 from pixmill.client.saving import formatted
 from pixmill.client.settings import safe_name
 from pixmill.client.sync import Pixmill
@@ -23,6 +24,7 @@ from pixmill.client.uploads import OnProgress, Upload
 from pixmill.commands import units
 from pixmill.commands.console import (
     Exit,
+    Fields,
     Json,
     ProfileName,
     Quiet,
@@ -42,16 +44,19 @@ from pixmill.commands.console import (
     ids_of,
     reported,
     say,
+    say_once,
     shown,
 )
 from pixmill.commands.file_filter import Conditions, file_filter
-from pixmill.commands.paths import Placed, Selection
+from pixmill.commands.paths import Placed, Selection, Stamp, settled, stamp_of
 from pixmill.commands.progress import transfers
 from pixmill.commands.words import plural, text
 
 app = typer.Typer()
 
 COLUMNS = ("id", "filename", "size", "media_type", "width", "height", "created_at")
+FOLLOW_SECONDS = 2
+"""How often ``put --follow`` looks for new files."""
 NOT_RENDERABLE = "not-renderable"
 """The problem for a damaged image or a file that is not an image."""
 Ids = Annotated[list[str], typer.Argument(metavar="IDS…", help="Ids of files; - reads them from stdin.")]
@@ -64,22 +69,29 @@ def put(
         bool, typer.Option("--recursive", "-r", help="Go into folders; names that begin with a dot are skipped.")
     ] = False,
     glob: Annotated[list[str] | None, typer.Option(help="In folders, only names like this; repeatable.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="No names like this; repeatable.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Skip names like this; repeatable.")] = None,
     name: Annotated[str | None, typer.Option(help="The name, of a single file or of stdin.")] = None,
-    comment: Annotated[str, typer.Option(help="The comment of each.")] = "",
+    comment: Annotated[str, typer.Option(help="The comment of each file.")] = "",
     folder: Annotated[
-        str | None, typer.Option(help="The folder on the server; with -r, those below go into it.")
+        str | None, typer.Option(help="The folder on the server; with -r, it gets the local folders.")
     ] = None,
-    expires: Annotated[str | None, typer.Option(help="Delete them after this: 2h, 7d.")] = None,
+    expires: Annotated[str | None, typer.Option(help="Delete the files after this time: 2h, 7d.")] = None,
     parallel: Annotated[int, typer.Option(min=1, max=16, help="Requests at a time.")] = 4,
-    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Not what the server has already.")] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Skip files that the server already has.")
+    ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on with what is new or changed in the folders, until Ctrl-C.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
-    as_json: Json = False,
+    as_json: Json = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
-    """Upload files, with their folders (-r); a large one that was interrupted goes on where it stopped."""
+    """Upload files, and folders with -r; an interrupted upload of a large file continues."""
+    if follow and (name is not None or not all(Path(path).is_dir() for path in paths)):
+        raise fail(text("--follow is for folders, without --name"), Exit.USAGE)
     with reported():
         details = _Details(comment, folder, None if expires is None else units.duration(expires), skip_existing)
         if paths == ["-"]:
@@ -90,11 +102,15 @@ def put(
             with connected(url, profile) as pixmill, _spooled_stdin() as path:
                 _print_file(_put_named(pixmill, path, stdin_name, details), as_json=as_json, quiet=quiet)
             return
-        found = _found(paths, name, Selection(recursive, glob or (), exclude or ()))
+        selection = Selection(recursive, glob or (), exclude or ())
+        found = _found(paths, name, selection)
         if dry_run:
             emit_lines(item.path for item in found)
             return
         total = sum(item.path.stat().st_size for item in found)
+    if follow:
+        with connected(url, profile) as pixmill:
+            _follow(pixmill, paths, selection, details, parallel, _Report(as_json=as_json, quiet=quiet))
     with connected(url, profile) as pixmill, transfers(text("Uploading"), total) as moved:
         if name is not None:
             _print_file(_put_named(pixmill, found[0].path, name, details, moved), as_json=as_json, quiet=quiet)
@@ -111,11 +127,11 @@ def get(
         str | None, typer.Option(help="Names in the folder, with {name}, {ext} and {id} (default: {name}{ext}).")
     ] = None,
     zip: Annotated[bool, typer.Option("--zip", help="One ZIP archive of all; --output names it.")] = False,  # noqa: A002 (the option's name)
-    as_json: Json = False,
+    as_json: Json = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
-    """Download files; what an interrupted download left is not fetched again, and digests are checked."""
+    """Download files; an interrupted download continues, and digests are checked."""
     if bool(ids) == bool(matching):
         raise fail(text("give either ids or --filter"), Exit.USAGE)
     _check_get(output, name, as_zip=zip, as_json=as_json)
@@ -141,7 +157,7 @@ def ls(
     extension: Annotated[list[str] | None, typer.Option("--ext", help="Extension, such as .jpg; repeatable.")] = None,
     folder: Annotated[str | None, typer.Option(help="This folder and all below it.")] = None,
     origin: Annotated[str | None, typer.Option(help="upload, or result for what tasks made.")] = None,
-    source: Annotated[int | None, typer.Option(help="What was made from this file.")] = None,
+    source: Annotated[int | None, typer.Option(help="Only results made from this file.")] = None,
     since: Annotated[str | None, typer.Option(help="Not older than this: 2h, 7d.")] = None,
     taken: Annotated[str | None, typer.Option("--taken-since", help="Photos not older than this: 30d.")] = None,
     least: Annotated[str | None, typer.Option("--min", help="At least this size: 1MB.")] = None,
@@ -149,7 +165,7 @@ def ls(
     sort: Annotated[str, typer.Option(help="id, name, size, created_at, taken_at; - before it: largest first.")] = "id",
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many.")] = None,
     count: Annotated[bool, typer.Option("--count", help="Print only how many there are.")] = False,
-    as_json: Json = False,
+    as_json: Json = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -171,24 +187,24 @@ def ls(
         )
         if count:
             total = pixmill.files.index(wanted).total
-            emit_json({"total": total}) if as_json else emit(str(total))
+            emit_json({"total": total}, as_json) if as_json else emit(str(total))
             return
         pages = pixmill.files.pages(wanted, min(limit or 1000, 1000))
         emit_rows(islice((file for page in pages for file in page), limit), COLUMNS, as_json=as_json, quiet=quiet)
 
 
 @app.command(epilog=examples("pixmill show 12", "pixmill show 12 --json"))
-def show(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+def show(ids: Ids, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
     """Show all that is known about files."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
         for file_id in wanted:
             file = pixmill.files.get(file_id)
-            emit_json(file.document) if as_json else emit_fields(file)
+            emit_json(file.document, as_json) if as_json else emit_fields(file)
 
 
 @app.command(epilog=examples("pixmill info 12", "pixmill info 12 13 --json"))
-def info(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+def info(ids: Ids, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
     """Show what is inside images: format, EXIF, colors."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
@@ -198,7 +214,7 @@ def info(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName 
             with _damage_is_an_end(file_id):
                 found = pixmill.metadata(file_id, parts)
             if as_json:
-                emit_json({"id": file_id, **found.document})
+                emit_json({"id": file_id, **found.document}, as_json)
                 continue
             for field, value in _flat(file_id, found):
                 emit(f"{field}\t{shown(value)}")
@@ -210,7 +226,7 @@ def rename(
     name: Annotated[str, typer.Argument(help="Its new name; the extension stays.")],
     comment: Annotated[str | None, typer.Option(help="A new comment too.")] = None,
     folder: Annotated[str | None, typer.Option(help="A new folder too.")] = None,
-    as_json: Json = False,
+    as_json: Json = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -230,7 +246,7 @@ def mv(
         ),
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be moved.")] = False,
-    as_json: Json = False,
+    as_json: Json = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -358,7 +374,7 @@ class _Report:
     :param failures: the exit code of each file that was not stored.
     """
 
-    as_json: bool
+    as_json: Fields | None
     quiet: bool
     stored: int = 0
     failures: list[Exit] = field(default_factory=list)
@@ -384,6 +400,13 @@ class _Report:
             shared = not self.stored and len(set(self.failures)) == 1
             raise typer.Exit(self.failures[0] if shared else Exit.SOME_FAILED)
 
+    def interruption_while_following(self) -> str:
+        return plural(
+            "interrupted: {count} file is stored; the same command with --skip-existing goes on",
+            "interrupted: {count} files are stored; the same command with --skip-existing goes on",
+            self.stored,
+        )
+
     def interruption(self, total: int) -> str:
         return text(
             "interrupted: at least {count} of {total} files are stored; the same command with --skip-existing sends"
@@ -403,24 +426,65 @@ def _put_all(
 ) -> None:
     """Upload files under their own names, and print the outcomes; one that fails does not stop the others."""
     with explained(lambda: report.interruption(len(found))):
-        # Each argument is a root; folders below it are kept.
-        for root, group in groupby(found, key=lambda item: item.root):
-            report.add(
-                pixmill.files.upload_many(
-                    [item.path for item in group],
-                    parallel=parallel,
-                    comment=details.comment,
-                    folder=details.folder,
-                    root=root,
-                    expires=details.expires,
-                    skip_existing=details.skip_existing,
-                    on_progress=on_progress,
-                )
-            )
+        report.add(_sent(pixmill, found, details, parallel, on_progress))
     report.finish()
 
 
-def _check_get(output: str, name: str | None, *, as_zip: bool, as_json: bool) -> None:
+def _sent(
+    pixmill: Pixmill, found: Iterable[Placed], details: _Details, parallel: int, on_progress: OnProgress
+) -> Iterator[Upload]:
+    """Upload files under their own names; yield the outcome of each."""
+    # Each argument is a root; folders below it are kept.
+    for root, group in groupby(found, key=lambda item: item.root):
+        yield from pixmill.files.upload_many(
+            [item.path for item in group],
+            parallel=parallel,
+            comment=details.comment,
+            folder=details.folder,
+            root=root,
+            expires=details.expires,
+            skip_existing=details.skip_existing,
+            on_progress=on_progress,
+        )
+
+
+def _follow(
+    pixmill: Pixmill,
+    folders: Sequence[str],
+    selection: Selection,
+    details: _Details,
+    parallel: int,
+    report: _Report,
+) -> NoReturn:
+    """Upload the files of folders, and again those that are new or have changed, until Ctrl-C."""
+    ended: dict[Path, Stamp] = {}
+    before: Mapping[Placed, Stamp] = {}
+    away = ""
+    with explained(report.interruption_while_following):
+        while True:
+            now = {item: stamp for item in selection.placed(folders) if (stamp := stamp_of(item.path)) is not None}
+            new = {item: stamp for item, stamp in settled(before, now).items() if ended.get(item.path) != stamp}
+            stamps = {item.path: stamp for item, stamp in new.items()}
+            before = now
+            try:
+                with transfers(text("Uploading"), sum(size for size, _ in new.values())) as moved:
+                    report.add(_noted(_sent(pixmill, new, details, parallel, moved), stamps, ended))
+            except (UnreachableError, UnavailableError) as error:
+                away = say_once(described(error), away)
+            else:
+                away = ""
+            time.sleep(FOLLOW_SECONDS)
+
+
+def _noted(ends: Iterable[Upload], stamps: Mapping[Path, Stamp], ended: dict[Path, Stamp]) -> Iterator[Upload]:
+    """Note the files that need no further attempt until they change."""
+    for end in ends:
+        if end.error is None or not concerns_every_request(end.error):
+            ended[end.source] = stamps[end.source]
+        yield end
+
+
+def _check_get(output: str, name: str | None, *, as_zip: bool, as_json: Fields | None) -> None:
     """Refuse options that would have no effect."""
     if as_zip and name is not None:
         raise fail(text("--name is for single files, not for --zip"), Exit.USAGE)
@@ -435,7 +499,7 @@ def _get_to_stdout(pixmill: Pixmill, files: Sequence[File]) -> None:
     sys.stdout.buffer.flush()
 
 
-def _get_files(pixmill: Pixmill, files: Sequence[File], output: str, template: str, *, as_json: bool) -> None:
+def _get_files(pixmill: Pixmill, files: Sequence[File], output: str, template: str, *, as_json: Fields | None) -> None:
     """Download files; one that fails does not stop the others."""
     failed = False
     saved: list[Path] = []
@@ -453,12 +517,12 @@ def _get_files(pixmill: Pixmill, files: Sequence[File], output: str, template: s
                 failed = True
                 continue
             saved.append(path)
-            emit_json({"id": file.id, "path": str(path)}) if as_json else emit(str(path))
+            emit_json({"id": file.id, "path": str(path)}, as_json) if as_json else emit(str(path))
     if failed:
         raise typer.Exit(Exit.SOME_FAILED)
 
 
-def _get_archive(pixmill: Pixmill, wanted: FileFilter | Sequence[int], output: str, *, as_json: bool) -> None:
+def _get_archive(pixmill: Pixmill, wanted: FileFilter | Sequence[int], output: str, *, as_json: Fields | None) -> None:
     """Download files as one ZIP archive, into a folder, a file or stdout."""
     if not wanted:
         # Without ids, the archive would contain every file.
@@ -470,7 +534,7 @@ def _get_archive(pixmill: Pixmill, wanted: FileFilter | Sequence[int], output: s
             sys.stdout.buffer.flush()
         return
     path = pixmill.files.zip(wanted, Path(output, "files.zip") if _is_folder(output) else Path(output))
-    emit_json({"path": str(path)}) if as_json else emit(str(path))
+    emit_json({"path": str(path)}, as_json) if as_json else emit(str(path))
 
 
 def _interruption_of_get(saved: int, total: int) -> str:
@@ -482,9 +546,9 @@ def _interruption_of_get(saved: int, total: int) -> str:
     )
 
 
-def _print_file(file: File, *, as_json: bool, quiet: bool) -> None:
+def _print_file(file: File, *, as_json: Fields | None, quiet: bool) -> None:
     if as_json:
-        emit_json(file.document)
+        emit_json(file.document, as_json)
     else:
         emit(str(file.id) if quiet else f"{file.id}\t{file.filename}")
 

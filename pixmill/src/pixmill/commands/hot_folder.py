@@ -27,6 +27,7 @@ from pixmill.client.sync import Pixmill
 from pixmill.commands.completing import complete_what
 from pixmill.commands.console import (
     Exit,
+    Fields,
     Json,
     ProfileName,
     Url,
@@ -40,8 +41,9 @@ from pixmill.commands.console import (
     fail,
     no_result,
     say,
+    say_once,
 )
-from pixmill.commands.paths import Selection
+from pixmill.commands.paths import Selection, Stamp, settled, stamp_of
 from pixmill.commands.progress import transfers
 from pixmill.commands.run import created, request
 from pixmill.commands.words import text
@@ -55,8 +57,6 @@ TASK_NOT_FOUND = "task-not-found"
 """The problem for a task that somebody has deleted, while its run may still exist."""
 GROUP = 50
 """Number of files after which the state is saved."""
-Stamp = tuple[int, int]
-"""The size and modification time of a file."""
 
 
 @dataclass
@@ -132,7 +132,7 @@ class Job:
     what: Mapping[str, object]
     out: Path | None
     folder: str | None
-    as_json: bool
+    as_json: Fields | None
 
 
 @app.command(
@@ -142,16 +142,21 @@ def sync(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The folder to watch.")],
     run: Annotated[
         str | None,
-        typer.Option("--run", metavar="WHAT", help="A preset or steps for each file.", autocompletion=complete_what),
+        typer.Option(
+            "--run",
+            metavar="WHAT",
+            help="For each file: a preset, steps, or a .json or .yml file with steps.",
+            autocompletion=complete_what,
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Save results here, in the same folders.")] = None,
     target: Annotated[str | None, typer.Option("--folder", help="The folder on the server.")] = None,
     glob: Annotated[list[str] | None, typer.Option(help="Only names like this; repeatable.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="No names like this; repeatable.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Skip names like this; repeatable.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Run one round and exit.")] = False,
     every: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="How often to look.")] = 2,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be uploaded.")] = False,
-    as_json: Json = False,
+    as_json: Json = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -184,21 +189,23 @@ def sync(
 
 def _rounds(pixmill: Pixmill, job: Job, memory: Memory, every: float, *, once: bool) -> int:
     """Run a single round, or rounds until Ctrl-C; return the number of failures."""
-    before: Mapping[str, Stamp] | None = None
+    before: Mapping[str, Stamp] = {}
+    away = ""
     while True:
         now = _scanned(job)
-        # A file whose size changes is still being written; a single round takes files as they are.
-        whole = now if once else {name: stamp for name, stamp in now.items() if (before or {}).get(name) == stamp}
+        # A single round takes files as they are.
+        whole = now if once else settled(before, now)
         before = now
         try:
             failures = _round(pixmill, job, memory, whole, wait=once)
         except (UnreachableError, UnavailableError) as error:
             if once:
                 raise
-            say(described(error))
+            away = say_once(described(error), away)
         else:
             if once:
                 return failures
+            away = ""
         time.sleep(every)
 
 
@@ -209,11 +216,9 @@ def _scanned(job: Job) -> dict[str, Stamp]:
     for path in job.selection.files([str(job.root)]):
         if out is not None and path.is_relative_to(out):
             continue
-        try:
-            data = path.stat()
-        except FileNotFoundError:
-            continue
-        found[path.relative_to(job.root).as_posix()] = (data.st_size, data.st_mtime_ns)
+        stamp = stamp_of(path)
+        if stamp is not None:
+            found[path.relative_to(job.root).as_posix()] = stamp
     return found
 
 
@@ -263,7 +268,7 @@ def _upload(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stam
                 if job.what:
                     memory.waiting[name] = end.file.id
                 if job.as_json:
-                    emit_json({"path": name, "id": end.file.id})
+                    emit_json({"path": name, "id": end.file.id}, job.as_json)
                 elif job.out is None:
                     emit(f"{end.file.id}\t{name}")
             memory.keep()
@@ -376,7 +381,9 @@ def _saved(
                 failures += 1
                 say(f"{source}: {no_result(task)}")
             elif job.out is None:
-                emit_json({"path": source, "result_id": result.id}) if job.as_json else emit(f"{result.id}\t{source}")
+                emit_json({"path": source, "result_id": result.id}, job.as_json) if job.as_json else emit(
+                    f"{result.id}\t{source}"
+                )
             else:
                 try:
                     path = pixmill.files.download(result, job.out / places.of_result(source, result))
@@ -391,7 +398,7 @@ def _saved(
                     continue
                 else:
                     memory.outdate(batch_id, source)
-                    emit_json({"path": source, "result": str(path)}) if job.as_json else emit(str(path))
+                    emit_json({"path": source, "result": str(path)}, job.as_json) if job.as_json else emit(str(path))
             del sources[source]
             if count % GROUP == 0:
                 memory.keep()

@@ -13,6 +13,7 @@ from pixmill.client.settings import KEY_VARIABLE, URL_VARIABLE
 from pixmill.commands import profiles_file
 from pixmill.commands.console import (
     Exit,
+    Fields,
     Json,
     ProfileName,
     Quiet,
@@ -52,12 +53,14 @@ KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", help="As in `pixmill key
     )
 )
 def create(
-    owner: Annotated[str, typer.Option(help="Whom its files and tasks belong to.")] = "admin",
+    owner: Annotated[
+        str, typer.Option(help="The owner of the files and tasks that are created with the key.")
+    ] = "admin",
     role: Annotated[str | None, typer.Option(help="reader, writer or admin.")] = None,
-    scope: Annotated[list[str] | None, typer.Option(help="One more scope; repeatable.")] = None,
-    note: Annotated[str, typer.Option(help="What it is for.")] = "",
+    scope: Annotated[list[str] | None, typer.Option(help="An additional scope; repeatable.")] = None,
+    note: Annotated[str, typer.Option(help="What the key is for.")] = "",
     expires_in_days: Annotated[float | None, typer.Option(min=0, help="When it ends (default: never).")] = None,
-    as_json: Json = False,
+    as_json: Json = None,
     data: LocalData = None,
     project: Project = Path(),
     url: Url = None,
@@ -69,7 +72,7 @@ def create(
         options += [] if role is None else ["--role", role]
         options += [part for name in scope or () for part in ("--scope", name)]
         options += [] if expires_in_days is None else ["--expires-in-days", str(expires_in_days)]
-        _locally(data, project, ["create", *options], as_json=as_json)
+        _locally(data, project, ["create", *options], as_json=as_json is not None)
     with connected(url, profile) as pixmill:
         expires = None if expires_in_days is None else timedelta(days=expires_in_days)
         _show(pixmill.keys.create(owner, role=role, scopes=scope or (), note=note, expires=expires), as_json=as_json)
@@ -79,7 +82,7 @@ def create(
     "list", epilog=examples("pixmill keys list", "pixmill keys list --json --url https://pictures.example.org")
 )
 def list_keys(
-    as_json: Json = False,
+    as_json: Json = None,
     quiet: Quiet = False,
     data: LocalData = None,
     project: Project = Path(),
@@ -88,7 +91,7 @@ def list_keys(
 ) -> None:
     """List keys, without their secrets."""
     if _is_local(url, profile, data):
-        _locally(data, project, ["list"], as_json=as_json or quiet)
+        _locally(data, project, ["list"], as_json=as_json is not None or quiet)
     with connected(url, profile) as pixmill:
         emit_rows(pixmill.keys.list(), COLUMNS, as_json=as_json, quiet=quiet)
 
@@ -96,7 +99,7 @@ def list_keys(
 @app.command(epilog=examples("pixmill keys revoke 5c831db126d4", "pixmill keys revoke 5c831db126d4 --data data"))
 def revoke(
     key_id: KeyId,
-    as_json: Json = False,
+    as_json: Json = None,
     data: LocalData = None,
     project: Project = Path(),
     url: Url = None,
@@ -104,7 +107,7 @@ def revoke(
 ) -> None:
     """End a key within five seconds."""
     if _is_local(url, profile, data):
-        _locally(data, project, ["revoke", key_id], as_json=as_json)
+        _locally(data, project, ["revoke", key_id], as_json=as_json is not None)
     with connected(url, profile) as pixmill:
         emit_rows([pixmill.keys.revoke(key_id)], COLUMNS, as_json=as_json)
 
@@ -113,7 +116,7 @@ def revoke(
 def rotate(
     key_id: KeyId,
     overlap_days: Annotated[float, typer.Option(min=0, help="How long the old key lasts.")] = 1,
-    as_json: Json = False,
+    as_json: Json = None,
     data: LocalData = None,
     project: Project = Path(),
     url: Url = None,
@@ -121,7 +124,7 @@ def rotate(
 ) -> None:
     """Make a key like another one, with as long a life; the other one then ends."""
     if _is_local(url, profile, data):
-        _locally(data, project, ["rotate", key_id, "--overlap-days", str(overlap_days)], as_json=as_json)
+        _locally(data, project, ["rotate", key_id, "--overlap-days", str(overlap_days)], as_json=as_json is not None)
     with connected(url, profile) as pixmill:
         _show(pixmill.keys.rotate(key_id, overlap=timedelta(days=overlap_days)), as_json=as_json)
 
@@ -150,9 +153,9 @@ def _locally(data: Path | None, project: Path, options: Sequence[str], *, as_jso
     run_tool("service_kit.access", data or Path("data"), project, options)
 
 
-def _show(key: Key, *, as_json: bool) -> None:
+def _show(key: Key, *, as_json: Fields | None) -> None:
     if as_json:
-        emit_json(key.document)
+        emit_json(key.document, as_json)
         return
     say(text("Key {id} of {owner}: {scopes}", id=key.id, owner=key.owner, scopes=", ".join(key.scopes)))
     say(text("This is the only time that its secret is shown:"))

@@ -1,5 +1,7 @@
 """The command line parser, whose messages follow the language of the environment."""
 
+import re
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 _VALUES = {int: text("NUMBER"), float: text("NUMBER"), Path: text("PATH")}
 """The placeholder for an option's value, by its type; all other types are texts."""
+ALL_FIELDS = "--json"
+SEVERAL_FIELDS = re.compile(r"[a-z0-9_]*[a-z][a-z0-9_]*(,[a-z0-9_]+)+")
 USAGE = ("Usage:", "[OPTIONS]", "COMMAND [ARGS]...")
 
 
@@ -32,7 +36,17 @@ class Argument(TyperArgument):
 
 
 class Command(TyperCommand):
-    """A command with localized usage errors."""
+    """A command with localized usage errors, whose ``--json`` has an optional value."""
+
+    def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
+        # For the parser, an option either has a value or has none: next to an argument, only "=" shows which.
+        end = args.index("--") if "--" in args else len(args)
+        for option, value in pairwise(args[:end]):
+            if option == ALL_FIELDS and SEVERAL_FIELDS.fullmatch(value):
+                # As an argument, it would for example be searched for in names, and nothing found.
+                raise UsageError(text("write --json={fields}", fields=value), ctx=ctx)
+        options = [f"{word}=" if word == ALL_FIELDS else word for word in args[:end]]
+        return super().parse_args(ctx, [*options, *args[end:]])
 
     def collect_usage_pieces(self, ctx: "Context") -> list[str]:
         arguments = [entry for entry in self.get_params(ctx) if isinstance(entry, TyperArgument)]

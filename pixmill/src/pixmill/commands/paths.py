@@ -1,12 +1,17 @@
 """Finds the local files that a command's arguments name."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from glob import has_magic
 from pathlib import Path
+from typing import TypeVar
 
 from pixmill.commands.words import text
+
+K = TypeVar("K")
+Stamp = tuple[int, int]
+"""The size and modification time of a file."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,20 @@ class Selection:
         if any(fnmatch(path.name, pattern) for pattern in self.without):
             return False
         return path.is_dir() or not self.only or any(fnmatch(path.name, pattern) for pattern in self.only)
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Return the stamp of a file; ``None`` if somebody has deleted it."""
+    try:
+        data = path.stat()
+    except FileNotFoundError:
+        return None
+    return data.st_size, data.st_mtime_ns
+
+
+def settled(before: Mapping[K, Stamp], now: Mapping[K, Stamp]) -> dict[K, Stamp]:
+    """Return the files that are the same as in an earlier round: the others may still be written."""
+    return {name: stamp for name, stamp in now.items() if before.get(name) == stamp}
 
 
 def _root(folder: Path) -> Path:

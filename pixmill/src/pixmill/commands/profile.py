@@ -26,7 +26,7 @@ def add(
     name: Annotated[str, typer.Argument(help="Letters, digits, - and _.")],
     url: Annotated[str, typer.Argument(help="The server.")],
     key_command: Annotated[str | None, typer.Option(help="A command that prints the key.")] = None,
-    without_key: Annotated[bool, typer.Option("--no-key", help="The server wants none.")] = False,
+    without_key: Annotated[bool, typer.Option("--no-key", help="The server needs no key.")] = False,
 ) -> None:
     """Add a profile and use it; the key is asked for, or read from stdin."""
     if profiles_file.NAME.fullmatch(name) is None:
@@ -50,15 +50,16 @@ def use(name: Annotated[str, typer.Argument(help="The profile.")]) -> None:
 
 
 @app.command(epilog=examples("pixmill profile ls", "pixmill profile ls --json"))
-def ls(as_json: Json = False) -> None:
+def ls(as_json: Json = None) -> None:
     """List profiles, without keys; * is the one in use."""
     profiles = _loaded()
-    for name, profile in profiles.named.items():
-        is_current = name == profiles.current
-        if as_json:
-            emit_json({"name": name, "url": profile.url, "current": is_current})
-        else:
-            emit(f"{'*' if is_current else '-'}\t{name}\t{profile.url}")
+    with reported():
+        for name, profile in profiles.named.items():
+            is_current = name == profiles.current
+            if as_json:
+                emit_json({"name": name, "url": profile.url, "current": is_current}, as_json)
+            else:
+                emit(f"{'*' if is_current else '-'}\t{name}\t{profile.url}")
 
 
 @app.command(epilog=examples("pixmill profile rm work", "pixmill profile ls"))

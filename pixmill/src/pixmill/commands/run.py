@@ -1,19 +1,21 @@
 """The command ``pixmill run``: processes files, and can wait for the results and save them."""
 
-import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pixmill.client.problems import InvalidError
 from pixmill.client.sync import Pixmill, Run
 from pixmill.commands import units
 from pixmill.commands.completing import complete_what
 from pixmill.commands.console import (
+    Fields,
     Json,
     ProfileName,
     Url,
@@ -28,6 +30,7 @@ from pixmill.commands.console import (
     say,
 )
 from pixmill.commands.paths import Selection
+from pixmill.commands.pipeline_file import is_pipeline_file, params_in
 from pixmill.commands.progress import transfers
 from pixmill.commands.steps_text import parsed, set_in
 from pixmill.commands.waiting import explain, save
@@ -39,6 +42,7 @@ app = typer.Typer()
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 """The syntax of a preset's name."""
+UNKNOWN_ALGORITHM = "unknown-algorithm"
 
 
 @app.command(
@@ -52,7 +56,8 @@ def run(
         str,
         typer.Argument(
             metavar="WHAT",
-            help="A preset, steps ('resize width=800 | flip'), or a .json file with the params of a pipeline.",
+            help="A preset, steps ('resize width=800 | flip'), or a .json or .yml file with steps; with a slash"
+            " (./web.json) never a preset.",
             autocompletion=complete_what,
         ),
     ],
@@ -65,16 +70,19 @@ def run(
         str, typer.Option(help="Names of results, with {name}, {ext}, {id} and {task_id}.")
     ] = "{name}{ext}",
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="output.format=webp; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Set a param of the pipeline: output.format=webp; repeatable."
+        ),
     ] = None,
-    priority: Annotated[int, typer.Option(min=0, max=9, help="Tasks of a higher one run first.")] = 0,
+    priority: Annotated[int, typer.Option(min=0, max=9, help="Tasks with a higher priority run first.")] = 0,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Do not use results of earlier tasks.")] = False,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Go into folders; names that begin with a dot are skipped.")
     ] = False,
-    expires: Annotated[str | None, typer.Option(help="Delete results after this: 2h, 7d.")] = None,
+    expires: Annotated[str | None, typer.Option(help="Delete results after this time: 2h, 7d.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the request.")] = False,
-    as_json: Json = False,
+    as_json: Json = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -83,12 +91,15 @@ def run(
         asked = request(pixmill, what, set_ or ())
         ids, paths = _sources(files, recursive=recursive)
         if dry_run:
-            emit_json({**asked, "file_ids": [*ids, *map(str, paths)], "priority": priority, "cache": not no_cache})
+            emit_json(
+                {**asked, "file_ids": [*ids, *map(str, paths)], "priority": priority, "cache": not no_cache},
+                as_json or Fields(),
+            )
             return
         lasting = None if expires is None else units.duration(expires)
         with explained(lambda: text("interrupted; no run was begun")):
             ids += _uploaded(pixmill, paths)
-        with explained(_interruption):
+        with explained(_interruption), _explained_name(what):
             made = created(pixmill, ids, asked, priority=priority, cache=not no_cache, expires=lasting)
         if not (wait or output):
             _print_tasks(made, ids, as_json=as_json)
@@ -101,16 +112,18 @@ def run(
 
 
 def request(pixmill: Pixmill, what: str, settings: Sequence[str]) -> Mapping[str, object]:
-    """Return the part of a batch request that describes the processing."""
-    if what.endswith(".json"):
-        document: object = json.loads(Path(what).read_text("utf-8"))
-        if not isinstance(document, dict):
-            raise ValueError(text("{file} is not a JSON object with 'steps'", file=what))
-        made: dict[str, object] = {"algorithm": "pipeline", "params": document}
-    elif NAME.fullmatch(what) and what in {preset.name for preset in pixmill.presets.list()}:
+    """Return the part of a batch request that describes the processing.
+
+    A name without a slash is that of a preset, if there is one: files can also be named ``./pipeline.json``.
+    """
+    if NAME.fullmatch(what) and what in {preset.name for preset in pixmill.presets.list()}:
         if settings:
             raise ValueError(text("a preset has its own params: --set is for steps"))
+        if is_pipeline_file(what) and Path(what).exists():
+            say(text("{name} is a preset; the file of this name is ./{name}", name=what))
         return {"preset": what}
+    if is_pipeline_file(what):
+        made: dict[str, object] = {"algorithm": "pipeline", "params": params_in(Path(what))}
     else:
         made = request_of(parsed(what), preset=None, params=None, ends={})
     params = made["params"]
@@ -125,7 +138,13 @@ def _sources(files: Sequence[str], *, recursive: bool) -> tuple[list[int], list[
     words = [word for argument in files for word in (sys.stdin.read().split() if argument == "-" else [argument])]
     ids = [int(word) for word in words if word.isascii() and word.isdecimal()]
     paths = [word for word in words if not (word.isascii() and word.isdecimal())]
-    return ids, list(Selection(recursive).files(paths))
+    try:
+        return ids, list(Selection(recursive).files(paths))
+    except FileNotFoundError as error:
+        if any("=" in word for word in paths):
+            hint = text("{error}; write steps in quotes: 'resize width=800 | flip'", error=error)
+            raise FileNotFoundError(hint) from error
+        raise
 
 
 def _uploaded(pixmill: Pixmill, paths: Sequence[Path]) -> list[int]:
@@ -165,6 +184,18 @@ def created(
     )
 
 
+@contextmanager
+def _explained_name(what: str) -> Iterator[None]:
+    """Explain where to look for a name that is neither a preset nor an algorithm."""
+    try:
+        yield
+    except InvalidError as error:
+        if error.kind != UNKNOWN_ALGORITHM or not NAME.fullmatch(what):
+            raise
+        hint = text("There is no preset '{name}' either; see: pixmill presets ls", name=what)
+        raise fail(f"{described(error)}\n{hint}", exit_code(error)) from error
+
+
 def _interruption() -> str:
     return text(
         "interrupted; the server may have begun a run, and the same command begins another. Look: pixmill runs"
@@ -172,18 +203,18 @@ def _interruption() -> str:
     )
 
 
-def _print_tasks(made: Run, sources: Sequence[int], *, as_json: bool) -> None:
+def _print_tasks(made: Run, sources: Sequence[int], *, as_json: Fields | None) -> None:
     """Print the task of each source, and how to follow the run."""
     for source, task in zip(sources, made.task_ids, strict=True):
-        emit_json({"id": task, "source_id": source, "batch_id": made.batch_id}) if as_json else emit(str(task))
+        emit_json({"id": task, "source_id": source, "batch_id": made.batch_id}, as_json) if as_json else emit(str(task))
     say(text("Run {id}. Follow it: pixmill runs watch {id}", id=made.batch_id))
 
 
-def _print_results(made: Run, *, as_json: bool) -> None:
+def _print_results(made: Run, *, as_json: Fields | None) -> None:
     tasks = made.tasks()
     for task in tasks:
         if as_json:
-            emit_json(task.document)
+            emit_json(task.document, as_json)
         elif task.result_id is not None:
             emit(str(task.result_id))
     if any(task.result_id is None for task in tasks):

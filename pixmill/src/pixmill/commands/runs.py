@@ -8,6 +8,7 @@ import typer
 
 from pixmill.client.answers import Batch
 from pixmill.commands.console import (
+    Fields,
     Json,
     ProfileName,
     Quiet,
@@ -36,7 +37,7 @@ Id = Annotated[int, typer.Argument(metavar="RUN", help="The id of the run.")]
 @app.command(epilog=examples("pixmill runs ls", "pixmill runs ls --limit 5 --json"))
 def ls(
     limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 20,
-    as_json: Json = False,
+    as_json: Json = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -47,12 +48,12 @@ def ls(
 
 
 @app.command(epilog=examples("pixmill runs show 3", "pixmill runs show 3 --json"))
-def show(run: Id, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+def show(run: Id, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
     """Show how far a run is, how fast, and why tasks failed."""
     with connected(url, profile) as pixmill:
         batch = pixmill.batches.get(run)
         if as_json:
-            emit_json(batch.document)
+            emit_json(batch.document, as_json)
             return
         emit_fields(batch, without=("params", "errors", "counts"))
         for status, count in batch.counts.items():
@@ -62,7 +63,7 @@ def show(run: Id, as_json: Json = False, url: Url = None, profile: ProfileName =
 
 
 @app.command(epilog=examples("pixmill runs watch 3", "pixmill runs watch 3 --json"))
-def watch(run: Id, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+def watch(run: Id, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
     """Follow a run until all its tasks have ended."""
     with connected(url, profile) as pixmill:
         batch = wait(pixmill.batches.run(run), show=lambda batch: _print(batch, as_json=as_json))
@@ -79,7 +80,7 @@ def save_results(
     name: Annotated[
         str, typer.Option(help="Names of results, with {name}, {ext}, {id} and {task_id}.")
     ] = "{name}{ext}",
-    as_json: Json = False,
+    as_json: Json = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -91,27 +92,27 @@ def save_results(
 
 
 @app.command(epilog=examples("pixmill runs cancel 3", "pixmill runs cancel 3 --json"))
-def cancel(run: Id, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+def cancel(run: Id, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
     """Cancel the tasks of a run that have not ended; print their ids."""
     with connected(url, profile) as pixmill:
         for task_id in pixmill.batches.cancel(run):
-            emit_json({"id": task_id}) if as_json else emit(str(task_id))
+            emit_json({"id": task_id}, as_json) if as_json else emit(str(task_id))
 
 
 @app.command(epilog=examples("pixmill runs restart 3", "pixmill runs restart 3 && pixmill runs watch 3"))
-def restart(run: Id, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+def restart(run: Id, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
     """Run the failed and cancelled tasks of a run again; print their ids."""
     with connected(url, profile) as pixmill:
         for task_id in pixmill.batches.restart(run):
-            emit_json({"id": task_id}) if as_json else emit(str(task_id))
+            emit_json({"id": task_id}, as_json) if as_json else emit(str(task_id))
 
 
 @app.command(epilog=examples("pixmill runs forget 3", "pixmill runs forget 3 --json"))
-def forget(run: Id, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+def forget(run: Id, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
     """Delete the tasks of a run that have ended; files stay."""
     with connected(url, profile) as pixmill:
         forgotten = pixmill.batches.forget(run)
-        emit_json(forgotten.document) if as_json else emit(str(forgotten.forgotten))
+        emit_json(forgotten.document, as_json) if as_json else emit(str(forgotten.forgotten))
         if forgotten.left:
             say(
                 plural(
@@ -120,8 +121,11 @@ def forget(run: Id, as_json: Json = False, url: Url = None, profile: ProfileName
             )
 
 
-def _print(batch: Batch, *, as_json: bool) -> None:
+def _print(batch: Batch, *, as_json: Fields | None) -> None:
     if as_json:
-        emit_json({"id": batch.id, "status": batch.status, "counts": batch.counts, "seconds_left": batch.seconds_left})
+        emit_json(
+            {"id": batch.id, "status": batch.status, "counts": batch.counts, "seconds_left": batch.seconds_left},
+            as_json,
+        )
     else:
         emit(f"{batch.ended_tasks}/{batch.tasks}\t{batch.rate:g}/s\t{batch.status}")

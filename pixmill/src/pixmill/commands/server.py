@@ -34,7 +34,7 @@ from pixmill.commands.console import (
     fail,
     reported,
 )
-from pixmill.commands.steps_text import set_in
+from pixmill.commands.steps_text import assigned, set_in
 from pixmill.commands.words import language, plural, text
 from pixmill.version import VERSION
 
@@ -45,8 +45,8 @@ CLOCK_SECONDS = 120
 
 
 @app.command(epilog=examples("pixmill status", "pixmill status --json"))
-def status(as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
-    """Show whether the server is ready, who you are for it, and what it holds."""
+def status(as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
+    """Show whether the server is ready, who is signed in, and how much it stores."""
     with connected(url, profile) as pixmill:
         services = pixmill.readiness()
         session = pixmill.session()
@@ -56,7 +56,7 @@ def status(as_json: Json = False, url: Url = None, profile: ProfileName = None) 
             states = {name: item.document for name, item in services.items()}
             numbers = None if stats is None else {"files": stats.files.document, "tasks": stats.tasks.document}
             found = {"url": pixmill.url, "ready": ready, "services": states, "session": session.document}
-            emit_json({**found, "stats": numbers})
+            emit_json({**found, "stats": numbers}, as_json)
         else:
             emit(f"server\t{pixmill.url}")
             for name, item in services.items():
@@ -80,9 +80,19 @@ def api(
     path: Annotated[str, typer.Argument(metavar="PATH", help="Such as /api/file-server/12.")],
     field: Annotated[
         list[str] | None,
-        typer.Option("--field", "-f", metavar="NAME=VALUE", help="Of the query, or of the JSON body; repeatable."),
+        typer.Option(
+            "--field",
+            "-f",
+            metavar="NAME=VALUE",
+            help="A field of the query (GET, HEAD, DELETE) or of the JSON body; repeatable.",
+        ),
     ] = None,
-    source: Annotated[str | None, typer.Option("--input", help="A file with the body; - is stdin.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--input", help="A file with the body; - is stdin. With JSON, add -H 'Content-Type: application/json'."
+        ),
+    ] = None,
     header: Annotated[list[str] | None, typer.Option("--header", "-H", help="'Name: value'; repeatable.")] = None,
     paginate: Annotated[bool, typer.Option("--paginate", help="Fetch all pages of a list.")] = False,
     url: Url = None,
@@ -203,8 +213,7 @@ def _call(
     method: str, path: str, fields: "list[str] | tuple[()]", source: str | None, headers: "list[str] | tuple[()]"
 ) -> Call:
     """Return the request described by the options."""
-    given = [(name.strip(), value.strip()) for name, _, value in (item.partition(":") for item in headers)]
-    call = Call(method, path if path.startswith("/") else f"/{path}", headers=dict(given))
+    call = Call(method, path if path.startswith("/") else f"/{path}", headers=dict(map(_header, headers)))
     if source is not None:
         return replace(call, body=sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
     if method in ("GET", "HEAD", "DELETE"):
@@ -220,4 +229,11 @@ def _call(
 
 
 def _query(fields: "list[str] | tuple[()]") -> Query:
-    return [(name, value) for name, _, value in (item.partition("=") for item in fields)]
+    return [assigned(item) for item in fields]
+
+
+def _header(given: str) -> tuple[str, str]:
+    name, colon, value = given.partition(":")
+    if not (colon and name.strip()):
+        raise ValueError(text("'{given}' is not a header: write 'Name: value'", given=given))
+    return name.strip(), value.strip()

@@ -40,8 +40,10 @@ def share(
     lasting: Annotated[str | None, typer.Option("--for", help="How long: 2h, 30d; at most 90d (default: 7d).")] = None,
     note: Annotated[str, typer.Option(help="What people read who open the link.")] = "",
     password: Annotated[bool, typer.Option("--password", help="Ask for a password, or read it from stdin.")] = False,
-    direct: Annotated[bool, typer.Option("--direct", help="A download of its own for each file, at most 7d.")] = False,
-    as_json: Json = False,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="A download link for each file instead, valid for at most 7d.")
+    ] = False,
+    as_json: Json = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -54,21 +56,21 @@ def share(
         if direct:
             for file_id in wanted:
                 link = pixmill.files.link(file_id, expires=expires or timedelta(days=1), note=note)
-                emit_json({**link.document, "file_id": file_id}) if as_json else emit(link.url)
+                emit_json({**link.document, "file_id": file_id}, as_json) if as_json else emit(link.url)
             return
         secret = secret_of(text("Password of the link")) if password else None
         if password and not secret:
             raise fail(text("the password is empty"), Exit.USAGE)
         link = pixmill.links.create(wanted, expires=expires or timedelta(days=7), note=note, password=secret)
         if as_json:
-            emit_json(link.document)
+            emit_json(link.document, as_json)
         else:
             emit(link.url)
             say(text("End it with: pixmill links revoke {id}", id=link.id))
 
 
 @links.command(epilog=examples("pixmill links ls", "pixmill links ls --json"))
-def ls(as_json: Json = False, quiet: Quiet = False, url: Url = None, profile: ProfileName = None) -> None:
+def ls(as_json: Json = None, quiet: Quiet = False, url: Url = None, profile: ProfileName = None) -> None:
     """List the links that are valid; their addresses are shown only once."""
     with connected(url, profile) as pixmill:
         emit_rows(pixmill.links.list(), COLUMNS, as_json=as_json, quiet=quiet)
@@ -77,7 +79,7 @@ def ls(as_json: Json = False, quiet: Quiet = False, url: Url = None, profile: Pr
 @links.command(epilog=examples("pixmill links revoke 3", "pixmill links ls -q | pixmill links revoke -"))
 def revoke(
     ids: Annotated[list[str], typer.Argument(metavar="IDS…", help="Ids of links; - reads them from stdin.")],
-    as_json: Json = False,
+    as_json: Json = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -86,4 +88,4 @@ def revoke(
     with connected(url, profile) as pixmill:
         for link_id in wanted:
             pixmill.links.revoke(link_id)
-            emit_json({"id": link_id}) if as_json else emit(str(link_id))
+            emit_json({"id": link_id}, as_json) if as_json else emit(str(link_id))

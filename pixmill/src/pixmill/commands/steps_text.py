@@ -38,10 +38,10 @@ def set_in(document: dict[str, object], assignment: str) -> None:
 
     :raises ValueError: the text is not an assignment.
     """
-    path, equals, text = assignment.partition("=")
+    path, text = assigned(assignment)
     *above, last = path.split(".")
-    if not (equals and last and all(above)):
-        raise ValueError(words.text("'{given}' is not an assignment: write name=value", given=assignment))
+    if not (last and all(above)):
+        raise _no_assignment(assignment)
     target = document
     for name in above:
         inner = target.setdefault(name, {})
@@ -49,6 +49,21 @@ def set_in(document: dict[str, object], assignment: str) -> None:
             raise ValueError(words.text("'{name}' in '{given}' has a value already", name=name, given=assignment))
         target = inner
     target[last] = value_of(text)
+
+
+def assigned(assignment: str) -> tuple[str, str]:
+    """Return the name and the text in ``name=value``.
+
+    :raises ValueError: the text is not an assignment.
+    """
+    name, equals, value = assignment.partition("=")
+    if not (equals and name):
+        raise _no_assignment(assignment)
+    return name, value
+
+
+def _no_assignment(given: str) -> ValueError:
+    return ValueError(words.text("'{given}' is not an assignment: write name=value", given=given))
 
 
 def value_of(text: str) -> object:

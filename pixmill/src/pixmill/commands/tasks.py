@@ -1,5 +1,6 @@
 """Commands for tasks: ls, show, cancel, restart, forget; and watch."""
 
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from pixmill.client.problems import ConflictError
 from pixmill.client.sync import Pixmill
 from pixmill.commands.console import (
     Exit,
+    Fields,
     Json,
     ProfileName,
     Quiet,
@@ -47,7 +49,7 @@ def ls(
     run: Annotated[int | None, typer.Option("--run", help="Only of this run.")] = None,
     newest: Annotated[bool, typer.Option("--newest", help="The newest first.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many.")] = None,
-    as_json: Json = False,
+    as_json: Json = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -61,7 +63,7 @@ def ls(
 
 
 @app.command(epilog=examples("pixmill tasks show 7", "pixmill tasks show 7 8 --json"))
-def show(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+def show(ids: Ids, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
     """Show tasks."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
@@ -71,7 +73,7 @@ def show(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName 
 @app.command(
     epilog=examples("pixmill tasks cancel 7 8", "pixmill tasks ls -q --status pending | pixmill tasks cancel -")
 )
-def cancel(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+def cancel(ids: Ids, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
     """Cancel tasks that have not ended."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
@@ -82,7 +84,7 @@ def cancel(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileNam
 def restart(
     ids: Annotated[list[str] | None, typer.Argument(metavar="[IDS…]", help="Ids of tasks; - reads stdin.")] = None,
     all_: Annotated[str | None, typer.Option("--all", help="All in this state: error or cancelled.")] = None,
-    as_json: Json = False,
+    as_json: Json = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -95,30 +97,33 @@ def restart(
             _change(pixmill, wanted, "restart", as_json=as_json)
             return
         for task_id in pixmill.tasks.restart_all(all_):
-            emit_json({"id": task_id}) if as_json else emit(str(task_id))
+            emit_json({"id": task_id}, as_json) if as_json else emit(str(task_id))
 
 
 @app.command(
     epilog=examples("pixmill tasks forget 7", "pixmill tasks ls -q --status finished | pixmill tasks forget -")
 )
-def forget(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+def forget(ids: Ids, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
     """Delete tasks that have ended; their files stay."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
         for task_id in wanted:
             pixmill.tasks.delete(task_id)
-            emit_json({"id": task_id}) if as_json else emit(str(task_id))
+            emit_json({"id": task_id}, as_json) if as_json else emit(str(task_id))
 
 
-@watching.command(epilog=examples("pixmill watch 7 8", "pixmill watch --status error --json"))
+@watching.command(epilog=examples("pixmill watch --run 3", "pixmill watch --status error --json=id,error"))
 def watch(
     ids: Annotated[list[str] | None, typer.Argument(metavar="[IDS…]", help="Tasks; without any, all.")] = None,
     status: Annotated[str | None, typer.Option(help="Only changes to this state.")] = None,
-    as_json: Json = False,
+    run: Annotated[int | None, typer.Option("--run", help="The tasks of this run.")] = None,
+    as_json: Json = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
     """Follow changes of tasks as they happen: of some until they have ended, of all until Ctrl-C."""
+    if ids and run is not None:
+        raise fail(text("give ids of tasks, or --run"), Exit.USAGE)
     wanted = ids_of(ids or ())
     if ids and not wanted:
         # No ids came from stdin. The command must not follow all tasks instead.
@@ -126,7 +131,7 @@ def watch(
     failed = False
     with connected(url, profile) as pixmill:
         try:
-            for event in pixmill.resume(wanted).events() if wanted else pixmill.events():
+            for event in _events(pixmill, wanted, run):
                 failed = failed or event.status in ("error", "cancelled")
                 if status in (None, event.status):
                     _print_event(event, as_json=as_json)
@@ -137,16 +142,22 @@ def watch(
         raise typer.Exit(Exit.TASKS_FAILED)
 
 
-def _print_event(event: TaskEvent, *, as_json: bool) -> None:
+def _events(pixmill: Pixmill, ids: Sequence[int], run: int | None) -> Iterator[TaskEvent]:
+    if run is not None:
+        return pixmill.batches.run(run).events()
+    return pixmill.resume(ids).events() if ids else pixmill.events()
+
+
+def _print_event(event: TaskEvent, *, as_json: Fields | None) -> None:
     if as_json:
-        failed = {} if event.error is None else {"error": event.error}
-        emit_json({"id": event.task_id, "status": event.status, "result_id": event.result_id, **failed})
+        changed = {"id": event.task_id, "status": event.status, "result_id": event.result_id}
+        emit_json({**changed, "error": event.error}, as_json)
     else:
         fields = (event.task_id, event.status, event.result_id, *(() if event.reason is None else (event.reason,)))
         emit("\t".join(map(shown, fields)))
 
 
-def _change(pixmill: Pixmill, ids: list[int], verb: str, *, as_json: bool) -> None:
+def _change(pixmill: Pixmill, ids: list[int], verb: str, *, as_json: Fields | None) -> None:
     changed: list[Task] = []
     refused = False
     for task_id in ids:

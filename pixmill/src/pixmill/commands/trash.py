@@ -10,6 +10,7 @@ from pixmill.client.answers import File
 from pixmill.client.sync import Pixmill
 from pixmill.commands.console import (
     Exit,
+    Fields,
     Json,
     ProfileName,
     Quiet,
@@ -38,9 +39,9 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def rm(
     ids: Ids,
     yes: Yes = False,
-    force: Annotated[bool, typer.Option("--force", help="For good, past the trash.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Delete permanently, without the trash.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
-    as_json: Json = False,
+    as_json: Json = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -70,7 +71,7 @@ def rm(
 def restore(
     ids: Ids,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be restored.")] = False,
-    as_json: Json = False,
+    as_json: Json = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -82,7 +83,7 @@ def restore(
         else:
             restored = _restored(pixmill, wanted)
         for file_id in restored:
-            emit_json({"id": file_id}) if as_json else emit(str(file_id))
+            emit_json({"id": file_id}, as_json) if as_json else emit(str(file_id))
     missing = sorted(set(wanted) - set(restored))
     if missing:
         raise fail(text("not in the trash: {ids}", ids=", ".join(map(str, missing))), Exit.NOT_FOUND)
@@ -90,9 +91,9 @@ def restore(
 
 @app.command(epilog=examples("pixmill trash", "pixmill trash --empty --yes"))
 def trash(
-    empty: Annotated[bool, typer.Option("--empty", help="Remove all in it for good.")] = False,
+    empty: Annotated[bool, typer.Option("--empty", help="Delete everything in the trash permanently.")] = False,
     yes: Yes = False,
-    as_json: Json = False,
+    as_json: Json = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -103,7 +104,7 @@ def trash(
             emit_rows(pixmill.files.trash(), COLUMNS, as_json=as_json, quiet=quiet)
         elif agreed(text("Remove everything in the trash for good?"), yes=yes):
             removed = pixmill.files.empty_trash(everything=True)
-            emit_json({"removed": removed}) if as_json else emit(str(removed))
+            emit_json({"removed": removed}, as_json) if as_json else emit(str(removed))
 
 
 def _until_restorable(pixmill: Pixmill, ids: Sequence[int]) -> datetime | None:
@@ -136,10 +137,10 @@ def _question(files: Sequence[File], *, force: bool) -> str:
     return plural("Delete {count} file ({names})?", "Delete {count} files ({names})?", len(files), names=names)
 
 
-def _report(deleted: Sequence[int], until: datetime | None, *, as_json: bool) -> None:
+def _report(deleted: Sequence[int], until: datetime | None, *, as_json: Fields | None) -> None:
     for file_id in deleted:
         if as_json:
-            emit_json({"id": file_id, "restore_until": None if until is None else until.isoformat()})
+            emit_json({"id": file_id, "restore_until": None if until is None else until.isoformat()}, as_json)
         else:
             emit(str(file_id))
     if until is None:

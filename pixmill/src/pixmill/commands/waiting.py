@@ -9,7 +9,7 @@ import typer
 from pixmill.client.answers import Batch
 from pixmill.client.sync import Run
 from pixmill.client.tasks import RunFailedError
-from pixmill.commands.console import Exit, emit, emit_json, explained, say
+from pixmill.commands.console import Exit, Fields, emit, emit_json, explained, say
 from pixmill.commands.progress import counted
 from pixmill.commands.words import plural, text
 
@@ -42,7 +42,7 @@ def wait(run: Run, *, show: Callable[[Batch], None] | None = None) -> Batch:
         raise typer.Exit(Exit.INTERRUPTED) from None
 
 
-def save(run: Run, folder: Path, name: str, *, as_json: bool) -> None:
+def save(run: Run, folder: Path, name: str, *, as_json: Fields | None) -> None:
     """Write the results of a finished run into a folder, and report the tasks without a result."""
     failed: RunFailedError | None = None
     try:
@@ -51,7 +51,7 @@ def save(run: Run, folder: Path, name: str, *, as_json: bool) -> None:
     except RunFailedError as error:
         failed, paths = error, error.saved
     for path in paths:
-        emit_json({"path": str(path)}) if as_json else emit(str(path))
+        emit_json({"path": str(path)}, as_json) if as_json else emit(str(path))
     if failed is None:
         return
     deleted = sum(task.result_id is not None for task in failed.failed)
