@@ -800,9 +800,16 @@ MUTATIONS = [
     Mutation(
         rule="the front sends no more of a file than the Content-Length",
         file="pixmill/src/pixmill/front/app.py",
-        before="min(CHUNK, left), position)",
-        after="CHUNK, position)",
+        before="min(SEND_BYTES, left), position)",
+        after="SEND_BYTES, position)",
         caught_by="pixmill/tests/front/test_app.py::test_the_content_length_decides_how_many_bytes_of_a_file_are_sent",
+    ),
+    Mutation(
+        rule="the front asks uWSGI for no request with a deadline before its body is complete",
+        file="pixmill/src/pixmill/front/app.py",
+        before="client.buffer_body(MAX_JSON_BODY_BYTES)",
+        after="client.buffer_body(MAX_BUFFERED)",
+        caught_by="pixmill/tests/front/test_app.py",
     ),
     Mutation(
         rule="a request with two declarations of its length is refused",

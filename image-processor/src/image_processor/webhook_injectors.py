@@ -15,7 +15,7 @@ from image_processor.background.webhook_sender import WebhookSender
 from image_processor.config import WebhookSettings, signing_secrets
 from image_processor.models import TaskChore
 from image_processor.services.outbound import public_http_pool
-from image_processor.services.tasks.webhooks import CHUNK, WebhookService
+from image_processor.services.tasks.webhooks import ROWS_PER_DELETE, WebhookService
 
 CLOCK_INTERVAL_SECONDS = 1
 """Interval between checks of the database's clock."""
@@ -41,7 +41,7 @@ def create_webhook_threads(settings: WebhookSettings) -> tuple[Housekeeping, Web
     housekeeping = Housekeeping(
         database,
         TaskChore,
-        [Chore("hosts of webhooks", FORGET_INTERVAL_SECONDS, forget_hosts, CHUNK)],
+        [Chore("hosts of webhooks", FORGET_INTERVAL_SECONDS, forget_hosts, ROWS_PER_DELETE)],
         # It compares the database's clock with that of this process.
         [OwnChore(CLOCK_INTERVAL_SECONDS, clock.check)],
     )

@@ -312,7 +312,7 @@ def test_deliveries_are_limited(
 def test_the_webhooks_of_a_host_that_never_answers_are_given_up_together(
     start_sender: StartSender, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_module, "CHUNK", 2)
+    monkeypatch.setattr(service_module, "ROWS_PER_DELETE", 2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = url_of(server)
     end_tasks(database, url, 5)

@@ -11,7 +11,8 @@ from urllib.parse import quote
 import pytest
 from image_processor.render.config import RenderSettings
 from image_processor.render.paths import RenderPaths
-from pixmill.front.app import CHUNK, MAX_BUFFERED, Front, RenderClient
+from pixmill.front import app, client
+from pixmill.front.app import MAX_BUFFERED, MAX_JSON_BODY_BYTES, SEND_BYTES, Front, RenderClient
 from pixmill.front.limits import Limit
 from service_kit.access.cors import Cors
 from service_kit.access.guard import check_host
@@ -126,21 +127,25 @@ def exchanged(
     :param answer: ``None`` if uWSGI is not running.
     :param server: the one that should receive the request.
     """
+    peers = Peers(answer or b"", body, leaves_after)
+    scope = scope_of(method, headers or [(b"host", b"x")], target)
+    asyncio.run(run(folder, peers, scope, server if answer is not None else None))
+    return Exchange(peers.asked, peers.sent)
+
+
+def scope_of(method: str, headers: Headers, target: bytes) -> Scope:
     path, _, query = target.partition(b"?")
-    scope = {
+    return {
         "type": "http",
         "http_version": "1.1",
         "method": method,
         "path": path.decode(),
         "raw_path": path,
         "query_string": query,
-        "headers": headers or [(b"host", b"x")],
+        "headers": headers,
         "client": ("192.0.2.7", 1),
         "state": {"end_output": lambda: None},
     }
-    peers = Peers(answer or b"", body, leaves_after)
-    asyncio.run(run(folder, peers, scope, server if answer is not None else None))
-    return Exchange(peers.asked, peers.sent)
 
 
 def test_a_request_is_passed_on_without_the_headers_of_its_connection(tmp_path: Path) -> None:
@@ -319,12 +324,12 @@ def test_the_response_breaks_off_where_a_file_has_lost_bytes(tmp_path: Path, cha
 
 
 def test_reading_a_file_stops_when_the_client_disconnects(tmp_path: Path) -> None:
-    (tmp_path / "blob").write_bytes(bytes(50 * CHUNK))
-    head = OK + b"X-Sendfile: %b\r\nContent-Length: %d\r\n\r\n" % (bytes(tmp_path / "blob"), 50 * CHUNK)
+    (tmp_path / "blob").write_bytes(bytes(50 * SEND_BYTES))
+    head = OK + b"X-Sendfile: %b\r\nContent-Length: %d\r\n\r\n" % (bytes(tmp_path / "blob"), 50 * SEND_BYTES)
 
     exchange = exchanged(tmp_path, head, leaves_after=3)
 
-    assert len(exchange.body) == 2 * CHUNK
+    assert len(exchange.body) == 2 * SEND_BYTES
 
 
 @pytest.mark.parametrize(
@@ -342,6 +347,7 @@ def test_an_answer_before_the_end_of_the_body_does_not_wait_for_a_silent_client(
         [(b"host", b"x"), framing],
         body,
         leaves_after=2,
+        target=b"/api/file-server/a.jpg",
     )
 
     assert (refused.status, refused.body, refused.headers[b"connection"]) == (401, b"no", b"close")
@@ -393,10 +399,148 @@ def test_a_chunked_body_beyond_the_buffer_is_passed_on_whole(tmp_path: Path) -> 
     headers = [(b"host", b"x"), (b"transfer-encoding", b"chunked")]
     pieces = [b"a" * MAX_BUFFERED, b"b", b"c", b""]
 
-    exchange = exchanged(tmp_path, OK + b"Content-Length: 0\r\n\r\n", "PUT", headers, pieces)
+    exchange = exchanged(
+        tmp_path, OK + b"Content-Length: 0\r\n\r\n", "PUT", headers, pieces, target=b"/api/file-server/a.jpg"
+    )
 
     assert exchange.status == 200
-    assert exchange.asked.startswith(b"PUT /a")
+    assert exchange.asked.startswith(b"PUT /api/file-server/a.jpg")
+
+
+WSGI = (PROJECT / "config/embedded/wsgi.ini").read_text()
+DEADLINES = [
+    *re.findall(
+        r"^route-if = regexp:\$\{REQUEST_METHOD\}\$\{REQUEST_URI\};(\S+) addvar:PIXMILL_REQUEST_SECONDS", WSGI, re.M
+    ),
+    *re.findall(r"^route-uri = (\S+) addvar:PIXMILL_REQUEST_SECONDS", WSGI, re.M),
+]
+"""What uWSGI compares with the method and the target of a request, or with its target alone."""
+
+
+def has_deadline(method: str, target: str) -> bool:
+    return any(re.match(deadline, text) for deadline in DEADLINES for text in (method + target, target))
+
+
+LONG_JSON = [b'{"ids": [' + b" " * MAX_BUFFERED, b"1"]
+"""The first pieces of JSON that is longer than what is buffered of an upload."""
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("POST", "/api/file-server/lookup"),
+        ("POST", "/api/file-server/copies"),
+        ("POST", "/api/file-server/7/links"),
+        ("POST", "/api/file-server/shared/token/unlock"),
+        ("PATCH", "/api/file-server/7"),
+        ("DELETE", "/api/file-server/links/token"),
+        ("POST", "/api/keys"),
+        ("PUT", "/api/owners/alice/limits"),
+        ("POST", "/api/image-processing/tasks"),
+        ("PUT", "/api/image-processing/presets/small"),
+    ],
+)
+@pytest.mark.parametrize(
+    "framing", [(b"content-length", b"300000"), (b"transfer-encoding", b"chunked")], ids=["of known length", "chunked"]
+)
+def test_a_request_with_a_deadline_reaches_uwsgi_only_when_its_body_is_complete(
+    tmp_path: Path, method: str, target: str, framing: tuple[bytes, bytes]
+) -> None:
+    assert has_deadline(method, target)
+    headers, answer = [(b"host", b"x"), framing], OK + b"Content-Length: 0\r\n\r\n"
+
+    broken_off = exchanged(tmp_path, answer, method, headers, [*LONG_JSON, None], target=target.encode())
+    complete = exchanged(tmp_path, answer, method, headers, [*LONG_JSON, b"]}", b""], target=target.encode())
+
+    assert broken_off.asked == b""
+    assert complete.asked.startswith(f"{method} {target} ".encode())
+    assert complete.status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("POST", "/api/file-server/"),
+        ("POST", "/api/file-server/batch"),
+        ("PUT", "/api/file-server/a.jpg"),
+        ("PATCH", "/api/file-server/uploads/7"),
+    ],
+)
+def test_a_long_upload_reaches_uwsgi_as_it_arrives_and_has_no_deadline(
+    tmp_path: Path, method: str, target: str
+) -> None:
+    headers = [(b"host", b"x"), (b"content-length", b"300000")]
+
+    exchange = exchanged(tmp_path, OK, method, headers, [bytes(MAX_BUFFERED), None], target=target.encode())
+
+    assert exchange.asked.startswith(f"{method} {target} ".encode())
+    assert not has_deadline(method, target)
+
+
+@pytest.mark.parametrize("target", [b"/api/keys", b"/api/image-processing/preview"], ids=["uwsgi", "render"])
+def test_a_body_that_arrives_too_slowly_is_refused_before_a_service_is_asked(
+    tmp_path: Path, target: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "BUFFER_SECONDS", 0)
+    headers = [(b"host", b"x"), (b"content-length", b"300000")]
+
+    exchange = exchanged(tmp_path, None, "POST", headers, LONG_JSON, leaves_after=3, target=target)
+
+    assert exchange.status == 408
+    assert exchange.headers[b"content-type"] == b"application/problem+json"
+    assert b"request-timeout" in exchange.body
+
+
+@pytest.mark.parametrize("target", [b"/api/keys", b"/api/image-processing/preview"], ids=["uwsgi", "render"])
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        ((b"content-length", b"%d" % (MAX_JSON_BODY_BYTES + 1)), []),
+        ((b"transfer-encoding", b"chunked"), [bytes(MAX_JSON_BODY_BYTES), b"a"]),
+    ],
+    ids=["of known length", "chunked"],
+)
+def test_a_body_without_files_has_at_most_the_bytes_that_nginx_allows(
+    tmp_path: Path, target: bytes, framing: tuple[bytes, bytes], body: list[bytes]
+) -> None:
+    exchange = exchanged(tmp_path, None, "POST", [(b"host", b"x"), framing], body, leaves_after=3, target=target)
+
+    assert exchange.status == 413
+    assert b"body-too-large" in exchange.body
+    assert f"client_max_body_size {MAX_JSON_BODY_BYTES // 1024**2}m;\n    client_body_buffer_size" in NGINX
+
+
+def test_the_bodies_of_an_address_have_a_limit_of_memory_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "BUFFERED_BYTES_OF_AN_ADDRESS", MAX_BUFFERED)
+    headers, answer = [(b"host", b"x"), (b"transfer-encoding", b"chunked")], OK + b"Content-Length: 0\r\n\r\n"
+
+    long = exchanged(tmp_path, answer, "POST", headers, [*LONG_JSON * 2], leaves_after=3, target=b"/api/keys")
+    short = exchanged(tmp_path, answer, "POST", headers, [*LONG_JSON, b""], target=b"/api/keys")
+
+    assert (long.status, long.asked, long.headers[b"retry-after"]) == (503, b"", b"5")
+    assert short.status == 200
+
+
+@pytest.mark.parametrize(
+    "first", [[*LONG_JSON, b""], [*LONG_JSON, None], LONG_JSON * 2], ids=["sent", "left", "refused"]
+)
+def test_the_memory_of_a_body_is_free_after_its_request(
+    tmp_path: Path, first: list[bytes | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "BUFFERED_BYTES_OF_AN_ADDRESS", MAX_BUFFERED)
+    scope = scope_of("POST", [(b"host", b"x"), (b"transfer-encoding", b"chunked")], b"/api/keys")
+
+    async def both() -> Peers:
+        front = front_of(tmp_path / "uwsgi")
+        for body in (first, [*LONG_JSON, b""]):
+            peers = Peers(OK + b"Content-Length: 0\r\n\r\n", body, leaves_after=3)
+            async with await asyncio.start_unix_server(peers.uwsgi, tmp_path / "uwsgi"):
+                await front(scope, peers.receive, peers.send)
+        return peers
+
+    assert asyncio.run(both()).sent[0]["status"] == 200
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Responses that are sent before the client's body has arrived, over real connections."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import AsyncGenerator, Iterator
@@ -9,7 +10,8 @@ import uvicorn
 from pixmill.front.client import Client
 from pixmill.front.limits import Limit
 from pixmill.front.protocol import StrictHttp
-from starlette.types import Receive, Scope, Send
+from service_kit.request_body import PUBLIC_JSON_LIMIT
+from starlette.types import Message, Receive, Scope, Send
 
 from tests.support.waiting import STATE_SECONDS
 
@@ -19,7 +21,7 @@ SIZE = 10_000_000
 
 async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
     """Refuse a request without reading its body."""
-    client = Client(scope, receive, send)
+    client = Client(scope, receive, send, Limit(0, 0))
     await client.answer(401, [(b"Content-Length", b"2")], no())
     await client.linger()
 
@@ -41,6 +43,18 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
             yield connection
         server.should_exit = True
         thread.join()
+
+
+def test_a_sign_in_needs_no_place_in_the_memory_of_bodies() -> None:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": bytes(PUBLIC_JSON_LIMIT), "more_body": False}
+
+    async def send(message: Message) -> None:
+        raise AssertionError(f"nothing was refused: {message}")
+
+    scope = {"type": "http", "headers": [(b"transfer-encoding", b"chunked")], "client": ("192.0.2.7", 1)}
+
+    assert asyncio.run(Client(scope, receive, send, Limit(0, 0)).buffer_body(PUBLIC_JSON_LIMIT))
 
 
 def head(size: int) -> bytes:

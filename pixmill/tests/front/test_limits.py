@@ -26,6 +26,17 @@ def test_the_addresses_of_an_ipv6_network_share_their_places() -> None:
     assert limit.enter("2001:db8::2")
 
 
+def test_several_places_are_taken_together_or_not_at_all() -> None:
+    limit = Limit(total=5, each=3)
+
+    entered = [limit.enter(address, places) for address, places in (("a", 4), ("a", 3), ("b", 3), ("b", 2))]
+    limit.leave("a", 2)
+
+    assert entered == [False, True, False, True]
+    assert limit.enter("c", 2)
+    assert not limit.enter("c", 1)
+
+
 def test_a_place_that_was_left_is_free_again() -> None:
     limit = Limit(total=1, each=1)
     limit.enter("a")

@@ -246,7 +246,7 @@ def test_a_sender_that_died_keeps_no_room(webhooks: WebhookService, database: Da
 def test_a_host_that_was_silent_for_too_long_loses_all_its_webhooks(
     webhooks: WebhookService, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CHUNK", 2)
+    monkeypatch.setattr(module, "ROWS_PER_DELETE", 2)
     end_tasks(database, *["http://a.example/"] * 5, "http://b.example/")
     first, second, *_ = waiting(database)
     webhooks.failed(first, "timed out", answered=False)

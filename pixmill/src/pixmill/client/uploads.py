@@ -43,7 +43,7 @@ MEDIUM = 16 * 2**20
 """Files up to this size in bytes take one request; larger ones are resumable."""
 BATCH_FILES = 50
 BATCH_BYTES = 16 * 2**20
-CHUNK = 8 * 2**20
+UPLOAD_PIECE_BYTES = 8 * 2**20
 """Bytes per request of a resumable upload."""
 LONG_COMMENT = 500
 """Maximum characters of a comment in a query string."""
@@ -390,7 +390,7 @@ class _Resumable:
         with self._open() as file:
             self._catch_up(file, offset)
             file.seek(offset)
-            chunk = file.read(min(CHUNK, self._size - offset))
+            chunk = file.read(min(UPLOAD_PIECE_BYTES, self._size - offset))
         if not chunk and offset < self._size:
             raise ChangedFileError(f"{self._new.name} has become shorter while it was uploaded")
         if self._digested == offset:

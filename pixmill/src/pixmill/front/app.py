@@ -31,6 +31,8 @@ from pixmill.front.client import BodyStoppedError, Client, ClientGoneError, Inco
 from pixmill.front.encodings import with_one_encoding
 from pixmill.front.framing import check_framing, in_origin_form
 from pixmill.front.limits import (
+    BUFFERED_BYTES,
+    BUFFERED_BYTES_OF_AN_ADDRESS,
     RENDERS,
     RENDERS_OF_AN_ADDRESS,
     STREAMS,
@@ -47,15 +49,21 @@ MAX_CONCURRENT_REQUESTS = 96
 """Maximum number of requests that wait for uWSGI to respond; its threads and queue (``listen``, 100) hold them."""
 RENDER_START_SECONDS = 30
 """How long requests wait for the render service, which starts at the same time as the front."""
-MAX_RENDER_BODY_BYTES = 3 * 1024 * 1024
-"""Maximum size of JSON for the render service, above its own limit of 2 MiB, so that it sends the refusal."""
-CHUNK = 256 * 1024
+MAX_JSON_BODY_BYTES = 3 * 1024 * 1024
+"""Maximum size of a body without files, as in nginx; above the services' limit of 2 MiB, so that they send the refusal.
+
+The front buffers such a body until it is complete: the deadline of uWSGI's requests, which ends a process, would count
+the time of a slow client.
+"""
+SEND_BYTES = 256 * 1024
 """Bytes per chunk when sending a file."""
 
 MAX_BUFFERED = 256 * 1024
-"""The front buffers this many bytes of a body before it occupies a thread of uWSGI. Longer bodies are streamed."""
+"""The front buffers this many bytes of an upload before it occupies a thread of uWSGI. Longer ones are streamed."""
 
 EVENTS = re.compile(r"(/api/[a-z-]+)/events/?")
+_UPLOAD = re.compile(r"POST /api/file-server(/batch)?/?|PUT /api/file-server(/[^/]*)?/?")
+"""As ``$is_upload`` in nginx."""
 _RESUMABLE = re.compile(r"/api/file-server/uploads(/.*)?")
 """Not buffered, so that file-storage keeps the received bytes when a connection breaks."""
 LONG_RESPONSE = re.compile(
@@ -117,7 +125,10 @@ class RenderClient:
 
         :raises ClientGoneError: the client has disconnected.
         """
-        body = b"".join([piece async for piece in _limited(client.body())]) if _has_body(request) else None
+        body = None
+        if _has_body(request):
+            await _receive_json(client, request)
+            body = b"".join([piece async for piece in client.body()])
         asking = asyncio.create_task(self._ask(_request_for(b"render", request, body)))
         leaving = asyncio.create_task(client.gone())
         try:
@@ -175,10 +186,11 @@ class Front:
         self._check_host = check_host
         self._streams = Limit(STREAMS, STREAMS_OF_AN_ADDRESS)
         self._renders = Limit(RENDERS, RENDERS_OF_AN_ADDRESS)
+        self._memory = Limit(BUFFERED_BYTES, BUFFERED_BYTES_OF_AN_ADDRESS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         send = with_date(send)
-        client = Client(scope, receive, send)
+        client = Client(scope, receive, send, self._memory)
         try:
             check_framing(scope)
             request = _without_unused_body(_without_claims(in_origin_form(scope), client))
@@ -197,13 +209,15 @@ class Front:
             problem = _problem_of(error)
             if not client.has_response:
                 await client.refuse(problem, self._cors)
+        finally:
+            client.drop_buffer()
         # Outside of the limits: a client that still sends a refused body takes no place of another.
         await client.linger()
 
     async def _ask_uwsgi(self, client: Client, request: Scope) -> None:
         if not _OF_A_SERVICE.match(request["raw_path"]):
             self._check_host(dict(request["headers"]).get(b"host", b"localhost").decode("latin-1"))
-        if _is_stream(request) or not await client.buffer_body(MAX_BUFFERED):
+        if await _is_stream(client, request):
             async with self._streams.held(client.address, WAIT_SECONDS):
                 await self._pass_on(client, request)
         else:
@@ -265,14 +279,34 @@ class _BodyUntilAnswer:
             loop.remove_reader(self._socket)
 
 
-def _is_stream(request: Scope) -> bool:
-    """Return whether a uWSGI thread waits for the client's network during the request."""
-    lengths = [value for name, value in request["headers"] if name == b"content-length"]
-    return (
-        any(int(length) > MAX_BUFFERED for length in lengths if length.isdigit())
-        or _RESUMABLE.fullmatch(request["path"]) is not None
-        or (request["method"] == "GET" and LONG_RESPONSE.fullmatch(request["path"]) is not None)
-    )
+async def _is_stream(client: Client, request: Scope) -> bool:
+    """Receive the body unless it may be long, and return whether a uWSGI thread then waits for the client's network.
+
+    :raises Problem: as in :meth:`Client.buffer_body`; 413, the body has no files and is too long.
+    """
+    method, path = request["method"], request["path"]
+    if method == "GET" and LONG_RESPONSE.fullmatch(path):
+        return True
+    if _RESUMABLE.fullmatch(path):
+        return True
+    if _UPLOAD.fullmatch(f"{method} {path}"):
+        return _declared_bytes(request) > MAX_BUFFERED or not await client.buffer_body(MAX_BUFFERED)
+    if _has_body(request):
+        await _receive_json(client, request)
+    else:
+        # A body that is not passed on: if it is short, the connection can stay open after the response.
+        await client.buffer_body(MAX_BUFFERED)
+    return False
+
+
+async def _receive_json(client: Client, request: Scope) -> None:
+    if _declared_bytes(request) > MAX_JSON_BODY_BYTES or not await client.buffer_body(MAX_JSON_BODY_BYTES):
+        detail = f"The body may have at most {MAX_JSON_BODY_BYTES:,} bytes."
+        raise Problem("body-too-large", 413, detail, context={"limit": MAX_JSON_BODY_BYTES})
+
+
+def _declared_bytes(request: Scope) -> int:
+    return int(dict(request["headers"]).get(b"content-length", 0))
 
 
 def _problem_of(error: Exception) -> Problem:
@@ -289,15 +323,6 @@ def _problem_of(error: Exception) -> Problem:
 
 def _has_body(request: Scope) -> bool:
     return any(name in _FRAMING for name, _ in request["headers"])
-
-
-async def _limited(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    size = 0
-    async for piece in body:
-        size += len(piece)
-        if size > MAX_RENDER_BODY_BYTES:
-            raise Problem("body-too-large", 413, f"The body may have at most {MAX_RENDER_BODY_BYTES:,} bytes.")
-        yield piece
 
 
 def _request_for(service: bytes, request: Scope, body: bytes | AsyncIterable[bytes] | None) -> httpcore2.Request:
@@ -369,7 +394,7 @@ async def _bytes_of_file(headers: Mapping[bytes, bytes]) -> AsyncGenerator[bytes
     try:
         with await asyncio.to_thread(open, path, "rb") as file:
             while left:
-                piece = await asyncio.to_thread(os.pread, file.fileno(), min(CHUNK, left), position)
+                piece = await asyncio.to_thread(os.pread, file.fileno(), min(SEND_BYTES, left), position)
                 if not piece:
                     raise EOFError("the file is shorter than its Content-Length")
                 position, left = position + len(piece), left - len(piece)

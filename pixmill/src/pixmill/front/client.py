@@ -12,8 +12,17 @@ from service_kit.problems import Problem
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
+from pixmill.front.limits import Limit
+
 READ_TIMEOUT_SECONDS = 60
 """Seconds without a byte of the body after which the request is refused."""
+BUFFER_SECONDS = 120
+"""Seconds for a buffered body to arrive: 2 MiB need 140 kbit/s."""
+UNCOUNTED_BYTES = 16 * 1024
+"""The first bytes of a body do not count towards the limit of memory, so that a client can always sign in.
+
+This is the length of a request without a key (``service_kit.request_body.PUBLIC_JSON_LIMIT``).
+"""
 WRITE_TIMEOUT_SECONDS = 120
 """Seconds without the client reading the response after which the connection is closed."""
 LINGER_SECONDS = 30
@@ -51,16 +60,21 @@ class IncompleteResponseError(Exception):
 
 
 class Client:
-    """A wrapper around ASGI's messages."""
+    """A wrapper around ASGI's messages.
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    :param memory: the limit of bytes in the buffers of all clients.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, memory: Limit) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
         self.has_response = False
         """Whether the response has begun."""
         self._headers = Headers(scope=scope)
-        self._buffered: list[bytes] = []
+        self._memory = memory
+        self._buffered = bytearray()
+        self._counted_bytes = 0
         self._has_more = self._headers.get("content-length", "0") != "0" or "transfer-encoding" in self._headers
         self._is_stopped = False
         self._waiting: asyncio.Timeout | None = None
@@ -72,19 +86,35 @@ class Client:
         return self._scope["client"][0] if self._scope["client"] else ""
 
     async def buffer_body(self, limit: int) -> bool:
-        """Wait for the complete request body or its first ``limit`` bytes, and return whether it is complete.
+        """Wait for the complete request body or for more than ``limit`` bytes, and return whether it is complete.
 
         :raises ClientGoneError: as in :meth:`body`.
-        :raises Problem: as in :meth:`body`.
+        :raises Problem: 408, the bytes arrive too slowly; 503, the buffers of all clients or of this address are full.
         """
-        size = 0
-        async with aclosing(self._pieces()) as pieces:
-            async for piece in pieces:
-                self._buffered.append(piece)
-                size += len(piece)
-                if size > limit:
-                    return False
+        try:
+            async with asyncio.timeout(BUFFER_SECONDS), aclosing(self._pieces()) as pieces:
+                async for piece in pieces:
+                    self._buffer(piece)
+                    if len(self._buffered) > limit:
+                        return False
+        except TimeoutError as error:
+            detail = f"The body did not arrive within {BUFFER_SECONDS} seconds; send less, or over a faster connection."
+            raise Problem("request-timeout", 408, detail) from error
         return True
+
+    def _buffer(self, piece: bytes) -> None:
+        self._buffered += piece
+        added = max(len(self._buffered) - UNCOUNTED_BYTES, 0) - self._counted_bytes
+        if not self._memory.enter(self.address, added):
+            detail = "Too many bodies arrive at the same time, or too many from this address; try again."
+            raise Problem("too-many-at-a-time", 503, detail, retry_after=5)
+        self._counted_bytes += added
+
+    def drop_buffer(self) -> None:
+        """Forget the buffered bytes."""
+        self._buffered = bytearray()
+        self._memory.leave(self.address, self._counted_bytes)
+        self._counted_bytes = 0
 
     async def body(self) -> AsyncIterator[bytes]:
         """Yield the request's body as it arrives.
@@ -93,9 +123,9 @@ class Client:
         :raises ClientGoneError: the client disconnected before the body was complete.
         :raises Problem: 408, the body has stopped arriving.
         """
-        for piece in self._buffered:
-            yield piece
-        self._buffered.clear()
+        if self._buffered:
+            yield bytes(self._buffered)
+            self.drop_buffer()
         async for piece in self._pieces():
             yield piece
 

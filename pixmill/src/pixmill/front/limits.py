@@ -18,6 +18,9 @@ RENDERS_OF_AN_ADDRESS = 256
 LISTENERS = 1024
 LISTENERS_OF_AN_ADDRESS = 64
 MAX_CONNECTIONS = 8192
+BUFFERED_BYTES = 128 * 1024 * 1024
+"""Maximum bytes of all bodies that wait in memory, in total and per address; the start of each body is not counted."""
+BUFFERED_BYTES_OF_AN_ADDRESS = 64 * 1024 * 1024
 WAIT_SECONDS = 10
 """Seconds that a request waits for others to end before it is refused."""
 
@@ -27,32 +30,35 @@ _FILES_OF_THE_FRONT = 100
 
 
 class Limit:
-    """At most ``total`` concurrent holders, and at most ``each`` per address, or per network of IPv6 addresses."""
+    """At most ``total`` places, and at most ``each`` per address, or per network of IPv6 addresses."""
 
     def __init__(self, total: int, each: int) -> None:
         self.total = total
         self.each = each
         self._held: Counter[str] = Counter()
+        self._held_together = 0
         self._changed = asyncio.Condition()
 
-    def enter(self, address: str) -> bool:
-        """Become a holder if the limit allows it, and return whether it does."""
+    def enter(self, address: str, places: int = 1) -> bool:
+        """Take places if the limit allows it, and return whether it does."""
         network = network_of(address)
-        if self._held.total() >= self.total or self._held[network] >= self.each:
+        if self._held_together + places > self.total or self._held[network] + places > self.each:
             return False
-        self._held[network] += 1
+        self._held[network] += places
+        self._held_together += places
         return True
 
-    def leave(self, address: str) -> None:
-        """Stop being a holder."""
+    def leave(self, address: str, places: int = 1) -> None:
+        """Give places back."""
         network = network_of(address)
-        self._held[network] -= 1
+        self._held[network] -= places
+        self._held_together -= places
         if not self._held[network]:
             del self._held[network]
 
     @asynccontextmanager
     async def held(self, address: str, wait_seconds: float = 0) -> AsyncIterator[None]:
-        """Be a holder during the block.
+        """Hold a place during the block.
 
         :raises Problem: 503, the limit was reached for ``wait_seconds``.
         """

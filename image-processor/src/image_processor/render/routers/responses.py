@@ -26,7 +26,7 @@ MEDIA_TYPES: Mapping[str, str] = {
     ".zip": "application/zip",
 }
 """Media types by the extension of a result."""
-CHUNK = 256 * 1024
+SEND_BYTES = 256 * 1024
 """Bytes of a result per read, which hardly blocks: recently written or read results are in the page cache."""
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -65,7 +65,7 @@ def file_response(request: Request, path: Path, size: int, headers: Mapping[str,
     if request.method == "HEAD":
         return Response(status_code=status, headers=sent)
     file = path.open("rb")
-    if last - first < CHUNK:
+    if last - first < SEND_BYTES:
         with file:
             return Response(os.pread(file.fileno(), last - first + 1, first), status, sent)
     return StreamingResponse(_pieces(file, first, last), status, sent)
@@ -74,7 +74,7 @@ def file_response(request: Request, path: Path, size: int, headers: Mapping[str,
 async def _pieces(file: BinaryIO, first: int, last: int) -> AsyncIterator[bytes]:
     with file:
         while first <= last:
-            piece = os.pread(file.fileno(), min(CHUNK, last - first + 1), first)
+            piece = os.pread(file.fileno(), min(SEND_BYTES, last - first + 1), first)
             if not piece:
                 return
             first += len(piece)

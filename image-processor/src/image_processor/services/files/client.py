@@ -12,7 +12,7 @@ from service_kit.texts import Sentence, counted, sentence
 
 from image_processor.services.causes import Cause
 
-CHUNK = 256 * 1024
+RECEIVE_BYTES = 256 * 1024
 """Maximum number of bytes read from a response at a time."""
 
 SMALL_BYTES = 512 * 1024
@@ -137,7 +137,7 @@ class FileStorage:
                 target.open("wb") as file,
             ):
                 size = _announced_size(response, file_id, max_bytes)
-                for chunk in response.iter_raw(CHUNK):
+                for chunk in response.iter_raw(RECEIVE_BYTES):
                     file.write(chunk)
         except httpx2.HTTPError as error:
             raise FileStorageUnavailableError(str(error)) from error

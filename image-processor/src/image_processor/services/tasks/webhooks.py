@@ -29,7 +29,7 @@ RESOLVING_SECONDS = 60
 """Longest lookup of a host's name, for which we cannot set a timeout."""
 SCANNED_HOSTS = 500
 """Maximum number of hosts considered at once."""
-CHUNK = 1000
+ROWS_PER_DELETE = 1000
 """Maximum number of rows deleted by one statement."""
 
 _LOCK = 508
@@ -193,8 +193,8 @@ class WebhookService:
             session.execute(update(Callback).where(Callback.id.in_(ids)).values(due_at=epoch_now(), taken_until=None))
 
     def forget_hosts(self, seconds: float) -> int:
-        """Delete at most :data:`CHUNK` hosts whose rows were not changed for this many seconds; return their number."""
-        old = select(CallbackHost.host).where(CallbackHost.changed_at < epoch_now() - seconds).limit(CHUNK)
+        """Delete at most :data:`ROWS_PER_DELETE` hosts whose rows were not changed for this many seconds; return their number."""
+        old = select(CallbackHost.host).where(CallbackHost.changed_at < epoch_now() - seconds).limit(ROWS_PER_DELETE)
         with self._database.begin() as connection:
             return connection.execute(delete(CallbackHost).where(CallbackHost.host.in_(old))).rowcount
 
@@ -206,11 +206,11 @@ class WebhookService:
             session.execute(update(CallbackHost).where(CallbackHost.due_at > 0).values(due_at=0.0))
 
     def _give_up(self, host: str, reason: str, which: ColumnElement[bool]) -> None:
-        """Delete webhooks of a host, in transactions of at most :data:`CHUNK` rows."""
+        """Delete webhooks of a host, in transactions of at most :data:`ROWS_PER_DELETE` rows."""
         # In the order of the index: without it, each chunk would read all rows that earlier chunks have deleted.
-        chunk = select(Callback.id).where(Callback.host == host, which).order_by(Callback.due_at).limit(CHUNK)
-        count = CHUNK
-        while count == CHUNK:
+        chunk = select(Callback.id).where(Callback.host == host, which).order_by(Callback.due_at).limit(ROWS_PER_DELETE)
+        count = ROWS_PER_DELETE
+        while count == ROWS_PER_DELETE:
             with self._database.write() as session:
                 ids = session.scalars(chunk).all()
                 session.execute(delete(Callback).where(Callback.id.in_(ids)))
