@@ -193,7 +193,10 @@ class WebhookService:
             session.execute(update(Callback).where(Callback.id.in_(ids)).values(due_at=epoch_now(), taken_until=None))
 
     def forget_hosts(self, seconds: float) -> int:
-        """Delete at most :data:`ROWS_PER_DELETE` hosts whose rows were not changed for this many seconds; return their number."""
+        """Delete hosts whose rows were not changed for this many seconds; return their number.
+
+        At most :data:`ROWS_PER_DELETE` are deleted.
+        """
         old = select(CallbackHost.host).where(CallbackHost.changed_at < epoch_now() - seconds).limit(ROWS_PER_DELETE)
         with self._database.begin() as connection:
             return connection.execute(delete(CallbackHost).where(CallbackHost.host.in_(old))).rowcount
