@@ -632,3 +632,53 @@ def test_a_restored_file_takes_no_ticks_from_the_others_in_the_trash(pixmill: Ap
     wait_until(lambda: len(page.all(rows)) == count - 1, "the restored file is gone, and the second page is shown")
 
     assert "1 file selected" in page.text()
+
+
+def failing_once(condition: str) -> str:
+    """Return the script that lets the first request of this kind fail in the server."""
+    return f"""const working = window.fetch;
+        window.failed = 0;
+        window.fetch = (path, options) => ({condition}) && window.failed++ === 0
+            ? Promise.resolve(new Response('{{}}', {{status: 500, headers: {{'Content-Type': 'application/json'}}}}))
+            : working(path, options);"""
+
+
+COUNT_SENT = """const counted = window.fetch;
+window.sent = {};
+window.fetch = (path, options) => {
+    const method = options?.method ?? 'GET';
+    window.sent[method] = (window.sent[method] ?? 0) + 1;
+    return counted(path, options);
+};"""
+
+
+def sent(page: Page, method: str) -> int:
+    """Return how many requests the page has sent with a method since the script :data:`COUNT_SENT`."""
+    return int(page.browser.execute_script("return window.sent[arguments[0]] ?? 0", method))
+
+
+@pytest.mark.parametrize(
+    ("shown", "failing", "then"),
+    [
+        pytest.param(101, "path.includes('after=')", "Повторить", id="refresh"),
+        pytest.param(100, "path.includes('batch_id=')", "Показать ещё", id="next page"),
+    ],
+)
+def test_after_a_failed_reload_no_page_stays_in_the_other_language(
+    pixmill: ApiClient, page: Page, name: str, shown: int, failing: str, then: str
+) -> None:
+    batch_id = run_of_failures(pixmill, name)
+    found = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}, headers={"Accept-Language": "ru"}).json()
+    page.open(f"/tasks?run={batch_id}")
+    if shown > 100:
+        page.button("Show more").click()
+    page.field(f"Select all {shown} shown")
+
+    page.browser.execute_script(failing_once(failing))
+    page.button("Русский").click()
+    page.says("Не получилось")
+    page.button(then).click()
+
+    wait_until(lambda: page.text().count(found[0]["problem"]["detail"]) == 101, "all reasons are in Russian")
+    assert not page.all("main [role=alert]")
+    page.button("English").click()
