@@ -682,3 +682,51 @@ def test_after_a_failed_reload_no_page_stays_in_the_other_language(
     wait_until(lambda: page.text().count(found[0]["problem"]["detail"]) == 101, "all reasons are in Russian")
     assert not page.all("main [role=alert]")
     page.button("English").click()
+
+
+def steps_shown(page: Page) -> list[str]:
+    return [step.text for step in page.all("aside ol strong")]
+
+
+def test_two_saves_of_a_preset_are_stored_and_shown_in_their_order(pixmill: ApiClient, page: Page, name: str) -> None:
+    # An address that differs only after `#`, or not at all, may load no page.
+    page.browser.get("about:blank")
+    page.open(address_of_steps(STEPS))
+    page.browser.execute_script(holding("options?.method === 'PUT' && !window.release"))
+    page.browser.execute_script(COUNT_SENT)
+
+    page.button("Presets").click()
+    page.field("Name of the preset").send_keys(name + Keys.ENTER)
+    await_held(page, "the answer to the first save is held")
+    page.browser.execute_script(GO, address_of_steps([{"algorithm": "flip", "params": {}}]))
+    wait_until(lambda: steps_shown(page) == ["Flip"], "the steps are others")
+    page.field("Name of the preset").send_keys(Keys.ENTER)
+    assert sent(page, "PUT") == 1, "two requests at once may arrive in another order"
+    release(page)
+
+    wait_until(lambda: requests(page, f"/presets/{name}") == 2, "both are saved")
+    page.browser.execute_script(GO, address_of_steps(STEPS))
+    wait_until(lambda: steps_shown(page) == ["Sepia"], "the steps are others")
+    page.button("Presets").click()
+    page.button(name).click()
+    wait_until(lambda: steps_shown(page) == ["Flip"], "the steps of the second save are loaded")
+    steps = pixmill.http.get(f"{TASKS}/presets/{name}").json()["params"]["steps"]
+    assert [step["algorithm"] for step in steps] == ["flip"]
+
+
+def test_the_name_of_another_preset_stays_when_one_is_saved_late(page: Page, name: str) -> None:
+    # An address that differs only after `#`, or not at all, may load no page.
+    page.browser.get("about:blank")
+    page.open(address_of_steps(STEPS))
+    page.browser.execute_script(holding("options?.method === 'PUT' && !window.release"))
+
+    page.button("Presets").click()
+    field = page.field("Name of the preset")
+    field.send_keys(name + Keys.ENTER)
+    await_held(page, "the answer to the save is held")
+    field.send_keys("-other")
+    release(page)
+    page.says("The preset is saved")
+
+    assert field.get_attribute("value") == f"{name}-other"
+    assert field.is_displayed()
