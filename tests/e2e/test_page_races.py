@@ -730,3 +730,21 @@ def test_the_name_of_another_preset_stays_when_one_is_saved_late(page: Page, nam
 
     assert field.get_attribute("value") == f"{name}-other"
     assert field.is_displayed()
+
+
+@pytest.mark.parametrize("path", ["/shared", "/pipelines", "/tasks", "/s/"])
+def test_what_could_not_be_shown_is_shown_when_the_server_answers_again(
+    pixmill: ApiClient, page: Page, name: str, path: str
+) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    link = {"file_ids": [file_id], "note": name}
+    token = pixmill.http.post(f"{FILES}/links", json=link).raise_for_status().json()["token"]
+    make_preset(pixmill, name)
+    ended_run(pixmill, file_id)
+
+    with blocked(page, "*/api/*"):
+        page.open(f"{path}{token}" if path == "/s/" else path)
+        page.says("This did not work")
+
+    page.says(name)
+    wait_until(lambda: not page.all("main [role=alert]"), "no error is shown")
