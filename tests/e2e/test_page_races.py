@@ -748,3 +748,37 @@ def test_what_could_not_be_shown_is_shown_when_the_server_answers_again(
 
     page.says(name)
     wait_until(lambda: not page.all("main [role=alert]"), "no error is shown")
+
+
+def test_a_file_counts_as_deleted_only_when_the_server_has_said_so(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    batch_id = ended_run(pixmill, file_id)
+    pixmill.http.delete(f"{FILES}/{file_id}").raise_for_status()
+
+    with prepared(page, holding("path.endsWith('/lookup')")):
+        page.open(f"/tasks?run={batch_id}")
+        await_held(page, "the rows of the files are held")
+        page.says(name)
+        early = page.text().count("deleted")
+        release(page)
+    page.says("deleted")
+
+    assert (early, page.text().count("deleted")) == (0, 1)
+
+
+def test_a_second_click_restarts_no_task_twice(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
+    batch_id = ended_run(pixmill, file_id)
+    page.open(f"/tasks?run={batch_id}")
+    retry = page.button("Retry", "main li")
+    page.browser.execute_script(holding("path.endsWith('/restart') && !window.release"))
+    page.browser.execute_script(COUNT_SENT)
+
+    retry.click()
+    await_held(page, "the answer to the restart is held")
+    retry.click()
+    count = sent(page, "POST")
+    release(page)
+    page.says("1 task runs again")
+
+    assert count == 1
