@@ -782,3 +782,30 @@ def test_a_second_click_restarts_no_task_twice(pixmill: ApiClient, page: Page, n
     page.says("1 task runs again")
 
     assert count == 1
+
+
+def test_a_link_is_changed_and_revoked_once(pixmill: ApiClient, page: Page, name: str) -> None:
+    set_link(pixmill, name, pixmill.upload(f"{name}.png", photo())["id"])
+    page.open("/shared")
+    page.button(f"Change: {name}").click()
+    page.browser.execute_script(holding("options?.method === 'PATCH'"))
+    page.browser.execute_script(COUNT_SENT)
+
+    note = page.field("Note", "dialog")
+    note.send_keys("-new", Keys.ENTER)
+    await_held(page, "the answer to the change is held")
+    note.send_keys(Keys.ENTER)
+    changes = sent(page, "PATCH")
+    release(page)
+    page.says("Saved")
+    page.browser.execute_script("delete window.release; delete window.late")
+    page.browser.execute_script(holding("options?.method === 'DELETE'"))
+    for _ in range(2):
+        page.button(f"Revoke: {name}-new").click()
+        page.button("Revoke", "dialog").click()
+        await_held(page, "the answer to the revocation is held")
+    revocations = sent(page, "DELETE")
+    page.browser.execute_script("window.release()")
+    page.says("The link is revoked")
+
+    assert (changes, revocations) == (1, 1)
