@@ -833,3 +833,71 @@ def test_the_trash_shows_what_a_failed_deletion_has_left(pixmill: ApiClient, pag
     wait_until(lambda: page.all(".toast.error"), "a message says that it failed")
 
     wait_until(lambda: name not in page.text(), "the file is gone")
+
+
+def test_signing_out_says_that_the_server_is_away(owners: Mapping[str, str], locked: Page) -> None:
+    locked.open("/system")
+    sign_in(locked, owners["alice"])
+    leave = locked.button("Sign out")
+
+    with blocked(locked, "*/api/session"):
+        leave.click()
+        wait_until(lambda: "does not answer" in locked.first(".toast").text, "a message says why nothing happens")
+    locked.button("Sign out").click()
+
+    locked.field("Key", "main")
+
+
+def test_a_refusal_follows_the_language(pixmill: ApiClient, page: Page, locked: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    link = {"file_ids": [file_id], "password": "right"}
+    token = pixmill.http.post(f"{FILES}/links", json=link).raise_for_status().json()["token"]
+
+    for shown, path, field, english, russian in (
+        (page, f"/s/{token}", "Password", "This is not the password.", "Это не тот пароль."),
+        (locked, "/files", "Key", "This key does not exist", "Такого ключа нет"),
+    ):
+        shown.open(path)
+        shown.field(field, "main").send_keys("wrong" + Keys.ENTER)
+        shown.says(english)
+        shown.button("Русский").click()
+        shown.says(russian)
+        shown.button("English").click()
+
+
+def test_a_link_whose_files_fail_to_come_after_its_password_says_so(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    link = {"file_ids": [file_id], "password": "right"}
+    token = pixmill.http.post(f"{FILES}/links", json=link).raise_for_status().json()["token"]
+    page.open(f"/s/{token}")
+    page.field("Password").send_keys("right")
+    page.browser.execute_script(failing_once(f"path.endsWith('/{token}')"))
+
+    page.field("Password").send_keys(Keys.ENTER)
+    page.says("This did not work")
+    page.button("Try again").click()
+
+    # A link that the keyboard reaches too, unlike the one around the picture.
+    address = page.button(f"{name}.png").get_attribute("href")
+    assert address is not None
+    assert address.endswith("disposition=inline")
+
+
+def test_the_system_names_what_does_not_work(page: Page) -> None:
+    unavailable = """const well = window.fetch;
+        window.fetch = (path, options) => {
+            const health = {status: 'unavailable', dependencies: {database: 'unavailable'}};
+            if (path.endsWith('/readyz')) return Promise.resolve(new Response(JSON.stringify(health), {status: 503}));
+            if (path.endsWith('/stats')) return Promise.resolve(new Response('{"title": "None"}', {status: 500}));
+            return well(path, options);
+        };"""
+    with prepared(page, unavailable):
+        page.open("/system")
+        page.says("None")
+        page.button("Русский").click()
+        page.says("Не работает")
+        text = page.text()
+        page.button("English").click()
+
+    assert text.count("Не работает") == 4
+    assert "unavailable" not in text
