@@ -543,6 +543,95 @@ def test_uploads_of_a_crashed_tab_go_on_after_its_silence(
     assert names_stored(pixmill, name) == [path.stem for path in paths]
 
 
+HOLD_DATABASE = """const [stores, done] = arguments;
+const begin = IDBDatabase.prototype.transaction;
+indexedDB.open('pixmill').onsuccess = ({target: {result: database}}) => {
+    const transaction = database.transaction(stores, 'readwrite');
+    window.holds = true;
+    window.waiting = [];
+    transaction.oncomplete = () => database.close();
+    // A transaction ends as soon as it has nothing to do.
+    const goOn = () => { if (window.holds) transaction.objectStore(stores[0]).count().onsuccess = goOn; };
+    transaction.objectStore(stores[0]).count().onsuccess = () => { goOn(); done(); };
+    IDBDatabase.prototype.transaction = function (names, mode) {
+        window.waiting.push([names].flat().join());
+        return begin.call(this, names, mode);
+    };
+};"""
+"""Lets every other transaction on these stores of the browser's database wait, and records them."""
+
+LET_GO = """const [done] = arguments;
+indexedDB.open('pixmill').onsuccess = ({target: {result: database}}) => {
+    const last = database.transaction(['entries', 'files'], 'readwrite');
+    last.oncomplete = () => { database.close(); setTimeout(done); };
+    window.holds = false;
+};"""
+"""Ends this; calls back after the transactions that wait, and after what the page does next."""
+
+
+def hold_database(page: Page, *stores: str) -> None:
+    page.browser.execute_async_script(HOLD_DATABASE, list(stores))
+
+
+def await_transaction(page: Page, stores: str) -> None:
+    asked = "return window.waiting.includes(arguments[0])"
+    wait_until(lambda: page.browser.execute_script(asked, stores), "the page uses the database")
+
+
+@pytest.mark.thorough
+def test_an_upload_that_ends_while_the_database_is_read_does_not_begin_again(
+    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"{name}.bin"
+    path.write_bytes(secrets.token_bytes(3_000_000))
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+
+    with network(page, upload=100_000):
+        page.choose_files(path)
+        wait_until_kept(page)
+        hold_database(page, "entries", "files")
+        # As if the user came back to this tab: the page looks for the uploads of closed ones.
+        page.browser.execute_script("document.dispatchEvent(new Event('visibilitychange'))")
+        await_transaction(page, "entries,files")
+        panel_says(page, "Uploading 0 of 1")
+    panel_says(page, "1 file uploaded")
+    page.browser.execute_async_script(LET_GO)
+
+    panel_says(page, "1 file uploaded")
+    assert names_stored(pixmill, name) == [name]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("button", "stored_later"), [("Pause", 2), ("Stop and clear", 0)])
+def test_nothing_is_sent_that_the_user_stopped_while_the_database_was_read(
+    pixmill: ApiClient, page: Page, name: str, tmp_path: Path, button: str, stored_later: int
+) -> None:
+    paths = pictures(tmp_path, name, 2)
+    with kept_offline(page, name, paths):
+        page.button("Pause", "section.panel").click()
+        page.browser.get("about:blank")
+    page.open(f"/files?folder={name}")
+    page.says("Paused at 0 of 2")
+    hold_database(page, "files")
+
+    page.button("Resume", "section.panel").click()
+    await_transaction(page, "files")
+    page.button(button, "section.panel").click()
+    page.browser.execute_async_script(LET_GO)
+    sent = page.browser.execute_script(
+        "return performance.getEntriesByType('resource').filter(({name}) => name.endsWith('/batch')).length"
+    )
+    if button == "Pause":
+        page.button("Resume", "section.panel").click()
+        panel_says(page, "2 files uploaded")
+
+    assert (sent, len(names_stored(pixmill, name))) == (0, stored_later)
+    page.browser.refresh()
+    page.says("2 files" if stored_later else "Nothing matches")
+    assert not page.all("section.panel")
+
+
 LATER = "const now = Date.now; Date.now = () => now() + arguments[0] * 3600_000"
 """Let the page's clock say that this many more hours have passed."""
 

@@ -632,3 +632,276 @@ def test_a_restored_file_takes_no_ticks_from_the_others_in_the_trash(pixmill: Ap
     wait_until(lambda: len(page.all(rows)) == count - 1, "the restored file is gone, and the second page is shown")
 
     assert "1 file selected" in page.text()
+
+
+def failing_once(condition: str) -> str:
+    """Return the script that lets the first request of this kind fail in the server."""
+    return f"""const working = window.fetch;
+        window.failed = 0;
+        window.fetch = (path, options) => ({condition}) && window.failed++ === 0
+            ? Promise.resolve(new Response('{{}}', {{status: 500, headers: {{'Content-Type': 'application/json'}}}}))
+            : working(path, options);"""
+
+
+COUNT_SENT = """const counted = window.fetch;
+window.sent = {};
+window.fetch = (path, options) => {
+    const method = options?.method ?? 'GET';
+    window.sent[method] = (window.sent[method] ?? 0) + 1;
+    return counted(path, options);
+};"""
+
+
+def sent(page: Page, method: str) -> int:
+    """Return how many requests the page has sent with a method since the script :data:`COUNT_SENT`."""
+    return int(page.browser.execute_script("return window.sent[arguments[0]] ?? 0", method))
+
+
+@pytest.mark.parametrize(
+    ("shown", "failing", "then"),
+    [
+        pytest.param(101, "path.includes('after=')", "Повторить", id="refresh"),
+        pytest.param(100, "path.includes('batch_id=')", "Показать ещё", id="next page"),
+    ],
+)
+def test_after_a_failed_reload_no_page_stays_in_the_other_language(
+    pixmill: ApiClient, page: Page, name: str, shown: int, failing: str, then: str
+) -> None:
+    batch_id = run_of_failures(pixmill, name)
+    found = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}, headers={"Accept-Language": "ru"}).json()
+    page.open(f"/tasks?run={batch_id}")
+    if shown > 100:
+        page.button("Show more").click()
+    page.field(f"Select all {shown} shown")
+
+    page.browser.execute_script(failing_once(failing))
+    page.button("Русский").click()
+    page.says("Не получилось")
+    page.button(then).click()
+
+    wait_until(lambda: page.text().count(found[0]["problem"]["detail"]) == 101, "all reasons are in Russian")
+    assert not page.all("main [role=alert]")
+    page.button("English").click()
+
+
+def steps_shown(page: Page) -> list[str]:
+    return [step.text for step in page.all("aside ol strong")]
+
+
+def open_steps(page: Page, algorithm: str, title: str) -> None:
+    """Open the screen for a step, after another one: it reads the address once."""
+    page.browser.execute_script(GO, "/system")
+    page.says("Works")
+    page.browser.execute_script(GO, address_of_steps([{"algorithm": algorithm, "params": {}}]))
+    wait_until(lambda: steps_shown(page) == [title], "the step is shown")
+    page.button("Presets").click()
+
+
+def test_two_saves_of_a_preset_are_stored_and_shown_in_their_order(pixmill: ApiClient, page: Page, name: str) -> None:
+    page.open("/system")
+    page.browser.execute_script(holding("options?.method === 'PUT' && !window.release"))
+    page.browser.execute_script(COUNT_SENT)
+
+    open_steps(page, "sepia", "Sepia")
+    page.field("Name of the preset").send_keys(name + Keys.ENTER)
+    await_held(page, "the answer to the first save is held")
+    open_steps(page, "invert", "Invert")
+    page.field("Name of the preset").send_keys(name + Keys.ENTER)
+    assert sent(page, "PUT") == 1, "two requests at once may arrive in another order"
+    release(page)
+
+    wait_until(lambda: requests(page, f"/presets/{name}") == 2, "both are saved")
+    open_steps(page, "sepia", "Sepia")
+    page.button(name).click()
+    wait_until(lambda: steps_shown(page) == ["Invert"], "the steps of the second save are loaded")
+    steps = pixmill.http.get(f"{TASKS}/presets/{name}").json()["params"]["steps"]
+    assert [step["algorithm"] for step in steps] == ["invert"]
+
+
+def test_the_name_of_another_preset_stays_when_one_is_saved_late(page: Page, name: str) -> None:
+    # An address that differs only after `#`, or not at all, may load no page.
+    page.browser.get("about:blank")
+    page.open(address_of_steps(STEPS))
+    page.browser.execute_script(holding("options?.method === 'PUT' && !window.release"))
+
+    page.button("Presets").click()
+    field = page.field("Name of the preset")
+    field.send_keys(name + Keys.ENTER)
+    await_held(page, "the answer to the save is held")
+    field.send_keys("-other")
+    release(page)
+    page.says("The preset is saved")
+
+    assert field.get_attribute("value") == f"{name}-other"
+    assert field.is_displayed()
+
+
+@pytest.mark.parametrize("path", ["/shared", "/pipelines", "/tasks", "/s/"])
+def test_what_could_not_be_shown_is_shown_when_the_server_answers_again(
+    pixmill: ApiClient, page: Page, name: str, path: str
+) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    link = {"file_ids": [file_id], "note": name}
+    token = pixmill.http.post(f"{FILES}/links", json=link).raise_for_status().json()["token"]
+    make_preset(pixmill, name)
+    ended_run(pixmill, file_id)
+
+    with blocked(page, "*/api/*"):
+        page.open(f"{path}{token}" if path == "/s/" else path)
+        page.says("This did not work")
+
+    page.says(name)
+    wait_until(lambda: not page.all("main [role=alert]"), "no error is shown")
+
+
+def test_a_file_counts_as_deleted_only_when_the_server_has_said_so(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    batch_id = ended_run(pixmill, file_id)
+    pixmill.http.delete(f"{FILES}/{file_id}").raise_for_status()
+
+    with prepared(page, holding("path.endsWith('/lookup')")):
+        page.open(f"/tasks?run={batch_id}")
+        await_held(page, "the rows of the files are held")
+        page.says(name)
+        early = page.text().count("deleted")
+        release(page)
+    page.says("deleted")
+
+    assert (early, page.text().count("deleted")) == (0, 1)
+
+
+def test_a_second_click_restarts_no_task_twice(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
+    batch_id = ended_run(pixmill, file_id)
+    page.open(f"/tasks?run={batch_id}")
+    retry = page.button("Retry", "main li")
+    page.browser.execute_script(holding("path.endsWith('/restart') && !window.release"))
+    page.browser.execute_script(COUNT_SENT)
+
+    retry.click()
+    await_held(page, "the answer to the restart is held")
+    retry.click()
+    count = sent(page, "POST")
+    release(page)
+    page.says("1 task runs again")
+
+    assert count == 1
+
+
+def test_a_link_is_changed_and_revoked_once(pixmill: ApiClient, page: Page, name: str) -> None:
+    set_link(pixmill, name, pixmill.upload(f"{name}.png", photo())["id"])
+    page.open("/shared")
+    page.button(f"Change: {name}").click()
+    page.browser.execute_script(holding("options?.method === 'PATCH'"))
+    page.browser.execute_script(COUNT_SENT)
+
+    note = page.field("Note", "dialog")
+    note.send_keys("-new", Keys.ENTER)
+    await_held(page, "the answer to the change is held")
+    note.send_keys(Keys.ENTER)
+    changes = sent(page, "PATCH")
+    release(page)
+    page.says("Saved")
+    page.browser.execute_script("delete window.release; delete window.late")
+    page.browser.execute_script(holding("options?.method === 'DELETE'"))
+    for _ in range(2):
+        page.button(f"Revoke: {name}-new").click()
+        page.button("Revoke", "dialog").click()
+        await_held(page, "the answer to the revocation is held")
+    revocations = sent(page, "DELETE")
+    page.browser.execute_script("window.release()")
+    page.says("The link is revoked")
+
+    assert (changes, revocations) == (1, 1)
+
+
+def test_the_trash_shows_what_a_failed_deletion_has_left(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
+    pixmill.http.delete(f"{FILES}/{file_id}").raise_for_status()
+    page.open("/trash")
+    page.says(name)
+    # The server does so only with more files than a test makes.
+    in_part = """const all = window.fetch;
+        window.fetch = async (path, options) => {
+            const answer = await all(path, options);
+            if (!path.endsWith('/trash/empty') || !answer.ok) return answer;
+            const json = async () => ({...(await answer.json()), more: true});
+            return {ok: true, headers: answer.headers, json};
+        };"""
+    second = failing_once("path.endsWith('/trash/empty') && window.empties++ > 0")
+    page.browser.execute_script(f"window.empties = 0; {second}")
+    page.browser.execute_script(in_part)
+
+    page.button("Empty the trash").click()
+    page.button("Empty the trash", "dialog").click()
+    wait_until(lambda: page.all(".toast.error"), "a message says that it failed")
+
+    wait_until(lambda: name not in page.text(), "the file is gone")
+
+
+def test_signing_out_says_that_the_server_is_away(owners: Mapping[str, str], locked: Page) -> None:
+    locked.open("/system")
+    sign_in(locked, owners["alice"])
+    leave = locked.button("Sign out")
+
+    with blocked(locked, "*/api/session"):
+        leave.click()
+        wait_until(lambda: "does not answer" in locked.first(".toast").text, "a message says why nothing happens")
+    locked.button("Sign out").click()
+
+    locked.field("Key", "main")
+
+
+def test_a_refusal_follows_the_language(pixmill: ApiClient, page: Page, locked: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    link = {"file_ids": [file_id], "password": "right"}
+    token = pixmill.http.post(f"{FILES}/links", json=link).raise_for_status().json()["token"]
+
+    for shown, path, field, english, russian in (
+        (page, f"/s/{token}", "Password", "This is not the password.", "Это не тот пароль."),
+        (locked, "/files", "Key", "This key does not exist", "Такого ключа нет"),
+    ):
+        shown.open(path)
+        shown.field(field, "main").send_keys("wrong" + Keys.ENTER)
+        shown.says(english)
+        shown.button("Русский").click()
+        shown.says(russian)
+        shown.button("English").click()
+
+
+def test_a_link_whose_files_fail_to_come_after_its_password_says_so(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    link = {"file_ids": [file_id], "password": "right"}
+    token = pixmill.http.post(f"{FILES}/links", json=link).raise_for_status().json()["token"]
+    page.open(f"/s/{token}")
+    page.field("Password").send_keys("right")
+    page.browser.execute_script(failing_once(f"path.endsWith('/{token}')"))
+
+    page.field("Password").send_keys(Keys.ENTER)
+    page.says("This did not work")
+    page.button("Try again").click()
+
+    # A link that the keyboard reaches too, unlike the one around the picture.
+    address = page.button(f"{name}.png").get_attribute("href")
+    assert address is not None
+    assert address.endswith("disposition=inline")
+
+
+def test_the_system_names_what_does_not_work(page: Page) -> None:
+    unavailable = """const well = window.fetch;
+        window.fetch = (path, options) => {
+            const health = {status: 'unavailable', dependencies: {database: 'unavailable'}};
+            if (path.endsWith('/readyz')) return Promise.resolve(new Response(JSON.stringify(health), {status: 503}));
+            if (path.endsWith('/stats')) return Promise.resolve(new Response('{"title": "None"}', {status: 500}));
+            return well(path, options);
+        };"""
+    with prepared(page, unavailable):
+        page.open("/system")
+        page.says("None")
+        page.button("Русский").click()
+        page.says("Не работает")
+        text = page.text()
+        page.button("English").click()
+
+    assert text.count("Не работает") == 4
+    assert "unavailable" not in text

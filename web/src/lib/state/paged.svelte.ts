@@ -18,6 +18,8 @@ export class Paged<Row extends { id: number }> {
   private first: Request | null = null;
   private further: Request | null = null;
   private reloading: Promise<void> | null = null;
+  /** Whether all shown rows await a reload: it is under way or has failed. */
+  private stale = false;
   /** The refresh that waits for the reload. */
   private waiting: Promise<void> | null = null;
   /** Fetches again what failed. */
@@ -35,6 +37,7 @@ export class Paged<Row extends { id: number }> {
     this.next = null;
     this.further = null;
     this.reloading = null;
+    this.stale = false;
     this.again = () => this.fetchFirst(false);
     await this.fetchFirst(false);
   }
@@ -43,11 +46,13 @@ export class Paged<Row extends { id: number }> {
   async refresh(): Promise<void> {
     // Instead of the reload, it would leave the further pages as they were, for example in the other language.
     if (this.reloading) await (this.waiting ??= this.refreshLater());
+    else if (this.stale) await this.reload();
     else await this.fetchFirst(true);
   }
 
   /** Fetch all shown pages again, for example in another language. */
   reload = async (): Promise<void> => {
+    this.stale = true;
     const reloading = (this.reloading = this.fetchAll());
     await reloading;
     if (reloading === this.reloading) this.reloading = null;
@@ -55,8 +60,10 @@ export class Paged<Row extends { id: number }> {
 
   /** Fetch the next page, unless that is already under way. */
   more = async (): Promise<void> => {
+    // The next page would stand below rows in the other language, and hide the error.
+    if (this.stale && !this.reloading) await this.reload();
     const { next } = this;
-    if (next === null || this.further) return;
+    if (next === null || this.further || (this.stale && !this.reloading)) return;
     const request: Request = (this.further = { removed: new Set() });
     try {
       const page = await this.fetchPage(next);
@@ -99,7 +106,7 @@ export class Paged<Row extends { id: number }> {
   private async refreshLater(): Promise<void> {
     while (this.reloading) await this.reloading;
     this.waiting = null;
-    await this.fetchFirst(true);
+    await this.refresh();
   }
 
   private async fetchAll(): Promise<void> {
@@ -113,6 +120,7 @@ export class Paged<Row extends { id: number }> {
         rows.push(...page.rows);
       }
       if (request !== this.first) return;
+      this.stale = false;
       this.place(request, rows);
       this.continueAt(page.next);
       await this.show(rows);

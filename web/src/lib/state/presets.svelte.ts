@@ -22,6 +22,8 @@ class Presets {
   list = $state.raw<NamedWork[]>([]);
   /** Counts the changes of the list: an answer to an earlier question must not undo them. */
   private changes = 0;
+  /** The changes are sent one after another: two requests at once may arrive in another order. */
+  private last: Promise<unknown> = Promise.resolve();
 
   find(name: string): NamedWork | undefined {
     return this.list.find((preset) => preset.name === name);
@@ -37,18 +39,34 @@ class Presets {
     this.show(loaded.map(named));
   }
 
-  async save(name: string, work: Work): Promise<void> {
+  save(name: string, work: Work): Promise<void> {
+    return this.afterOthers(() => this.saveNow(name, work));
+  }
+
+  /** Give a preset another name; it keeps the steps that it has on the server, perhaps from another tab. */
+  rename(before: string, name: string): Promise<void> {
+    return this.afterOthers(async () => {
+      await this.saveNow(name, named(await getPreset(before)).work);
+      await this.removeNow(before);
+    });
+  }
+
+  remove(name: string): Promise<void> {
+    return this.afterOthers(() => this.removeNow(name));
+  }
+
+  private afterOthers(change: () => Promise<void>): Promise<void> {
+    const changed = this.last.then(change);
+    this.last = changed.catch(() => undefined);
+    return changed;
+  }
+
+  private async saveNow(name: string, work: Work): Promise<void> {
     const saved = named(await savePreset(name, work));
     this.show([...this.list.filter((preset) => preset.name !== name), saved]);
   }
 
-  /** Give a preset another name; it keeps the steps that it has on the server, perhaps from another tab. */
-  async rename(before: string, name: string): Promise<void> {
-    await this.save(name, named(await getPreset(before)).work);
-    await this.remove(before);
-  }
-
-  async remove(name: string): Promise<void> {
+  private async removeNow(name: string): Promise<void> {
     await deletePreset(name);
     this.show(this.list.filter((preset) => preset.name !== name));
   }
