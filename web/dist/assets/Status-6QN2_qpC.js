@@ -1,1 +1,0 @@
-import"./format-BviE_M3V.js";import{Ct as e,Et as t,K as n,Kt as r,dt as i,in as a,rn as o,wt as s,zt as c}from"./files-DNVbpweu.js";var l=t(`<span> </span>`);function u(t,u){a(u,!0);var d=l(),f=r(d,!0);c(()=>{i(d,1,`status ${u.status??``}`,`svelte-hcghuu`),e(f,n.t.statuses[u.status])}),s(t,d),o()}export{u as t};

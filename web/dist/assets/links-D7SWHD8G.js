@@ -1,1 +1,0 @@
-import{F as e,P as t,k as n,n as r}from"./files-DNVbpweu.js";var i=`${r}/links`,a=e=>n(e),o=t=>e(`POST`,i,t),s=(t,n)=>e(`PATCH`,`${i}/${t}`,n);async function c(e){await t(`${i}/${e}`,{method:`DELETE`})}export{c as a,a as i,s as n,o as r,i as t};
