@@ -609,7 +609,7 @@ def test_a_pause_belongs_to_one_window(pixmill: ApiClient, page: Page, name: str
     assert names_stored(pixmill, name) == [path.stem for path in paths]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def open_stack() -> Iterator[EmbeddedStack]:
     # The tests' environment names a host: people on other machines reach the server by it.
     stack = EmbeddedStack(temporary_folder("page-open"), {"ACCESS_AUTH__MODE": "open"})
