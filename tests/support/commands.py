@@ -24,7 +24,8 @@ with socket.socket(socket.AF_UNIX) as server:
 
 _CHILDREN = multiprocessing.get_context("fork")
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["pixmill.cli", "httpx2", __name__])
+# The first request loads httpcore2, and every backend that is installed.
+_FORKS.set_forkserver_preload(["pixmill.cli", "httpx2", "httpcore2", __name__])
 
 
 def run_command(
