@@ -22,7 +22,7 @@ from tests.support.documents import (
     forget_everything,
     is_translation,
     matches,
-    number_events_anew,
+    number_events_again,
     pages,
     programs,
     steps,
@@ -105,7 +105,7 @@ def test_the_commands_of_a_page_run_as_printed(
 ) -> None:
     forget_everything(clone.data)
     if page == "docs/api/events.md":
-        number_events_anew(clone.data)
+        number_events_again(clone.data)
     for block in EMBEDDED:
         if block.page != page:
             continue

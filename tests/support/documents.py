@@ -154,7 +154,7 @@ def forget_everything(data: Path) -> None:
         connection.close()
 
 
-def number_events_anew(data: Path) -> None:
+def number_events_again(data: Path) -> None:
     """Let the ids of events start at 1 again, for a page that shows them."""
     for name in DATABASES:
         with sqlite3.connect(data / f"{name}.db", timeout=30) as connection:
