@@ -6,26 +6,19 @@ from pathlib import Path
 import pytest
 from service_kit.access.models import AuditEntry
 from service_kit.database import Database
-from service_kit.migrations import migrate
 from service_kit.old_rows import delete_older_than
 from sqlalchemy import Connection, func, insert, select
 
-from tests.support.databases import empty_sqlite, postgres_database
+from tests.support.databases import KINDS, empty_database
 from tests.support.deletions import deleted_rows
 
 DAY = 86_400
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+@pytest.fixture(params=KINDS)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "sqlite":
-        yield Database(empty_sqlite(tmp_path / "access.db", "service_kit.access"))
-        return
-    with postgres_database("old-rows") as url:
-        migrate(url, "service_kit.access")
-        server = Database(url)
-        yield server
-        server.engine.dispose()
+    with empty_database(request.param, tmp_path, "service_kit.access") as database:
+        yield database
 
 
 def add_entries(database: Database, count: int, time: float) -> None:

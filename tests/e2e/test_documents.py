@@ -4,13 +4,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from pixmill.commands.console import EXIT_CODES
 
 from tests.support.client import FILES, TASKS, ApiClient, http, is_ready
+from tests.support.commands import forking_program
 from tests.support.documents import (
     PRINTED_URL,
     Block,
@@ -21,6 +22,7 @@ from tests.support.documents import (
     forget_everything,
     is_translation,
     matches,
+    number_events_again,
     pages,
     programs,
     steps,
@@ -105,6 +107,13 @@ def images(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def readers(clone: Clone) -> Iterator[Mapping[str, str]]:
+    """The environment of the commands; tests/e2e/test_command_line.py tests the start of ``pixmill``."""
+    with forking_program() as folder:
+        yield clone.environment | {"PATH": f"{folder}:{clone.environment['PATH']}"}
+
+
 def await_tasks(clone: Clone) -> None:
     def none_runs() -> bool:
         with ApiClient(clone.url) as client:
@@ -125,18 +134,22 @@ SLOW_PAGES = {"docs/operations/install.md"}
         for page in sorted({block.page for block in EMBEDDED})
     ],
 )
-def test_the_commands_of_a_page_run_as_printed(clone: Clone, images: Path, page: str) -> None:
+def test_the_commands_of_a_page_run_as_printed(
+    clone: Clone, readers: Mapping[str, str], images: Path, page: str
+) -> None:
     forget_everything(clone.data)
+    if page == "docs/api/events.md":
+        number_events_again(clone.data)
     for block in EMBEDDED:
         if block.page != page:
             continue
         if block.language == "sh":
-            assert_runs(block, clone.folder if block.needs_clone else images, clone.environment, clone.url)
+            assert_runs(block, clone.folder if block.needs_clone else images, readers, clone.url)
             continue
         for command, shown in steps(block):
             # A reader takes longer to enter the next command than a task takes to run.
             await_tasks(clone)
-            answer = answer_of(command, images, clone.environment, clone.url)
+            answer = answer_of(command, images, readers, clone.url)
             assert matches(shown, answer), f"{block}\n$ {command}shown: {shown}\nanswered: {answer}"
 
 

@@ -174,6 +174,7 @@ def test_a_wrong_setting_of_any_process_is_one_clear_line(tmp_path: Path, name: 
     [line] = ended.stderr.splitlines()
     assert line.startswith("pixmill: ")
     assert word in line
+    assert list(tmp_path.glob("*.db")) == [], "nothing is migrated"
 
 
 @pytest.mark.parametrize(

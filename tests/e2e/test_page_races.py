@@ -2,7 +2,6 @@
 
 import base64
 import json
-import secrets
 from collections.abc import Iterator, Mapping
 from itertools import count
 from urllib.parse import parse_qs, urlsplit
@@ -29,7 +28,7 @@ from tests.support.owners import keys_of_owners
 from tests.support.processes import skip_where_missing
 from tests.support.runs import copies_of, ended_run, names_stored, run_of_failures
 from tests.support.screens import address_of_steps, files_shown, open_gallery
-from tests.support.stacks import EmbeddedStack, Stack
+from tests.support.stacks import EmbeddedStack
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.thorough
@@ -37,18 +36,6 @@ pytestmark = pytest.mark.thorough
 STEPS = [{"algorithm": "sepia", "params": {}}]
 GO = "history.pushState(null, '', arguments[0]); dispatchEvent(new PopStateEvent('popstate'))"
 """Goes to another screen without loading a document, as a link of the page does."""
-
-
-@pytest.fixture(scope="module")
-def page(stack: Stack) -> Iterator[Page]:
-    with skip_where_missing(), open_browser() as browser:
-        yield Page(browser, stack.url)
-
-
-@pytest.fixture
-def name() -> str:
-    """Return a name that no other file has."""
-    return f"race-{secrets.token_hex(4)}"
 
 
 def requests(page: Page, end: str) -> int:

@@ -8,7 +8,9 @@ from functools import cache
 from pathlib import Path
 
 import psycopg
+import pytest
 from psycopg import sql
+from service_kit.database import Database
 from service_kit.migrations import migrate
 from sqlalchemy import make_url
 
@@ -16,6 +18,10 @@ from tests.support.environment import ENVIRONMENT
 from tests.support.folders import temporary_folder
 from tests.support.processes import Process, free_port, skip_where_missing
 from tests.support.servers import start_postgres
+
+POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.server)
+KINDS = ("sqlite", POSTGRESQL)
+"""The params of a fixture for tests that run on both databases."""
 
 _numbers = itertools.count(1)
 _servers: dict[int, Process] = {}
@@ -54,6 +60,37 @@ def postgres_database(name: str) -> Iterator[str]:
         yield f"postgresql+psycopg://pixmill@127.0.0.1:{port}/{database}"
     finally:
         _execute(port, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
+
+
+@contextmanager
+def new_database(kind: str, folder: Path) -> Iterator[str]:
+    """Create a database without tables for the block.
+
+    :param kind: of :data:`KINDS`.
+    :param folder: the place of a SQLite database.
+    :returns: its URL.
+    """
+    if kind == "sqlite":
+        yield f"sqlite:///{folder}/new.db"
+        return
+    with postgres_database("new") as url:
+        yield url
+
+
+@contextmanager
+def empty_database(kind: str, folder: Path, package: str) -> Iterator[Database]:
+    """Create a database with the newest schema of a package for the block.
+
+    The params are those of :func:`new_database`.
+    """
+    if kind == "sqlite":
+        yield Database(empty_sqlite(folder / "empty.db", package))
+        return
+    with postgres_database("empty") as url:
+        migrate(url, package)
+        database = Database(url)
+        yield database
+        database.engine.dispose()
 
 
 def stop_postgres() -> None:

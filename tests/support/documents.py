@@ -22,8 +22,9 @@ _DATE = r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"
 _VARYING = re.compile(rf"({_DATE}| ?…)")
 """Parts of an answer that no page can predict, and the mark for omitted parts."""
 
-KEPT = ("alembic_version", "storage_totals", "owner_totals", "file_counts")
-"""Tables that are not emptied: the schema's version, and sums that triggers maintain."""
+KEPT = ("alembic_version", "storage_totals", "owner_totals", "file_counts", "sqlite_sequence")
+"""Tables that are not emptied: the schema's version, and sums that triggers maintain; ``sqlite_sequence`` in part."""
+DATABASES = ("file-storage", "image-processor")
 
 
 @dataclass(frozen=True)
@@ -148,10 +149,20 @@ def _pattern(varying: str) -> str:
 
 def forget_everything(data: Path) -> None:
     """Empty the embedded stack's databases, so that ids start at 1 again: each page starts without files."""
-    for name in ("file-storage", "image-processor"):
+    for name in DATABASES:
         with sqlite3.connect(data / f"{name}.db", timeout=30) as connection:
             tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             for (table,) in tables:
                 if table not in KEPT:
                     connection.execute(f'DELETE FROM "{table}"')
+            # A server that still serves an earlier listener sends no event whose number is lower than the last one's.
+            connection.execute("DELETE FROM sqlite_sequence WHERE name NOT LIKE '%_events'")
+        connection.close()
+
+
+def number_events_again(data: Path) -> None:
+    """Let the ids of events start at 1 again, for a page that shows them."""
+    for name in DATABASES:
+        with sqlite3.connect(data / f"{name}.db", timeout=30) as connection:
+            connection.execute("DELETE FROM sqlite_sequence WHERE name LIKE '%_events'")
         connection.close()

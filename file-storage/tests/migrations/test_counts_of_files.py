@@ -8,7 +8,7 @@ from file_storage.services.totals import MonthlyCount, monthly_counts
 from service_kit.database import Database
 from sqlalchemy import text
 
-from tests.support.databases import postgres_database
+from tests.support.databases import KINDS
 from tests.support.earlier import earlier_database, upgrade
 
 pytestmark = pytest.mark.slow
@@ -26,14 +26,11 @@ BEFORE = [
 ]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+@pytest.fixture(params=KINDS)
 def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Return a database of the previous revision with rows."""
-    if request.param == "postgresql":
-        with postgres_database("counts-before") as url:
-            yield earlier_database(url, "file_storage", "0013", BEFORE)
-    else:
-        yield earlier_database(f"sqlite:///{tmp_path}/earlier.db", "file_storage", "0013", BEFORE)
+    with earlier_database(request.param, tmp_path, "file_storage", "0013", BEFORE) as database:
+        yield database
 
 
 def test_files_of_an_earlier_version_are_counted(earlier: Database) -> None:

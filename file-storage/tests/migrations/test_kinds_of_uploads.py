@@ -8,7 +8,7 @@ from file_storage.models import Upload, UploadKind
 from service_kit.database import Database
 from sqlalchemy import select
 
-from tests.support.databases import postgres_database
+from tests.support.databases import KINDS
 from tests.support.earlier import earlier_database, upgrade
 
 pytestmark = pytest.mark.slow
@@ -25,14 +25,11 @@ BEFORE = [
 ]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+@pytest.fixture(params=KINDS)
 def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Return a database of the previous revision with rows."""
-    if request.param == "postgresql":
-        with postgres_database("kinds-before") as url:
-            yield earlier_database(url, "file_storage", "0021", BEFORE)
-    else:
-        yield earlier_database(f"sqlite:///{tmp_path}/earlier.db", "file_storage", "0021", BEFORE)
+    with earlier_database(request.param, tmp_path, "file_storage", "0021", BEFORE) as database:
+        yield database
 
 
 def test_uploads_of_an_earlier_version_have_their_kind_and_the_header_that_clients_sent(earlier: Database) -> None:

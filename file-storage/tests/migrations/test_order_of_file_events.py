@@ -1,26 +1,23 @@
 """Migration 0021: events of one file keep the order in which it changed, though transactions overlap."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from file_storage.models import File, FileEvent
 from service_kit.database import Database
 from service_kit.events.rows import Events
-from service_kit.migrations import migrate
 from sqlalchemy import delete, text, update
 
-from tests.support.databases import postgres_database
+from tests.support.databases import empty_database
 
 pytestmark = pytest.mark.server
 
 
 @pytest.fixture
-def database() -> Iterator[Database]:
-    with postgres_database("order") as url:
-        migrate(url, "file_storage")
-        database = Database(url)
+def database(tmp_path: Path) -> Iterator[Database]:
+    with empty_database("postgresql", tmp_path, "file_storage") as database:
         yield database
-        database.engine.dispose()
 
 
 def test_a_transaction_that_began_earlier_and_changes_later_is_read_later(database: Database) -> None:

@@ -1,14 +1,14 @@
 """The migration to owners: existing rows belong to ``local``, and no file is rewritten."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from file_storage.config import Settings
 from file_storage.services.totals import stored, stored_by
 from service_kit.database import Database
 from sqlalchemy import inspect, text
 
-from tests.support.databases import postgres_database
+from tests.support.databases import KINDS
 from tests.support.earlier import earlier_database, upgrade
 
 pytestmark = pytest.mark.slow
@@ -31,14 +31,11 @@ BEFORE = [
 ]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def earlier(request: pytest.FixtureRequest, settings: Settings, tmp_path: object) -> Iterator[Database]:
+@pytest.fixture(params=KINDS)
+def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Return a database of the previous revision with rows."""
-    if request.param == "postgresql":
-        with postgres_database("owners") as url:
-            yield earlier_database(url, "file_storage", "0005", BEFORE)
-    else:
-        yield earlier_database(f"sqlite:///{tmp_path}/earlier.db", "file_storage", "0005", BEFORE)
+    with earlier_database(request.param, tmp_path, "file_storage", "0005", BEFORE) as database:
+        yield database
 
 
 def test_what_exists_belongs_to_local(earlier: Database) -> None:

@@ -1,13 +1,12 @@
 """The migration to folders, origins and expiry keeps all data of existing files and rewrites no file."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from file_storage.config import Settings
 from service_kit.database import Database
 from sqlalchemy import text
 
-from tests.support.databases import postgres_database
 from tests.support.earlier import earlier_database, upgrade
 
 pytestmark = pytest.mark.slow
@@ -27,16 +26,11 @@ BEFORE = [
 ]
 
 
-@pytest.fixture
-def earlier(settings: Settings, tmp_path: object) -> Database:
+@pytest.fixture(params=["sqlite"])
+def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Return a database of the previous revision with rows."""
-    return earlier_database(f"sqlite:///{tmp_path}/earlier.db", "file_storage", "0007", BEFORE)
-
-
-@pytest.fixture
-def earlier_on_postgresql() -> Iterator[Database]:
-    with postgres_database("rows") as url:
-        yield earlier_database(url, "file_storage", "0007", BEFORE)
+    with earlier_database(request.param, tmp_path, "file_storage", "0007", BEFORE) as database:
+        yield database
 
 
 def test_what_exists_is_an_upload_without_folder_or_end(earlier: Database) -> None:
@@ -59,14 +53,15 @@ def test_comments_that_exist_are_searched(earlier: Database) -> None:
 
 
 @pytest.mark.server
-def test_postgresql_rewrites_no_table_and_searches_comments(earlier_on_postgresql: Database) -> None:
+@pytest.mark.parametrize("earlier", ["postgresql"], indirect=True)
+def test_postgresql_rewrites_no_table_and_searches_comments(earlier: Database) -> None:
     stored_in = text("SELECT pg_relation_filenode('files')")
-    with earlier_on_postgresql.connect() as connection:
+    with earlier.connect() as connection:
         before = connection.scalar(stored_in)
 
-    upgrade(earlier_on_postgresql, "file_storage", "0008")
+    upgrade(earlier, "file_storage", "0008")
 
-    with earlier_on_postgresql.connect() as connection:
+    with earlier.connect() as connection:
         assert connection.scalar(stored_in) == before
         found = text("SELECT count(*) FROM files WHERE pixmill_letters_of_text(search_comment) @> ARRAY['ёж', 'ss']")
         assert connection.scalar(found) == COUNT // 2 + 1

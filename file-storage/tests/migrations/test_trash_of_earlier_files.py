@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from file_storage.config import Settings
 from file_storage.services.totals import stored, trashed
 from service_kit.database import Database
 from sqlalchemy import inspect, text
 
-from tests.support.databases import postgres_database
+from tests.support.databases import KINDS
 from tests.support.earlier import earlier_database, upgrade
 
 pytestmark = pytest.mark.slow
@@ -23,14 +22,11 @@ BEFORE = [
 ]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def earlier(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture(params=KINDS)
+def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Return a database of the previous revision with rows."""
-    if request.param == "postgresql":
-        with postgres_database("trash-before") as url:
-            yield earlier_database(url, "file_storage", "0008", BEFORE)
-    else:
-        yield earlier_database(f"sqlite:///{tmp_path}/earlier.db", "file_storage", "0008", BEFORE)
+    with earlier_database(request.param, tmp_path, "file_storage", "0008", BEFORE) as database:
+        yield database
 
 
 def test_files_of_an_earlier_version_are_not_in_the_trash(earlier: Database) -> None:

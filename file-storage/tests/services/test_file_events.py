@@ -7,32 +7,21 @@ from file_storage.models import Blob, File, FileEvent
 from file_storage.services.events import FileChoice
 from service_kit.database import Database, epoch_now
 from service_kit.events.rows import Events, Position, position_of
-from service_kit.migrations import migrate
 from sqlalchemy import Connection, delete, insert, text, update
 
-from tests.support.databases import postgres_database
+from tests.support.databases import KINDS, POSTGRESQL, empty_database
 
 SHA256 = "0" * 64
 DAY = 86_400
-POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.server)
 
 
-@pytest.fixture(scope="module", params=["sqlite", POSTGRESQL])
+@pytest.fixture(scope="module", params=KINDS)
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """Return a database with a blob; the tests add their own files to it."""
-    if request.param == "postgresql":
-        with postgres_database("file-events") as url:
-            yield migrated(url)
-    else:
-        yield migrated(f"sqlite:///{tmp_path_factory.mktemp('file-events')}/files.db")
-
-
-def migrated(url: str) -> Database:
-    migrate(url, "file_storage")
-    database = Database(url)
-    with database.begin() as connection:
-        connection.execute(insert(Blob).values(sha256=SHA256, size=1, file_count=0))
-    return database
+    with empty_database(request.param, tmp_path_factory.mktemp("file-events"), "file_storage") as database:
+        with database.begin() as connection:
+            connection.execute(insert(Blob).values(sha256=SHA256, size=1, file_count=0))
+        yield database
 
 
 @pytest.fixture

@@ -6,27 +6,18 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import pytest
 from image_processor.models import Task, TaskEvent
 from service_kit.database import Database
-from service_kit.migrations import migrate
 from sqlalchemy import insert, select, update
 
-from tests.support.databases import postgres_database
+from tests.support.databases import KINDS, empty_database
 
 OVERLAP_SECONDS = 0.5
 """How long two transactions overlap."""
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+@pytest.fixture(scope="module", params=KINDS)
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('batches')}/tasks.db"
-        migrate(url, "image_processor")
-        yield Database(url)
-        return
-    with postgres_database("batches") as url:
-        migrate(url, "image_processor")
-        database = Database(url)
+    with empty_database(request.param, tmp_path_factory.mktemp("batches"), "image_processor") as database:
         yield database
-        database.engine.dispose()
 
 
 def add_tasks(database: Database, batch_id: int | None, count: int, status: str = "processing") -> list[int]:

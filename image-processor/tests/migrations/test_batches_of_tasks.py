@@ -9,7 +9,7 @@ from service_kit.database import Database
 from service_kit.migrations import migrate
 from sqlalchemy import insert, text
 
-from tests.support.databases import postgres_database
+from tests.support.databases import KINDS, new_database
 
 pytestmark = pytest.mark.slow
 
@@ -23,13 +23,10 @@ OLD = """
 """
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+@pytest.fixture(params=KINDS)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/tasks.db"
-        return
-    with postgres_database("migration") as started:
-        yield started
+    with new_database(request.param, tmp_path) as created:
+        yield created
 
 
 def test_earlier_tasks_stay_as_they_are_and_their_webhooks_go_on(url: str) -> None:

@@ -9,7 +9,7 @@ from image_processor.services.tasks.ended import ends_by_day, tasks_by_status
 from service_kit.database import Database
 from sqlalchemy import text
 
-from tests.support.databases import postgres_database
+from tests.support.databases import KINDS
 from tests.support.earlier import earlier_database, upgrade
 
 pytestmark = pytest.mark.slow
@@ -28,15 +28,12 @@ def _rows(dialect: str) -> list[str]:
     return [_TASKS.format(ended_at="NULL"), _TASKS.format(ended_at=_NOW[dialect])]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+@pytest.fixture(params=KINDS)
 def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Return a database of the previous revision with rows."""
     rows = _rows(request.param)
-    if request.param == "postgresql":
-        with postgres_database("ends-before") as url:
-            yield earlier_database(url, "image_processor", "0013", rows)
-    else:
-        yield earlier_database(f"sqlite:///{tmp_path}/earlier.db", "image_processor", "0013", rows)
+    with earlier_database(request.param, tmp_path, "image_processor", "0013", rows) as database:
+        yield database
 
 
 def test_tasks_of_an_earlier_version_are_counted(earlier: Database) -> None:

@@ -8,7 +8,7 @@ from service_kit.database import Database
 from service_kit.migrations import migrate
 from sqlalchemy import text
 
-from tests.support.databases import postgres_database
+from tests.support.databases import KINDS, new_database
 
 pytestmark = pytest.mark.slow
 
@@ -23,13 +23,10 @@ URL = "http://127.0.0.1:9/"
 FAIL = "UPDATE tasks SET status = 'error', error = 'no', error_problem = '{}' WHERE status = 'processing'"
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+@pytest.fixture(params=KINDS)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/tasks.db"
-        return
-    with postgres_database("migration") as started:
-        yield started
+    with new_database(request.param, tmp_path) as created:
+        yield created
 
 
 def test_a_problem_reaches_the_event_and_the_webhook_and_earlier_errors_have_none(url: str) -> None:

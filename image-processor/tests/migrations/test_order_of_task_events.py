@@ -9,21 +9,17 @@ import pytest
 from image_processor.models import Task, TaskEvent
 from service_kit.database import Database
 from service_kit.events.rows import Events
-from service_kit.migrations import migrate
 from sqlalchemy import insert, text, update
 
-from tests.support.databases import postgres_database
+from tests.support.databases import empty_database
 
 pytestmark = pytest.mark.server
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[Database]:
-    with postgres_database("order") as url:
-        migrate(url, "image_processor")
-        database = Database(url)
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with empty_database("postgresql", tmp_path_factory.mktemp("order"), "image_processor") as database:
         yield database
-        database.engine.dispose()
 
 
 def add_tasks(database: Database, batch_id: int, statuses: Sequence[str]) -> list[int]:

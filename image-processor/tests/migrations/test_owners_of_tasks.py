@@ -9,7 +9,7 @@ from service_kit.database import Database
 from service_kit.migrations import migrate
 from sqlalchemy import text
 
-from tests.support.databases import postgres_database
+from tests.support.databases import KINDS, new_database
 
 pytestmark = pytest.mark.slow
 
@@ -28,13 +28,10 @@ ROWS = [
 ]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+@pytest.fixture(params=KINDS)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/tasks.db"
-        return
-    with postgres_database("migration") as started:
-        yield started
+    with new_database(request.param, tmp_path) as created:
+        yield created
 
 
 def test_earlier_rows_belong_to_the_local_owner_and_its_tasks_are_counted(url: str) -> None:

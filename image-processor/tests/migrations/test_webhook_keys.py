@@ -8,7 +8,7 @@ from service_kit.database import Database
 from service_kit.migrations import migrate
 from sqlalchemy import text
 
-from tests.support.databases import postgres_database
+from tests.support.databases import KINDS, new_database
 
 BATCH = """
     INSERT INTO batches (owner, algorithm, priority, cache, callback_url, tasks, created_at)
@@ -23,13 +23,10 @@ TASKS = """
 END = "UPDATE tasks SET status = 'finished' WHERE status = 'processing'"
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+@pytest.fixture(params=KINDS)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/tasks.db"
-        return
-    with postgres_database("migration") as started:
-        yield started
+    with new_database(request.param, tmp_path) as created:
+        yield created
 
 
 def test_a_webhook_has_the_key_of_its_batch_and_earlier_ones_have_none(url: str) -> None:

@@ -61,16 +61,16 @@ class Embedded:
     def run(self) -> int:
         """Serve until SIGINT or SIGTERM, and return the exit code.
 
-        :raises StartError: ``project`` is the wrong folder, the port is in use, the data folder is not writable, a
-        setting is wrong, or the server did not start.
+        A wrong setting, or a migration that fails, is printed by the process that finds it.
+
+        :raises StartError: ``project`` is the wrong folder, the port is in use, the data folder is not writable, or the
+        server did not start.
         """
         _check_project(self.project)
         self._check_port()
         os.umask(PRIVATE)
         self._open_data_folder()
         environment = self._environment()
-        # A signal that ends the check leaves no folder of sockets.
-        _check_settings(self.project, environment)
         # The path of a Unix socket has at most 107 bytes, and the data folder's path may be longer.
         with TemporaryDirectory(prefix="pixmill-", ignore_cleanup_errors=True) as run:
             sockets = {"PIXMILL_SOCKET": f"{run}/uwsgi", "PIXMILL_RENDER_SOCKET": f"{run}/render"}
@@ -78,16 +78,20 @@ class Embedded:
 
     def _serve(self, environment: Mapping[str, str]) -> int:
         self._prepare_folders()
-        command = ["uwsgi", "--ini", WSGI_INI]
-        with (
-            start_log(self.data / START_LOG) as (log, output),
-            supervised(command, self.project, environment, STOP_SECONDS, output) as server,
-        ):
-            self._wait_until_ready(server)
-            log.ready()
-            if not server.stop_requested:
-                print(self._banner(), flush=True)
-            code = server.process.wait()
+        with start_log(self.data / START_LOG) as (log, output):
+            command = [sys.executable, "-m", "pixmill.preparation"]
+            threads = {THREADS_VARIABLE: _threads(self.project)}
+            with supervised(command, self.project, {**environment, **threads}, STOP_SECONDS, output) as preparation:
+                code = preparation.process.wait()
+            if preparation.stop_requested or code != 0:
+                return 0 if preparation.stop_requested else 1
+            command = ["uwsgi", "--ini", WSGI_INI]
+            with supervised(command, self.project, environment, STOP_SECONDS, output) as server:
+                self._wait_until_ready(server)
+                log.ready()
+                if not server.stop_requested:
+                    print(self._banner(), flush=True)
+                code = server.process.wait()
         # A process that is stopped while it loads exits with another code.
         return 0 if server.stop_requested else code
 
@@ -181,19 +185,6 @@ def run_tool(module: str, data: Path, project: Path, options: Sequence[str]) -> 
 def _check_project(project: Path) -> None:
     if not all((project / name).is_file() for name in ("config/embedded/settings.env", "web/dist/index.html")):
         raise StartError(f"{project} is not a clone of Pixmill, with its config/ and web/: name one with --project")
-
-
-def _check_settings(project: Path, environment: Mapping[str, str]) -> None:
-    """Check the settings of all processes, with the environment that they will have.
-
-    :raises StartError: a setting is wrong.
-    """
-    command = [sys.executable, "-m", "pixmill.settings_check"]
-    env = {**environment, THREADS_VARIABLE: _threads(project)}
-    # No shell is used, and the module is one of ours.
-    checked = subprocess.run(command, cwd=project, env=env, stderr=subprocess.PIPE, text=True, check=False)  # nosec B603
-    if checked.returncode != 0:
-        raise StartError(checked.stderr.strip().removeprefix("pixmill: "))
 
 
 def _threads(project: Path) -> str:

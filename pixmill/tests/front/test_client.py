@@ -2,17 +2,16 @@
 
 import asyncio
 import socket
-import threading
 from collections.abc import AsyncGenerator, Iterator
 
 import pytest
-import uvicorn
 from pixmill.front.client import Client
 from pixmill.front.limits import Limit
 from pixmill.front.protocol import StrictHttp
 from service_kit.request_body import PUBLIC_JSON_LIMIT
 from starlette.types import Message, Receive, Scope, Send
 
+from tests.support.front import front_server
 from tests.support.waiting import STATE_SECONDS
 
 SIZE = 10_000_000
@@ -34,15 +33,11 @@ async def no() -> AsyncGenerator[bytes, None]:
 def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     """Start a server, and connect to it."""
     monkeypatch.setattr(StrictHttp, "limit", Limit(total=1, each=1), raising=False)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(refuse, http=StrictHttp, ws="none", lifespan="off", log_level="critical")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        with socket.create_connection(listening.getsockname(), STATE_SECONDS) as connection:
-            yield connection
-        server.should_exit = True
-        thread.join()
+    with (
+        front_server(refuse) as port,
+        socket.create_connection(("127.0.0.1", port), STATE_SECONDS) as connection,
+    ):
+        yield connection
 
 
 def test_a_sign_in_needs_no_place_in_the_memory_of_bodies() -> None:

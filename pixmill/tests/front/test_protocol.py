@@ -1,15 +1,14 @@
 """Client connections to the front's HTTP server."""
 
 import socket
-import threading
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
 from pixmill.front.limits import Limit
 from pixmill.front.protocol import StrictHttp
 from starlette.types import Receive, Scope, Send
 
+from tests.support.front import front_server
 from tests.support.waiting import STATE_SECONDS, wait_until
 
 ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -24,14 +23,8 @@ async def hello(_scope: Scope, _receive: Receive, send: Send) -> None:
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Start a server that accepts three connections, and two per address; return its port."""
     monkeypatch.setattr(StrictHttp, "limit", Limit(total=3, each=2), raising=False)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(hello, http=StrictHttp, ws="none", lifespan="off", log_level="critical")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        yield listening.getsockname()[1]
-        server.should_exit = True
-        thread.join()
+    with front_server(hello) as port:
+        yield port
 
 
 def connected(port: int, address: str) -> socket.socket:

@@ -4,8 +4,15 @@ One process does it all, because importing SQLAlchemy and Alembic takes most of 
 """
 
 import sys
+from collections.abc import Iterable
 from runpy import run_module
 
-if __name__ == "__main__":
-    for package in sys.argv[1:]:
+
+def migrate_all(packages: Iterable[str]) -> None:
+    """Run the migrations of these packages as ``python -m`` does, with the settings of each."""
+    for package in packages:
         run_module(f"{package}.migrations", run_name="__main__")
+
+
+if __name__ == "__main__":
+    migrate_all(sys.argv[1:])

@@ -10,11 +10,10 @@ from service_kit.access.audit import AuditFilter, AuditTrail
 from service_kit.access.models import AuditEntry
 from service_kit.access.retention import YEAR
 from service_kit.database import Database
-from service_kit.migrations import migrate
 from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError
 
-from tests.support.databases import empty_sqlite, postgres_database
+from tests.support.databases import KINDS, POSTGRESQL, empty_database
 from tests.support.earlier import earlier_database, upgrade
 
 DAY = 86_400.0
@@ -23,19 +22,12 @@ EARLIER = [
     "INSERT INTO access_audit (id, time, owner, address, action, object, status, request_id)"
     " VALUES (7, 4102444800, 'ann', '', '', '/of-an-earlier-version', 200, '')"
 ]
-SERVER = pytest.param("postgresql", marks=pytest.mark.server)
 
 
-@pytest.fixture(params=["sqlite", SERVER])
+@pytest.fixture(params=KINDS)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "sqlite":
-        yield Database(empty_sqlite(tmp_path / "access.db", "service_kit.access"))
-        return
-    with postgres_database("retention") as url:
-        migrate(url, "service_kit.access")
-        server = Database(url)
-        yield server
-        server.engine.dispose()
+    with empty_database(request.param, tmp_path, "service_kit.access") as database:
+        yield database
 
 
 def add(database: Database, **ages: float) -> None:
@@ -89,7 +81,7 @@ def test_sqlite_does_not_replace_an_entry(database: Database) -> None:
     assert [entry.owner for entry in AuditTrail(database, YEAR).page(AuditFilter(), 0, 100)] == ["ann"]
 
 
-@pytest.mark.parametrize("database", [SERVER], indirect=True)
+@pytest.mark.parametrize("database", [POSTGRESQL], indirect=True)
 def test_postgresql_does_not_truncate_the_entries(database: Database) -> None:
     add(database, old=YEAR + DAY)
 
@@ -129,14 +121,11 @@ def test_entries_that_are_kept_for_ever_are_not_deleted(database: Database) -> N
     assert entries(database, math.inf) == ["old"]
 
 
-@pytest.fixture(params=["sqlite", SERVER])
+@pytest.fixture(params=KINDS)
 def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Return a database of the previous revision with an entry."""
-    if request.param == "postgresql":
-        with postgres_database("earlier-audit") as url:
-            yield earlier_database(url, "service_kit.access", "0003", EARLIER)
-    else:
-        yield earlier_database(f"sqlite:///{tmp_path}/earlier.db", "service_kit.access", "0003", EARLIER)
+    with earlier_database(request.param, tmp_path, "service_kit.access", "0003", EARLIER) as database:
+        yield database
 
 
 @pytest.mark.slow
