@@ -9,7 +9,6 @@ from file_storage.services.folders import MAX_FOLDER, folder_of, folder_of_relat
 from hypothesis import given
 from hypothesis import strategies as st
 from service_kit.errors import DomainError
-from service_kit.languages import translated
 
 
 @pytest.mark.parametrize(
@@ -62,14 +61,6 @@ def test_a_wanted_folder_that_leads_elsewhere_or_is_too_long_is_refused(wanted: 
         wanted_folder(wanted)
 
     assert (refused.value.kind, refused.value.errors[0]["pointer"]) == ("invalid-fields", "/folder")
-
-
-def test_a_refusal_says_that_the_folder_is_too_long() -> None:
-    with pytest.raises(DomainError, match=r"^The folder has 502 characters; at most 500 are allowed\.$") as refused:
-        wanted_folder("a" * 502)
-
-    assert refused.value.errors[0]["code"] == "folder_too_long"
-    assert translated(refused.value.detail, "ru") == "Путь папки: 502 знака; разрешено не больше 500."
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """The rules for file names, for arbitrary text from a client."""
 
-import re
 import unicodedata
 
 import pytest
@@ -8,7 +7,6 @@ from file_storage.services.names import MAX_LENGTH, FileName, copied, file_name,
 from hypothesis import given
 from hypothesis import strategies as st
 from service_kit.errors import DomainError
-from service_kit.languages import translated
 
 BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
@@ -78,29 +76,3 @@ def test_no_stored_name_is_shown_with_control_characters(stored: str) -> None:
 
     assert name
     assert all(unicodedata.category(c) not in ("Cc", "Cs") and unicodedata.bidirectional(c) not in BIDI for c in name)
-
-
-@pytest.mark.parametrize(
-    ("client_name", "code", "english", "russian"),
-    [
-        (
-            "a" * 301,
-            "name_too_long",
-            "The name has 301 characters; at most 255 are allowed.",
-            "Имя: 301 знак; разрешено не больше 255.",
-        ),
-        (
-            "a." + "b" * 255,
-            "extension_too_long",
-            "The extension has 256 characters; at most 255 are allowed.",
-            "Расширение: 256 знаков; разрешено не больше 255.",
-        ),
-    ],
-)
-def test_a_refusal_says_what_is_too_long(client_name: str, code: str, english: str, russian: str) -> None:
-    with pytest.raises(DomainError, match=re.escape(english)) as refused:
-        file_name(client_name, None)
-
-    [error] = refused.value.errors
-    assert (error["pointer"], error["code"]) == ("/name", code)
-    assert translated(refused.value.detail, "ru") == russian

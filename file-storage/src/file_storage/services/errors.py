@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from service_kit.errors import DomainError, FieldError
-from service_kit.texts import Sentence, sentence
+from service_kit.texts import sentence
 
 from file_storage.models import File
 
@@ -28,14 +28,6 @@ def files_not_found(file_ids: Sequence[int], pointer: str) -> DomainError:
     ]
     detail = sentence("There is no file {listed}; leave out ids that do not exist.", listed=listed)
     return DomainError("file-not-found", detail, errors, context={"file_id": file_ids[0]})
-
-
-def invalid_field(pointer: str, code: str, detail: Sentence) -> DomainError:
-    """Return the error for one field that a rule of our own refuses.
-
-    :param pointer: a JSON pointer to the field in the request.
-    """
-    return DomainError("invalid-fields", detail, [FieldError(pointer=pointer, detail=detail, code=code)])
 
 
 def archive_empty() -> DomainError:

@@ -2,9 +2,9 @@
 
 import re
 
-from service_kit.texts import sentence
+from service_kit.errors import DomainError, FieldError
+from service_kit.texts import counted, sentence
 
-from file_storage.services.errors import invalid_field
 from file_storage.services.names import FileName, checked_length, file_name, visible
 
 MAX_FOLDER = 500
@@ -42,10 +42,12 @@ def wanted_folder(wanted: str) -> str:
     """
     parts = _parts(wanted)
     if "\\" in wanted or (parts and _DRIVE.match(parts[0])) or any(map(_is_dots, parts)):
-        detail = sentence(
-            "A folder must consist of names separated by slashes, without '..', backslashes or a drive letter."
+        raise _invalid(
+            "no_folder",
+            sentence(
+                "A folder must consist of names separated by slashes, without '..', backslashes or a drive letter."
+            ),
         )
-        raise invalid_field("/folder", "no_folder", detail)
     return _checked("/".join(parts))
 
 
@@ -70,4 +72,15 @@ def _is_dots(part: str) -> bool:
 
 
 def _checked(folder: str) -> str:
-    return checked_length(folder, MAX_FOLDER, sentence("The folder"), "/folder", "folder_too_long")
+    too_long = counted(
+        "The folder has {count} character; at most {limit} are allowed.",
+        "The folder has {count} characters; at most {limit} are allowed.",
+        "count",
+        count=len(folder),
+        limit=MAX_FOLDER,
+    )
+    return checked_length(folder, MAX_FOLDER, _invalid("folder_too_long", too_long))
+
+
+def _invalid(code: str, detail: str) -> DomainError:
+    return DomainError("invalid-fields", detail, [FieldError(pointer="/folder", detail=detail, code=code)])

@@ -3,9 +3,8 @@
 import unicodedata
 from typing import NamedTuple
 
-from service_kit.texts import Sentence, counted, sentence
-
-from file_storage.services.errors import invalid_field
+from service_kit.errors import DomainError, FieldError
+from service_kit.texts import counted, sentence
 
 MAX_LENGTH = 255
 
@@ -93,30 +92,37 @@ def _split(name: str) -> FileName:
 
 def _checked(name: str) -> str:
     if not name.strip("."):
-        detail = sentence("The name has no visible characters; choose another name.")
-        raise invalid_field("/name", "name_invisible", detail)
-    return checked_length(name, MAX_LENGTH, sentence("The name"), "/name", "name_too_long")
+        raise _invalid("name_invisible", sentence("The name has no visible characters; choose another name."))
+    too_long = counted(
+        "The name has {count} character; at most {limit} are allowed.",
+        "The name has {count} characters; at most {limit} are allowed.",
+        "count",
+        count=len(name),
+        limit=MAX_LENGTH,
+    )
+    return checked_length(name, MAX_LENGTH, _invalid("name_too_long", too_long))
 
 
 def _checked_extension(extension: str) -> str:
-    return checked_length(extension, MAX_LENGTH, sentence("The extension"), "/name", "extension_too_long")
+    too_long = counted(
+        "The extension has {count} character; at most {limit} are allowed.",
+        "The extension has {count} characters; at most {limit} are allowed.",
+        "count",
+        count=len(extension),
+        limit=MAX_LENGTH,
+    )
+    return checked_length(extension, MAX_LENGTH, _invalid("extension_too_long", too_long))
 
 
-def checked_length(text: str, limit: int, part: Sentence, pointer: str, code: str) -> str:
+def checked_length(text: str, limit: int, refusal: DomainError) -> str:
     """Return ``text`` if it has at most ``limit`` characters.
 
-    :param part: what the text is, as the subject of the refusal.
-    :param pointer: a JSON pointer to the field that the client sent.
-    :raises DomainError: ``invalid-fields``, with this code of the field.
+    :raises DomainError: ``refusal``.
     """
     if len(text) > limit:
-        detail = counted(
-            "{part} has {count} character; at most {limit} are allowed.",
-            "{part} has {count} characters; at most {limit} are allowed.",
-            "count",
-            part=part,
-            count=len(text),
-            limit=limit,
-        )
-        raise invalid_field(pointer, code, detail)
+        raise refusal
     return text
+
+
+def _invalid(code: str, detail: str) -> DomainError:
+    return DomainError("invalid-fields", detail, [FieldError(pointer="/name", detail=detail, code=code)])
