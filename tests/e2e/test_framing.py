@@ -1,6 +1,7 @@
 """Message framing (RFC 9112, 6): messages have exactly the declared number of bytes."""
 
 import fcntl
+import itertools
 import socket
 import struct
 import termios
@@ -32,6 +33,20 @@ def places(url: str) -> dict[str, str]:
         link = client.http.post(f"{FILES}/{file_id}/links", json={}).headers["Location"]
     path = f"{FILES}/{file_id}/download"
     return {"download": path, "inline": f"{path}?disposition=inline", "link": httpx2.URL(link).raw_path.decode()}
+
+
+@pytest.mark.both_stacks
+def test_chunked_json_may_be_as_long_as_any_other(stack: Stack) -> None:
+    padding = iter([b" " * 100_000] * 15)
+
+    with ApiClient(stack.url) as client:
+        found = client.http.post(
+            f"{FILES}/lookup",
+            content=itertools.chain([b'{"sha256": ["' + b"0" * 64 + b'"]'], padding, [b"}"]),
+            headers={"Content-Type": "application/json"},
+        )
+
+    assert found.status_code == 200, found.text
 
 
 @pytest.mark.both_stacks

@@ -83,6 +83,8 @@ class Embedded:
             threads = {THREADS_VARIABLE: _threads(self.project)}
             with supervised(command, self.project, {**environment, **threads}, STOP_SECONDS, output) as preparation:
                 code = preparation.process.wait()
+            if code < 0 and not preparation.stop_requested:
+                raise StartError(f"the preparation of the start ended (signal {-code}); start it again")
             if preparation.stop_requested or code != 0:
                 return 0 if preparation.stop_requested else 1
             command = ["uwsgi", "--ini", WSGI_INI]

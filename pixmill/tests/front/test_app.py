@@ -1,6 +1,7 @@
 """The front between a client and a fake uWSGI, or a fake render service, on Unix sockets."""
 
 import asyncio
+import json
 import re
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -16,6 +17,7 @@ from pixmill.front.app import MAX_BUFFERED, MAX_JSON_BODY_BYTES, SEND_BYTES, Fro
 from pixmill.front.limits import Limit
 from service_kit.access.cors import Cors
 from service_kit.access.guard import check_host
+from service_kit.request_body import JSON_LIMIT, PUBLIC_JSON_LIMIT
 from starlette.types import Message, Scope
 
 PROJECT = Path(__file__).parents[3]
@@ -431,7 +433,6 @@ LONG_JSON = [b'{"ids": [' + b" " * MAX_BUFFERED, b"1"]
         ("POST", "/api/file-server/lookup"),
         ("POST", "/api/file-server/copies"),
         ("POST", "/api/file-server/7/links"),
-        ("POST", "/api/file-server/shared/token/unlock"),
         ("PATCH", "/api/file-server/7"),
         ("DELETE", "/api/file-server/links/token"),
         ("POST", "/api/keys"),
@@ -441,7 +442,9 @@ LONG_JSON = [b'{"ids": [' + b" " * MAX_BUFFERED, b"1"]
     ],
 )
 @pytest.mark.parametrize(
-    "framing", [(b"content-length", b"300000"), (b"transfer-encoding", b"chunked")], ids=["of known length", "chunked"]
+    "framing",
+    [(b"content-length", b"%d" % len(b"".join([*LONG_JSON, b"]}"]))), (b"transfer-encoding", b"chunked")],
+    ids=["of known length", "chunked"],
 )
 def test_a_request_with_a_deadline_reaches_uwsgi_only_when_its_body_is_complete(
     tmp_path: Path, method: str, target: str, framing: tuple[bytes, bytes]
@@ -489,6 +492,46 @@ def test_a_body_that_arrives_too_slowly_is_refused_before_a_service_is_asked(
     assert exchange.status == 408
     assert exchange.headers[b"content-type"] == b"application/problem+json"
     assert b"request-timeout" in exchange.body
+
+
+def test_an_upload_whose_beginning_arrives_slowly_is_passed_on_as_it_arrives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "BUFFER_SECONDS", 0)
+    headers = [(b"host", b"x"), (b"transfer-encoding", b"chunked")]
+
+    exchange = exchanged(
+        tmp_path, OK + b"Content-Length: 0\r\n\r\n", "PUT", headers, [b"a", b""], target=b"/api/file-server/a.jpg"
+    )
+
+    assert exchange.status == 200
+    assert exchange.asked.startswith(b"PUT /api/file-server/a.jpg")
+
+
+def test_a_slash_in_the_name_of_an_upload_is_part_of_the_name_as_in_nginx(tmp_path: Path) -> None:
+    headers = [(b"host", b"x"), (b"content-length", b"%d" % (MAX_JSON_BODY_BYTES + 1))]
+    target = b"/api/file-server/holiday%2Fa.jpg"
+
+    exchange = exchanged(tmp_path, OK, "PUT", headers, [bytes(MAX_BUFFERED), None], target=target)
+
+    assert exchange.asked.startswith(b"PUT " + target)
+
+
+def test_a_refusal_names_the_limit_of_the_services(tmp_path: Path) -> None:
+    headers = [(b"host", b"x"), (b"content-length", b"%d" % (MAX_JSON_BODY_BYTES + 1))]
+
+    exchange = exchanged(tmp_path, None, "POST", headers, leaves_after=3, target=b"/api/keys")
+
+    assert json.loads(exchange.body)["context"] == {"limit": JSON_LIMIT}
+
+
+@pytest.mark.parametrize("target", [b"/api/session", b"/api/file-server/shared/token/unlock"])
+def test_a_long_body_without_a_key_is_refused_before_it_arrives(tmp_path: Path, target: bytes) -> None:
+    headers = [(b"host", b"x"), (b"content-length", b"%d" % (PUBLIC_JSON_LIMIT + 1))]
+
+    exchange = exchanged(tmp_path, None, "POST", headers, leaves_after=3, target=target)
+
+    assert (exchange.status, json.loads(exchange.body)["context"]) == (413, {"limit": PUBLIC_JSON_LIMIT})
 
 
 @pytest.mark.parametrize("target", [b"/api/keys", b"/api/image-processing/preview"], ids=["uwsgi", "render"])

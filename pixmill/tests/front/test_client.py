@@ -40,16 +40,51 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
         yield connection
 
 
-def test_a_sign_in_needs_no_place_in_the_memory_of_bodies() -> None:
+def sending(body: bytes, memory: Limit) -> Client:
+    """Return a client that sends a body in one piece."""
+
     async def receive() -> Message:
-        return {"type": "http.request", "body": bytes(PUBLIC_JSON_LIMIT), "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: Message) -> None:
         raise AssertionError(f"nothing was refused: {message}")
 
     scope = {"type": "http", "headers": [(b"transfer-encoding", b"chunked")], "client": ("192.0.2.7", 1)}
+    return Client(scope, receive, send, memory)
 
-    assert asyncio.run(Client(scope, receive, send, Limit(0, 0)).buffer_body(PUBLIC_JSON_LIMIT))
+
+def test_a_sign_in_needs_no_place_in_the_memory_of_bodies() -> None:
+    client = sending(bytes(PUBLIC_JSON_LIMIT), Limit(0, 0))
+
+    assert asyncio.run(client.buffer_body(PUBLIC_JSON_LIMIT))
+
+
+def test_a_body_counts_towards_the_memory_until_its_buffer_is_dropped() -> None:
+    memory = Limit(300_000, 300_000)
+    client = sending(bytes(300_000), memory)
+    asyncio.run(client.buffer_body(300_000))
+
+    body = client.buffered
+    others = [memory.enter("192.0.2.8", 200_000)]
+    client.drop_buffer()
+    others.append(memory.enter("192.0.2.8", 200_000))
+
+    assert len(body) == 300_000
+    assert others == [False, True]
+
+
+def test_a_buffered_body_comes_in_pieces_that_are_short_enough_for_uwsgi() -> None:
+    content = bytes(range(250)) * 12_000
+    client = sending(content, Limit(len(content), len(content)))
+
+    async def pieces() -> list[bytes]:
+        await client.buffer_body(len(content))
+        return [piece async for piece in client.body()]
+
+    found = asyncio.run(pieces())
+
+    assert b"".join(found) == content
+    assert max(map(len, found)) <= 1024 * 1024, "the default of uWSGI's chunked-input-limit"
 
 
 def head(size: int) -> bytes:

@@ -27,7 +27,15 @@ from service_kit.problems import Problem
 from service_kit.settings import load_or_exit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pixmill.front.client import BodyStoppedError, Client, ClientGoneError, IncompleteResponseError, with_date
+from pixmill.front.client import (
+    BUFFER_SECONDS,
+    UNCOUNTED_BYTES,
+    BodyStoppedError,
+    Client,
+    ClientGoneError,
+    IncompleteResponseError,
+    with_date,
+)
 from pixmill.front.encodings import with_one_encoding
 from pixmill.front.framing import check_framing, in_origin_form
 from pixmill.front.limits import (
@@ -58,12 +66,16 @@ the time of a slow client.
 SEND_BYTES = 256 * 1024
 """Bytes per chunk when sending a file."""
 
+JSON_LIMIT = 2 * 1024 * 1024
+"""The limit that refusals name: that of the services (``service_kit.request_body``)."""
 MAX_BUFFERED = 256 * 1024
 """The front buffers this many bytes of an upload before it occupies a thread of uWSGI. Longer ones are streamed."""
 
 EVENTS = re.compile(r"(/api/[a-z-]+)/events/?")
 _UPLOAD = re.compile(r"POST /api/file-server(/batch)?/?|PUT /api/file-server(/[^/]*)?/?")
 """As ``$is_upload`` in nginx."""
+_WITHOUT_KEY = re.compile(r"POST /api/(session|file-server/shared/[^/]+/unlock)/?")
+"""Operations for clients without a key: a longer body is refused before it arrives."""
 _RESUMABLE = re.compile(r"/api/file-server/uploads(/.*)?")
 """Not buffered, so that file-storage keeps the received bytes when a connection breaks."""
 LONG_RESPONSE = re.compile(
@@ -128,7 +140,7 @@ class RenderClient:
         body = None
         if _has_body(request):
             await _receive_json(client, request)
-            body = b"".join([piece async for piece in client.body()])
+            body = client.buffered
         asking = asyncio.create_task(self._ask(_request_for(b"render", request, body)))
         leaving = asyncio.create_task(client.gone())
         try:
@@ -282,27 +294,41 @@ class _BodyUntilAnswer:
 async def _is_stream(client: Client, request: Scope) -> bool:
     """Receive the body unless it may be long, and return whether a uWSGI thread then waits for the client's network.
 
-    :raises Problem: as in :meth:`Client.buffer_body`; 413, the body has no files and is too long.
+    :raises Problem: as in :meth:`Client.buffer_body`; a body without files is too long (413) or takes too long (408).
     """
     method, path = request["method"], request["path"]
     if method == "GET" and LONG_RESPONSE.fullmatch(path):
         return True
     if _RESUMABLE.fullmatch(path):
         return True
-    if _UPLOAD.fullmatch(f"{method} {path}"):
-        return _declared_bytes(request) > MAX_BUFFERED or not await client.buffer_body(MAX_BUFFERED)
+    if _UPLOAD.fullmatch(f"{method} {request['raw_path'].decode('latin-1')}"):
+        return _declared_bytes(request) > MAX_BUFFERED or not await _arrives_soon(client)
     if _has_body(request):
         await _receive_json(client, request)
     else:
         # A body that is not passed on: if it is short, the connection can stay open after the response.
-        await client.buffer_body(MAX_BUFFERED)
+        await _arrives_soon(client)
     return False
 
 
+async def _arrives_soon(client: Client) -> bool:
+    try:
+        return await client.buffer_body(MAX_BUFFERED)
+    except TimeoutError:
+        return False
+
+
 async def _receive_json(client: Client, request: Scope) -> None:
-    if _declared_bytes(request) > MAX_JSON_BODY_BYTES or not await client.buffer_body(MAX_JSON_BODY_BYTES):
-        detail = f"The body may have at most {MAX_JSON_BODY_BYTES:,} bytes."
-        raise Problem("body-too-large", 413, detail, context={"limit": MAX_JSON_BODY_BYTES})
+    longest, limit = MAX_JSON_BODY_BYTES, JSON_LIMIT
+    if _WITHOUT_KEY.fullmatch(f"{request['method']} {request['path']}"):
+        longest = limit = UNCOUNTED_BYTES
+    try:
+        if _declared_bytes(request) > longest or not await client.buffer_body(longest):
+            detail = f"A JSON body may have at most {limit:,} bytes."
+            raise Problem("body-too-large", 413, detail, context={"limit": limit})
+    except TimeoutError as error:
+        detail = f"The body did not arrive within {BUFFER_SECONDS} seconds; send less, or over a faster connection."
+        raise Problem("request-timeout", 408, detail) from error
 
 
 def _declared_bytes(request: Scope) -> int:

@@ -18,6 +18,8 @@ READ_TIMEOUT_SECONDS = 60
 """Seconds without a byte of the body after which the request is refused."""
 BUFFER_SECONDS = 120
 """Seconds for a buffered body to arrive: 2 MiB need 140 kbit/s."""
+PIECE_BYTES = 64 * 1024
+"""Maximum size of a piece of a buffered body: each may become a chunk, and uWSGI takes chunks of at most 1 MiB."""
 UNCOUNTED_BYTES = 16 * 1024
 """The first bytes of a body do not count towards the limit of memory, so that a client can always sign in.
 
@@ -89,18 +91,20 @@ class Client:
         """Wait for the complete request body or for more than ``limit`` bytes, and return whether it is complete.
 
         :raises ClientGoneError: as in :meth:`body`.
-        :raises Problem: 408, the bytes arrive too slowly; 503, the buffers of all clients or of this address are full.
+        :raises Problem: 408, the body has stopped arriving; 503, all buffers, or those of this address, are full.
+        :raises TimeoutError: the body takes longer than :data:`BUFFER_SECONDS`. What has arrived stays in the buffer.
         """
-        try:
-            async with asyncio.timeout(BUFFER_SECONDS), aclosing(self._pieces()) as pieces:
-                async for piece in pieces:
-                    self._buffer(piece)
-                    if len(self._buffered) > limit:
-                        return False
-        except TimeoutError as error:
-            detail = f"The body did not arrive within {BUFFER_SECONDS} seconds; send less, or over a faster connection."
-            raise Problem("request-timeout", 408, detail) from error
+        async with asyncio.timeout(BUFFER_SECONDS), aclosing(self._pieces()) as pieces:
+            async for piece in pieces:
+                self._buffer(piece)
+                if len(self._buffered) > limit:
+                    return False
         return True
+
+    @property
+    def buffered(self) -> bytes:
+        """The buffered bytes; they count towards the limit of memory until :meth:`drop_buffer`."""
+        return bytes(self._buffered)
 
     def _buffer(self, piece: bytes) -> None:
         self._buffered += piece
@@ -123,9 +127,9 @@ class Client:
         :raises ClientGoneError: the client disconnected before the body was complete.
         :raises Problem: 408, the body has stopped arriving.
         """
-        if self._buffered:
-            yield bytes(self._buffered)
-            self.drop_buffer()
+        for start in range(0, len(self._buffered), PIECE_BYTES):
+            yield bytes(self._buffered[start : start + PIECE_BYTES])
+        self.drop_buffer()
         async for piece in self._pieces():
             yield piece
 
