@@ -545,7 +545,7 @@ def test_an_expired_upload_scans_no_table_although_its_owner_has_no_room(files: 
 def test_promises_of_room_scan_no_table(files: svcs.Container, large: str, size: int, statements: int) -> None:
     explained, promises = Explained(files.get(Database).engine, large), files.get(Promises)
 
-    with promises.made(LIMITED, size) as promise:
+    with promises.promised(LIMITED, size) as promise:
         promises.holds(promise)
     promises.expire()
 

@@ -90,7 +90,7 @@ def test_room_promised_to_other_requests_does_not_count_as_unfinished_uploads(se
     limited = settings.model_copy(update={"upload": settings.upload.model_copy(update={"max_unfinished": 1})})
     services = svcs.Container(create_registry(limited))
 
-    with services.get(Promises).made(ANN, 1000), services.get(Promises).made(ANN, 1000):
+    with services.get(Promises).promised(ANN, 1000), services.get(Promises).promised(ANN, 1000):
         upload = NewUpload(None, FileName("a", ".bin"), "", "", partial=False)
         created = services.get(UploadService).create(ANN, upload).upload
 

@@ -201,7 +201,9 @@ class UploadService:
         length = sum(self._length_of_part(principal, part) for part in parts)
         self._check_length(length)
         with ExitStack() as stack:
-            promise = self._files.with_room(lambda: stack.enter_context(self._promises.made_on_disk(principal, length)))
+            promise = self._files.with_room(
+                lambda: stack.enter_context(self._promises.promised_on_disk(principal, length))
+            )
             staged = stack.enter_context(self._staging.stage_body())
             for part in parts:
                 for data in self._bytes_of(part):
