@@ -69,7 +69,7 @@ class Setting:
     def default(self) -> object:
         default: object = self.field.default
         if isinstance(default, list):
-            return [each.get_secret_value() if isinstance(each, SecretStr) else each for each in default]
+            return [value.get_secret_value() if isinstance(value, SecretStr) else value for value in default]
         return default.get_secret_value() if isinstance(default, SecretStr) else default
 
     @property

@@ -17,7 +17,7 @@ import file_storage.preload, image_processor.preload
 print(gc.get_freeze_count() > 100_000)
 gc.unfreeze()
 from sqlalchemy import Engine
-print(started, [each for each in gc.get_objects() if isinstance(each, (socket.socket, Engine))])
+print(started, [found for found in gc.get_objects() if isinstance(found, (socket.socket, Engine))])
 """
 UNREADABLE = dict.fromkeys(("ACCESS_CONFIG", "FILE_STORAGE_CONFIG", "IMAGE_PROCESSOR_CONFIG"), "/nowhere.yml")
 OTHERS = ["flask", "flask_openapi3", "svcs", "celery", "pyvips", "numpy", "PIL"]

@@ -243,11 +243,11 @@ def test_processes_that_find_a_chore_due_at_the_same_time_run_it_once(process: P
 def test_each_process_does_its_own_chores(start: Start, counter: Counter) -> None:
     own = [Counter(), Counter()]
 
-    for each in own:
-        start(Chore("a", NEVER, counter), own=(OwnChore(OFTEN, each),))
+    for own_counter in own:
+        start(Chore("a", NEVER, counter), own=(OwnChore(OFTEN, own_counter),))
 
     # A process looks for shared chores before its own ones.
-    wait_until(lambda: all(each.runs >= 2 for each in own))
+    wait_until(lambda: all(own_counter.runs >= 2 for own_counter in own))
     assert counter.runs == 1
 
 
@@ -320,7 +320,7 @@ def test_a_chore_goes_on_while_its_steps_are_full_and_writes_one_line(process: P
 def test_a_chore_with_much_to_do_lets_others_have_their_turn_and_goes_on(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_SECONDS", 0)
+    monkeypatch.setattr(module, "MAX_SECONDS", 0)
     done, order = [2, 2, 1], list[str]()
 
     def long() -> int:

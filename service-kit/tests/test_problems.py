@@ -202,8 +202,8 @@ def test_a_pointer_leads_to_the_invalid_value_in_the_request(data: dict[str, obj
     problem = found(Order, data)
 
     assert pointer in pointers(problem)
-    for each in pointers(problem):
-        resolved(data, each)
+    for found_pointer in pointers(problem):
+        resolved(data, found_pointer)
 
 
 @pytest.mark.parametrize(("field", "pointer"), [("a/b", "/a~1b"), ("a~b", "/a~0b"), ("~1", "/~01"), ("", "/")])

@@ -49,7 +49,7 @@ def test_everything_is_generated_and_differs(tmp_path: Path) -> None:
 
     found = values(tmp_path)
     generated = [found[name] for name in [*SIGNING, *PASSWORDS]]
-    assert all(len(each) == 1 for each in generated), "all services have the same"
+    assert all(len(secrets) == 1 for secrets in generated), "all services have the same"
     assert len(set.union(*generated)) == len(generated)
     assert all(len(value.encode()) >= 32 for value in set.union(*generated))
 

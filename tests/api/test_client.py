@@ -48,7 +48,7 @@ def test_an_uploaded_file_is_downloaded_unchanged(client: Pixmill, tmp_path: Pat
 
 
 @pytest.mark.both_stacks
-def test_a_large_file_is_uploaded_in_pieces_and_tells_its_progress(client: Pixmill, tmp_path: Path) -> None:
+def test_a_large_file_is_uploaded_in_pieces_and_reports_its_progress(client: Pixmill, tmp_path: Path) -> None:
     content = os.urandom(20 * 2**20)
     (tmp_path / "large.bin").write_bytes(content)
     reached: list[int] = []

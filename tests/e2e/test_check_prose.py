@@ -34,6 +34,9 @@ def output_of(command: list[str]) -> str:
         ("module.py", "# Percent-encoded analyses, labeled.\n", []),
         ("module.py", "besides = 'col" + "our'\n", []),
         ("module.py", "before_to" + "ld = None\n\n\nclass ToldApart:\n    pass\n", ["1", "4"]),
+        ("module.py", "# It te" + "lls nginx,\n# which te" + "lls a client.\n", ["1", "2"]),
+        ("module.py", '"""A name tells the two apart.\n\nIt te' + 'lls a file\nfrom a folder."""\n', []),
+        ("module.py", "x = file.tell()\n# It calls seek and tell (RFC 1).\n", []),
         ("module.py", "# There is no file.\n# A name is" + " no id.\nx = 'it is" + "\\\n no id'\n", ["2"]),
         (
             "module.py",

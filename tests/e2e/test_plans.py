@@ -31,6 +31,7 @@ from file_storage.services.stats import FileStats
 from file_storage.services.storing import Details, NewCopy, NewFile, StoringService
 from file_storage.services.totals import fold
 from file_storage.services.trash import TrashService
+from file_storage.services.upload_expiry import UploadExpiry
 from file_storage.services.uploads import NewUpload, UploadService
 from file_storage.storage import BlobStore, Staging
 from file_storage.storage.partial import PartialFiles
@@ -466,7 +467,7 @@ def test_changing_files_scans_no_table(files: svcs.Container, large: str) -> Non
     begun = uploads.create(LIMITED, NewUpload(3, FileName("a", ".bin"), "", "", partial=False)).upload
     uploads.get(LIMITED, begun.id)
     uploads.terminate(LIMITED, begun.id)
-    uploads.expire(unlimited)
+    files.get(UploadExpiry).expire(unlimited)
     stored(files, b"expires", details=Details(expires_in=1))
     files.get(ExpiryService).expire()
 
@@ -535,7 +536,7 @@ def test_an_expired_upload_scans_no_table_although_its_owner_has_no_room(files: 
     with psycopg.connect(libpq_url(large), autocommit=True) as operator:
         operator.execute("UPDATE uploads SET expires_at = 1 WHERE id = %s", [begun.id])
 
-    uploads.expire(lambda _owner: Limits(files=1))
+    files.get(UploadExpiry).expire(lambda _owner: Limits(files=1))
 
     assert uploads.get(OWNER, begun.id).offset == 4, "it expires again later"
     assert_no_scan(explained, 20)
@@ -545,7 +546,7 @@ def test_an_expired_upload_scans_no_table_although_its_owner_has_no_room(files: 
 def test_promises_of_room_scan_no_table(files: svcs.Container, large: str, size: int, statements: int) -> None:
     explained, promises = Explained(files.get(Database).engine, large), files.get(Promises)
 
-    with promises.made(LIMITED, size) as promise:
+    with promises.promised(LIMITED, size) as promise:
         promises.holds(promise)
     promises.expire()
 
@@ -580,7 +581,7 @@ def test_maintaining_files_scans_no_table(files: svcs.Container, large: str) -> 
     explained = Explained(files.get(Database).engine, large)
 
     files.get(BlobService).collect_garbage(0)
-    files.get(UploadService).collect_garbage(0, unlimited)
+    files.get(UploadExpiry).collect_garbage(0, unlimited)
     list(files.get(Collector).collect())
     for principal in (LOCAL, LIMITED):
         files.get(FileStats).of(principal)

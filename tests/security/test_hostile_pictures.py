@@ -57,7 +57,7 @@ def test_a_task_whose_temporary_file_would_be_too_large_ends_with_a_reason_and_c
     assert "attempts" not in str(task["error"])
 
 
-def test_a_tiff_whose_header_tells_two_to_the_31_pixels_is_stored_without_a_size(pixmill: ApiClient) -> None:
+def test_a_tiff_whose_header_has_two_to_the_31_pixels_is_stored_without_a_size(pixmill: ApiClient) -> None:
     entries = [(256, 4, 2**31), (257, 4, 2**31), (258, 3, 8), (262, 3, 1)]
     rows = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
     content = b"II*\0" + struct.pack("<IH", 8, len(entries)) + rows + bytes(4)

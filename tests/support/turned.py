@@ -1,4 +1,4 @@
-"""Images whose EXIF programs understand differently; the two services must turn them alike.
+"""Images with EXIF that programs interpret differently; both services must apply the same orientation.
 
 Each table has functions that return the blocks of EXIF in a file, and whether they turn the image by 90 degrees.
 """
@@ -11,7 +11,7 @@ from tests.support.images import photo
 
 WIDTH, HEIGHT = 30, 20
 MARK = b"Exif\0\0"
-LONGEST = 8 * 1024 * 1024
+MAX_EXIF_BYTES = 8 * 1024 * 1024
 """Maximum size of a chunk that libvips reads."""
 
 
@@ -30,9 +30,9 @@ PLAIN_IN_PNG: Mapping[str, tuple[Blocks, bool]] = {
     "after half of a mark": (lambda: [b"II", exif(6)], True),
     "after a mark alone": (lambda: [b"II*\0", exif(6)], False),
     "a longer one than a megabyte": (lambda: [exif(6, 1_100_000)], True),
-    "the longest": (lambda: [exif(6, LONGEST)], True),
-    "too long": (lambda: [exif(6, LONGEST + 1)], False),
-    "after one that is too long": (lambda: [exif(1, LONGEST + 1), exif(6)], False),
+    "the longest": (lambda: [exif(6, MAX_EXIF_BYTES)], True),
+    "too long": (lambda: [exif(6, MAX_EXIF_BYTES + 1)], False),
+    "after one that is too long": (lambda: [exif(1, MAX_EXIF_BYTES + 1), exif(6)], False),
 }
 """Chunks as the standard wants them; libvips decides."""
 MARKED_IN_PNG: Mapping[str, tuple[Blocks, bool]] = {
@@ -42,10 +42,10 @@ MARKED_IN_PNG: Mapping[str, tuple[Blocks, bool]] = {
     "after bytes of another kind": (lambda: [b"garbage", MARK + exif(6)], True),
     "the first of two": (lambda: [MARK + exif(6), MARK + exif(1)], True),
     "after a damaged one": (lambda: [MARK + b"garbage", MARK + exif(6)], False),
-    "the longest": (lambda: [MARK + exif(6, LONGEST - len(MARK))], True),
-    "too long": (lambda: [MARK + exif(6, LONGEST)], False),
-    "after one that is too long": (lambda: [MARK + exif(1, LONGEST), MARK + exif(6)], False),
-    "after one that is too long and plain": (lambda: [exif(1, LONGEST + 1), MARK + exif(6)], False),
+    "the longest": (lambda: [MARK + exif(6, MAX_EXIF_BYTES - len(MARK))], True),
+    "too long": (lambda: [MARK + exif(6, MAX_EXIF_BYTES)], False),
+    "after one that is too long": (lambda: [MARK + exif(1, MAX_EXIF_BYTES), MARK + exif(6)], False),
+    "after one that is too long and plain": (lambda: [exif(1, MAX_EXIF_BYTES + 1), MARK + exif(6)], False),
 }
 """Chunks that begin as in a JPEG."""
 IN_JPEG: Mapping[str, tuple[Blocks, bool]] = {

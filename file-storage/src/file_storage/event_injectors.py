@@ -24,8 +24,9 @@ from file_storage.services.removal import Removal
 from file_storage.services.storing import StoringService
 from file_storage.services.totals import fold
 from file_storage.services.trash import REMOVED_AT_ONCE, TrashService
-from file_storage.services.uploads import EXPIRE_BATCH as EXPIRED_UPLOADS_AT_ONCE
-from file_storage.services.uploads import LimitsOf, UploadService
+from file_storage.services.upload_expiry import EXPIRE_BATCH as EXPIRED_UPLOADS_AT_ONCE
+from file_storage.services.upload_expiry import LimitsOf, UploadExpiry
+from file_storage.services.uploads import UploadService
 from file_storage.storage import BlobStore, Staging
 from file_storage.storage.folder import FolderBlobStore
 from file_storage.storage.partial import PartialFiles
@@ -52,6 +53,7 @@ class StoringServices(NamedTuple):
     promises: Promises
     storing: StoringService
     uploads: UploadService
+    upload_expiry: UploadExpiry
 
 
 def create_event_stream(settings: Settings) -> EventStream[FileEvent]:
@@ -68,7 +70,7 @@ def create_housekeeping(settings: Settings, limits_of: LimitsOf) -> Housekeeping
     """
     services = create_storing(settings, pool_size=1)
     database = services.database
-    expire_uploads = partial(services.uploads.expire, limits_of)
+    expire_uploads = partial(services.upload_expiry.expire, limits_of)
     forget_events = partial(Events(database, FileEvent).forget_older_than, settings.events.keep_seconds)
     return Housekeeping(
         database,
@@ -125,6 +127,7 @@ def create_storing(settings: Settings, pool_size: int) -> StoringServices:
         promises=promises,
         storing=storing,
         uploads=uploads,
+        upload_expiry=UploadExpiry(database, partials, uploads),
     )
 
 

@@ -16,13 +16,13 @@ from file_storage.services.blobs import BlobService
 from file_storage.services.expiry import ExpiryService
 from file_storage.services.totals import fold
 from file_storage.services.trash import TrashService
-from file_storage.services.uploads import UploadService
+from file_storage.services.upload_expiry import UploadExpiry
 from file_storage.storage import Staging
 
 if __name__ == "__main__":
     older_than = argument_parser("gc", __doc__).parse_args().older_than
-    database, trash, expiry, blobs, staging, uploads = services().get(
-        Database, TrashService, ExpiryService, BlobService, Staging, UploadService
+    database, trash, expiry, blobs, staging, upload_expiry = services().get(
+        Database, TrashService, ExpiryService, BlobService, Staging, UploadExpiry
     )
     access = load_or_exit(AccessSettings).database
     limits_of = KeyService(Database(access.url, access.pool_size)).limits
@@ -33,6 +33,6 @@ if __name__ == "__main__":
             "trash": trash.collect_garbage(),
             "blobs": blobs.collect_garbage(older_than),
             "staging": staging.sweep(older_than),
-            "uploads": uploads.collect_garbage(older_than, limits_of),
+            "uploads": upload_expiry.collect_garbage(older_than, limits_of),
         }
     structlog.get_logger().info("garbage collected", **removed)

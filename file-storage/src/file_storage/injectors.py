@@ -27,6 +27,7 @@ from file_storage.services.shared_sets import SetSigner, SharedSets
 from file_storage.services.stats import FileStats
 from file_storage.services.storing import StoringService
 from file_storage.services.trash import TrashService
+from file_storage.services.upload_expiry import UploadExpiry
 from file_storage.services.uploads import UploadService
 from file_storage.storage import BlobStore, Staging
 from file_storage.storage.partial import PartialFiles
@@ -53,6 +54,7 @@ def create_registry(settings: Settings) -> svcs.Registry:
     registry.register_value(StoringService, services.storing)
     registry.register_value(PartialFiles, services.partials)
     registry.register_value(UploadService, services.uploads)
+    registry.register_value(UploadExpiry, services.upload_expiry)
     registry.register_value(ReadAhead, ahead, on_registry_close=ahead.close)
     copies = RangeCopies(files, staging)
     if settings.storage.url:

@@ -73,7 +73,7 @@ def test_a_hundred_files_are_stored_at_once_with_the_fields_of_each(client: Flas
     stored = upload(client, [b"%d" % n for n in range(100)], described).json
 
     assert stored is not None
-    files = [each["file"] for each in stored["files"]]
+    files = [entry["file"] for entry in stored["files"]]
     assert [(file["name"], file["comment"]) for file in files] == [(f"n{n}", f"c{n}") for n in range(100)]
     assert files[57]["sha256"] == hashlib.sha256(b"57").hexdigest()
 
@@ -84,7 +84,7 @@ def test_the_key_of_another_upload_is_a_problem_of_its_file_alone(client: FlaskC
     stored = upload(client, [b"1", b"now", b"3"], [{}, {"idempotency_key": "used"}, {}]).json
 
     assert stored is not None
-    assert ["file" in each for each in stored["files"]] == [True, False, True]
+    assert ["file" in entry for entry in stored["files"]] == [True, False, True]
     assert stored["files"][1]["problem"]["code"] == "idempotency-key-reused"
 
 

@@ -40,7 +40,7 @@ def path_of(link: dict[str, object]) -> str:
 
 def ids(response: TestResponse) -> list[int]:
     assert isinstance(response.json, list)
-    return [each["id"] for each in response.json]
+    return [link["id"] for link in response.json]
 
 
 @pytest.mark.parametrize(

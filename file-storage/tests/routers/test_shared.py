@@ -126,7 +126,7 @@ def test_a_link_that_is_unknown_or_revoked_is_not_found(client: FlaskClient, fil
     token = share(client, file_id)
     client.delete(f"/links/{token}")
 
-    addresses = [f"/shared/{each}{part}" for each in (token, "unknown") for part in ("", f"/{file_id}", "/archive")]
+    addresses = [f"/shared/{name}{part}" for name in (token, "unknown") for part in ("", f"/{file_id}", "/archive")]
     answers = {problem(client.get(address)) for address in addresses}
 
     assert answers == {(404, "link-not-found")}
@@ -236,7 +236,7 @@ def test_changes_that_cannot_be_are_refused(client: FlaskClient, file_id: int) -
     ]
 
     assert answers == BAD_CHANGES
-    assert [each["note"] for each in client.get("/links").json or []] == ["kept", "kept"]
+    assert [link["note"] for link in client.get("/links").json or []] == ["kept", "kept"]
 
 
 def test_the_response_to_a_changed_link_equals_its_entry_of_the_list(client: FlaskClient, file_id: int) -> None:

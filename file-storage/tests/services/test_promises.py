@@ -292,10 +292,10 @@ def test_a_copy_of_parts_holds_room_until_its_bytes_are_there(
     process = svcs.Container(create_registry(load(Settings)))
     promises, storing, staging = process.get(Promises), process.get(StoringService), process.get(Staging)
 
-    with promises.made_on_disk(LOCAL, SIZE), staging.stage_body() as staged:
+    with promises.promised_on_disk(LOCAL, SIZE), staging.stage_body() as staged:
         os.truncate(staged.path, BEGUN_BYTES)
         begun_long_ago(processes)
-        with pytest.raises(StorageFullError), promises.made_on_disk(LOCAL, SIZE):
+        with pytest.raises(StorageFullError), promises.promised_on_disk(LOCAL, SIZE):
             pass
         os.truncate(staged.path, SIZE)
         storing.promise_room(LOCAL, FIRST, SIZE)

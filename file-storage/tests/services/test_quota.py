@@ -195,7 +195,9 @@ def test_uploads_of_all_the_room_become_files(limited: svcs.Container) -> None:
     uploads = limited.get(UploadService)
     begun = [uploads.create(LOCAL, new_upload(50)).upload.id for _ in range(2)]
 
-    finished = [uploads.append(LOCAL, each, 0, None, BytesIO(bytes([n]) * 50), None) for n, each in enumerate(begun)]
+    finished = [
+        uploads.append(LOCAL, upload_id, 0, None, BytesIO(bytes([n]) * 50), None) for n, upload_id in enumerate(begun)
+    ]
 
     assert all(progress.upload.finished for progress in finished)
 

@@ -19,6 +19,7 @@ from file_storage.services.promises import Promises
 from file_storage.services.shared_sets import NewSet, SharedSets
 from file_storage.services.storing import Details, NewCopy, StoringService
 from file_storage.services.trash import TrashService
+from file_storage.services.upload_expiry import UploadExpiry
 from file_storage.services.uploads import NewUpload, UploadService
 from file_storage.storage import StorageFullError
 from service_kit.access.principals import LOCAL, WRITER, Limits, Principal
@@ -65,7 +66,7 @@ def services(
     for principal in (LOCAL, OWNER):
         container.get(TrashService).delete_all(principal, ids)
         container.get(TrashService).empty(principal, ids)
-    container.get(UploadService).expire(unlimited)
+    container.get(UploadExpiry).expire(unlimited)
 
 
 def expire_a_file(services: svcs.Container) -> None:
@@ -147,7 +148,7 @@ def forget_what_the_owner_has(services: svcs.Container) -> None:
     services.get(TrashService).delete_all(OWNER, ids)
     services.get(TrashService).empty(OWNER, ids)
     services.get(Promises).expire()
-    services.get(UploadService).expire(unlimited)
+    services.get(UploadExpiry).expire(unlimited)
 
 
 def test_an_upload_removes_at_most_a_batch(services: svcs.Container) -> None:

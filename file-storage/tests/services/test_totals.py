@@ -136,7 +136,7 @@ def test_uploads_trash_and_gc_keep_the_counts_by_kind_and_month(container: svcs.
     container.get(BlobService).collect_garbage(0)
     assert_counts_are_those_of_the_rows(container)
     with container.get(Database).connect() as connection:
-        found = [(each.kind, each.files) for each in monthly_counts(connection, "eve")]
+        found = [(count.kind, count.files) for count in monthly_counts(connection, "eve")]
     assert found == [("image", 1), ("text", 1)]
 
 
@@ -151,7 +151,7 @@ def test_files_that_expire_leave_the_counts(container: svcs.Container) -> None:
 
     assert_counts_are_those_of_the_rows(container)
     with container.get(Database).connect() as connection:
-        assert sum(each.files for each in monthly_counts(connection, "dan")) == 1
+        assert sum(count.files for count in monthly_counts(connection, "dan")) == 1
 
 
 def test_files_are_counted_in_the_month_of_their_upload(container: svcs.Container) -> None:

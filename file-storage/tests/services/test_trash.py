@@ -216,7 +216,7 @@ def test_a_request_that_ends_early_says_so_and_can_be_repeated(
     ids = [stored(services, str(number).encode()).id for number in range(5)]
     monkeypatch.setattr(trash_module, "MOVED_AT_ONCE", 2)
     monkeypatch.setattr(trash_module, "REMOVED_AT_ONCE", 2)
-    monkeypatch.setattr(trash_module, "MOST_FILES", 3)
+    monkeypatch.setattr(trash_module, "MAX_FILES", 3)
 
     first = trash.delete_matching(LOCAL, FileFilter(size_min=0))
     second = trash.delete_matching(LOCAL, FileFilter(size_min=0))
@@ -232,7 +232,7 @@ def test_a_request_that_takes_long_ends_before_it_is_given_up(
     ids = [stored(services, str(number).encode()).id for number in range(3)]
     monkeypatch.setattr(trash_module, "MOVED_AT_ONCE", 1)
     monkeypatch.setattr(trash_module, "REMOVED_AT_ONCE", 1)
-    monkeypatch.setattr(trash_module, "MOST_SECONDS", 0.0)
+    monkeypatch.setattr(trash_module, "MAX_SECONDS", 0.0)
 
     deleted = [trash.delete_all(LOCAL, ids)[:2] for _ in range(2)]
     emptied = [trash.empty(LOCAL, ids) for _ in range(2)]
@@ -422,7 +422,7 @@ def test_a_link_works_again_when_its_file_is_restored(services: svcs.Container, 
 
     assert (while_deleted, listed_while_deleted, refused) == ("link-not-found", [], "file-not-found")
     assert links.file(token).file.id == file.id
-    assert [each.link.id for each in links.page(LOCAL, 0, 10)] == [link.id]
+    assert [entry.link.id for entry in links.page(LOCAL, 0, 10)] == [link.id]
 
 
 def test_files_in_the_trash_count_towards_the_quota_until_it_is_emptied(

@@ -1,7 +1,6 @@
-"""Resumable uploads that expire or are interrupted by a crash."""
+"""Resumable uploads, also those that a crash interrupts."""
 
 import os
-from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO
@@ -12,21 +11,20 @@ import pytest
 import svcs
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
-from file_storage.models import File, Upload
-from file_storage.services import uploads as upload_rules
+from file_storage.models import Upload
 from file_storage.services.files import FileService
 from file_storage.services.names import FileName
 from file_storage.services.promises import Promises
 from file_storage.services.uploads import NewUpload, UploadService
 from file_storage.storage.partial import PartialFiles, UploadBusyError
-from service_kit.access.principals import LOCAL, WRITER, Limits, Principal
+from service_kit.access.principals import LOCAL, WRITER, Principal
 from service_kit.database import Database
 from service_kit.errors import DomainError
 from service_kit.languages import translated
 from service_kit.settings import load
-from sqlalchemy import select, update
+from sqlalchemy import update
 
-from tests.support.stored import stored, unlimited
+from tests.support.resumable import complete_but_no_file_yet, create, let_expire
 
 ANN = Principal("ann", WRITER)
 
@@ -34,30 +32,6 @@ ANN = Principal("ann", WRITER)
 @pytest.fixture
 def uploads(services: svcs.Container) -> UploadService:
     return services.get(UploadService)
-
-
-def create(uploads: UploadService, length: int | None) -> Upload:
-    return uploads.create(LOCAL, NewUpload(length, FileName("a", ".bin"), "", "", partial=False)).upload
-
-
-def let_expire(services: svcs.Container) -> None:
-    with services.get(Database).write() as session:
-        session.execute(update(Upload).values(expires_at=0))
-
-
-def test_an_expired_upload_is_removed(services: svcs.Container, uploads: UploadService, tmp_path: Path) -> None:
-    upload = create(uploads, 10)
-    uploads.append(LOCAL, upload.id, 0, None, BytesIO(b"half"), None)
-    let_expire(services)
-
-    with pytest.raises(DomainError, match="expired") as gone:
-        uploads.get(LOCAL, upload.id)
-    removed = uploads.expire(unlimited)
-
-    assert (gone.value.kind, removed) == ("upload-expired", 1)
-    assert list((tmp_path / "uploads").iterdir()) == []
-    with pytest.raises(DomainError, match="no such upload"):
-        uploads.get(LOCAL, upload.id)
 
 
 def test_an_owner_has_at_most_a_number_of_unfinished_uploads(settings: Settings) -> None:
@@ -90,30 +64,11 @@ def test_room_promised_to_other_requests_does_not_count_as_unfinished_uploads(se
     limited = settings.model_copy(update={"upload": settings.upload.model_copy(update={"max_unfinished": 1})})
     services = svcs.Container(create_registry(limited))
 
-    with services.get(Promises).made(ANN, 1000), services.get(Promises).made(ANN, 1000):
+    with services.get(Promises).promised(ANN, 1000), services.get(Promises).promised(ANN, 1000):
         upload = NewUpload(None, FileName("a", ".bin"), "", "", partial=False)
         created = services.get(UploadService).create(ANN, upload).upload
 
     assert not created.finished
-
-
-def test_an_expired_upload_whose_key_was_revoked_is_removed_and_makes_no_file(
-    services: svcs.Container, uploads: UploadService, tmp_path: Path
-) -> None:
-    services.get(FileService).revoke(LOCAL, "key-1")
-    metadata = f"idempotency_key {b64encode(b'key-1').decode()}"
-    new = NewUpload(4, FileName("a", ".bin"), "", metadata, partial=False)
-    upload = uploads.create(LOCAL, new).upload
-    with pytest.raises(DomainError, match="revoked"):
-        uploads.append(LOCAL, upload.id, 0, None, BytesIO(b"full"), None)
-    let_expire(services)
-
-    removed = uploads.expire(unlimited)
-
-    assert removed == 1
-    assert list((tmp_path / "uploads").iterdir()) == []
-    with services.get(Database).read() as session:
-        assert session.scalars(select(File)).all() == []
 
 
 def test_received_bytes_and_their_name_are_durable(uploads: UploadService, tmp_path: Path) -> None:
@@ -178,13 +133,6 @@ def test_appending_bytes_postpones_the_expiry(services: svcs.Container, uploads:
     assert later.expires_at >= upload.expires_at
 
 
-def complete_but_no_file_yet(uploads: UploadService, tmp_path: Path) -> Upload:
-    """Create an upload in the state after a crash that followed its last byte."""
-    upload = create(uploads, 4)
-    (tmp_path / "uploads" / upload.id).write_bytes(b"full")
-    return upload
-
-
 def test_an_upload_whose_last_request_was_interrupted_becomes_a_file_when_it_is_read(
     services: svcs.Container, uploads: UploadService, tmp_path: Path
 ) -> None:
@@ -195,70 +143,6 @@ def test_an_upload_whose_last_request_was_interrupted_becomes_a_file_when_it_is_
     assert finished.file_id is not None
     files = services.get(FileService)
     assert files.open(files.get(LOCAL, finished.file_id)).read() == b"full"
-
-
-def test_an_upload_whose_last_request_was_interrupted_becomes_a_file_when_it_expires(
-    services: svcs.Container, uploads: UploadService, tmp_path: Path
-) -> None:
-    complete_but_no_file_yet(uploads, tmp_path)
-    let_expire(services)
-
-    uploads.collect_garbage(0, unlimited)
-
-    assert services.get(FileService).get(LOCAL, 1).size == 4
-    assert list((tmp_path / "uploads").iterdir()) == []
-
-
-def test_an_upload_that_would_exceed_its_owners_files_stays_when_it_expires(
-    services: svcs.Container, uploads: UploadService, tmp_path: Path
-) -> None:
-    stored(services, b"the only file")
-    complete_but_no_file_yet(uploads, tmp_path)
-    let_expire(services)
-
-    removed = uploads.expire(lambda owner: Limits(files={LOCAL.owner: 1}[owner]))
-
-    assert removed == 0
-    with services.get(Database).read() as session:
-        assert session.scalars(select(File.size)).all() == [13]
-        assert session.scalars(select(Upload.finished)).all() == [False]
-
-
-def test_uploads_that_cannot_become_files_delay_no_other_removal(
-    services: svcs.Container, uploads: UploadService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(upload_rules, "EXPIRE_BATCH", 2)
-    for _ in range(2):
-        complete_but_no_file_yet(uploads, tmp_path)
-    let_expire(services)
-    create(uploads, 10)
-    with services.get(Database).write() as session:
-        session.execute(update(Upload).where(Upload.length == 10).values(expires_at=1))
-    monkeypatch.setenv("FILE_STORAGE_STORAGE__QUOTA_BYTES", "1")
-    full = svcs.Container(create_registry(load(Settings))).get(UploadService)
-
-    removed = full.collect_garbage(0, unlimited)
-
-    assert removed == 1
-    with services.get(Database).read() as session:
-        assert session.scalars(select(Upload.length)).all() == [4, 4]
-
-
-def test_an_upload_whose_bytes_cannot_be_read_delays_no_other_removal(
-    services: svcs.Container, uploads: UploadService, tmp_path: Path
-) -> None:
-    unreadable = create(uploads, 4)
-    (tmp_path / "uploads" / unreadable.id).unlink()
-    (tmp_path / "uploads" / unreadable.id).mkdir()
-    let_expire(services)
-    create(uploads, 10)
-    with services.get(Database).write() as session:
-        session.execute(update(Upload).where(Upload.length == 10).values(expires_at=1))
-
-    uploads.expire(unlimited)
-
-    with services.get(Database).read() as session:
-        assert session.scalars(select(Upload.length)).all() == [4]
 
 
 def test_repeated_interruptions_of_the_last_request_make_only_one_file(
@@ -300,14 +184,6 @@ def test_an_upload_can_be_read_while_it_becomes_a_file(uploads: UploadService, t
 
         assert {offset for _, offset in seen} == {4}
         assert uploads.get(LOCAL, upload.id).upload.finished
-
-
-def test_bytes_without_an_upload_are_removed(uploads: UploadService, tmp_path: Path) -> None:
-    kept = create(uploads, 10)
-    (tmp_path / "uploads/left").write_bytes(b"left")
-
-    assert uploads.collect_garbage(0, unlimited) == 1
-    assert [path.name for path in (tmp_path / "uploads").iterdir()] == [kept.id]
 
 
 def test_an_upload_takes_one_writer_at_a_time(services: svcs.Container, uploads: UploadService) -> None:

@@ -34,9 +34,9 @@ def uploaded_at_once(
 
     with ThreadPoolExecutor(len(uploads)) as clients, ExitStack() as turns:
         for principal in {principal for principal, _, _ in uploads}:
-            turns.enter_context(storing._together._turn(principal))
+            turns.enter_context(storing._group_commit._turn(principal))
         stored = [clients.submit(upload, *arguments) for arguments in uploads]
-        wait_until(lambda: len(storing._together._waiting) == len(uploads), "all of them wait")
+        wait_until(lambda: len(storing._group_commit._waiting) == len(uploads), "all of them wait")
     return stored
 
 

@@ -177,7 +177,7 @@ def test_uploads_do_not_wait_for_a_slow_deletion_and_keep_their_bytes(
         assert not deletion.done()
         held.release()
         deletion.result(STATE_SECONDS)
-    assert [files.open(each).read() for each in (same, other)] == [CONTENT, b"other bytes"]
+    assert [files.open(upload).read() for upload in (same, other)] == [CONTENT, b"other bytes"]
     assert_tidy(services, s3)
 
 

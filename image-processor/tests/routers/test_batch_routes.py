@@ -140,7 +140,7 @@ def test_the_link_leads_to_the_older_batches(api: Api) -> None:
     assert api.ids(link[link.index("/batches") : link.index(">")]) == [older.batch_id]
 
 
-def test_a_task_tells_its_source_its_times_and_what_its_batch_has(api: Api) -> None:
+def test_a_task_shows_its_source_its_times_and_what_its_batch_has(api: Api) -> None:
     created = api.create(preset="web", algorithm=None)
 
     task = api.document(f"/{created.task_ids[0]}")

@@ -68,6 +68,6 @@ def fields_below(pointer: str) -> Iterator[None]:
     try:
         yield
     except DomainError as error:
-        for each in error.errors:
-            each["pointer"] = pointer + each["pointer"]
+        for field_error in error.errors:
+            field_error["pointer"] = pointer + field_error["pointer"]
         raise

@@ -24,7 +24,7 @@ CLAIM_SECONDS = 30.0
 
 A slower chore may run twice at the same time. That is safe, because chores lock or skip the rows that they change.
 """
-MOST_SECONDS = 10.0
+MAX_SECONDS = 10.0
 """Seconds after which a chore starts no further step, so that other chores get their turn."""
 
 
@@ -126,7 +126,7 @@ class Housekeeping:
 
     def _run(self, chore: Chore) -> float:
         """Run a claimed chore; return the number of seconds until it is due again."""
-        deadline = time.monotonic() + MOST_SECONDS
+        deadline = time.monotonic() + MAX_SECONDS
         done = latest = chore.run()
         while latest >= chore.step and time.monotonic() < deadline and not self._stopped.is_set():
             latest = chore.run()

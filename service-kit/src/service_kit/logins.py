@@ -47,9 +47,9 @@ def _remote_logins(url: str) -> Iterator[_Login]:
 
     kombu takes several URLs, separated by semicolons; PostgreSQL takes several hosts.
     """
-    for each in re.split(r";(?=[\w+]+://)", url):
+    for server_url in re.split(r";(?=[\w+]+://)", url):
         try:
-            parts = make_url(each)
+            parts = make_url(server_url)
         except (ArgumentError, ValueError):
             # The URL is invalid; connecting to it reports the error.
             continue

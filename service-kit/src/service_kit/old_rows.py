@@ -9,19 +9,19 @@ from service_kit.database import Database, epoch_now
 
 STEP = 1000
 """Maximum number of rows deleted in one transaction."""
-MOST_SECONDS = 10.0
+MAX_SECONDS = 10.0
 """Seconds after which no further step starts, so that other chores get their turn."""
 
 
 def delete_older_than(database: Database, model: type[object], column: InstrumentedAttribute[float], age: float) -> int:
     """Delete rows in steps, the oldest first; return their number.
 
-    The next call deletes the rows that are left after :data:`MOST_SECONDS`.
+    The next call deletes the rows that are left after :data:`MAX_SECONDS`.
 
     :param column: the time of a row, which has an index.
     :param age: rows older than this many seconds are deleted.
     """
-    deadline = time.monotonic() + MOST_SECONDS
+    deadline = time.monotonic() + MAX_SECONDS
     deleted = count = delete_step(database, model, column, age)
     while count == STEP and time.monotonic() < deadline:
         count = delete_step(database, model, column, age)

@@ -123,7 +123,7 @@ def test_an_event_is_encoded_once_for_all_listeners_of_a_language(database: Data
 
     async def listen_all() -> list[Answer]:
         headers = ({"Accept-Language": language} for language in languages)
-        return await asyncio.gather(*(listened(site.app, PATH, 1, headers=each) for each in headers))
+        return await asyncio.gather(*(listened(site.app, PATH, 1, headers=header) for header in headers))
 
     answers = asyncio.run(listen_all())
 

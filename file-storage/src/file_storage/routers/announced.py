@@ -1,4 +1,4 @@
-"""Tells nginx before it receives a large body whether the upload is accepted, and releases the room afterwards.
+"""Answers nginx, before it receives a large body, whether an upload is accepted; releases the reserved room afterwards.
 
 For this question nginx sends the upload's request without its body, with the header ``X-Body-Stage: asked``. The gate,
 the route and the audit trail handle the question like the upload itself: if the headers are a reason to refuse the
@@ -18,9 +18,9 @@ from file_storage.intake.read_ahead import ReadAhead
 from file_storage.services.storing import StoringService
 
 ASKED = "asked"
-"""The request is the question."""
+"""nginx asks whether to receive the body."""
 ANSWERED = "answered"
-"""The request is the upload itself, after the answer yes."""
+"""The upload itself, after the question was answered with 204."""
 OVER = "over"
 """The request of the body has ended, successfully or not."""
 PROBLEM = "X-Problem"
@@ -32,7 +32,7 @@ def end_promises(app: Flask, settings: Settings) -> None:
 
     Call this before the gate is in place: only nginx knows the id of the request, and its key may have been revoked
     since.
-    The gate learns here which requests it has counted as questions.
+    Uploads whose question was already counted are marked here, so that the gate does not count them again.
     """
     if not settings.upload.body_folder:
         return

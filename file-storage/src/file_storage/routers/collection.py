@@ -41,7 +41,7 @@ from file_storage.routers.schemas import (
     json_part,
 )
 from file_storage.sending.columns import columns_of, compressed
-from file_storage.services.files import MOST_FOLDERS, FileService
+from file_storage.services.files import MAX_FOLDERS, FileService
 from file_storage.services.folders import MAX_FOLDER, folder_of
 from file_storage.services.names import MAX_LENGTH, file_name
 from file_storage.services.storing import NewFile, StoringService
@@ -179,7 +179,7 @@ def index_files(query: IndexQuery) -> Response:
 @collection.get(
     "/folders",
     summary="List the folders that contain files",
-    description=f"Sorted by name, at most {MOST_FOLDERS}, each with the number of files directly in it.",
+    description=f"Sorted by name, at most {MAX_FOLDERS}, each with the number of files directly in it.",
     responses={200: FoldersOut, **problem_responses(422)},
 )
 @needs(Scope.FILES_READ)

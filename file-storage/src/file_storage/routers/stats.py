@@ -91,15 +91,15 @@ def show_stats() -> Response:
 
 def _by_type(counts: Sequence[MonthlyCount]) -> list[TypeOut]:
     files, bytes_ = Counter[str](), Counter[str]()
-    for each in counts:
-        files[each.kind] += each.files
-        bytes_[each.kind] += each.bytes
+    for count in counts:
+        files[count.kind] += count.files
+        bytes_[count.kind] += count.bytes
     return [TypeOut(media_type=f"{kind}/*", files=count, bytes=bytes_[kind]) for kind, count in files.most_common()]
 
 
 def _by_month(counts: Sequence[MonthlyCount]) -> list[MonthOut]:
     files, bytes_ = Counter[str](), Counter[str]()
-    for each in counts:
-        files[each.month] += each.files
-        bytes_[each.month] += each.bytes
+    for count in counts:
+        files[count.month] += count.files
+        bytes_[count.month] += count.bytes
     return [MonthOut(month=month, files=files[month], bytes=bytes_[month]) for month in sorted(files)]

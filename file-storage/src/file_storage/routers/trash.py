@@ -25,7 +25,7 @@ from file_storage.routers.collection import FileQuery
 from file_storage.routers.rows import as_json
 from file_storage.routers.schemas import FileOut
 from file_storage.services.folders import wanted_folder
-from file_storage.services.trash import MOST_FILES, TrashService
+from file_storage.services.trash import MAX_FILES, TrashService
 
 trash = APIBlueprint("trash", __name__, abp_tags=[Tag(name="files")])
 
@@ -107,7 +107,7 @@ class DeleteIn(BaseModel):
         extra="forbid", json_schema_extra={"oneOf": [{"required": ["ids"]}, {"required": ["filter"]}]}
     )
 
-    ids: Annotated[list[_Id] | None, OPTIONAL] = Field(None, min_length=1, max_length=MOST_FILES)
+    ids: Annotated[list[_Id] | None, OPTIONAL] = Field(None, min_length=1, max_length=MAX_FILES)
     filter: Annotated[Matching | None, OPTIONAL, _Inline()] = None
 
     @model_validator(mode="before")
@@ -124,7 +124,7 @@ class RestoreIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    ids: list[_Id] = Field(min_length=1, max_length=MOST_FILES)
+    ids: list[_Id] = Field(min_length=1, max_length=MAX_FILES)
 
 
 class EmptyIn(BaseModel):
@@ -132,7 +132,7 @@ class EmptyIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    ids: list[_Id] = Field(default_factory=list, min_length=1, max_length=MOST_FILES)
+    ids: list[_Id] = Field(default_factory=list, min_length=1, max_length=MAX_FILES)
 
 
 class DeletedOut(BaseModel):
@@ -192,7 +192,7 @@ class TrashQuery(PageQuery[str]):
 @trash.post(
     "/delete",
     summary="Delete files, by ids or by the filters of a list",
-    description=f"At most {MOST_FILES} files per request. The response omits ids that do not exist, so that a request"
+    description=f"At most {MAX_FILES} files per request. The response omits ids that do not exist, so that a request"
     " can be repeated safely.",
     responses={200: DeletedOut, **problem_responses(400, 413, 415, 422)},
     openapi_extensions=described(DeleteIn),
@@ -236,7 +236,7 @@ def list_trash(query: TrashQuery) -> Response:
 @trash.post(
     "/trash/empty",
     summary="Permanently remove these files, or all files, from the trash",
-    description=f"At most {MOST_FILES} files per request.",
+    description=f"At most {MAX_FILES} files per request.",
     responses={200: EmptiedOut, **problem_responses(400, 413, 415, 422)},
     openapi_extensions=described(EmptyIn),
 )

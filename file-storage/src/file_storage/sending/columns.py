@@ -9,7 +9,7 @@ from file_storage.services.listing import IndexRow
 
 PART = 20_000
 """Number of ratios written at once."""
-_LARGEST = 65_535
+_MAX_RATIO = 65_535
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -51,4 +51,4 @@ def _hundredths(width: int | None, height: int | None) -> int:
     """Return the ratio in hundredths; 0 if it is unknown."""
     if not width or not height:
         return 0
-    return min(max(round(100 * width / height), 1), _LARGEST)
+    return min(max(round(100 * width / height), 1), _MAX_RATIO)

@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 INDEX_PART = 20_000
 """Number of rows of an index read at once."""
-MOST_FOLDERS = 10_000
+MAX_FOLDERS = 10_000
 """Maximum number of folders in one answer."""
 
 
@@ -99,7 +99,7 @@ class FileService:
         in_folders = select(File.folder, func.count()).where(PRESENT, File.folder != literal_column("''"))
         if not principal.sees_all:
             in_folders = in_folders.where(principal.owns(File.owner))
-        by_name = in_folders.group_by(File.folder).order_by(File.folder).limit(MOST_FOLDERS)
+        by_name = in_folders.group_by(File.folder).order_by(File.folder).limit(MAX_FOLDERS)
         with self._database.connect() as connection:
             return [(folder, files) for folder, files in connection.execute(by_name)]
 

@@ -43,7 +43,7 @@ _FORGET_EXPIRED = (
 
 
 class KeyUse(NamedTuple):
-    """A key, and the fingerprint of the request that uses it: of what the client sent."""
+    """A key, and the fingerprint of what the client sent with it."""
 
     key: str
     fingerprint: str

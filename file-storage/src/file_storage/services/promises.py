@@ -33,7 +33,7 @@ gets no promise before it has arrived."""
 BEGIN_SECONDS = 90.0
 """A body must begin within this time after its promise; nginx waits a minute for its first byte.
 
-A promise does not know its body. Of the promises older than this, at most one per body that is being written is alive.
+A promise is not linked to a body. Of the promises older than this, keep one for each body that is being written.
 """
 
 BEGUN_BYTES = 1_000_000
@@ -99,7 +99,7 @@ class Promises:
             session.execute(delete(Upload).where(Upload.id == promise_id, Upload.kind == UploadKind.PROMISE))
 
     @contextmanager
-    def made(self, principal: Principal, size: int, copies: int = 1) -> Iterator[str]:
+    def promised(self, principal: Principal, size: int, copies: int = 1) -> Iterator[str]:
         """Promise room during the block; return the promise's id.
 
         :param copies: as in :meth:`make`.
@@ -111,7 +111,7 @@ class Promises:
             yield promise_id
 
     @contextmanager
-    def made_on_disk(self, principal: Principal, size: int, copies: int = 1) -> Iterator[str]:
+    def promised_on_disk(self, principal: Principal, size: int, copies: int = 1) -> Iterator[str]:
         """Promise room on the disk during the block; return the promise's id.
 
         :param copies: as in :meth:`make`.
@@ -151,7 +151,8 @@ class Promises:
         with self._database.begin() as connection:
             expired = connection.execute(_DELETE_EXPIRED).rowcount
             promises = [_Promise(*row) for row in connection.execute(_PROMISES)]
-            lost = {each.id for each in promises} - {each.id for each in _alive(promises, self._staging.bodies())}
+            alive = _alive(promises, self._staging.bodies())
+            lost = {promise.id for promise in promises} - {promise.id for promise in alive}
             if lost:
                 connection.execute(delete(Upload).where(Upload.id.in_(lost)))
         return expired + len(lost)
@@ -195,8 +196,9 @@ def _alive(promises: Sequence[_Promise], bodies: Sequence[BodyFile]) -> Sequence
         promised twice.
     """
     most = sum(body.size >= BEGUN_BYTES for body in bodies)
-    begun = sorted((each for each in promises if each.must_have_begun), key=attrgetter("on_disk"), reverse=True)
-    return [*(each for each in promises if not each.must_have_begun), *begun[:most]]
+    starting = [promise for promise in promises if not promise.must_have_begun]
+    begun = [promise for promise in promises if promise.must_have_begun]
+    return [*starting, *sorted(begun, key=attrgetter("on_disk"), reverse=True)[:most]]
 
 
 def _lifetime(size: int) -> float:

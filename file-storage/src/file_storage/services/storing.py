@@ -20,12 +20,12 @@ from file_storage.models.file import RESULT, UPLOAD
 from file_storage.services.blobs import BlobService, SizedBlob
 from file_storage.services.expiry import ExpiryService
 from file_storage.services.file_rows import INSERT_FILES, files_of
+from file_storage.services.group_commit import GroupCommit, GroupProgress
 from file_storage.services.idempotency import IdempotencyKeys, KeyUse, conflict_as_in_use
 from file_storage.services.media.media import Media, media_of, taken_at_of
 from file_storage.services.names import FileName, folded
 from file_storage.services.promises import MIN_BYTES, Promises
 from file_storage.services.quota import Addition, Quota
-from file_storage.services.together import GroupProgress, Together
 from file_storage.services.trash import TrashService
 from file_storage.storage import BlobStore, OutdatedError, Prepared, StagedBlob, Staging
 
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 DISK_THREADS = 16
 """Maximum number of files made durable concurrently."""
 
-MOST_ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 """Maximum number of times that bytes are prepared if they are removed before their file is stored."""
 
 _QUOTA = "quota-exceeded"
@@ -187,7 +187,7 @@ class StoringService:
         self._promises = promises
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
         # An upload that waits for a lock or for the store delays only uploads of its own principal.
-        self._together = Together[_Addition, File | DomainError](self._add_group, attrgetter("principal"), _fits)
+        self._group_commit = GroupCommit[_Addition, File | DomainError](self._add_group, attrgetter("principal"), _fits)
 
     @contextmanager
     def room(
@@ -207,16 +207,16 @@ class StoringService:
         is_repeated = self._was_used(principal, key)
         if not is_repeated:
             self._check_quota(principal, size)
-        # The disk has a promised body already; a promise counts only what it still needs.
+        # A promised body is already on the disk; its promise covers only the bytes still needed.
         if promised is None:
             self.with_room(lambda: self._staging.check_room(size))
         if size < MIN_BYTES:
             yield None
             return
-        promise = self._promises.made_on_disk if is_repeated else self._promises.made
+        promise = self._promises.promised_on_disk if is_repeated else self._promises.promised
         with ExitStack() as promises:
-            made = self.with_room(lambda: promises.enter_context(promise(principal, size, copies)))
-            yield Reserved(made)
+            promise_id = self.with_room(lambda: promises.enter_context(promise(principal, size, copies)))
+            yield Reserved(promise_id)
 
     def promise_room(
         self, principal: Principal, promise_id: str, size: int, copies: int = 1, key: str | None = None
@@ -253,7 +253,7 @@ class StoringService:
 
         If there is room, housekeeping removes what has expired: no upload should wait for that.
 
-        :param full: the errors that mean this, after which ``attempt`` can be repeated.
+        :param full: the errors that mean 'no room', after which ``attempt`` can be repeated.
         :raises DomainError: ``quota-exceeded``, or any other error of ``attempt``.
         :raises StorageFullError: the disk has no room.
         """
@@ -300,7 +300,7 @@ class StoringService:
             count = sum(file.key not in used for file in new)
             self.with_room(lambda: self._quota.check_files(principal, count))
         contents = _in_parallel(self._disk, self._make_durable, [file.staged for file in new])
-        for _ in range(MOST_ATTEMPTS - 1):
+        for _ in range(MAX_ATTEMPTS - 1):
             # gc removes prepared bytes that wait too long for their file.
             with suppress(OutdatedError):
                 return self._store_contents(principal, new, contents, reserved)
@@ -359,7 +359,7 @@ class StoringService:
         ]
         if reserved is None and len(additions) == 1:
             # A transaction costs more than storing a small file, so share it with other requests.
-            return [self._together.do(_Addition(principal, additions[0]))]
+            return [self._group_commit.do(_Addition(principal, additions[0]))]
         return self._add(principal, additions, self._blobs.reference, partial(self._check_stored, principal, reserved))
 
     def _was_used(self, principal: Principal, key: str | None) -> bool:
@@ -385,7 +385,7 @@ class StoringService:
         check: Callable[[Connection, Sequence[SizedBlob]], None],
         progress: GroupProgress | None = None,
     ) -> Sequence[File | DomainError]:
-        # A disk may turn out to be full after some of the files were published, which cannot be repeated.
+        # A disk may turn out to be full after some of the files were published, and publishing cannot be repeated.
         return self.with_room(lambda: self._add_once(principal, additions, reference, check, progress), [_QUOTA])
 
     def _add_once(
@@ -409,8 +409,9 @@ class StoringService:
                 check(connection, blobs)
                 if progress is not None:
                     progress.is_final = True
+                prepared = [addition.prepared for addition in new if addition.prepared]
                 # The blobs' rows are locked, so the bytes cannot be removed before the commit.
-                unfinished = self._store.publish(connection, [each.prepared for each in new if each.prepared])
+                unfinished = self._store.publish(connection, prepared)
             if progress is not None:
                 # The next group's statements need not wait for this commit.
                 progress.release()

@@ -27,7 +27,7 @@ from file_storage.models import FileCount, OwnerTotal, StorageTotal
 
 STEP = 1000
 """Maximum number of rows folded in one transaction."""
-MOST_STEPS = 100
+MAX_STEPS = 100
 """Maximum number of steps for each table, so that other chores get their turn."""
 
 
@@ -115,7 +115,7 @@ def monthly_counts(connection: Connection, owner: str | None) -> Sequence[Monthl
 def fold(database: Database) -> int:
     """Add the rows of closed connections to the rows of connection 0, to keep the number of rows small; return theirs.
 
-    Each table is folded in steps; the next call folds the rows that are left after :data:`MOST_STEPS`.
+    Each table is folded in steps; the next call folds the rows that are left after :data:`MAX_STEPS`.
     """
     with database.connect() as connection:
         if dialect_of(connection) != "postgresql":
@@ -127,7 +127,7 @@ def fold(database: Database) -> int:
     )
     total = 0
     for fold_step in tables:
-        for _ in range(MOST_STEPS):
+        for _ in range(MAX_STEPS):
             with database.begin() as connection:
                 folded = fold_step(connection)
             total += folded

@@ -20,9 +20,9 @@ from file_storage.services.removal import Removal
 
 log = structlog.get_logger()
 
-MOST_FILES = 10_000
+MAX_FILES = 10_000
 """Maximum number of files deleted by one request."""
-MOST_SECONDS = 20.0
+MAX_SECONDS = 20.0
 """Seconds after which a request starts no further step: it must answer before its timeout (see ``wsgi.ini``)."""
 MOVED_AT_ONCE = 1000
 """Number of files that one transaction moves to the trash or restores."""
@@ -172,7 +172,7 @@ class TrashService:
         :param following: returns the ids of the next step, all greater than its argument.
         :param conditions: which of them are deleted.
         """
-        deadline = time.monotonic() + MOST_SECONDS
+        deadline = time.monotonic() + MAX_SECONDS
         ids: list[int] = []
         until: float | None = None
         step = following(0)
@@ -188,7 +188,7 @@ class TrashService:
         return Deleted(ids, bool(step), until)
 
     def _remove_in_steps(self, following: Callable[[], Sequence[int]], principal: Principal) -> Emptied:
-        deadline = time.monotonic() + MOST_SECONDS
+        deadline = time.monotonic() + MAX_SECONDS
         removed = 0
         step = following()
         while step:
@@ -233,7 +233,7 @@ def _move(connection: Connection, ids: Sequence[int]) -> Sequence[tuple[float | 
 
 def _is_enough(done: int, deadline: float) -> bool:
     # Do at least one step, so that a repeated request, which first skips finished work, makes progress.
-    return done >= MOST_FILES or (done > 0 and time.monotonic() >= deadline)
+    return done >= MAX_FILES or (done > 0 and time.monotonic() >= deadline)
 
 
 def _steps(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:

@@ -4,13 +4,12 @@ import hashlib
 import re
 import secrets
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-import structlog
-from service_kit.access.principals import UNLIMITED, Limits, Principal
+from service_kit.access.principals import UNLIMITED, Principal
 from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError, FieldError
 from service_kit.texts import counted, sentence
@@ -25,8 +24,6 @@ from file_storage.services.storing import Details, NewFile, Reserved, StoringSer
 from file_storage.storage import Readable, StagedBlob, Staging
 from file_storage.storage.partial import PartialFile, PartialFiles, UploadBusyError
 
-log = structlog.get_logger()
-
 APPEND_BYTES = 64 * 1024
 """Maximum number of bytes of a request that are read and appended at a time."""
 JOIN_BYTES = 1024 * 1024
@@ -35,16 +32,6 @@ RESERVE_BYTES = 16 * 1024 * 1024
 """Bytes that an upload of unknown length reserves in advance: a statement for each chunk would slow it down."""
 IDEMPOTENCY_KEY = "idempotency_key"
 """The name of the client's own idempotency key in ``Upload-Metadata``."""
-EXPIRE_BATCH = 100
-"""Maximum number of expired uploads per removal."""
-EXPIRE_AGAIN_SECONDS = 3600
-"""Seconds until an expired upload that cannot become a file, for example because of a quota, expires again."""
-
-FORBIDDEN_KEY = ("idempotency-key-reused", "idempotency-key-revoked")
-"""Errors that every retry with the same key gets again."""
-
-LimitsOf = Callable[[str], Limits]
-"""Returns the limits of an owner."""
 
 _UNFINISHED = (
     select(func.count())
@@ -136,7 +123,7 @@ class UploadService:
         kind, concat_header = (UploadKind.PART, "partial") if new.partial else (UploadKind.FILE, None)
         upload = self._files.with_room(lambda: self._insert(principal, new, new.length, kind, concat_header))
         self._partials.create(upload.id)
-        return UploadProgress(self._finish(principal, upload) if upload.length == 0 else upload, 0)
+        return UploadProgress(self.finish(principal, upload) if upload.length == 0 else upload, 0)
 
     def get(self, principal: Principal, upload_id: str) -> UploadProgress:
         """Return an upload; make it a file if it is complete but a crash interrupted its last request.
@@ -152,7 +139,7 @@ class UploadService:
         if size == upload.length:
             # The request that sent the last bytes may be about to finish the upload.
             with suppress(UploadBusyError):
-                upload = self._finish(principal, upload)
+                upload = self.finish(principal, upload)
         return UploadProgress(upload, size)
 
     def append(
@@ -201,7 +188,9 @@ class UploadService:
         length = sum(self._length_of_part(principal, part) for part in parts)
         self._check_length(length)
         with ExitStack() as stack:
-            promise = self._files.with_room(lambda: stack.enter_context(self._promises.made_on_disk(principal, length)))
+            promise = self._files.with_room(
+                lambda: stack.enter_context(self._promises.promised_on_disk(principal, length))
+            )
             staged = stack.enter_context(self._staging.stage_body())
             for part in parts:
                 for data in self._bytes_of(part):
@@ -221,27 +210,36 @@ class UploadService:
         :raises UploadBusyError: a request is writing to the upload.
         """
         self._row(principal, upload_id)
-        self._remove(upload_id)
+        self.remove(upload_id)
 
-    def expire(self, limits_of: LimitsOf) -> int:
-        """Remove at most :data:`EXPIRE_BATCH` expired uploads, and return their number.
+    def finish(self, principal: Principal, upload: Upload) -> Upload:
+        """Turn a complete upload into a file; its idempotency key prevents a second file after a crash.
 
-        Complete uploads become files first. One that would exceed a quota stays, and expires again later.
+        :raises DomainError: as :meth:`StoringService.store`, also because of the client's own idempotency key.
+        :raises UploadBusyError: a request is writing to the upload.
         """
-        return sum(self._end(upload, limits_of) for upload in self._expired())
+        if upload.kind is UploadKind.PART:
+            return upload
+        with ExitStack() as stack:
+            try:
+                partial = stack.enter_context(self._partials.hold(upload.id))
+                content = stack.enter_context(partial.path.open("rb"))
+                staged = stack.enter_context(self._staging.adopt(partial.path, content))
+            except FileNotFoundError:
+                return self._reload_finished(principal, upload.id)
+            finished = self._store(principal, upload, staged)
+        self._partials.delete(upload.id)
+        return finished
 
-    def collect_garbage(self, older_than_seconds: float, limits_of: LimitsOf) -> int:
-        """Remove expired uploads, and bytes that a crash left without an upload; return their number."""
-        removed = 0
-        while expired := self._expired():
-            removed += sum(self._end(upload, limits_of) for upload in expired)
-        for upload_id in self._partials.stored(older_than_seconds):
-            with self._database.read() as session:
-                known = session.get(Upload, upload_id) is not None
-            if not known:
-                self._partials.delete(upload_id)
-                removed += 1
-        return removed
+    def remove(self, upload_id: str) -> None:
+        """Remove an upload, also an expired one, and its bytes.
+
+        :raises UploadBusyError: a request is writing to the upload.
+        """
+        with suppress(FileNotFoundError), self._partials.hold(upload_id):
+            self._partials.delete(upload_id)
+        with self._database.write() as session:
+            session.execute(delete(Upload).where(Upload.id == upload_id))
 
     def _insert(
         self,
@@ -407,57 +405,6 @@ class UploadService:
             self._check_reserved(session, _holder(principal, upload), updated.reserved - upload.reserved)
             return updated
 
-    def _finish(self, principal: Principal, upload: Upload) -> Upload:
-        """Turn a complete upload into a file; its idempotency key prevents a second file after a crash.
-
-        :raises DomainError: as :meth:`StoringService.store`, also because of the client's own idempotency key.
-        """
-        if upload.kind is UploadKind.PART:
-            return upload
-        with ExitStack() as stack:
-            try:
-                partial = stack.enter_context(self._partials.hold(upload.id))
-                content = stack.enter_context(partial.path.open("rb"))
-                staged = stack.enter_context(self._staging.adopt(partial.path, content))
-            except FileNotFoundError:
-                return self._reload_finished(principal, upload.id)
-            finished = self._store(principal, upload, staged)
-        self._partials.delete(upload.id)
-        return finished
-
-    def _expired(self) -> Sequence[Upload]:
-        with self._database.read() as session:
-            query = (
-                select(Upload).where(Upload.expires_at < epoch_now()).order_by(Upload.expires_at).limit(EXPIRE_BATCH)
-            )
-            return session.scalars(query).all()
-
-    def _end(self, upload: Upload, limits_of: LimitsOf) -> bool:
-        """Remove an expired upload, after it has become a file if it is complete; return whether it is removed."""
-        try:
-            if not upload.finished and self._is_complete(upload):
-                self._finish_unless_forbidden(_owner_of(upload, limits_of(upload.owner)), upload)
-            self._remove(upload.id)
-        except (DomainError, OSError) as error:
-            log.warning("upload not removed", upload_id=upload.id, reason=str(error))
-            self._expire_later(upload)
-            return False
-        return True
-
-    def _expire_later(self, upload: Upload) -> None:
-        """Let an upload that cannot become a file expire again later, so that others have their turn."""
-        with self._database.write() as session:
-            later = epoch_now() + EXPIRE_AGAIN_SECONDS
-            session.execute(update(Upload).where(Upload.id == upload.id).values(expires_at=later))
-
-    def _finish_unless_forbidden(self, owner: Principal, upload: Upload) -> None:
-        """Turn a complete upload into a file, unless its idempotency key forbids this forever."""
-        try:
-            self._finish(owner, upload)
-        except DomainError as error:
-            if error.kind not in FORBIDDEN_KEY:
-                raise
-
     def _store(self, principal: Principal, upload: Upload, staged: StagedBlob) -> Upload:
         name, details = FileName(upload.name, upload.extension), Details(upload.folder, upload.expires_in)
         key = _own_key(upload.metadata_header) or f"tus-{upload.id}"
@@ -467,15 +414,6 @@ class UploadService:
             values = {"file_id": file.id, "finished": True, "length": staged.size, "reserved": 0}
             changed = update(Upload).where(Upload.id == upload.id).values(**values).returning(Upload)
             return session.execute(changed).scalar_one()
-
-    def _is_complete(self, upload: Upload) -> bool:
-        return upload.length is not None and self._partials.size(upload.id) == upload.length
-
-    def _remove(self, upload_id: str) -> None:
-        with suppress(FileNotFoundError), self._partials.hold(upload_id):
-            self._partials.delete(upload_id)
-        with self._database.write() as session:
-            session.execute(delete(Upload).where(Upload.id == upload_id))
 
     def _length_of_part(self, principal: Principal, part: str) -> int:
         upload = self._row(principal, part)
@@ -523,13 +461,9 @@ class UploadService:
             )
 
 
-def _owner_of(upload: Upload, limits: Limits) -> Principal:
-    return Principal(upload.owner, frozenset(), limits=limits)
-
-
 def _holder(principal: Principal, upload: Upload) -> Principal:
     """Return the owner of the upload's bytes and file as a principal, with the owner's limits if they are known."""
-    return principal if principal.owner == upload.owner else _owner_of(upload, UNLIMITED)
+    return principal if principal.owner == upload.owner else Principal(upload.owner, frozenset(), limits=UNLIMITED)
 
 
 def _own_key(metadata_header: str) -> str | None:

@@ -115,17 +115,17 @@ class S3BlobStore:
     def publish(self, connection: Connection, prepared: Sequence[Prepared]) -> Sequence[str]:
         if not prepared:
             return []
-        lost = [each.lost for each in prepared if each.lost is not None]
+        lost = [body.lost for body in prepared if body.lost is not None]
         if lost:
             connection.execute(_LOSE, {"names": lost})
         # An object that is used now was either found by prepare or written since.
-        used = _used(connection, {each.staged.sha256 for each in prepared})
-        needed = {each.staged.sha256: each.name for each in prepared if each.staged.sha256 not in used}
+        used = _used(connection, {body.staged.sha256 for body in prepared})
+        needed = {body.staged.sha256: body.name for body in prepared if body.staged.sha256 not in used}
         if needed:
             taken = connection.scalars(_USE, {"names": list(needed.values())}).all()
             if len(taken) < len(needed):
                 raise OutdatedError("an object was removed before its file was stored")
-        spare = {each.name for each in prepared} - set(needed.values()) - set(used.values())
+        spare = {body.name for body in prepared} - set(needed.values()) - set(used.values())
         if spare:
             connection.execute(_LEAVE, {"names": list(spare)})
         return [*spare, *lost]
@@ -175,7 +175,7 @@ class S3BlobStore:
         swept = len(left)
         with _available():
             for objects in obstore.list(self._store, chunk_size=PAGE_SIZE):
-                unknown = self._unknown([each["path"] for each in objects if each["last_modified"] <= latest])
+                unknown = self._unknown([found["path"] for found in objects if found["last_modified"] <= latest])
                 self._delete(unknown)
                 swept += len(unknown)
         return swept

@@ -46,7 +46,7 @@ _REDUCTIONS = {
     png_header.SIGNATURE: png_header.bare_png,
 }
 """Functions that reduce a file to the parts that determine its size, by its first bytes."""
-_LONGEST_SIGNATURE = max(map(len, _REDUCTIONS))
+_MAX_SIGNATURE_BYTES = max(map(len, _REDUCTIONS))
 
 
 class Media(NamedTuple):
@@ -103,7 +103,7 @@ def _image(file: IO[bytes]) -> Media | None:
     # Pillow only calls read, seek and tell (Image.open).
     limited = cast("IO[bytes]", _LimitedFile(file))
     try:
-        start = limited.read(_LONGEST_SIGNATURE)
+        start = limited.read(_MAX_SIGNATURE_BYTES)
         bare = next((reduce for signature, reduce in _REDUCTIONS.items() if start.startswith(signature)), None)
         limited.seek(0)
         media_type, size = pillow_headers.type_and_size(BytesIO(bare(limited)) if bare else limited)

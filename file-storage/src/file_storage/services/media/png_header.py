@@ -10,7 +10,7 @@ _HEADER, _EXIF, _PIXELS = b"IHDR", b"eXIf", b"IDAT"
 _CHECKSUM_BYTES = 4
 _PLAIN, _MARKED = (b"II*\0", b"MM\0*"), b"Exif\0\0"
 """First bytes of EXIF, and of EXIF that begins as in a JPEG."""
-_LONGEST_START = len(_MARKED)
+_MAX_START_BYTES = len(_MARKED)
 _MAX_CHUNKS = 6000
 _MAX_EXIF_BYTES = 8 * 1024 * 1024
 """The limits of the image processor, which with another EXIF would turn the image differently."""
@@ -26,7 +26,7 @@ def bare_png(file: IO[bytes]) -> bytes:
     place = len(SIGNATURE)
     for _ in range(_MAX_CHUNKS):
         file.seek(place)
-        head = file.read(_HEAD.size + _LONGEST_START)
+        head = file.read(_HEAD.size + _MAX_START_BYTES)
         if len(head) < _HEAD.size:
             break
         length, name = _HEAD.unpack_from(head)

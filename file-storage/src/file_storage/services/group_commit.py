@@ -30,7 +30,7 @@ class GroupProgress:
 Work = Callable[[Sequence[T], GroupProgress], Sequence[R]]
 
 
-class Together(Generic[T, R]):
+class GroupCommit(Generic[T, R]):
     """Groups the items of concurrent threads; no thread waits for a group to grow.
 
     :param work: processes all members, or raises an error without effect unless its progress is final.
