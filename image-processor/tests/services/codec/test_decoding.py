@@ -581,6 +581,32 @@ def test_a_tiff_of_jpeg_pages_is_read_by_a_new_process() -> None:
     assert numpy.abs(pixels(result).astype(int) - numpy.asarray(expected)).max() <= 2
 
 
+def test_a_named_file_may_have_the_padding_that_a_source_may_have() -> None:
+    """libjpeg warns of it in the words that it has for lost pixels, too."""
+    mark = photo(format="JPEG")
+    tables = mark.index(b"\xff\xc4")
+    padded = mark[:tables] + bytes(3) + mark[tables:]
+
+    results = [processed(photo(), "overlay", {"file_id": 7}, {7: content}) for content in (mark, padded)]
+
+    assert numpy.array_equal(pixels(results[0]), pixels(results[1]))
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_the_error_for_a_damaged_named_file_names_it(format: str) -> None:
+    whole = photo(format=format)
+
+    with pytest.raises(ImageError, match=r"^File 7: The image cannot be decoded: .*(truncated|corrupt)"):
+        processed(photo(), "overlay", {"file_id": 7}, {7: whole[: len(whole) * 2 // 3]})
+
+
+def test_a_damaged_source_is_refused_although_a_named_file_is_intact() -> None:
+    whole = photo(format="JPEG")
+
+    with pytest.raises(ImageError, match=r"^The image cannot be decoded: the file is truncated"):
+        processed(whole[:-200], "overlay", {"file_id": 7}, {7: whole})
+
+
 WAYS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "two compressions": ({"compression": "zlib"}, {"compression": "lzw"}),
     "compressed and not": ({"compression": "zlib"}, PLAIN),

@@ -63,6 +63,19 @@ def unheard() -> Iterator[None]:
         pyvips.Error("")
 
 
+@contextmanager
+def of_another_file() -> Iterator[None]:
+    """Collect the warnings about another file; afterwards, continue with the earlier ones about the first."""
+    kept = [*pyvips.Error("").detail.splitlines(), *_warnings.lines]
+    _warnings.lines.clear()
+    try:
+        yield
+    finally:
+        pyvips.Error("")
+        _warnings.lines.clear()
+        _warnings.lines.extend(kept)
+
+
 def _drop(_record: logging.LogRecord) -> bool:
     return False
 
