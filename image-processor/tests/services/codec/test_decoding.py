@@ -545,7 +545,7 @@ def test_losing_pages_that_cannot_be_read_is_an_error(kind: str, target: str) ->
 def with_compression(content: bytes, page: int, number: int, kind: str, count: int) -> bytes:
     """Return the TIFF whose page has this compression, stored ``count`` times, at the end unless it fits its row."""
     with tifffile.TiffFile(io.BytesIO(content)) as file:
-        place, is_big = file.pages[page].tags[259].offset, file.is_bigtiff
+        place, is_big = file.pages[page].aspage().tags[259].offset, file.is_bigtiff
     values = struct.pack(f"<{count}{kind}", *[number] * count)
     field, changed = "8s" if is_big else "4s", bytearray(content)
     if len(values) > struct.calcsize(field):
