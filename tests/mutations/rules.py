@@ -737,6 +737,14 @@ MUTATIONS = [
         caught_by="image-processor/tests/test_kinds.py::test_gray_in_planes_is_gray_with_its_alpha",
     ),
     Mutation(
+        rule="trying a decoder of libtiff is not a complaint about the file",
+        file="image-processor/src/image_processor/services/codec/tiff_decoders.py",
+        before="    with complaints.unheard():",
+        after="    for _ in range(1):",
+        caught_by="image-processor/tests/services/codec/test_tiff_decoders.py::"
+        "test_trying_the_decoders_is_not_a_complaint_about_the_file",
+    ),
+    Mutation(
         rule="a decoder without enough memory does not report a damaged file",
         file="image-processor/src/image_processor/services/readers/libjxl.py",
         before="self.is_out |= place is None",

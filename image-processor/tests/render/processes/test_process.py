@@ -1,5 +1,7 @@
 """Sources that a render process reads from the disk of the service."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -252,3 +254,19 @@ def test_a_preview_of_a_sequence_is_refused_as_the_task_would_be(sequence: Path)
     wanted = PreviewIn.model_validate({"file_id": 1, "steps": [{"algorithm": "flip"}], "output": {"format": "webp"}})
 
     assert kind_of(answer_to(preview_plan(wanted), sequence)) == NOT_RENDERABLE
+
+
+def test_the_reason_of_a_refusal_is_never_that_of_the_file_before(tmp_path: Path) -> None:
+    before, damaged = tmp_path / "before.jpg", tmp_path / "damaged.png"
+    Image.effect_noise((40, 30), 80).save(before)
+    before.write_bytes(before.read_bytes()[:-200])
+    Image.new("L", (40, 30)).save(damaged)
+    head = struct.pack(">4sIIB4x", b"IHDR", 40, 30, 3)  # 3 bits per sample
+    damaged.write_bytes(damaged.read_bytes()[:12] + head + struct.pack(">I", zlib.crc32(head)))
+
+    refusals = [rendered(before), rendered(damaged, "raw:1")]
+
+    assert [refused.detail for refused in refusals if isinstance(refused, Refused)] == [
+        "The image cannot be decoded: the file is truncated or corrupt.",
+        "The image cannot be decoded: its header is invalid.",
+    ]

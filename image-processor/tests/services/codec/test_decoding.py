@@ -18,6 +18,7 @@ import pyvips
 import tifffile
 from image_processor.services.codec import mended_tiff, tiff
 from image_processor.services.codec.decoding import ImageError, ImageLimits, decode
+from image_processor.services.codec.tiff_decoders import _has_decoder
 from PIL import Image, ImageCms, ImageOps, ImageSequence
 
 from tests.support.algorithm_runs import LIMITS, processed, report
@@ -475,13 +476,14 @@ TONES = (10, 20, 30)
 """The gray of each page of :func:`stored`."""
 
 
-def stored(*kinds: dict[str, object], height: int = 20) -> bytes:
+def stored(*kinds: dict[str, object], height: int = 20, big: bool = False) -> bytes:
     """Return a TIFF of pages of 30 by 20 pixels that are stored in different ways.
 
     :param height: that of the second page.
+    :param big: as BigTIFF.
     """
     file = io.BytesIO()
-    with tifffile.TiffWriter(file) as writer:
+    with tifffile.TiffWriter(file, bigtiff=big) as writer:
         for number, kind in enumerate(kinds):
             page = numpy.full((height if number == 1 else 20, 30, 3), TONES[number], "uint8")
             if kind.get("planarconfig") == "separate":
@@ -538,6 +540,71 @@ def test_losing_pages_that_cannot_be_read_is_an_error(kind: str, target: str) ->
         processed(source, "convert", {"format": target})
     result = opened(processed(source, "convert", {"format": target, "source": {"frames": 2}}))
     assert getattr(result, "n_frames", 1) == 2
+
+
+def with_compression(content: bytes, page: int, number: int, kind: str, count: int) -> bytes:
+    """Return the TIFF whose page has this compression, stored ``count`` times, at the end unless it fits its row."""
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        place, is_big = file.pages[page].aspage().tags[259].offset, file.is_bigtiff
+    values = struct.pack(f"<{count}{kind}", *[number] * count)
+    field, changed = "8s" if is_big else "4s", bytearray(content)
+    if len(values) > struct.calcsize(field):
+        changed, values = changed + values, struct.pack("<Q" if is_big else "<I", len(changed))
+    struct.pack_into(f"<HH{'Q' if is_big else 'I'}{field}", changed, place, 259, KINDS[kind], count, values)
+    return bytes(changed)
+
+
+KINDS = {"H": 3, "I": 4, "Q": 16}
+"""Types of TIFF 6.0 and BigTIFF, by their formats of ``struct``."""
+
+
+@pytest.mark.parametrize(("kind", "count"), [("H", 1), ("H", 2), ("H", 3), ("H", 5), ("I", 1), ("I", 3), ("Q", 1)])
+@pytest.mark.parametrize("big", [False, True])
+def test_an_unread_page_may_store_its_compression_for_each_sample(*, big: bool, kind: str, count: int) -> None:
+    """TIFF 5.0 and earlier; libtiff reads any type."""
+    source = with_compression(stored(PLAIN, PLAIN, PLAIN, big=big), 1, 50000, kind, count)
+
+    for page in (1, 3):
+        shown = pixels(processed(source, "convert", {"format": "png", "source": {"page": page}}))
+        assert numpy.unique(shown).tolist() == [TONES[page - 1]]
+
+
+def test_a_tiff_of_jpeg_pages_is_read_by_a_new_process() -> None:
+    """A process learns at its first such file whether libtiff has a decoder of JPEG."""
+    first, second = (Image.new("RGB", (64, 48), color) for color in ((90, 120, 150), (200, 10, 20)))
+    source = encoded(first, "TIFF", save_all=True, append_images=[second], compression="jpeg")
+    _has_decoder.cache_clear()
+
+    result = processed(source, "convert", {"format": "png", "source": {"page": 2}})
+
+    expected = ImageSequence.all_frames(opened(source))[1].convert("RGB")
+    assert numpy.abs(pixels(result).astype(int) - numpy.asarray(expected)).max() <= 2
+
+
+def test_a_named_file_may_have_the_padding_that_a_source_may_have() -> None:
+    """libjpeg warns of it in the words that it has for lost pixels, too."""
+    mark = photo(format="JPEG")
+    tables = mark.index(b"\xff\xc4")
+    padded = mark[:tables] + bytes(3) + mark[tables:]
+
+    results = [processed(photo(), "overlay", {"file_id": 7}, {7: content}) for content in (mark, padded)]
+
+    assert numpy.array_equal(pixels(results[0]), pixels(results[1]))
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_the_error_for_a_damaged_named_file_names_it(format: str) -> None:
+    whole = photo(format=format)
+
+    with pytest.raises(ImageError, match=r"^File 7: The image cannot be decoded: .*(truncated|corrupt)"):
+        processed(photo(), "overlay", {"file_id": 7}, {7: whole[: len(whole) * 2 // 3]})
+
+
+def test_a_damaged_source_is_refused_although_a_named_file_is_intact() -> None:
+    whole = photo(format="JPEG")
+
+    with pytest.raises(ImageError, match=r"^The image cannot be decoded: the file is truncated"):
+        processed(whole[:-200], "overlay", {"file_id": 7}, {7: whole})
 
 
 WAYS: dict[str, tuple[dict[str, object], dict[str, object]]] = {

@@ -532,6 +532,22 @@ def test_the_short_header_of_os2_is_refused_as_unsupported_not_as_damaged() -> N
         processed(bmp_of_os2(16, 24), "convert", KEPT)
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_the_short_header_of_os2_with_a_palette_is_read(bits: int) -> None:
+    """No other program at hand reads it; the pixels are known by construction."""
+    colors = numpy.random.default_rng(bits).integers(0, 256, (2**bits, 3), "uint8")
+    numbers = numpy.arange(8 * 3).reshape(3, 8) % 2**bits
+    head = struct.pack("<IIIHH", 16, 8, 3, 1, bits) + b"".join(bytes([*color[::-1], 0]) for color in colors)
+    ones = numpy.unpackbits(numbers.astype("uint8")[..., None], axis=2)[..., 8 - bits :]
+    rows = [numpy.packbits(row).tobytes() for row in ones[::-1]]
+    stored = b"".join(row + bytes(-len(row) % 4) for row in rows)
+    source = b"BM" + struct.pack("<IHHI", 14 + len(head) + len(stored), 0, 0, 14 + len(head)) + head + stored
+
+    result = opened(processed(source, "convert", KEPT)).convert("RGB")
+
+    assert numpy.array_equal(numpy.asarray(result), colors[numbers])
+
+
 def bitmap_of_icon(colors: numpy.ndarray, mask: numpy.ndarray) -> bytes:
     """Return a 24-bit or 32-bit bitmap without its file header, followed by the mask."""
     height, width, bands = colors.shape

@@ -232,11 +232,12 @@ def _chosen_format(plan: RenderPlan, format_name: str, own: str) -> str:
 
 
 def _format_of(source: Path, limits: ImageLimits, plan: RenderPlan) -> str:
-    try:
-        loader = str(pyvips.Image.new_from_file(str(source)).get("vips-loader"))
-    except pyvips.Error:
-        loader = ""
-    return READABLE.get(loader) or decode(source, limits, sequential=True, wanted=plan.reading).format
+    with explained(source):
+        try:
+            loader = str(pyvips.Image.new_from_file(str(source)).get("vips-loader"))
+        except pyvips.Error:
+            loader = ""
+        return READABLE.get(loader) or decode(source, limits, sequential=True, wanted=plan.reading).format
 
 
 def _write_color(color: str, path: Path) -> None:

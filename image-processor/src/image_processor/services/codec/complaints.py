@@ -3,7 +3,8 @@
 import logging
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import pyvips
 
@@ -47,6 +48,36 @@ def forget() -> None:
     logging.getLogger("pyvips").addHandler(_warnings)
     _warnings.lines.clear()
     pyvips.Error("")
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Drop the warnings and errors about what is decoded meanwhile, because it is not the file; keep earlier ones."""
+    logger = logging.getLogger("pyvips")
+    _warnings.lines.extend(pyvips.Error("").detail.splitlines())
+    logger.addFilter(_drop)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_drop)
+        pyvips.Error("")
+
+
+@contextmanager
+def of_another_file() -> Iterator[None]:
+    """Collect the warnings about another file; afterwards, continue with the earlier ones about the first."""
+    kept = [*pyvips.Error("").detail.splitlines(), *_warnings.lines]
+    _warnings.lines.clear()
+    try:
+        yield
+    finally:
+        pyvips.Error("")
+        _warnings.lines.clear()
+        _warnings.lines.extend(kept)
+
+
+def _drop(_record: logging.LogRecord) -> bool:
+    return False
 
 
 def lost_pixels() -> str | None:

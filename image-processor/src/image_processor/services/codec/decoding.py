@@ -15,9 +15,9 @@ from image_processor.services.causes import Cause
 from image_processor.services.codec import complaints, gif, tiff
 from image_processor.services.codec.avif import is_sequence
 from image_processor.services.codec.colors import PROFILE, with_described_colors
-from image_processor.services.codec.errors import ImageError, reason_of
+from image_processor.services.codec.errors import ImageError, failed_while_writing, hit_file_limit, reason_of
 from image_processor.services.codec.exif_block import with_exif_of_tiff, without_invented_tags
-from image_processor.services.codec.jpeg import is_lossless, unended, with_all_segments
+from image_processor.services.codec.jpeg import has_gap_before_pixels, is_lossless, unended, with_all_segments
 from image_processor.services.codec.layout import Layout, layout_of, with_page_sizes
 from image_processor.services.codec.limits import (
     ImageLimits,
@@ -70,6 +70,8 @@ _UPRIGHT_AS_STORED = (0, 1, 2)
 """EXIF orientations that keep the order of rows."""
 _READ_ONCE = ("uchar", "ushort", "uint")
 """Sample formats that are read once, top to bottom; all others are first scanned for their maximum."""
+_EXTRANEOUS = "extraneous bytes before marker"
+"""Part of libjpeg's warning about skipped bytes; no pixel is lost if they are before the pixels."""
 _FAIL_ON = "error"
 """Fail if pixels are missing or cannot be decoded; :mod:`complaints` collects the warnings."""
 
@@ -101,11 +103,15 @@ def decode(source: Path, limits: ImageLimits, *, sequential: bool, wanted: Sourc
     try:
         decoded = _decoded(source, limits, wanted, sequential=sequential)
     except pyvips.Error as error:
-        raise ImageError(
-            sentence("The image cannot be decoded: {reason}.", reason=reason_of(complaints.causes(error.detail)))
-        ) from error
+        raise _undecodable(error) from error
     check_frames_of(decoded.picture.frames, limits, sentence("The image has"))
     return decoded
+
+
+def _undecodable(error: pyvips.Error) -> ImageError:
+    return ImageError(
+        sentence("The image cannot be decoded: {reason}.", reason=reason_of(complaints.causes(error.detail)))
+    )
 
 
 def _decoded(source: Path, limits: ImageLimits, wanted: Source, *, sequential: bool) -> Decoded:
@@ -177,6 +183,16 @@ def _is_readable(source: Path, layout: Layout, number: int) -> bool:
     return True
 
 
+def check_lost_pixels(source: Path) -> None:
+    """Check that the decoder of this file did not warn of lost pixels.
+
+    :raises ImageError: it did.
+    """
+    lost = complaints.lost_pixels()
+    if lost is not None and not (_EXTRANEOUS in lost and has_gap_before_pixels(source)):
+        raise ImageError(sentence("The image cannot be decoded: {reason}.", reason=reason_of(lost)))
+
+
 class NamedFiles:
     """Implements :class:`image_processor.imaging.files.Files` over downloaded files."""
 
@@ -186,12 +202,24 @@ class NamedFiles:
 
     def image(self, file_id: int) -> pyvips.Image:
         try:
-            decoded = decode(self._paths[file_id], self._limits, sequential=False)
+            with complaints.of_another_file():
+                return self._whole(self._paths[file_id])
         except ImageError as error:
             raise UnsuitableImageError(
                 sentence("File {file_id}: {reason}", file_id=file_id, reason=text_of(error))
             ) from error
-        return in_srgb(decoded.picture.first)
+
+    def _whole(self, path: Path) -> pyvips.Image:
+        """Return the first frame with its pixels decoded, so that every warning until then is about this file."""
+        decoded = decode(path, self._limits, sequential=True)
+        try:
+            image = materialized(in_srgb(decoded.picture.first))
+        except pyvips.Error as error:
+            if hit_file_limit(error.detail) or failed_while_writing(error.detail):
+                raise
+            raise _undecodable(error) from error
+        check_lost_pixels(path)
+        return image
 
     def text(self, file_id: int, max_bytes: int) -> str:
         path = self._paths[file_id]

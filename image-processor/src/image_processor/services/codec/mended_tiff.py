@@ -2,7 +2,6 @@
 
 import errno
 import os
-import struct
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from mmap import ACCESS_COPY, mmap
@@ -103,5 +102,4 @@ def _changes_of(page: tiff.Directory) -> Iterator[_Change]:
 
 
 def _change(page: tiff.Directory, tag: int, value: int, other_than: int | None = None) -> _Change:
-    entry = page.entries[tag]
-    return _Change(entry.place, struct.pack(f"{page.order}{tiff.INTEGERS[entry.kind]}", value), other_than)
+    return _Change(page.entries[tag].place, page.row(tag, value), other_than)

@@ -12,7 +12,7 @@ from image_processor.imaging.output import STILL, Report, Tiles
 from image_processor.imaging.picture import UnsuitableImageError
 from image_processor.services.causes import Cause
 from image_processor.services.codec import complaints
-from image_processor.services.codec.decoding import Decoded, ImageError, NamedFiles, decode
+from image_processor.services.codec.decoding import Decoded, ImageError, NamedFiles, check_lost_pixels, decode
 from image_processor.services.codec.encoding import (
     EXTENSIONS,
     encodes_once,
@@ -22,13 +22,10 @@ from image_processor.services.codec.encoding import (
     write_tiles,
 )
 from image_processor.services.codec.errors import TOO_LARGE_A_FILE, failed_while_writing, hit_file_limit, reason_of
-from image_processor.services.codec.jpeg import has_gap_before_pixels
 from image_processor.services.codec.limits import ImageLimits, check_frames_of, check_pixels
 from image_processor.services.codec.plain import plain_jpeg
 from image_processor.services.codec.plan import Plan
 
-_EXTRANEOUS = "extraneous bytes before marker"
-"""Part of libjpeg's warning about skipped bytes; no pixel is lost if they are before the pixels."""
 MAX_REPORT_LENGTH = 256 * 1024
 """Maximum length of an analysis among several: a file may contain megabytes of EXIF."""
 
@@ -107,9 +104,7 @@ def explained(source: Path) -> Iterator[None]:
         raise ImageError(text_of(error), Cause.IMAGE_UNSUITABLE) from error
     except pyvips.Error as error:
         raise _refusal(error) from error
-    lost = complaints.lost_pixels()
-    if lost is not None and not (_EXTRANEOUS in lost and has_gap_before_pixels(source)):
-        raise ImageError(sentence("The image cannot be decoded: {reason}.", reason=reason_of(lost)))
+    check_lost_pixels(source)
 
 
 def _refusal(error: pyvips.Error) -> ImageError:

@@ -57,16 +57,17 @@ _ALPHA = (_ASSOCIATED, 2)
 DAMAGED = (struct.error, KeyError, ValueError, OverflowError, OSError)
 """Exceptions that reading a damaged file may raise."""
 
+_SHORT = 3
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Bytes per value, by type."""
-INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+_INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
 
 @dataclass(frozen=True)
 class Entry:
     """A tag's raw value, in the file's byte order.
 
-    :param place: offset in the file of the row's value field, which holds the value or its offset.
+    :param place: offset in the file of the row, which holds the value or its offset.
     """
 
     kind: int
@@ -93,18 +94,24 @@ class Directory:
 
     :param order: the byte order, ``<`` or ``>``.
     :param tags: all tags, including those whose values were too long to be read.
+    :param is_big: whether counts and offsets have 64 bits (BigTIFF).
     """
 
     order: str
     entries: Mapping[int, Entry] = field(default_factory=dict)
     tags: Collection[int] = ()
+    is_big: bool = False
 
     def number(self, tag: int) -> int | None:
         """Return the tag's first value; None if it is not an unsigned integer."""
         entry = self.entries.get(tag)
-        if entry is None or entry.kind not in INTEGERS or not entry.data:
+        if entry is None or entry.kind not in _INTEGERS or not entry.data:
             return None
-        return int(struct.unpack_from(self.order + INTEGERS[entry.kind], entry.data)[0])
+        return int(struct.unpack_from(self.order + _INTEGERS[entry.kind], entry.data)[0])
+
+    def row(self, tag: int, value: int) -> bytes:
+        """Return a row for the tag with one SHORT, which needs no bytes elsewhere in the file."""
+        return struct.pack(f"{self.order}HH{'QH6x' if self.is_big else 'IH2x'}", tag, _SHORT, 1, value)
 
     def fractions(self, tag: int, count: int) -> Sequence[float] | None:
         """Return the tag's values; None if they are not ``count`` fractions."""
@@ -216,15 +223,15 @@ class _Reader:
         for row_number, (tag, kind, number, inline) in enumerate(rows):
             length = SIZES.get(kind, 1) * number
             if length <= left and (tags is None or tag in tags):
-                end = place + (8 if self._big else 2) + row.size * (row_number + 1)
+                start = place + (8 if self._big else 2) + row.size * row_number
                 data = self._value(length, inline)
                 if tag == _PROFILE and tags is not None:
                     data = sha256(data).digest()  # saves memory: 4,096 pages may have as many profiles
-                entries[tag] = Entry(kind, number, data, end - len(inline))
+                entries[tag] = Entry(kind, number, data, start)
                 left -= length
             elif tag == _PROFILE and tags is not None:
                 entries[tag] = Entry(kind, number, inline)  # equal offsets show that two pages share it
-        return Directory(self.order, entries, [tag for tag, *_ in rows]), following
+        return Directory(self.order, entries, [tag for tag, *_ in rows], self._big), following
 
     def _value(self, length: int, inline: bytes) -> bytes:
         if length <= len(inline):

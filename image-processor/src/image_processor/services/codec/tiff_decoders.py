@@ -2,11 +2,11 @@
 
 import re
 import struct
-from functools import lru_cache
+from functools import cache
 
 import pyvips
 
-from image_processor.services.codec import tiff
+from image_processor.services.codec import complaints, tiff
 
 _MISSING = re.compile(r"compression support is not configured|decoding is not implemented")
 """Parts of libtiff's messages about a compression; other messages concern the invalid pixel."""
@@ -24,23 +24,32 @@ _PIXEL = {
     tiff.STRIP_LENGTHS: 1,
 }
 _SHORT, _LONG = 3, 4
-_GREATEST = 0xFFFF
-"""libtiff reads the number of a compression in 16 bits."""
+_KNOWN = frozenset(
+    {
+        *(1, 2, 3, 4, 5, 6, 7, 8, 32766, 32771, 32773, 32809, 32909, 32946, 34661, 34676, 34677, 34887, 34925),
+        *(50000, 50001),
+        *(33003, 33004, 33005, 34712),
+    }
+)
+"""Compressions for which libtiff (tif_codec.c) or, in the last line, libvips has a decoder in some builds.
+
+Only these are tried: a file may have thousands of other numbers.
+"""
 
 
 def is_decodable(directory: tiff.Directory) -> bool:
     """Return whether libtiff has a decoder for the compression of this page."""
     compression = directory.number(tiff.COMPRESSION) or 1
-    return compression <= _GREATEST and _has_decoder(compression)
+    return compression in _KNOWN and _has_decoder(compression)
 
 
-@lru_cache(maxsize=256)
+@cache
 def _has_decoder(compression: int) -> bool:
-    pyvips.Error("")  # clears libvips' log, which may contain messages about another page
-    try:
-        pyvips.Image.tiffload_buffer(_pixel_with(compression), fail_on="error").copy_memory()
-    except pyvips.Error as error:
-        return not _MISSING.search(error.detail)
+    with complaints.unheard():
+        try:
+            pyvips.Image.tiffload_buffer(_pixel_with(compression), fail_on="error").copy_memory()
+        except pyvips.Error as error:
+            return not _MISSING.search(error.detail)
     return True
 
 

@@ -39,7 +39,6 @@ def open_image(source: Path) -> Opened:
     """
     with source.open("rb") as file:
         head = file.read(max(indexed_bmp.HEAD, masked_bmp.HEAD, bmp_colors.HEAD))
-    _refuse_unread(head)
     width, height, pixels = _layout(source, head)
     profile = bmp_colors.profile_of(source, head)
     if profile is not None and profile[_SPACE_OF_PROFILE] == b"RGB ":
@@ -48,10 +47,14 @@ def open_image(source: Path) -> Opened:
 
 
 def _layout(source: Path, head: bytes) -> tuple[int, int, Callable[[], pyvips.Image]]:
-    """Return the width and height, and what decodes the pixels."""
+    """Return the width and height, and what decodes the pixels.
+
+    :raises ImageError: this kind of BMP is not supported.
+    """
     indexed = indexed_bmp.indexed_bmp(head)
     if indexed is not None:
         return indexed.width, indexed.height, partial(indexed_bmp.pixels_of, source, indexed)
+    _refuse_unread(head)
     masked = masked_bmp.masked_bmp(head)
     if masked is not None:
         return masked.width, masked.height, partial(masked_bmp.pixels_of, source, masked)
@@ -65,13 +68,15 @@ def _in_color(pixels: Callable[[], pyvips.Image]) -> pyvips.Image:
 
 
 def _refuse_unread(head: bytes) -> None:
-    """Check the kind of the BMP.
+    """Check the kind of a BMP that :mod:`indexed_bmp` does not read.
 
-    :raises ImageError: Pillow does not read this kind of BMP.
+    :raises ImageError: Pillow and :mod:`masked_bmp` do not read it either.
     """
     size = int.from_bytes(head[14:18], "little")
     if size == _SHORT_OS2_HEADER:
-        detail = sentence("A BMP with the short header of OS/2 is not supported: save it for Windows, or as PNG.")
+        detail = sentence(
+            "A BMP with the short header of OS/2 is not supported without a palette: save it for Windows, or as PNG."
+        )
         raise ImageError(detail, Cause.IMAGE_UNSUPPORTED)
     if size < _HEADER_WITH_COMPRESSION:
         return
