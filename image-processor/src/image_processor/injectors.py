@@ -85,7 +85,7 @@ def create_worker_registry(settings: WorkerSettings, database: Database, celery:
     folder, blobs = _blob_folder(settings.file_storage), _blob_client(settings.file_storage)
     sources = Sources(storage, folder, blobs, settings.limits)
     reuse = ReuseService(storage, cache)
-    attempts = AttemptService(sources, reuse, settings.limits, limit)
+    attempts = AttemptService(sources, settings.limits, limit)
     upload = ResultUpload(storage, cache)
     runner = Runner(claims, leases, attempts, reuse, upload, scratch, settings.limits.max_seconds)
     events = Events(database, TaskEvent)
