@@ -119,7 +119,7 @@ class ClaimService:
         ids = [row.id for row in _claimed_together(chosen, holds_others)]
         if not ids:
             return []
-        self._turns.taken(chosen[len(ids) - 1].owner)
+        self._turns.record_claim(chosen[len(ids) - 1].owner)
         values = {
             "ids": ids,
             "worker": holder.worker,
