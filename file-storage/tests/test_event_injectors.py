@@ -1,5 +1,6 @@
 """The housekeeping of files, which any of several processes does."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -66,6 +67,10 @@ def test_one_process_removes_what_is_over_and_the_others_do_nothing(
     # A crash came between the last byte and the file.
     (tmp_path / "uploads" / complete.id).write_bytes(b"full")
     services.get(Promises).make(LOCAL, "a" * 32, 1)
+    abandoned, arriving = tmp_path / "staging/abandoned", tmp_path / "staging/arriving"
+    for path in (abandoned, arriving):
+        path.write_bytes(b"half")
+    os.utime(abandoned, (1, 1))
     with services.get(Database).begin() as connection:
         connection.execute(update(File).where(File.id == expired).values(expires_at=1))
         connection.execute(update(File).where(File.id == trashed).values(deleted_at=1))
@@ -78,7 +83,8 @@ def test_one_process_removes_what_is_over_and_the_others_do_nothing(
 
     done = {entry["chore"]: entry["count"] for entry in logs if entry["event"] == "housekeeping done"}
     every = {"idempotency keys": 1, "links": 1, "expired files": 1, "trash": 1, "promises of room": 1}
-    assert done == {**every, "resumable uploads": 2}
+    assert done == {**every, "resumable uploads": 2, "staging": 1}
+    assert (abandoned.exists(), arriving.exists()) == (False, True)
     with services.get(Database).connect() as connection:
         rows = connection.execute(select(File.name, File.size).order_by(File.id)).all()
         assert [tuple(row) for row in rows] == [("a", 4), ("a", 4), ("complete", 4)]

@@ -12,7 +12,7 @@ from image_processor.imaging.source import Source
 from image_processor.routers.batch_schema import batch_body
 from image_processor.routers.tasks import TasksIn, tasks
 from image_processor.services.codec.plan import PIPELINE, Pipeline, plan_of, task_params
-from image_processor.services.codec.presets import Presets
+from image_processor.services.codec.presets import ConfiguredPresets
 from image_processor.services.jobs.result_cache import cache_key
 from pydantic import BaseModel
 from service_kit.errors import DomainError
@@ -125,7 +125,7 @@ def test_a_british_name_is_accepted_in_steps_and_presets(algorithm: str, params:
     pipeline, british = as_step(algorithm, params), as_step(algorithm, in_british(params), "colours")
 
     assert plan_of(PIPELINE, pipeline) == plan_of(PIPELINE, british)
-    assert Presets({"old": british})["old"] == british
+    assert ConfiguredPresets({"old": british})["old"] == british
 
 
 @pytest.mark.parametrize(

@@ -185,9 +185,11 @@ def test_every_status_has_a_russian_name(status: TaskStatus) -> None:
 
 
 NOUNS = (
+    ("аварийного завершения", "аварийных завершений", "аварийных завершений"),
     ("байт", "байта", "байт"),
     ("байта", "байт", "байт"),
     ("битом", "битами", "битами"),
+    ("воркера", "воркеров", "воркеров"),
     ("значения", "значений", "значений"),
     ("знак", "знака", "знаков"),
     ("знака", "знаков", "знаков"),
@@ -210,6 +212,8 @@ NOUNS = (
     ("с", "с", "с"),
 )
 """The nouns after numbers, as after 1, 2 and 5: in the nominative, or in the genitive, as after "не больше"."""
+FORMER = {"Gave up after {attempts} attempts: {reason}.": "attempts"}
+"""Counted messages of earlier builds, which stored tasks still contain, each with the name of its number."""
 NO_NOUN = {
     "Gave up after {attempts} attempts: {reason}.",
     "A JPEG 2000 with {components} components is not supported: save it as gray or RGB.",
@@ -254,6 +258,9 @@ def noun_of(forms: Sequence[str], name: str, noun: Sequence[str]) -> bool:
 def number_of(singular: str, plural: str) -> str:
     """Return the name of the number of a counted message, as the code names it."""
     names = {call.number for call in calls() if call.templates[-1] == plural}
+    if plural in FORMER:
+        assert not names, "the code has the message again"
+        return FORMER[plural]
     if not names:  # a message of pydantic
         names = {name for name, _ in placeholders(singular) if name.startswith(("min_", "max_"))}
     [name] = names

@@ -45,7 +45,7 @@ def one_line_of(log: Path, words: str) -> str:
 @pytest.mark.parametrize(
     ("algorithm", "words"),
     [
-        pytest.param("crash", "Gave up after 3 attempts: the task crashed its process", marks=pytest.mark.thorough),
+        pytest.param("crash", "Gave up after 3 crashes: the task crashed its process", marks=pytest.mark.thorough),
         ("hang", "Gave up: it took longer than 8 seconds. Make the image smaller first"),
         ("hoard", "The image needs more memory than a worker may use."),
     ],

@@ -16,7 +16,7 @@ from image_processor.config import BrokerSettings, RetrySettings
 from image_processor.handler.celery_app import create_celery
 from image_processor.handler.queue import CeleryTaskQueue
 from image_processor.models import Task, TaskStatus
-from image_processor.services.codec.presets import Presets
+from image_processor.services.codec.presets import ConfiguredPresets
 from image_processor.services.files.client import FileStorage
 from image_processor.services.jobs.claims import ClaimService
 from image_processor.services.jobs.leases import LeaseService
@@ -77,7 +77,7 @@ class TaskMachine(RuleBasedStateMachine):
         self.claims = {holder: self._process() for holder in HOLDERS}
         self.leases = LeaseService(self.database, RETRY, lease_seconds=60)
         hints = Hints(CeleryTaskQueue(create_celery(broker)), 1)
-        self.tasks = TaskService(self.database, hints, storage, Presets({}))
+        self.tasks = TaskService(self.database, hints, storage, ConfiguredPresets({}))
         self.bulk = BulkService(self.database, hints)
         self.model: dict[int, Expected] = {}
         self.held: list[Claim] = []

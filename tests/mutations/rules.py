@@ -131,6 +131,14 @@ MUTATIONS = [
         caught_by="image-processor/tests/services/jobs/test_claims.py::test_three_crashes_end_a_task_in_error",
     ),
     Mutation(
+        rule="the problem of lost workers is not that of crashes",
+        file=_TRANSITIONS,
+        before="Cause.TOO_MANY_LOSSES, detail",
+        after="Cause.TOO_MANY_CRASHES, detail",
+        caught_by="image-processor/tests/services/jobs/test_problems_of_tasks.py"
+        "::test_too_many_lost_workers_are_a_problem_of_their_own_that_says_how_many",
+    ),
+    Mutation(
         rule="the relay publishes the lost hint of a pending task again",
         file="image-processor/src/image_processor/background/relay.py",
         before="if waiting == 0:",

@@ -54,7 +54,7 @@ def test_a_task_whose_temporary_file_would_be_too_large_ends_with_a_reason_and_c
 
     assert task["status"] == "error"
     assert "max_written_bytes" in str(task["error"])
-    assert "attempts" not in str(task["error"])
+    assert "Gave up" not in str(task["error"])
 
 
 def test_a_tiff_whose_header_has_two_to_the_31_pixels_is_stored_without_a_size(pixmill: ApiClient) -> None:

@@ -1,7 +1,6 @@
 """The WSGI application of file-storage."""
 
 import structlog
-import svcs
 from flask import Response
 from flask_openapi3 import OpenAPI
 from service_kit import logs
@@ -32,7 +31,6 @@ from file_storage.routers.tus import override_method, tus
 from file_storage.routers.tus_operations import OPERATIONS
 from file_storage.routers.usual_downloads import answer_usual_downloads
 from file_storage.storage import BlobStore, Staging, StorageUnavailableError
-from file_storage.storage.staging import ABANDONED_AFTER_SECONDS
 
 log = structlog.get_logger()
 
@@ -51,7 +49,6 @@ def create_app() -> OpenAPI:
     registry = create_registry(settings)
     register_events_port(registry)
     access = create_access(load_or_exit(AccessSettings), registry, settings.inner.by_process)
-    svcs.Container(registry).get(Staging).sweep(ABANDONED_AFTER_SECONDS)
     app = create_api(__name__, "Pixmill file server", DESCRIPTION, BASE_PATH, registry, STATUSES, DEPENDENCIES)
     for blueprint in (collection, batch, files, trash, downloads, links, shared, stats):
         app.register_api(blueprint)

@@ -31,11 +31,14 @@ from file_storage.storage import BlobStore, Staging
 from file_storage.storage.folder import FolderBlobStore
 from file_storage.storage.partial import PartialFiles
 from file_storage.storage.s3 import S3BlobStore
+from file_storage.storage.staging import ABANDONED_AFTER_SECONDS
 
 EXPIRY_INTERVAL_SECONDS = 60
 """Interval between two runs of a chore."""
 FOLD_INTERVAL_SECONDS = 3600
 """Interval between two folds of the totals, which read all their rows."""
+SWEEP_INTERVAL_SECONDS = 3600
+"""Interval between two looks for what dead processes left in the staging folder."""
 
 
 class StoringServices(NamedTuple):
@@ -83,6 +86,7 @@ def create_housekeeping(settings: Settings, limits_of: LimitsOf) -> Housekeeping
             Chore("trash", EXPIRY_INTERVAL_SECONDS, services.trash.end_expired, REMOVED_AT_ONCE),
             Chore("promises of room", EXPIRY_INTERVAL_SECONDS, services.promises.expire),
             Chore("resumable uploads", EXPIRY_INTERVAL_SECONDS, expire_uploads, EXPIRED_UPLOADS_AT_ONCE),
+            Chore("staging", SWEEP_INTERVAL_SECONDS, partial(services.staging.sweep, ABANDONED_AFTER_SECONDS)),
             Chore("totals", FOLD_INTERVAL_SECONDS, partial(fold, database)),
         ],
     )

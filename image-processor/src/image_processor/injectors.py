@@ -21,7 +21,7 @@ from image_processor.handler.celery_app import create_celery
 from image_processor.handler.queue import CeleryTaskQueue
 from image_processor.handler.time_limit import time_limit
 from image_processor.models import TaskChore, TaskEvent
-from image_processor.services.codec.presets import Presets
+from image_processor.services.codec.presets import ConfiguredPresets
 from image_processor.services.files.blob_folder import BlobFolder
 from image_processor.services.files.blob_http import BlobClient
 from image_processor.services.files.client import FileStorage
@@ -64,7 +64,7 @@ def create_api_registry(settings: ApiSettings) -> svcs.Registry:
     registry.register_value(TaskQueue, queue, ping=CeleryTaskQueue.ping)
     registry.register_value(FileStorage, storage, ping=FileStorage.ping)
     registry.register_value(Collector, TaskMetrics(database))
-    presets = Presets(settings.presets)
+    presets = ConfiguredPresets(settings.presets)
     hints = Hints(queue, settings.hints)
     registry.register_value(PresetService, PresetService(database, presets, storage))
     registry.register_value(TaskStats, TaskStats(database))
@@ -85,7 +85,7 @@ def create_worker_registry(settings: WorkerSettings, database: Database, celery:
     folder, blobs = _blob_folder(settings.file_storage), _blob_client(settings.file_storage)
     sources = Sources(storage, folder, blobs, settings.limits)
     reuse = ReuseService(storage, cache)
-    attempts = AttemptService(sources, reuse, settings.limits, limit)
+    attempts = AttemptService(sources, settings.limits, limit)
     upload = ResultUpload(storage, cache)
     runner = Runner(claims, leases, attempts, reuse, upload, scratch, settings.limits.max_seconds)
     events = Events(database, TaskEvent)

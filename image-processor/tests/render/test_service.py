@@ -127,7 +127,7 @@ async def stuck_preview(service: RenderService, pool: Pool) -> "asyncio.Task[obj
     """Begin a preview in a process that stops after it has fetched the source."""
     (process,) = pool.process_ids
     os.kill(process, signal.SIGSTOP)
-    preview: asyncio.Task[object] = asyncio.create_task(service.unkept(await service.find(PLAN)))
+    preview: asyncio.Task[object] = asyncio.create_task(service.render_uncached(await service.find(PLAN)))
     while not pool.running:
         await asyncio.sleep(0)
     Path(f"{ticket_of(pool).job.result}.source").write_bytes(b"fetched")

@@ -6,7 +6,7 @@ import pytest
 from image_processor.render.config import NativeUrlSettings
 from image_processor.render.dialects import native
 from image_processor.render.signing import NativeSigner
-from image_processor.render.urls.signed_urls import UrlMaker, Wanted
+from image_processor.render.urls.signed_urls import UrlMaker, UrlRequest
 from pixmill.params import Blur, Convert, Histogram, Info, Output, Resize, Watermark
 from pixmill.steps import Chain
 
@@ -19,7 +19,7 @@ SIGNER = ImageSigner(f"{BASE}/", KEY)
 
 def as_the_server(rendition: Rendition) -> ImageUrls:
     maker = UrlMaker(NativeUrlSettings.model_validate({"keys": [KEY]}))
-    wanted = Wanted.model_validate({"file_id": 42, **rendition.as_json()})
+    wanted = UrlRequest.model_validate({"file_id": 42, **rendition.as_json()})
     return ImageUrls.of(maker.make(wanted, BASE, now=0).model_dump(exclude_none=True))
 
 

@@ -32,7 +32,7 @@ OR_BRITISH = BeforeValidator(_american)
 
 
 _DEEPEST = 32
-"""The most levels of lists and objects. No algorithm needs ten, and clients can nest deeper than Python recurses."""
+"""Maximum nesting of lists and objects. No algorithm needs ten, and clients can nest deeper than Python recurses."""
 
 
 def _whole(value: object, levels: int = 0) -> object:

@@ -46,7 +46,7 @@ from image_processor.render.sources.origins import Origins
 from image_processor.render.urls.presets import RenderPresets
 from image_processor.render.urls.reading import Reader
 from image_processor.render.urls.signed_urls import UrlMaker
-from image_processor.services.codec.presets import Presets
+from image_processor.services.codec.presets import ConfiguredPresets
 
 log = structlog.get_logger()
 
@@ -66,7 +66,7 @@ def create_app() -> Starlette:
     keys = KeyService(access_database)
     trail = AuditTrail(access_database, access.audit.keep_seconds)
     try:
-        configured = dict(Presets(settings.presets).items())
+        configured = dict(ConfiguredPresets(settings.presets).items())
         secret = settings.file_storage.inner_secret.get_secret_value()
         presets = RenderPresets(configured, settings.image_processor, secret, settings.http.lookup_seconds)
         reader = Reader(settings, presets)

@@ -23,8 +23,15 @@ from image_processor.render.failures import (
 )
 from image_processor.render.metrics import RenderMetrics
 from image_processor.render.plans.negotiation import is_avif, most_pixels, negotiated
-from image_processor.render.plans.plan import ColorSource, DigestSource, FileSource, OriginSource, RenderPlan, Source
-from image_processor.render.processes.job import Answer, Bytes, Job, LocalFile, Made, Refused, StoredFile
+from image_processor.render.plans.plan import (
+    ColorSource,
+    DigestSource,
+    FileSource,
+    OriginSource,
+    PlanSource,
+    RenderPlan,
+)
+from image_processor.render.processes.job import Bytes, Job, JobOutcome, LocalFile, Made, Refused, StoredFile
 from image_processor.render.processes.pool import Pool
 from image_processor.render.processes.queue import Ticket
 from image_processor.render.sources.file_rows import FileRow, FileRows
@@ -104,7 +111,7 @@ class _Source:
 
 
 @dataclass
-class _Flight:
+class _Render:
     ticket: Ticket
     task: asyncio.Task[Result]
     waiters: int = 0
@@ -130,7 +137,7 @@ class RenderService:
         self._rows = rows
         self._origins = origins
         self._metrics = metrics
-        self._flights: dict[str, _Flight] = {}
+        self._renders: dict[str, _Render] = {}
         self._refused: dict[str, float] = {}
         self._writes: asyncio.TimerHandle | None = None
 
@@ -193,24 +200,24 @@ class RenderService:
             detail = sentence("This render was too slow a short time ago.")
             context = {"seconds": self._settings.limits.max_seconds}
             raise DomainError(TOO_SLOW, detail, retry_after=REFUSED_SECONDS, context=context)
-        flight = self._flights.get(found.key)
-        joined = flight is not None
-        if flight is None:
-            flight = self._flight(found)
+        render = self._renders.get(found.key)
+        joined = render is not None
+        if render is None:
+            render = self._started(found)
         else:
             self._metrics.joined.inc()
-        flight.waiters += 1
+        render.waiters += 1
         try:
-            result = await asyncio.shield(flight.task)
+            result = await asyncio.shield(render.task)
         finally:
-            flight.waiters -= 1
-            if flight.waiters == 0 and flight.ticket.waits:
-                self._pool.withdraw(flight.ticket)
-                self._flights.pop(found.key, None)
-                flight.task.cancel()
+            render.waiters -= 1
+            if render.waiters == 0 and render.ticket.waits:
+                self._pool.withdraw(render.ticket)
+                self._renders.pop(found.key, None)
+                render.task.cancel()
         return replace(result, state="joined") if joined else result
 
-    async def unkept(self, found: Found) -> tuple[Stored, tuple[tuple[str, float], ...]]:
+    async def render_uncached(self, found: Found) -> tuple[Stored, tuple[tuple[str, float], ...]]:
         """Render without using the cache; the caller deletes the file.
 
         If the caller is cancelled, the render is stopped, even if it has begun.
@@ -227,7 +234,7 @@ class RenderService:
         stored = Stored(result, made.extension, result.stat().st_size)
         return stored, (("total", time.monotonic() - begin), *made.seconds)
 
-    async def remember_nothing(self, file_id: int, sha256: str | None) -> int:
+    async def forget_file(self, file_id: int, sha256: str | None) -> int:
         """Remove all results of a file and its remembered row; return how many results were removed.
 
         :param sha256: that of the file, whose results may have been rendered for another file with the same bytes;
@@ -246,7 +253,7 @@ class RenderService:
             after = ids[-1]
         return removed
 
-    async def _source(self, source: Source, principal: Principal | None) -> _Source:
+    async def _source(self, source: PlanSource, principal: Principal | None) -> _Source:
         match source:
             case FileSource(file_id):
                 row = await self._rows.find(file_id, principal)
@@ -281,22 +288,22 @@ class RenderService:
     def _ticket(self, found: Found, result: Path) -> Ticket:
         return Ticket(found.job(result), found.source or found.key, slow=found.writes_avif)
 
-    def _flight(self, found: Found) -> _Flight:
+    def _started(self, found: Found) -> _Render:
         ticket = self._ticket(found, self._cache.temporary())
-        task = asyncio.create_task(self._fly(found, ticket))
-        flight = self._flights[found.key] = _Flight(ticket, task)
+        task = asyncio.create_task(self._rendered(found, ticket))
+        render = self._renders[found.key] = _Render(ticket, task)
 
-        def landed(done: "asyncio.Task[Result]") -> None:
-            if self._flights.get(found.key) is flight:
-                del self._flights[found.key]
+        def ended(done: "asyncio.Task[Result]") -> None:
+            if self._renders.get(found.key) is render:
+                del self._renders[found.key]
             if not done.cancelled():
                 # Mark the error as retrieved: the callers may have been cancelled.
                 done.exception()
 
-        task.add_done_callback(landed)
-        return flight
+        task.add_done_callback(ended)
+        return render
 
-    async def _fly(self, found: Found, ticket: Ticket) -> Result:
+    async def _rendered(self, found: Found, ticket: Ticket) -> Result:
         begin = time.monotonic()
         result = Path(ticket.job.result)
         ticket.begun.add_done_callback(lambda _: self._metrics.queue_seconds.observe(time.monotonic() - begin))
@@ -363,7 +370,7 @@ def _writes_avif(plan: RenderPlan, format_name: str, media_type: str) -> bool:
     return format_name == "avif" or (format_name == "source" and media_type == "image/avif")
 
 
-def _made(answer: Answer) -> Made:
+def _made(answer: JobOutcome) -> Made:
     if isinstance(answer, Refused):
         if answer.kind == NOT_RENDERABLE:
             raise not_renderable(answer.detail)

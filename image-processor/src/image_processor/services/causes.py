@@ -27,6 +27,7 @@ class Cause(StrEnum):
     TASK_OUTDATED = "task-outdated"
     TASK_TOO_SLOW = "task-too-slow"
     TOO_MANY_CRASHES = "too-many-crashes"
+    TOO_MANY_LOSSES = "too-many-losses"
     TOO_MANY_FAILURES = "too-many-failures"
     TASK_FAILED = "task-failed"
 

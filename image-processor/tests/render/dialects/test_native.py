@@ -5,7 +5,7 @@ import json
 
 import pytest
 from image_processor.render.dialects import native
-from image_processor.render.plans.plan import DigestSource, FileSource, OriginSource, RenderPlan, Source
+from image_processor.render.plans.plan import DigestSource, FileSource, OriginSource, PlanSource, RenderPlan
 from service_kit.errors import DomainError
 
 from tests.support.images import opened, photo
@@ -83,7 +83,7 @@ def test_a_format(path: str, format_name: str, negotiated: bool) -> None:
         ("https%3A%2F%2Fexample.org%2Fa%20b.jpg", OriginSource("https://example.org/a b.jpg")),
     ],
 )
-def test_a_source(path: str, source: Source) -> None:
+def test_a_source(path: str, source: PlanSource) -> None:
     assert plan(path).source == source
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from image_processor.imaging.output import Output
-from image_processor.imaging.source import Source as Reading
+from image_processor.imaging.source import Source
 from image_processor.render.config import RenderSettings
 from image_processor.render.dialects.imgproxy import url as imgproxy_url
 from image_processor.render.dialects.imgproxy.plan import plan_of
 from image_processor.render.failures import BUSY, NOT_RENDERABLE, TOO_LARGE
 from image_processor.render.plans.plan import DigestSource, Encoding, OriginSource, RenderPlan
-from image_processor.render.processes.job import Answer, Job, LocalFile, Made, Refused
+from image_processor.render.processes.job import Job, JobOutcome, LocalFile, Made, Refused
 from image_processor.render.processes.process import Renderer
 from image_processor.render.routers.api import PreviewIn, preview_plan, thumbnail_plan
 from PIL import Image
@@ -43,7 +43,7 @@ def renderer(max_file_bytes: int = 1_000_000) -> Renderer:
 
 def rendered(
     source: Path, options: str = "w:20", max_file_bytes: int = 1_000_000, format_name: str = "source"
-) -> Answer:
+) -> JobOutcome:
     """Return the answer to imgproxy's options, which may change limits."""
     grammar = imgproxy_url.Grammar(allow_security_options=True)
     url = imgproxy_url.parse(f"/signature/{options}/plain/http://localhost/source".encode(), grammar)
@@ -52,7 +52,7 @@ def rendered(
     return renderer(max_file_bytes).answer(Job(plan, file, (), format_name, str(source.with_name("result"))))
 
 
-def kind_of(answer: Answer) -> str:
+def kind_of(answer: JobOutcome) -> str:
     assert isinstance(answer, Refused)
     return answer.kind
 
@@ -213,13 +213,13 @@ def sequence(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / "source"
 
 
-def answer_to(plan: RenderPlan, source: Path, format_name: str = "source") -> Answer:
+def answer_to(plan: RenderPlan, source: Path, format_name: str = "source") -> JobOutcome:
     return renderer().answer(
         Job(plan, LocalFile(str(source), "0" * 64), (), format_name, str(source.with_name("result")))
     )
 
 
-def image_by_url(reading: Reading) -> RenderPlan:
+def image_by_url(reading: Source) -> RenderPlan:
     return RenderPlan(OriginSource("http://localhost/"), (), Encoding(Output(), negotiated=True), reading)
 
 
@@ -240,14 +240,14 @@ def test_the_thumbnail_of_a_sequence_is_its_first_frame(sequence: Path) -> None:
 
 @pytest.mark.parametrize(("format_name", "kind"), [("webp", "WEBP"), ("avif", "AVIF"), ("gif", "GIF")])
 def test_an_image_by_url_of_a_sequence_is_its_first_frame(sequence: Path, format_name: str, kind: str) -> None:
-    answer = answer_to(image_by_url(Reading()), sequence, format_name)
+    answer = answer_to(image_by_url(Source()), sequence, format_name)
 
     assert isinstance(answer, Made), answer
     assert_red_still(sequence.with_name("result"), kind)
 
 
 def test_a_url_that_asks_for_frames_of_a_sequence_is_refused(sequence: Path) -> None:
-    assert kind_of(answer_to(image_by_url(Reading(frames=3)), sequence, "webp")) == NOT_RENDERABLE
+    assert kind_of(answer_to(image_by_url(Source(frames=3)), sequence, "webp")) == NOT_RENDERABLE
 
 
 def test_a_preview_of_a_sequence_is_refused_as_the_task_would_be(sequence: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import pytest
 from image_processor.render.routers.api import PreviewIn
 from image_processor.render.routers.clients import json_of, until_gone
-from image_processor.render.urls.signed_urls import Wanted
+from image_processor.render.urls.signed_urls import UrlRequest
 from pydantic import ValidationError
 from service_kit.json_extent import MAX_DEPTH, MAX_VALUES
 from service_kit.problems import Problem
@@ -28,14 +28,14 @@ def received(body: bytes) -> object:
     [
         (PreviewIn, "file_id", True),
         (PreviewIn, "max_side", "256"),
-        (Wanted, "file_id", "1"),
-        (Wanted, "width", True),
-        (Wanted, "widths", ["100"]),
-        (Wanted, "quality", True),
-        (Wanted, "expires_in", True),
+        (UrlRequest, "file_id", "1"),
+        (UrlRequest, "width", True),
+        (UrlRequest, "widths", ["100"]),
+        (UrlRequest, "quality", True),
+        (UrlRequest, "expires_in", True),
     ],
 )
-def test_an_integer_is_a_number(model: type[PreviewIn | Wanted], field: str, value: object) -> None:
+def test_an_integer_is_a_number(model: type[PreviewIn | UrlRequest], field: str, value: object) -> None:
     """RFC 8259: neither `true` nor `"1"` is a number."""
     with pytest.raises(ValidationError) as refused:
         model.model_validate({"file_id": 1, "steps": [], field: value})

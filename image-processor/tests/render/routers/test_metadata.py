@@ -10,7 +10,7 @@ import pyvips
 from image_processor.algorithms.info import info
 from image_processor.algorithms.registry import NoParams, algorithm
 from image_processor.imaging.output import Output, Report
-from image_processor.imaging.source import Source as Reading
+from image_processor.imaging.source import Source
 from image_processor.render.config import RenderSettings
 from image_processor.render.failures import NOT_RENDERABLE
 from image_processor.render.plans.plan import DigestSource
@@ -157,7 +157,7 @@ def long(image: pyvips.Image, params: NoParams) -> Long:
 
 def test_a_report_that_is_too_long_is_missing_with_the_reason(tmp_path: Path) -> None:
     source, result = tmp_path / "source", tmp_path / "result"
-    plan = Plan([(info, NoParams()), (long, NoParams())], Output(), Reading())
+    plan = Plan([(info, NoParams()), (long, NoParams())], Output(), Source())
 
     for width in (100, MAX_REPORT_LENGTH):
         source.write_bytes(encoded(Image.new("L", (width, 1)), "PNG"))

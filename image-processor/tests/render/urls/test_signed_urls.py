@@ -3,7 +3,7 @@
 import pytest
 from image_processor.render.config import NativeUrlSettings
 from image_processor.render.dialects import native
-from image_processor.render.urls.signed_urls import UrlMaker, Wanted
+from image_processor.render.urls.signed_urls import UrlMaker, UrlRequest
 from service_kit.errors import DomainError
 
 BASE = "http://localhost"
@@ -12,7 +12,7 @@ MAKER = UrlMaker(NativeUrlSettings.model_validate({"keys": ["k" * 40]}))
 
 def made(wanted: dict[str, object]) -> list[str]:
     """Return all URLs without their base and path prefix."""
-    urls = MAKER.make(Wanted.model_validate(wanted), BASE, 1000)
+    urls = MAKER.make(UrlRequest.model_validate(wanted), BASE, 1000)
     variants = [variant.split()[0] for variant in (urls.srcset or "").split(", ") if variant]
     return [url.removeprefix(f"{BASE}/img") for url in (urls.url, *variants)]
 

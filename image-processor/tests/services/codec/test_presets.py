@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from image_processor.config import ApiSettings
-from image_processor.services.codec.presets import Presets
+from image_processor.services.codec.presets import ConfiguredPresets
 from service_kit.settings import SettingsError
 
 from tests.support.environment import INNER_SECRETS
@@ -28,7 +28,7 @@ CONFIG = Path(__file__).parents[4] / "config" / "image-processor" / "conf.yml"
 )
 def test_the_error_names_the_wrong_preset_and_field(preset: dict[str, object], reason: str) -> None:
     with pytest.raises(SettingsError) as refused:
-        Presets({"fine": {"steps": [{"algorithm": "flip"}]}, "old": preset})
+        ConfiguredPresets({"fine": {"steps": [{"algorithm": "flip"}]}, "old": preset})
 
     assert str(refused.value).startswith(f"setting presets.old: {reason}")
 
@@ -61,4 +61,4 @@ def test_starting_with_a_wrong_preset_fails_with_a_one_line_error() -> None:
 def test_the_presets_that_come_with_pixmill_are_right() -> None:
     shipped = ApiSettings.model_fields["presets"].default
 
-    assert [name for name, _ in Presets(shipped).items()] == ["avatar", "web"]
+    assert [name for name, _ in ConfiguredPresets(shipped).items()] == ["avatar", "web"]

@@ -13,7 +13,7 @@ from image_processor.services.codec import search
 # It turns off libvips' cache, which would return an earlier trial.
 from image_processor.services.codec.decoding import ImageError
 from image_processor.services.codec.saving import save
-from image_processor.services.codec.search import Encoding, sample_of
+from image_processor.services.codec.search import Encoder, sample_of
 from skimage import metrics
 
 QUALITIES = range(1, 101)
@@ -50,7 +50,7 @@ def alike(content: bytes) -> float:
 
 def written(path: Path, every: Mapping[int, bytes], output: Output) -> int:
     """Return the quality of the file that is written."""
-    Encoding(grainy(), "jpeg", output, path).write()
+    Encoder(grainy(), "jpeg", output, path).write()
     assert list(path.parent.iterdir()) == [path], "no other file is left"
     return next(quality for quality in QUALITIES if every[quality] == path.read_bytes())
 
@@ -78,7 +78,7 @@ def test_the_smallest_quality_that_reaches_an_ssim_is_found(
 @pytest.mark.parametrize("output", [Output(min_ssim=0.9, quality=20), Output(max_bytes=100), Output(min_ssim=0.99999)])
 def test_a_search_without_a_result_leaves_no_file(tmp_path: Path, output: Output) -> None:
     with pytest.raises(ImageError):
-        Encoding(grainy(), "jpeg", output, tmp_path / "a.jpeg").write()
+        Encoder(grainy(), "jpeg", output, tmp_path / "a.jpeg").write()
 
     assert list(tmp_path.iterdir()) == []
 
@@ -102,7 +102,7 @@ def test_a_search_in_a_gif_stays_below_the_quality_of_the_output(tmp_path: Path)
     save(grainy(), "gif", Output(), 100, 9, best)
     save(grainy(), "gif", Output(), 40, 9, limited)
 
-    Encoding(grainy(), "gif", Output(max_bytes=10**6, quality=40), path).write()
+    Encoder(grainy(), "gif", Output(max_bytes=10**6, quality=40), path).write()
 
     assert path.stat().st_size <= limited.stat().st_size < best.stat().st_size
 
@@ -129,7 +129,7 @@ def test_a_search_has_a_limited_effort_because_it_encodes_many_times(
 
     def shown(effort: int) -> bytes:
         path = tmp_path / f"{effort}.{format}"
-        Encoding(picture, format, Output(max_bytes=10**6, quality=3, effort=effort), path).write()
+        Encoder(picture, format, Output(max_bytes=10**6, quality=3, effort=effort), path).write()
         return bytes(pyvips.Image.new_from_file(str(path)).numpy())
 
     assert shown(9) == shown(most) != shown(most - 1)
@@ -138,7 +138,7 @@ def test_a_search_has_a_limited_effort_because_it_encodes_many_times(
 def test_a_search_for_an_ssim_has_a_limited_effort_too(tmp_path: Path) -> None:
     def written_with(effort: int) -> bytes:
         path = tmp_path / f"{effort}.avif"
-        Encoding(textured(96, 64), "avif", Output(min_ssim=0.9, effort=effort), path).write()
+        Encoder(textured(96, 64), "avif", Output(min_ssim=0.9, effort=effort), path).write()
         return path.read_bytes()
 
     assert written_with(9) == written_with(4) != written_with(3)
@@ -152,7 +152,7 @@ def test_a_sample_is_encoded_with_the_effort_of_the_whole_image(
 
     def expected(effort: int) -> float:
         wished = Output.model_validate({**output, "quality": 3, "effort": effort})
-        return Encoding(picture, "avif", wished, tmp_path / "a.avif").expected_bytes()
+        return Encoder(picture, "avif", wished, tmp_path / "a.avif").expected_bytes()
 
     assert expected(9) == expected(most) != expected(most - 1)
 
@@ -163,13 +163,13 @@ def test_an_animation_reaches_an_ssim_although_its_frames_have_no_delay(tmp_path
     image.set_type(pyvips.GValue.gint_type, "page-height", frames[0].height)
     image.set_type(pyvips.GValue.array_int_type, "delay", [0, 0, 0])
 
-    Encoding(image, "webp", Output(min_ssim=0.7), tmp_path / "a.webp").write()
+    Encoder(image, "webp", Output(min_ssim=0.7), tmp_path / "a.webp").write()
 
     assert (tmp_path / "a.webp").exists()
 
 
 def test_a_format_that_cannot_be_written_is_larger_than_any_other(tmp_path: Path) -> None:
-    encoding = Encoding(grainy(), "jpeg", Output(), tmp_path / "missing" / "a.jpeg")
+    encoding = Encoder(grainy(), "jpeg", Output(), tmp_path / "missing" / "a.jpeg")
 
     assert encoding.expected_bytes() == float("inf")
     with pytest.raises(pyvips.Error):

@@ -5,6 +5,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,10 +14,12 @@ from typing import NamedTuple
 
 import httpx2
 import pytest
+from image_processor.config import LimitSettings
 from image_processor.models import DiscardedResult
-from image_processor.services.codec.plan import plan_of
+from image_processor.services.causes import Cause
 from image_processor.services.files.client import FileStorage
-from image_processor.services.jobs.attempts import ResultFile
+from image_processor.services.files.sources import Sources
+from image_processor.services.jobs.attempts import AttemptService, ResultFile
 from image_processor.services.jobs.discarded_results import DiscardedResults
 from image_processor.services.jobs.outcomes import Claim, Ended, Failed, Finished, Outcome, Postponed
 from image_processor.services.jobs.result_cache import CacheHit, ResultCache
@@ -31,6 +34,18 @@ REFUSALS = {"over-quota": "quota-exceeded", "on-a-full-disk": "storage-full"}
 """Owners whose results the server refuses."""
 UPLOADING = "uploading"
 """An owner with an upload that ends during the first revocation of its key."""
+DELETED = 404
+"""The id of a file that does not exist."""
+LIMITS = LimitSettings(
+    max_file_bytes=1000,
+    max_task_bytes=1000,
+    max_pixels=1,
+    max_decoded_bytes=1,
+    max_frames=1,
+    max_seconds=1,
+    max_memory_bytes=2**30,
+    max_written_bytes=2**30,
+)
 
 
 class Seen(NamedTuple):
@@ -73,12 +88,16 @@ class Handler(BaseHTTPRequestHandler):
             self._send(507, {"type": f"urn:pixmill:problem:{REFUSALS[owner]}", **refused})
         elif self.path == "/copies":
             self._send(200, {"files": [{"file": file} for _ in json.loads(body)["copies"]]})
+        elif self.path == "/lookup":
+            found = [number for number in json.loads(body)["ids"] if number != DELETED]
+            stored = {"name": "mark", "extension": ".png", "sha256": "1" * 64}
+            self._send(200, {"files": [{**stored, "id": number} for number in found]})
         elif self.path == "/batch":
             self._send(200, {"files": [{"file": file} for _ in range(body.count(b'name="file"'))]})
         else:
             self._send(201 if self.command == "PUT" else 200, file)
 
-    do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 (the base class's names)
+    do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 (the base class's names)
 
     def _send(self, status: int, document: object) -> None:
         body = json.dumps(document).encode()
@@ -183,10 +202,11 @@ def test_a_result_says_which_task_made_it_from_which_file_and_how_long_it_is_kep
     for _, result in results:
         result.path.write_bytes(b"result")
     cache = ResultCache(database)
-    cache.remember({ReuseService(storage, cache).key_of(first, plan_of("flip", {})) or "": CacheHit(7, None)})
+    reuse = ReuseService(storage, cache)
+    cache.remember({reuse.reuse([first]).missed[0].key or "": CacheHit(7, None)})
 
     ResultUpload(storage, cache).store(results)
-    ReuseService(storage, cache).reuse([first])
+    reuse.reuse([first])
 
     of_batch, of_single, of_copy = server.received
     assert json.loads(of_batch) == [
@@ -204,14 +224,42 @@ def test_no_owner_gets_the_cached_result_of_another(
     cache = ResultCache(database)
     reuse = ReuseService(storage, cache)
     anns, roberts, local = task_of("ann", 1), task_of("robert", 2), task_of("local", 3)
-    key = reuse.key_of(anns, plan_of("flip", {}))
-    assert key is not None
-    cache.remember({key: CacheHit(7, None)})
+    [planned] = reuse.reuse([anns]).missed
+    assert planned.key is not None
+    cache.remember({planned.key: CacheHit(7, None)})
 
     reused = reuse.reuse([anns, roberts, local])
 
-    assert reused == [Ended(anns, Finished(len("ann")))]
+    assert reused.ended == [Ended(anns, Finished(len("ann")))]
+    assert [claim for claim, _, _ in reused.missed] == [roberts, local]
     assert server.seen == [Seen("POST", "/copies", "ann", "all")]
+
+
+def test_a_task_that_names_a_file_asks_once_for_its_digest(
+    database: Database, storage: FileStorage, server: FileServer, tmp_path: Path
+) -> None:
+    named = replace(task_of("ann", 1), algorithm="watermark", params={"mark": {"file_id": 7}})
+    attempts = AttemptService(Sources(storage, None, None, LIMITS), LIMITS, nullcontext)
+
+    [planned] = ReuseService(storage, ResultCache(database)).reuse([named]).missed
+    outcome = attempts.attempt(planned, None, tmp_path)
+
+    assert isinstance(outcome, Failed)
+    assert outcome.cause == Cause.IMAGE_UNREADABLE, "the files of this server are JSON"
+    assert [seen.path for seen in server.seen] == ["/lookup", "/1/download", "/7/download"]
+
+
+def test_a_task_whose_named_file_was_deleted_fails_without_an_attempt(
+    database: Database, storage: FileStorage, server: FileServer
+) -> None:
+    named = replace(task_of("ann", 1), algorithm="watermark", params={"mark": {"file_id": DELETED}})
+
+    [ended], missed = ReuseService(storage, ResultCache(database)).reuse([named])
+
+    assert missed == []
+    assert isinstance(ended.outcome, Failed)
+    assert ended.outcome.reason == f"File {DELETED}, which is named in params, no longer exists."
+    assert [seen.path for seen in server.seen] == ["/lookup"]
 
 
 def test_a_discarded_result_is_revoked_among_the_keys_of_its_owner(

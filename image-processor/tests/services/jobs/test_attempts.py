@@ -3,15 +3,17 @@
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 from image_processor.config import LimitSettings
+from image_processor.services.causes import Cause
+from image_processor.services.codec.plan import plan_of
 from image_processor.services.files.client import FileStorage
 from image_processor.services.files.sources import Sources
-from image_processor.services.jobs.attempts import AttemptService, outcome_of
+from image_processor.services.jobs.attempts import AttemptService, PlannedClaim, outcome_of
 from image_processor.services.jobs.outcomes import Claim, Failed
 from image_processor.services.jobs.result_cache import ResultCache
 from image_processor.services.jobs.reuse import ReuseService
@@ -58,13 +60,11 @@ def test_a_task_whose_params_are_no_longer_valid_fails_with_the_reason(
     with httpx2.Client(base_url="http://127.0.0.1:9") as http:
         storage = FileStorage(http)
         reuse = ReuseService(storage, ResultCache(Database(f"sqlite:///{tmp_path}/tasks.db", 1)))
-        attempts = AttemptService(Sources(storage, None, None, LIMITS), reuse, LIMITS, nullcontext)
-        task = task_of(algorithm, params)
+        [(_, outcome)], missed = reuse.reuse([task_of(algorithm, params)])
 
-        assert reuse.reuse([task]) == []
-        outcome = attempts.attempt(task, None, tmp_path)
-
+    assert missed == []
     assert isinstance(outcome, Failed)
+    assert outcome.cause == Cause.TASK_OUTDATED
     assert outcome.reason.startswith("The task can no longer run: ")
     assert "nothing to do: give width, height, aspect_ratio, left or top" in outcome.reason
 
@@ -88,10 +88,9 @@ def test_the_time_limit_finds_the_task_at_fault_from_its_first_moment_on(tmp_pat
 
     with httpx2.Client(base_url="http://127.0.0.1:9") as http:
         storage = FileStorage(http)
-        reuse = ReuseService(storage, ResultCache(Database(f"sqlite:///{tmp_path}/tasks.db", 1)))
-        attempts = AttemptService(Sources(storage, None, None, LIMITS), reuse, LIMITS, time_limit)
+        attempts = AttemptService(Sources(storage, None, None, LIMITS), LIMITS, time_limit)
 
-        attempts.attempt(task_of("flip", {}), None, tmp_path)
+        attempts.attempt(PlannedClaim(task_of("flip", {}), plan_of("flip", {}), None), None, tmp_path)
 
     assert marked == [AttemptInProgress(1, 1)]
     assert find_attempt_in_progress(tmp_path) is None

@@ -318,7 +318,7 @@ def test_three_crashes_end_a_task_in_error(
         crash(leases, claims, claimed(claims, ONE))
 
     task = task_of(database, task_id)
-    assert (task.status, task.error) == ("error", "Gave up after 3 attempts: it took longer than 20 seconds.")
+    assert (task.status, task.error) == ("error", "Gave up after 3 crashes: it took longer than 20 seconds.")
 
 
 def lose_worker(leases: LeaseService, claims: ClaimService, database: Database, task_id: int) -> None:
@@ -360,7 +360,7 @@ def test_a_task_that_lost_too_many_workers_ends_in_error(
         lose_worker(leases, claims, database, task_id)
 
     task = task_of(database, task_id)
-    assert (task.status, task.error) == ("error", "Gave up after 10 attempts: its worker stopped answering.")
+    assert (task.status, task.error) == ("error", "Gave up after 10 lost workers: its worker stopped answering.")
 
 
 def test_uploads_of_a_task_that_is_given_up_are_discarded(

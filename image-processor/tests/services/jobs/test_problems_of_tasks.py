@@ -96,9 +96,24 @@ def test_too_many_crashes_are_a_problem_that_says_how_many(
     assert problem is not None
     assert problem["type"] == "urn:pixmill:problem:too-many-crashes"
     assert problem["context"] == {
-        "attempts": retry.max_crashes,
+        "crashes": retry.max_crashes,
         "reason": "the task crashed its process, perhaps because memory ran out",
     }
+
+
+def test_too_many_lost_workers_are_a_problem_of_their_own_that_says_how_many(
+    leases: LeaseService, claims: ClaimService, database: Database, retry: RetrySettings, task_id: int
+) -> None:
+    for _ in range(retry.max_losses):
+        claims.claim(HOLDER)
+        with database.write() as session:
+            session.execute(update(Task).values(lease_until=1.0))
+        leases.expire_leases(2.0)
+
+    problem = problem_of_task(database, task_id)
+    assert problem is not None
+    assert problem["type"] == "urn:pixmill:problem:too-many-losses"
+    assert problem["context"] == {"losses": retry.max_losses, "reason": "its worker stopped answering"}
 
 
 def test_a_task_that_crashes_once_has_no_problem(

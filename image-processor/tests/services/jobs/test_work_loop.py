@@ -9,6 +9,7 @@ import pytest
 from image_processor.models import Task
 from image_processor.services.files.client import FileStorage
 from image_processor.services.jobs import work_loop
+from image_processor.services.jobs.attempts import PlannedClaim
 from image_processor.services.jobs.claims import ClaimService
 from image_processor.services.jobs.leases import LeaseService
 from image_processor.services.jobs.outcomes import Claim, Failed, Finished, Holder, Outcome
@@ -37,7 +38,7 @@ def upload(database: Database) -> ResultUpload:
 @pytest.fixture
 def run(claims: ClaimService, reuse: ReuseService, upload: ResultUpload) -> Callable[..., bool]:
     def run(attempt: Callable[[Claim], Outcome], stopping: Callable[[], bool] = lambda: False) -> bool:
-        return WorkLoop(claims, reuse, upload, ONE, stopping).run(lambda claim, _next_claim: attempt(claim))
+        return WorkLoop(claims, reuse, upload, ONE, stopping).run(lambda planned, _next_claim: attempt(planned.claim))
 
     return run
 
@@ -139,8 +140,8 @@ def test_an_attempt_gets_the_next_claim(
     add_tasks(database, 100)
     done, expected = [], []
 
-    def attempt(claim: Claim, next_claim: Claim | None) -> Outcome:
-        done.append(claim.task_id)
+    def attempt(planned: PlannedClaim, next_claim: Claim | None) -> Outcome:
+        done.append(planned.claim.task_id)
         expected.append(None if next_claim is None else next_claim.task_id)
         return Finished(1)
 

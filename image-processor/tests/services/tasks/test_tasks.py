@@ -8,7 +8,7 @@ from dataclasses import asdict
 import httpx2
 import pytest
 from image_processor.models import Batch, Callback, DiscardedResult, Task, TaskStatus
-from image_processor.services.codec.presets import Presets
+from image_processor.services.codec.presets import ConfiguredPresets
 from image_processor.services.files.client import FileStorage
 from image_processor.services.tasks.bulk import BulkService
 from image_processor.services.tasks.filters import TaskFilter
@@ -34,7 +34,7 @@ Use = Callable[[TaskService, Principal, int], object]
 
 @pytest.fixture
 def tasks(database: Database, hints: Hints) -> TaskService:
-    return TaskService(database, hints, FileStorage(httpx2.Client(verify=CERTIFICATES)), Presets({}))
+    return TaskService(database, hints, FileStorage(httpx2.Client(verify=CERTIFICATES)), ConfiguredPresets({}))
 
 
 def add_task(database: Database, owner: str, status: str = "pending") -> int:
@@ -127,7 +127,7 @@ def file_server(request: httpx2.Request) -> httpx2.Response:
 def test_a_repeated_batch_that_waits_for_the_first_does_not_count_twice(postgresql: str, hints: Hints) -> None:
     database = Database(postgresql)
     http = httpx2.Client(transport=httpx2.MockTransport(file_server), base_url="http://files")
-    service = TaskService(database, hints, FileStorage(http), Presets({}))
+    service = TaskService(database, hints, FileStorage(http), ConfiguredPresets({}))
     limited = Principal("limited", WRITER, limits=Limits(pending_tasks=3))
     batch = NewBatch(file_ids=[1, 2], algorithm="flip")
     waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")

@@ -4,7 +4,7 @@ import re
 
 from service_kit.texts import sentence
 
-from image_processor.render.plans.plan import ColorSource, DigestSource, FileSource, OriginSource, Source
+from image_processor.render.plans.plan import ColorSource, DigestSource, FileSource, OriginSource, PlanSource
 from image_processor.render.problems import bad_url
 
 _OURS = re.compile(r"(?:(?:pixmill|local)://)?/*(.*)", re.DOTALL)
@@ -15,7 +15,7 @@ _ON_HOST = re.compile(r"(?:[\w-]+\.)+[\w-]+(?::[0-9]{1,5})?/\S.*", re.DOTALL)
 """A URL without its scheme. The slash distinguishes a host from the name of a file."""
 
 
-def source_of(text: str, scheme: str | None = None) -> Source:
+def source_of(text: str, scheme: str | None = None) -> PlanSource:
     """Return the source: ``42``, ``42.jpg``, ``42/any-name.jpg``, ``pixmill:///42``, a SHA-256, or a URL.
 
     :param scheme: the scheme of a URL that has none; ``None`` to refuse such a URL.
@@ -35,13 +35,13 @@ def source_of(text: str, scheme: str | None = None) -> Source:
     raise bad_url(sentence("'{text}' is neither the id of a file nor an http or https URL.", text=text[:200]))
 
 
-class NamedFiles:
-    """The other files of a plan under ids for the steps: the file's own id, or a large one for other sources."""
+class FileIds:
+    """Assigns ids by which steps name the plan's other files: the file's own id, or a large one for other sources."""
 
     def __init__(self) -> None:
-        self._ids: dict[Source, int] = {}
+        self._ids: dict[PlanSource, int] = {}
 
-    def add(self, source: Source) -> int:
+    def add(self, source: PlanSource) -> int:
         """Return the id by which a step names the source."""
         if isinstance(source, ColorSource):
             raise bad_url(sentence("A color is not an image to put on another."))
@@ -49,7 +49,7 @@ class NamedFiles:
             return self._ids.setdefault(source, source.file_id)
         return self._ids.setdefault(source, _BEYOND_FILES + len(self._ids))
 
-    def all(self) -> tuple[tuple[int, Source], ...]:
+    def all(self) -> tuple[tuple[int, PlanSource], ...]:
         """Return the ids with their sources."""
         return tuple((number, source) for source, number in self._ids.items())
 

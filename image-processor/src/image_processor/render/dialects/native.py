@@ -18,10 +18,10 @@ from service_kit.texts import sentence
 
 from image_processor.imaging.output import Output
 from image_processor.render.dialects.imgproxy.options import decoded, integer
-from image_processor.render.dialects.named_sources import NamedFiles, source_of
+from image_processor.render.dialects.named_sources import FileIds, source_of
 from image_processor.render.dialects.thumbor.filters import State
-from image_processor.render.plans.deferred import Step
-from image_processor.render.plans.plan import Encoding, OriginSource, RenderPlan, Source, Wishes, step
+from image_processor.render.plans.deferred import PlannedStep
+from image_processor.render.plans.plan import Encoding, OriginSource, PlanSource, RenderPlan, Wishes, step
 from image_processor.render.problems import bad_option, bad_url, expired
 from image_processor.services.codec.plan import PIPELINE
 from image_processor.services.codec.plan import plan_of as pipeline_of
@@ -128,10 +128,10 @@ def plan_of(url: NativeUrl, presets: Mapping[str, Mapping[str, object]], *, nego
     """
     pipeline = _pipeline(url, presets)
     source, extension = _source(url.source)
-    steps, output, reading, files = list[Step](), Output(), None, NamedFiles()
+    steps, output, reading, files = list[PlannedStep](), Output(), None, FileIds()
     if pipeline is not None:
         planned = pipeline_of(PIPELINE, pipeline)
-        steps = [Step(algorithm.name, params) for algorithm, params in planned.steps]
+        steps = [PlannedStep(algorithm.name, params) for algorithm, params in planned.steps]
         if any(not algorithm.changes_image for algorithm, _ in planned.steps) or not isinstance(
             planned.encoding, Output
         ):
@@ -210,7 +210,7 @@ def _pipeline(url: NativeUrl, presets: Mapping[str, Mapping[str, object]]) -> Ma
     return pipeline
 
 
-def _source(text: str) -> tuple[Source, str]:
+def _source(text: str) -> tuple[PlanSource, str]:
     """Return the source, and the format that its extension chooses."""
     source = source_of(text)
     if isinstance(source, OriginSource):
@@ -219,7 +219,7 @@ def _source(text: str) -> tuple[Source, str]:
     return source, FORMATS.get(extension, "")
 
 
-def _fitted(options: Mapping[str, str]) -> Sequence[Step]:
+def _fitted(options: Mapping[str, str]) -> Sequence[PlannedStep]:
     sides = {name: _count(options, key) for name, key in (("width", "w"), ("height", "h")) if key in options}
     if not sides:
         return ()

@@ -26,7 +26,7 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Step:
+class PlannedStep:
     """A step: the name of an algorithm or of a deferred step, and its valid params."""
 
     name: str
@@ -43,10 +43,10 @@ class Deferred(Params, ABC):
     """The base class of the params of deferred steps."""
 
     @abstractmethod
-    def lowered(self, size: Size) -> Sequence[Step]:
+    def lowered(self, size: Size) -> Sequence[PlannedStep]:
         """Return the steps for a picture of that size."""
 
-    def lowered_for(self, picture: Picture) -> Sequence[Step]:
+    def lowered_for(self, picture: Picture) -> Sequence[PlannedStep]:
         """Return the steps for that picture; override this where they also depend on its pixels, as in a trim."""
         return self.lowered(Size(picture.width, picture.height))
 
@@ -60,9 +60,9 @@ class Deferred(Params, ABC):
         return cls.__name__
 
 
-def deferred(params: Deferred) -> Step:
+def deferred(params: Deferred) -> PlannedStep:
     """Return the step with these params."""
-    return Step(params.title(), params)
+    return PlannedStep(params.title(), params)
 
 
 @cache

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from image_processor.algorithms.resize import ResizeParams
 from image_processor.algorithms.thumbnail import ThumbnailParams
 from image_processor.imaging.errors import UnsuitableImageError
-from image_processor.render.plans.deferred import Deferred, Size, Step
+from image_processor.render.plans.deferred import Deferred, PlannedStep, Size
 
 BEST_FIRST = ("avif", "webp")
 PLAIN = "plain"
@@ -63,13 +63,13 @@ def is_avif(head: bytes) -> bool:
     return head[4:8] == b"ftyp" and any(brands[at : at + 4] in (b"avif", b"avis") for at in range(0, len(brands), 4))
 
 
-def most_pixels(steps: Sequence[Step], width: int, height: int) -> int:
+def most_pixels(steps: Sequence[PlannedStep], width: int, height: int) -> int:
     """Estimate the most pixels that the steps may make of a picture of that size."""
     size = _after(steps, Size(width, height))
     return size.width * size.height
 
 
-def _after(steps: Sequence[Step], size: Size) -> Size:
+def _after(steps: Sequence[PlannedStep], size: Size) -> Size:
     for step in steps:
         match step.params:
             case Deferred():

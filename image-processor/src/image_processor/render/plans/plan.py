@@ -13,8 +13,8 @@ from typing import Literal
 
 from image_processor.algorithms.registry import Params
 from image_processor.imaging.output import ANIMATED, QUICKEST, STILL, Output
-from image_processor.imaging.source import Source as Reading
-from image_processor.render.plans.deferred import Step, resolved
+from image_processor.imaging.source import Source
+from image_processor.render.plans.deferred import PlannedStep, resolved
 from image_processor.services.codec.plan import Plan
 
 FORM = 2
@@ -23,7 +23,7 @@ FORM = 2
 AVIF_EFFORT = 1
 """Less than the default of a task: a client waits, and more effort takes several times as long."""
 
-Answer = Literal["image", "original", "thumbor meta", "imagor meta", "reports"]
+Content = Literal["image", "original", "thumbor meta", "imagor meta", "reports"]
 """The content of the response: the image; the unchanged source; or as JSON, the peer's facts or the steps' reports."""
 
 
@@ -55,7 +55,7 @@ class ColorSource:
     color: str
 
 
-Source = FileSource | DigestSource | OriginSource | ColorSource
+PlanSource = FileSource | DigestSource | OriginSource | ColorSource
 
 
 _LOSSLESS = ("png", "gif", "tiff")
@@ -125,7 +125,7 @@ class Wishes:
 
     file_name: str = ""
     attachment: bool = False
-    fallback: Source | None = None
+    fallback: PlanSource | None = None
     max_age: int | None = None
     expires: int = 0
     preset_until: float | None = field(default=None, compare=False)
@@ -157,12 +157,12 @@ class RenderPlan:
         of frames: a page that shows a file by its URL does not know whether Pixmill reads all its frames.
     """
 
-    source: Source
-    steps: tuple[Step, ...]
+    source: PlanSource
+    steps: tuple[PlannedStep, ...]
     encoding: Encoding
-    reading: Reading = field(default_factory=Reading)
-    files: tuple[tuple[int, Source], ...] = ()
-    answer: Answer = "image"
+    reading: Source = field(default_factory=Source)
+    files: tuple[tuple[int, PlanSource], ...] = ()
+    answer: Content = "image"
     formats_as_they_are: tuple[str, ...] = ()
     bounds: Bounds = Bounds()
     wishes: Wishes = Wishes()
@@ -171,7 +171,7 @@ class RenderPlan:
     filters: tuple[NamedFilter, ...] = ()
     accepts_still: bool = True
 
-    def of(self, source: Source, wishes: Wishes) -> "RenderPlan":
+    def of(self, source: PlanSource, wishes: Wishes) -> "RenderPlan":
         """Return the same plan for another source and with other wishes."""
         plan = replace(self, source=source, wishes=wishes)
         if not isinstance(source, ColorSource) and not isinstance(self.source, ColorSource):
@@ -242,9 +242,9 @@ class RenderPlan:
         return Plan(steps, output, self.reading, by_format, accepts_still)
 
 
-def step(algorithm: str, params: Mapping[str, object] | None = None) -> Step:
+def step(algorithm: str, params: Mapping[str, object] | None = None) -> PlannedStep:
     """Return a step of the catalog with validated params."""
-    return Step(algorithm, resolved(algorithm).params.model_validate(params or {}))
+    return PlannedStep(algorithm, resolved(algorithm).params.model_validate(params or {}))
 
 
 def _dumped(params: Params) -> dict[str, object]:

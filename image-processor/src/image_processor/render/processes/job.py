@@ -70,4 +70,4 @@ class Refused:
     resident_bytes: int
 
 
-Answer = Made | Refused
+JobOutcome = Made | Refused

@@ -15,7 +15,7 @@ from service_kit.texts import sentence
 
 from image_processor.render.config import RenderSettings
 from image_processor.render.failures import busy, lost, too_slow
-from image_processor.render.processes.job import Answer
+from image_processor.render.processes.job import JobOutcome
 from image_processor.render.processes.process import serve
 from image_processor.render.processes.queue import Ticket, WaitingTickets
 
@@ -96,7 +96,7 @@ class Pool:
             each.kill(STOPPING)
         await asyncio.to_thread(self._starter.shutdown)
 
-    async def run(self, ticket: Ticket) -> Answer:
+    async def run(self, ticket: Ticket) -> JobOutcome:
         """Run a job when a process is free; if the caller is cancelled before that, the job does not run.
 
         :raises DomainError: ``renders-busy``, ``render-lost``, ``render-too-slow``.

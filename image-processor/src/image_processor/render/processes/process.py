@@ -35,7 +35,7 @@ from image_processor.render.failures import (
 )
 from image_processor.render.plans.negotiation import BEST_FIRST, PLAIN
 from image_processor.render.plans.plan import ColorSource, RenderPlan
-from image_processor.render.processes.job import Answer, Bytes, Job, LocalFile, Made, Refused
+from image_processor.render.processes.job import Bytes, Job, JobOutcome, LocalFile, Made, Refused
 from image_processor.render.processes.places import places_of_render
 from image_processor.services.causes import Cause
 from image_processor.services.codec.decoding import READABLE, ImageError, ImageLimits, decode
@@ -93,7 +93,7 @@ class Renderer:
         self._limits = settings.limits
         self._files = _SourceFiles(settings)
 
-    def answer(self, job: Job) -> Answer:
+    def answer(self, job: Job) -> JobOutcome:
         """Run a job; return :class:`Made`, or :class:`Refused` with the reason."""
         timed = _Timed({})
         try:

@@ -5,7 +5,7 @@ from collections import OrderedDict, deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from image_processor.render.processes.job import Answer, Job
+from image_processor.render.processes.job import Job, JobOutcome
 
 
 @dataclass(eq=False)
@@ -20,7 +20,7 @@ class Ticket:
     source: Hashable
     slow: bool = False
     begun: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    done: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    done: asyncio.Future[JobOutcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
     def waits(self) -> bool:

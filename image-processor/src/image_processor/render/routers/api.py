@@ -22,11 +22,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from image_processor.imaging.output import Output, Tiles
-from image_processor.imaging.source import Source as Reading
+from image_processor.imaging.source import Source
 from image_processor.render import failures
 from image_processor.render.metrics import MEDIA_TYPE, RenderMetrics
-from image_processor.render.plans.deferred import Step
-from image_processor.render.plans.plan import DigestSource, Encoding, FileSource, RenderPlan, Source, step
+from image_processor.render.plans.deferred import PlannedStep
+from image_processor.render.plans.plan import DigestSource, Encoding, FileSource, PlanSource, RenderPlan, step
 from image_processor.render.routers.clients import json_of, until_gone
 from image_processor.render.routers.metadata import chosen, metadata_plan, parts_of
 from image_processor.render.routers.nginx_cache import NginxCache
@@ -45,7 +45,7 @@ from image_processor.render.routers.results import response_of, result_for
 from image_processor.render.service import RenderService, Result
 from image_processor.render.sources.file_rows import FileRow, FileRows
 from image_processor.render.urls.presets import FoundPreset, RenderPresets
-from image_processor.render.urls.signed_urls import ENCODE_ONLY, Id, UrlMaker, Wanted, check_gives_image
+from image_processor.render.urls.signed_urls import ENCODE_ONLY, Id, UrlMaker, UrlRequest, check_gives_image
 from image_processor.services.codec.plan import MAX_STEPS, PIPELINE, plan_of
 from image_processor.statuses import STATUSES
 
@@ -112,7 +112,7 @@ class ApiRoutes:
         """``GET /api/image-processing/thumbnails/sha256/{sha256}/{size}``."""
         return await self._thumbnail(request, _digest_of(request))
 
-    async def _thumbnail(self, request: Request, source: Source) -> Response:
+    async def _thumbnail(self, request: Request, source: PlanSource) -> Response:
         size = request.path_params["size"]
         if size not in map(str, THUMBNAIL_SIZES):
             raise Problem(
@@ -150,7 +150,7 @@ class ApiRoutes:
         """``GET /api/image-processing/metadata/sha256/{sha256}``."""
         return await self._metadata(request, _digest_of(request))
 
-    async def _metadata(self, request: Request, source: Source) -> Response:
+    async def _metadata(self, request: Request, source: PlanSource) -> Response:
         principal = await admitted(self._gate, request, Scope.FILES_READ)
         parts = parts_of(request.query_params)
         found = await self._service.find(metadata_plan(source, parts), principal=principal)
@@ -181,7 +181,7 @@ class ApiRoutes:
         plan = preview_plan(wanted, None if preset is None else preset.params)
         for_everybody = preset is not None and preset.for_everybody
         found = await self._service.find(plan, principal=principal, named_for_everybody=for_everybody)
-        stored, seconds = await until_gone(request, self._service.unkept(found))
+        stored, seconds = await until_gone(request, self._service.render_uncached(found))
         try:
             content = stored.path.read_bytes()
         finally:
@@ -192,7 +192,7 @@ class ApiRoutes:
     async def urls(self, request: Request) -> Response:
         """``POST /api/image-processing/render-urls``."""
         principal = await admitted(self._gate, request, Scope.LINKS_CREATE)
-        wanted = _validated(Wanted, await json_of(request))
+        wanted = _validated(UrlRequest, await json_of(request))
         await self._owned(wanted.file_id, principal)
         remote = request.client.host if request.client else ""
         base = public_url(lambda name: request.headers.get(name, ""), remote, self._http)
@@ -223,7 +223,7 @@ class ApiRoutes:
             # The file belongs to another owner.
             raise failures.file_not_found(file_id)
         sha256 = None if row is None else row.sha256
-        await self._service.remember_nothing(file_id, sha256)
+        await self._service.forget_file(file_id, sha256)
         await self._nginx_cache.forget(file_id, sha256)
         return Response(status_code=204)
 
@@ -264,13 +264,13 @@ def answering(endpoint: Endpoint) -> Endpoint:
     return answer
 
 
-def thumbnail_plan(source: Source, size: int) -> RenderPlan:
+def thumbnail_plan(source: PlanSource, size: int) -> RenderPlan:
     """Return the plan of a thumbnail."""
     return RenderPlan(
         source=source,
         steps=(step("thumbnail", {"width": size, "height": size}),),
         encoding=Encoding(Output(format="webp", quality=80, effort=3, metadata="strip", profile="strip")),
-        reading=Reading(frames=1),
+        reading=Source(frames=1),
     )
 
 
@@ -294,7 +294,7 @@ def preview_plan(wanted: PreviewIn, preset: Mapping[str, object] | None = None) 
     first = step("resize", {"width": side, "height": side, "fit": "inside"})
     return RenderPlan(
         source=FileSource(wanted.file_id),
-        steps=(first, *(Step(algorithm.name, given) for algorithm, given in planned.steps)),
+        steps=(first, *(PlannedStep(algorithm.name, given) for algorithm, given in planned.steps)),
         encoding=Encoding(planned.encoding),
         reading=planned.source,
         files=tuple((file_id, FileSource(file_id)) for file_id in planned.file_ids()),

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from image_processor.render import failures
 from image_processor.render.config import RenderHttpSettings
 from image_processor.render.metrics import RenderMetrics
-from image_processor.render.plans.plan import FileSource, RenderPlan, Source
+from image_processor.render.plans.plan import FileSource, PlanSource, RenderPlan
 from image_processor.render.problems import NO_SUCH_ROUTE
 from image_processor.render.routers.clients import until_gone
 from image_processor.render.routers.hints import VARY_BY_HINTS, hinted
@@ -184,7 +184,7 @@ class ImageRoutes:
         # A URL that expires is for those who got it, so no cache that others share should keep its image.
         return f"{'private' if wishes.expires else 'public'}, max-age={seconds}" if seconds else "no-store"
 
-    def _fallback(self, plan: RenderPlan) -> Source | None:
+    def _fallback(self, plan: RenderPlan) -> PlanSource | None:
         if plan.wishes.fallback is not None:
             return plan.wishes.fallback
         return FileSource(self._settings.fallback_file_id) if self._settings.fallback_file_id else None

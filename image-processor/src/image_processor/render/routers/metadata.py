@@ -16,8 +16,8 @@ from image_processor.algorithms.exif import ExifReport
 from image_processor.algorithms.histogram import HistogramReport
 from image_processor.algorithms.info import InfoReport
 from image_processor.imaging.output import Output
-from image_processor.imaging.source import Source as Reading
-from image_processor.render.plans.plan import Encoding, RenderPlan, Source, step
+from image_processor.imaging.source import Source
+from image_processor.render.plans.plan import Encoding, PlanSource, RenderPlan, step
 
 PARTS = {
     "info": "info",
@@ -67,7 +67,7 @@ def parts_of(query: QueryParams) -> Sequence[str]:
     return [name for name in PARTS if name in named]
 
 
-def metadata_plan(source: Source, parts: Sequence[str]) -> RenderPlan:
+def metadata_plan(source: PlanSource, parts: Sequence[str]) -> RenderPlan:
     """Return the plan of the parts.
 
     There are only two such plans, so that an image's pixels are analyzed once for all selections of parts.
@@ -77,7 +77,7 @@ def metadata_plan(source: Source, parts: Sequence[str]) -> RenderPlan:
         source=source,
         steps=tuple(step(PARTS[name]) for name in wanted),
         encoding=Encoding(Output()),
-        reading=Reading(frames=1),
+        reading=Source(frames=1),
         answer="reports",
     )
 

@@ -28,7 +28,7 @@ _AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _CacheKey:
     """The key of a cached response (`proxy_cache_key` in `config/nginx.conf`)."""
 
     host: str
@@ -44,7 +44,7 @@ class NginxCache:
     """
 
     def __init__(self, settings: FrontCacheSettings) -> None:
-        self._kept: OrderedDict[_Kept, tuple[int, Sequence[StoredFile]]] = OrderedDict()
+        self._kept: OrderedDict[_CacheKey, tuple[int, Sequence[StoredFile]]] = OrderedDict()
         self._http = None
         if settings.url:
             self._http = httpx2.AsyncClient(
@@ -83,12 +83,12 @@ class NginxCache:
         """
         if not last_second or request.method != "GET" or response.status_code != 200:
             return
-        kept = _Kept(request.headers.get("Host", ""), target, request.headers.get("Accept", ""))
-        self._kept.pop(kept, None)
+        key = _CacheKey(request.headers.get("Host", ""), target, request.headers.get("Accept", ""))
+        self._kept.pop(key, None)
         self._drop_expired()
         if len(self._kept) >= MOST_KEPT or len(target) > LONGEST_TARGET_BYTES:
             return
-        self._kept[kept] = last_second, files
+        self._kept[key] = last_second, files
         response.headers[UNTIL] = f"@{last_second}"
 
     async def forget(self, file_id: int, sha256: str | None) -> None:
@@ -97,29 +97,29 @@ class NginxCache:
         :param sha256: that of the file; ``None`` if it no longer exists.
         """
         made_of_it = [
-            kept
-            for kept, (_, files) in self._kept.items()
+            key
+            for key, (_, files) in self._kept.items()
             if any(each.file_id == file_id or each.sha256 == sha256 for each in files)
         ]
-        for kept in made_of_it:
-            del self._kept[kept]
+        for key in made_of_it:
+            del self._kept[key]
         if self._http is not None:
-            await asyncio.gather(*(_forget(self._http, kept) for kept in made_of_it))
+            await asyncio.gather(*(_forget(self._http, key) for key in made_of_it))
 
     def _drop_expired(self) -> None:
         now = time.time()
         while self._kept:
-            kept, (last_second, _) = next(iter(self._kept.items()))
+            key, (last_second, _) = next(iter(self._kept.items()))
             if last_second >= now:
                 return
-            del self._kept[kept]
+            del self._kept[key]
 
 
-async def _forget(http: httpx2.AsyncClient, kept: _Kept) -> None:
-    headers = {"Host": kept.host, "Accept": kept.accept, FORGET: "1"}
+async def _forget(http: httpx2.AsyncClient, key: _CacheKey) -> None:
+    headers = {"Host": key.host, "Accept": key.accept, FORGET: "1"}
     try:
         # Send the original target: httpx would normalize it, and nginx would not find the cached response.
-        await http.get("/", headers=headers, extensions={"target": kept.target})
+        await http.get("/", headers=headers, extensions={"target": key.target})
     except httpx2.HTTPError as error:
         log.warning("nginx keeps an image for some seconds more", error=str(error) or type(error).__name__)
 

@@ -9,7 +9,7 @@ from service_kit.openapi import schema_of
 
 from image_processor.render.routers.api import THUMBNAIL_SIZES, PreviewIn
 from image_processor.render.routers.metadata import PARTS, MetadataOut
-from image_processor.render.urls.signed_urls import UrlsOut, Wanted
+from image_processor.render.urls.signed_urls import UrlRequest, UrlsOut
 
 _WEBP = {"image/webp": {"schema": {"type": "string", "format": "binary"}}}
 _FILE_ID = {
@@ -127,7 +127,7 @@ OPERATIONS: Mapping[str, PathItem] = {
                 "tags": ["renders"],
                 "summary": "Create signed URLs of an image",
                 "description": "`url`, a `srcset` for `widths` or `dprs`, `sources` of a `<picture>` for `formats`.",
-                "requestBody": _body(Wanted.model_json_schema()),
+                "requestBody": _body(UrlRequest.model_json_schema()),
                 "responses": {
                     "201": {
                         "description": "The URLs.",

@@ -52,7 +52,7 @@ _Viewer = tuple[str, bool] | None
 
 
 @dataclass(frozen=True)
-class _Remembered:
+class _CachedRow:
     until: float
     row: FileRow | None
 
@@ -81,7 +81,7 @@ class FileRows:
             follow_redirects=True,
         )
         self._seconds = seconds
-        self._remembered: dict[tuple[_Viewer, Name], _Remembered] = {}
+        self._remembered: dict[tuple[_Viewer, Name], _CachedRow] = {}
         self._asked: dict[tuple[_Viewer, Name], _Question] = {}
         self._waiting: dict[_Viewer, list[_Question]] = {}
         self._lookups: dict[_Viewer, set[asyncio.Task[None]]] = {}
@@ -183,7 +183,7 @@ class FileRows:
                 self._remembered.clear()
             for name, each in rows.items():
                 until = began + GONE_SECONDS if each is None else each.until
-                self._remembered[viewer, name] = _Remembered(until, each)
+                self._remembered[viewer, name] = _CachedRow(until, each)
         return rows
 
     def _use(self, name: Name) -> None:

@@ -48,7 +48,7 @@ class OriginFile:
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _CachedFile:
     file: OriginFile
     until: float
     etag: str
@@ -62,7 +62,7 @@ class _Reply:
     :param kept: the fetched file; ``None`` if the kept file is still valid.
     """
 
-    kept: _Kept | None
+    kept: _CachedFile | None
     until: float
 
 
@@ -71,7 +71,7 @@ class _Flight:
     """A fetch that requests for the same URL share."""
 
     fetch: Fetch[_Reply]
-    task: asyncio.Task[_Kept] = field(init=False)
+    task: asyncio.Task[_CachedFile] = field(init=False)
     waiters: int = 0
 
 
@@ -87,7 +87,7 @@ class Origins:
         self._folder = folder
         self._max_bytes = max_bytes
         self._pool = public_http_pool(settings.allow_networks, settings.timeout_seconds)
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: OrderedDict[str, _CachedFile] = OrderedDict()
         self._bytes = 0
         self._fetches = Fetches[_Reply](settings)
         self._flights: dict[str, _Flight] = {}
@@ -138,11 +138,11 @@ class Origins:
         kept = self._kept.get(url)
         return 0 if kept is None else kept.until
 
-    def _flight(self, url: str, host: str, kept: _Kept | None) -> _Flight:
+    def _flight(self, url: str, host: str, kept: _CachedFile | None) -> _Flight:
         flight = self._flights[url] = _Flight(Fetch(host, partial(self._get, url, kept)))
         flight.task = asyncio.create_task(self._ask(url, kept, flight.fetch))
 
-        def landed(done: "asyncio.Task[_Kept]") -> None:
+        def landed(done: "asyncio.Task[_CachedFile]") -> None:
             self._landed(url, flight)
             if not done.cancelled():
                 # Mark the error as retrieved: the callers may have been cancelled.
@@ -155,7 +155,7 @@ class Origins:
         if self._flights.get(url) is flight:
             del self._flights[url]
 
-    async def _ask(self, url: str, kept: _Kept | None, fetch: Fetch[_Reply]) -> _Kept:
+    async def _ask(self, url: str, kept: _CachedFile | None, fetch: Fetch[_Reply]) -> _CachedFile:
         reply = await self._fetches.run(fetch)
         if reply.kept is None and kept is not None:
             fresh = replace(kept, until=reply.until)
@@ -183,7 +183,7 @@ class Origins:
             raise _forbidden(sentence("Pictures of '{host}' are not processed here.", host=host))
         return parts
 
-    def _get(self, url: str, kept: _Kept | None) -> _Reply:
+    def _get(self, url: str, kept: _CachedFile | None) -> _Reply:
         deadline = time.monotonic() + self._settings.timeout_seconds
         url = quote(url, safe=_SAFE)
         for _ in range(self._settings.max_redirects + 1):
@@ -204,7 +204,7 @@ class Origins:
             url = _joined(url, reply)
         raise _failed(sentence("The origin redirects too often."))
 
-    def _get_once(self, url: str, kept: _Kept | None, target: Path, deadline: float) -> _Reply | str:
+    def _get_once(self, url: str, kept: _CachedFile | None, target: Path, deadline: float) -> _Reply | str:
         """Return the reply, or the URL that the origin redirects to."""
         headers: dict[bytes | str, bytes | str] = {
             "User-Agent": "Pixmill",
@@ -238,7 +238,7 @@ class Origins:
 
     def _received(
         self, response: httpcore2.Response, target: Path, deadline: float, said: dict[str, str], until: float
-    ) -> _Kept:
+    ) -> _CachedFile:
         digest, size, head = hashlib.sha256(), 0, b""
         try:
             with target.open("wb") as file:
@@ -262,7 +262,7 @@ class Origins:
             target.unlink(missing_ok=True)
             raise
         received = OriginFile(target, digest.hexdigest(), size, head)
-        return _Kept(received, until, said.get("etag", ""), said.get("last-modified", ""))
+        return _CachedFile(received, until, said.get("etag", ""), said.get("last-modified", ""))
 
     def _fresh_seconds(self, said: dict[str, str]) -> float:
         control = said.get("cache-control", "").lower()

@@ -36,7 +36,7 @@ class FoundPreset:
 
 
 @dataclass
-class _Remembered:
+class _CachedPreset:
     until: float
     asked: "asyncio.Task[FoundPreset | None]"
 
@@ -59,7 +59,7 @@ class RenderPresets:
     ) -> None:
         self._configured = configured
         self._seconds = seconds
-        self._remembered: dict[tuple[str, str], _Remembered] = {}
+        self._remembered: dict[tuple[str, str], _CachedPreset] = {}
         self._http = None
         if settings is not None and inner_secret is not None:
             self._http = httpx2.AsyncClient(
@@ -90,7 +90,7 @@ class RenderPresets:
             # Concurrent calls for the same preset share one request.
             asked = asyncio.create_task(_ask(self._http, owner, name))
             asked.add_done_callback(_look_at_error)
-            known = self._remembered[owner, name] = _Remembered(time.monotonic() + self._seconds, asked)
+            known = self._remembered[owner, name] = _CachedPreset(time.monotonic() + self._seconds, asked)
         try:
             found = await asyncio.shield(known.asked)
         except Exception:
@@ -101,7 +101,7 @@ class RenderPresets:
             return None
         return replace(found, until=known.until)
 
-    def _forget(self, owner: str, name: str, known: _Remembered) -> None:
+    def _forget(self, owner: str, name: str, known: _CachedPreset) -> None:
         if self._remembered.get((owner, name)) is known:
             del self._remembered[owner, name]
 

@@ -24,7 +24,7 @@ from image_processor.render.dialects.imgproxy.plan import plan_of as plan_of_img
 from image_processor.render.dialects.named_sources import source_of
 from image_processor.render.dialects.thumbor import plan as thumbor_plan
 from image_processor.render.dialects.thumbor import url as thumbor_url
-from image_processor.render.plans.plan import RenderPlan, Source
+from image_processor.render.plans.plan import PlanSource, RenderPlan
 from image_processor.render.problems import NO_SUCH_ROUTE, STATUSES, unsupported, wrong_signature
 from image_processor.render.signing import ImagorSigner, ImgproxySigner, NativeSigner, ThumborSigner
 from image_processor.render.urls.presets import RenderPresets
@@ -103,7 +103,7 @@ class ImagorDialect:
 class ImgproxyDialect:
     settings: ImgproxySettings
     grammar: imgproxy_url.Grammar
-    mark: Source | None
+    mark: PlanSource | None
     name: str = "imgproxy"
 
     async def plan(self, target: bytes) -> RenderPlan:

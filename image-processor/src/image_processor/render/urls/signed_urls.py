@@ -29,7 +29,7 @@ MAX_VARIANTS = 20
 MAX_SECONDS = 10 * 365 * 86_400
 
 
-class Wanted(BaseModel):
+class UrlRequest(BaseModel):
     """The URLs to create."""
 
     model_config = ConfigDict(extra="forbid")
@@ -86,7 +86,7 @@ def check_gives_image(planned: Plan, pointer: str) -> None:
         raise _invalid(pointer, sentence("a URL gives an image, and no analysis or tiles"), "no_image")
 
 
-def _check_sides(wanted: Wanted) -> None:
+def _check_sides(wanted: UrlRequest) -> None:
     longest = max(wanted.width or 0, wanted.height or 0)
     for index, dpr in enumerate(wanted.dprs):
         if round(longest * dpr) > MAX_SIDE:
@@ -103,7 +103,7 @@ class UrlMaker:
     def __init__(self, settings: NativeUrlSettings) -> None:
         self._settings = settings
 
-    def make(self, wanted: Wanted, base: str, now: int, preset_owner: str = LOCAL_OWNER) -> UrlsOut:
+    def make(self, wanted: UrlRequest, base: str, now: int, preset_owner: str = LOCAL_OWNER) -> UrlsOut:
         """Return the URL, with the ``srcset`` and the ``<picture>`` sources that the request asks for.
 
         :param base: scheme and host of the URLs.
@@ -126,7 +126,7 @@ class UrlMaker:
             expires_at=expires,
         )
 
-    def _options(self, wanted: Wanted, expires: int | None, preset_owner: str) -> dict[str, str]:
+    def _options(self, wanted: UrlRequest, expires: int | None, preset_owner: str) -> dict[str, str]:
         given: dict[str, object] = {
             "exp": expires,
             "p": wanted.preset,
@@ -144,19 +144,19 @@ class UrlMaker:
             given["j"] = urlsafe_b64encode(text.encode()).decode().rstrip("=")
         return {name: str(value) for name, value in given.items() if value is not None}
 
-    def _source(self, wanted: Wanted, options: Mapping[str, str], base: str, name: str) -> SourceOut:
+    def _source(self, wanted: UrlRequest, options: Mapping[str, str], base: str, name: str) -> SourceOut:
         chosen = {**options, "f": name}
         srcset = self._srcset(wanted, chosen, base) or self._url(wanted, chosen, base)
         return SourceOut(type=f"image/{name}", srcset=srcset)
 
-    def _srcset(self, wanted: Wanted, options: Mapping[str, str], base: str) -> str:
+    def _srcset(self, wanted: UrlRequest, options: Mapping[str, str], base: str) -> str:
         variants = [(f"{width}w", {**options, "w": str(width)}) for width in wanted.widths]
         for dpr in wanted.dprs:
             sides = {name: str(round(int(options[name]) * dpr)) for name in ("w", "h") if name in options}
             variants.append((f"{dpr:g}x", {**options, **sides}))
         return ", ".join(f"{self._url(wanted, chosen, base)} {name}" for name, chosen in variants)
 
-    def _url(self, wanted: Wanted, options: Mapping[str, str], base: str) -> str:
+    def _url(self, wanted: UrlRequest, options: Mapping[str, str], base: str) -> str:
         path = native.path_of(str(wanted.file_id), options)
         signature = NativeSigner(self._settings.secrets).sign(path)
         return f"{base}{self._settings.path}{signature}/{path.decode()}"

@@ -20,7 +20,7 @@ from image_processor.services.codec.decoding import Decoded
 from image_processor.services.codec.descriptions import without_dropped_parts
 from image_processor.services.codec.errors import ImageError
 from image_processor.services.codec.saving import materialized, save_plain, without_metadata
-from image_processor.services.codec.search import Encoding
+from image_processor.services.codec.search import Encoder
 
 EXTENSIONS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif", "gif": ".gif", "tiff": ".tif"}
 
@@ -114,7 +114,7 @@ def _write_smallest(image: pyvips.Image, outputs: Mapping[str, Output], result: 
 
     :param outputs: the output of each candidate, by the name of its format.
     """
-    encodings, failures = dict[str, Encoding](), list[ImageError | pyvips.Error]()
+    encodings, failures = dict[str, Encoder](), list[ImageError | pyvips.Error]()
     for format_name, output in outputs.items():
         try:
             encodings[format_name] = _encoding(
@@ -143,7 +143,7 @@ def _write_smallest(image: pyvips.Image, outputs: Mapping[str, Output], result: 
     return smallest
 
 
-def _encoding(image: pyvips.Image, format_name: str, output: Output, path: Path) -> Encoding:
+def _encoding(image: pyvips.Image, format_name: str, output: Output, path: Path) -> Encoder:
     """Return the encoding of the image in the format.
 
     :raises ImageError: the format cannot hold the image, or does not support these options.
@@ -166,7 +166,7 @@ def _encoding(image: pyvips.Image, format_name: str, output: Output, path: Path)
     if format_name == "tiff" and (output.max_bytes is not None or output.min_ssim is not None):
         detail = sentence("TIFF has no quality setting: choose another format for max_bytes or min_ssim.")
         raise ImageError(detail, Cause.OUTPUT_IMPOSSIBLE)
-    return Encoding(prepared, format_name, output, path)
+    return Encoder(prepared, format_name, output, path)
 
 
 def _prepared(image: pyvips.Image, format_name: str, output: Output) -> pyvips.Image:

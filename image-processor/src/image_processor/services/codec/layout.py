@@ -16,7 +16,7 @@ from image_processor.services.codec.pages import check_page
 
 _INTEGERS = ("uchar", "ushort")
 _KINDS_OF_CIELAB = {tiff.CIELAB: (*_INTEGERS, "char", "short", "float"), tiff.ICCLAB: (*_INTEGERS, "char", "short")}
-"""The samples whose meaning is known; those that are always signed are refused later, in words of their own."""
+"""The samples whose meaning is known; those that are always signed are refused later, with a separate message."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from service_kit.texts import sentence
 from image_processor.services.codec.plan import PIPELINE, plan_of
 
 
-class Presets:
+class ConfiguredPresets:
     """Maps preset names to the params of a ``pipeline``.
 
     :raises SettingsError: a preset is not a valid pipeline.

@@ -43,7 +43,7 @@ def process_image(
     EXIF orientation is applied first; the plan's output decides whether the ICC profile and other metadata are kept.
 
     :param files: paths of the other files that the plan uses, by their ids.
-    :param avoided: formats of a source that the result does not get from it.
+    :param avoided: source formats in which the result must not be encoded.
     :returns: the extension of the result, such as ``.webp``; ``None`` if it has the format of the source.
     :raises ImageError: the source is not a readable image, is damaged, exceeds a limit, or does not suit an algorithm.
     """

@@ -36,7 +36,7 @@ _NEAR = 0.03
 Measure = Callable[[int], float]
 
 
-class Encoding:
+class Encoder:
     """Encodes an image in a format, with a given quality or one to search for.
 
     :param image: already has the colors and metadata of the output file.
@@ -190,7 +190,7 @@ class Encoding:
 
 
 def _has_quality(format_name: str, output: Output) -> bool:
-    """Return whether a quality applies to the format; in the others, it would only take colors away."""
+    """Return whether a quality applies to the format; in other formats it would only reduce the colors."""
     return format_name not in ("png", "gif") or (format_name == "png" and output.palette)
 
 

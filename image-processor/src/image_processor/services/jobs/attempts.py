@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
-from service_kit.errors import DomainError
 from service_kit.texts import sentence, text_of
 from sqlalchemy.exc import DBAPIError
 
@@ -16,12 +16,11 @@ from image_processor.config import LimitSettings
 from image_processor.services.causes import Cause
 from image_processor.services.codec.errors import TOO_LARGE_A_FILE, ImageError
 from image_processor.services.codec.limits import ImageLimits
-from image_processor.services.codec.plan import Plan, plan_of
+from image_processor.services.codec.plan import Plan
 from image_processor.services.codec.process import process_image
 from image_processor.services.files.client import FileStorageUnavailableError, ResultRevokedError, SourceError
 from image_processor.services.files.sources import Sources
 from image_processor.services.jobs.outcomes import Claim, Crashed, Failed, Outcome, Postponed
-from image_processor.services.jobs.reuse import ReuseService
 from image_processor.services.jobs.scratch import ScratchFullError, detecting_full_disk, in_progress
 
 log = structlog.get_logger()
@@ -43,8 +42,19 @@ class ResultFile:
     cache_key: str | None
 
 
-Attempt = Callable[[Claim, Claim | None], ResultFile | Outcome]
-"""Makes the result of the first claim; the second is the claim expected next."""
+class PlannedClaim(NamedTuple):
+    """What an attempt at a task needs.
+
+    :ivar key: the key in the result cache; ``None`` if the result is not cached.
+    """
+
+    claim: Claim
+    plan: Plan
+    key: str | None
+
+
+Attempt = Callable[[PlannedClaim, Claim | None], ResultFile | Outcome]
+"""Makes the result of a planned claim; the other claim is expected next."""
 
 
 class AttemptService:
@@ -53,12 +63,10 @@ class AttemptService:
     def __init__(
         self,
         sources: Sources,
-        reuse: ReuseService,
         limits: LimitSettings,
         time_limit: TimeLimit,
     ) -> None:
         self._sources = sources
-        self._reuse = reuse
         self._limits = limits
         self._time_limit = time_limit
 
@@ -70,31 +78,25 @@ class AttemptService:
         finally:
             self._sources.cancel_prefetch()
 
-    def attempt(self, claim: Claim, next_claim: Claim | None, folder: Path) -> ResultFile | Outcome:
+    def attempt(self, planned: PlannedClaim, next_claim: Claim | None, folder: Path) -> ResultFile | Outcome:
         """Make the result in ``folder``; return it, or the outcome of an attempt that failed.
 
         :param next_claim: the task that is expected next; its source is prefetched.
         :raises DBAPIError: the database is unavailable.
         """
+        claim = planned.claim
         with structlog.contextvars.bound_contextvars(task_id=claim.task_id, attempt=claim.attempt):
             try:
                 # If the time limit kills the process, this mark identifies the task responsible.
                 with in_progress(folder, claim.task_id, claim.attempt), self._time_limit():
-                    return self._attempt(claim, next_claim, folder)
+                    return self._make(planned, next_claim, folder)
             except DBAPIError:
                 raise
             except Exception as error:  # noqa: BLE001 (outcome_of logs unexpected errors)
                 return outcome_of(error)
 
-    def _attempt(self, claim: Claim, next_claim: Claim | None, folder: Path) -> ResultFile:
-        try:
-            plan = plan_of(claim.algorithm, claim.params)
-        except DomainError as error:
-            detail = sentence("The task can no longer run: {reason}", reason=error.detail)
-            raise ImageError(detail, Cause.TASK_OUTDATED) from error
-        return self._make(claim, next_claim, plan, folder, self._reuse.key_of(claim, plan))
-
-    def _make(self, claim: Claim, next_claim: Claim | None, plan: Plan, folder: Path, key: str | None) -> ResultFile:
+    def _make(self, planned: PlannedClaim, next_claim: Claim | None, folder: Path) -> ResultFile:
+        claim, plan, key = planned
         limits = ImageLimits(self._limits.max_pixels, self._limits.max_frames, self._limits.max_decoded_bytes)
         result = folder / f"result-{claim.task_id}-{claim.attempt}"
         files = {file_id: folder / f"file-{file_id}" for file_id in plan.file_ids()}

@@ -26,7 +26,7 @@ from image_processor.services.jobs.transitions import (
     UNHELD,
     discard_results,
     has_status,
-    pending_or_given_up,
+    values_after_crash,
 )
 from image_processor.services.jobs.turns import (
     CLAIMABLE,
@@ -119,7 +119,7 @@ class ClaimService:
         ids = [row.id for row in _claimed_together(chosen, holds_others)]
         if not ids:
             return []
-        self._turns.taken(chosen[len(ids) - 1].owner)
+        self._turns.record_claim(chosen[len(ids) - 1].owner)
         values = {
             "ids": ids,
             "worker": holder.worker,
@@ -188,7 +188,7 @@ class ClaimService:
             case Postponed(reason):
                 values = self._postponement(claim, reason)
             case Crashed(reason):
-                values = pending_or_given_up(Task.crashes, self._retry.max_crashes, reason)
+                values = values_after_crash(self._retry.max_crashes, reason)
         statement = update(Task).where(Task.id == claim.task_id).values(**UNHELD, **values)
         status = connection.execute(statement.returning(Task.status)).scalar_one()
         if status == TaskStatus.ERROR and not (claim.attempt == 1 and isinstance(outcome, Failed)):

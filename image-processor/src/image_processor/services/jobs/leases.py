@@ -15,8 +15,9 @@ from image_processor.services.jobs.transitions import (
     ENDS_NOW,
     PENDING,
     in_order,
-    pending_or_given_up,
     put_back,
+    values_after_crash,
+    values_after_loss,
 )
 
 log = structlog.get_logger()
@@ -76,7 +77,7 @@ class LeaseService:
         """Record that a process died; after too many crashes, a task that it held ends in error."""
         held = _held_by(holder.worker) & (Task.process == holder.process)
         with self._database.begin() as connection:
-            values = pending_or_given_up(Task.crashes, self._retry.max_crashes, reason)
+            values = values_after_crash(self._retry.max_crashes, reason)
             put_back(connection, in_order(held), values, reason)
 
     def overran(self, holder: Holder, task_id: int, attempt: int, reason: str) -> None:
@@ -88,7 +89,8 @@ class LeaseService:
         at_fault = held & (Task.id == task_id) & (Task.attempt == attempt)
         detail = sentence("Gave up: {reason}. Make the image smaller first, or choose other parameters.", reason=reason)
         with self._database.begin() as connection:
-            # The first statement locks the batch of its task: who cancels the batch locks all tasks before that.
+            # The first statement locks the batch of its task: a request that cancels the batch
+            # locks all tasks before it locks the batch.
             connection.execute(select(Task.id).where(held).order_by(Task.id).with_for_update())
             problem = stored_problem(Cause.TASK_TOO_SLOW, detail)
             values = {"status": TaskStatus.ERROR, "error": str(detail), "error_problem": problem, **ENDS_NOW}
@@ -107,7 +109,7 @@ class LeaseService:
             ids = connection.execute(_EXPIRED, {"now": now}).scalars().all()
             if ids:
                 reason = sentence("its worker stopped answering")
-                values = pending_or_given_up(Task.losses, self._retry.max_losses, reason)
+                values = values_after_loss(self._retry.max_losses, reason)
                 put_back(connection, Task.id.in_(ids), values, reason)
 
     def renew_all_leases(self) -> None:

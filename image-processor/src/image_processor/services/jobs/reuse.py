@@ -1,18 +1,33 @@
-"""Finishes tasks with cached results, without decoding an image."""
+"""Plans claimed tasks, and finishes those with cached results without decoding an image."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import NamedTuple
 
 from service_kit.errors import DomainError
 from service_kit.texts import sentence
 
+from image_processor.services.causes import Cause
+from image_processor.services.codec.errors import ImageError
 from image_processor.services.codec.plan import Plan, plan_of
 from image_processor.services.files.client import FileStorage, FileStorageUnavailableError, NewCopy, SourceError
+from image_processor.services.jobs.attempts import PlannedClaim, outcome_of
 from image_processor.services.jobs.outcomes import Claim, Ended, Finished, for_each_owner
 from image_processor.services.jobs.result_cache import CacheHit, ResultCache, cache_key
 
 Contents = Callable[[str, tuple[int, ...]], Sequence[str]]
 """Returns the SHA-256 of each file that an owner's task names."""
+
+
+class Reused(NamedTuple):
+    """What became of claimed tasks.
+
+    :ivar ended: those that have a cached result, or cannot run.
+    :ivar missed: the others, in their order.
+    """
+
+    ended: Sequence[Ended]
+    missed: Sequence[PlannedClaim]
 
 
 class ReuseService:
@@ -22,25 +37,28 @@ class ReuseService:
         self._storage = storage
         self._cache = cache
 
-    def key_of(self, claim: Claim, plan: Plan) -> str | None:
-        """Return the cache key of the task's result; ``None`` if it is not cached.
-
-        :raises SourceError: a file that the plan names was deleted.
-        :raises FileStorageUnavailableError: try again later.
-        """
-        return _key(claim, plan, self._contents)
-
-    def reuse(self, claims: Sequence[Claim]) -> Sequence[Ended]:
-        """Finish the tasks that have a cached result; return them. Errors of the others surface when they run.
+    def reuse(self, claims: Sequence[Claim]) -> Reused:
+        """Finish the tasks that have a cached result; plan the others, so that an attempt repeats no request.
 
         :raises DBAPIError: the database is unavailable.
         """
         contents = cache(self._contents)  # the tasks of a batch name the same files
-        keyed = [(claim, key) for claim in claims if (key := _key_if_possible(claim, contents)) is not None]
-        hits = self._cache.find([key for _, key in keyed]) if keyed else {}
-        found = [(claim, hits[key]) for claim, key in keyed if key in hits]
-        if not found:
-            return []
+        planned: list[PlannedClaim] = []
+        ended: list[Ended] = []
+        for claim in claims:
+            try:
+                planned.append(_planned(claim, contents))
+            except (ImageError, SourceError, FileStorageUnavailableError) as error:
+                ended.append(Ended(claim, outcome_of(error)))
+        finished = self._copied(planned)
+        copied = [claim for claim, _ in finished]
+        return Reused([*ended, *finished], [each for each in planned if each.claim not in copied])
+
+    def _copied(self, planned: Sequence[PlannedClaim]) -> Sequence[Ended]:
+        """Finish the tasks that have a cached result; return them."""
+        keys = [each.key for each in planned if each.key is not None]
+        hits = self._cache.find(keys) if keys else {}
+        found = [(each.claim, hits[each.key]) for each in planned if each.key is not None and each.key in hits]
 
         def copy(owner: str, group: Sequence[tuple[Claim, CacheHit]]) -> Sequence[int | Exception]:
             return self._storage.acting_for(owner).copy([_new_copy(claim, hit) for claim, hit in group])
@@ -59,11 +77,19 @@ class ReuseService:
         return [found[file_id].sha256 for file_id in file_ids]
 
 
-def _key_if_possible(claim: Claim, contents: Contents) -> str | None:
+def _planned(claim: Claim, contents: Contents) -> PlannedClaim:
+    """Return the claim with its plan.
+
+    :raises ImageError: the params are no longer valid.
+    :raises SourceError: a file that the plan names was deleted.
+    :raises FileStorageUnavailableError: try again later.
+    """
     try:
-        return _key(claim, plan_of(claim.algorithm, claim.params), contents)
-    except (DomainError, SourceError, FileStorageUnavailableError):
-        return None
+        plan = plan_of(claim.algorithm, claim.params)
+    except DomainError as error:
+        detail = sentence("The task can no longer run: {reason}", reason=error.detail)
+        raise ImageError(detail, Cause.TASK_OUTDATED) from error
+    return PlannedClaim(claim, plan, _key(claim, plan, contents))
 
 
 def _key(claim: Claim, plan: Plan, contents: Contents) -> str | None:

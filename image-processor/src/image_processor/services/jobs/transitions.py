@@ -33,21 +33,39 @@ def in_order(which: ColumnElement[bool]) -> ColumnElement[bool]:
     return Task.id.in_(select(Task.id).where(which).order_by(Task.id).with_for_update())
 
 
-def pending_or_given_up(counter: InstrumentedAttribute[int], most: int, reason: str) -> dict[str, object]:
-    """Return values that increment ``counter`` and make a task pending again, or end it in error at ``most``."""
-    given_up = counter + 1 >= most
+def values_after_crash(max_crashes: int, reason: str) -> dict[str, object]:
+    """Return values that count a crash and make a task pending again, or end it in error after ``max_crashes``."""
     detail = counted(
-        "Gave up after {attempts} attempt: {reason}.",
-        "Gave up after {attempts} attempts: {reason}.",
-        "attempts",
-        attempts=most,
+        "Gave up after {crashes} crash: {reason}.",
+        "Gave up after {crashes} crashes: {reason}.",
+        "crashes",
+        crashes=max_crashes,
         reason=reason,
     )
+    return _pending_or_given_up(Task.crashes, max_crashes, Cause.TOO_MANY_CRASHES, detail)
+
+
+def values_after_loss(max_losses: int, reason: str) -> dict[str, object]:
+    """Return values that count a lost worker and make a task pending again, or end it in error after ``max_losses``."""
+    detail = counted(
+        "Gave up after {losses} lost worker: {reason}.",
+        "Gave up after {losses} lost workers: {reason}.",
+        "losses",
+        losses=max_losses,
+        reason=reason,
+    )
+    return _pending_or_given_up(Task.losses, max_losses, Cause.TOO_MANY_LOSSES, detail)
+
+
+def _pending_or_given_up(
+    counter: InstrumentedAttribute[int], most: int, cause: Cause, detail: str
+) -> dict[str, object]:
+    given_up = counter + 1 >= most
     return {
         counter.key: counter + 1,
         "status": case((given_up, TaskStatus.ERROR), else_=TaskStatus.PENDING),
         "error": case((given_up, str(detail)), else_=None),
-        "error_problem": case((given_up, stored_problem(Cause.TOO_MANY_CRASHES, detail)), else_=None),
+        "error_problem": case((given_up, stored_problem(cause, detail)), else_=None),
         "ended_at": case((given_up, epoch_now()), else_=None),
         "due_at": 0.0,
     }
@@ -56,7 +74,7 @@ def pending_or_given_up(counter: InstrumentedAttribute[int], most: int, reason: 
 def put_back(connection: Connection, which: ColumnElement[bool], values: Mapping[str, object], reason: str) -> None:
     """Take tasks away from a dead process.
 
-    :param values: the new values of the rows, for example from :func:`pending_or_given_up`.
+    :param values: the new values of the rows, for example from :func:`values_after_crash`.
     """
     changed = connection.execute(
         update(Task).where(which).values(**UNHELD, **values).returning(Task.id, Task.status)

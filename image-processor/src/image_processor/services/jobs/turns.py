@@ -30,7 +30,7 @@ from image_processor.services.jobs.transitions import has_status
 SUSPECT_LOSSES = 3
 """Number of lost workers after which a task is suspected as the cause."""
 MAX_DRAWN = 1000
-"""Maximum number of owners among which the first turn is drawn."""
+"""Maximum number of owners from whom the first one is drawn."""
 
 DueTask = Row[int, str, int, bool]
 """The id, owner, priority and ``suspect`` of a claimable task."""
@@ -109,7 +109,7 @@ class Turns:
         self._delay = {"longest_delay": longest_delay}
         self._last: str | None = None
 
-    def taken(self, owner: str) -> None:
+    def record_claim(self, owner: str) -> None:
         """Record the owner whose task was claimed last."""
         self._last = owner
 

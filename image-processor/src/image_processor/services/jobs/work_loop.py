@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from image_processor.services.jobs.attempts import Attempt, ResultFile
+from image_processor.services.jobs.attempts import Attempt, PlannedClaim, ResultFile
 from image_processor.services.jobs.claims import ClaimService
 from image_processor.services.jobs.outcomes import Claim, Holder, Outcome
 from image_processor.services.jobs.result_upload import ResultUpload
@@ -63,9 +63,9 @@ class WorkLoop:
         self._stopping = stopping
         self._pace = Pace()
         self._changed = threading.Condition()
-        self._ready: deque[Claim] = deque()
+        self._ready: deque[PlannedClaim] = deque()
         """Claimed tasks that have not started, by priority."""
-        self._running: Claim | None = None
+        self._running: PlannedClaim | None = None
         self._progressed_at = 0.0
         self._polled_at = 0.0
         self._results: list[tuple[Claim, ResultFile | Outcome]] = []
@@ -82,14 +82,14 @@ class WorkLoop:
         with ThreadPoolExecutor(1, "recorder") as background:
             recorder = background.submit(self._record)
             try:
-                while (claim := self._start_next()) is not None:
-                    self._add_result(claim, attempt(claim, self._peek()))
+                while (planned := self._start_next()) is not None:
+                    self._add_result(planned.claim, attempt(planned, self._peek()))
             finally:
                 self._close()
             recorder.result()
         return not self._to_be_killed
 
-    def _start_next(self) -> Claim | None:
+    def _start_next(self) -> PlannedClaim | None:
         with self._changed:
             self._changed.wait_for(lambda: self._ready or self._closed)
             if self._closed or self._stopping():
@@ -100,7 +100,7 @@ class WorkLoop:
 
     def _peek(self) -> Claim | None:
         with self._changed:
-            return self._ready[0] if self._ready else None
+            return self._ready[0].claim if self._ready else None
 
     def _add_result(self, claim: Claim, result: ResultFile | Outcome) -> None:
         with self._changed:
@@ -156,7 +156,7 @@ class WorkLoop:
     def _claim_urgent(self) -> bool:
         with self._changed:
             self._polled_at = time.monotonic()
-            next_claim = self._ready[0] if self._ready else None
+            next_claim = self._ready[0].claim if self._ready else None
         if next_claim is not None and self._claims.is_pending_above(next_claim.priority):
             self._add_claims(self._claims.claim(self._holder, holds_others=True))
         return True
@@ -179,15 +179,13 @@ class WorkLoop:
     def _add_claims(self, claimed: Sequence[Claim]) -> None:
         """Finish claimed tasks that have cached results, and queue the others."""
         began = time.monotonic()
-        reused = self._reuse.reuse(claimed) if claimed else []
-        done = [claim for claim, _ in reused]
+        ended, missed = self._reuse.reuse(claimed)
         with self._changed:
             now = time.monotonic()
-            for _ in reused:
-                self._pace.add((now - began) / len(reused))
-            self._append(reused)
-            remaining = [claim for claim in claimed if claim not in done]
-            self._ready = deque(sorted([*self._ready, *remaining], key=lambda claim: -claim.priority))
+            for _ in ended:
+                self._pace.add((now - began) / len(ended))
+            self._append(ended)
+            self._ready = deque(sorted([*self._ready, *missed], key=lambda planned: -planned.claim.priority))
             self._polled_at = now
             self._changed.notify_all()
 
@@ -198,7 +196,7 @@ class WorkLoop:
 
     def _hand_back(self) -> bool:
         with self._changed:
-            waiting = list(self._ready)
+            waiting = [planned.claim for planned in self._ready]
             self._ready.clear()
         if waiting and not self._to_be_killed:
             self._claims.hand_back(waiting)
@@ -208,7 +206,7 @@ class WorkLoop:
         """Return whether to upload the results now, although another task is running or ready."""
         if len(self._results) >= BATCH_SIZE:
             return True
-        current = self._running or self._ready[0]
+        current = (self._running or self._ready[0]).claim
         return any(claim.priority > current.priority for claim, _ in self._results)
 
     def _idle(self) -> bool:
@@ -216,7 +214,7 @@ class WorkLoop:
 
     def _wanted(self) -> int:
         """Return the number of further tasks to claim; 0 while a suspect is held."""
-        held = [claim for claim in (self._running, *self._ready) if claim is not None]
+        held = [planned.claim for planned in (self._running, *self._ready) if planned is not None]
         if any(claim.suspect for claim in held):
             return 0
         return max(0, 1 + self._pace.prefetch_count() - len(held))

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from image_processor.models import Preset
 from image_processor.services.codec.plan import PIPELINE, plan_of
-from image_processor.services.codec.presets import Presets
+from image_processor.services.codec.presets import ConfiguredPresets
 from image_processor.services.files.client import FileStorage, FileStorageUnavailableError
 
 log = structlog.get_logger()
@@ -80,7 +80,7 @@ UNCONDITIONAL = Condition()
 class PresetService:
     """Finds and changes presets; presets of other owners are invisible."""
 
-    def __init__(self, database: Database, configured: Presets, storage: FileStorage) -> None:
+    def __init__(self, database: Database, configured: ConfiguredPresets, storage: FileStorage) -> None:
         self._database = database
         self._configured = configured
         self._storage = storage
@@ -183,7 +183,7 @@ class PresetService:
             raise DomainError("file-not-found", detail, errors, context={"file_id": missing[0]})
 
 
-def find_preset(database: Database, configured: Presets, principal: Principal, name: str) -> NamedPreset:
+def find_preset(database: Database, configured: ConfiguredPresets, principal: Principal, name: str) -> NamedPreset:
     """Return a preset; the settings take precedence over the owner's presets.
 
     :raises DomainError: ``preset-not-found``.

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from image_processor.models import Batch, Task
 from image_processor.services.codec.plan import PIPELINE, plan_of
-from image_processor.services.codec.presets import Presets
+from image_processor.services.codec.presets import ConfiguredPresets
 from image_processor.services.files.client import FileStorage, FileStorageUnavailableError, SourceFile
 from image_processor.services.presets.presets import NamedPreset, find_preset
 from image_processor.services.tasks.changes import cancel_tasks, restart_tasks
@@ -60,7 +60,7 @@ class NewBatch:
 class TaskService:
     """Creates and changes tasks that a principal may see; tasks of other owners are invisible."""
 
-    def __init__(self, database: Database, hints: Hints, storage: FileStorage, presets: Presets) -> None:
+    def __init__(self, database: Database, hints: Hints, storage: FileStorage, presets: ConfiguredPresets) -> None:
         self._database = database
         self._presets = presets
         self._storage = storage

@@ -24,7 +24,7 @@ from image_processor.render.dialects.thumbor.filters import (
     within,
 )
 from image_processor.render.dialects.thumbor.url import Trim
-from image_processor.render.plans.deferred import Step, deferred
+from image_processor.render.plans.deferred import PlannedStep, deferred
 from image_processor.render.plans.plan import step
 from image_processor.render.problems import unsupported
 
@@ -32,33 +32,33 @@ TRANSPARENT = "#00000000"
 _SPACES = {"srgb": "srgb", "b-w": "gray", "grey16": "gray", "cmyk": "cmyk", "p3": "p3"}
 
 
-def _blurred(args: Sequence[str]) -> Sequence[Step]:
+def _blurred(args: Sequence[str]) -> Sequence[PlannedStep]:
     sigma = number(args, 1) if len(args) > 1 else number(args, 0) / 2
     return (step("blur", {"radius": within(sigma, 0.01, 100)}),) if sigma > 0 else ()
 
 
-def _sharpened(args: Sequence[str]) -> Sequence[Step]:
+def _sharpened(args: Sequence[str]) -> Sequence[PlannedStep]:
     sigma = 1 + 2 * number(args, 1 if len(args) > 1 else 0)
     return (step("sharpen", {"radius": within(sigma, 0.01, 50)}),) if sigma > 0 else ()
 
 
-def _contrasted(args: Sequence[str]) -> Sequence[Step]:
+def _contrasted(args: Sequence[str]) -> Sequence[PlannedStep]:
     amount = within(number(args, 0) * 2.55, -255, 255)
     return contrasted(259 * (amount + 255) / (255 * (259 - amount)))
 
 
-def _channels(args: Sequence[str]) -> Sequence[Step]:
+def _channels(args: Sequence[str]) -> Sequence[PlannedStep]:
     if len(args) != 3:
         raise NotForFilterError
     return COMMON["rgb"](args)
 
 
-def _cut_out(args: Sequence[str]) -> Sequence[Step]:
+def _cut_out(args: Sequence[str]) -> Sequence[PlannedStep]:
     left, top, width, height = (number(args, place) for place in range(4))
     return (deferred(PartAfterwards(left=left, top=top, width=width, height=height)),)
 
 
-def _trimmed(args: Sequence[str]) -> Sequence[Step]:
+def _trimmed(args: Sequence[str]) -> Sequence[PlannedStep]:
     trim = Trim(args[1] if len(args) > 1 else "top-left", whole(args, 0, 0))
     return (deferred(TrimAfterwards(trim=trim_of(trim))),)
 
@@ -68,7 +68,7 @@ def trim_of(trim: Trim) -> TrimParams:
     return TrimParams.model_validate({"threshold": within(trim.tolerance or 1, 0, 255), "corner": corner})
 
 
-def _background(args: Sequence[str]) -> Sequence[Step]:
+def _background(args: Sequence[str]) -> Sequence[PlannedStep]:
     if not args:
         raise NotForFilterError
     if args[0].lower() == AUTO:
@@ -94,7 +94,7 @@ def painted(text: str) -> str:
         return "#000000"
 
 
-def _modulated(args: Sequence[str]) -> Sequence[Step]:
+def _modulated(args: Sequence[str]) -> Sequence[PlannedStep]:
     if len(args) != 3:
         raise NotForFilterError
     brightness, saturation = (within(number(args, place, 0.0), -100, 100) for place in (0, 1))
@@ -105,19 +105,19 @@ def _modulated(args: Sequence[str]) -> Sequence[Step]:
     )
 
 
-def _redacted(args: Sequence[str]) -> Sequence[Step]:
+def _redacted(args: Sequence[str]) -> Sequence[PlannedStep]:
     method = (args[0] if args else "").lower() or "blur"
     if method not in ("blur", "pixelate"):
         raise unsupported("redact", sentence("faces are blurred or pixelated, not painted over"))
     return (step("blur_faces", {"method": method}),)
 
 
-def _rounded(args: Sequence[str]) -> Sequence[Step]:
+def _rounded(args: Sequence[str]) -> Sequence[PlannedStep]:
     radius = number(args, 0)
     return rounded(radius, number(args, 1, radius), painted(args[2]) if len(args) == 3 else None)
 
 
-def _in_space(args: Sequence[str]) -> Sequence[Step]:
+def _in_space(args: Sequence[str]) -> Sequence[PlannedStep]:
     name = (args[0] if args else "srgb").lower()
     if name not in _SPACES:
         raise unsupported(
@@ -127,7 +127,7 @@ def _in_space(args: Sequence[str]) -> Sequence[Step]:
     return (step("to_colorspace", {"space": _SPACES[name]}),)
 
 
-def _in_proportion(args: Sequence[str]) -> Sequence[Step]:
+def _in_proportion(args: Sequence[str]) -> Sequence[PlannedStep]:
     share = number(args, 0)
     share = share / 100 if share > 1 else share
     return (deferred(Resized(share=min(1.0, share))),) if 0 < share < 1 else ()

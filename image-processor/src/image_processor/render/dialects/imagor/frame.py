@@ -18,8 +18,8 @@ from image_processor.imaging.gravity import FocalPoint
 from image_processor.imaging.picture import Picture
 from image_processor.imaging.typeset import typeset
 from image_processor.render.dialects.rounding import half_up
-from image_processor.render.dialects.thumbor.filters import Canvas, Placed, Resized, within
-from image_processor.render.plans.deferred import Deferred, Size, Step, deferred, own
+from image_processor.render.dialects.thumbor.filters import Canvas, PlacedFile, Resized, within
+from image_processor.render.plans.deferred import Deferred, PlannedStep, Size, deferred, own
 from image_processor.render.plans.plan import step
 
 Edges = tuple[float, float, float, float]
@@ -60,24 +60,24 @@ class ImagorFrame(Deferred):
     def sets_size(self) -> bool:
         return bool(self.width or self.height)
 
-    def lowered_for(self, picture: Picture) -> Sequence[Step]:
+    def lowered_for(self, picture: Picture) -> Sequence[PlannedStep]:
         if self.turn:
             return [self._turned(), deferred(self.model_copy(update={"turn": 0}))]
         # imagor does not trim animations.
         box = box_of(picture, self.trim) if self.trim is not None and len(picture.frames) == 1 else None
         return self._after_trim(Size(picture.width, picture.height), box)
 
-    def lowered(self, size: Size) -> Sequence[Step]:
+    def lowered(self, size: Size) -> Sequence[PlannedStep]:
         if self.turn:
             size = Size(size.height, size.width) if self.turn % 180 else size
             return [self._turned(), *self._after_trim(size, None)]
         return self._after_trim(size, None)
 
-    def _turned(self) -> Step:
+    def _turned(self) -> PlannedStep:
         return step("rotate", {"angle": self.turn})
 
-    def _after_trim(self, size: Size, trimmed: tuple[int, int, int, int] | None) -> Sequence[Step]:
-        steps, left, top, part = list[Step](), 0, 0, size
+    def _after_trim(self, size: Size, trimmed: tuple[int, int, int, int] | None) -> Sequence[PlannedStep]:
+        steps, left, top, part = list[PlannedStep](), 0, 0, size
         if (box := self._box(size, trimmed)) is not None:
             left, top, right, bottom = box
             part = Size(right - left, bottom - top)
@@ -114,7 +114,7 @@ class ImagorFrame(Deferred):
         y = sum((area[1] + area[3]) / 2 * weight for area, weight in zip(areas, weights, strict=True)) / sum(weights)
         return FocalPoint(x=within((x - left) / part.width, 0, 1), y=within((y - top) / part.height, 0, 1))
 
-    def _resized(self, size: Size, focus: FocalPoint | None) -> Sequence[Step]:
+    def _resized(self, size: Size, focus: FocalPoint | None) -> Sequence[PlannedStep]:
         width, height = self.width, self.height
         if self.adaptive and width and height and (size.width > size.height) != (width > height):
             width, height = height, width
@@ -133,7 +133,7 @@ class ImagorFrame(Deferred):
             return _to(size, width, height) if self.upscale or shrinks else ()
         return self._covered(size, width, height, focus, enlarge=True)
 
-    def _resized_at_once(self, size: Size, width: int, height: int, focus: FocalPoint | None) -> Sequence[Step]:
+    def _resized_at_once(self, size: Size, width: int, height: int, focus: FocalPoint | None) -> Sequence[PlannedStep]:
         if not (width or height):
             return ()
         if width and height and not self.fit_in:
@@ -156,7 +156,7 @@ class ImagorFrame(Deferred):
 
     def _covered(
         self, size: Size, width: int, height: int, focus: FocalPoint | None, *, enlarge: bool
-    ) -> Sequence[Step]:
+    ) -> Sequence[PlannedStep]:
         if (size.width, size.height) == (width, height):
             return ()
         params: dict[str, object] = {
@@ -195,11 +195,11 @@ def _around(size: Size, width: int, height: int) -> tuple[int, int]:
     return math.ceil(height * ratio), height
 
 
-def _scaled(size: Size, scale: float) -> Sequence[Step]:
+def _scaled(size: Size, scale: float) -> Sequence[PlannedStep]:
     return _to(size, max(1, half_up(size.width * scale)), max(1, half_up(size.height * scale)))
 
 
-def _to(size: Size, width: int, height: int) -> Sequence[Step]:
+def _to(size: Size, width: int, height: int) -> Sequence[PlannedStep]:
     if (size.width, size.height) == (width, height):
         return ()
     return (step("resize", {"width": width, "height": height}),)
@@ -216,7 +216,7 @@ class PartAfterwards(Deferred):
     width: float
     height: float
 
-    def lowered(self, size: Size) -> Sequence[Step]:
+    def lowered(self, size: Size) -> Sequence[PlannedStep]:
         left, top = (
             within(_pixels(self.left, size.width), 0, size.width),
             within(_pixels(self.top, size.height), 0, size.height),
@@ -235,10 +235,10 @@ def _pixels(length: float, side: int) -> float:
 class AverageBehind(Deferred):
     """Put the average of the visible colors behind transparent parts, as ``background_color(auto)`` does."""
 
-    def lowered(self, size: Size) -> Sequence[Step]:  # noqa: ARG002 (the signature of every deferred step)
+    def lowered(self, size: Size) -> Sequence[PlannedStep]:  # noqa: ARG002 (the signature of every deferred step)
         return ()
 
-    def lowered_for(self, picture: Picture) -> Sequence[Step]:
+    def lowered_for(self, picture: Picture) -> Sequence[PlannedStep]:
         if not picture.first.hasalpha():
             return ()
         return (step("flatten", {"background": average_color(picture.first)}),)
@@ -249,10 +249,10 @@ class TrimAfterwards(Deferred):
 
     trim: TrimParams
 
-    def lowered(self, size: Size) -> Sequence[Step]:  # noqa: ARG002 (the signature of every deferred step)
-        return (Step("trim", self.trim),)
+    def lowered(self, size: Size) -> Sequence[PlannedStep]:  # noqa: ARG002 (the signature of every deferred step)
+        return (PlannedStep("trim", self.trim),)
 
-    def lowered_for(self, picture: Picture) -> Sequence[Step]:
+    def lowered_for(self, picture: Picture) -> Sequence[PlannedStep]:
         return self.lowered(Size(picture.width, picture.height)) if len(picture.frames) == 1 else ()
 
 
@@ -260,16 +260,16 @@ NamedSteps = list[tuple[str, dict[str, object]]]
 """Steps as pairs of a name and params, which JSON can represent."""
 
 
-def named(steps: Sequence[Step]) -> NamedSteps:
+def named(steps: Sequence[PlannedStep]) -> NamedSteps:
     """Return the steps in a form that the params of another step can contain."""
     # Not `exclude_defaults`: params of which one must be given would not be valid without one that has its default.
     return [(each.name, each.params.model_dump(mode="json", exclude_unset=True)) for each in steps]
 
 
-def restored(steps: NamedSteps) -> Sequence[Step]:
+def restored(steps: NamedSteps) -> Sequence[PlannedStep]:
     """Return the steps from the form that :func:`named` returns."""
     return [
-        Step(name, _DEFERRED[name].model_validate(params)) if name in _DEFERRED else step(name, params)
+        PlannedStep(name, _DEFERRED[name].model_validate(params)) if name in _DEFERRED else step(name, params)
         for name, params in steps
     ]
 
@@ -279,10 +279,10 @@ class StillOnly(Deferred):
 
     steps: NamedSteps
 
-    def lowered(self, size: Size) -> Sequence[Step]:  # noqa: ARG002 (the signature of every deferred step)
+    def lowered(self, size: Size) -> Sequence[PlannedStep]:  # noqa: ARG002 (the signature of every deferred step)
         return restored(self.steps)
 
-    def lowered_for(self, picture: Picture) -> Sequence[Step]:
+    def lowered_for(self, picture: Picture) -> Sequence[PlannedStep]:
         return restored(self.steps) if len(picture.frames) == 1 else ()
 
 
@@ -309,12 +309,12 @@ class LaidOn(Deferred):
     :param steps: steps of the overlaid image; the first is a frame, whose sides are ``width`` and ``height``.
     """
 
-    place: Placed
+    place: PlacedFile
     width: InParent
     height: InParent
     steps: NamedSteps
 
-    def lowered(self, size: Size) -> Sequence[Step]:
+    def lowered(self, size: Size) -> Sequence[PlannedStep]:
         (placed,) = self.place.lowered(size)
         (name, frame), *others = self.steps
         sides = {"width": self.width.of(size.width), "height": self.height.of(size.height)}
@@ -371,8 +371,8 @@ class Labeled(Deferred):
     alpha: float = 0.0
     bold: bool = False
 
-    def lowered(self, size: Size) -> Sequence[Step]:
-        place = Placed(file_id=1, x=self.x, y=self.y)
+    def lowered(self, size: Size) -> Sequence[PlannedStep]:
+        place = PlacedFile(file_id=1, x=self.x, y=self.y)
         (placed,) = place.lowered(size)
         at = placed.params.model_dump(include={"gravity", "x", "y"})
         params = {"text": self.text, "size": self.size, "color": self.color, "bold": self.bold, **at}
@@ -416,7 +416,7 @@ _DEFERRED: Mapping[str, type[Deferred]] = {
         LaidOn,
         Labeled,
         Canvas,
-        Placed,
+        PlacedFile,
         Resized,
     )
 }

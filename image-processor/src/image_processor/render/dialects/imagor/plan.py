@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 from service_kit.texts import sentence
 
 from image_processor.imaging.output import Output
-from image_processor.imaging.source import Source as Reading
+from image_processor.imaging.source import Source
 from image_processor.render.dialects.imagor.filters import FILTERS, STEPS, TRANSPARENT, filling, painted, trim_of
 from image_processor.render.dialects.imagor.frame import (
     ImagorFrame,
@@ -20,13 +20,13 @@ from image_processor.render.dialects.imagor.frame import (
     named,
 )
 from image_processor.render.dialects.imagor.url import from_base64, parse, sides_of
-from image_processor.render.dialects.named_sources import NamedFiles, source_of
+from image_processor.render.dialects.named_sources import FileIds, source_of
 from image_processor.render.dialects.thumbor.filters import (
     COMMON,
     OUTPUTS,
     Canvas,
     NotForFilterError,
-    Placed,
+    PlacedFile,
     color_of,
     format_of,
     number,
@@ -34,8 +34,16 @@ from image_processor.render.dialects.thumbor.filters import (
     within,
 )
 from image_processor.render.dialects.thumbor.url import Filter, ThumborUrl, digits
-from image_processor.render.plans.deferred import Step, deferred
-from image_processor.render.plans.plan import Answer, ColorSource, Encoding, NamedFilter, RenderPlan, Source, Wishes
+from image_processor.render.plans.deferred import PlannedStep, deferred
+from image_processor.render.plans.plan import (
+    ColorSource,
+    Content,
+    Encoding,
+    NamedFilter,
+    PlanSource,
+    RenderPlan,
+    Wishes,
+)
 from image_processor.render.problems import expired, numbers_in_range, unsupported
 
 QUALITY = 75
@@ -94,13 +102,13 @@ def plan_of(url: ThumborUrl, defaults: Defaults = Defaults(), now: float | None 
     :raises DomainError: ``bad-render-url``, ``unsupported-render-option``, ``expired-render-url``.
     """
     with numbers_in_range():
-        plan = _Lowering(url, defaults, NamedFiles()).plan()
+        plan = _Lowering(url, defaults, FileIds()).plan()
     if 0 < plan.wishes.expires <= (time.time() if now is None else now):
         raise expired()
     return plan
 
 
-def image_of(text: str) -> Source:
+def image_of(text: str) -> PlanSource:
     """Return the source: a file, a URL, or ``color:red``."""
     if text.startswith(_COLOR):
         try:
@@ -113,7 +121,7 @@ def image_of(text: str) -> Source:
 class _Lowering:
     """Reads the filters and collects the files that they name."""
 
-    def __init__(self, url: ThumborUrl, defaults: Defaults, files: NamedFiles, depth: int = 0) -> None:
+    def __init__(self, url: ThumborUrl, defaults: Defaults, files: FileIds, depth: int = 0) -> None:
         self._url = url
         self._defaults = defaults
         self._files = files
@@ -127,7 +135,7 @@ class _Lowering:
         self._focal = list[tuple[float, ...]]()
         self._upscale = not url.fit_in or url.full
         self._wishes: dict[str, object] = {}
-        self._answer: Answer = "imagor meta" if url.meta else "image"
+        self._answer: Content = "imagor meta" if url.meta else "image"
         self._ignored = list[str]()
 
     def plan(self) -> RenderPlan:
@@ -140,7 +148,7 @@ class _Lowering:
             source=source,
             steps=tuple(steps),
             encoding=Encoding(output, negotiated, qualities, lossy_alone=True, by_format=self._by_format),
-            reading=Reading.model_validate(self._reading),
+            reading=Source.model_validate(self._reading),
             files=self._files.all(),
             answer=self._answer,
             wishes=Wishes(
@@ -153,7 +161,7 @@ class _Lowering:
             filters=tuple(self._noted) if self._url.meta else (),
         )
 
-    def steps(self) -> Sequence[Step]:
+    def steps(self) -> Sequence[PlannedStep]:
         """Return the frame and the filters, in the order of the URL."""
         filters = [made for each in self._url.filters for made in self._of(each)]
         return [deferred(self._framed()), *filters]
@@ -190,7 +198,7 @@ class _Lowering:
         width, height = int(self._url.width), int(self._url.height)
         return {"width": width or height, "height": height or width, "fit_in": False, "stretch": True, "quick": True}
 
-    def _of(self, each: Filter) -> Sequence[Step]:
+    def _of(self, each: Filter) -> Sequence[PlannedStep]:
         """Return the steps of a filter; skip unknown and invalid filters, as imagor does."""
         state = FILTERS.get(each.name)
         if state is None or (each.name in _OF_META and not self._url.meta):
@@ -209,7 +217,7 @@ class _Lowering:
             self._ignored.append("redact.strength")
         return made
 
-    def _made(self, name: str, args: Sequence[str]) -> Sequence[Step]:
+    def _made(self, name: str, args: Sequence[str]) -> Sequence[PlannedStep]:
         if name in _OF_META:
             if name == "blurhash" and not (len(args) == 2 and all(1 <= whole(args, place) <= 9 for place in (0, 1))):
                 raise NotForFilterError
@@ -237,7 +245,7 @@ class _Lowering:
             for each in url.filters
         )
 
-    def filled(self, args: Sequence[str]) -> Sequence[Step]:
+    def filled(self, args: Sequence[str]) -> Sequence[PlannedStep]:
         left, top, right, bottom = self._url.padding or (0, 0, 0, 0)
         color = filling(args[0] if args else "")
         canvas = Canvas(
@@ -256,14 +264,14 @@ class _Lowering:
         )
         return (deferred(canvas),)
 
-    def placed(self, args: Sequence[str]) -> Sequence[Step]:
+    def placed(self, args: Sequence[str]) -> Sequence[PlannedStep]:
         if not args:
             raise NotForFilterError
         width = height = 0.0
         if len(args) > 5:
             width, height = (100.0 if text == "none" else within(number([text], 0), 0, 1000) for text in args[4:6])
         x, y = args[1:3] if len(args) > 2 else ("0", "0")
-        placed = Placed(
+        placed = PlacedFile(
             file_id=self._files.add(source_of(from_base64(unquote_plus(args[0])), SCHEME)),
             x=x,
             y=y,
@@ -273,7 +281,7 @@ class _Lowering:
         )
         return (deferred(placed),)
 
-    def overlaid(self, args: Sequence[str]) -> Sequence[Step]:
+    def overlaid(self, args: Sequence[str]) -> Sequence[PlannedStep]:
         """Return the step that overlays a nested URL's image, whose sides may depend on those of the outer image."""
         if not args:
             raise NotForFilterError
@@ -284,7 +292,7 @@ class _Lowering:
         inner = _Lowering(nested, self._defaults, self._files, self._depth + 1)
         steps = inner.steps()
         self._ignored += inner._ignored
-        placed = Placed(
+        placed = PlacedFile(
             file_id=self._files.add(source_of(nested.image, SCHEME)),
             x=args[1] if len(args) > 1 else "0",
             y=args[2] if len(args) > 2 else "0",
@@ -301,14 +309,14 @@ class _Lowering:
         )
         return (deferred(laid),)
 
-    def labeled(self, args: Sequence[str]) -> Sequence[Step]:
+    def labeled(self, args: Sequence[str]) -> Sequence[PlannedStep]:
         if not args:
             raise NotForFilterError
         return self._lettered(
             args, size=whole(args, 3, 20), color=args[4] if len(args) > 4 else "", alpha=5, bold=False
         )
 
-    def lettered(self, args: Sequence[str]) -> Sequence[Step]:
+    def lettered(self, args: Sequence[str]) -> Sequence[PlannedStep]:
         """Return the step that draws a text; its font contains the size: ``sans-bold-24``."""
         if not args:
             raise NotForFilterError
@@ -319,7 +327,7 @@ class _Lowering:
         color = args[4] if len(args) > 4 else ""
         return self._lettered(args, size=digits(size[1]) if size else 20, color=color, alpha=5, bold="bold" in font)
 
-    def _lettered(self, args: Sequence[str], *, size: int, color: str, alpha: int, bold: bool) -> Sequence[Step]:
+    def _lettered(self, args: Sequence[str], *, size: int, color: str, alpha: int, bold: bool) -> Sequence[PlannedStep]:
         text = from_base64(unquote_plus(args[0]))
         if not text.strip():
             raise NotForFilterError
@@ -334,7 +342,7 @@ class _Lowering:
         )
         return (deferred(label),)
 
-    def padded(self, args: Sequence[str]) -> Sequence[Step]:
+    def padded(self, args: Sequence[str]) -> Sequence[PlannedStep]:
         left = whole(args, 1)
         top = whole(args, 2, left)
         right, bottom = (whole(args, 3), whole(args, 4)) if len(args) > 4 else (left, top)
@@ -391,7 +399,7 @@ class _Lowering:
     def take_jpeg(self, args: Sequence[str]) -> None:  # noqa: ARG002
         self._output["format"] = "jpeg"
 
-    def turned(self, args: Sequence[str]) -> Sequence[Step]:
+    def turned(self, args: Sequence[str]) -> Sequence[PlannedStep]:
         degrees = whole(args, 0)
         if degrees not in (90, 180, 270):
             raise NotForFilterError
@@ -442,7 +450,7 @@ def _split(text: str) -> list[str]:
 _NOT_ANIMATED = ("blur", "pixelate", "sharpen")
 _OF_META = ("avgcolor", "blurhash", "thumbhash")
 """Filters that only ``meta`` URLs support."""
-_BY_URL: Mapping[str, Callable[[_Lowering, Sequence[str]], Sequence[Step]]] = {
+_BY_URL: Mapping[str, Callable[[_Lowering, Sequence[str]], Sequence[PlannedStep]]] = {
     "fill": _Lowering.filled,
     "image": _Lowering.overlaid,
     "label": _Lowering.labeled,

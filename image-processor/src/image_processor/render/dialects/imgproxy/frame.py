@@ -11,9 +11,9 @@ from image_processor.imaging.params import Params
 from image_processor.imaging.picture import Picture
 from image_processor.render.dialects.imgproxy.placing import Place, around, placed
 from image_processor.render.dialects.imgproxy.scale import ScaleParams, scale
-from image_processor.render.dialects.imgproxy.sizes import ResizingType, Sizes, Wanted, sizes_of
+from image_processor.render.dialects.imgproxy.sizes import ResizingType, SizeOptions, Sizes, sizes_of
 from image_processor.render.dialects.rounding import half_even, half_up
-from image_processor.render.plans.deferred import Deferred, Size, Step, deferred
+from image_processor.render.plans.deferred import Deferred, PlannedStep, Size, deferred
 from image_processor.render.plans.plan import step
 
 COMPASS: Mapping[str, str] = {
@@ -103,10 +103,10 @@ class ImgproxyFrame(Deferred):
             self.width or self.height or self.min_width or self.min_height or (self.zoom_x, self.zoom_y) != (1, 1)
         )
 
-    def lowered(self, size: Size) -> Sequence[Step]:
+    def lowered(self, size: Size) -> Sequence[PlannedStep]:
         return self._lowered(size, lambda: ())
 
-    def lowered_for(self, picture: Picture) -> Sequence[Step]:
+    def lowered_for(self, picture: Picture) -> Sequence[PlannedStep]:
         def faces() -> Sequence[Place]:
             return [Place(*face) for face in faces_of(picture.first)]
 
@@ -125,7 +125,7 @@ class ImgproxyFrame(Deferred):
         """Return the sides of the rotated picture, to which crop and sizes refer; or those before the rotation."""
         return (size.height, size.width) if self.rotate % 180 else (size.width, size.height)
 
-    def _lowered(self, size: Size, find_faces: FindFaces) -> Sequence[Step]:
+    def _lowered(self, size: Size, find_faces: FindFaces) -> Sequence[PlannedStep]:
         crop_steps, width, height = self._cropped(*self._sides(size), find_faces)
         sizes = sizes_of(width, height, self._wanted())
         return [
@@ -138,8 +138,8 @@ class ImgproxyFrame(Deferred):
             *self._marked(sizes),
         ]
 
-    def _wanted(self) -> Wanted:
-        return Wanted(
+    def _wanted(self) -> SizeOptions:
+        return SizeOptions(
             self.resizing_type,
             self.width,
             self.height,
@@ -155,7 +155,7 @@ class ImgproxyFrame(Deferred):
             self.max_side,
         )
 
-    def _cropped(self, width: int, height: int, find_faces: FindFaces) -> tuple[list[Step], int, int]:
+    def _cropped(self, width: int, height: int, find_faces: FindFaces) -> tuple[list[PlannedStep], int, int]:
         """Return the step that crops, and the width and height after it, as the rotated picture has them."""
         part_width, part_height = _crop_side(width, self.crop_width), _crop_side(height, self.crop_height)
         if self.crop_ratio and self._crops():
@@ -173,15 +173,15 @@ class ImgproxyFrame(Deferred):
         place = place.mirrored(width, height, horizontally=self.flip_horizontal, vertically=self.flip_vertical)
         return [_part(place.turned_back(self.rotate, width, height))], part_width, part_height
 
-    def _scaled(self, sizes: Sizes) -> list[Step]:
+    def _scaled(self, sizes: Sizes) -> list[PlannedStep]:
         x, y = self._factors(sizes)
-        return [] if x == y == 1 else [Step(scale.name, ScaleParams(x=x, y=y, kernel=self.kernel))]
+        return [] if x == y == 1 else [PlannedStep(scale.name, ScaleParams(x=x, y=y, kernel=self.kernel))]
 
     def _factors(self, sizes: Sizes) -> tuple[float, float]:
         """Return how much the picture is scaled before it is rotated."""
         return (sizes.scale_y, sizes.scale_x) if self.rotate % 180 else (sizes.scale_x, sizes.scale_y)
 
-    def _turned(self) -> list[Step]:
+    def _turned(self) -> list[PlannedStep]:
         steps = [step("rotate", {"angle": self.rotate % 360})] if self.rotate % 360 else []
         if self.flip_horizontal:
             steps.append(step("flip", {"direction": "horizontal"}))
@@ -189,7 +189,7 @@ class ImgproxyFrame(Deferred):
             steps.append(step("flip", {"direction": "vertical"}))
         return steps
 
-    def _cut(self, sizes: Sizes, find_faces: FindFaces) -> list[Step]:
+    def _cut(self, sizes: Sizes, find_faces: FindFaces) -> list[PlannedStep]:
         width, height = sizes.scaled
         part_width, part_height = min(width, sizes.cut[0] or width), min(height, sizes.cut[1] or height)
         if (part_width, part_height) == (width, height):
@@ -211,8 +211,8 @@ class ImgproxyFrame(Deferred):
         place = face.scaled(*self._factors(sizes)).turned(self.rotate, *self._sides(Size(width, height)))
         return place.mirrored(width, height, horizontally=self.flip_horizontal, vertically=self.flip_vertical)
 
-    def _extended(self, sizes: Sizes) -> list[Step]:
-        steps = list[Step]()
+    def _extended(self, sizes: Sizes) -> list[PlannedStep]:
+        steps = list[PlannedStep]()
         size = _after_cut(sizes)
         for gravity, canvas in ((self.extend, sizes.target), (self.extend_ratio, sizes.ratio or (0, 0))):
             if gravity is not None and (canvas[0] > size[0] or canvas[1] > size[1]):
@@ -228,7 +228,7 @@ class ImgproxyFrame(Deferred):
             steps.append(step("flatten", {"background": self.background}))
         return steps
 
-    def _marked(self, sizes: Sizes) -> list[Step]:
+    def _marked(self, sizes: Sizes) -> list[PlannedStep]:
         return [] if self.mark is None else [deferred(ImgproxyMark(mark=self.mark, dpr=sizes.dpr))]
 
 
@@ -238,7 +238,7 @@ class ImgproxyMark(Deferred):
     mark: Mark
     dpr: float
 
-    def lowered(self, size: Size) -> Sequence[Step]:
+    def lowered(self, size: Size) -> Sequence[PlannedStep]:
         mark, opacity = self.mark, self.mark.opacity * 100
         gravity = COMPASS.get(mark.position, "center")
         x, y = self._offset(mark.x, size.width), self._offset(mark.y, size.height)
@@ -288,14 +288,14 @@ def _after_cut(sizes: Sizes) -> tuple[int, int]:
     return min(sizes.scaled[0], sizes.cut[0] or sizes.scaled[0]), min(sizes.scaled[1], sizes.cut[1] or sizes.scaled[1])
 
 
-def _part(place: Place) -> Step:
+def _part(place: Place) -> PlannedStep:
     return step("crop", {"left": place.left, "top": place.top, "width": place.width, "height": place.height})
 
 
-def _smart(width: int, height: int) -> Step:
+def _smart(width: int, height: int) -> PlannedStep:
     return step("crop", {"width": width, "height": height, "gravity": "attention"})
 
 
-def _padded(top: int, right: int, bottom: int, left: int) -> Step:
+def _padded(top: int, right: int, bottom: int, left: int) -> PlannedStep:
     sides = {"top": top, "right": right, "bottom": bottom, "left": left}
     return step("pad", {**{side: max(0, value) for side, value in sides.items()}, "background": _TRANSPARENT})

@@ -6,13 +6,13 @@ from typing import TypeVar, cast
 from service_kit.texts import sentence
 
 from image_processor.imaging.output import Output
-from image_processor.imaging.source import Source as Reading
+from image_processor.imaging.source import Source
 from image_processor.render.dialects.imgproxy.frame import Gravity, ImgproxyFrame, Mark, NamedStep
 from image_processor.render.dialects.imgproxy.options import Value, Values
-from image_processor.render.dialects.named_sources import NamedFiles, source_of
+from image_processor.render.dialects.named_sources import FileIds, source_of
 from image_processor.render.dialects.thumbor.filters import State
-from image_processor.render.plans.deferred import Step, deferred
-from image_processor.render.plans.plan import Answer, Bounds, Encoding, RenderPlan, Source, Wishes, step
+from image_processor.render.plans.deferred import PlannedStep, deferred
+from image_processor.render.plans.plan import Bounds, Content, Encoding, PlanSource, RenderPlan, Wishes, step
 from image_processor.render.problems import bad_option, numbers_in_range, unsupported
 
 _T = TypeVar("_T")
@@ -138,7 +138,7 @@ IGNORED: Mapping[str, Sequence[Value]] = {
 """Arguments of supported options, with their values that are obeyed; others have no effect."""
 
 
-def plan_of(source: str, options: Values, *, mark: Source | None = None, negotiated: bool = False) -> RenderPlan:
+def plan_of(source: str, options: Values, *, mark: PlanSource | None = None, negotiated: bool = False) -> RenderPlan:
     """Return the plan.
 
     :param mark: the watermark from the settings.
@@ -152,12 +152,12 @@ def plan_of(source: str, options: Values, *, mark: Source | None = None, negotia
 class _Lowering:
     """Reads the options once, and collects the files that the steps name."""
 
-    def __init__(self, options: Values, mark: Source | None) -> None:
+    def __init__(self, options: Values, mark: PlanSource | None) -> None:
         self._options = options
         self._mark = mark
-        self._files = NamedFiles()
+        self._files = FileIds()
 
-    def plan(self, source: Source, *, negotiated: bool) -> RenderPlan:
+    def plan(self, source: PlanSource, *, negotiated: bool) -> RenderPlan:
         self._refuse()
         steps = (*self._trimmed(), *self._objects(), deferred(self._frame()))
         encoding = self._encoding(negotiated=negotiated)
@@ -221,7 +221,7 @@ class _Lowering:
         value = self._options.get(key, ())
         return [str(each) for each in value] if isinstance(value, list) else ()
 
-    def _source(self, key: str) -> Source | None:
+    def _source(self, key: str) -> PlanSource | None:
         text = self._get(key, str)
         return source_of(text) if text else None
 
@@ -229,19 +229,19 @@ class _Lowering:
         found = self._get(key, float)
         return default if found is None else found
 
-    def _answer(self) -> Answer:
+    def _answer(self) -> Content:
         return "original" if self._is("raw") else "image"
 
-    def _reading(self) -> Reading:
+    def _reading(self) -> Source:
         page = self._get("page", int)
         frames = 1 if self._is("disable_animation") else self._get("max_animation_frames", int) or 1
-        return Reading(
+        return Source(
             page=None if page is None else page + 1,
             upright=self._options.get("auto_rotate", True) is True,
             frames=frames,
         )
 
-    def _trimmed(self) -> Sequence[Step]:
+    def _trimmed(self) -> Sequence[PlannedStep]:
         threshold = self._get("trim.threshold", float)
         if threshold is None:
             return ()
@@ -259,7 +259,7 @@ class _Lowering:
             params["background"] = color
         return (step("trim", params),)
 
-    def _objects(self) -> Sequence[Step]:
+    def _objects(self) -> Sequence[PlannedStep]:
         if "crop_objects.classes" not in self._options:
             return ()
         if not {"face", "all"}.issuperset(self._texts("crop_objects.classes")):
@@ -323,7 +323,7 @@ class _Lowering:
     def _filters(self) -> list[NamedStep]:
         return [NamedStep(algorithm=each.name, params=_plain(each)) for each in self._filter_steps()]
 
-    def _filter_steps(self) -> Sequence[Step]:
+    def _filter_steps(self) -> Sequence[PlannedStep]:
         steps = [made for key, lower in _FILTERS if key in self._options for made in lower(self._number(key, 0.0))]
         if self._get("unsharp_masking.mode", str) == "always":
             weight = self._number("unsharp_masking.weight", 1.0)
@@ -338,7 +338,7 @@ class _Lowering:
             steps.append(step("to_colorspace", {"space": space}))
         return steps
 
-    def _duotone(self) -> Sequence[Step]:
+    def _duotone(self) -> Sequence[PlannedStep]:
         intensity = self._number("duotone.intensity", 0.0)
         if not intensity:
             return ()
@@ -347,7 +347,7 @@ class _Lowering:
         shadows, highlights = self._get("duotone.color1", str), self._get("duotone.color2", str)
         return (step("duotone", {"shadows": shadows or "#000000", "highlights": highlights or "#ffffff"}),)
 
-    def _colored(self, name: str) -> Sequence[Step]:
+    def _colored(self, name: str) -> Sequence[PlannedStep]:
         share_key = "intensity" if name == "monochrome" else "opacity"
         amount = self._number(f"{name}.{share_key}", 0.0) * 100
         if not amount:
@@ -361,8 +361,8 @@ class _Lowering:
             params["stop"] = self._number("gradient.stop", 1.0) * 100
         return (step(name, params),)
 
-    def _areas(self) -> Sequence[Step]:
-        steps = list[Step]()
+    def _areas(self) -> Sequence[PlannedStep]:
+        steps = list[PlannedStep]()
         if not {"face", "all"}.issuperset(self._texts("blur_detections.classes")):
             raise unsupported("blur_detections", _NO_OBJECTS)
         if "blur_detections.sigma" in self._options:
@@ -466,7 +466,7 @@ class _Lowering:
         return tuple(own.items())
 
 
-def _plain(each: Step) -> dict[str, object]:
+def _plain(each: PlannedStep) -> dict[str, object]:
     # Not `exclude_defaults`: params of which one must be given would not be valid without one that has its default.
     return each.params.model_dump(mode="json", exclude_unset=True)
 
@@ -482,15 +482,15 @@ def _direction(text: str) -> float:
         ) from error
 
 
-def _saturation(factor: float) -> Sequence[Step]:
-    steps = list[Step]()
+def _saturation(factor: float) -> Sequence[PlannedStep]:
+    steps = list[PlannedStep]()
     while factor > 2:  # a step can double it at most
         steps.append(step("saturation", {"amount": 100.0}))
         factor /= 2
     return [*steps, step("saturation", {"amount": (factor - 1) * 100})] if factor != 1 else steps
 
 
-def _contrast(factor: float) -> Sequence[Step]:
+def _contrast(factor: float) -> Sequence[PlannedStep]:
     if factor == 1:
         return ()
     if factor <= 2:
@@ -499,11 +499,11 @@ def _contrast(factor: float) -> Sequence[Step]:
     return (step("levels", {"black": 127.5 - reach, "white": 127.5 + reach}),)
 
 
-def _if_positive(name: str, params: Callable[[float], dict[str, object]]) -> Callable[[float], Sequence[Step]]:
+def _if_positive(name: str, params: Callable[[float], dict[str, object]]) -> Callable[[float], Sequence[PlannedStep]]:
     return lambda value: (step(name, params(value)),) if value > 0 else ()
 
 
-_FILTERS: Sequence[tuple[str, Callable[[float], Sequence[Step]]]] = (
+_FILTERS: Sequence[tuple[str, Callable[[float], Sequence[PlannedStep]]]] = (
     (
         "brightness",
         lambda value: (step("brightness", {"amount": max(-100.0, min(100.0, value / 2.55))}),) if value else (),

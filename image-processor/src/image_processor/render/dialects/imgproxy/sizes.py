@@ -10,7 +10,7 @@ ResizingType = Literal["fit", "fill", "fill-down", "force", "auto"]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SizeOptions:
     """The size options of a URL; 0 means a side in proportion, or no limit."""
 
     resizing_type: ResizingType = "fit"
@@ -48,13 +48,13 @@ class Sizes:
     ratio: tuple[int, int] | None = None
 
 
-def sizes_of(width: int, height: int, wanted: Wanted) -> Sizes:
+def sizes_of(width: int, height: int, wanted: SizeOptions) -> Sizes:
     """Return the sizes for a source that is ``width`` × ``height`` after orientation, rotation and crop."""
     sizes = _with_sizes(_scales(width, height, wanted), width, height, wanted)
     return _limited(sizes, width, height, wanted)
 
 
-def _scales(width: int, height: int, wanted: Wanted) -> Sizes:
+def _scales(width: int, height: int, wanted: SizeOptions) -> Sizes:
     """Return the scale of each side and the device pixel ratio; the other sizes are not computed yet."""
     across, down = _shrinks(width, height, wanted)
     across, down, dpr = across / wanted.zoom_x, down / wanted.zoom_y, wanted.dpr
@@ -73,7 +73,7 @@ def _scales(width: int, height: int, wanted: Wanted) -> Sizes:
     return Sizes(1 / min(across / dpr, width), 1 / min(down / dpr, height), dpr)
 
 
-def _shrinks(width: int, height: int, wanted: Wanted) -> tuple[float, float]:
+def _shrinks(width: int, height: int, wanted: SizeOptions) -> tuple[float, float]:
     target_width, target_height = wanted.width or width, wanted.height or height
     across = 1.0 if target_width == width else width / target_width
     down = 1.0 if target_height == height else height / target_height
@@ -91,7 +91,7 @@ def _shrinks(width: int, height: int, wanted: Wanted) -> tuple[float, float]:
     return choose(across, down), choose(across, down)
 
 
-def _with_sizes(sizes: Sizes, width: int, height: int, wanted: Wanted) -> Sizes:
+def _with_sizes(sizes: Sizes, width: int, height: int, wanted: SizeOptions) -> Sizes:
     target = (
         half_up(wanted.width * sizes.dpr * wanted.zoom_x),
         half_up(wanted.height * sizes.dpr * wanted.zoom_y),
@@ -126,7 +126,7 @@ def _out(scaled: tuple[int, int], cut: tuple[int, int]) -> tuple[int, int]:
     return min(scaled[0], cut[0] or scaled[0]), min(scaled[1], cut[1] or scaled[1])
 
 
-def _limited(sizes: Sizes, width: int, height: int, wanted: Wanted) -> Sizes:
+def _limited(sizes: Sizes, width: int, height: int, wanted: SizeOptions) -> Sizes:
     """Return the sizes, reduced if the longer side of the result would exceed the limit."""
     if wanted.max_side <= 0:
         return sizes

@@ -11,12 +11,12 @@ from service_kit.texts import sentence
 from image_processor.imaging.css_colors import canonical
 from image_processor.render.dialects.rounding import half_up
 from image_processor.render.dialects.thumbor.url import digits
-from image_processor.render.plans.deferred import Deferred, Size, Step, deferred
+from image_processor.render.plans.deferred import Deferred, PlannedStep, Size, deferred
 from image_processor.render.plans.plan import step
 from image_processor.render.problems import unsupported
 
 Args = Sequence[str]
-Make = Callable[[Args], Sequence[Step]]
+Make = Callable[[Args], Sequence[PlannedStep]]
 
 AUTO = "auto"
 _PLACE = re.compile(r"(-?)(\d{1,9}(?:\.\d{1,9})?)(p?)")
@@ -82,7 +82,7 @@ def true(args: Args, place: int, *, default: bool = False) -> bool:
     return args[place] in ("true", "True", "1") if place < len(args) and args[place] else default
 
 
-def contrasted(factor: float) -> Sequence[Step]:
+def contrasted(factor: float) -> Sequence[PlannedStep]:
     """Return the step that moves tones away from the middle by a factor, or towards it if the factor is below 1."""
     if factor <= 2:
         return (step("contrast", {"amount": (factor - 1) * 100}),)
@@ -90,7 +90,7 @@ def contrasted(factor: float) -> Sequence[Step]:
     return (step("levels", {"black": 127.5 - reach, "white": 127.5 + reach}),)
 
 
-def turned(args: Args) -> Sequence[Step]:
+def turned(args: Args) -> Sequence[PlannedStep]:
     """Return the rotation; both peers count counterclockwise."""
     degrees = whole(args, 0)
     if degrees % 90:
@@ -98,12 +98,12 @@ def turned(args: Args) -> Sequence[Step]:
     return (step("rotate", {"angle": float(-degrees % 360)}),) if degrees % 360 else ()
 
 
-def channels(args: Args) -> Sequence[Step]:
+def channels(args: Args) -> Sequence[PlannedStep]:
     red, green, blue = (within(number(args, place), -100, 100) for place in range(3))
     return (step("channels", {"red": red, "green": green, "blue": blue}),)
 
 
-def convolved(args: Args) -> Sequence[Step]:
+def convolved(args: Args) -> Sequence[PlannedStep]:
     if len(args) < 2:
         raise NotForFilterError
     try:
@@ -116,7 +116,7 @@ def convolved(args: Args) -> Sequence[Step]:
     return (step("convolve", {"kernel": kernel, "normalize": true(args, 2, default=True)}),)
 
 
-def curved(text: str) -> Sequence[Step]:
+def curved(text: str) -> Sequence[PlannedStep]:
     lists = re.findall(r"\[((?:\(\d+,\s*\d+\),?\s*)*)\]", text)
     if len(lists) != 4:
         raise NotForFilterError
@@ -191,13 +191,13 @@ class Canvas(Deferred):
     turned: bool = False
     turns: bool = False
 
-    def lowered(self, size: Size) -> Sequence[Step]:
+    def lowered(self, size: Size) -> Sequence[PlannedStep]:
         left, top, right, bottom = self.left, self.top, self.right, self.bottom
         width, height = self._sides(size)
         if self.turned and self.turns:
             width, height = height, width
             left, top, right, bottom = top, left, bottom, right
-        place = Place(
+        place = Placement(
             size,
             int((width - size.width) / 2) + left,
             int((height - size.height) / 2) + top,
@@ -225,7 +225,7 @@ class Canvas(Deferred):
 
 
 @dataclass(frozen=True)
-class Place:
+class Placement:
     """Where a picture lies on a canvas.
 
     :param left: pixels from the left edge of the canvas; negative if the picture exceeds it.
@@ -237,7 +237,7 @@ class Place:
     width: int
     height: int
 
-    def cut(self) -> list[Step]:
+    def cut(self) -> list[PlannedStep]:
         """Return the step that crops the picture to the canvas, if it exceeds the canvas."""
         margins = self._all_margins()
         if min(margins.values()) >= 0:
@@ -274,7 +274,7 @@ def place_along(text: str, side: int) -> int:
     return int(float(digits))
 
 
-class Placed(Deferred):
+class PlacedFile(Deferred):
     """Put a file on the picture, as the filter ``watermark`` does.
 
     :param x: pixels or percent (``10p``) from the left, from the right if negative, a word, or ``repeat``.
@@ -290,7 +290,7 @@ class Placed(Deferred):
     height: float = 0.0
     blend: str = "normal"
 
-    def lowered(self, size: Size) -> Sequence[Step]:
+    def lowered(self, size: Size) -> Sequence[PlannedStep]:
         across, x = self._along(self.x, size.width, _WORDS_X, "east", "west")
         down, y = self._along(self.y, size.height, _WORDS_Y, "south", "north")
         repeat = {(True, True): "both", (True, False): "x", (False, True): "y"}.get(
@@ -336,7 +336,7 @@ class Resized(Deferred):
     def sets_size(self) -> bool:
         return True
 
-    def lowered(self, size: Size) -> Sequence[Step]:
+    def lowered(self, size: Size) -> Sequence[PlannedStep]:
         if self.share:
             width, height = int(size.width * self.share), int(size.height * self.share)
             return [step("resize", {"width": width, "height": height})] if min(width, height) >= 1 else []
@@ -352,7 +352,7 @@ class Resized(Deferred):
         return [step("resize", {"width": max(1, width), "height": max(1, height)})]
 
 
-def rounded(radius: float, radius_y: float, color: str | None) -> Sequence[Step]:
+def rounded(radius: float, radius_y: float, color: str | None) -> Sequence[PlannedStep]:
     params: dict[str, object] = {"radius": within(radius, 0, 10_000)}
     if radius_y != radius:
         params["radius_y"] = within(radius_y, 0, 10_000)
@@ -367,7 +367,7 @@ __all__ = [
     "Canvas",
     "Make",
     "NotForFilterError",
-    "Placed",
+    "PlacedFile",
     "Resized",
     "State",
     "arguments",

@@ -11,8 +11,8 @@ from service_kit.texts import sentence
 from image_processor.algorithms.trim import TrimParams, box_of
 from image_processor.imaging.output import Output
 from image_processor.imaging.picture import Picture
-from image_processor.imaging.source import Source as Reading
-from image_processor.render.dialects.named_sources import NamedFiles, source_of
+from image_processor.imaging.source import Source
+from image_processor.render.dialects.named_sources import FileIds, source_of
 from image_processor.render.dialects.thumbor import algorithms  # noqa: F401 (registers steps)
 from image_processor.render.dialects.thumbor.filters import (
     COMMON,
@@ -20,7 +20,7 @@ from image_processor.render.dialects.thumbor.filters import (
     Canvas,
     Make,
     NotForFilterError,
-    Placed,
+    PlacedFile,
     Resized,
     State,
     color_of,
@@ -38,7 +38,7 @@ from image_processor.render.dialects.thumbor.filters import (
 )
 from image_processor.render.dialects.thumbor.sizes import Box, Focus, cropped, filled, fitted
 from image_processor.render.dialects.thumbor.url import ORIGINAL, Filter, Side, ThumborUrl, digits
-from image_processor.render.plans.deferred import Deferred, Size, Step, deferred
+from image_processor.render.plans.deferred import Deferred, PlannedStep, Size, deferred
 from image_processor.render.plans.plan import Encoding, RenderPlan, Wishes, step
 from image_processor.render.problems import numbers_in_range, unsupported
 
@@ -101,7 +101,7 @@ class ThumborFrame(Deferred):
                 moved.append((area[0] - box[0], area[1] - box[1], area[2] - box[0], area[3] - box[1]))
         return moved
 
-    def lowered_for(self, picture: Picture) -> Sequence[Step]:
+    def lowered_for(self, picture: Picture) -> Sequence[PlannedStep]:
         box = None if self.trim is None else box_of(picture, self.trim)
         if box is None:
             return super().lowered_for(picture)
@@ -120,8 +120,8 @@ class ThumborFrame(Deferred):
         moved = (self.crop[0] - left, self.crop[1] - top, self.crop[2] - left, self.crop[3] - top)
         return self.model_copy(update={"crop": moved})
 
-    def lowered(self, size: Size) -> Sequence[Step]:
-        steps, box, wanted = list[Step](), self.cut(size), self._wanted(size)
+    def lowered(self, size: Size) -> Sequence[PlannedStep]:
+        steps, box, wanted = list[PlannedStep](), self.cut(size), self._wanted(size)
         points = [Focus.of_area(*area) for area in self.areas(box)]
         if box is not None:
             steps.append(_part(*box))
@@ -130,13 +130,13 @@ class ThumborFrame(Deferred):
         directions = (("horizontal", self.flip_horizontal), ("vertical", self.flip_vertical))
         return [*steps, *(step("flip", {"direction": direction}) for direction, wanted in directions if wanted)]
 
-    def _resized(self, size: Size, wanted: tuple[Side, Side], points: Sequence[Focus]) -> Sequence[Step]:
+    def _resized(self, size: Size, wanted: tuple[Side, Side], points: Sequence[Focus]) -> Sequence[PlannedStep]:
         if self.fit_in:
             sizes = fitted(size.width, size.height, wanted, adaptive=self.adaptive, full=self.full)
         else:
             align = self.halign, self.valign
             sizes = filled(size.width, size.height, wanted, align, points, stretch=self.stretch)
-        steps = list[Step]()
+        steps = list[PlannedStep]()
         if sizes.cut is not None:
             left, top, right, bottom = sizes.cut
             if self.smart and not points:
@@ -158,7 +158,7 @@ def _at_most(side: Side, limit: int) -> Side:
     return side if side == ORIGINAL else min(int(side), limit)
 
 
-def _part(left: int, top: int, right: int, bottom: int) -> Step:
+def _part(left: int, top: int, right: int, bottom: int) -> PlannedStep:
     return step("crop", {"left": left, "top": top, "width": right - left, "height": bottom - top})
 
 
@@ -177,7 +177,7 @@ class _Lowering:
     def __init__(self, url: ThumborUrl, defaults: Defaults) -> None:
         self._url = url
         self._defaults = defaults
-        self._files = NamedFiles()
+        self._files = FileIds()
         self._output: dict[str, object] = {"metadata": "strip"}
         self._frame: dict[str, object] = {}
         self._focal = list[tuple[int, int, int, int]]()
@@ -199,7 +199,7 @@ class _Lowering:
                 tuple((name, self._defaults.quality) for name in ("jpeg", "webp", "avif")),
                 lossy_alone=True,
             ),
-            reading=Reading(upright=self._defaults.respect_orientation, frames=self._frames),
+            reading=Source(upright=self._defaults.respect_orientation, frames=self._frames),
             files=self._files.all(),
             answer="thumbor meta" if self._url.meta else "image",
             source_name=self._url.image if self._url.meta else "",
@@ -240,7 +240,7 @@ class _Lowering:
             | self._frame
         )
 
-    def _of(self, each: Filter) -> Sequence[Step]:
+    def _of(self, each: Filter) -> Sequence[PlannedStep]:
         """Return the steps of a filter; skip unknown and invalid filters, as thumbor does."""
         state = FILTERS.get(each.name)
         if state is None:
@@ -254,7 +254,7 @@ class _Lowering:
             self._ignored.append(each.name)
             return ()
 
-    def _steps(self, name: str, args: Sequence[str], text: str) -> Sequence[Step]:
+    def _steps(self, name: str, args: Sequence[str], text: str) -> Sequence[PlannedStep]:
         if name == "rotate":
             self._turned ^= whole(args, 0) % 180 == 90
         if name in _STEPS:
@@ -275,7 +275,7 @@ class _Lowering:
         _SETTINGS[name](self, args)
         return ()
 
-    def _filled(self, args: Sequence[str]) -> Sequence[Step]:
+    def _filled(self, args: Sequence[str]) -> Sequence[PlannedStep]:
         width, height = (0 if side == ORIGINAL else int(side) for side in (self._url.width, self._url.height))
         color = args[0] if args[0] in ("blur", "auto") else color_of(args[0])
         canvas = Canvas(
@@ -289,7 +289,7 @@ class _Lowering:
         )
         return (deferred(canvas),)
 
-    def _placed(self, args: Sequence[str]) -> Sequence[Step]:
+    def _placed(self, args: Sequence[str]) -> Sequence[PlannedStep]:
         width, height = (
             0.0 if len(args) <= place or args[place] == "none" else within(number(args, place), 0, 1000)
             for place in (4, 5)
@@ -301,7 +301,7 @@ class _Lowering:
                     RepeatedMark(file_id=mark, x=args[1], y=args[2], alpha=number(args, 3), width=width, height=height)
                 ),
             )
-        placed = Placed(file_id=mark, x=args[1], y=args[2], alpha=number(args, 3), width=width, height=height)
+        placed = PlacedFile(file_id=mark, x=args[1], y=args[2], alpha=number(args, 3), width=width, height=height)
         return (deferred(placed),)
 
     def set_format(self, args: Sequence[str]) -> None:
@@ -344,7 +344,7 @@ class RepeatedMark(Deferred):
     width: float
     height: float
 
-    def lowered(self, size: Size) -> Sequence[Step]:
+    def lowered(self, size: Size) -> Sequence[PlannedStep]:
         x, y = (
             0 if text == "repeat" else place_along(text, side)
             for text, side in ((self.x, size.width), (self.y, size.height))
@@ -366,7 +366,7 @@ class RepeatedMark(Deferred):
         return [step("spaced_marks", params)]
 
 
-def _blurred(args: Sequence[str]) -> Sequence[Step]:
+def _blurred(args: Sequence[str]) -> Sequence[PlannedStep]:
     radius = whole(args, 0)
     sigma = max(_LEAST_SIGMA, abs(number(args, 1, 0.0)) or radius)
     radius = min(radius, _LARGEST_RADIUS)
@@ -377,20 +377,20 @@ def _blurred(args: Sequence[str]) -> Sequence[Step]:
     return (step("blur", {"radius": within(variance**0.5, 0.01, 100)}),)
 
 
-def _sharpened(args: Sequence[str]) -> Sequence[Step]:
+def _sharpened(args: Sequence[str]) -> Sequence[PlannedStep]:
     amount, radius = number(args, 0), number(args, 1)
     if amount <= 0 or radius <= 0:
         return ()
     return (step("sharpen", {"amount": within(amount * 100, 0, 1000), "radius": within(radius, 0.01, 50)}),)
 
 
-def _colorized(args: Sequence[str]) -> Sequence[Step]:
+def _colorized(args: Sequence[str]) -> Sequence[PlannedStep]:
     red, green, blue = (within(number(args, place), 0, 100) for place in range(3))
     color = color_of(args[3] if len(args) > 3 else "")
     return (step("colorize", {"color": color, "red": red, "green": green, "blue": blue}),)
 
 
-def _rounded(args: Sequence[str]) -> Sequence[Step]:
+def _rounded(args: Sequence[str]) -> Sequence[PlannedStep]:
     across, _, down = args[0].partition("|")
     radius = number([across], 0)
     bands = [int(within(number(args, place), 0, 255)) for place in (1, 2, 3)]
@@ -398,13 +398,13 @@ def _rounded(args: Sequence[str]) -> Sequence[Step]:
     return rounded(radius, number([down], 0, radius), color)
 
 
-def _noisy(args: Sequence[str]) -> Sequence[Step]:
+def _noisy(args: Sequence[str]) -> Sequence[PlannedStep]:
     # thumbor's noise is uniform from -amount to amount; the catalog's is Gaussian, with the same standard deviation.
     deviation = number(args, 0) / _SQUARE_ROOT_OF_3 / 2.55
     return (step("noise", {"amount": within(deviation, 0, 100), "seed": whole(args, 1, 0)}),)
 
 
-def _in_proportion(args: Sequence[str]) -> Sequence[Step]:
+def _in_proportion(args: Sequence[str]) -> Sequence[PlannedStep]:
     share = number(args, 0)
     return (deferred(Resized(share=share)),) if 0 < share < 1 else ()
 
