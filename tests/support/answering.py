@@ -1,4 +1,4 @@
-"""A server that answers as a test of a client wants."""
+"""A fake server whose answers the test chooses."""
 
 import json
 import threading
@@ -15,7 +15,7 @@ Answering = Callable[[str, str, bytes], Answer | None]
 
 
 @dataclass
-class Asked:
+class FakeServer:
     """A server on this machine.
 
     :ivar answer: decides the answers.
@@ -50,7 +50,7 @@ def problem(status: int, code: str) -> tuple[int, object]:
 
 
 @contextmanager
-def answering() -> Iterator[Asked]:
+def answering() -> Iterator[FakeServer]:
     """Yield a server on this machine, in a thread."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -82,7 +82,7 @@ def answering() -> Iterator[Asked]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         server.block_on_close = False
-        state = Asked(f"http://127.0.0.1:{server.server_port}")
+        state = FakeServer(f"http://127.0.0.1:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         yield state

@@ -9,7 +9,7 @@ from pixmill.commands.console import Exit
 from pixmill.commands.profiles_file import Profile, Profiles
 from typer.testing import Result
 
-from tests.support.answering import Asked
+from tests.support.answering import FakeServer
 
 Command = Callable[..., Result]
 
@@ -20,21 +20,21 @@ def local(command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
     return command
 
 
-def test_the_profile_in_use_is_asked(asked: Asked, local: Command) -> None:
-    profiles_file.save(Profiles("work", {"work": Profile(asked.url, "pxm_work")}))
-    asked.answer = lambda _method, _path, _body: (OK, [])
+def test_the_profile_in_use_is_asked(fake_server: FakeServer, local: Command) -> None:
+    profiles_file.save(Profiles("work", {"work": Profile(fake_server.url, "pxm_work")}))
+    fake_server.answer = lambda _method, _path, _body: (OK, [])
 
     run = local("keys", "list")
 
-    assert (run.exit_code, asked.paths("/keys")) == (0, ["/api/keys"])
+    assert (run.exit_code, fake_server.paths("/keys")) == (0, ["/api/keys"])
 
 
-def test_the_named_data_are_this_machines_despite_a_profile(asked: Asked, local: Command) -> None:
-    profiles_file.save(Profiles("work", {"work": Profile(asked.url, "pxm_work")}))
+def test_the_named_data_are_this_machines_despite_a_profile(fake_server: FakeServer, local: Command) -> None:
+    profiles_file.save(Profiles("work", {"work": Profile(fake_server.url, "pxm_work")}))
 
     run = local("keys", "list", "--data", "nowhere")
 
-    assert (run.exit_code, asked.requests) == (Exit.SOME_FAILED, [])
+    assert (run.exit_code, fake_server.requests) == (Exit.SOME_FAILED, [])
 
 
 @pytest.mark.parametrize(

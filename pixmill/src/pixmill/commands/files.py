@@ -20,7 +20,7 @@ from pixmill.client.problems import InvalidError, PixmillError, UnavailableError
 from pixmill.client.saving import formatted
 from pixmill.client.settings import safe_name
 from pixmill.client.sync import Pixmill
-from pixmill.client.uploads import OnProgress, Upload
+from pixmill.client.uploads import OnProgress, UploadOutcome
 from pixmill.commands import units
 from pixmill.commands.console import (
     Exit,
@@ -379,7 +379,7 @@ class _Report:
     stored: int = 0
     failures: list[Exit] = field(default_factory=list)
 
-    def add(self, ends: Iterable[Upload]) -> None:
+    def add(self, ends: Iterable[UploadOutcome]) -> None:
         """Print the outcomes.
 
         :raises PixmillError: no further file can be stored either, because the server is away or the key is wrong.
@@ -432,7 +432,7 @@ def _put_all(
 
 def _sent(
     pixmill: Pixmill, found: Iterable[Placed], details: _Details, parallel: int, on_progress: OnProgress
-) -> Iterator[Upload]:
+) -> Iterator[UploadOutcome]:
     """Upload files under their own names; yield the outcome of each."""
     # Each argument is a root; folders below it are kept.
     for root, group in groupby(found, key=lambda item: item.root):
@@ -476,7 +476,9 @@ def _follow(
             time.sleep(FOLLOW_SECONDS)
 
 
-def _noted(ends: Iterable[Upload], stamps: Mapping[Path, Stamp], ended: dict[Path, Stamp]) -> Iterator[Upload]:
+def _noted(
+    ends: Iterable[UploadOutcome], stamps: Mapping[Path, Stamp], ended: dict[Path, Stamp]
+) -> Iterator[UploadOutcome]:
     """Note the files that need no further attempt until they change."""
     for end in ends:
         if end.error is None or not concerns_every_request(end.error):
