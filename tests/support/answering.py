@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from urllib.parse import urlsplit
 
 Answer = tuple[int, object] | tuple[int, object, Mapping[str, str]]
@@ -47,6 +48,12 @@ def file_row(file_id: int, **fields: object) -> dict[str, object]:
 def problem(status: int, code: str) -> tuple[int, object]:
     """Return a problem document as an answer."""
     return status, {"type": f"urn:pixmill:problem:{code}", "title": code, "detail": f"{code}.", "status": status}
+
+
+def with_request_ids(answer: tuple[int, object]) -> Answering:
+    """Give the same answer to each request, with a request id of its own, as a service does."""
+    numbers = count(1)
+    return lambda _method, _path, _body: (*answer, {"X-Request-Id": f"request-{next(numbers)}"})
 
 
 @contextmanager

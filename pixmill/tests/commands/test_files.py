@@ -6,7 +6,17 @@ import json
 import os
 import signal
 from collections.abc import Callable, Mapping
-from http.client import OK, UNAUTHORIZED, UNPROCESSABLE_ENTITY
+from errno import EACCES
+from http.client import (
+    CONFLICT,
+    INSUFFICIENT_STORAGE,
+    LOCKED,
+    OK,
+    SERVICE_UNAVAILABLE,
+    TOO_MANY_REQUESTS,
+    UNAUTHORIZED,
+    UNPROCESSABLE_ENTITY,
+)
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -15,7 +25,7 @@ from pixmill.commands.console import Exit
 from typer.testing import Result
 
 from pixmill import Retries
-from tests.support.answering import Answer, Answering, FakeServer, file_row, problem
+from tests.support.answering import Answer, Answering, FakeServer, file_row, problem, with_request_ids
 
 Command = Callable[..., Result]
 CONTENT = b"abc"
@@ -342,6 +352,88 @@ def test_a_followed_file_that_is_refused_is_sent_again_only_after_a_change(
     run = command("put", "-r", "inbox", "--follow")
 
     assert (len(fake_server.requests), run.stderr.count("a.txt: invalid-fields.")) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        with_request_ids(problem(INSUFFICIENT_STORAGE, "storage-full")),
+        with_request_ids(problem(CONFLICT, "conflict")),
+        with_request_ids(problem(LOCKED, "locked")),
+        with_request_ids((OK, file_row(1, sha256=DIGEST[::-1]))),
+    ],
+    ids=["full", "conflict", "locked", "damaged"],
+)
+def test_a_followed_file_is_sent_again_after_a_failure_that_may_pass(
+    fake_server: FakeServer, command: Command, between_rounds: list[Callable[[], object]], failing: Answering
+) -> None:
+    Path("inbox").mkdir()
+    Path("inbox/a.txt").write_bytes(CONTENT)
+
+    def passes() -> None:
+        fake_server.answer = takes_each
+
+    fake_server.answer = failing
+    between_rounds += [lambda: None, lambda: None, passes, lambda: None]
+
+    run = command("put", "-r", "inbox", "--follow", "-q")
+
+    assert [body for _, _, body in fake_server.requests] == [CONTENT] * 3
+    assert (run.exit_code, run.stdout) == (Exit.INTERRUPTED, "1\n")
+    assert run.stderr.count("a.txt: ") == 1
+
+
+def test_a_followed_file_that_another_program_holds_is_sent_later(
+    fake_server: FakeServer,
+    command: Command,
+    between_rounds: list[Callable[[], object]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("inbox").mkdir()
+    Path("inbox/a.txt").write_bytes(CONTENT)
+    fake_server.answer = takes_each
+    read = Path.read_bytes
+
+    def held(path: Path) -> bytes:
+        # On Windows; the tests run as root, who may read each file.
+        if path.name == "a.txt":
+            raise PermissionError(EACCES, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", held)
+    between_rounds += [lambda: None, lambda: None, lambda: monkeypatch.setattr(Path, "read_bytes", read)]
+
+    run = command("put", "-r", "inbox", "--follow", "-q")
+
+    assert (run.exit_code, run.stdout, run.stderr.count("Permission denied")) == (Exit.INTERRUPTED, "1\n", 1)
+
+
+def test_a_followed_file_that_is_refused_after_a_change_too_is_reported_again(
+    fake_server: FakeServer, command: Command, between_rounds: list[Callable[[], object]]
+) -> None:
+    path = Path("inbox/a.txt")
+    path.parent.mkdir()
+    path.write_bytes(CONTENT)
+    fake_server.answer = lambda _method, _path, _body: problem(UNPROCESSABLE_ENTITY, "invalid-fields")
+    between_rounds += [lambda: None, lambda: path.write_bytes(b"changed"), lambda: None, lambda: None]
+
+    run = command("put", "-r", "inbox", "--follow")
+
+    assert (len(fake_server.requests), run.stderr.count("a.txt: invalid-fields.")) == (2, 2)
+
+
+@pytest.mark.parametrize("status", [SERVICE_UNAVAILABLE, TOO_MANY_REQUESTS])
+def test_a_followed_folder_reports_once_that_the_server_is_not_available(
+    fake_server: FakeServer, command: Command, between_rounds: list[Callable[[], object]], status: int
+) -> None:
+    Path("inbox").mkdir()
+    Path("inbox/a.txt").write_bytes(CONTENT)
+    fake_server.answer = with_request_ids(problem(status, "unavailable"))
+    between_rounds += [lambda: None] * 3
+
+    run = command("put", "-r", "inbox", "--follow", "-q")
+
+    assert (run.exit_code, run.stderr.count("unavailable.")) == (Exit.INTERRUPTED, 1)
 
 
 @pytest.mark.parametrize("words", [("a.txt",), ("-r", "inbox", "--name", "b.txt"), ("-r", "inbox", "a.txt"), ("-",)])

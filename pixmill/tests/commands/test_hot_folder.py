@@ -8,12 +8,13 @@ from http.client import CREATED, IM_A_TEAPOT, NOT_FOUND, OK, SERVICE_UNAVAILABLE
 from pathlib import Path
 
 import pytest
+from pixmill.client.uploads import SMALL
 from pixmill.commands.console import Exit
 from pixmill.commands.hot_folder import Memory, Places
 from typer.testing import Result
 
 from pixmill import File, Retries
-from tests.support.answering import Answer, FakeServer, file_row, problem
+from tests.support.answering import Answer, FakeServer, file_row, problem, with_request_ids
 
 pytestmark = pytest.mark.slow
 
@@ -92,7 +93,7 @@ def test_what_failed_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
     memory = Memory.of("http://here", "/inbox")
 
     for _ in range(2):
-        memory.complain("a.jpg: no room")
+        memory.printed.say(OSError("no room"), "a.jpg")
 
     assert capsys.readouterr().err.count("no room") == 1
 
@@ -455,3 +456,81 @@ def test_a_server_that_stays_away_is_reported_once(
     run = command("sync", "inbox")
 
     assert (run.exit_code, run.stderr.count(f"{fake_server.url} does not answer")) == (Exit.INTERRUPTED, 1)
+
+
+def test_a_server_that_is_not_available_is_reported_once(
+    fake_server: FakeServer, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("inbox").mkdir()
+    Path("inbox/a.txt").write_bytes(CONTENT)
+    rounds = iter(range(3))
+
+    def pause(_seconds: float) -> None:
+        if next(rounds, None) is None:
+            raise KeyboardInterrupt
+
+    fake_server.answer = with_request_ids(problem(SERVICE_UNAVAILABLE, "unavailable"))
+    monkeypatch.setattr("time.sleep", pause)
+
+    run = command("sync", "inbox")
+
+    assert (run.exit_code, run.stderr.count("unavailable.")) == (Exit.INTERRUPTED, 1)
+
+
+def test_all_json_objects_have_the_same_fields(fake_server: FakeServer, command: Command) -> None:
+    memory = memory_of(fake_server)
+    memory.running = {"7": {"b.jpg": 2}}
+    memory.keep()
+    Path("inbox/a.jpg").write_bytes(CONTENT)
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        if path.endswith("/lookup") and b"sha256" in body:
+            digest = hashlib.sha256(CONTENT).hexdigest()
+            return OK, {"files": [file_row(1, name="a", extension=".jpg", sha256=digest)]}
+        if method == "POST" and path.endswith("/image-processing/"):
+            return CREATED, {"batch_id": 77, "task_ids": [9]}
+        return run_of_two(method, path, body)
+
+    fake_server.answer = answer
+    run = command(*SYNC, "--json=path,id,result_id,result")
+
+    assert run.exit_code == 0, run.stderr
+    assert [json.loads(line) for line in run.stdout.splitlines()] == [
+        {"path": "a.jpg", "id": 1, "result_id": None, "result": None},
+        {"path": "b.jpg", "id": 2, "result_id": 10, "result": "out/b.webp"},
+        {"path": "a.jpg", "id": 1, "result_id": 9, "result": "out/a.webp"},
+    ]
+
+
+def test_an_unknown_field_is_refused_before_the_first_upload(fake_server: FakeServer, command: Command) -> None:
+    memory_of(fake_server)
+    Path("inbox/a.jpg").write_bytes(CONTENT)
+
+    run = command(*SYNC, "--json=path,resutl")
+
+    assert (run.exit_code, fake_server.requests) == (Exit.USAGE, [])
+    assert "'resutl'" in run.stderr
+
+
+def test_the_files_before_an_error_of_the_whole_upload_are_remembered(
+    fake_server: FakeServer, command: Command
+) -> None:
+    Path("inbox").mkdir()
+    with Path("inbox/large.bin").open("wb") as large:
+        large.truncate(SMALL + 1)
+    Path("inbox/small.txt").write_bytes(CONTENT)
+    digest = hashlib.sha256(Path("inbox/large.bin").read_bytes()).hexdigest()
+
+    def answer(_method: str, _path: str, body: bytes) -> Answer:
+        if digest.encode() in body:
+            return OK, {"files": [file_row(1, name="large", extension=".bin", sha256=digest)]}
+        return problem(SERVICE_UNAVAILABLE, "unavailable")
+
+    fake_server.answer = answer
+    first = command("sync", "inbox", "--once")
+    fake_server.requests.clear()
+    second = command("sync", "inbox", "--once")
+
+    assert (first.exit_code, first.stdout) == (Exit.UNREACHABLE, "1\tlarge.bin\n")
+    assert (second.exit_code, second.stdout) == (Exit.UNREACHABLE, "")
+    assert not any(digest.encode() in body for _, _, body in fake_server.requests)
