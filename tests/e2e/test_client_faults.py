@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pixmill.client.uploads import Upload
+from pixmill.client.uploads import UploadOutcome
 from pixmill.params import Flip
 
 from pixmill import AsyncPixmill, DamagedTransferError, FileFilter, Pixmill, Retries, UnreachableError
@@ -34,7 +34,7 @@ def direct(stack: Stack) -> Iterator[Pixmill]:
         yield client
 
 
-def uploaded(url: str, paths: list[Path]) -> list[Upload]:
+def uploaded(url: str, paths: list[Path]) -> list[UploadOutcome]:
     with Pixmill(url, retries=PATIENT) as client:
         return list(client.files.upload_many(paths))
 
