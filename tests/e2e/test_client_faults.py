@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pixmill.client.uploads import Upload
+from pixmill.client.uploads import UploadOutcome
 from pixmill.params import Flip
 
-from pixmill import AsyncPixmill, DamagedError, FileFilter, Pixmill, Retries, UnreachableError
+from pixmill import AsyncPixmill, DamagedTransferError, FileFilter, Pixmill, Retries, UnreachableError
 from tests.support.environment import ENVIRONMENT
 from tests.support.images import photo
 from tests.support.proxy import Faults, proxy
@@ -34,7 +34,7 @@ def direct(stack: Stack) -> Iterator[Pixmill]:
         yield client
 
 
-def uploaded(url: str, paths: list[Path]) -> list[Upload]:
+def uploaded(url: str, paths: list[Path]) -> list[UploadOutcome]:
     with Pixmill(url, retries=PATIENT) as client:
         return list(client.files.upload_many(paths))
 
@@ -182,7 +182,7 @@ def test_a_damaged_part_is_noticed_and_is_gone(direct: Pixmill, tmp_path: Path) 
     file = direct.files.upload(os.urandom(1000), name="damaged.bin")
     (tmp_path / f".back.bin.{file.sha256[:16]}.part").write_bytes(b"damaged")
 
-    with pytest.raises(DamagedError):
+    with pytest.raises(DamagedTransferError):
         direct.files.download(file, tmp_path / "back.bin")
 
     assert list(tmp_path.glob("*back.bin*")) == []

@@ -892,3 +892,27 @@ def test_the_system_names_what_does_not_work(page: Page) -> None:
 
     assert text.count("Не работает") == 4
     assert "unavailable" not in text
+
+
+AWAY = """const fetched = window.fetch;
+    window.away = true;
+    window.sent = 0;
+    window.fetch = (path, options) => {
+        const isOfList = path.split('?')[0] === LIST;
+        if (window.away && (isOfList || path.endsWith('/healthz'))) return Promise.reject(new TypeError('no answer'));
+        window.sent += isOfList;
+        return fetched(path, options);
+    };"""
+"""Lets the requests for a list fail while ``away`` is true, and counts those that are sent afterwards."""
+
+
+@pytest.mark.parametrize(("screen", "address"), [("/trash", f"{FILES}/trash"), ("/runs", f"{TASKS}/batches")])
+def test_a_list_is_fetched_once_when_the_server_answers_again(page: Page, screen: str, address: str) -> None:
+    with prepared(page, AWAY.replace("LIST", json.dumps(address))):
+        page.open(screen)
+        page.says("The server does not answer.")
+        page.browser.execute_script("window.away = false")
+        wait_until(lambda: not page.all("main [role=alert]"), "the list is shown")
+        sent = page.browser.execute_script("return window.sent")
+
+    assert sent == 1

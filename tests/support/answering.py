@@ -1,4 +1,4 @@
-"""A server that answers as a test of a client wants."""
+"""A fake server whose answers the test chooses."""
 
 import json
 import threading
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from urllib.parse import urlsplit
 
 Answer = tuple[int, object] | tuple[int, object, Mapping[str, str]]
@@ -15,7 +16,7 @@ Answering = Callable[[str, str, bytes], Answer | None]
 
 
 @dataclass
-class Asked:
+class FakeServer:
     """A server on this machine.
 
     :ivar answer: decides the answers.
@@ -49,8 +50,14 @@ def problem(status: int, code: str) -> tuple[int, object]:
     return status, {"type": f"urn:pixmill:problem:{code}", "title": code, "detail": f"{code}.", "status": status}
 
 
+def with_request_ids(answer: tuple[int, object]) -> Answering:
+    """Give the same answer to each request, with a request id of its own, as a service does."""
+    numbers = count(1)
+    return lambda _method, _path, _body: (*answer, {"X-Request-Id": f"request-{next(numbers)}"})
+
+
 @contextmanager
-def answering() -> Iterator[Asked]:
+def answering() -> Iterator[FakeServer]:
     """Yield a server on this machine, in a thread."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -82,7 +89,7 @@ def answering() -> Iterator[Asked]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         server.block_on_close = False
-        state = Asked(f"http://127.0.0.1:{server.server_port}")
+        state = FakeServer(f"http://127.0.0.1:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         yield state

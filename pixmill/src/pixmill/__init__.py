@@ -35,7 +35,7 @@ from pixmill.client.images import Rendition
 from pixmill.client.problems import (
     ChangedFileError,
     ConflictError,
-    DamagedError,
+    DamagedTransferError,
     FieldError,
     InvalidError,
     NotFoundError,
@@ -52,7 +52,7 @@ from pixmill.client.problems import (
 )
 from pixmill.client.sync import Pixmill, Run
 from pixmill.client.tasks import RunFailedError, TaskFilter
-from pixmill.client.uploads import Progress, Upload
+from pixmill.client.uploads import Progress, UploadOutcome
 from pixmill.client.webhooks import verify_webhook
 
 __all__ = [
@@ -65,7 +65,7 @@ __all__ = [
     "Cause",
     "ChangedFileError",
     "ConflictError",
-    "DamagedError",
+    "DamagedTransferError",
     "Deletion",
     "FieldError",
     "File",
@@ -107,7 +107,7 @@ __all__ = [
     "UnexpectedAnswerError",
     "UnreachableError",
     "UnsendableTextError",
-    "Upload",
+    "UploadOutcome",
     "WebhookError",
     "WebhookEvent",
     "verify_webhook",

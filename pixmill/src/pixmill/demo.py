@@ -10,6 +10,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from pixmill.client.answers import File, Task
+from pixmill.client.drivers import without_login
 from pixmill.client.exchange import Retries
 from pixmill.client.problems import PixmillError
 from pixmill.client.sync import Pixmill
@@ -43,7 +44,7 @@ def run_demo(url: str, key: str | None, photos: Path, output: Path) -> int:
         with Pixmill(url, key=key, timeout_seconds=30, retries=Retries(attempts=2)) as pixmill:
             outcomes = _process(pixmill, paths, output, console)
     except PixmillError as error:
-        console.print(f"[red]No Pixmill answers at {url} ({error}); start one with: make run")
+        console.print(f"[red]No Pixmill answers at {without_login(url)} ({error}); start one with: make run")
         return 1
     console.print(_table(outcomes))
     finished = sum(outcome.status == "finished" for outcome in outcomes)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from pixmill.client.drivers import PIECE, AsyncDriver, Connection, StoppedError, SyncDriver
+from pixmill.client.drivers import PIECE, AsyncDriver, Connection, StoppedError, SyncDriver, without_login
 from pixmill.client.exchange import Call, Operation, Pause, once, work
 
 from pixmill import AsyncPixmill, Pixmill, RedirectedError, Retries, TaskEvent, UnreachableError
@@ -240,3 +240,25 @@ def test_after_a_caller_has_left_no_operation_is_running() -> None:
         assert sorted(ended) == begun == [1, 2]
 
     asyncio.run(left())
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://me:pass%20word@127.0.0.1:1/a@b", "http://127.0.0.1:1/a@b"),
+        ("HTTPS://me@[::1]:8080", "HTTPS://[::1]:8080"),
+        ("me:p@ss@host", "host"),
+        ("http://[me:word@host", "http://host"),
+        ("http://host/~a@b?c=d@e", "http://host/~a@b?c=d@e"),
+    ],
+)
+def test_a_login_in_a_url_is_not_shown(url: str, shown: str) -> None:
+    assert without_login(url) == shown
+
+
+def test_the_error_of_a_server_that_is_away_has_no_password() -> None:
+    server = Pixmill("http://me:word@127.0.0.1:1", retries=Retries(attempts=1))
+    with server as px, pytest.raises(UnreachableError) as caught:
+        px.files.get(1)
+
+    assert caught.value.server == "http://127.0.0.1:1"

@@ -62,9 +62,9 @@ def test_a_run_whose_result_was_deleted_fails(tmp_path: Path, name: str, *, is_a
             run = px.batches.run(7)
             run.wait() if name == "wait" else run.save(tmp_path)
 
-    with answering() as asked:
-        asked.answer = run_of_a_deleted_result
+    with answering() as fake_server:
+        fake_server.answer = run_of_a_deleted_result
         with pytest.raises(RunFailedError) as failed:
-            asyncio.run(asynchronously(asked.url)) if is_async else waiting(asked.url)
+            asyncio.run(asynchronously(fake_server.url)) if is_async else waiting(fake_server.url)
 
     assert [task.id for task in failed.value.failed] == [1]

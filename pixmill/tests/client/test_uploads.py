@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from pixmill.client.exchange import Exchange
-from pixmill.client.uploads import MEDIUM, New, Upload, UploadOperations
+from pixmill.client.uploads import MEDIUM, New, UploadOperations, UploadOutcome
 
 from pixmill import File, InvalidError, Retries, UnreachableError, UnsendableTextError
 from tests.support.file_service import Server
@@ -27,7 +27,7 @@ def key() -> str:
     return f"key {os.urandom(8).hex()}"
 
 
-def many(server: Server, news: Sequence[New], *, skip_existing: bool = False) -> list[Upload]:
+def many(server: Server, news: Sequence[New], *, skip_existing: bool = False) -> list[UploadOutcome]:
     return [end for group in OPERATIONS.many(news, skip_existing=skip_existing) for end in server.run(group)]
 
 

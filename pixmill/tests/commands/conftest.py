@@ -7,17 +7,17 @@ import pytest
 from pixmill.cli import app
 from typer.testing import CliRunner, Result
 
-from tests.support.answering import Asked, answering
+from tests.support.answering import FakeServer, answering
 
 
 @pytest.fixture
-def asked() -> Iterator[Asked]:
+def fake_server() -> Iterator[FakeServer]:
     with answering() as server:
         yield server
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Asked) -> Callable[..., Result]:
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_server: FakeServer) -> Callable[..., Result]:
     """Return a function that runs a command against the server, in an empty folder."""
     folder = tmp_path / "here"
     folder.mkdir()
@@ -26,7 +26,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Asked) -> Ca
     monkeypatch.setattr("random.uniform", lambda _least, _most: 0.0)
     for name in ("LC_ALL", "LC_MESSAGES", "LANG", "PIXMILL_KEY", "PIXMILL_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PIXMILL_URL", asked.url)
+    monkeypatch.setenv("PIXMILL_URL", fake_server.url)
     monkeypatch.setenv("COLUMNS", "200")
     for kind in ("CONFIG", "STATE", "CACHE"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind))

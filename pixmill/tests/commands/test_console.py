@@ -12,7 +12,7 @@ import typer
 from pixmill.commands.console import Exit, agreed, secret_of
 from typer.testing import Result
 
-from tests.support.answering import Asked, file_row
+from tests.support.answering import FakeServer, file_row
 
 
 class Terminal(io.StringIO):
@@ -60,17 +60,19 @@ def test_ctrl_c_at_a_secret_has_its_exit_code(monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_json_has_all_fields_or_those_that_are_named(
-    asked: Asked, command: Callable[..., Result], words: tuple[str, ...], fields: list[str]
+    fake_server: FakeServer, command: Callable[..., Result], words: tuple[str, ...], fields: list[str]
 ) -> None:
-    asked.answer = lambda _method, _path, _body: (OK, file_row(1))
+    fake_server.answer = lambda _method, _path, _body: (OK, file_row(1))
 
     run = command(*words)
 
     assert (run.exit_code, list(json.loads(run.stdout))) == (Exit.OK, fields)
 
 
-def test_an_unknown_field_is_an_error_that_lists_the_others(asked: Asked, command: Callable[..., Result]) -> None:
-    asked.answer = lambda _method, _path, _body: (OK, file_row(1))
+def test_an_unknown_field_is_an_error_that_lists_the_others(
+    fake_server: FakeServer, command: Callable[..., Result]
+) -> None:
+    fake_server.answer = lambda _method, _path, _body: (OK, file_row(1))
 
     run = command("show", "1", "--json=id,wdith")
 
@@ -78,8 +80,8 @@ def test_an_unknown_field_is_an_error_that_lists_the_others(asked: Asked, comman
     assert all(name in run.stderr for name in ("'wdith'", *file_row(1)))
 
 
-def test_a_file_can_have_the_name_of_the_option(asked: Asked, command: Callable[..., Result]) -> None:
-    asked.answer = lambda _method, _path, _body: (OK, file_row(1))
+def test_a_file_can_have_the_name_of_the_option(fake_server: FakeServer, command: Callable[..., Result]) -> None:
+    fake_server.answer = lambda _method, _path, _body: (OK, file_row(1))
     Path("--json").touch()
 
     run = command("put", "--dry-run", "--", "--json")
@@ -87,13 +89,13 @@ def test_a_file_can_have_the_name_of_the_option(asked: Asked, command: Callable[
     assert run.stdout == "--json\n"
 
 
-def test_the_server_that_does_not_answer_is_named(asked: Asked, command: Callable[..., Result]) -> None:
-    asked.answer = lambda _method, _path, _body: None
+def test_the_server_that_does_not_answer_is_named(fake_server: FakeServer, command: Callable[..., Result]) -> None:
+    fake_server.answer = lambda _method, _path, _body: None
 
     run = command("ls")
 
     assert run.exit_code == Exit.UNREACHABLE
-    assert run.stderr.startswith(f"pixmill: {asked.url} does not answer (")
+    assert run.stderr.startswith(f"pixmill: {fake_server.url} does not answer (")
 
 
 @pytest.mark.parametrize(
@@ -101,9 +103,9 @@ def test_the_server_that_does_not_answer_is_named(asked: Asked, command: Callabl
     [("put", "no.jpg"), ("diff", "1", "no.jpg"), ("run", "flip", "no.jpg"), ("api", "PUT", "/", "--input", "no.jpg")],
 )
 def test_a_missing_file_is_always_reported_in_the_same_way(
-    asked: Asked, command: Callable[..., Result], words: tuple[str, ...]
+    fake_server: FakeServer, command: Callable[..., Result], words: tuple[str, ...]
 ) -> None:
-    asked.answer = lambda _method, path, _body: (OK, [] if path.endswith("/presets") else file_row(1))
+    fake_server.answer = lambda _method, path, _body: (OK, [] if path.endswith("/presets") else file_row(1))
 
     run = command(*words)
 
@@ -112,9 +114,9 @@ def test_a_missing_file_is_always_reported_in_the_same_way(
 
 @pytest.mark.parametrize("words", [("ls", "--json", "id,name"), ("show", "1", "--json", "id,media_type")])
 def test_fields_without_an_equals_sign_are_not_taken_for_an_argument(
-    asked: Asked, command: Callable[..., Result], words: tuple[str, ...]
+    fake_server: FakeServer, command: Callable[..., Result], words: tuple[str, ...]
 ) -> None:
     run = command(*words)
 
-    assert (run.exit_code, asked.requests) == (Exit.USAGE, [])
+    assert (run.exit_code, fake_server.requests) == (Exit.USAGE, [])
     assert f"write --json={words[-1]}" in run.stderr

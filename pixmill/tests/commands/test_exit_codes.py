@@ -8,7 +8,7 @@ from pixmill.client.answers import Task
 from pixmill.client.problems import (
     ChangedFileError,
     ConflictError,
-    DamagedError,
+    DamagedTransferError,
     InvalidError,
     NotFoundError,
     ProblemError,
@@ -44,7 +44,7 @@ FAILED_TASK = Task(id=7, source_id=1, status="error", algorithm="flip", error="T
         (ConflictError(409), Exit.SOME_FAILED),
         (StorageFullError(507), Exit.SOME_FAILED),
         (ProblemError(500), Exit.SOME_FAILED),
-        (DamagedError("damaged"), Exit.SOME_FAILED),
+        (DamagedTransferError("damaged"), Exit.SOME_FAILED),
         (ChangedFileError("changed"), Exit.SOME_FAILED),
         (UnexpectedAnswerError("no Pixmill"), Exit.SOME_FAILED),
         (PermissionError("not yours"), Exit.SOME_FAILED),

@@ -6,7 +6,17 @@ import json
 import os
 import signal
 from collections.abc import Callable, Mapping
-from http.client import OK, UNAUTHORIZED, UNPROCESSABLE_ENTITY
+from errno import EACCES
+from http.client import (
+    CONFLICT,
+    INSUFFICIENT_STORAGE,
+    LOCKED,
+    OK,
+    SERVICE_UNAVAILABLE,
+    TOO_MANY_REQUESTS,
+    UNAUTHORIZED,
+    UNPROCESSABLE_ENTITY,
+)
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -15,7 +25,7 @@ from pixmill.commands.console import Exit
 from typer.testing import Result
 
 from pixmill import Retries
-from tests.support.answering import Answer, Answering, Asked, file_row, problem
+from tests.support.answering import Answer, Answering, FakeServer, file_row, problem, with_request_ids
 
 Command = Callable[..., Result]
 CONTENT = b"abc"
@@ -50,31 +60,31 @@ def files(command: Command) -> list[str]:
 
 
 def test_a_wrong_key_has_its_exit_code_also_with_several_files(
-    asked: Asked, command: Command, files: list[str]
+    fake_server: FakeServer, command: Command, files: list[str]
 ) -> None:
-    asked.answer = lambda _method, _path, _body: problem(UNAUTHORIZED, "unauthorized")
+    fake_server.answer = lambda _method, _path, _body: problem(UNAUTHORIZED, "unauthorized")
 
     run = command("put", *files)
 
     assert run.exit_code == Exit.SIGN_IN
-    assert len(asked.requests) == 1
+    assert len(fake_server.requests) == 1
 
 
 def test_a_server_that_is_away_is_not_asked_again_for_each_file(
-    asked: Asked, command: Command, files: list[str]
+    fake_server: FakeServer, command: Command, files: list[str]
 ) -> None:
-    asked.answer = lambda _method, _path, _body: None
+    fake_server.answer = lambda _method, _path, _body: None
 
     run = command("put", *files)
 
     assert run.exit_code == Exit.UNREACHABLE
-    assert len(asked.requests) == Retries().attempts
+    assert len(fake_server.requests) == Retries().attempts
 
 
-def test_a_refused_file_does_not_stop_the_others(asked: Asked, command: Command, files: list[str]) -> None:
+def test_a_refused_file_does_not_stop_the_others(fake_server: FakeServer, command: Command, files: list[str]) -> None:
     refused = problem(UNPROCESSABLE_ENTITY, "invalid-fields")[1]
     results = [{"problem": refused}, {"file": ROW}, {"file": file_row(2, sha256=DIGEST)}]
-    asked.answer = lambda _method, _path, _body: (OK, {"files": results})
+    fake_server.answer = lambda _method, _path, _body: (OK, {"files": results})
 
     run = command("put", *files, "-q")
 
@@ -83,13 +93,13 @@ def test_a_refused_file_does_not_stop_the_others(asked: Asked, command: Command,
 
 
 def test_an_interrupted_upload_says_how_to_send_only_the_others(
-    asked: Asked, command: Command, files: list[str]
+    fake_server: FakeServer, command: Command, files: list[str]
 ) -> None:
     def answer(_method: str, _path: str, _body: bytes) -> Answer:
         os.kill(os.getpid(), signal.SIGINT)
         return OK, {"files": [{"file": ROW}] * 3}
 
-    asked.answer = answer
+    fake_server.answer = answer
 
     run = command("put", *files)
 
@@ -97,10 +107,10 @@ def test_an_interrupted_upload_says_how_to_send_only_the_others(
     assert "of 3 files are stored; the same command with --skip-existing" in " ".join(run.stderr.split())
 
 
-def test_a_dry_run_sends_no_stdin(asked: Asked, command: Command) -> None:
+def test_a_dry_run_sends_no_stdin(fake_server: FakeServer, command: Command) -> None:
     run = command("put", "-", "--name", "a.txt", "--dry-run", stdin=CONTENT)
 
-    assert (run.exit_code, run.stdout, asked.requests) == (0, "a.txt\n", [])
+    assert (run.exit_code, run.stdout, fake_server.requests) == (0, "a.txt\n", [])
 
 
 @pytest.mark.parametrize(
@@ -115,7 +125,7 @@ def test_a_dry_run_sends_no_stdin(asked: Asked, command: Command) -> None:
     ],
 )
 def test_what_the_server_has_already_is_not_sent_from_stdin_either(
-    asked: Asked, command: Command, name: str, folder: str, is_sent: bool
+    fake_server: FakeServer, command: Command, name: str, folder: str, is_sent: bool
 ) -> None:
     row = {**ROW, "folder": folder}
 
@@ -124,23 +134,23 @@ def test_what_the_server_has_already_is_not_sent_from_stdin_either(
             return OK, {"files": [row]}
         return (OK, []) if method == "GET" else stored(method, path, body)
 
-    asked.answer = answer
+    fake_server.answer = answer
 
     run = command("put", "-", "--name", name, "--skip-existing", stdin=CONTENT)
 
     assert run.exit_code == 0
-    assert [method for method, _, _ in asked.requests if method == "PUT"] == ["PUT"] * is_sent
+    assert [method for method, _, _ in fake_server.requests if method == "PUT"] == ["PUT"] * is_sent
 
 
 def test_a_file_under_another_name_is_not_sent_if_the_server_stores_it(
-    asked: Asked, command: Command, files: list[str]
+    fake_server: FakeServer, command: Command, files: list[str]
 ) -> None:
-    asked.answer = stored
+    fake_server.answer = stored
 
     run = command("put", files[1], "--name", "a.txt", "--skip-existing", "-q")
 
     assert (run.exit_code, run.stdout) == (0, "1\n")
-    assert [path for _, path, _ in asked.requests] == ["/api/file-server/lookup"]
+    assert [path for _, path, _ in fake_server.requests] == ["/api/file-server/lookup"]
 
 
 def test_skipped_names_are_counted(command: Command) -> None:
@@ -162,8 +172,8 @@ def test_a_name_that_is_not_utf_8_is_printed(command: Command) -> None:
     assert (run.exit_code, run.stdout) == (0, "?.txt\n")
 
 
-def test_a_folder_that_does_not_exist_yet_ends_with_a_slash(asked: Asked, command: Command) -> None:
-    asked.answer = stored
+def test_a_folder_that_does_not_exist_yet_ends_with_a_slash(fake_server: FakeServer, command: Command) -> None:
+    fake_server.answer = stored
 
     single = command("get", "1", "-o", "new/")
     zipped = command("get", "1", "--zip", "-o", "packed/", "--json")
@@ -173,8 +183,8 @@ def test_a_folder_that_does_not_exist_yet_ends_with_a_slash(asked: Asked, comman
     assert ZipFile("packed/files.zip").namelist() == ["a.txt"]
 
 
-def test_an_archive_goes_to_stdout(asked: Asked, command: Command) -> None:
-    asked.answer = stored
+def test_an_archive_goes_to_stdout(fake_server: FakeServer, command: Command) -> None:
+    fake_server.answer = stored
 
     run = command("get", "1", "--zip", "-o", "-")
 
@@ -182,15 +192,17 @@ def test_an_archive_goes_to_stdout(asked: Asked, command: Command) -> None:
     assert list(Path().iterdir()) == []
 
 
-def test_an_archive_of_no_ids_is_not_one_of_all_files(asked: Asked, command: Command) -> None:
+def test_an_archive_of_no_ids_is_not_one_of_all_files(fake_server: FakeServer, command: Command) -> None:
     run = command("get", "-", "--zip", stdin="")
 
-    assert (run.exit_code, asked.requests) == (Exit.NOT_FOUND, [])
+    assert (run.exit_code, fake_server.requests) == (Exit.NOT_FOUND, [])
 
 
 @pytest.mark.parametrize("options", [("--zip", "--name", "{id}"), ("-o", "-", "--json"), ("--name", "{name.x}")])
-def test_options_without_a_meaning_are_refused(asked: Asked, command: Command, options: tuple[str, ...]) -> None:
-    asked.answer = stored
+def test_options_without_a_meaning_are_refused(
+    fake_server: FakeServer, command: Command, options: tuple[str, ...]
+) -> None:
+    fake_server.answer = stored
     Path("here").mkdir()
 
     run = command("get", "1", *options)
@@ -198,13 +210,13 @@ def test_options_without_a_meaning_are_refused(asked: Asked, command: Command, o
     assert (run.exit_code, run.stderr.startswith("pixmill: ")) == (Exit.USAGE, True)
 
 
-def test_a_server_that_goes_away_ends_several_downloads(asked: Asked, command: Command) -> None:
-    asked.answer = lambda _method, path, _body: None if path.endswith("/download") else (OK, ROW)
+def test_a_server_that_goes_away_ends_several_downloads(fake_server: FakeServer, command: Command) -> None:
+    fake_server.answer = lambda _method, path, _body: None if path.endswith("/download") else (OK, ROW)
 
     run = command("get", "1", "2", "3", "-o", "out/")
 
     assert run.exit_code == Exit.UNREACHABLE
-    assert len(asked.paths("/download")) == Retries().attempts
+    assert len(fake_server.paths("/download")) == Retries().attempts
 
 
 def several(rows: Mapping[int, str]) -> Answering:
@@ -226,8 +238,8 @@ def several(rows: Mapping[int, str]) -> Answering:
     return answer
 
 
-def test_no_downloaded_file_replaces_another_one(asked: Asked, command: Command) -> None:
-    asked.answer = several({5: "6-a.txt", 4: "a.txt", 6: "A.txt"})
+def test_no_downloaded_file_replaces_another_one(fake_server: FakeServer, command: Command) -> None:
+    fake_server.answer = several({5: "6-a.txt", 4: "a.txt", 6: "A.txt"})
 
     run = command("get", "5", "4", "6", "-o", "out/")
 
@@ -236,8 +248,8 @@ def test_no_downloaded_file_replaces_another_one(asked: Asked, command: Command)
     assert len({path.name.casefold() for path in saved}) == 3
 
 
-def test_a_file_whose_id_is_given_twice_is_saved_once(asked: Asked, command: Command) -> None:
-    asked.answer = several({4: "a.txt"})
+def test_a_file_whose_id_is_given_twice_is_saved_once(fake_server: FakeServer, command: Command) -> None:
+    fake_server.answer = several({4: "a.txt"})
 
     run = command("get", "4", "4", "-o", "out/")
 
@@ -245,8 +257,10 @@ def test_a_file_whose_id_is_given_twice_is_saved_once(asked: Asked, command: Com
     assert [path.name for path in Path("out").iterdir()] == ["a.txt"]
 
 
-def test_the_printed_path_is_that_of_the_file_also_if_a_folder_has_its_name(asked: Asked, command: Command) -> None:
-    asked.answer = several({4: "a.txt"})
+def test_the_printed_path_is_that_of_the_file_also_if_a_folder_has_its_name(
+    fake_server: FakeServer, command: Command
+) -> None:
+    fake_server.answer = several({4: "a.txt"})
     Path("out/a.txt").mkdir(parents=True)
 
     run = command("get", "4", "-o", "out/")
@@ -255,8 +269,10 @@ def test_the_printed_path_is_that_of_the_file_also_if_a_folder_has_its_name(aske
 
 
 @pytest.mark.parametrize("options", [(), ("--zip",)], ids=["file", "archive"])
-def test_a_file_with_the_longest_name_is_saved(asked: Asked, command: Command, options: tuple[str, ...]) -> None:
-    asked.answer = stored
+def test_a_file_with_the_longest_name_is_saved(
+    fake_server: FakeServer, command: Command, options: tuple[str, ...]
+) -> None:
+    fake_server.answer = stored
     name = "я" * 125 + ".txt"
 
     run = command("get", "1", "-o", name, *options)
@@ -285,9 +301,9 @@ def takes_each(_method: str, _path: str, body: bytes) -> Answer:
 
 
 def test_folders_are_followed_and_a_file_is_sent_once_it_stops_growing(
-    asked: Asked, command: Command, between_rounds: list[Callable[[], object]]
+    fake_server: FakeServer, command: Command, between_rounds: list[Callable[[], object]]
 ) -> None:
-    asked.answer = takes_each
+    fake_server.answer = takes_each
     first, second = Path("inbox/first.txt"), Path("inbox/deep/second.txt")
     second.parent.mkdir(parents=True)
     first.write_bytes(b"first")
@@ -302,48 +318,130 @@ def test_folders_are_followed_and_a_file_is_sent_once_it_stops_growing(
 
     run = command("put", "-r", "inbox", "--follow", "-q")
 
-    assert [body for _, _, body in asked.requests] == [b"first", b"second", b"changed"]
+    assert [body for _, _, body in fake_server.requests] == [b"first", b"second", b"changed"]
     assert (run.exit_code, run.stdout) == (Exit.INTERRUPTED, "1\n1\n1\n")
     assert "3 files are stored; the same command with --skip-existing" in " ".join(run.stderr.split())
 
 
 def test_a_followed_folder_waits_for_a_server_that_is_away(
-    asked: Asked, command: Command, between_rounds: list[Callable[[], object]]
+    fake_server: FakeServer, command: Command, between_rounds: list[Callable[[], object]]
 ) -> None:
     Path("inbox").mkdir()
     Path("inbox/a.txt").write_bytes(CONTENT)
 
     def comes_back() -> None:
-        asked.answer = takes_each
+        fake_server.answer = takes_each
 
-    asked.answer = lambda _method, _path, _body: None
+    fake_server.answer = lambda _method, _path, _body: None
     between_rounds += [lambda: None, lambda: None, comes_back]
 
     run = command("put", "-r", "inbox", "--follow", "-q")
 
     assert (run.exit_code, run.stdout) == (Exit.INTERRUPTED, "1\n")
-    assert run.stderr.count(f"{asked.url} does not answer") == 1
+    assert run.stderr.count(f"{fake_server.url} does not answer") == 1
 
 
 def test_a_followed_file_that_is_refused_is_sent_again_only_after_a_change(
-    asked: Asked, command: Command, between_rounds: list[Callable[[], object]]
+    fake_server: FakeServer, command: Command, between_rounds: list[Callable[[], object]]
 ) -> None:
     Path("inbox").mkdir()
     Path("inbox/a.txt").write_bytes(CONTENT)
-    asked.answer = lambda _method, _path, _body: problem(UNPROCESSABLE_ENTITY, "invalid-fields")
+    fake_server.answer = lambda _method, _path, _body: problem(UNPROCESSABLE_ENTITY, "invalid-fields")
     between_rounds += [lambda: None] * 3
 
     run = command("put", "-r", "inbox", "--follow")
 
-    assert (len(asked.requests), run.stderr.count("a.txt: invalid-fields.")) == (1, 1)
+    assert (len(fake_server.requests), run.stderr.count("a.txt: invalid-fields.")) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        with_request_ids(problem(INSUFFICIENT_STORAGE, "storage-full")),
+        with_request_ids(problem(CONFLICT, "conflict")),
+        with_request_ids(problem(LOCKED, "locked")),
+        with_request_ids((OK, file_row(1, sha256=DIGEST[::-1]))),
+    ],
+    ids=["full", "conflict", "locked", "damaged"],
+)
+def test_a_followed_file_is_sent_again_after_a_failure_that_may_pass(
+    fake_server: FakeServer, command: Command, between_rounds: list[Callable[[], object]], failing: Answering
+) -> None:
+    Path("inbox").mkdir()
+    Path("inbox/a.txt").write_bytes(CONTENT)
+
+    def passes() -> None:
+        fake_server.answer = takes_each
+
+    fake_server.answer = failing
+    between_rounds += [lambda: None, lambda: None, passes, lambda: None]
+
+    run = command("put", "-r", "inbox", "--follow", "-q")
+
+    assert [body for _, _, body in fake_server.requests] == [CONTENT] * 3
+    assert (run.exit_code, run.stdout) == (Exit.INTERRUPTED, "1\n")
+    assert run.stderr.count("a.txt: ") == 1
+
+
+def test_a_followed_file_that_another_program_holds_is_sent_later(
+    fake_server: FakeServer,
+    command: Command,
+    between_rounds: list[Callable[[], object]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("inbox").mkdir()
+    Path("inbox/a.txt").write_bytes(CONTENT)
+    fake_server.answer = takes_each
+    read = Path.read_bytes
+
+    def held(path: Path) -> bytes:
+        # On Windows; the tests run as root, who may read each file.
+        if path.name == "a.txt":
+            raise PermissionError(EACCES, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", held)
+    between_rounds += [lambda: None, lambda: None, lambda: monkeypatch.setattr(Path, "read_bytes", read)]
+
+    run = command("put", "-r", "inbox", "--follow", "-q")
+
+    assert (run.exit_code, run.stdout, run.stderr.count("Permission denied")) == (Exit.INTERRUPTED, "1\n", 1)
+
+
+def test_a_followed_file_that_is_refused_after_a_change_too_is_reported_again(
+    fake_server: FakeServer, command: Command, between_rounds: list[Callable[[], object]]
+) -> None:
+    path = Path("inbox/a.txt")
+    path.parent.mkdir()
+    path.write_bytes(CONTENT)
+    fake_server.answer = lambda _method, _path, _body: problem(UNPROCESSABLE_ENTITY, "invalid-fields")
+    between_rounds += [lambda: None, lambda: path.write_bytes(b"changed"), lambda: None, lambda: None]
+
+    run = command("put", "-r", "inbox", "--follow")
+
+    assert (len(fake_server.requests), run.stderr.count("a.txt: invalid-fields.")) == (2, 2)
+
+
+@pytest.mark.parametrize("status", [SERVICE_UNAVAILABLE, TOO_MANY_REQUESTS])
+def test_a_followed_folder_reports_once_that_the_server_is_not_available(
+    fake_server: FakeServer, command: Command, between_rounds: list[Callable[[], object]], status: int
+) -> None:
+    Path("inbox").mkdir()
+    Path("inbox/a.txt").write_bytes(CONTENT)
+    fake_server.answer = with_request_ids(problem(status, "unavailable"))
+    between_rounds += [lambda: None] * 3
+
+    run = command("put", "-r", "inbox", "--follow", "-q")
+
+    assert (run.exit_code, run.stderr.count("unavailable.")) == (Exit.INTERRUPTED, 1)
 
 
 @pytest.mark.parametrize("words", [("a.txt",), ("-r", "inbox", "--name", "b.txt"), ("-r", "inbox", "a.txt"), ("-",)])
-def test_only_folders_are_followed(asked: Asked, command: Command, words: tuple[str, ...]) -> None:
+def test_only_folders_are_followed(fake_server: FakeServer, command: Command, words: tuple[str, ...]) -> None:
     Path("inbox").mkdir()
     Path("a.txt").touch()
 
     run = command("put", *words, "--follow")
 
-    assert (run.exit_code, asked.requests) == (Exit.USAGE, [])
+    assert (run.exit_code, fake_server.requests) == (Exit.USAGE, [])
     assert "--follow is for folders" in run.stderr

@@ -8,12 +8,13 @@ from http.client import CREATED, IM_A_TEAPOT, NOT_FOUND, OK, SERVICE_UNAVAILABLE
 from pathlib import Path
 
 import pytest
+from pixmill.client.uploads import SMALL
 from pixmill.commands.console import Exit
 from pixmill.commands.hot_folder import Memory, Places
 from typer.testing import Result
 
 from pixmill import File, Retries
-from tests.support.answering import Answer, Asked, file_row, problem
+from tests.support.answering import Answer, FakeServer, file_row, problem, with_request_ids
 
 pytestmark = pytest.mark.slow
 
@@ -92,7 +93,7 @@ def test_what_failed_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
     memory = Memory.of("http://here", "/inbox")
 
     for _ in range(2):
-        memory.complain("a.jpg: no room")
+        memory.printed.say(OSError("no room"), "a.jpg")
 
     assert capsys.readouterr().err.count("no room") == 1
 
@@ -129,10 +130,10 @@ def test_a_result_is_not_written_into_a_folder_of_its_name() -> None:
     assert found == [Path("a.webp/a.webp"), Path("a.jpg.webp")]
 
 
-def memory_of(asked: Asked) -> Memory:
+def memory_of(fake_server: FakeServer) -> Memory:
     """Return the state of ``SYNC``, whose folder it creates."""
     Path("inbox").mkdir()
-    return Memory.of(asked.url, str(Path("inbox").resolve()), json.dumps({"preset": "web"}), "")
+    return Memory.of(fake_server.url, str(Path("inbox").resolve()), json.dumps({"preset": "web"}), "")
 
 
 @pytest.mark.parametrize(
@@ -141,29 +142,29 @@ def memory_of(asked: Asked) -> Memory:
     ids=["away", "damaged"],
 )
 def test_a_result_that_was_not_fetched_is_fetched_later_and_no_other_one_again(
-    asked: Asked, command: Command, failure: Answer, code: Exit
+    fake_server: FakeServer, command: Command, failure: Answer, code: Exit
 ) -> None:
-    memory = memory_of(asked)
+    memory = memory_of(fake_server)
     memory.running = {"7": {"a.jpg": 1, "b.jpg": 2}}
     memory.keep()
 
     def answer(method: str, path: str, body: bytes) -> Answer:
         return failure if path.endswith("/10/download") else run_of_two(method, path, body)
 
-    asked.answer = answer
+    fake_server.answer = answer
     first = command(*SYNC)
-    asked.answer = run_of_two
-    asked.requests.clear()
+    fake_server.answer = run_of_two
+    fake_server.requests.clear()
     second = command(*SYNC)
 
     assert (first.exit_code, second.exit_code) == (code, 0)
     assert (first.stdout, second.stdout) == ("out/a.webp\n", "out/b.webp\n")
-    assert asked.paths("/download") == ["/api/file-server/10/download"]
+    assert fake_server.paths("/download") == ["/api/file-server/10/download"]
     assert Path("out/b.webp").read_bytes() == CONTENT
 
 
-def test_a_run_whose_result_was_deleted_is_not_asked_for_again(asked: Asked, command: Command) -> None:
-    memory = memory_of(asked)
+def test_a_run_whose_result_was_deleted_is_not_asked_for_again(fake_server: FakeServer, command: Command) -> None:
+    memory = memory_of(fake_server)
     memory.running = {"7": {"a.jpg": 1, "b.jpg": 2}}
     memory.keep()
 
@@ -171,59 +172,59 @@ def test_a_run_whose_result_was_deleted_is_not_asked_for_again(asked: Asked, com
         gone = problem(NOT_FOUND, "file-not-found")
         return gone if path.endswith("/10/download") else run_of_two(method, path, body)
 
-    asked.answer = answer
+    fake_server.answer = answer
     first = command(*SYNC)
-    asked.requests.clear()
+    fake_server.requests.clear()
     second = command(*SYNC)
 
     assert (first.exit_code, second.exit_code) == (Exit.SOME_FAILED, 0)
-    assert asked.paths("/batches/7") == []
+    assert fake_server.paths("/batches/7") == []
 
 
-def keep_running(running: Mapping[str, Mapping[str, int]], asked: Asked) -> None:
+def keep_running(running: Mapping[str, Mapping[str, int]], fake_server: FakeServer) -> None:
     """Save a state in which these runs have results that were not fetched."""
-    memory = memory_of(asked)
+    memory = memory_of(fake_server)
     memory.running = {run: dict(sources) for run, sources in running.items()}
     memory.keep()
 
 
-def test_the_files_of_a_deleted_run_count_as_failures(asked: Asked, command: Command) -> None:
-    keep_running({"7": {"a.jpg": 1, "b.jpg": 2}}, asked)
+def test_the_files_of_a_deleted_run_count_as_failures(fake_server: FakeServer, command: Command) -> None:
+    keep_running({"7": {"a.jpg": 1, "b.jpg": 2}}, fake_server)
 
     def answer(method: str, path: str, body: bytes) -> Answer:
         return problem(NOT_FOUND, "batch-not-found") if "/batches/" in path else run_of_two(method, path, body)
 
-    asked.answer = answer
+    fake_server.answer = answer
     first = command(*SYNC)
-    asked.requests.clear()
+    fake_server.requests.clear()
     second = command(*SYNC)
 
     assert (first.exit_code, second.exit_code) == (Exit.SOME_FAILED, 0)
-    assert asked.paths("/batches/7") == []
+    assert fake_server.paths("/batches/7") == []
 
 
 @pytest.mark.parametrize("listed", [1, 2], ids=["before", "meanwhile"])
 def test_a_deleted_task_counts_as_a_failure_and_the_others_have_their_results(
-    asked: Asked, command: Command, listed: int
+    fake_server: FakeServer, command: Command, listed: int
 ) -> None:
-    keep_running({"7": {"a.jpg": 1, "b.jpg": 2}}, asked)
+    keep_running({"7": {"a.jpg": 1, "b.jpg": 2}}, fake_server)
 
     def answer(method: str, path: str, body: bytes) -> Answer:
         status, document, *_ = run_of_two(method, path, body)
         is_list = method == "GET" and path.endswith("/image-processing/")
-        if is_list and isinstance(document, list) and len(asked.paths(path)) >= listed:
+        if is_list and isinstance(document, list) and len(fake_server.paths(path)) >= listed:
             return status, document[:1]
         return status, document
 
-    asked.answer = answer
+    fake_server.answer = answer
     run = command(*SYNC)
 
     assert (run.exit_code, run.stdout) == (Exit.SOME_FAILED, "out/a.webp\n")
     assert run.stderr == "b.jpg: somebody has deleted its task\n"
 
 
-def test_a_deleted_result_is_not_taken_for_a_task_that_failed(asked: Asked, command: Command) -> None:
-    keep_running({"7": {"a.jpg": 1, "b.jpg": 2}}, asked)
+def test_a_deleted_result_is_not_taken_for_a_task_that_failed(fake_server: FakeServer, command: Command) -> None:
+    keep_running({"7": {"a.jpg": 1, "b.jpg": 2}}, fake_server)
 
     def answer(method: str, path: str, body: bytes) -> Answer:
         if path.endswith("/lookup"):
@@ -231,15 +232,17 @@ def test_a_deleted_result_is_not_taken_for_a_task_that_failed(asked: Asked, comm
             return OK, {"files": rows["files"][:1]} if isinstance(rows, dict) else {}
         return run_of_two(method, path, body)
 
-    asked.answer = answer
+    fake_server.answer = answer
     run = command(*SYNC)
 
     assert (run.exit_code, run.stdout) == (Exit.SOME_FAILED, "out/a.webp\n")
     assert run.stderr == "b.jpg: somebody has deleted its result\n"
 
 
-def test_paths_that_the_server_stores_as_one_file_all_have_its_result(asked: Asked, command: Command) -> None:
-    memory = memory_of(asked)
+def test_paths_that_the_server_stores_as_one_file_all_have_its_result(
+    fake_server: FakeServer, command: Command
+) -> None:
+    memory = memory_of(fake_server)
     memory.waiting = {"a.JPG": 1, "a.jpg": 1}
     memory.stamps = {"a.JPG": [3, 7], "a.jpg": [3, 7]}
     memory.keep()
@@ -251,15 +254,15 @@ def test_paths_that_the_server_stores_as_one_file_all_have_its_result(asked: Ask
             return CREATED, {"batch_id": 7, "task_ids": [9]}
         return run_of_two(method, path, body)
 
-    asked.answer = answer
+    fake_server.answer = answer
     run = command(*SYNC)
 
     assert (run.exit_code, runs) == (0, [[1]])
     assert run.stdout == "out/a.JPG.webp\nout/a.jpg.webp\n"
 
 
-def test_a_run_that_alone_exceeds_the_limit_of_tasks_becomes_several(asked: Asked, command: Command) -> None:
-    memory = memory_of(asked)
+def test_a_run_that_alone_exceeds_the_limit_of_tasks_becomes_several(fake_server: FakeServer, command: Command) -> None:
+    memory = memory_of(fake_server)
     memory.waiting = {"a.jpg": 1, "b.jpg": 2}
     memory.keep()
     runs: list[object] = []
@@ -273,7 +276,7 @@ def test_a_run_that_alone_exceeds_the_limit_of_tasks_becomes_several(asked: Aske
         runs.append(ids)
         return CREATED, {"batch_id": int("7" * len(runs)), "task_ids": [9]}
 
-    asked.answer = answer
+    fake_server.answer = answer
     run = command(*SYNC)
 
     assert (run.exit_code, runs) == (0, [[1], [2]])
@@ -281,9 +284,9 @@ def test_a_run_that_alone_exceeds_the_limit_of_tasks_becomes_several(asked: Aske
 
 
 def test_a_run_that_exceeds_the_limit_of_tasks_begins_once_the_earlier_one_has_ended(
-    asked: Asked, command: Command
+    fake_server: FakeServer, command: Command
 ) -> None:
-    memory = memory_of(asked)
+    memory = memory_of(fake_server)
     memory.waiting = {"b.jpg": 2}
     memory.running = {"7": {"a.jpg": 1}}
     memory.keep()
@@ -291,18 +294,18 @@ def test_a_run_that_exceeds_the_limit_of_tasks_begins_once_the_earlier_one_has_e
     def answer(method: str, path: str, body: bytes) -> Answer:
         if method != "POST" or not path.endswith("/image-processing/"):
             return run_of_two(method, path, body)
-        has_ended = bool(asked.paths("/batches/7"))
+        has_ended = bool(fake_server.paths("/batches/7"))
         created = (CREATED, {"batch_id": 77, "task_ids": [10]})
         return created if has_ended else problem(TOO_MANY_REQUESTS, "too-many-pending-tasks")
 
-    asked.answer = answer
+    fake_server.answer = answer
     run = command(*SYNC)
 
     assert (run.exit_code, run.stdout) == (0, "out/a.webp\nout/b.webp\n")
 
 
-def test_a_limit_of_tasks_that_others_use_up_ends_the_command(asked: Asked, command: Command) -> None:
-    memory = memory_of(asked)
+def test_a_limit_of_tasks_that_others_use_up_ends_the_command(fake_server: FakeServer, command: Command) -> None:
+    memory = memory_of(fake_server)
     memory.waiting = {"a.jpg": 1}
     memory.keep()
 
@@ -311,14 +314,16 @@ def test_a_limit_of_tasks_that_others_use_up_ends_the_command(asked: Asked, comm
         status, document = problem(TOO_MANY_REQUESTS, "too-many-pending-tasks")
         return (status, document, {"Retry-After": "0"}) if is_run else run_of_two(method, path, body)
 
-    asked.answer = answer
+    fake_server.answer = answer
     run = command(*SYNC)
 
-    assert (run.exit_code, len(asked.paths("/image-processing/"))) == (Exit.UNREACHABLE, Retries().attempts)
+    assert (run.exit_code, len(fake_server.paths("/image-processing/"))) == (Exit.UNREACHABLE, Retries().attempts)
 
 
-def test_a_file_that_changes_before_its_run_is_repeated_is_processed_too(asked: Asked, command: Command) -> None:
-    memory_of(asked)
+def test_a_file_that_changes_before_its_run_is_repeated_is_processed_too(
+    fake_server: FakeServer, command: Command
+) -> None:
+    memory_of(fake_server)
     path = Path("inbox/a.jpg")
     runs: list[object] = []
 
@@ -338,10 +343,10 @@ def test_a_file_that_changes_before_its_run_is_repeated_is_processed_too(asked: 
         is_run = method == "POST" and path.endswith("/image-processing/")
         return problem(SERVICE_UNAVAILABLE, "unavailable") if is_run else stored(method, path, body)
 
-    asked.answer = away
+    fake_server.answer = away
     path.write_bytes(b"old")
     first = command(*SYNC)
-    asked.answer = stored
+    fake_server.answer = stored
     path.write_bytes(b"new")
     os.utime(path, ns=(0, 0))
     second = command(*SYNC)
@@ -350,27 +355,29 @@ def test_a_file_that_changes_before_its_run_is_repeated_is_processed_too(asked: 
     assert runs == [[1], [2]]
 
 
-def test_a_result_that_is_fetched_late_does_not_replace_that_of_a_newer_version(asked: Asked, command: Command) -> None:
-    keep_running({"7": {"a.jpg": 1}, "77": {"a.jpg": 2}}, asked)
+def test_a_result_that_is_fetched_late_does_not_replace_that_of_a_newer_version(
+    fake_server: FakeServer, command: Command
+) -> None:
+    keep_running({"7": {"a.jpg": 1}, "77": {"a.jpg": 2}}, fake_server)
 
     def answer(method: str, path: str, body: bytes) -> Answer:
         return (OK, b"damage") if path.endswith("/9/download") else run_of_two(method, path, body)
 
-    asked.answer = answer
+    fake_server.answer = answer
     first = command(*SYNC)
-    asked.answer = run_of_two
-    asked.requests.clear()
+    fake_server.answer = run_of_two
+    fake_server.requests.clear()
     second = command(*SYNC)
 
     assert (first.exit_code, first.stdout) == (Exit.SOME_FAILED, "out/a.webp\n")
-    assert (second.exit_code, second.stdout, asked.paths("/download")) == (0, "", [])
+    assert (second.exit_code, second.stdout, fake_server.paths("/download")) == (0, "", [])
 
 
-def test_the_runs_that_an_earlier_build_saved_have_their_results(asked: Asked, command: Command) -> None:
-    memory = memory_of(asked)
+def test_the_runs_that_an_earlier_build_saved_have_their_results(fake_server: FakeServer, command: Command) -> None:
+    memory = memory_of(fake_server)
     memory.path.parent.mkdir(parents=True, exist_ok=True)
     memory.path.write_text('{"running": {"7": {"1": "a.jpg", "2": "b.jpg"}}}')
-    asked.answer = run_of_two
+    fake_server.answer = run_of_two
 
     run = command(*SYNC)
 
@@ -382,27 +389,27 @@ def with_a_missing_preset(method: str, path: str, body: bytes) -> Answer:
     return missing if method == "POST" and path.endswith("/image-processing/") else run_of_two(method, path, body)
 
 
-def test_a_missing_preset_ends_the_command_and_its_files_wait(asked: Asked, command: Command) -> None:
-    memory = memory_of(asked)
+def test_a_missing_preset_ends_the_command_and_its_files_wait(fake_server: FakeServer, command: Command) -> None:
+    memory = memory_of(fake_server)
     memory.waiting = {"a.jpg": 9, "b.jpg": 10}
     memory.keep()
 
     def answer(method: str, path: str, body: bytes) -> Answer | None:
         # A command that repeats the request without end has to fail in this test.
-        is_new = len(asked.paths("/image-processing/")) < 5
+        is_new = len(fake_server.paths("/image-processing/")) < 5
         return with_a_missing_preset(method, path, body) if is_new else problem(IM_A_TEAPOT, "too-often")
 
-    asked.answer = answer
+    fake_server.answer = answer
     run = command(*SYNC)
 
-    assert (run.exit_code, len(asked.paths("/image-processing/"))) == (Exit.NOT_FOUND, 1)
+    assert (run.exit_code, len(fake_server.paths("/image-processing/"))) == (Exit.NOT_FOUND, 1)
     assert "preset-not-found" in run.stderr
-    again = Memory.of(asked.url, str(Path("inbox").resolve()), json.dumps({"preset": "web"}), "")
+    again = Memory.of(fake_server.url, str(Path("inbox").resolve()), json.dumps({"preset": "web"}), "")
     assert again.waiting == {"a.jpg": 9, "b.jpg": 10}
 
 
-def test_a_deleted_file_is_left_out_of_the_run(asked: Asked, command: Command) -> None:
-    memory = memory_of(asked)
+def test_a_deleted_file_is_left_out_of_the_run(fake_server: FakeServer, command: Command) -> None:
+    memory = memory_of(fake_server)
     memory.waiting = {"a.jpg": 9, "c.jpg": 99}
     memory.keep()
     runs: list[object] = []
@@ -414,7 +421,7 @@ def test_a_deleted_file_is_left_out_of_the_run(asked: Asked, command: Command) -
             return created if len(runs) == 2 else problem(NOT_FOUND, "file-not-found")
         return run_of_two(method, path, body)
 
-    asked.answer = answer
+    fake_server.answer = answer
     run = command(*SYNC)
 
     assert runs == [[9, 99], [9]]
@@ -433,7 +440,7 @@ def test_results_above_the_sources_are_refused(command: Command, out: str) -> No
 
 
 def test_a_server_that_stays_away_is_reported_once(
-    asked: Asked, command: Command, monkeypatch: pytest.MonkeyPatch
+    fake_server: FakeServer, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("inbox").mkdir()
     Path("inbox/a.txt").write_bytes(CONTENT)
@@ -443,9 +450,87 @@ def test_a_server_that_stays_away_is_reported_once(
         if next(rounds, None) is None:
             raise KeyboardInterrupt
 
-    asked.answer = lambda _method, _path, _body: None
+    fake_server.answer = lambda _method, _path, _body: None
     monkeypatch.setattr("time.sleep", pause)
 
     run = command("sync", "inbox")
 
-    assert (run.exit_code, run.stderr.count(f"{asked.url} does not answer")) == (Exit.INTERRUPTED, 1)
+    assert (run.exit_code, run.stderr.count(f"{fake_server.url} does not answer")) == (Exit.INTERRUPTED, 1)
+
+
+def test_a_server_that_is_not_available_is_reported_once(
+    fake_server: FakeServer, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("inbox").mkdir()
+    Path("inbox/a.txt").write_bytes(CONTENT)
+    rounds = iter(range(3))
+
+    def pause(_seconds: float) -> None:
+        if next(rounds, None) is None:
+            raise KeyboardInterrupt
+
+    fake_server.answer = with_request_ids(problem(SERVICE_UNAVAILABLE, "unavailable"))
+    monkeypatch.setattr("time.sleep", pause)
+
+    run = command("sync", "inbox")
+
+    assert (run.exit_code, run.stderr.count("unavailable.")) == (Exit.INTERRUPTED, 1)
+
+
+def test_all_json_objects_have_the_same_fields(fake_server: FakeServer, command: Command) -> None:
+    memory = memory_of(fake_server)
+    memory.running = {"7": {"b.jpg": 2}}
+    memory.keep()
+    Path("inbox/a.jpg").write_bytes(CONTENT)
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        if path.endswith("/lookup") and b"sha256" in body:
+            digest = hashlib.sha256(CONTENT).hexdigest()
+            return OK, {"files": [file_row(1, name="a", extension=".jpg", sha256=digest)]}
+        if method == "POST" and path.endswith("/image-processing/"):
+            return CREATED, {"batch_id": 77, "task_ids": [9]}
+        return run_of_two(method, path, body)
+
+    fake_server.answer = answer
+    run = command(*SYNC, "--json=path,id,result_id,result")
+
+    assert run.exit_code == 0, run.stderr
+    assert [json.loads(line) for line in run.stdout.splitlines()] == [
+        {"path": "a.jpg", "id": 1, "result_id": None, "result": None},
+        {"path": "b.jpg", "id": 2, "result_id": 10, "result": "out/b.webp"},
+        {"path": "a.jpg", "id": 1, "result_id": 9, "result": "out/a.webp"},
+    ]
+
+
+def test_an_unknown_field_is_refused_before_the_first_upload(fake_server: FakeServer, command: Command) -> None:
+    memory_of(fake_server)
+    Path("inbox/a.jpg").write_bytes(CONTENT)
+
+    run = command(*SYNC, "--json=path,resutl")
+
+    assert (run.exit_code, fake_server.requests) == (Exit.USAGE, [])
+    assert "'resutl'" in run.stderr
+
+
+def test_the_files_before_an_error_of_the_whole_upload_are_remembered(
+    fake_server: FakeServer, command: Command
+) -> None:
+    Path("inbox").mkdir()
+    with Path("inbox/large.bin").open("wb") as large:
+        large.truncate(SMALL + 1)
+    Path("inbox/small.txt").write_bytes(CONTENT)
+    digest = hashlib.sha256(Path("inbox/large.bin").read_bytes()).hexdigest()
+
+    def answer(_method: str, _path: str, body: bytes) -> Answer:
+        if digest.encode() in body:
+            return OK, {"files": [file_row(1, name="large", extension=".bin", sha256=digest)]}
+        return problem(SERVICE_UNAVAILABLE, "unavailable")
+
+    fake_server.answer = answer
+    first = command("sync", "inbox", "--once")
+    fake_server.requests.clear()
+    second = command("sync", "inbox", "--once")
+
+    assert (first.exit_code, first.stdout) == (Exit.UNREACHABLE, "1\tlarge.bin\n")
+    assert (second.exit_code, second.stdout) == (Exit.UNREACHABLE, "")
+    assert not any(digest.encode() in body for _, _, body in fake_server.requests)

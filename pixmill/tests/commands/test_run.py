@@ -11,7 +11,7 @@ import pytest
 from pixmill.commands.console import Exit
 from typer.testing import Result
 
-from tests.support.answering import Answer, Asked, file_row, problem
+from tests.support.answering import Answer, FakeServer, file_row, problem
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from tests.support.answering import Answer, Asked, file_row, problem
     ],
 )
 def test_an_interrupt_says_whether_a_run_was_begun(
-    asked: Asked, command: Callable[..., Result], interrupted: str, says: str
+    fake_server: FakeServer, command: Callable[..., Result], interrupted: str, says: str
 ) -> None:
     def answer(_method: str, path: str, _body: bytes) -> Answer:
         if path == interrupted:
@@ -30,7 +30,7 @@ def test_an_interrupt_says_whether_a_run_was_begun(
         return OK, [] if path.endswith("/presets") else file_row(1) | {"batch_id": 7, "task_ids": [1]}
 
     Path("a.txt").touch()
-    asked.answer = answer
+    fake_server.answer = answer
 
     run = command("run", "flip", "a.txt" if interrupted == "/api/file-server/" else "1")
 
@@ -39,7 +39,7 @@ def test_an_interrupt_says_whether_a_run_was_begun(
 
 
 @pytest.fixture
-def presets(asked: Asked) -> list[str]:
+def presets(fake_server: FakeServer) -> list[str]:
     """Return the names of the server's presets, which a test fills."""
     names: list[str] = []
 
@@ -48,7 +48,7 @@ def presets(asked: Asked) -> list[str]:
             return OK, [{"name": name, "params": {"steps": []}} for name in names]
         return problem(NOT_FOUND, "unexpected")
 
-    asked.answer = answer
+    fake_server.answer = answer
     return names
 
 
@@ -86,22 +86,22 @@ def test_a_missing_file_is_named(command: Callable[..., Result], words: tuple[st
 
 
 @pytest.mark.usefixtures("presets")
-def test_steps_without_quotes_are_explained(asked: Asked, command: Callable[..., Result]) -> None:
+def test_steps_without_quotes_are_explained(fake_server: FakeServer, command: Callable[..., Result]) -> None:
     run = command("run", "resize", "width=800", "1")
 
     assert run.exit_code == Exit.NOT_FOUND
     assert "no file 'width=800'; write steps in quotes" in run.stderr
-    assert [method for method, _, _ in asked.requests] == ["GET"]
+    assert [method for method, _, _ in fake_server.requests] == ["GET"]
 
 
 @pytest.mark.parametrize(("what", "is_explained"), [("wbe", True), ("wbe width=1", False)])
 def test_a_name_that_is_neither_a_preset_nor_an_algorithm_is_explained(
-    asked: Asked, command: Callable[..., Result], what: str, is_explained: bool
+    fake_server: FakeServer, command: Callable[..., Result], what: str, is_explained: bool
 ) -> None:
     def answer(method: str, _path: str, _body: bytes) -> Answer:
         return (OK, []) if method == "GET" else problem(UNPROCESSABLE_ENTITY, "unknown-algorithm")
 
-    asked.answer = answer
+    fake_server.answer = answer
 
     run = command("run", what, "1")
 

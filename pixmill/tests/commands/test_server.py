@@ -8,7 +8,7 @@ from pixmill.commands.console import Exit
 from pixmill.commands.profiles_file import Profile, Profiles
 from typer.testing import Result
 
-from tests.support.answering import Asked
+from tests.support.answering import FakeServer
 
 
 def test_the_doctor_names_a_key_command_that_does_not_run(
@@ -25,9 +25,27 @@ def test_the_doctor_names_a_key_command_that_does_not_run(
 
 @pytest.mark.parametrize("words", [("-f", "name"), ("-f", "=rocket"), ("-H", "Accept"), ("-H", ": text/plain")])
 def test_a_field_or_header_without_a_name_or_value_is_refused(
-    asked: Asked, command: Callable[..., Result], words: tuple[str, ...]
+    fake_server: FakeServer, command: Callable[..., Result], words: tuple[str, ...]
 ) -> None:
     run = command("api", "GET", "/api/file-server/", *words)
 
-    assert (run.exit_code, asked.requests) == (Exit.USAGE, [])
+    assert (run.exit_code, fake_server.requests) == (Exit.USAGE, [])
     assert f"'{words[1]}' is not a" in run.stderr
+
+
+@pytest.mark.parametrize("words", [("status",), ("status", "--json"), ("doctor",), ("profile", "ls"), ("ls",)])
+def test_no_command_prints_the_password_in_a_url(
+    fake_server: FakeServer,
+    command: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+) -> None:
+    monkeypatch.delenv("PIXMILL_URL")
+    scheme, _, host = fake_server.url.partition("//")
+    profiles_file.save(Profiles("work", {"work": Profile(f"{scheme}//me:s3cret@{host}")}))
+    fake_server.answer = lambda _method, _path, _body: None
+
+    run = command(*words)
+
+    assert host in run.output
+    assert "s3cret" not in run.output

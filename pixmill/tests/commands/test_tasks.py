@@ -8,17 +8,17 @@ import pytest
 from pixmill.commands.console import Exit
 from typer.testing import Result
 
-from tests.support.answering import Answer, Asked, problem
+from tests.support.answering import Answer, FakeServer, problem
 
 
-def test_no_ids_on_stdin_are_not_all_tasks(asked: Asked, command: Callable[..., Result]) -> None:
+def test_no_ids_on_stdin_are_not_all_tasks(fake_server: FakeServer, command: Callable[..., Result]) -> None:
     run = command("watch", "-", stdin="")
 
-    assert (run.exit_code, asked.requests) == (0, [])
+    assert (run.exit_code, fake_server.requests) == (0, [])
 
 
-def test_removed_objects_are_printed_as_json(asked: Asked, command: Callable[..., Result]) -> None:
-    asked.answer = lambda _method, _path, _body: (204, b"")
+def test_removed_objects_are_printed_as_json(fake_server: FakeServer, command: Callable[..., Result]) -> None:
+    fake_server.answer = lambda _method, _path, _body: (204, b"")
 
     printed = [
         command(*words, "--json").stdout
@@ -43,18 +43,18 @@ def run_of_two(method: str, path: str, _body: bytes) -> Answer:
     return problem(NOT_FOUND, "unexpected")
 
 
-def test_a_run_is_watched_until_its_tasks_have_ended(asked: Asked, command: Callable[..., Result]) -> None:
-    asked.answer = run_of_two
+def test_a_run_is_watched_until_its_tasks_have_ended(fake_server: FakeServer, command: Callable[..., Result]) -> None:
+    fake_server.answer = run_of_two
 
     run = command("watch", "--run", "7")
 
     assert (run.exit_code, run.stdout) == (Exit.TASKS_FAILED, "9\tfinished\t3\n10\terror\t-\tdamaged\n")
 
 
-def test_a_watched_run_has_no_other_tasks(asked: Asked, command: Callable[..., Result]) -> None:
+def test_a_watched_run_has_no_other_tasks(fake_server: FakeServer, command: Callable[..., Result]) -> None:
     run = command("watch", "9", "--run", "7")
 
-    assert (run.exit_code, asked.requests) == (Exit.USAGE, [])
+    assert (run.exit_code, fake_server.requests) == (Exit.USAGE, [])
     assert "give ids of tasks, or --run" in run.stderr
 
 
@@ -66,9 +66,9 @@ def test_a_watched_run_has_no_other_tasks(asked: Asked, command: Callable[..., R
     ],
 )
 def test_the_fields_of_an_event_are_chosen(
-    asked: Asked, command: Callable[..., Result], option: str, printed: list[dict[str, object]]
+    fake_server: FakeServer, command: Callable[..., Result], option: str, printed: list[dict[str, object]]
 ) -> None:
-    asked.answer = run_of_two
+    fake_server.answer = run_of_two
 
     run = command("watch", "--run", "7", option)
 

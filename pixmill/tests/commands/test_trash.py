@@ -7,44 +7,48 @@ from http.client import OK
 from pixmill.commands.console import Exit
 from typer.testing import Result
 
-from tests.support.answering import Answer, Asked, file_row
+from tests.support.answering import Answer, FakeServer, file_row
 
 Command = Callable[..., Result]
 
 
-def bodies(asked: Asked, ending: str) -> list[object]:
-    return [json.loads(body) for _, path, body in asked.requests if path.endswith(ending)]
+def bodies(fake_server: FakeServer, ending: str) -> list[object]:
+    return [json.loads(body) for _, path, body in fake_server.requests if path.endswith(ending)]
 
 
 def test_after_a_lost_answer_only_the_files_of_the_command_are_removed_from_the_trash(
-    asked: Asked, command: Command
+    fake_server: FakeServer, command: Command
 ) -> None:
     def answer(_method: str, path: str, _body: bytes) -> Answer | None:
         if path.endswith("/lookup"):
             return OK, {"files": [file_row(1)]}
         if path.endswith("/delete"):
             # The first request has deleted the file, so the second one finds nothing.
-            return None if len(asked.paths("/delete")) == 1 else (OK, {"ids": [], "more": False})
+            return None if len(fake_server.paths("/delete")) == 1 else (OK, {"ids": [], "more": False})
         return OK, {"removed": 1, "more": False}
 
-    asked.answer = answer
+    fake_server.answer = answer
 
     run = command("rm", "1", "--force", "--yes")
 
     assert (run.exit_code, run.stdout) == (0, "1\n")
-    assert len(asked.paths("/delete")) == 2
-    assert bodies(asked, "/trash/empty") == [{"ids": [1]}]
+    assert len(fake_server.paths("/delete")) == 2
+    assert bodies(fake_server, "/trash/empty") == [{"ids": [1]}]
 
 
-def test_after_a_lost_answer_the_time_in_the_trash_is_looked_up(asked: Asked, command: Command) -> None:
+def test_after_a_lost_answer_the_time_in_the_trash_is_looked_up(fake_server: FakeServer, command: Command) -> None:
     def answer(_method: str, path: str, _body: bytes) -> Answer | None:
         if path.endswith("/lookup"):
             return OK, {"files": [file_row(1)]}
         if path.endswith("/delete"):
-            return None if len(asked.paths("/delete")) == 1 else (OK, {"ids": [], "more": False, "restore_until": None})
+            return (
+                None
+                if len(fake_server.paths("/delete")) == 1
+                else (OK, {"ids": [], "more": False, "restore_until": None})
+            )
         return OK, [file_row(1, restore_until="Wed, 25 Nov 2026 22:13:25 GMT")]
 
-    asked.answer = answer
+    fake_server.answer = answer
 
     run = command("rm", "1", "--yes")
 
@@ -52,7 +56,7 @@ def test_after_a_lost_answer_the_time_in_the_trash_is_looked_up(asked: Asked, co
     assert "In the trash until" in run.stderr
 
 
-def test_after_a_lost_answer_the_restored_files_are_not_missing(asked: Asked, command: Command) -> None:
+def test_after_a_lost_answer_the_restored_files_are_not_missing(fake_server: FakeServer, command: Command) -> None:
     existing = {1}
 
     def answer(_method: str, path: str, body: bytes) -> Answer | None:
@@ -61,9 +65,9 @@ def test_after_a_lost_answer_the_restored_files_are_not_missing(asked: Asked, co
             return OK, {"files": [file_row(number) for number in ids if number in existing]}
         restored = sorted({2} - existing)
         existing.update(restored)
-        return (OK, {"ids": restored, "more": False}) if len(asked.paths("/restore")) > 1 else None
+        return (OK, {"ids": restored, "more": False}) if len(fake_server.paths("/restore")) > 1 else None
 
-    asked.answer = answer
+    fake_server.answer = answer
 
     run = command("restore", "1", "2", "3")
 
@@ -71,10 +75,10 @@ def test_after_a_lost_answer_the_restored_files_are_not_missing(asked: Asked, co
     assert "not in the trash: 1, 3" in run.stderr
 
 
-def test_the_whole_trash_is_emptied_only_by_its_own_command(asked: Asked, command: Command) -> None:
-    asked.answer = lambda _method, _path, _body: (OK, {"removed": 7, "more": False})
+def test_the_whole_trash_is_emptied_only_by_its_own_command(fake_server: FakeServer, command: Command) -> None:
+    fake_server.answer = lambda _method, _path, _body: (OK, {"removed": 7, "more": False})
 
     run = command("trash", "--empty", "--yes")
 
     assert (run.exit_code, run.stdout) == (0, "7\n")
-    assert bodies(asked, "/trash/empty") == [{}]
+    assert bodies(fake_server, "/trash/empty") == [{}]

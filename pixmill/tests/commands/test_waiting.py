@@ -9,7 +9,7 @@ import pytest
 from pixmill.commands.console import Exit
 from typer.testing import Result
 
-from tests.support.answering import Answer, Answering, Asked, file_row
+from tests.support.answering import Answer, Answering, FakeServer, file_row
 
 CONTENT = b"result"
 DELETED = {"id": 2, "source_id": 4, "result_id": 6, "status": "finished", "algorithm": "flip"}
@@ -34,9 +34,9 @@ def run_with(*lost: dict[str, object]) -> Answering:
 
 
 def test_the_printed_path_is_that_of_the_result_also_if_a_folder_has_its_name(
-    asked: Asked, command: Callable[..., Result]
+    fake_server: FakeServer, command: Callable[..., Result]
 ) -> None:
-    asked.answer = run_with()
+    fake_server.answer = run_with()
     Path("out/a.txt").mkdir(parents=True)
 
     run = command("runs", "save", "7", "-o", "out")
@@ -50,9 +50,9 @@ def test_the_printed_path_is_that_of_the_result_also_if_a_folder_has_its_name(
     ids=["none", "deleted", "deleted and failed"],
 )
 def test_a_run_whose_results_are_not_all_saved_does_not_succeed(
-    asked: Asked, command: Callable[..., Result], lost: Sequence[dict[str, object]], code: Exit
+    fake_server: FakeServer, command: Callable[..., Result], lost: Sequence[dict[str, object]], code: Exit
 ) -> None:
-    asked.answer = run_with(*lost)
+    fake_server.answer = run_with(*lost)
 
     run = command("runs", "save", "7", "-o", "out")
 

@@ -253,10 +253,10 @@ def russian_answers() -> dict[str, tuple[str, int]]:
     )
     environment = {"LC_ALL": "ru_RU.UTF-8", "PYTHONIOENCODING": "utf-8", "PYTHONPATH": ":".join(sys.path)}
     environment |= {"COLUMNS": "200", "PATH": os.environ["PATH"], "HOME": "/nonexistent"}
-    asked = json.dumps([*MISTAKES, "--help", "rm --help"])
+    fake_server = json.dumps([*MISTAKES, "--help", "rm --help"])
 
     run = subprocess.run(
-        [sys.executable, "-c", program, asked], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, fake_server], env=environment, capture_output=True, text=True, check=True
     )
 
     answers: dict[str, tuple[str, int]] = json.loads(run.stdout)

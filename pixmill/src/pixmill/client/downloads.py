@@ -9,7 +9,7 @@ from typing import IO, Protocol
 from pixmill.client.answers import File
 from pixmill.client.exchange import Call, Exchange, Operation, Reply, get, once, work
 from pixmill.client.files import FileFilter
-from pixmill.client.problems import DamagedError, UnexpectedAnswerError, UnreachableError
+from pixmill.client.problems import DamagedTransferError, UnexpectedAnswerError, UnreachableError
 from pixmill.client.settings import part_of
 from pixmill.client.uploads import FILES, OnProgress, Progress
 
@@ -34,7 +34,7 @@ class DownloadOperations:
 
         Resume from a partial file that an earlier attempt left next to it, even in another process.
 
-        :raises DamagedError: the received bytes do not match the file's digest.
+        :raises DamagedTransferError: the received bytes do not match the file's digest.
         """
         part = part_of(path, file.sha256[:16])
         target = yield from work(lambda: _Target.resumed(part, file, on_progress))
@@ -44,7 +44,7 @@ class DownloadOperations:
             target.close()
         try:
             target.check()
-        except DamagedError:
+        except DamagedTransferError:
             part.unlink(missing_ok=True)
             raise
         part.replace(path)
@@ -53,7 +53,7 @@ class DownloadOperations:
     def to_stream(self, file: File, stream: Writable, on_progress: OnProgress | None = None) -> Operation[None]:
         """Write a file's bytes to a stream.
 
-        :raises DamagedError: the bytes, which are already written, do not match the file's digest.
+        :raises DamagedTransferError: the bytes, which are already written, do not match the file's digest.
         """
         target = _Target(stream, file, on_progress)
         yield from self._receive(file, target)
@@ -170,11 +170,11 @@ class _Target:
                 self._on_progress(Progress(self._file.filename, self.position, self._file.size))
 
     def check(self) -> None:
-        """:raises DamagedError: the bytes do not match ``Repr-Digest`` or the file's metadata."""
+        """:raises DamagedTransferError: the bytes do not match ``Repr-Digest`` or the file's metadata."""
         encoded = b64encode(self._digest.digest()).decode()
         stated = self._stated is None or f"sha-256=:{encoded}:" in self._stated or "sha-256=" not in self._stated
         if not stated or self._digest.hexdigest() != self._file.sha256:
-            raise DamagedError(f"file {self._file.id} was damaged in transit: its digest does not match")
+            raise DamagedTransferError(f"file {self._file.id} was damaged in transit: its digest does not match")
 
     def close(self) -> None:
         if self._closable is not None:

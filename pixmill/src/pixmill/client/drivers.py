@@ -1,6 +1,7 @@
 """Drivers run operations over HTTP, synchronously and asynchronously."""
 
 import asyncio
+import re
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
@@ -29,6 +30,9 @@ SILENCE_SECONDS = 45
 FOLLOWED = frozenset({"GET", "HEAD"})
 """Methods whose redirects are followed; a redirect may turn a request of another method into a GET without a body."""
 
+LOGIN = re.compile(r"^([a-z][a-z0-9+.-]*://)?[^/?#]*@", re.IGNORECASE)
+"""The part of a URL before its host, with the scheme as a group."""
+
 Page = tuple[list[T], Call | None]
 """The rows of a page, and the call for the next one."""
 
@@ -47,12 +51,22 @@ class Connection:
     timeout_seconds: float
     verify: SSLContext | bool
 
+    @property
+    def server(self) -> str:
+        """The URL without a user's name and password, for messages."""
+        return without_login(self.url)
+
     def address(self, call: Call) -> str:
         return self.url.rstrip("/") + call.path
 
     def head(self, call: Call) -> dict[str, str]:
         length = {} if call.body is None else {"Content-Length": str(len(call.body))}
         return {**self.headers, **length, **call.headers}
+
+
+def without_login(url: str) -> str:
+    """Return a URL without the name and the password of a user, also if it is otherwise not valid."""
+    return LOGIN.sub(r"\1", url)
 
 
 class StoppedError(Exception):
@@ -125,7 +139,7 @@ class SyncDriver:
                 timeout = httpx2.Timeout(self._connection.timeout_seconds, read=SILENCE_SECONDS)
                 address, head = self._connection.address(call), self._connection.head(call)
                 with (
-                    _as_unreachable(self._connection.url),
+                    _as_unreachable(self._connection.server),
                     self._http.stream(
                         "GET",
                         address,
@@ -160,7 +174,7 @@ class SyncDriver:
     def _exchange(self, call: Call, stop: Event) -> Reply:
         content = call.body if call.on_sent is None else _pieces(call, stop)
         with (
-            _as_unreachable(self._connection.url),
+            _as_unreachable(self._connection.server),
             self._http.stream(
                 call.method,
                 self._connection.address(call),
@@ -235,7 +249,7 @@ class AsyncDriver:
                 call = feed.call()
                 timeout = httpx2.Timeout(self._connection.timeout_seconds, read=SILENCE_SECONDS)
                 address, head = self._connection.address(call), self._connection.head(call)
-                with _as_unreachable(self._connection.url):
+                with _as_unreachable(self._connection.server):
                     async with self._http.stream(
                         "GET",
                         address,
@@ -268,7 +282,7 @@ class AsyncDriver:
 
     async def _exchange(self, call: Call) -> Reply:
         content = call.body if call.on_sent is None else _async_pieces(call)
-        with _as_unreachable(self._connection.url):
+        with _as_unreachable(self._connection.server):
             async with self._http.stream(
                 call.method,
                 self._connection.address(call),

@@ -46,7 +46,7 @@ class UnsendableTextError(PixmillError):
         self.text = text
 
 
-class DamagedError(PixmillError):
+class DamagedTransferError(PixmillError):
     """Bytes were damaged in transit: their digest does not match."""
 
 

@@ -40,7 +40,7 @@ from pixmill.client.files import PAGE, FileFilter, FileOperations, links_call, t
 from pixmill.client.images import PREVIEW_SIDE, THUMBNAIL, ImageOperations, Rendition, preview_of
 from pixmill.client.saving import Saving, result_names, without_result
 from pixmill.client.tasks import RunFailedError, TaskFilter, TaskOperations, batches_call, tasks_call
-from pixmill.client.uploads import New, OnProgress, Upload, UploadOperations
+from pixmill.client.uploads import New, OnProgress, UploadOperations, UploadOutcome
 from pixmill.steps import Chain, pipeline_of, request_of
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ class Files:
             files and from another machine.
         :raises ValueError: ``source`` is bytes and ``name`` is missing.
         :raises ProblemError: the server refuses the request.
-        :raises DamagedError: the bytes on the server differ from the local ones.
+        :raises DamagedTransferError: the bytes on the server differ from the local ones.
         :raises UnsendableTextError: the name, the folder or the comment is not valid Unicode.
         """
         new = settings.new_file(source, name, comment, idempotency_key, folder, expires)
@@ -247,7 +247,7 @@ class Files:
         expires: timedelta | None = None,
         skip_existing: bool = False,
         on_progress: OnProgress | None = None,
-    ) -> Iterator[Upload]:
+    ) -> Iterator[UploadOutcome]:
         """Upload files, small ones in batches; yield the outcome of each, large files before small ones.
 
         :param root: keep the folder structure below this folder.
@@ -351,7 +351,7 @@ class Files:
         The path appears only once the bytes are complete and verified. An interrupted download is resumed.
 
         :raises NotFoundError: the file does not exist.
-        :raises DamagedError: the received bytes do not match the file's digest.
+        :raises DamagedTransferError: the received bytes do not match the file's digest.
         """
         found = self._found(file)
         target = settings.target(Path(to), found)
@@ -360,7 +360,7 @@ class Files:
     def download_to(self, file: File | int, stream: Writable, *, on_progress: OnProgress | None = None) -> None:
         """Write a file's bytes to a stream.
 
-        :raises DamagedError: the bytes, which are already written, do not match the file's digest.
+        :raises DamagedTransferError: the bytes, which are already written, do not match the file's digest.
         """
         self._driver.run(self._downloads.to_stream(self._found(file), stream, on_progress))
 

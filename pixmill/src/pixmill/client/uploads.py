@@ -17,7 +17,7 @@ from pixmill.client.exchange import Call, Exchange, Operation, Reply, get, json_
 from pixmill.client.problems import (
     ChangedFileError,
     ConflictError,
-    DamagedError,
+    DamagedTransferError,
     InvalidError,
     NotFoundError,
     PixmillError,
@@ -116,7 +116,7 @@ class New:
 
 
 @dataclass(frozen=True)
-class Upload:
+class UploadOutcome:
     """The outcome of one of several uploads: a file, or the reason why it was not stored.
 
     :ivar source: the path or bytes to upload.
@@ -143,7 +143,7 @@ class UploadOperations:
         """Upload a file.
 
         :raises ProblemError: the server refuses the request.
-        :raises DamagedError: the bytes on the server differ from the local ones.
+        :raises DamagedTransferError: the bytes on the server differ from the local ones.
         :raises UnsendableTextError: the name, the folder or the comment is not valid Unicode.
         """
         new.check_texts()
@@ -164,7 +164,7 @@ class UploadOperations:
         counted.finish()
         return _checked(File.of(reply.json()), hashlib.sha256(content).hexdigest(), new.name)
 
-    def batch(self, news: Sequence[New]) -> Operation[list[File | ProblemError | DamagedError]]:
+    def batch(self, news: Sequence[New]) -> Operation[list[File | ProblemError | DamagedTransferError]]:
         """Upload small files in one request; return the file or the problem of each.
 
         :raises UnsendableTextError: a name, a folder or a comment is not valid Unicode.
@@ -184,7 +184,7 @@ class UploadOperations:
 
     def many(
         self, news: Iterable[New], *, skip_existing: bool, on_progress: OnProgress | None = None
-    ) -> Iterator[Operation[list[Upload]]]:
+    ) -> Iterator[Operation[list[UploadOutcome]]]:
         """Yield operations that together upload many files; a file that fails does not stop the others."""
         for group in _groups(news):
             yield self._group(group, skip_existing=skip_existing, on_progress=on_progress)
@@ -216,8 +216,8 @@ class UploadOperations:
 
     def _group(
         self, group: Sequence[New], *, skip_existing: bool, on_progress: OnProgress | None
-    ) -> Operation[list[Upload]]:
-        ends: list[Upload | None] = [None] * len(group)
+    ) -> Operation[list[UploadOutcome]]:
+        ends: list[UploadOutcome | None] = [None] * len(group)
         if skip_existing:
             ends = yield from self._existing(group)
         left = [place for place, end in enumerate(ends) if end is None]
@@ -226,9 +226,9 @@ class UploadOperations:
             ends[place] = end
         return [end for end in ends if end is not None]
 
-    def _existing(self, group: Sequence[New]) -> Operation[list[Upload | None]]:
+    def _existing(self, group: Sequence[New]) -> Operation[list[UploadOutcome | None]]:
         """Return the outcome of each file that need not or cannot be sent, and ``None`` for the others."""
-        ends: list[Upload | None] = []
+        ends: list[UploadOutcome | None] = []
         digests = []
         for new in group:
             digests.append((yield from _caught(work(partial(_digest_to_send, new)))))
@@ -237,16 +237,16 @@ class UploadOperations:
             first = known.get(digest) if isinstance(digest, str) else digest
             found = (yield from _caught(self._named(new, first))) if isinstance(first, File) else first
             if isinstance(found, File):
-                ends.append(Upload(_path(new), found, existed=True))
+                ends.append(UploadOutcome(_path(new), found, existed=True))
             else:
-                ends.append(None if found is None else Upload(_path(new), error=found))
+                ends.append(None if found is None else UploadOutcome(_path(new), error=found))
         return ends
 
-    def _stored(self, news: Sequence[New], on_progress: OnProgress | None) -> Operation[list[Upload]]:
+    def _stored(self, news: Sequence[New], on_progress: OnProgress | None) -> Operation[list[UploadOutcome]]:
         results = [] if len(news) < 2 else (yield from _caught(self.batch(news)))
         if isinstance(results, SignInError | UnreachableError | UnavailableError):
             # The server is away, or the key is wrong: each file on its own would fail as well, after all retries.
-            return [Upload(_path(new), error=results) for new in news]
+            return [UploadOutcome(_path(new), error=results) for new in news]
         if not isinstance(results, list) or len(news) == 1:
             # A single file, or a refused batch, perhaps because a file is unreadable: upload each on its own.
             ends = []
@@ -512,15 +512,17 @@ def _caught(operation: Operation[T]) -> Operation[T | PixmillError | OSError]:
         return error
 
 
-def _end(new: New, result: File | PixmillError | OSError) -> Upload:
-    return Upload(_path(new), result) if isinstance(result, File) else Upload(_path(new), error=result)
+def _end(new: New, result: File | PixmillError | OSError) -> UploadOutcome:
+    return UploadOutcome(_path(new), result) if isinstance(result, File) else UploadOutcome(_path(new), error=result)
 
 
 def _path(new: New) -> Path:
     return new.source if isinstance(new.source, Path) else Path(new.name)
 
 
-def _result(result: object, digest: str, name: str, request_id: str | None) -> File | ProblemError | DamagedError:
+def _result(
+    result: object, digest: str, name: str, request_id: str | None
+) -> File | ProblemError | DamagedTransferError:
     if not isinstance(result, Mapping):
         raise UnexpectedAnswerError("a result of the batch is not an object")
     problem = result.get("problem")
@@ -528,14 +530,14 @@ def _result(result: object, digest: str, name: str, request_id: str | None) -> F
         return problem_in(problem, request_id)
     try:
         return _checked(File.of(result.get("file")), digest, name)
-    except DamagedError as error:
+    except DamagedTransferError as error:
         return error
 
 
 def _checked(file: File, digest: str, name: str) -> File:
-    """:raises DamagedError: the bytes on the server differ."""
+    """:raises DamagedTransferError: the bytes on the server differ."""
     if file.sha256 != digest:
-        raise DamagedError(f"{name} was damaged in transit or changed during its upload; delete file {file.id}")
+        raise DamagedTransferError(f"{name} was damaged in transit or changed during its upload; delete file {file.id}")
     return file
 
 

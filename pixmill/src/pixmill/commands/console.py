@@ -3,9 +3,9 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Annotated
@@ -50,16 +50,20 @@ class Fields:
         """Return the fields named in a text such as ``id,name``."""
         return cls([name for part in text.split(",") if (name := part.strip())])
 
+    def check(self, known: Collection[str]) -> None:
+        """:raises ValueError: an object with the known fields lacks one of these."""
+        for name in self.names:
+            if name not in known:
+                raise ValueError(
+                    text("--json: there is no field '{name}', only: {names}", name=name, names=", ".join(known))
+                )
+
     def of(self, document: Mapping[str, object]) -> Mapping[str, object]:
         """Return these fields of an object, in this order.
 
         :raises ValueError: the object has no such field.
         """
-        for name in self.names:
-            if name not in document:
-                raise ValueError(
-                    text("--json: there is no field '{name}', only: {names}", name=name, names=", ".join(document))
-                )
+        self.check(document)
         return {name: document[name] for name in self.names} if self.names else document
 
 
@@ -252,11 +256,25 @@ def say(message: str) -> None:
     err.print(message, markup=False)
 
 
-def say_once(message: str, before: str) -> str:
-    """Print a message unless it is that of the round before; return it for the next round."""
-    if message != before:
-        say(message)
-    return message
+@dataclass
+class Failures:
+    """Prints each failure once, because it may recur in each round.
+
+    :param known: by what failed, such as a file: the printed errors without their request ids, which always differ.
+    """
+
+    known: dict[str, set[tuple[type[Exception], str]]] = field(default_factory=dict)
+
+    def say(self, error: Exception, about: str = "") -> None:
+        """Print an error unless the same one is known."""
+        printed = self.known.setdefault(about, set())
+        if (type(error), str(error)) not in printed:
+            printed.add((type(error), str(error)))
+            say(f"{about}: {described(error)}" if about else described(error))
+
+    def forget(self, about: str = "") -> None:
+        """Let the next failure be printed even if it is the same."""
+        self.known.pop(about, None)
 
 
 def is_for_people() -> bool:
@@ -276,9 +294,19 @@ def emit_lines(values: Iterable[object]) -> None:
         emit(str(value))
 
 
-def emit_json(document: Mapping[str, object], fields: Fields) -> None:
+def emit_json(document: Mapping[str, object], wanted: Fields) -> None:
     """Print fields of a JSON object as a line."""
-    emit(json.dumps(fields.of(document), ensure_ascii=False))
+    emit(json.dumps(wanted.of(document), ensure_ascii=False))
+
+
+def names_of(answer: type[Answer]) -> list[str]:
+    """Return the names of the fields that an answer may have."""
+    return [entry.name for entry in fields(answer) if entry.name != "document"]
+
+
+def emit_secret(document: Mapping[str, object], wanted: Fields) -> None:
+    """Print fields of an object that the server sends only once as a line; those that it did not send are null."""
+    emit_json({**dict.fromkeys(wanted.names), **document}, wanted)
 
 
 def emit_rows(

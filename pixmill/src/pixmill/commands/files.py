@@ -20,10 +20,11 @@ from pixmill.client.problems import InvalidError, PixmillError, UnavailableError
 from pixmill.client.saving import formatted
 from pixmill.client.settings import safe_name
 from pixmill.client.sync import Pixmill
-from pixmill.client.uploads import OnProgress, Upload
+from pixmill.client.uploads import OnProgress, UploadOutcome
 from pixmill.commands import units
 from pixmill.commands.console import (
     Exit,
+    Failures,
     Fields,
     Json,
     ProfileName,
@@ -44,7 +45,6 @@ from pixmill.commands.console import (
     ids_of,
     reported,
     say,
-    say_once,
     shown,
 )
 from pixmill.commands.file_filter import Conditions, file_filter
@@ -371,15 +371,17 @@ def _put_named(
 class _Report:
     """Prints the outcomes of uploads, and counts them.
 
-    :param failures: the exit code of each file that was not stored.
+    :param printed: the failures so far.
+    :param codes: the exit codes of the files that were not stored.
     """
 
     as_json: Fields | None
     quiet: bool
     stored: int = 0
-    failures: list[Exit] = field(default_factory=list)
+    printed: Failures = field(default_factory=Failures)
+    codes: set[Exit] = field(default_factory=set)
 
-    def add(self, ends: Iterable[Upload]) -> None:
+    def add(self, ends: Iterable[UploadOutcome]) -> None:
         """Print the outcomes.
 
         :raises PixmillError: no further file can be stored either, because the server is away or the key is wrong.
@@ -391,14 +393,14 @@ class _Report:
             elif end.error is not None:
                 if concerns_every_request(end.error):
                     raise end.error
-                say(f"{end.source}: {described(end.error)}")
-                self.failures.append(exit_code(end.error))
+                self.printed.say(end.error, str(end.source))
+                self.codes.add(exit_code(end.error))
 
     def finish(self) -> None:
         """End the command with the exit code that all failures share if no file was stored."""
-        if self.failures:
-            shared = not self.stored and len(set(self.failures)) == 1
-            raise typer.Exit(self.failures[0] if shared else Exit.SOME_FAILED)
+        if self.codes:
+            shared = not self.stored and len(self.codes) == 1
+            raise typer.Exit(next(iter(self.codes)) if shared else Exit.SOME_FAILED)
 
     def interruption_while_following(self) -> str:
         return plural(
@@ -432,7 +434,7 @@ def _put_all(
 
 def _sent(
     pixmill: Pixmill, found: Iterable[Placed], details: _Details, parallel: int, on_progress: OnProgress
-) -> Iterator[Upload]:
+) -> Iterator[UploadOutcome]:
     """Upload files under their own names; yield the outcome of each."""
     # Each argument is a root; folders below it are kept.
     for root, group in groupby(found, key=lambda item: item.root):
@@ -459,7 +461,7 @@ def _follow(
     """Upload the files of folders, and again those that are new or have changed, until Ctrl-C."""
     ended: dict[Path, Stamp] = {}
     before: Mapping[Placed, Stamp] = {}
-    away = ""
+    away = Failures()
     with explained(report.interruption_while_following):
         while True:
             now = {item: stamp for item in selection.placed(folders) if (stamp := stamp_of(item.path)) is not None}
@@ -468,20 +470,27 @@ def _follow(
             before = now
             try:
                 with transfers(text("Uploading"), sum(size for size, _ in new.values())) as moved:
-                    report.add(_noted(_sent(pixmill, new, details, parallel, moved), stamps, ended))
+                    outcomes = _sent(pixmill, new, details, parallel, moved)
+                    report.add(_noted(outcomes, stamps, ended, report.printed))
             except (UnreachableError, UnavailableError) as error:
-                away = say_once(described(error), away)
+                away.say(error)
             else:
-                away = ""
+                away.forget()
             time.sleep(FOLLOW_SECONDS)
 
 
-def _noted(ends: Iterable[Upload], stamps: Mapping[Path, Stamp], ended: dict[Path, Stamp]) -> Iterator[Upload]:
-    """Note the files that need no further attempt until they change."""
-    for end in ends:
-        if end.error is None or not concerns_every_request(end.error):
-            ended[end.source] = stamps[end.source]
-        yield end
+def _noted(
+    outcomes: Iterable[UploadOutcome], stamps: Mapping[Path, Stamp], ended: dict[Path, Stamp], printed: Failures
+) -> Iterator[UploadOutcome]:
+    """Note the files that need no further attempt until they change: those that are stored or not valid.
+
+    Other failures pass: somebody makes room, or a program closes its file.
+    """
+    for outcome in outcomes:
+        if outcome.error is None or isinstance(outcome.error, InvalidError):
+            ended[outcome.source] = stamps[outcome.source]
+            printed.forget(str(outcome.source))
+        yield outcome
 
 
 def _check_get(output: str, name: str | None, *, as_zip: bool, as_json: Fields | None) -> None:

@@ -27,6 +27,7 @@ from pixmill.client.sync import Pixmill
 from pixmill.commands.completing import complete_what
 from pixmill.commands.console import (
     Exit,
+    Failures,
     Fields,
     Json,
     ProfileName,
@@ -41,7 +42,6 @@ from pixmill.commands.console import (
     fail,
     no_result,
     say,
-    say_once,
 )
 from pixmill.commands.paths import Selection, Stamp, settled, stamp_of
 from pixmill.commands.progress import transfers
@@ -51,6 +51,8 @@ from pixmill.commands.words import text
 app = typer.Typer()
 
 KEPT = ("stamps", "waiting", "planned", "running")
+OBJECT_FIELDS = ("path", "id", "result_id", "result")
+"""The fields of each object that is printed with ``--json``."""
 MANY = 10_000
 """The maximum number of files in a run."""
 TASK_NOT_FOUND = "task-not-found"
@@ -67,9 +69,9 @@ class Memory:
     :param waiting: ids of files that no run includes yet, by path.
     :param planned: the next run's idempotency key and files, saved before the request so that a retry creates no second
     run.
-    :param said: messages already printed; not saved.
     :param running: for each run with unsaved results, oldest first, the ids of its sources by their paths. Files that
     the server stores under the same name may share an id.
+    :param printed: the failures so far; not saved.
     """
 
     path: Path
@@ -77,7 +79,7 @@ class Memory:
     waiting: dict[str, int] = field(default_factory=dict)
     planned: dict[str, object] = field(default_factory=dict)
     running: dict[str, dict[str, int]] = field(default_factory=dict)
-    said: set[str] = field(default_factory=set)
+    printed: Failures = field(default_factory=Failures)
 
     @classmethod
     def of(cls, *parts: str) -> "Memory":
@@ -101,12 +103,6 @@ class Memory:
             if earlier == run:
                 return
             sources.pop(path, None)
-
-    def complain(self, message: str) -> None:
-        """Print a failure only once, because it may recur in each round."""
-        if message not in self.said:
-            self.said.add(message)
-            say(message)
 
     def keep(self) -> None:
         """Save the state."""
@@ -167,6 +163,8 @@ def sync(
         # All files below --out are taken for results, so nothing would be uploaded.
         raise fail(text("--out must not be {folder} or a folder above it", folder=folder), Exit.USAGE)
     with connected(url, profile) as pixmill:
+        if as_json:
+            as_json.check(OBJECT_FIELDS)
         what = {} if run is None else request(pixmill, run, ())
         job = Job(
             folder.resolve(),
@@ -190,7 +188,7 @@ def sync(
 def _rounds(pixmill: Pixmill, job: Job, memory: Memory, every: float, *, once: bool) -> int:
     """Run a single round, or rounds until Ctrl-C; return the number of failures."""
     before: Mapping[str, Stamp] = {}
-    away = ""
+    away = Failures()
     while True:
         now = _scanned(job)
         # A single round takes files as they are.
@@ -201,11 +199,11 @@ def _rounds(pixmill: Pixmill, job: Job, memory: Memory, every: float, *, once: b
         except (UnreachableError, UnavailableError) as error:
             if once:
                 raise
-            away = say_once(described(error), away)
+            away.say(error)
         else:
             if once:
                 return failures
-            away = ""
+            away.forget()
         time.sleep(every)
 
 
@@ -252,26 +250,29 @@ def _upload(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stam
         for first in range(0, len(names), GROUP):
             paths = {job.root / name: name for name in names[first : first + GROUP]}
             # The file may have been uploaded by an earlier process that was killed.
-            ends = pixmill.files.upload_many(
+            outcomes = pixmill.files.upload_many(
                 paths, root=job.root, folder=job.folder, skip_existing=True, on_progress=moved
             )
-            for end in ends:
-                name = paths[end.source]
-                if end.error is not None and concerns_every_request(end.error):
-                    memory.keep()
-                    raise end.error
-                if end.file is None:
-                    failures += 1
-                    memory.complain(f"{name}: {'' if end.error is None else described(end.error)}")
-                    continue
-                memory.stamps[name] = list(found[name])
-                if job.what:
-                    memory.waiting[name] = end.file.id
-                if job.as_json:
-                    emit_json({"path": name, "id": end.file.id}, job.as_json)
-                elif job.out is None:
-                    emit(f"{end.file.id}\t{name}")
-            memory.keep()
+            try:
+                for outcome in outcomes:
+                    name = paths[outcome.source]
+                    if outcome.error is not None:
+                        if concerns_every_request(outcome.error):
+                            raise outcome.error
+                        memory.printed.say(outcome.error, name)
+                    if outcome.file is None:
+                        failures += 1
+                        continue
+                    memory.stamps[name] = list(found[name])
+                    memory.printed.forget(name)
+                    if job.what:
+                        memory.waiting[name] = outcome.file.id
+                    if job.as_json:
+                        _emit_object(job.as_json, name, outcome.file.id)
+                    elif job.out is None:
+                        emit(f"{outcome.file.id}\t{name}")
+            finally:
+                memory.keep()
     return failures
 
 
@@ -381,9 +382,7 @@ def _saved(
                 failures += 1
                 say(f"{source}: {no_result(task)}")
             elif job.out is None:
-                emit_json({"path": source, "result_id": result.id}, job.as_json) if job.as_json else emit(
-                    f"{result.id}\t{source}"
-                )
+                _print_result(job, source, number, result)
             else:
                 try:
                     path = pixmill.files.download(result, job.out / places.of_result(source, result))
@@ -394,17 +393,33 @@ def _saved(
                     if concerns_every_request(error):
                         raise
                     failures += 1
-                    memory.complain(f"{source}: {described(error)}")
+                    memory.printed.say(error, source)
                     continue
                 else:
                     memory.outdate(batch_id, source)
-                    emit_json({"path": source, "result": str(path)}, job.as_json) if job.as_json else emit(str(path))
+                    memory.printed.forget(source)
+                    _print_result(job, source, number, result, path)
             del sources[source]
             if count % GROUP == 0:
                 memory.keep()
     finally:
         memory.keep()
     return failures
+
+
+def _print_result(job: Job, source: str, number: int, result: File, saved: Path | None = None) -> None:
+    if job.as_json:
+        _emit_object(job.as_json, source, number, result, saved)
+    else:
+        emit(f"{result.id}\t{source}" if saved is None else str(saved))
+
+
+def _emit_object(
+    wanted: Fields, source: str, number: int, result: File | None = None, saved: Path | None = None
+) -> None:
+    """Print what is known about a file of the folder; all objects have ``OBJECT_FIELDS``."""
+    values = (source, number, None if result is None else result.id, None if saved is None else str(saved))
+    emit_json(dict(zip(OBJECT_FIELDS, values, strict=True)), wanted)
 
 
 @dataclass(frozen=True)

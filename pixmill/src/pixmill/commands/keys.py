@@ -20,10 +20,11 @@ from pixmill.commands.console import (
     Url,
     connected,
     emit,
-    emit_json,
     emit_rows,
+    emit_secret,
     examples,
     fail,
+    names_of,
     say,
 )
 from pixmill.commands.maintenance import Project, run_tool
@@ -74,6 +75,7 @@ def create(
         options += [] if expires_in_days is None else ["--expires-in-days", str(expires_in_days)]
         _locally(data, project, ["create", *options], as_json=as_json is not None)
     with connected(url, profile) as pixmill:
+        _check(as_json)
         expires = None if expires_in_days is None else timedelta(days=expires_in_days)
         _show(pixmill.keys.create(owner, role=role, scopes=scope or (), note=note, expires=expires), as_json=as_json)
 
@@ -126,6 +128,7 @@ def rotate(
     if _is_local(url, profile, data):
         _locally(data, project, ["rotate", key_id, "--overlap-days", str(overlap_days)], as_json=as_json is not None)
     with connected(url, profile) as pixmill:
+        _check(as_json)
         _show(pixmill.keys.rotate(key_id, overlap=timedelta(days=overlap_days)), as_json=as_json)
 
 
@@ -153,9 +156,18 @@ def _locally(data: Path | None, project: Path, options: Sequence[str], *, as_jso
     run_tool("service_kit.access", data or Path("data"), project, options)
 
 
+def _check(as_json: Fields | None) -> None:
+    """Refuse unknown fields before the request: the server sends the secret only once.
+
+    :raises ValueError: a key has no such field.
+    """
+    if as_json:
+        as_json.check(names_of(Key))
+
+
 def _show(key: Key, *, as_json: Fields | None) -> None:
     if as_json:
-        emit_json(key.document, as_json)
+        emit_secret(key.document, as_json)
         return
     say(text("Key {id} of {owner}: {scopes}", id=key.id, owner=key.owner, scopes=", ".join(key.scopes)))
     say(text("This is the only time that its secret is shown:"))

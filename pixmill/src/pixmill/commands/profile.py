@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from pixmill.client.drivers import without_login
 from pixmill.commands import profiles_file
 from pixmill.commands.console import Exit, Json, emit, emit_json, examples, fail, reported, say, secret_of
 from pixmill.commands.profiles_file import Profile, ProfileError, Profiles
@@ -32,7 +33,7 @@ def add(
     if profiles_file.NAME.fullmatch(name) is None:
         raise fail(text("'{name}' is not a name: use letters, digits, - and _", name=name), Exit.USAGE)
     if not url.startswith(("http://", "https://")):
-        raise fail(text("'{url}' is not a URL: begin with http:// or https://", url=url), Exit.USAGE)
+        raise fail(text("'{url}' is not a URL: begin with http:// or https://", url=without_login(url)), Exit.USAGE)
     profiles = _loaded()
     # Not an argument: other users of the machine can see those.
     key = None if key_command or without_key else _asked()
@@ -56,10 +57,11 @@ def ls(as_json: Json = None) -> None:
     with reported():
         for name, profile in profiles.named.items():
             is_current = name == profiles.current
+            address = without_login(profile.url)
             if as_json:
-                emit_json({"name": name, "url": profile.url, "current": is_current}, as_json)
+                emit_json({"name": name, "url": address, "current": is_current}, as_json)
             else:
-                emit(f"{'*' if is_current else '-'}\t{name}\t{profile.url}")
+                emit(f"{'*' if is_current else '-'}\t{name}\t{address}")
 
 
 @app.command(epilog=examples("pixmill profile rm work", "pixmill profile ls"))

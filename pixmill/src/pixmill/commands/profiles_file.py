@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pixmill.client.drivers import without_login
 from pixmill.client.places import config_folder, write_private
 from pixmill.client.settings import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE
 from pixmill.commands.words import text
@@ -123,7 +124,8 @@ def server(url: str | None, name: str | None) -> Server:
     key = os.environ.get(KEY_VARIABLE) or None
     named = "--url" if url else URL_VARIABLE
     if given is not None and not given.startswith(("http://", "https://")):
-        raise ProfileError(text("'{url}' is not a URL: begin with http:// or https://", url=given))
+        shown = without_login(given)
+        raise ProfileError(text("'{url}' is not a URL: begin with http:// or https://", url=shown))
     if profile is None:
         return Server(DEFAULT_URL, key, text("the default")) if given is None else Server(given, key, named)
     if given is not None and _origin(given) != _origin(profile.url):

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from pixmill.client.answers import Stats
+from pixmill.client.drivers import without_login
 from pixmill.client.exchange import Call, Query
 from pixmill.client.paging import following
 from pixmill.client.problems import PixmillError
@@ -55,10 +56,10 @@ def status(as_json: Json = None, url: Url = None, profile: ProfileName = None) -
         if as_json:
             states = {name: item.document for name, item in services.items()}
             numbers = None if stats is None else {"files": stats.files.document, "tasks": stats.tasks.document}
-            found = {"url": pixmill.url, "ready": ready, "services": states, "session": session.document}
+            found = {"url": without_login(pixmill.url), "ready": ready, "services": states, "session": session.document}
             emit_json({**found, "stats": numbers}, as_json)
         else:
-            emit(f"server\t{pixmill.url}")
+            emit(f"server\t{without_login(pixmill.url)}")
             for name, item in services.items():
                 parts = ", ".join(f"{part} {state}" for part, state in item.dependencies.items())
                 emit(f"{name}\t{item.status}\t{parts}")
@@ -128,7 +129,7 @@ def doctor(url: Url = None, profile: ProfileName = None) -> None:
 def _diagnose(url: str | None, profile: str | None) -> None:
     _check_profiles()
     chosen = chosen_server(url, profile)
-    known = {"url": chosen.url, "origin": chosen.origin}
+    known = {"url": without_login(chosen.url), "origin": chosen.origin}
     if chosen.key:
         _emit_fine(text("server {url} (from {origin}), with a key", **known))
     else:

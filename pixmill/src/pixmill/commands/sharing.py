@@ -16,6 +16,7 @@ from pixmill.commands.console import (
     emit,
     emit_json,
     emit_rows,
+    emit_secret,
     examples,
     fail,
     ids_of,
@@ -32,6 +33,10 @@ links = typer.Typer(
 )
 
 COLUMNS = ("id", "file_id", "file_count", "has_password", "expires_at", "note")
+FILE_LINK_FIELDS = ("id", "url", "expires_at")
+"""What the server says about a new download link."""
+SET_LINK_FIELDS = ("id", "token", "url", "api_url", "expires_at", "file_count")
+"""What the server says about a new link for several files."""
 
 
 @app.command(epilog=examples("pixmill share 12 13 --for 30d --note 'The launch'", "pixmill share 12 --password"))
@@ -52,18 +57,21 @@ def share(
         raise fail(text("--password goes neither with --direct nor with ids from stdin"), Exit.USAGE)
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
+        if as_json:
+            # The server sends the address only once.
+            as_json.check([*FILE_LINK_FIELDS, "file_id"] if direct else SET_LINK_FIELDS)
         expires = None if lasting is None else units.duration(lasting)
         if direct:
             for file_id in wanted:
                 link = pixmill.files.link(file_id, expires=expires or timedelta(days=1), note=note)
-                emit_json({**link.document, "file_id": file_id}, as_json) if as_json else emit(link.url)
+                emit_secret({**link.document, "file_id": file_id}, as_json) if as_json else emit(link.url)
             return
         secret = secret_of(text("Password of the link")) if password else None
         if password and not secret:
             raise fail(text("the password is empty"), Exit.USAGE)
         link = pixmill.links.create(wanted, expires=expires or timedelta(days=7), note=note, password=secret)
         if as_json:
-            emit_json(link.document, as_json)
+            emit_secret(link.document, as_json)
         else:
             emit(link.url)
             say(text("End it with: pixmill links revoke {id}", id=link.id))
@@ -86,6 +94,8 @@ def revoke(
     """End links at once."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
+        if as_json:
+            as_json.check(["id"])
         for link_id in wanted:
             pixmill.links.revoke(link_id)
             emit_json({"id": link_id}, as_json) if as_json else emit(str(link_id))

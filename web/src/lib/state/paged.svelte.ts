@@ -22,6 +22,8 @@ export class Paged<Row extends { id: number }> {
   private stale = false;
   /** The refresh that waits for the reload. */
   private waiting: Promise<void> | null = null;
+  /** The request for the first page that has failed, unless something else has. */
+  private failed: Request | null = null;
   /** Fetches again what failed. */
   private again: () => Promise<void> = () => this.fetchFirst(false);
 
@@ -80,8 +82,9 @@ export class Paged<Row extends { id: number }> {
     }
   };
 
-  /** Fetch again what failed. */
+  /** Fetch again what failed, unless a later request is under way: a screen refreshes when the server answers again. */
   retry = async (): Promise<void> => {
+    if (this.failed && this.failed !== this.first) return;
     await this.again();
   };
 
@@ -125,7 +128,7 @@ export class Paged<Row extends { id: number }> {
       this.continueAt(page.next);
       await this.show(rows);
     } catch (caught) {
-      if (request === this.first) this.fail(this.reload, caught);
+      if (request === this.first) this.fail(this.reload, caught, request);
     }
   }
 
@@ -139,7 +142,7 @@ export class Paged<Row extends { id: number }> {
       if (below.length === 0) this.continueAt(page.next);
       await this.show(page.rows);
     } catch (caught) {
-      if (request === this.first) this.fail(() => (keepsOthers ? this.refresh() : this.fetchFirst(false)), caught);
+      if (request === this.first) this.fail(() => (keepsOthers ? this.refresh() : this.fetchFirst(false)), caught, request);
     }
   }
 
@@ -169,7 +172,8 @@ export class Paged<Row extends { id: number }> {
     }
   }
 
-  private fail(again: () => Promise<void>, error: unknown): void {
+  private fail(again: () => Promise<void>, error: unknown, failed: Request | null = null): void {
+    this.failed = failed;
     this.again = again;
     this.error = error;
   }
