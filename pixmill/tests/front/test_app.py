@@ -329,7 +329,7 @@ def test_reading_a_file_stops_when_the_client_disconnects(tmp_path: Path) -> Non
     (tmp_path / "blob").write_bytes(bytes(50 * SEND_BYTES))
     head = OK + b"X-Sendfile: %b\r\nContent-Length: %d\r\n\r\n" % (bytes(tmp_path / "blob"), 50 * SEND_BYTES)
 
-    exchange = exchanged(tmp_path, head, leaves_after=3)
+    exchange = exchanged(tmp_path, head, leaves_after=2)
 
     assert len(exchange.body) == 2 * SEND_BYTES
 
@@ -487,7 +487,7 @@ def test_a_body_that_arrives_too_slowly_is_refused_before_a_service_is_asked(
     monkeypatch.setattr(client, "BUFFER_SECONDS", 0)
     headers = [(b"host", b"x"), (b"content-length", b"300000")]
 
-    exchange = exchanged(tmp_path, None, "POST", headers, LONG_JSON, leaves_after=3, target=target)
+    exchange = exchanged(tmp_path, None, "POST", headers, LONG_JSON, leaves_after=2, target=target)
 
     assert exchange.status == 408
     assert exchange.headers[b"content-type"] == b"application/problem+json"
@@ -520,7 +520,7 @@ def test_a_slash_in_the_name_of_an_upload_is_part_of_the_name_as_in_nginx(tmp_pa
 def test_a_refusal_names_the_limit_of_the_services(tmp_path: Path) -> None:
     headers = [(b"host", b"x"), (b"content-length", b"%d" % (MAX_JSON_BODY_BYTES + 1))]
 
-    exchange = exchanged(tmp_path, None, "POST", headers, leaves_after=3, target=b"/api/keys")
+    exchange = exchanged(tmp_path, None, "POST", headers, leaves_after=2, target=b"/api/keys")
 
     assert json.loads(exchange.body)["context"] == {"limit": JSON_LIMIT}
 
@@ -529,7 +529,7 @@ def test_a_refusal_names_the_limit_of_the_services(tmp_path: Path) -> None:
 def test_a_long_body_without_a_key_is_refused_before_it_arrives(tmp_path: Path, target: bytes) -> None:
     headers = [(b"host", b"x"), (b"content-length", b"%d" % (PUBLIC_JSON_LIMIT + 1))]
 
-    exchange = exchanged(tmp_path, None, "POST", headers, leaves_after=3, target=target)
+    exchange = exchanged(tmp_path, None, "POST", headers, leaves_after=2, target=target)
 
     assert (exchange.status, json.loads(exchange.body)["context"]) == (413, {"limit": PUBLIC_JSON_LIMIT})
 
@@ -546,7 +546,7 @@ def test_a_long_body_without_a_key_is_refused_before_it_arrives(tmp_path: Path, 
 def test_a_body_without_files_has_at_most_the_bytes_that_nginx_allows(
     tmp_path: Path, target: bytes, framing: tuple[bytes, bytes], body: list[bytes]
 ) -> None:
-    exchange = exchanged(tmp_path, None, "POST", [(b"host", b"x"), framing], body, leaves_after=3, target=target)
+    exchange = exchanged(tmp_path, None, "POST", [(b"host", b"x"), framing], body, leaves_after=2, target=target)
 
     assert exchange.status == 413
     assert b"body-too-large" in exchange.body
@@ -559,7 +559,7 @@ def test_the_bodies_of_an_address_have_a_limit_of_memory_together(
     monkeypatch.setattr(app, "BUFFERED_BYTES_OF_AN_ADDRESS", MAX_BUFFERED)
     headers, answer = [(b"host", b"x"), (b"transfer-encoding", b"chunked")], OK + b"Content-Length: 0\r\n\r\n"
 
-    long = exchanged(tmp_path, answer, "POST", headers, [*LONG_JSON * 2], leaves_after=3, target=b"/api/keys")
+    long = exchanged(tmp_path, answer, "POST", headers, [*LONG_JSON * 2], leaves_after=2, target=b"/api/keys")
     short = exchanged(tmp_path, answer, "POST", headers, [*LONG_JSON, b""], target=b"/api/keys")
 
     assert (long.status, long.asked, long.headers[b"retry-after"]) == (503, b"", b"5")
@@ -578,7 +578,7 @@ def test_the_memory_of_a_body_is_free_after_its_request(
     async def both() -> Peers:
         front = front_of(tmp_path / "uwsgi")
         for body in (first, [*LONG_JSON, b""]):
-            peers = Peers(OK + b"Content-Length: 0\r\n\r\n", body, leaves_after=3)
+            peers = Peers(OK + b"Content-Length: 0\r\n\r\n", body, leaves_after=2)
             async with await asyncio.start_unix_server(peers.uwsgi, tmp_path / "uwsgi"):
                 await front(scope, peers.receive, peers.send)
         return peers
