@@ -823,7 +823,7 @@ MUTATIONS = [
     Mutation(
         rule="the front asks uWSGI for no request with a deadline before its body is complete",
         file="pixmill/src/pixmill/front/app.py",
-        before="client.buffer_body(MAX_JSON_BODY_BYTES)",
+        before="client.buffer_body(longest)",
         after="client.buffer_body(MAX_BUFFERED)",
         caught_by="pixmill/tests/front/test_app.py",
     ),
