@@ -28,7 +28,7 @@ ENOUGH = --maxfail 25
 # a test ends its runner, which prints where it waited; the others go on. One test of `make test-all` may take an hour.
 NO_HANG = -o faulthandler_exit_on_timeout=true -o faulthandler_timeout=$(1)
 
-.PHONY: run web screenshots demo unit test test-all test-compose plans mutations faults fuzz bench conformance docs translations config lint types prose security notice sbom audit format lock clean
+.PHONY: run web screenshots demo unit test test-all test-compose plans mutations faults fuzz bench conformance docs translations config lint bytecode types prose security notice sbom audit format lock clean
 
 run: .venv/run
 	@exec $(BIN)/pixmill serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -60,7 +60,7 @@ unit: .venv/test
 test:
 	@$(MAKE) --no-print-directory --jobs 2 .venv/test web/node_modules/.installed
 	@scripts/install-servers
-	@$(if $(K),,$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint)
+	@$(if $(K),,$(MAKE) --no-print-directory --jobs 3 --output-sync=target lint bytecode)
 	$(PYTEST) -m "not thorough" $(ENOUGH) $(call NO_HANG,700) $(CHOSEN)
 
 # Before a release, and before closing an issue that only these tests cover: all tests on both stacks, more examples, ten
@@ -140,6 +140,10 @@ config: .venv/run
 lint: .venv/test types prose security
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+# Compiles the tests while the types are checked; otherwise one test runner does it and the others wait.
+bytecode: .venv/test
+	@$(PYTEST) --collect-only --quiet --numprocesses 0 >/dev/null 2>&1 || true  # the tests themselves report what fails
 
 types: .venv/test
 	$(BIN)/mypy $(PACKAGES:%=%/src) $(PACKAGES:%=%/tests) tests bench pixmill/scripts docs/build.py docs/configuration.py docs/rendering.py requirements conftest.py

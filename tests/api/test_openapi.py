@@ -26,7 +26,7 @@ OPTIONS = (
     *(part for path in EXCLUDED for part in ("--exclude-path", path)),
 )
 # The boundaries of all parameters of 57 algorithms take thousands of requests, so only the thorough run tests them.
-A_FEW_EXAMPLES = ("--phases", "examples,fuzzing", "--max-examples", "5")
+A_FEW_EXAMPLES = ("--phases", "examples,fuzzing", "--max-examples", "4")
 
 
 def assert_schemathesis_finds_nothing(stack: Stack, place: str, folder: Path, *options: str) -> None:

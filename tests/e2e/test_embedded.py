@@ -181,10 +181,15 @@ def test_a_wrong_setting_of_any_process_is_one_clear_line(tmp_path: Path, name: 
     ("name", "value", "word"),
     [
         ("FILE_STORAGE_UPLOAD__MAX_BYTES", "many", "upload.max_bytes"),
-        ("FILE_STORAGE_UPLOAD__MAX_BITES", "1", "FILE_STORAGE_UPLOAD__MAX_BITES"),
-        ("FILE_STORAGE_DOWNLOAD__REDIRECT", "true", "storage.url"),
-        ("FILE_STORAGE_DATABASE__POOL_SIZE", "2", "16 threads"),
-        ("FILE_STORAGE_CONFIG", "/nowhere.yml", "/nowhere.yml"),
+        *(
+            pytest.param(*case, marks=pytest.mark.thorough)
+            for case in (
+                ("FILE_STORAGE_UPLOAD__MAX_BITES", "1", "FILE_STORAGE_UPLOAD__MAX_BITES"),
+                ("FILE_STORAGE_DOWNLOAD__REDIRECT", "true", "storage.url"),
+                ("FILE_STORAGE_DATABASE__POOL_SIZE", "2", "16 threads"),
+                ("FILE_STORAGE_CONFIG", "/nowhere.yml", "/nowhere.yml"),
+            )
+        ),
     ],
 )
 def test_a_wrong_setting_stops_the_start_with_one_clear_line(name: str, value: str, word: str) -> None:

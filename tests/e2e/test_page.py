@@ -706,7 +706,8 @@ def open_stack() -> Iterator[EmbeddedStack]:
     stack.stop()
 
 
-@pytest.mark.parametrize("width", [390, pytest.param(1280, marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("width", [390, 1280])
 def test_each_screen_of_an_open_server_says_that_it_is_open(open_stack: EmbeddedStack, width: int) -> None:
     english = "This server asks for no key: everyone who reaches it can see, change and delete everything."
     russian = "Сервер не просит ключ: каждый, кому он доступен, может всё увидеть, изменить и удалить."

@@ -162,6 +162,7 @@ def test_images_are_processed(client: ApiClient) -> None:
     assert opened(result).size == (40, 30)
 
 
+@pytest.mark.thorough
 def test_fsck_and_gc_work_on_the_bucket(client: ApiClient, s3_stack: FullStack, s3: S3) -> None:
     client.upload("kept.bin", b"kept")
 
@@ -172,6 +173,7 @@ def test_fsck_and_gc_work_on_the_bucket(client: ApiClient, s3_stack: FullStack, 
     assert client.http.get(f"{FILES}/?name=kept.bin").json()[0]["sha256"] in s3.names()
 
 
+@pytest.mark.thorough
 def test_memory_does_not_grow_with_the_file(client: ApiClient, s3_stack: FullStack, tmp_path: Path) -> None:
     path = tmp_path / "large.bin"
     piece = os.urandom(1_000_000)

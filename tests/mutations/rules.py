@@ -593,7 +593,7 @@ MUTATIONS = [
     ),
     Mutation(
         rule="pixels that a loader gives up with a warning are an error",
-        file="image-processor/src/image_processor/services/codec/process.py",
+        file="image-processor/src/image_processor/services/codec/decoding.py",
         before="    if lost is not None and not (",
         after="    if lost is not None and (",
         caught_by="image-processor/tests/services/codec/test_decoding.py::"
