@@ -71,7 +71,8 @@ class Memory:
     run.
     :param running: for each run with unsaved results, oldest first, the ids of its sources by their paths. Files that
     the server stores under the same name may share an id.
-    :param printed: the failures so far; not saved.
+    :param printed: the failures of uploads so far; not saved.
+    :param printed_of_results: the failures to save results so far; not saved.
     """
 
     path: Path
@@ -80,6 +81,7 @@ class Memory:
     planned: dict[str, object] = field(default_factory=dict)
     running: dict[str, dict[str, int]] = field(default_factory=dict)
     printed: Failures = field(default_factory=Failures)
+    printed_of_results: Failures = field(default_factory=Failures)
 
     @classmethod
     def of(cls, *parts: str) -> "Memory":
@@ -393,11 +395,11 @@ def _saved(
                     if concerns_every_request(error):
                         raise
                     failures += 1
-                    memory.printed.say(error, source)
+                    memory.printed_of_results.say(error, source)
                     continue
                 else:
                     memory.outdate(batch_id, source)
-                    memory.printed.forget(source)
+                    memory.printed_of_results.forget(source)
                     _print_result(job, source, number, result, path)
             del sources[source]
             if count % GROUP == 0:
