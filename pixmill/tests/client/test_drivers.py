@@ -302,5 +302,5 @@ def test_the_error_of_a_url_that_is_not_valid_has_no_part_of_the_password(
 
 
 def test_the_error_of_a_url_without_a_login_names_what_is_not_valid() -> None:
-    with pytest.raises(UnreachableError, match="this is not a URL: .*'word'"):
+    with pytest.raises(UnreachableError, match=r"this is not a URL: .*'word'"):
         send("http://host:word")
