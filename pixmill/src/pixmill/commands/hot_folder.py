@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -45,6 +44,7 @@ from pixmill.commands.console import (
 )
 from pixmill.commands.paths import Selection, Stamp, settled, stamp_of
 from pixmill.commands.progress import transfers
+from pixmill.commands.rounds import Pauses
 from pixmill.commands.run import created, request
 from pixmill.commands.words import text
 
@@ -191,13 +191,14 @@ def _rounds(pixmill: Pixmill, job: Job, memory: Memory, every: float, *, once: b
     """Run a single round, or rounds until Ctrl-C; return the number of failures."""
     before: Mapping[str, Stamp] = {}
     away = Failures()
+    pauses = Pauses(every)
     while True:
         now = _scanned(job)
         # A single round takes files as they are.
         whole = now if once else settled(before, now)
         before = now
         try:
-            failures = _round(pixmill, job, memory, whole, wait=once)
+            failures = _round(pixmill, job, memory, whole, pauses, wait=once)
         except (UnreachableError, UnavailableError) as error:
             if once:
                 raise
@@ -206,7 +207,7 @@ def _rounds(pixmill: Pixmill, job: Job, memory: Memory, every: float, *, once: b
             if once:
                 return failures
             away.forget()
-        time.sleep(every)
+        pauses.wait()
 
 
 def _scanned(job: Job) -> dict[str, Stamp]:
@@ -226,9 +227,11 @@ def _changed(memory: Memory, found: Mapping[str, Stamp]) -> list[str]:
     return [name for name, stamp in found.items() if memory.stamps.get(name) != list(stamp)]
 
 
-def _round(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stamp], *, wait: bool) -> int:
+def _round(
+    pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stamp], pauses: Pauses, *, wait: bool
+) -> int:
     """Run one round; return the number of failures."""
-    failures = _upload(pixmill, job, memory, found)
+    failures = _upload(pixmill, job, memory, found, pauses)
     while job.what:
         try:
             failures += _begin(pixmill, job, memory)
@@ -245,7 +248,7 @@ def _round(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stamp
     return failures
 
 
-def _upload(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stamp]) -> int:
+def _upload(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stamp], pauses: Pauses) -> int:
     names = _changed(memory, found)
     failures = 0
     with transfers(text("Uploading"), sum(found[name][0] for name in names)) as moved:
@@ -258,6 +261,7 @@ def _upload(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stam
             try:
                 for outcome in outcomes:
                     name = paths[outcome.source]
+                    pauses.note(outcome.error)
                     if outcome.error is not None:
                         if concerns_every_request(outcome.error):
                             raise outcome.error
