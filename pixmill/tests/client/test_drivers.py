@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -250,6 +251,18 @@ def test_after_a_caller_has_left_no_operation_is_running() -> None:
         ("me:p@ss@host", "host"),
         ("http://[me:word@host", "http://host"),
         ("http://host/~a@b?c=d@e", "http://host/~a@b?c=d@e"),
+        ("http://host:80/~a@b", "http://host:80/~a@b"),
+        ("http://me:p/word@host", "http://host"),
+        ("http://me:p#word@host", "http://host"),
+        ("http://me:p?word@host", "http://host"),
+        ("http://me:/word@host", "http://host"),
+        ("http://me:99999/word@host", "http://host"),
+        ("http:/me:word@host", "host"),
+        ("http:///me:word@host", "http://host"),
+        (" http://me:word@host", "host"),
+        ("'http://me:word@host", "host"),
+        ("me:p/word@host", "host"),
+        ("127.0.0.1:8080/files", "127.0.0.1:8080/files"),
     ],
 )
 def test_a_login_in_a_url_is_not_shown(url: str, shown: str) -> None:
@@ -262,3 +275,32 @@ def test_the_error_of_a_server_that_is_away_has_no_password() -> None:
         px.files.get(1)
 
     assert caught.value.server == "http://127.0.0.1:1"
+
+
+def send(url: str) -> None:
+    with Pixmill(url, retries=FEW) as px:
+        px.files.get(1)
+
+
+def send_asynchronously(url: str) -> None:
+    async def sent() -> None:
+        async with AsyncPixmill(url, retries=FEW) as px:
+            await px.files.get(1)
+
+    asyncio.run(sent())
+
+
+@pytest.mark.parametrize("call", [send, send_asynchronously, next_event, next_event_asynchronously])
+@pytest.mark.parametrize("password", ["secret/word", "secret#word", "secret?word"])
+def test_the_error_of_a_url_that_is_not_valid_has_no_part_of_the_password(
+    call: Callable[[str], object], password: str
+) -> None:
+    with pytest.raises(UnreachableError, match="not a URL") as caught:
+        call(f"http://me:{password}@host")
+
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_the_error_of_a_url_without_a_login_names_what_is_not_valid() -> None:
+    with pytest.raises(UnreachableError, match=r"this is not a URL: .*'word'"):
+        send("http://host:word")

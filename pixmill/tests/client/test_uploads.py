@@ -9,7 +9,7 @@ import pytest
 from pixmill.client.exchange import Exchange
 from pixmill.client.uploads import MEDIUM, New, UploadOperations, UploadOutcome
 
-from pixmill import File, InvalidError, Retries, UnreachableError, UnsendableTextError
+from pixmill import File, InvalidError, Retries, StorageFullError, UnreachableError, UnsendableTextError
 from tests.support.file_service import Server
 
 OPERATIONS = UploadOperations(Exchange(Retries(attempts=2)), "http://pixmill.test")
@@ -186,3 +186,26 @@ def test_a_name_that_is_not_utf_8_fails_alone(server: Server, tmp_path: Path, *,
     }
     assert all(b"udcff" not in (call.body or b"") for call in server.calls)
     assert [str(end.error) for end in ends if end.error] == ["\\udcff.txt is not valid UTF-8; choose another name"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "stored", "requests"),
+    [
+        # A batch is stored as a whole or not at all.
+        ([60_000, 50_000, 20_000], [False, True, True], ["batch", "20000", "50000", "60000"]),
+        ([120_000, 110_000, 130_000], [False, False, False], ["batch", "110000"]),
+        ([120_000], [False], ["120000"]),
+    ],
+    ids=["room for two", "no room", "alone"],
+)
+def test_files_of_a_batch_without_room_are_sent_until_one_has_no_room(
+    server_with_quota: Server, sizes: Sequence[int], stored: Sequence[bool], requests: Sequence[str]
+) -> None:
+    ends = many(server_with_quota, [New(os.urandom(size), f"{size}.bin") for size in sizes])
+
+    assert [end.source.name for end in ends] == [f"{size}.bin" for size in sizes]
+    assert [end.file is not None for end in ends] == stored
+    assert all(isinstance(end.error, StorageFullError) for end in ends if end.file is None)
+    assert [
+        "batch" if call.path.endswith("/batch") else str(len(call.body or b"")) for call in server_with_quota.calls
+    ] == requests

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import typer
-from pixmill.commands.console import Exit, agreed, secret_of
+from pixmill.client.problems import ConflictError, DamagedTransferError, StorageFullError, UnreachableError
+from pixmill.commands.console import Exit, Failures, agreed, secret_of
 from typer.testing import Result
 
 from tests.support.answering import FakeServer, file_row
@@ -120,3 +121,41 @@ def test_fields_without_an_equals_sign_are_not_taken_for_an_argument(
 
     assert (run.exit_code, fake_server.requests) == (Exit.USAGE, [])
     assert f"write --json={words[-1]}" in run.stderr
+
+
+def quota_exceeded(used: int) -> StorageFullError:
+    detail = f"The files may have at most 1000 bytes and have {used}."
+    return StorageFullError(507, "urn:pixmill:problem:quota-exceeded", detail=detail)
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        (quota_exceeded(990), quota_exceeded(995)),
+        (
+            DamagedTransferError("a.jpg was damaged; delete file 7"),
+            DamagedTransferError("a.jpg was damaged; delete file 8"),
+        ),
+        (UnreachableError("refused"), UnreachableError("refused")),
+    ],
+    ids=["quota", "damaged", "away"],
+)
+def test_a_failure_with_other_values_is_the_same_failure(
+    capsys: pytest.CaptureFixture[str], errors: tuple[Exception, Exception]
+) -> None:
+    failures = Failures()
+
+    for error in errors:
+        failures.say(error, "a.jpg")
+
+    assert capsys.readouterr().err.count("a.jpg: ") == 1
+
+
+def test_each_change_of_a_failure_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    failures = Failures()
+    full, locked = quota_exceeded(990), ConflictError(423, "urn:pixmill:problem:locked", detail="The file is locked.")
+
+    for error in (full, locked, locked, full, OSError("no file"), OSError("no room")):
+        failures.say(error)
+
+    assert capsys.readouterr().err.splitlines() == [str(full), str(locked), str(full), "no file", "no room"]

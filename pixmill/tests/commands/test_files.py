@@ -383,6 +383,28 @@ def test_a_followed_file_is_sent_again_after_a_failure_that_may_pass(
     assert run.stderr.count("a.txt: ") == 1
 
 
+def test_a_followed_folder_without_room_is_sent_less_and_less_often(
+    fake_server: FakeServer, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("inbox").mkdir()
+    Path("inbox/a.txt").write_bytes(CONTENT)
+    waits: list[float] = []
+
+    def pause(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 5:
+            raise KeyboardInterrupt
+
+    fake_server.answer = lambda _method, _path, _body: problem(INSUFFICIENT_STORAGE, "quota-exceeded")
+    monkeypatch.setattr("time.sleep", pause)
+    monkeypatch.setattr("random.uniform", lambda _least, _most: 1.0)
+
+    command("put", "-r", "inbox", "--follow")
+
+    # In the first round, the file may still grow.
+    assert (waits, len(fake_server.requests)) == ([2, 2, 4, 8, 16], 4)
+
+
 def test_a_followed_file_that_another_program_holds_is_sent_later(
     fake_server: FakeServer,
     command: Command,

@@ -4,7 +4,16 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from http.client import CREATED, IM_A_TEAPOT, NOT_FOUND, OK, SERVICE_UNAVAILABLE, TOO_MANY_REQUESTS
+from http.client import (
+    CONFLICT,
+    CREATED,
+    IM_A_TEAPOT,
+    INSUFFICIENT_STORAGE,
+    NOT_FOUND,
+    OK,
+    SERVICE_UNAVAILABLE,
+    TOO_MANY_REQUESTS,
+)
 from pathlib import Path
 
 import pytest
@@ -475,6 +484,56 @@ def test_a_server_that_is_not_available_is_reported_once(
     run = command("sync", "inbox")
 
     assert (run.exit_code, run.stderr.count("unavailable.")) == (Exit.INTERRUPTED, 1)
+
+
+def test_a_file_that_is_refused_and_its_earlier_result_that_is_damaged_are_reported_once_each(
+    fake_server: FakeServer, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = memory_of(fake_server)
+    memory.running = {"7": {"a.jpg": 1}}
+    memory.keep()
+    Path("inbox/a.jpg").write_bytes(b"changed")
+    rounds = iter(range(3))
+
+    def pause(_seconds: float) -> None:
+        if next(rounds, None) is None:
+            raise KeyboardInterrupt
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        if method == "PUT":
+            return problem(CONFLICT, "conflict")
+        return (OK, b"damage") if path.endswith("/download") else run_of_two(method, path, body)
+
+    fake_server.answer = answer
+    monkeypatch.setattr("time.sleep", pause)
+    run = command("sync", "inbox", "--run", "web", "--out", "out")
+
+    assert [line.partition(":")[0] for line in run.stderr.splitlines()[:-1]] == ["a.jpg", "a.jpg"]
+    assert run.stderr.count("conflict.") == run.stderr.count("was damaged in transit") == 1
+
+
+def test_a_hot_folder_without_room_is_sent_less_and_less_often(
+    fake_server: FakeServer, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("inbox").mkdir()
+    Path("inbox/a.txt").write_bytes(CONTENT)
+    waits: list[float] = []
+
+    def pause(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 4:
+            raise KeyboardInterrupt
+
+    def answer(_method: str, path: str, _body: bytes) -> Answer:
+        return (OK, {"files": []}) if path.endswith("/lookup") else problem(INSUFFICIENT_STORAGE, "quota-exceeded")
+
+    fake_server.answer = answer
+    monkeypatch.setattr("time.sleep", pause)
+    monkeypatch.setattr("random.uniform", lambda _least, _most: 1.0)
+
+    command("sync", "inbox", "--every", "3")
+
+    assert waits == [3, 3, 6, 12]
 
 
 def test_all_json_objects_have_the_same_fields(fake_server: FakeServer, command: Command) -> None:

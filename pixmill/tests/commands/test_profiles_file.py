@@ -63,6 +63,13 @@ def test_what_is_not_a_url_of_a_server_is_an_error(url: str) -> None:
         server(url, None)
 
 
+@pytest.mark.parametrize("url", ["http://me:word\N{ACCOUNT OF}@host", "http://me:[word@host"])
+def test_the_key_of_a_profile_is_not_sent_to_a_url_that_is_not_valid(url: str) -> None:
+    chosen = server(url, None)
+
+    assert (chosen.url, chosen.key) == (url, None)
+
+
 @pytest.mark.parametrize(
     "command", ["pass show \N{KEY}", 'a "b" \\c', "tab\tline\nfeed\x00\x1f", "delete\x7f", "line\u2028separator"]
 )

@@ -12,6 +12,7 @@ from itertools import islice
 from ssl import SSLContext
 from threading import Event
 from typing import TYPE_CHECKING, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from pixmill.client.exchange import Call, Effect, Operation, Pause, Reply
 from pixmill.client.feed import Stream
@@ -30,8 +31,9 @@ SILENCE_SECONDS = 45
 FOLLOWED = frozenset({"GET", "HEAD"})
 """Methods whose redirects are followed; a redirect may turn a request of another method into a GET without a body."""
 
-LOGIN = re.compile(r"^([a-z][a-z0-9+.-]*://)?[^/?#]*@", re.IGNORECASE)
-"""The part of a URL before its host, with the scheme as a group."""
+SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+LOGIN = re.compile(r"[^/?#]*@")
+"""The part of a URL between its scheme and its host."""
 
 Page = tuple[list[T], Call | None]
 """The rows of a page, and the call for the next one."""
@@ -66,7 +68,25 @@ class Connection:
 
 def without_login(url: str) -> str:
     """Return a URL without the name and the password of a user, also if it is otherwise not valid."""
-    return LOGIN.sub(r"\1", url)
+    found = SCHEME.match(url)
+    scheme = found.group() if found else ""
+    rest = url.removeprefix(scheme)
+    if scheme and _has_host(url):
+        login = LOGIN.match(rest)
+        return scheme + (rest[login.end() :] if login else rest)
+    # What looks like a path may belong to the password, such as one with an unescaped slash.
+    return scheme + rest.rpartition("@")[2]
+
+
+def _has_host(url: str) -> bool:
+    """Return whether a URL has a host, and a valid port or none."""
+    try:
+        parts = urlsplit(url)
+        # Without digits after its colon, a port is valid, but a password could begin there.
+        is_complete = parts.port is not None or not parts.netloc.endswith(":")
+    except ValueError:
+        return False
+    return bool(parts.hostname) and is_complete
 
 
 class StoppedError(Exception):
@@ -139,7 +159,7 @@ class SyncDriver:
                 timeout = httpx2.Timeout(self._connection.timeout_seconds, read=SILENCE_SECONDS)
                 address, head = self._connection.address(call), self._connection.head(call)
                 with (
-                    _as_unreachable(self._connection.server),
+                    _as_unreachable(self._connection),
                     self._http.stream(
                         "GET",
                         address,
@@ -174,7 +194,7 @@ class SyncDriver:
     def _exchange(self, call: Call, stop: Event) -> Reply:
         content = call.body if call.on_sent is None else _pieces(call, stop)
         with (
-            _as_unreachable(self._connection.server),
+            _as_unreachable(self._connection),
             self._http.stream(
                 call.method,
                 self._connection.address(call),
@@ -249,7 +269,7 @@ class AsyncDriver:
                 call = feed.call()
                 timeout = httpx2.Timeout(self._connection.timeout_seconds, read=SILENCE_SECONDS)
                 address, head = self._connection.address(call), self._connection.head(call)
-                with _as_unreachable(self._connection.server):
+                with _as_unreachable(self._connection):
                     async with self._http.stream(
                         "GET",
                         address,
@@ -282,7 +302,7 @@ class AsyncDriver:
 
     async def _exchange(self, call: Call) -> Reply:
         content = call.body if call.on_sent is None else _async_pieces(call)
-        with _as_unreachable(self._connection.server):
+        with _as_unreachable(self._connection):
             async with self._http.stream(
                 call.method,
                 self._connection.address(call),
@@ -359,15 +379,20 @@ async def _async_pieces(call: Call) -> AsyncIterator[bytes]:
 
 
 @contextmanager
-def _as_unreachable(server: str) -> Iterator[None]:
+def _as_unreachable(connection: Connection) -> Iterator[None]:
     """Turn the errors of httpx2 into :class:`UnreachableError`."""
     import httpx2
 
     try:
         yield
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol) as error:
-        raise UnreachableError(str(error) or type(error).__name__, sent=False, server=server) from error
+        raise UnreachableError(str(error) or type(error).__name__, sent=False, server=connection.server) from error
     except (httpx2.HTTPError, httpx2.StreamError) as error:
-        raise UnreachableError(str(error) or type(error).__name__, server=server) from error
+        raise UnreachableError(str(error) or type(error).__name__, server=connection.server) from error
     except httpx2.InvalidURL as error:
+        if "@" in connection.url:
+            # The library's text may quote a part of the password as the port, and a traceback would show it.
+            raise UnreachableError(
+                "this is not a URL; percent-encode special characters in the user's name and password", sent=False
+            ) from None
         raise UnreachableError(f"this is not a URL: {error}", sent=False) from error

@@ -23,6 +23,7 @@ from pixmill.client.problems import (
     PixmillError,
     ProblemError,
     SignInError,
+    StorageFullError,
     UnavailableError,
     UnexpectedAnswerError,
     UnreachableError,
@@ -249,15 +250,26 @@ class UploadOperations:
             return [UploadOutcome(_path(new), error=results) for new in news]
         if not isinstance(results, list) or len(news) == 1:
             # A single file, or a refused batch, perhaps because a file is unreadable: upload each on its own.
-            ends = []
-            for new in news:
-                ends.append(_end(new, (yield from _caught(self.upload(new, on_progress)))))
-            return ends
+            return (yield from self._stored_singly(news, on_progress))
         ends = [_end(new, result) for new, result in zip(news, results, strict=True)]
         for new, end in zip(news, ends, strict=True):
             if on_progress is not None and end.file is not None:
                 on_progress(Progress(new.name, end.file.size, end.file.size))
         return ends
+
+    def _stored_singly(self, news: Sequence[New], on_progress: OnProgress | None) -> Operation[list[UploadOutcome]]:
+        """Upload each file in a request of its own, small ones first: if there is no room for one, the others fail too.
+
+        A batch is refused as a whole although some of its files may have room.
+        """
+        ends: dict[int, UploadOutcome] = {}
+        full: StorageFullError | None = None
+        for place in sorted(range(len(news)), key=lambda place: _size(news[place])):
+            result = full or (yield from _caught(self.upload(news[place], on_progress)))
+            if isinstance(result, StorageFullError):
+                full = result
+            ends[place] = _end(news[place], result)
+        return [ends[place] for place in range(len(news))]
 
 
 class _Resumable:
@@ -487,11 +499,7 @@ def _groups(news: Iterable[New]) -> Iterator[list[New]]:
     group: list[New] = []
     size = 0
     for new in news:
-        try:
-            bytes_here = new.size
-        except OSError:
-            # Unreadable: its own upload operation reports the reason.
-            bytes_here = MEDIUM
+        bytes_here = _size(new)
         if bytes_here > SMALL:
             yield [new]
             continue
@@ -502,6 +510,14 @@ def _groups(news: Iterable[New]) -> Iterator[list[New]]:
         size += bytes_here
     if group:
         yield group
+
+
+def _size(new: New) -> int:
+    """Return the size of a file; one that is unreadable counts as large, and its own upload reports the reason."""
+    try:
+        return new.size
+    except OSError:
+        return MEDIUM
 
 
 def _caught(operation: Operation[T]) -> Operation[T | PixmillError | OSError]:

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from pixmill.client.answers import Answer, Task
 from pixmill.client.problems import (
+    DamagedTransferError,
     NotFoundError,
     PixmillError,
     ProblemError,
@@ -260,21 +261,30 @@ def say(message: str) -> None:
 class Failures:
     """Prints each failure once, because it may recur in each round.
 
-    :param known: by what failed, such as a file: the printed errors without their request ids, which always differ.
+    :param latest: by what failed, such as a file: its latest error, without what differs each time.
     """
 
-    known: dict[str, set[tuple[type[Exception], str]]] = field(default_factory=dict)
+    latest: dict[str, tuple[type[Exception], str]] = field(default_factory=dict)
 
     def say(self, error: Exception, about: str = "") -> None:
-        """Print an error unless the same one is known."""
-        printed = self.known.setdefault(about, set())
-        if (type(error), str(error)) not in printed:
-            printed.add((type(error), str(error)))
+        """Print an error unless it is the same as the latest one."""
+        failure = (type(error), _repeated_text(error))
+        if self.latest.get(about) != failure:
+            self.latest[about] = failure
             say(f"{about}: {described(error)}" if about else described(error))
 
     def forget(self, about: str = "") -> None:
         """Let the next failure be printed even if it is the same."""
-        self.known.pop(about, None)
+        self.latest.pop(about, None)
+
+
+def _repeated_text(error: Exception) -> str:
+    """Return the text that an error has again if the same failure recurs."""
+    if isinstance(error, ProblemError):
+        # The detail has changing numbers, such as the used bytes of a quota.
+        return error.code
+    # The message about a damaged transfer has the id of the file that each attempt makes.
+    return "" if isinstance(error, DamagedTransferError) else str(error)
 
 
 def is_for_people() -> bool:

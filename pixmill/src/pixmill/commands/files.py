@@ -3,7 +3,6 @@
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -50,6 +49,7 @@ from pixmill.commands.console import (
 from pixmill.commands.file_filter import Conditions, file_filter
 from pixmill.commands.paths import Placed, Selection, Stamp, settled, stamp_of
 from pixmill.commands.progress import transfers
+from pixmill.commands.rounds import Pauses
 from pixmill.commands.words import plural, text
 
 app = typer.Typer()
@@ -462,6 +462,7 @@ def _follow(
     ended: dict[Path, Stamp] = {}
     before: Mapping[Placed, Stamp] = {}
     away = Failures()
+    pauses = Pauses(FOLLOW_SECONDS)
     with explained(report.interruption_while_following):
         while True:
             now = {item: stamp for item in selection.placed(folders) if (stamp := stamp_of(item.path)) is not None}
@@ -471,22 +472,27 @@ def _follow(
             try:
                 with transfers(text("Uploading"), sum(size for size, _ in new.values())) as moved:
                     outcomes = _sent(pixmill, new, details, parallel, moved)
-                    report.add(_noted(outcomes, stamps, ended, report.printed))
+                    report.add(_noted(outcomes, stamps, ended, report.printed, pauses))
             except (UnreachableError, UnavailableError) as error:
                 away.say(error)
             else:
                 away.forget()
-            time.sleep(FOLLOW_SECONDS)
+            pauses.wait()
 
 
 def _noted(
-    outcomes: Iterable[UploadOutcome], stamps: Mapping[Path, Stamp], ended: dict[Path, Stamp], printed: Failures
+    outcomes: Iterable[UploadOutcome],
+    stamps: Mapping[Path, Stamp],
+    ended: dict[Path, Stamp],
+    printed: Failures,
+    pauses: Pauses,
 ) -> Iterator[UploadOutcome]:
     """Note the files that need no further attempt until they change: those that are stored or not valid.
 
     Other failures pass: somebody makes room, or a program closes its file.
     """
     for outcome in outcomes:
+        pauses.note(outcome.error)
         if outcome.error is None or isinstance(outcome.error, InvalidError):
             ended[outcome.source] = stamps[outcome.source]
             printed.forget(str(outcome.source))

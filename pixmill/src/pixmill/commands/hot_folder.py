@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -45,6 +44,7 @@ from pixmill.commands.console import (
 )
 from pixmill.commands.paths import Selection, Stamp, settled, stamp_of
 from pixmill.commands.progress import transfers
+from pixmill.commands.rounds import Pauses
 from pixmill.commands.run import created, request
 from pixmill.commands.words import text
 
@@ -71,7 +71,8 @@ class Memory:
     run.
     :param running: for each run with unsaved results, oldest first, the ids of its sources by their paths. Files that
     the server stores under the same name may share an id.
-    :param printed: the failures so far; not saved.
+    :param printed: the failures of uploads so far; not saved.
+    :param printed_of_results: the failures to save results so far; not saved.
     """
 
     path: Path
@@ -80,6 +81,7 @@ class Memory:
     planned: dict[str, object] = field(default_factory=dict)
     running: dict[str, dict[str, int]] = field(default_factory=dict)
     printed: Failures = field(default_factory=Failures)
+    printed_of_results: Failures = field(default_factory=Failures)
 
     @classmethod
     def of(cls, *parts: str) -> "Memory":
@@ -189,13 +191,14 @@ def _rounds(pixmill: Pixmill, job: Job, memory: Memory, every: float, *, once: b
     """Run a single round, or rounds until Ctrl-C; return the number of failures."""
     before: Mapping[str, Stamp] = {}
     away = Failures()
+    pauses = Pauses(every)
     while True:
         now = _scanned(job)
         # A single round takes files as they are.
         whole = now if once else settled(before, now)
         before = now
         try:
-            failures = _round(pixmill, job, memory, whole, wait=once)
+            failures = _round(pixmill, job, memory, whole, pauses, wait=once)
         except (UnreachableError, UnavailableError) as error:
             if once:
                 raise
@@ -204,7 +207,7 @@ def _rounds(pixmill: Pixmill, job: Job, memory: Memory, every: float, *, once: b
             if once:
                 return failures
             away.forget()
-        time.sleep(every)
+        pauses.wait()
 
 
 def _scanned(job: Job) -> dict[str, Stamp]:
@@ -224,9 +227,11 @@ def _changed(memory: Memory, found: Mapping[str, Stamp]) -> list[str]:
     return [name for name, stamp in found.items() if memory.stamps.get(name) != list(stamp)]
 
 
-def _round(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stamp], *, wait: bool) -> int:
+def _round(
+    pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stamp], pauses: Pauses, *, wait: bool
+) -> int:
     """Run one round; return the number of failures."""
-    failures = _upload(pixmill, job, memory, found)
+    failures = _upload(pixmill, job, memory, found, pauses)
     while job.what:
         try:
             failures += _begin(pixmill, job, memory)
@@ -243,7 +248,7 @@ def _round(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stamp
     return failures
 
 
-def _upload(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stamp]) -> int:
+def _upload(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stamp], pauses: Pauses) -> int:
     names = _changed(memory, found)
     failures = 0
     with transfers(text("Uploading"), sum(found[name][0] for name in names)) as moved:
@@ -256,6 +261,7 @@ def _upload(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stam
             try:
                 for outcome in outcomes:
                     name = paths[outcome.source]
+                    pauses.note(outcome.error)
                     if outcome.error is not None:
                         if concerns_every_request(outcome.error):
                             raise outcome.error
@@ -393,11 +399,11 @@ def _saved(
                     if concerns_every_request(error):
                         raise
                     failures += 1
-                    memory.printed.say(error, source)
+                    memory.printed_of_results.say(error, source)
                     continue
                 else:
                     memory.outdate(batch_id, source)
-                    memory.printed.forget(source)
+                    memory.printed_of_results.forget(source)
                     _print_result(job, source, number, result, path)
             del sources[source]
             if count % GROUP == 0:

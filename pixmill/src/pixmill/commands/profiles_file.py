@@ -135,5 +135,9 @@ def server(url: str | None, name: str | None) -> Server:
 
 
 def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # Its text may contain the password; the first request reports what is not valid.
+        return "", url
     return parts.scheme, parts.netloc

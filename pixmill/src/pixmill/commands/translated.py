@@ -67,6 +67,7 @@ BY_THE_LIBRARY = (
     "the server redirects this request to {location}; use the URL of the server there",
     "these tasks are not a batch",
     "this is not a URL: {error}",
+    "this is not a URL; percent-encode special characters in the user's name and password",
     "{left} of {count} tasks have not ended in {seconds} s",
     "{name} has become shorter while it was uploaded",
     "{name} is not valid UTF-8; choose another name",
