@@ -430,9 +430,9 @@ class RenderSettings(ServiceSettings):
         " as the kernel supports Landlock and seccomp. `off`: no sandbox.",
     )
     sandbox_ports: SandboxPorts = Field(
-        [443],
-        description="Additional TCP ports that the sandbox allows: the port of S3, if the file server redirects"
-        " downloads.",
+        [],
+        description="Additional TCP ports that the sandbox allows: the port of S3, usually 443, if `download.redirect`"
+        " redirects downloads.",
     )
     http: RenderHttpSettings
     origins: OriginSettings
