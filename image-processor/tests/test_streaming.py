@@ -53,3 +53,32 @@ def test_100_megapixels_take_less_than_150_megabytes(
 
     peak = int(run.stdout)
     assert peak < 150 * MEGABYTE, f"{peak / MEGABYTE:.0f} MB"
+
+
+_PEAK_OF_A_NAMED_FILE = """
+import ctypes, sys
+from pathlib import Path
+from image_processor.services.codec.decoding import ImageLimits, NamedFiles
+
+image = NamedFiles({7: Path(sys.argv[1])}, ImageLimits(10**8, 1)).image(7)
+[library] = {line.split()[-1] for line in open("/proc/self/maps") if "/libvips" in line}
+peak = ctypes.CDLL(library).vips_tracked_get_mem_highwater
+peak.restype = ctypes.c_size_t
+print(peak(), image.width * image.height * image.bands)
+"""
+
+
+@pytest.mark.parametrize(("extension", "orientation", "options"), [("jpg", 6, {}), ("tif", 1, {"tile": True})])
+def test_a_named_file_that_cannot_be_streamed_is_held_once(
+    tmp_path: Path, extension: str, orientation: int, options: dict[str, bool]
+) -> None:
+    path = tmp_path / f"named.{extension}"
+    image = pyvips.Image.black(3000, 2000, bands=3).copy(interpretation="srgb")
+    image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+    image.write_to_file(str(path), **options)
+
+    command = [sys.executable, "-c", _PEAK_OF_A_NAMED_FILE, str(path)]
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
+
+    peak, held = map(int, run.stdout.split())
+    assert held < peak < 1.5 * held

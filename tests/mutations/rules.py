@@ -62,6 +62,29 @@ MUTATIONS = [
         after="        pass",
         caught_by="image-processor/tests/confinement/test_sandbox.py",
     ),
+    Mutation(
+        rule="a process that decodes sends no UDP where it looks up no name",
+        file="image-processor/src/image_processor/confinement/places.py",
+        before="udp=looks_up and",
+        after="udp=",
+        caught_by="image-processor/tests/confinement/test_sandbox.py",
+    ),
+    Mutation(
+        rule="the keys of an owner get at most half of the places of waiting renders",
+        file="image-processor/src/image_processor/render/processes/pool.py",
+        before="2 * self._waiting.of_owner(ticket.owner) >= limits.queue",
+        after="False",
+        caught_by="image-processor/tests/render/test_service.py"
+        "::test_the_keys_of_an_owner_leave_half_of_the_queue_to_others_and_to_images_by_url",
+    ),
+    Mutation(
+        rule="an owner gets at most half of the deliveries of a process",
+        file="image-processor/src/image_processor/services/tasks/webhooks.py",
+        before="        if of_owner[owner] >= DELIVERIES_OF_AN_OWNER:",
+        after="        if of_owner[owner] >= 100 * DELIVERIES_OF_AN_OWNER:",
+        caught_by="image-processor/tests/services/tasks/test_webhooks.py"
+        "::test_an_owner_gets_half_of_the_senders_of_a_process",
+    ),
     # Events.
     Mutation(
         rule="an event waits for transactions that may still commit an earlier one",

@@ -456,9 +456,9 @@ class WorkerSettings(ServiceSettings):
         " result. `off`: no sandbox.",
     )
     sandbox_ports: SandboxPorts = Field(
-        [443],
-        description="Additional TCP ports that the sandbox allows: the port of S3, if the file server redirects"
-        " downloads.",
+        [],
+        description="Additional TCP ports that the sandbox allows: the port of S3, usually 443, if `download.redirect`"
+        " redirects downloads.",
     )
     limits: LimitSettings
     retry: RetrySettings

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from image_processor.background import webhook_sender as sender_module
 from image_processor.background.webhook_sender import WebhookSender
-from image_processor.models import Batch, Callback, Task
+from image_processor.models import Batch, Callback, CallbackHost, Task
 from image_processor.services.outbound import Network, public_http_pool
 from image_processor.services.tasks import webhooks as service_module
 from image_processor.services.tasks.webhook_signature import secrets_of
-from image_processor.services.tasks.webhooks import WebhookService
+from image_processor.services.tasks.webhooks import DELIVERIES_OF_AN_OWNER, WebhookService
+from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import Database
 from sqlalchemy import insert, select, update
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -75,10 +76,12 @@ def start_sender(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterato
     wait_until(lambda: not any(thread.name in ("callback", "callbacks") for thread in threading.enumerate()))
 
 
-def end_task(database: Database, url: str, status: str = "finished", error: str | None = None) -> int:
+def end_task(
+    database: Database, url: str, status: str = "finished", error: str | None = None, owner: str = LOCAL_OWNER
+) -> int:
     """Add a task and end it, so that the database writes its webhook; return its id."""
     with database.write() as session:
-        values = {"source_id": 1, "algorithm": "flip", "callback_url": url, "attempt": 3}
+        values = {"owner": owner, "source_id": 1, "algorithm": "flip", "callback_url": url, "attempt": 3}
         statement = insert(Task).values(values).returning(Task.id)
         task_id = session.execute(statement).scalar_one()
         session.execute(update(Task).where(Task.id == task_id).values(status=status, result_id=7, error=error))
@@ -274,12 +277,28 @@ def test_hundreds_of_receivers_that_never_answer_block_none_that_does(
     end_task(database, receiver.url)
     wait_until(lambda: not waiting(database))
     for number in range(100):
-        end_task(database, f"http://127.0.1.{number}:{silent.getsockname()[1]}/")
+        end_task(database, f"http://127.0.1.{number}:{silent.getsockname()[1]}/", owner=f"owner-{number % 2}")
     wait_until(lambda: in_flight(database) == sender_module.MAX_UNPROVEN_DELIVERIES)
 
     end_task(database, receiver.url)
 
     receiver.await_count(2)
+
+
+def test_receivers_of_one_owner_that_answer_late_delay_no_other_owner(
+    start_sender: StartSender, database: Database, receiver: Receiver, silent: socket.socket
+) -> None:
+    for number in range(100):
+        host = f"127.0.1.{number}:{silent.getsockname()[1]}"
+        end_task(database, f"http://{host}/", owner="many")
+        with database.write() as session:
+            session.add(CallbackHost(host=host, answered_at=1, changed_at=1))
+    start_sender()
+    wait_until(lambda: in_flight(database) == DELIVERIES_OF_AN_OWNER)
+
+    end_task(database, receiver.url, owner="few")
+
+    receiver.await_count(1)
 
 
 def test_a_host_gets_two_webhooks_at_a_time(

@@ -48,7 +48,14 @@ ACTIONS = {
     "start a program": lambda: subprocess.run(["/bin/true"], check=True),
     "connect to another port": lambda: socket.create_connection(("127.0.0.1", 9)),
     "listen": lambda: socket.create_server(("127.0.0.1", 0)),
+    "listen without a port": lambda: socket.socket().listen(),
     "open a unix socket": lambda: socket.socket(socket.AF_UNIX),
+    "udp": lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 9)),
+    "ping": lambda: socket.socket(type=socket.SOCK_DGRAM, proto=socket.IPPROTO_ICMP),
+    "open a raw socket": lambda: socket.socket(type=socket.SOCK_RAW, proto=socket.IPPROTO_TCP),
+    "open a socket of Multipath TCP": lambda: socket.socket(proto=262),
+    "connect while sending": lambda: socket.socket().sendto(b"x", socket.MSG_FASTOPEN, ("127.0.0.1", 9)),
+    "look up localhost": lambda: socket.getaddrinfo("localhost", 80),
     "signal its parent": lambda: os.kill(os.getppid(), 0),
     "decode": lambda: process(folder / "blobs/source"),
     "decode a file that was deleted": lambda: process(Path(f"/proc/self/fd/{deleted.fileno()}")),
@@ -68,7 +75,10 @@ print(json.dumps(said))
 """
 
 FORBIDDEN_FILES = ("read a secret", "read accounts", "write outside its data", "change a blob", "delete a blob")
-FORBIDDEN_CALLS = ("start a program", "open a unix socket")
+FORBIDDEN_CALLS = (
+    *("start a program", "open a unix socket", "listen without a port", "connect while sending"),
+    *("ping", "open a raw socket", "open a socket of Multipath TCP"),
+)
 UNUSED_PORT = 9
 
 
@@ -79,7 +89,7 @@ class Tried(NamedTuple):
     folder: Path
 
 
-def tried(folder: Path, sandbox: str) -> Tried:
+def tried(folder: Path, sandbox: str, file_server: str = "127.0.0.1") -> Tried:
     for name in ("scratch", "blobs"):
         (folder / name).mkdir()
     for name in ("source", "deleted"):
@@ -92,7 +102,7 @@ def tried(folder: Path, sandbox: str) -> Tried:
         "WORKER_DATABASE__URL": f"sqlite:///{folder}/tasks.db",
         "WORKER_BROKER__URL": "filesystem://localhost",
         "WORKER_SCRATCH_FOLDER": str(folder / "scratch"),
-        "WORKER_FILE_STORAGE__URL": f"http://127.0.0.1:{UNUSED_PORT + 1}/api/file-server",
+        "WORKER_FILE_STORAGE__URL": f"http://{file_server}:{UNUSED_PORT + 1}/api/file-server",
         "WORKER_FILE_STORAGE__BLOBS_FOLDER": str(folder / "blobs"),
         "WORKER_FILE_STORAGE__BLOBS_URL": "",
         "PIXMILL_CALLBACK_SECRET": "s" * 32,
@@ -151,12 +161,22 @@ def test_a_confined_process_cannot_signal_others(confined: Tried) -> None:
 
 
 @pytest.mark.skipif(not system_calls.available(), reason="the kernel has no seccomp, or it is another processor")
-@pytest.mark.parametrize("action", FORBIDDEN_CALLS)
+@pytest.mark.parametrize("action", [*FORBIDDEN_CALLS, "udp"])
 def test_a_confined_process_cannot_make_system_calls_that_decoding_does_not_need(confined: Tried, action: str) -> None:
     assert confined.outcomes[action] in ("PermissionError", "OSError")
 
 
-@pytest.mark.parametrize("action", ["decode", "decode a file that was deleted", "write a row", "write a row again"])
+@pytest.mark.skipif(not system_calls.available(), reason="the kernel has no seccomp, or it is another processor")
+def test_a_confined_process_that_looks_up_names_may_use_udp_and_nothing_else(tmp_path: Path) -> None:
+    outcomes = tried(tmp_path, "auto", "files.example").outcomes
+
+    assert outcomes["udp"] == "done"
+    assert {outcomes[action] for action in FORBIDDEN_CALLS} <= {"PermissionError", "OSError"}
+
+
+@pytest.mark.parametrize(
+    "action", [*("decode", "decode a file that was deleted", "write a row", "write a row again"), "look up localhost"]
+)
 def test_a_confined_process_can_do_its_work(confined: Tried, action: str) -> None:
     assert confined.outcomes[action] == "done"
     assert opened((confined.folder / "scratch/result").read_bytes()).width == 20
@@ -167,3 +187,5 @@ def test_a_setting_turns_the_sandbox_off(tmp_path: Path) -> None:
 
     assert free.outcomes["read a secret"] == "done"
     assert free.outcomes["start a program"] == "done"
+    assert free.outcomes["udp"] == "done"
+    assert free.outcomes["connect while sending"] == "ConnectionRefusedError"

@@ -12,6 +12,7 @@ import pytest
 from image_processor.imaging.output import Output
 from image_processor.render.cache import MAKING, ORIGINS, RenderCache
 from image_processor.render.config import RenderSettings
+from image_processor.render.failures import BUSY
 from image_processor.render.metrics import RenderMetrics
 from image_processor.render.plans.plan import ColorSource, Encoding, OriginSource, RenderPlan
 from image_processor.render.processes.job import LocalFile
@@ -20,6 +21,7 @@ from image_processor.render.processes.queue import Ticket
 from image_processor.render.service import Found, RenderService
 from image_processor.render.sources.file_rows import FileRows
 from image_processor.render.sources.origins import Origins
+from service_kit.access.principals import READER, Principal
 from service_kit.errors import DomainError
 
 from tests.support.origins import Origin
@@ -45,6 +47,7 @@ def with_service(
     *,
     processes: bool = False,
     max_seconds: float = 60,
+    queue: int = 256,
 ) -> _T:
     """Return what the work returns.
 
@@ -55,7 +58,7 @@ def with_service(
             "native": {"keys": []},
             "file_storage": {"blobs_folder": "", "blobs_url": ""},
             "cache": {"folder": str(folder)},
-            "pool": {"processes": 1},
+            "pool": {"processes": 1, "queue": queue},
             "limits": {"max_seconds": max_seconds},
             "origins": {"hosts": ["localhost"], "allow_networks": ["127.0.0.0/8", "::1/128"]},
         }
@@ -121,6 +124,31 @@ def test_a_render_that_writes_avif_is_slow(
     found = found_of(tmp_path, replace(PLAN, source=OriginSource(origin.url(path)), encoding=encoding), accept)
 
     assert (found.format_name, found.writes_avif) == expected
+
+
+def test_the_keys_of_an_owner_leave_half_of_the_queue_to_others_and_to_images_by_url(tmp_path: Path) -> None:
+    first, second = (Principal("reader", READER, key) for key in ("first", "second"))
+    clients = [first, second, first, None, Principal("other", READER)]
+
+    async def work(service: RenderService, pool: Pool) -> tuple[list[object], int]:
+        finding = [
+            service.find(replace(PLAN, source=ColorSource(f"#00000{number}")), principal=client)
+            for number, client in enumerate(clients)
+        ]
+        renders = [asyncio.create_task(service.render_uncached(await found)) for found in finding]
+        await asyncio.sleep(0)
+        waiting = pool.waiting
+        for render in renders:
+            render.cancel()
+        return await asyncio.gather(*renders, return_exceptions=True), waiting
+
+    # Without processes, every render waits.
+    outcomes, waiting = with_service(tmp_path, work, queue=4)
+
+    (refused,) = (outcome for outcome in outcomes if isinstance(outcome, DomainError))
+    assert outcomes.index(refused) == 2
+    assert (refused.kind, refused.retry_after) == (BUSY, 1)
+    assert waiting == 4
 
 
 async def stuck_preview(service: RenderService, pool: Pool) -> "asyncio.Task[object]":

@@ -13,13 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from image_processor.models import Callback
 from image_processor.services.outbound import ForbiddenAddressError
 from image_processor.services.tasks.webhook_signature import secrets_of, signed_headers
-from image_processor.services.tasks.webhooks import Taken, WebhookService, payload
+from image_processor.services.tasks.webhooks import DELIVERIES_OF_AN_OWNER, Taken, WebhookService, payload
 
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.5
 """Interval between checks for due webhooks."""
-MAX_DELIVERIES = 32
+MAX_DELIVERIES = 2 * DELIVERIES_OF_AN_OWNER
 """Maximum number of concurrent deliveries."""
 MAX_UNPROVEN_DELIVERIES = 24
 """Maximum for hosts that have never answered or are failing, so that they cannot block the other hosts."""
@@ -85,9 +85,10 @@ class WebhookSender:
                 self._send_due()
 
     def _send_due(self) -> None:
-        unproven = sum(not taken.proven for taken in self._sending.values())
-        free, free_unproven = MAX_DELIVERIES - len(self._sending), MAX_UNPROVEN_DELIVERIES - unproven
-        for taken in self._callbacks.take_due(free, free_unproven) if free else ():
+        delivering = list(self._sending.values())
+        unproven = sum(not taken.proven for taken in delivering)
+        free, free_unproven = MAX_DELIVERIES - len(delivering), MAX_UNPROVEN_DELIVERIES - unproven
+        for taken in self._callbacks.take_due(free, free_unproven, delivering) if free else ():
             # A daemon thread, so that a slow receiver does not delay the shutdown.
             thread = threading.Thread(target=self._send, args=(taken.callback,), name="callback", daemon=True)
             with self._changing:

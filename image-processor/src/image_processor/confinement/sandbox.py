@@ -37,4 +37,4 @@ def confine(mode: SandboxMode, places: Places) -> None:
     else:
         landlock.restrict(places.readable, places.writable, places.ports)
     if system_calls.available():
-        system_calls.restrict(unix_sockets=places.unix_sockets)
+        system_calls.restrict(unix_sockets=places.unix_sockets, udp=places.udp)

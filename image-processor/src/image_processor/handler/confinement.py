@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
@@ -29,18 +29,23 @@ def places_of_worker(settings: WorkerSettings) -> Places:
     """Return the places that a worker's process may use with these settings."""
     url = make_url(settings.database.url)
     scratch = Path(settings.scratch_folder)
+    is_sqlite = url.get_backend_name() == "sqlite"
+    hosts = [] if is_sqlite else _values(url, "host")
     places = places_to_decode(
-        settings.file_storage, settings.sandbox_ports, data=[scratch, Path(url.database or os.devnull)]
+        settings.file_storage, settings.sandbox_ports, [scratch, Path(url.database or os.devnull)], hosts
     )
     certificates = [str(value[0]) for name, value in url.normalized_query.items() if name.startswith("ssl")]
     readable = [*places.readable, *map(Path, certificates)]
     writable = [*places.writable, scratch]
-    if url.get_backend_name() == "sqlite":
+    if is_sqlite:
         writable += [Path(f"{url.database}{suffix}") for suffix in ("", "-wal", "-shm")]
-        return Places(readable, writable, places.ports)
-    hosts = (url.host, *(str(host) for host in url.normalized_query.get("host", ())))
-    by_unix_socket = not any(host and host[0] != "/" for host in hosts)
-    return Places(readable, writable, {*places.ports, *_ports_of_hosts(url)} - {0}, by_unix_socket)
+        return places._replace(readable=readable, writable=writable)
+    return places._replace(
+        readable=readable,
+        writable=writable,
+        ports={*places.ports, *(int(port or _POSTGRESQL_PORT) for port in _values(url, "port"))} - {0},
+        unix_sockets=not any(host and host[0] != "/" for host in hosts),
+    )
 
 
 def _keep_write_ahead_log(database: str) -> None:
@@ -53,8 +58,7 @@ def _keep_write_ahead_log(database: str) -> None:
         _kept.append(connection)
 
 
-def _ports_of_hosts(url: URL) -> Iterator[int]:
+def _values(url: URL, argument: str) -> Sequence[str]:
     # A URL may name several hosts, each with its port; the driver's dialect parses all forms.
     _, arguments = url.get_dialect()().create_connect_args(url)
-    for port in str(arguments.get("port") or "").split(","):
-        yield int(port or _POSTGRESQL_PORT)
+    return str(arguments.get(argument) or "").split(",")

@@ -6,9 +6,13 @@ from contextlib import suppress
 from celery import Celery
 from kombu import Connection, Queue
 from kombu.exceptions import OperationalError
+from service_kit.remembered import Remembered
 
 from image_processor.handler.celery_app import QUEUE, WORK
 from image_processor.services.tasks.queue import QueueUnavailableError
+
+PINGED_SECONDS = 1
+"""How long the outcome of a ping is remembered."""
 
 
 class CeleryTaskQueue:
@@ -22,6 +26,8 @@ class CeleryTaskQueue:
     def __init__(self, celery: Celery) -> None:
         self._celery = celery
         self._local = threading.local()
+        self._pinging = threading.Lock()
+        self._pinged = Remembered[Exception | None](PINGED_SECONDS)
 
     def publish(self, hints: int) -> None:
         is_new = not self._connected()
@@ -44,11 +50,19 @@ class CeleryTaskQueue:
             raise QueueUnavailableError(str(error)) from error
 
     def ping(self) -> None:
+        # Requests without a key ask for this, and each connection costs the broker a process.
+        with self._pinging:
+            error = self._pinged.get(None, self._connection_error)
+        if error is not None:
+            raise QueueUnavailableError(str(error)) from error
+
+    def _connection_error(self) -> Exception | None:
         try:
             with self._celery.connection_for_read() as connection:
                 connection.ensure_connection(max_retries=1, timeout=1)
         except (OperationalError, OSError) as error:
-            raise QueueUnavailableError(str(error)) from error
+            return error
+        return None
 
     def _send(self, connection: Connection, hints: int) -> None:
         with self._celery.amqp.Producer(connection) as producer:

@@ -205,6 +205,8 @@ class Callback(Base):
     __tablename__ = "callbacks"
     __table_args__ = (
         Index("callbacks_host", "host", "due_at"),
+        Index("callbacks_owner", "owner", "due_at"),
+        Index("callbacks_owner_host", "owner", "host", "due_at"),
         Index("callbacks_taken", "host", postgresql_where=_TAKEN, sqlite_where=_TAKEN),
         {"sqlite_autoincrement": True},
     )

@@ -266,11 +266,12 @@ class RenderPoolSettings(Section):
         " as its memory allows, and at least two.",
     )
     queue: Annotated[int, Unit("renders")] = Field(
-        256,
+        512,
         ge=1,
         le=100_000,
-        description="The maximum number of renders that wait for a process; a page of thumbnails requests many at"
-        " once. Further requests get 503.",
+        description="The maximum number of renders that wait for a process, at most half of them for the keys of one"
+        " owner, and at most half for images by URL; a page of thumbnails requests many at once. Further requests get"
+        " 503.",
     )
     queue_seconds: Seconds = Field(
         10, gt=0, le=300, description="How long a render waits for a process before the request gets 503."
@@ -429,9 +430,9 @@ class RenderSettings(ServiceSettings):
         " as the kernel supports Landlock and seccomp. `off`: no sandbox.",
     )
     sandbox_ports: SandboxPorts = Field(
-        [443],
-        description="Additional TCP ports that the sandbox allows: the port of S3, if the file server redirects"
-        " downloads.",
+        [],
+        description="Additional TCP ports that the sandbox allows: the port of S3, usually 443, if `download.redirect`"
+        " redirects downloads.",
     )
     http: RenderHttpSettings
     origins: OriginSettings

@@ -52,6 +52,7 @@ class Found:
     :param key: the key in the cache, which is also the strong ETag.
     :param modified: when the newest of the files was stored, in seconds since 1970; ``None`` if that is not known.
     :param fresh_until: the monotonic time from which the files must be looked up again.
+    :param owner: the owner of the client's key; ``None`` for an image by URL, which needs no key.
     :param writes_avif: whether the result may be encoded as AVIF, which takes long.
     :param held: the fetched files, which are not deleted while something refers to them.
     """
@@ -63,6 +64,7 @@ class Found:
     format_name: str
     modified: int | None
     fresh_until: float
+    owner: str | None = None
     writes_avif: bool = False
     held: tuple[OriginFile, ...] = field(default=(), repr=False)
 
@@ -172,6 +174,7 @@ class RenderService:
             format_name=format_name,
             modified=max(times) if len(times) == 1 + len(files) else None,
             fresh_until=min(each.fresh_until for each in (source, *files)),
+            owner=None if principal is None else principal.owner,
             writes_avif=_writes_avif(plan, format_name, source.media_type),
             held=tuple(each.held for each in (source, *files) if each.held is not None),
         )
@@ -286,7 +289,7 @@ class RenderService:
         return negotiated(accept, source.media_type, pixels, self._settings.http.avif_pixels)
 
     def _ticket(self, found: Found, result: Path) -> Ticket:
-        return Ticket(found.job(result), found.source or found.key, slow=found.writes_avif)
+        return Ticket(found.job(result), found.owner, found.source or found.key, slow=found.writes_avif)
 
     def _started(self, found: Found) -> _Render:
         ticket = self._ticket(found, self._cache.temporary())

@@ -70,7 +70,7 @@ def with_pool(chosen: RenderSettings, work: Callable[[Pool], Awaitable[_T]]) -> 
 
 
 def ticket(source: LocalFile, tmp_path: Path, name: str = "result") -> Ticket:
-    return Ticket(Job(PLAN, source, (), "source", str(tmp_path / MAKING / name)), source)
+    return Ticket(Job(PLAN, source, (), "source", str(tmp_path / MAKING / name)), None, source)
 
 
 def paused(pool: Pool) -> None:
@@ -114,7 +114,9 @@ def test_a_picture_larger_than_a_process_may_write_is_refused_with_the_setting(
     plan = RenderPlan(DigestSource("0" * 64), (step("rotate", {"angle": 90}),), Encoding(Output(format="png")))
     result = tmp_path / MAKING / "result"
 
-    answer = with_pool(chosen, lambda pool: pool.run(Ticket(Job(plan, source, (), "source", str(result)), source)))
+    answer = with_pool(
+        chosen, lambda pool: pool.run(Ticket(Job(plan, source, (), "source", str(result)), None, source))
+    )
 
     assert isinstance(answer, Refused)
     assert answer.kind == NOT_RENDERABLE
@@ -177,6 +179,25 @@ def test_a_full_queue_refuses_at_once(source: LocalFile, tmp_path: Path) -> None
         return kind
 
     assert with_pool(settings(tmp_path, {"queue": 1}), work) == BUSY
+
+
+def test_the_requests_of_one_owner_fill_half_of_the_queue(source: LocalFile, tmp_path: Path) -> None:
+    def of_owner(owner: str | None) -> Ticket:
+        return Ticket(ticket(source, tmp_path).job, owner, source)
+
+    async def work(pool: Pool) -> tuple[str, int]:
+        paused(pool)
+        begun = of_owner("reader")
+        tasks = [asyncio.create_task(pool.run(begun))]
+        await begun.begun
+        tasks += [asyncio.create_task(pool.run(of_owner(owner))) for owner in ("reader", "reader", None, "other")]
+        await asyncio.sleep(0)
+        kind, waiting = await refusal(pool.run(of_owner("reader"))), pool.waiting
+        for task in tasks:
+            task.cancel()
+        return kind, waiting
+
+    assert with_pool(settings(tmp_path, {"queue": 4}), work) == (BUSY, 4)
 
 
 def test_a_render_that_waits_too_long_is_refused(source: LocalFile, tmp_path: Path) -> None:
@@ -264,7 +285,7 @@ def test_a_process_that_could_not_be_started_is_started_later(
 def test_at_most_half_of_the_processes_do_slow_renders(source: LocalFile, tmp_path: Path) -> None:
     async def work(pool: Pool) -> tuple[list[bool], object]:
         paused(pool)
-        slow = [Ticket(ticket(source, tmp_path).job, name, slow=True) for name in "ab"]
+        slow = [Ticket(ticket(source, tmp_path).job, None, name, slow=True) for name in "ab"]
         quick = ticket(source, tmp_path)
         tasks = [asyncio.create_task(pool.run(each)) for each in (*slow, quick)]
         # Not for the quick one alone: it would wait forever if two slow ones had begun.

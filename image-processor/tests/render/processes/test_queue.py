@@ -1,6 +1,8 @@
-"""Waiting renders: sources take turns, and slow ones wait for their share of the processes."""
+"""Waiting renders: owners and sources take turns, and slow ones wait for their share of the processes."""
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from image_processor.imaging.output import Output
 from image_processor.render.plans.plan import ColorSource, Encoding, RenderPlan
@@ -10,13 +12,18 @@ from image_processor.render.processes.queue import Ticket, WaitingTickets
 JOB = Job(RenderPlan(ColorSource("#fff"), (), Encoding(Output())), None, (), "source", "")
 
 
-def order(tickets: list[tuple[str, bool]], *, slow_too: bool = True) -> list[str]:
-    """Return the names of tickets in the order in which they leave the queue; a name starts with its source."""
+def order(
+    tickets: list[tuple[str, bool]], *, slow_too: bool = True, owners: Mapping[str, str] = MappingProxyType({})
+) -> list[str]:
+    """Return the names of tickets in the order in which they leave the queue; a name starts with its source.
+
+    :param owners: the owners of sources; the others are images by URL.
+    """
 
     async def run() -> list[str]:
         waiting, names = WaitingTickets(), dict[Ticket, str]()
         for name, slow in tickets:
-            ticket = Ticket(JOB, name[0], slow)
+            ticket = Ticket(JOB, owners.get(name[0]), name[0], slow)
             names[ticket] = name
             waiting.add(ticket)
         left = list[str]()
@@ -31,13 +38,21 @@ def test_sources_take_turns() -> None:
     assert order([("a1", False), ("a2", False), ("a3", False), ("b1", False)]) == ["a1", "b1", "a2", "a3"]
 
 
+def test_owners_take_turns_however_many_sources_each_has() -> None:
+    names = ["a1", "b1", "c1", "c2", "d1", "e1", "e2"]
+
+    left = order([(name, False) for name in names], owners={**dict.fromkeys("abc", "reader"), "d": "other"})
+
+    assert left == ["a1", "d1", "e1", "b1", "e2", "c1", "c2"]
+
+
 def test_slow_renders_wait_while_others_pass_them() -> None:
     assert order([("a1", True), ("b1", False), ("a2", False)], slow_too=False) == ["a2", "b1"]
 
 
 def test_a_removed_ticket_does_not_leave_the_queue_again() -> None:
     async def run() -> tuple[int, Ticket | None]:
-        waiting, ticket = WaitingTickets(), Ticket(JOB, "a")
+        waiting, ticket = WaitingTickets(), Ticket(JOB, None, "a")
         waiting.add(ticket)
         waiting.remove(ticket)
         waiting.remove(ticket)

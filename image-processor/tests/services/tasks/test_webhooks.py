@@ -1,11 +1,13 @@
-"""Webhooks are claimed host by host; a failing host is retried less and less often."""
+"""Webhooks are claimed by owner and host; a failing host is retried less and less often."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
 from image_processor.models import Callback, CallbackHost, Task
 from image_processor.services.tasks import webhooks as module
 from image_processor.services.tasks.webhooks import Taken, WebhookService
+from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import Database
 from sqlalchemy import insert, select, update
 
@@ -17,15 +19,34 @@ def webhooks(database: Database) -> WebhookService:
     return WebhookService(database, timeout_seconds=10, max_seconds=24 * HOUR, max_silent_seconds=HOUR)
 
 
-def end_tasks(database: Database, *urls: str) -> None:
+def end_tasks(database: Database, *urls: str, owner: str = LOCAL_OWNER) -> None:
     """End a task for each URL, which writes a webhook for it."""
+    values = [{"owner": owner, "source_id": 1, "algorithm": "flip", "callback_url": url} for url in urls]
     with database.write() as session:
-        session.execute(insert(Task), [{"source_id": 1, "algorithm": "flip", "callback_url": url} for url in urls])
+        session.execute(insert(Task), values)
         session.execute(update(Task).where(Task.status == "pending").values(status="finished", result_id=7))
 
 
 def take(webhooks: WebhookService, count: int = 32, unproven: int = 32) -> list[Callback]:
     return [taken.callback for taken in webhooks.take_due(count, unproven)]
+
+
+def urls(hosts: int) -> list[str]:
+    return [f"http://{number:03}.example/" for number in range(hosts)]
+
+
+def prove_hosts(database: Database) -> None:
+    """Let every host of a waiting webhook be one that has accepted a webhook."""
+    rows = [
+        {"host": host, "failures": 0, "due_at": 0, "answered_at": 1, "changed_at": 1}
+        for host in {callback.host for callback in waiting(database)}
+    ]
+    with database.write() as session:
+        session.execute(insert(CallbackHost), rows)
+
+
+def owners_of(taken: Sequence[Taken]) -> dict[str, int]:
+    return Counter(each.callback.owner for each in taken)
 
 
 def hosts_of(taken: Sequence[Taken]) -> list[str]:
@@ -232,6 +253,74 @@ def test_a_full_round_of_hosts_begins_again(
     rounds = [hosts_of(webhooks.take_due(2, 2)) for _ in range(3)]
 
     assert rounds == [["a.example", "b.example"], [], ["a.example", "b.example"]]
+
+
+def test_owners_take_turns_however_many_hosts_each_has(webhooks: WebhookService, database: Database) -> None:
+    end_tasks(database, *urls(40), owner="many")
+    end_tasks(database, "http://one.example/", owner="few")
+
+    assert owners_of(webhooks.take_due(2, 2)) == {"many": 1, "few": 1}
+
+
+def test_an_owner_gets_half_of_the_senders_of_a_process(webhooks: WebhookService, database: Database) -> None:
+    end_tasks(database, *urls(40), owner="many")
+    prove_hosts(database)
+    taken = webhooks.take_due(32, 32)
+    end_tasks(database, "http://one.example/", owner="few")
+
+    more = webhooks.take_due(16, 16, taken)
+
+    assert [owners_of(taken), owners_of(more)] == [{"many": 16}, {"few": 1}]
+
+
+def test_hosts_that_are_not_proven_leave_room_to_others_of_the_same_owner(
+    webhooks: WebhookService, database: Database
+) -> None:
+    end_tasks(database, *urls(40), owner="many")
+    taken = webhooks.take_due(32, 32)
+    end_tasks(database, "http://proven.example/", owner="many")
+    [proven] = [callback for callback in waiting(database) if callback.host == "proven.example"]
+    webhooks.delivered(proven)
+    end_tasks(database, "http://proven.example/", owner="many")
+
+    more = webhooks.take_due(32, 32, taken)
+
+    assert len(taken) == 12
+    assert hosts_of(more) == ["proven.example"]
+
+
+def test_owners_take_turns_at_a_host_that_they_share(webhooks: WebhookService, database: Database) -> None:
+    end_tasks(database, *["http://a.example/"] * 40, owner="many")
+    end_tasks(database, "http://a.example/", owner="few")
+
+    assert owners_of(webhooks.take_due(32, 32)) == {"many": 1, "few": 1}
+
+
+def test_every_owner_gets_its_turn_where_there_are_more_than_are_looked_at(
+    webhooks: WebhookService, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SCANNED_OWNERS", 2)
+    for owner in ("a", "b", "c"):
+        end_tasks(database, *urls(3), owner=owner)
+
+    rounds = [owners_of(webhooks.take_due(2, 2)) for _ in range(2)]
+
+    assert rounds == [{"a": 1, "b": 1}, {"c": 2}]
+
+
+def test_hosts_of_an_owner_that_wait_hide_none_after_them(
+    webhooks: WebhookService, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SCANNED_HOSTS", 4)
+    for owner in ("a", "b"):
+        end_tasks(database, *(f"http://{owner}{number}.example/" for number in range(4)), owner=owner)
+
+    rounds = [hosts_of(webhooks.take_due(32, 32)) for _ in range(2)]
+
+    assert rounds == [
+        ["a0.example", "a1.example", "b0.example", "b1.example"],
+        ["a2.example", "a3.example", "b2.example", "b3.example"],
+    ]
 
 
 def test_a_sender_that_died_keeps_no_room(webhooks: WebhookService, database: Database) -> None:

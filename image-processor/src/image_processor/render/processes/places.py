@@ -11,4 +11,4 @@ def places_of_render(settings: RenderSettings) -> Places:
     """Return the places that a render process may use with these settings; finished results are out of its reach."""
     cache = Path(settings.cache.folder)
     places = places_to_decode(settings.file_storage, settings.sandbox_ports, data=[cache])
-    return Places([*places.readable, cache / ORIGINS], [*places.writable, cache / MAKING], places.ports)
+    return places._replace(readable=[*places.readable, cache / ORIGINS], writable=[*places.writable, cache / MAKING])

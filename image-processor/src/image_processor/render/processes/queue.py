@@ -1,7 +1,7 @@
-"""Queues renders that wait for a process, fairly by source."""
+"""Queues renders that wait for a process, fairly by owner, then by source."""
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
@@ -12,11 +12,13 @@ from image_processor.render.processes.job import Job, JobOutcome
 class Ticket:
     """A render in the pool; create it within the event loop.
 
-    :param source: the source of the render; sources take turns in the queue.
+    :param owner: the owner of the key that requests it; ``None`` for an image by URL, which needs no key.
+    :param source: the source of the render; the sources of an owner take turns in the queue.
     :param slow: whether the render is slow; at most half of the processes work on slow renders.
     """
 
     job: Job
+    owner: str | None
     source: Hashable
     slow: bool = False
     begun: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -29,38 +31,48 @@ class Ticket:
 
 
 class WaitingTickets:
-    """A queue in which sources take turns, so that one gallery does not block all others."""
+    """A queue in which owners take turns, and the sources of each: neither a key nor a gallery blocks all others."""
 
     def __init__(self) -> None:
-        self._by_source: OrderedDict[Hashable, deque[Ticket]] = OrderedDict()
-        self._length = 0
+        self._by_owner: OrderedDict[str | None, OrderedDict[Hashable, deque[Ticket]]] = OrderedDict()
+        self._lengths = Counter[str | None]()
 
     def __len__(self) -> int:
-        return self._length
+        return self._lengths.total()
+
+    def of_owner(self, owner: str | None) -> int:
+        """Return the number of an owner's tickets."""
+        return self._lengths[owner]
 
     def add(self, ticket: Ticket) -> None:
-        self._by_source.setdefault(ticket.source, deque()).append(ticket)
-        self._length += 1
+        by_source = self._by_owner.setdefault(ticket.owner, OrderedDict())
+        by_source.setdefault(ticket.source, deque()).append(ticket)
+        self._lengths[ticket.owner] += 1
 
     def remove(self, ticket: Ticket) -> None:
         """Remove a ticket, if it is there."""
-        tickets = self._by_source.get(ticket.source)
+        by_source = self._by_owner.get(ticket.owner, OrderedDict())
+        tickets = by_source.get(ticket.source)
         if tickets is None or ticket not in tickets:
             return
         tickets.remove(ticket)
-        self._length -= 1
+        self._lengths[ticket.owner] -= 1
         if not tickets:
-            del self._by_source[ticket.source]
+            del by_source[ticket.source]
+        if not by_source:
+            del self._by_owner[ticket.owner], self._lengths[ticket.owner]
 
     def next(self, *, slow_too: bool) -> Ticket | None:
         """Remove the next ticket and return it; ``None`` if no ticket fits.
 
         :param slow_too: whether it may be a slow render.
         """
-        for source, tickets in self._by_source.items():
-            found = next((ticket for ticket in tickets if slow_too or not ticket.slow), None)
-            if found is not None:
-                self._by_source.move_to_end(source)
-                self.remove(found)
-                return found
+        for owner, by_source in self._by_owner.items():
+            for source, tickets in by_source.items():
+                found = next((ticket for ticket in tickets if slow_too or not ticket.slow), None)
+                if found is not None:
+                    self._by_owner.move_to_end(owner)
+                    by_source.move_to_end(source)
+                    self.remove(found)
+                    return found
         return None

@@ -85,12 +85,14 @@ class Decoded:
 
     :param unread: why the picture lacks frames of the file, as a sentence; ``None`` if it has all that were requested.
     :param lossless: whether the file is lossless; set only for formats that Pixmill does not write.
+    :param is_held: libvips decodes all pixels to read one, and keeps them in memory or in a temporary file.
     """
 
     picture: Picture
     format: str
     unread: str | None = None
     lossless: bool = False
+    is_held: bool = False
 
 
 def decode(source: Path, limits: ImageLimits, *, sequential: bool, wanted: Source = AS_IT_IS) -> Decoded:
@@ -149,7 +151,8 @@ def _decoded(source: Path, limits: ImageLimits, wanted: Source, *, sequential: b
             picture,
             shrink=lambda factor: _shrunk(source, access, format_name, factor, page, upright=wanted.upright),
         )
-    return Decoded(picture, format_name, layout.unread)
+    is_tiled = format_name == "tiff" and bool(header.get_typeof("tile-width"))
+    return Decoded(picture, format_name, layout.unread, is_held=access == "random" or is_tiled)
 
 
 def _fewer(layout: Layout, frames: int | None) -> Layout:
@@ -213,7 +216,12 @@ class NamedFiles:
         """Return the first frame with its pixels decoded, so that every warning until then is about this file."""
         decoded = decode(path, self._limits, sequential=True)
         try:
-            image = materialized(in_srgb(decoded.picture.first))
+            image = in_srgb(decoded.picture.first)
+            if decoded.is_held:
+                # A copy would need as much memory again.
+                image.getpoint(0, 0)
+            else:
+                image = materialized(image)
         except pyvips.Error as error:
             if hit_file_limit(error.detail) or failed_while_writing(error.detail):
                 raise

@@ -1,8 +1,9 @@
-"""Manages webhooks of ended tasks: takes due webhooks host by host, and records the outcomes of deliveries."""
+"""Manages webhooks of ended tasks: takes due webhooks by owner and host, and records the outcomes of deliveries."""
 
 import json
 import random
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -17,6 +18,10 @@ log = structlog.get_logger()
 
 DELIVERIES_OF_A_HOST = 2
 """Maximum number of concurrent deliveries to a host by all sending processes; 1 while the host fails."""
+DELIVERIES_OF_AN_OWNER = 16
+"""Maximum number of concurrent deliveries of an owner by one process: half of what the process can send."""
+UNPROVEN_DELIVERIES_OF_AN_OWNER = 12
+"""Maximum of these for hosts that have never answered or are failing, so that they cannot block the owner's others."""
 BASE_DELAY_SECONDS = 2
 """Base of the exponential delays between retries of a webhook, and between deliveries to a host that fails."""
 MAX_DELAY_SECONDS = 3600
@@ -27,8 +32,12 @@ ANSWER_NOTED_SECONDS = 3600
 """An accepted webhook updates its host's row only if the row is older than this."""
 RESOLVING_SECONDS = 60
 """Longest lookup of a host's name, for which we cannot set a timeout."""
+SCANNED_OWNERS = 500
+"""Maximum number of owners considered at once."""
+DRAWN_OWNERS = 32
+"""Maximum number of these whose hosts are considered, which are drawn at random."""
 SCANNED_HOSTS = 500
-"""Maximum number of hosts considered at once."""
+"""Maximum number of hosts considered at once, of all drawn owners together."""
 ROWS_PER_DELETE = 1000
 """Maximum number of rows deleted by one statement."""
 
@@ -62,6 +71,19 @@ class _Host(NamedTuple):
     failing: bool
 
 
+class _Scan(NamedTuple):
+    """What a scan found, and where the next one begins.
+
+    :ivar hosts: the hosts of each drawn owner that may receive webhooks now.
+    :ivar after: the owner after which the next scan begins.
+    :ivar after_hosts: for each drawn owner, the host after which the next scan of its hosts begins.
+    """
+
+    hosts: Mapping[str, Sequence[_Host]]
+    after: str
+    after_hosts: Mapping[str, str]
+
+
 class WebhookService:
     """Reads and changes the rows of undelivered webhooks and of their hosts. Any number of processes may send.
 
@@ -78,45 +100,66 @@ class WebhookService:
         self._max_seconds = max_seconds
         self._max_silent_seconds = max_silent_seconds
         self._after = ""
-        """The host after which the next scan begins."""
+        """The owner after which the next scan begins."""
+        self._after_hosts: dict[str, str] = {}
+        """For an owner, the host after which the next scan of its hosts begins."""
 
-    def take_due(self, count: int, unproven: int) -> Sequence[Taken]:
-        """Return due webhooks, reserved for the longest time that a delivery may take.
+    def take_due(self, count: int, unproven: int, delivering: Collection[Taken] = ()) -> Sequence[Taken]:
+        """Return due webhooks, reserved for the longest time that a delivery may take. Owners take turns.
 
         :param count: maximum number of webhooks; at most two per host, including deliveries in progress.
         :param unproven: maximum number of these for hosts that have never answered or are failing.
+        :param delivering: what this process is delivering, which counts towards the limits of its owners.
         """
         with self._database.connect() as connection:
             if connection.execute(_FIRST_DUE).first() is None:
                 return []
-            hosts, after = self._scan(connection)
-            if not hosts:
+            scan = self._scan(connection)
+            if not any(scan.hosts.values()):
                 # Otherwise the hosts after these would never be found.
-                self._after = after
+                self._move_on(scan)
                 return []
         with self._database.write() as session:
             # Without the lock, two processes that count a host's deliveries at the same time would both take one.
             session.execute(select(one_at_a_time(_LOCK)))
-            hosts, self._after = self._scan(session.connection())
+            scan = self._scan(session.connection())
+            self._move_on(scan)
             return [
                 Taken(callback, host.proven)
-                for host, share in _shares(hosts, count, unproven)
-                for callback in self._reserve(session, host.name, share)
+                for owner, host, share in _shares(scan.hosts, count, unproven, delivering)
+                for callback in self._reserve(session, owner, host.name, share)
             ]
 
-    def _scan(self, connection: Connection) -> tuple[list[_Host], str]:
-        """Return the hosts that may receive webhooks now, and the host after which the next scan begins."""
-        rows = connection.execute(_SCAN, {"after": self._after, "scanned": SCANNED_HOSTS}).all()
+    def _scan(self, connection: Connection) -> _Scan:
+        rows = connection.execute(_SCAN_OF_OWNERS, {"after": self._after, "scanned": SCANNED_OWNERS}).all()
+        due = [owner for owner, is_due in rows if is_due]
+        # In a fixed order the first would starve the last. Not security-relevant.
+        drawn = random.sample(due, min(len(due), DRAWN_OWNERS))  # nosec B311
+        hosts, after_hosts = {}, {}
+        for owner in drawn:
+            hosts[owner], after_hosts[owner] = self._scan_hosts(connection, owner, SCANNED_HOSTS // len(drawn))
+        return _Scan(hosts, rows[-1][0] if len(rows) == SCANNED_OWNERS else "", after_hosts)
+
+    def _scan_hosts(self, connection: Connection, owner: str, scanned: int) -> tuple[list[_Host], str]:
+        """Return the owner's hosts that may receive webhooks now, and the host after which the next scan begins."""
+        after = self._after_hosts.get(owner, "")
+        rows = connection.execute(_SCAN_OF_HOSTS, {"owner": owner, "after": after, "scanned": scanned}).all()
         hosts: list[_Host] = []
         for name, due, taken, failures, answered_at, delay in rows:
             room = (1 if failures else DELIVERIES_OF_A_HOST) - taken
             if due and delay <= 0 and room > 0:
                 proven = answered_at is not None and not failures
                 hosts.append(_Host(name, room, proven, failing=failures > 0))
-        return hosts, rows[-1][0] if len(rows) == SCANNED_HOSTS else ""
+        return hosts, rows[-1][0] if len(rows) == scanned else ""
 
-    def _reserve(self, session: Session, host: str, count: int) -> Sequence[Callback]:
-        due = select(Callback).where(Callback.host == host, _DUE).order_by(Callback.due_at).limit(count)
+    def _move_on(self, scan: _Scan) -> None:
+        self._after = scan.after
+        moved = {**self._after_hosts, **scan.after_hosts}
+        self._after_hosts = {owner: after for owner, after in moved.items() if after}
+
+    def _reserve(self, session: Session, owner: str, host: str, count: int) -> Sequence[Callback]:
+        of_both = select(Callback).where(Callback.owner == owner, Callback.host == host)
+        due = of_both.where(_DUE).order_by(Callback.due_at).limit(count)
         callbacks = session.scalars(due.with_for_update(skip_locked=True)).all()
         reserved_until = epoch_now() + self._reserved_seconds
         session.execute(
@@ -236,21 +279,46 @@ def payload(callback: Callback) -> bytes:
     return json.dumps({"type": f"task.{callback.status}", "task": task}, ensure_ascii=False).encode()
 
 
-def _shares(hosts: Sequence[_Host], count: int, unproven: int) -> list[tuple[_Host, int]]:
-    """Return how many webhooks each host gets: ``count`` in all, at most ``unproven`` for unproven hosts.
+def _shares(
+    hosts: Mapping[str, Sequence[_Host]], count: int, unproven: int, delivering: Collection[Taken]
+) -> list[tuple[str, _Host, int]]:
+    """Return how many webhooks each owner's hosts get: ``count`` in all, at most ``unproven`` for unproven hosts.
+
+    Owners take turns, and so do the hosts of each.
+    """
+    of_owner = Counter(taken.callback.owner for taken in delivering)
+    unproven_of_owner = Counter(taken.callback.owner for taken in delivering if not taken.proven)
+    of_host = Counter[str]()
+    shares = Counter[tuple[str, _Host]]()
+    turns = deque((owner, _wishes(of_one)) for owner, of_one in hosts.items())
+    while turns and shares.total() < count:
+        owner, wishes = turns.popleft()
+        if of_owner[owner] >= DELIVERIES_OF_AN_OWNER:
+            continue
+        may_be_unproven = unproven > 0 and unproven_of_owner[owner] < UNPROVEN_DELIVERIES_OF_AN_OWNER
+        # Hosts may have webhooks of several owners.
+        fits = (host for host in wishes if of_host[host.name] < host.room and (host.proven or may_be_unproven))
+        host = next(fits, None)
+        if host is None:
+            continue
+        shares[owner, host] += 1
+        of_owner[owner] += 1
+        of_host[host.name] += 1
+        unproven -= not host.proven
+        unproven_of_owner[owner] += not host.proven
+        turns.append((owner, wishes))
+    return [(owner, host, share) for (owner, host), share in shares.items()]
+
+
+def _wishes(hosts: Sequence[_Host]) -> Iterator[_Host]:
+    """Yield an owner's hosts, each once for every webhook that it may receive.
 
     Hosts are in random order, because in a fixed order the first would starve the last. Failing hosts come last.
     """
     # Not security-relevant.
     shuffled = sorted(random.sample(hosts, len(hosts)), key=lambda host: host.failing)  # nosec B311
-    shares = dict.fromkeys(shuffled, 0)
     for room in range(1, DELIVERIES_OF_A_HOST + 1):
-        for host in shuffled:
-            if host.room >= room and count and (host.proven or unproven):
-                shares[host] += 1
-                count -= 1
-                unproven -= not host.proven
-    return [(host, share) for host, share in shares.items() if share]
+        yield from (host for host in shuffled if host.room >= room)
 
 
 def _delay(tries: int, longest: float) -> float:
@@ -264,23 +332,49 @@ def _locked(session: Session, host: str) -> CallbackHost:
     return session.get_one(CallbackHost, host, with_for_update=True)
 
 
-# Each step finds the next host in the index and skips the webhooks in between.
-_FIRST = (
+# Each step finds the next owner or host in an index and skips the webhooks in between.
+_FIRST_OWNER = (
+    select(func.min(Callback.owner).label("owner"), literal(1).label("number"))
+    .where(Callback.owner > bindparam("after"))
+    .cte("owners", recursive=True)
+)
+_OWNERS = _FIRST_OWNER.union_all(
+    select(
+        select(func.min(Callback.owner)).where(Callback.owner > _FIRST_OWNER.c.owner).scalar_subquery(),
+        _FIRST_OWNER.c.number + 1,
+    ).where(_FIRST_OWNER.c.owner.is_not(None), _FIRST_OWNER.c.number < bindparam("scanned"))
+)
+# The first of an index; a search for any due webhook could read all webhooks of the owner.
+_EARLIEST_OF_OWNER = select(func.min(Callback.due_at)).where(Callback.owner == _OWNERS.c.owner).scalar_subquery()
+_SCAN_OF_OWNERS = (
+    select(_OWNERS.c.owner, (epoch_now() >= _EARLIEST_OF_OWNER).label("due"))
+    .where(_OWNERS.c.owner.is_not(None))
+    .order_by(_OWNERS.c.owner)
+)
+_FIRST_HOST = (
     select(func.min(Callback.host).label("host"), literal(1).label("number"))
-    .where(Callback.host > bindparam("after"))
+    .where(Callback.owner == bindparam("owner"), Callback.host > bindparam("after"))
     .cte("hosts", recursive=True)
 )
-_HOSTS = _FIRST.union_all(
-    select(
-        select(func.min(Callback.host)).where(Callback.host > _FIRST.c.host).scalar_subquery(), _FIRST.c.number + 1
-    ).where(_FIRST.c.host.is_not(None), _FIRST.c.number < bindparam("scanned"))
+_NEXT_HOST = (
+    select(func.min(Callback.host))
+    .where(Callback.owner == bindparam("owner"), Callback.host > _FIRST_HOST.c.host)
+    .scalar_subquery()
 )
-# The first of an index; a search for any due webhook could read the webhooks of all hosts.
-_EARLIEST = select(func.min(Callback.due_at)).where(Callback.host == _HOSTS.c.host).scalar_subquery()
-_SCAN = (
+_HOSTS = _FIRST_HOST.union_all(
+    select(_NEXT_HOST, _FIRST_HOST.c.number + 1).where(
+        _FIRST_HOST.c.host.is_not(None), _FIRST_HOST.c.number < bindparam("scanned")
+    )
+)
+_EARLIEST_OF_HOST = (
+    select(func.min(Callback.due_at))
+    .where(Callback.owner == bindparam("owner"), Callback.host == _HOSTS.c.host)
+    .scalar_subquery()
+)
+_SCAN_OF_HOSTS = (
     select(
         _HOSTS.c.host,
-        (epoch_now() >= _EARLIEST).label("due"),
+        (epoch_now() >= _EARLIEST_OF_HOST).label("due"),
         select(func.count()).where(Callback.host == _HOSTS.c.host, _TAKEN).scalar_subquery().label("taken"),
         func.coalesce(CallbackHost.failures, 0).label("failures"),
         CallbackHost.answered_at,
