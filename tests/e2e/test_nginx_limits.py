@@ -142,6 +142,26 @@ def test_the_size_limit_applies_to_each_file_of_a_batch(full: FullStack) -> None
             connection.recv(1)
 
 
+def status_of(url: str, target: str, body: bytes, source: str = "127.0.0.1") -> int:
+    """Return the status of a request with a whole body from an address."""
+    json = {"Content-Type": "application/json"}
+    with begun(url, target, len(body), headers=json, source=source) as connection:
+        connection.sendall(body)
+        return answer_of(connection).status
+
+
+@pytest.mark.parametrize("path", ["lookup", "copies/", "%6cookup"])
+def test_posts_that_answer_with_a_list_have_the_limit_of_lists(full: FullStack, path: str) -> None:
+    with limited(full, {"NGINX_LISTS_OF_AN_ADDRESS": "1"}) as client:
+        url = str(client.http.base_url)
+        with begun(url, f"POST {FILES}/{path}", 1000, source="127.0.0.3"):
+            lookup, body = f"POST {FILES}/lookup", b'{"ids": [1]}'
+            wait_until(lambda: status_of(url, lookup, body, "127.0.0.3") == 503, "the address has no more places")
+
+            assert status_of(url, f"POST {FILES}/links", b"{}", "127.0.0.3") == 422
+            assert status_of(url, lookup, body) == 200
+
+
 @pytest.fixture(scope="module")
 def of_named_origins(full: FullStack) -> Iterator[ApiClient]:
     """Return a client of an nginx with named origins, whose image-processor and process of large uploads are down."""

@@ -724,6 +724,23 @@ def test_the_memory_of_a_body_is_free_while_a_slow_client_reads_the_picture(
     assert [slow.sent[0]["status"], quick.sent[0]["status"]] == [200, 200]
 
 
+@pytest.mark.parametrize("target", [b"/api/file-server/lookup", b"/api/file-server/copies", b"/api/file-server/batch"])
+def test_a_long_response_to_a_post_takes_a_place_of_a_stream(
+    tmp_path: Path, target: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "STREAMS", 0)
+    monkeypatch.setattr(app, "WAIT_SECONDS", 0)
+    headers, body = [(b"host", b"x"), (b"content-length", b"2")], [b"{}", b""]
+
+    long = exchanged(tmp_path, OK + b"Content-Length: 0\r\n\r\n", "POST", headers, body, target=target)
+    short = exchanged(
+        tmp_path, OK + b"Content-Length: 0\r\n\r\n", "POST", headers, body, target=b"/api/file-server/delete"
+    )
+
+    assert (long.status, long.asked) == (503, b"")
+    assert short.status == 200
+
+
 def test_a_client_that_leaves_ends_its_request_to_the_render_service(tmp_path: Path) -> None:
     async def leaving() -> bytes:
         asked, closed = asyncio.Event(), asyncio.Event()

@@ -80,11 +80,12 @@ _WITHOUT_KEY = re.compile(r"POST /api/(session|file-server/shared/.+/unlock)/?")
 _RESUMABLE = re.compile(r"/api/file-server/uploads(/.*)?")
 """Not buffered, so that file-storage keeps the received bytes when a connection breaks."""
 LONG_RESPONSE = re.compile(
-    r"/api/file-server(/archive|/shared/[^/]+(/archive)?|/index|/trash|/folders|/links)?/?"
-    r"|/api/image-processing(/presets|/algorithms|/catalog)?/?"
-    r"|/api/(keys|owners)/?"
+    r"GET /api/file-server(/archive|/shared/[^/]+(/archive)?|/index|/trash|/folders|/links)?/?"
+    r"|POST /api/file-server/(batch|copies|lookup)/?"
+    r"|GET /api/image-processing(/presets|/algorithms|/catalog)?/?"
+    r"|GET /api/(keys|owners)/?"
 )
-"""For GET, uWSGI sends the response at the client's speed; what has no pages is longer than the socket's buffer."""
+"""uWSGI sends these responses at the client's speed; what has no pages is longer than the socket's buffer."""
 
 _OF_A_SERVICE = re.compile(rb"/api/|/(healthz|readyz)$")
 """Paths of requests that a service answers. All others are for the page, which uWSGI itself sends, to any Host."""
@@ -299,19 +300,18 @@ async def _is_stream(client: Client, request: Scope) -> bool:
         finds the memory full (503).
     """
     method, path = request["method"], request["path"]
-    if method == "GET" and LONG_RESPONSE.fullmatch(path):
-        return True
+    has_long_response = LONG_RESPONSE.fullmatch(f"{method} {path}") is not None
     if _RESUMABLE.fullmatch(path):
         return True
     if _UPLOAD.fullmatch(f"{method} {request['raw_path'].decode('latin-1')}"):
-        return _declared_bytes(request) > MAX_BUFFERED or not await _arrives_soon(client)
+        return _declared_bytes(request) > MAX_BUFFERED or not await _arrives_soon(client) or has_long_response
     if _has_body(request):
         await _receive_json(client, request)
-    else:
+    elif not has_long_response:
         # A body that is not passed on: if it is short, the connection can stay open after the response.
         await _arrives_soon(client)
         client.drop_buffer()
-    return False
+    return has_long_response
 
 
 async def _arrives_soon(client: Client) -> bool:
