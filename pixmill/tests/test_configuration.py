@@ -194,6 +194,30 @@ def test_nginx_buffers_as_much_for_a_slow_client_as_file_storage_copies() -> Non
     assert int(megabytes.removesuffix("m")) * MIB == MAX_COPIED_BYTES
 
 
+def locations_of_nginx() -> list[str]:
+    return re.findall(r"^ {8}location .*(?:\n(?! {8}\S).*)*", (PROJECT / "config/nginx.conf").read_text(), re.M)
+
+
+def test_every_location_of_nginx_limits_the_bodies_of_an_address() -> None:
+    limited = [location for location in locations_of_nginx() if "limit_conn " in location]
+
+    # nginx takes over the server's limit only if a location has none. Uploads have a limit of their own.
+    unlimited = [location for location in limited if not re.search(r"limit_conn (bodies|uploads) ", location)]
+    assert len(limited) > 10
+    assert unlimited == []
+
+
+def test_nginx_keeps_no_picture_on_disk_for_a_slow_client() -> None:
+    public = [
+        location
+        for location in locations_of_nginx()
+        if "proxy_pass http://$render" in location and "if ($limited_address) { return 404; }" not in location
+    ]
+
+    assert len(public) == 2
+    assert all("proxy_max_temp_file_size 0;" in location for location in public)
+
+
 def test_nginx_takes_all_json_that_the_services_take() -> None:
     [megabytes] = re.findall(r"^    client_max_body_size (\d+)m;", (PROJECT / "config/nginx.conf").read_text(), re.M)
 

@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import httpx2
 import pytest
@@ -140,6 +140,59 @@ def test_the_size_limit_applies_to_each_file_of_a_batch(full: FullStack) -> None
         connection.settimeout(1)
         with pytest.raises(TimeoutError):
             connection.recv(1)
+
+
+BODIES = [
+    "POST /api/session",
+    "POST /api/keys",
+    "PATCH /api/file-server/1",
+    "GET /api/file-server/1/download",
+    "POST /api/file-server/links",
+    "POST /api/file-server/lookup",
+    "POST /api/file-server/archive",
+    "POST /api/file-server/events",
+    "POST /api/image-processing/",
+    "POST /api/image-processing/cancel",
+    "POST /api/image-processing/events",
+    "POST /api/image-processing/preview",
+    "GET /img/signature/1",
+]
+"""A request with a body other than an upload for each location of nginx that has such a limit."""
+
+
+def status_of(url: str, target: str, body: bytes, source: str = "127.0.0.1") -> int:
+    """Return the status of a request with a whole body from an address."""
+    json = {"Content-Type": "application/json"}
+    with begun(url, target, len(body), headers=json, source=source) as connection:
+        connection.sendall(body)
+        return answer_of(connection).status
+
+
+def test_bodies_that_do_not_arrive_leave_room_to_other_addresses(full: FullStack) -> None:
+    lookup, body = f"POST {FILES}/lookup", b'{"ids": [1]}'
+    with limited(full, {"NGINX_BODIES_OF_AN_ADDRESS": str(len(BODIES))}) as client, ExitStack() as opened:
+        url = str(client.http.base_url)
+        for target in BODIES:
+            opened.enter_context(begun(url, target, 1000, source="127.0.0.3"))
+
+        wait_until(lambda: status_of(url, lookup, body, "127.0.0.3") == 503, "the address has no more places")
+
+        with begun(url, lookup, 5_000_000, source="127.0.0.3") as connection:
+            assert_refused(connection, b"413", b"JSON may have 2 MiB")
+        assert status_of(url, f"GET {FILES}/?limit=1", b"", "127.0.0.3") == 200
+        assert status_of(url, lookup, body) == 200
+
+
+@pytest.mark.parametrize("path", ["lookup", "copies/", "%6cookup"])
+def test_posts_that_answer_with_a_list_have_the_limit_of_lists(full: FullStack, path: str) -> None:
+    with limited(full, {"NGINX_LISTS_OF_AN_ADDRESS": "1"}) as client:
+        url = str(client.http.base_url)
+        with begun(url, f"POST {FILES}/{path}", 1000, source="127.0.0.3"):
+            lookup, body = f"POST {FILES}/lookup", b'{"ids": [1]}'
+            wait_until(lambda: status_of(url, lookup, body, "127.0.0.3") == 503, "the address has no more places")
+
+            assert status_of(url, f"POST {FILES}/links", b"{}", "127.0.0.3") == 422
+            assert status_of(url, lookup, body) == 200
 
 
 @pytest.fixture(scope="module")

@@ -20,27 +20,40 @@ from tests.support.applications import configure_applications
 from tests.support.environment import PROJECT
 
 FEW = {
-    "/api/file-server/stats": "sums by type and by month",
-    "/api/image-processing/stats": "sums by day",
-    "/api/image-processing/batches/{id}": "at most 50 causes of errors",
-    "/api/image-processing/webhook-secrets": "a current and an earlier secret",
+    "GET /api/file-server/stats": "sums by type and by month",
+    "POST /api/file-server/delete": "at most 10,000 ids",
+    "POST /api/file-server/restore": "at most 10,000 ids",
+    "POST /api/image-processing/": "at most 10,000 ids",
+    "POST /api/image-processing/cancel": "at most 10,000 ids",
+    "POST /api/image-processing/forget": "at most 10,000 ids",
+    "POST /api/image-processing/restart": "at most 10,000 ids",
+    "GET /api/image-processing/stats": "sums by day",
+    "GET /api/image-processing/batches/{id}": "at most 50 causes of errors",
+    "GET /api/image-processing/webhook-secrets": "a current and an earlier secret",
 }
-"""Routes whose lists are always short, with the reason."""
+"""Routes whose lists are always short, with the reason: they fit into the buffers of a connection."""
 PAGE = 1000
 """Maximum size of a page that needs no other limit."""
-ANY_TIME = {"/api/file-server/", "/api/file-server/index", "/api/file-server/trash", "/api/image-processing/"}
-"""Lists of files and tasks, of which there are millions, may take any time."""
+ANY_TIME = {
+    "GET /api/file-server/",
+    "GET /api/file-server/index",
+    "GET /api/file-server/trash",
+    "GET /api/image-processing/",
+    "POST /api/file-server/batch",
+}
+"""Uploads, and lists of files and tasks, of which there are millions, may take any time."""
+METHODS = {"get", "put", "post", "patch", "delete"}
 
 
 class ListRoute(NamedTuple):
-    """A route that answers with a list, and its parameter ``limit`` if it has one."""
+    """A route that answers with a list, as method and path, and its parameter ``limit`` if it has one."""
 
-    path: str
+    name: str
     limit: Mapping[str, object] | None
 
     @property
     def example(self) -> str:
-        return re.sub(r"\{\w+\}", "1", self.path)
+        return re.sub(r"\{\w+\}", "1", self.name)
 
     @property
     def is_paged(self) -> bool:
@@ -65,9 +78,10 @@ def routes() -> Iterator[list[ListRoute]]:
             document = create().test_client().get("/openapi.json", base_url="http://localhost").json
             assert document is not None
             found += [
-                ListRoute(base + path, _limit_of(methods["get"]))
-                for path, methods in document["paths"].items()
-                if "get" in methods and _has_list(methods["get"], document)
+                ListRoute(f"{method.upper()} {base}{path}", _limit_of(operation))
+                for path, operations in document["paths"].items()
+                for method, operation in operations.items()
+                if method in METHODS and _has_list(operation, document)
             ]
         yield found
     logging.captureWarnings(capture=False)
@@ -83,8 +97,14 @@ def _limit_of(operation: Mapping[str, object]) -> Mapping[str, object] | None:
 
 
 def _has_list(operation: Mapping[str, object], document: Mapping[str, object]) -> bool:
-    """Return whether the response is an array of JSON, or an object with an array."""
-    schema = _at(operation, "responses", "200", "content", "application/json", "schema")
+    """Return whether a successful response is an array of JSON, or an object with an array."""
+    return any(
+        _is_list(_at(operation, "responses", status, "content", "application/json", "schema"), document)
+        for status in ("200", "201")
+    )
+
+
+def _is_list(schema: object, document: Mapping[str, object]) -> bool:
     if schema is None:
         return False
     properties = _at(_resolved(schema, document), "properties") or {}
@@ -105,58 +125,86 @@ def _resolved(schema: object, document: Mapping[str, object]) -> object:
 
 
 def unbounded(routes: list[ListRoute]) -> list[ListRoute]:
-    return [route for route in routes if not route.is_paged and route.path not in FEW]
+    return [route for route in routes if not route.is_paged and route.name not in FEW]
 
 
-def nginx_counts_as_list(path: str) -> bool:
-    """Return whether nginx's location for this path has the limits of lists."""
+def nginx_counts(example: str) -> bool:
+    """Return whether nginx's location for this method and path has the limits of lists, or those of uploads."""
     conf = (PROJECT / "config/nginx.conf").read_text()
+    if any(re.search(rule, example) for rule in rules_of_map("is_upload")):
+        return "limit_conn uploads ${NGINX_UPLOADS_OF_AN_ADDRESS};" in block_of(conf, "/upload")
+    method, path = example.split()
     limits = "limit_conn lists ${NGINX_LISTS_OF_AN_ADDRESS};"
     # Of the locations with an expression, nginx takes the first that matches; else the longest prefix.
     for expression, block in re.findall(r"^ {8}location ~ (\S+) \{(.*(?:\n(?! {8}\S).*)*)", conf, re.MULTILINE):
         # Python writes a group with a name in another way.
         if re.search(expression.strip('"').replace("(?<", "(?P<"), path):
-            return limits in block
-    [rewrite] = re.findall(r"rewrite (\S+) /file-list last;", conf)
-    return limits in conf.partition("location = /file-list {")[2].partition("\n        }")[0] and bool(
-        re.search(rewrite, path)
-    )
+            return limits in block and counts(method, path)
+    for expression, location in re.findall(r"rewrite (\S+) (/file-\w+) last;", conf):
+        if re.search(expression, path):
+            return limits in block_of(conf, f"= {location}") and counts(method, location)
+    return False
 
 
-def is_given_up(service: str, path: str) -> bool:
-    """Return whether uWSGI gives up a GET request of this path after a while."""
+def block_of(conf: str, location: str) -> str:
+    return conf.partition(f"location {location} {{")[2].partition("\n        }")[0]
+
+
+def counts(method: str, location: str) -> bool:
+    """Return whether nginx's zone of lists counts a request of this method in this location."""
+    return any(re.search(rule, f"{method} {location}") for rule in rules_of_map("lists_of"))
+
+
+def rules_of_map(variable: str) -> list[str]:
+    """Return the expressions for which a map of nginx has a value."""
+    conf = (PROJECT / "config/nginx.conf").read_text()
+    [block] = re.findall(rf"map [^\n]* \${variable} \{{\n(.*?)\n    \}}", conf, re.DOTALL)
+    texts = re.findall(r'^ *"(~?)(.*)" [$1]\S*;$', block, re.MULTILINE)
+    return [text if is_expression else f"^{re.escape(text)}$" for is_expression, text in texts]
+
+
+def is_given_up(service: str, example: str) -> bool:
+    """Return whether uWSGI gives up a request of this method and path after a while."""
+    method, path = example.split()
     ini = (PROJECT / f"config/{service}/wsgi.ini").read_text()
     with_method = re.findall(
         r"route-if = regexp:\$\{REQUEST_METHOD\}\$\{REQUEST_URI\};(.*) addvar:PIXMILL_REQUEST_SECONDS", ini
     )
     by_path = re.findall(r"route-uri = (.*) addvar:PIXMILL_REQUEST_SECONDS", ini)
-    return any(re.search(rule, f"GET{path}") for rule in with_method) or any(re.search(rule, path) for rule in by_path)
+    return any(re.search(rule, f"{method}{path}") for rule in with_method) or any(
+        re.search(rule, path) for rule in by_path
+    )
 
 
 def test_the_services_have_lists(routes: list[ListRoute]) -> None:
-    paths = {route.path for route in routes}
+    names = {route.name for route in routes}
 
-    assert paths >= {"/api/file-server/links", "/api/image-processing/batches", "/api/keys", "/api/audit"}
-    assert paths >= FEW.keys() | ANY_TIME
+    assert names >= {
+        "GET /api/file-server/links",
+        "GET /api/image-processing/batches",
+        "GET /api/keys",
+        "GET /api/audit",
+    }
+    assert names >= {"POST /api/file-server/copies", "POST /api/file-server/lookup"} | FEW.keys() | ANY_TIME
 
 
 def test_a_list_has_pages_or_counts_as_a_long_response_at_the_front(routes: list[ListRoute]) -> None:
-    assert [route.path for route in unbounded(routes) if not LONG_RESPONSE.fullmatch(route.example)] == []
+    assert [route.name for route in unbounded(routes) if not LONG_RESPONSE.fullmatch(route.example)] == []
 
 
 @pytest.mark.parametrize("end", ["", "/"])
 def test_a_list_has_pages_or_counts_as_a_list_at_nginx(routes: list[ListRoute], end: str) -> None:
-    paths = [route.example.rstrip("/") + end for route in unbounded(routes)]
+    examples = [route.example.rstrip("/") + end for route in unbounded(routes)]
 
-    assert [path for path in paths if not nginx_counts_as_list(path)] == []
+    assert [example for example in examples if not nginx_counts(example)] == []
 
 
 def test_a_list_is_given_up_after_a_while(routes: list[ListRoute]) -> None:
     endless = [
-        (service, route.path)
+        (service, route.name)
         for route in routes
-        if route.path not in ANY_TIME
-        for service in ("embedded", "image-processor" if "image-processing" in route.path else "file-storage")
+        if route.name not in ANY_TIME
+        for service in ("embedded", "image-processor" if "image-processing" in route.name else "file-storage")
         if not is_given_up(service, route.example)
     ]
 

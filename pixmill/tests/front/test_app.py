@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from image_processor.render.config import RenderSettings
 from image_processor.render.paths import RenderPaths
 from pixmill.front import app, client
 from pixmill.front.app import MAX_BUFFERED, MAX_JSON_BODY_BYTES, SEND_BYTES, Front, RenderClient
+from pixmill.front.client import UNCOUNTED_BYTES
 from pixmill.front.limits import Limit
 from service_kit.access.cors import Cors
 from service_kit.access.guard import check_host
@@ -141,7 +142,7 @@ def scope_of(method: str, headers: Headers, target: bytes) -> Scope:
         "type": "http",
         "http_version": "1.1",
         "method": method,
-        "path": path.decode(),
+        "path": unquote(path.decode()),
         "raw_path": path,
         "query_string": query,
         "headers": headers,
@@ -525,7 +526,15 @@ def test_a_refusal_names_the_limit_of_the_services(tmp_path: Path) -> None:
     assert json.loads(exchange.body)["context"] == {"limit": JSON_LIMIT}
 
 
-@pytest.mark.parametrize("target", [b"/api/session", b"/api/file-server/shared/token/unlock"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/api/session",
+        b"/api/%73ession",
+        b"/api/file-server/shared/token/unlock",
+        b"/api/file-server/shared/a%2Fb/unlock",
+    ],
+)
 def test_a_long_body_without_a_key_is_refused_before_it_arrives(tmp_path: Path, target: bytes) -> None:
     headers = [(b"host", b"x"), (b"content-length", b"%d" % (PUBLIC_JSON_LIMIT + 1))]
 
@@ -566,6 +575,21 @@ def test_the_bodies_of_an_address_have_a_limit_of_memory_together(
     assert short.status == 200
 
 
+def test_an_upload_that_finds_the_memory_full_is_passed_on_as_it_arrives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "BUFFERED_BYTES", 0)
+    headers = [(b"host", b"x"), (b"transfer-encoding", b"chunked")]
+    pieces = [b"a" * UNCOUNTED_BYTES, b"bc", b""]
+
+    exchange = exchanged(
+        tmp_path, OK + b"Content-Length: 0\r\n\r\n", "PUT", headers, pieces, target=b"/api/file-server/a.jpg"
+    )
+
+    assert exchange.status == 200
+    assert exchange.asked.startswith(b"PUT /api/file-server/a.jpg")
+
+
 @pytest.mark.parametrize(
     "first", [[*LONG_JSON, b""], [*LONG_JSON, None], LONG_JSON * 2], ids=["sent", "left", "refused"]
 )
@@ -604,19 +628,117 @@ def test_a_request_for_a_picture_goes_to_the_render_service_as_it_was_sent(
     assert exchange.body == b"ok"
 
 
-def test_the_body_of_a_preview_is_passed_on(tmp_path: Path) -> None:
-    exchange = exchanged(
-        tmp_path,
-        OK + b"\r\nok",
-        "POST",
-        [(b"host", b"x"), (b"transfer-encoding", b"chunked")],
-        [b'{"file_id"', b": 1}", b""],
-        target=b"/api/image-processing/preview",
-        server="render",
+PREVIEW = b"/api/image-processing/preview"
+
+
+class Renders:
+    """A fake render service, which receives whole requests."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b"chunked" in head.lower():
+            body = await reader.readuntil(b"0\r\n\r\n")
+        else:
+            [length] = re.findall(rb"content-length: (\d+)", head.lower()) or [b"0"]
+            body = await reader.readexactly(int(length))
+        self.asked.append(head + body)
+        writer.write(OK + b"\r\nok")
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("framing", "sent"),
+    [
+        ((b"content-length", b"14"), b'{"file_id": 1}'),
+        ((b"transfer-encoding", b"chunked"), b'e\r\n{"file_id": 1}\r\n0\r\n\r\n'),
+    ],
+    ids=["of known length", "chunked"],
+)
+def test_the_body_of_a_preview_is_passed_on_with_the_same_framing(
+    tmp_path: Path, framing: tuple[bytes, bytes], sent: bytes
+) -> None:
+    async def asked() -> list[bytes]:
+        renders, peers = Renders(), Peers(b"", [b'{"file_id"', b": 1}", b""], None)
+        async with await asyncio.start_unix_server(renders.answer, tmp_path / "render"):
+            scope = scope_of("POST", [(b"host", b"x"), framing], PREVIEW)
+            await front_of(tmp_path / "uwsgi")(scope, peers.receive, peers.send)
+        return renders.asked
+
+    [found] = asyncio.run(asked())
+
+    assert b": ".join(framing) + b"\r\n" in found.lower()
+    assert found.endswith(b"\r\n\r\n" + sent)
+
+
+def test_a_preview_whose_body_has_not_arrived_takes_no_place_of_another_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "RENDERS", 1)
+    monkeypatch.setattr(app, "WAIT_SECONDS", 0)
+    slow, quick = Peers(b"", [b"{"], None), Peers(b"", [], None)
+    arriving = asyncio.Event()
+
+    async def receive() -> Message:
+        message = await slow.receive()
+        arriving.set()
+        return message
+
+    async def both() -> None:
+        front = front_of(tmp_path / "uwsgi")
+        async with await asyncio.start_unix_server(Renders().answer, tmp_path / "render"), asyncio.TaskGroup() as group:
+            preview = scope_of("POST", [(b"host", b"x"), (b"content-length", b"14")], PREVIEW)
+            waiting = group.create_task(front(preview, receive, slow.send))
+            await arriving.wait()
+            await front(scope_of("GET", [(b"host", b"x")], b"/img/a"), quick.receive, quick.send)
+            waiting.cancel()
+
+    asyncio.run(both())
+
+    assert quick.sent[0]["status"] == 200
+    assert slow.sent == []
+
+
+def test_the_memory_of_a_body_is_free_while_a_slow_client_reads_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "BUFFERED_BYTES_OF_AN_ADDRESS", MAX_BUFFERED)
+    scope = scope_of("POST", [(b"host", b"x"), (b"transfer-encoding", b"chunked")], PREVIEW)
+    slow, quick = (Peers(b"", [*LONG_JSON, b""], None) for _ in range(2))
+
+    async def both() -> None:
+        front = front_of(tmp_path / "uwsgi")
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await front(scope, quick.receive, quick.send)
+            await slow.send(message)
+
+        async with await asyncio.start_unix_server(Renders().answer, tmp_path / "render", limit=MAX_JSON_BODY_BYTES):
+            await front(scope, slow.receive, send)
+
+    asyncio.run(both())
+
+    assert [slow.sent[0]["status"], quick.sent[0]["status"]] == [200, 200]
+
+
+@pytest.mark.parametrize("target", [b"/api/file-server/lookup", b"/api/file-server/copies", b"/api/file-server/batch"])
+def test_a_long_response_to_a_post_takes_a_place_of_a_stream(
+    tmp_path: Path, target: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "STREAMS", 0)
+    monkeypatch.setattr(app, "WAIT_SECONDS", 0)
+    headers, body = [(b"host", b"x"), (b"content-length", b"2")], [b"{}", b""]
+
+    long = exchanged(tmp_path, OK + b"Content-Length: 0\r\n\r\n", "POST", headers, body, target=target)
+    short = exchanged(
+        tmp_path, OK + b"Content-Length: 0\r\n\r\n", "POST", headers, body, target=b"/api/file-server/delete"
     )
 
-    assert b"content-length: 14\r\n" in exchange.asked.lower()
-    assert exchange.asked.endswith(b'{"file_id": 1}')
+    assert (long.status, long.asked) == (503, b"")
+    assert short.status == 200
 
 
 def test_a_client_that_leaves_ends_its_request_to_the_render_service(tmp_path: Path) -> None:

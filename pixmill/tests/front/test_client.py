@@ -59,14 +59,16 @@ def test_a_sign_in_needs_no_place_in_the_memory_of_bodies() -> None:
     assert asyncio.run(client.buffer_body(PUBLIC_JSON_LIMIT))
 
 
-def test_a_body_counts_towards_the_memory_until_its_buffer_is_dropped() -> None:
+def test_a_body_counts_towards_the_memory_until_it_was_passed_on() -> None:
     memory = Limit(300_000, 300_000)
     client = sending(bytes(300_000), memory)
     asyncio.run(client.buffer_body(300_000))
 
-    body = client.buffered
+    async def taken() -> bytes:
+        return b"".join([piece async for piece in client.body()])
+
     others = [memory.enter("192.0.2.8", 200_000)]
-    client.drop_buffer()
+    body = asyncio.run(taken())
     others.append(memory.enter("192.0.2.8", 200_000))
 
     assert len(body) == 300_000

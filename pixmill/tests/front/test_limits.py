@@ -4,7 +4,14 @@ import asyncio
 import resource
 
 import pytest
-from pixmill.front.limits import Limit, connection_limit, listener_limit
+from pixmill.front.app import MAX_JSON_BODY_BYTES
+from pixmill.front.limits import (
+    BUFFERED_BYTES,
+    BUFFERED_BYTES_OF_AN_ADDRESS,
+    Limit,
+    connection_limit,
+    listener_limit,
+)
 from service_kit.problems import Problem
 
 
@@ -43,6 +50,15 @@ def test_a_place_that_was_left_is_free_again() -> None:
     limit.leave("a")
 
     assert limit.enter("b")
+
+
+def test_the_longest_bodies_of_seven_addresses_leave_memory_to_those_of_another() -> None:
+    memory = Limit(BUFFERED_BYTES, BUFFERED_BYTES_OF_AN_ADDRESS)
+
+    entered = [[memory.enter(f"192.0.2.{number}", MAX_JSON_BODY_BYTES) for _ in range(30)] for number in range(7)]
+
+    assert all(places.count(True) >= 5 for places in entered)
+    assert [memory.enter("192.0.2.7", MAX_JSON_BODY_BYTES) for _ in range(5)] == [True] * 5
 
 
 def test_without_room_a_request_is_refused_with_a_time_to_try_again() -> None:

@@ -34,6 +34,7 @@ from pixmill.front.client import (
     Client,
     ClientGoneError,
     IncompleteResponseError,
+    MemoryFullError,
     with_date,
 )
 from pixmill.front.encodings import with_one_encoding
@@ -74,16 +75,17 @@ MAX_BUFFERED = 256 * 1024
 EVENTS = re.compile(r"(/api/[a-z-]+)/events/?")
 _UPLOAD = re.compile(r"POST /api/file-server(/batch)?/?|PUT /api/file-server(/[^/]*)?/?")
 """As ``$is_upload`` in nginx."""
-_WITHOUT_KEY = re.compile(r"POST /api/(session|file-server/shared/[^/]+/unlock)/?")
-"""Operations for clients without a key: a longer body is refused before it arrives."""
+_WITHOUT_KEY = re.compile(r"POST /api/(session|file-server/shared/.+/unlock)/?")
+"""Operations for clients without a key, with a decoded path: a longer body is refused before it arrives."""
 _RESUMABLE = re.compile(r"/api/file-server/uploads(/.*)?")
 """Not buffered, so that file-storage keeps the received bytes when a connection breaks."""
 LONG_RESPONSE = re.compile(
-    r"/api/file-server(/archive|/shared/[^/]+(/archive)?|/index|/trash|/folders|/links)?/?"
-    r"|/api/image-processing(/presets|/algorithms|/catalog)?/?"
-    r"|/api/(keys|owners)/?"
+    r"GET /api/file-server(/archive|/shared/[^/]+(/archive)?|/index|/trash|/folders|/links)?/?"
+    r"|POST /api/file-server/(batch|copies|lookup)/?"
+    r"|GET /api/image-processing(/presets|/algorithms|/catalog)?/?"
+    r"|GET /api/(keys|owners)/?"
 )
-"""For GET, uWSGI sends the response at the client's speed; what has no pages is longer than the socket's buffer."""
+"""uWSGI sends these responses at the client's speed; what has no pages is longer than the socket's buffer."""
 
 _OF_A_SERVICE = re.compile(rb"/api/|/(healthz|readyz)$")
 """Paths of requests that a service answers. All others are for the page, which uWSGI itself sends, to any Host."""
@@ -133,14 +135,11 @@ class RenderClient:
         return self._paths.has(request["raw_path"].decode("latin-1"), host)
 
     async def pass_on(self, client: Client, request: Scope) -> None:
-        """Forward the request; if the client disconnects, close the connection to the render service.
+        """Forward a request whose body has arrived; if the client disconnects, close the connection to the service.
 
         :raises ClientGoneError: the client has disconnected.
         """
-        body = None
-        if _has_body(request):
-            await _receive_json(client, request)
-            body = client.buffered
+        body = client.body() if _has_body(request) else None
         asking = asyncio.create_task(self._ask(_request_for(b"render", request, body)))
         leaving = asyncio.create_task(client.gone())
         try:
@@ -211,6 +210,9 @@ class Front:
                     client.has_response = True
                     await events(request, receive, send)
             elif self._render.has(request):
+                # Before it takes a place, which a slow body would hold.
+                if _has_body(request):
+                    await _receive_json(client, request)
                 async with self._renders.held(client.address, WAIT_SECONDS):
                     await self._render.pass_on(client, request)
             else:
@@ -294,27 +296,28 @@ class _BodyUntilAnswer:
 async def _is_stream(client: Client, request: Scope) -> bool:
     """Receive the body unless it may be long, and return whether a uWSGI thread then waits for the client's network.
 
-    :raises Problem: as in :meth:`Client.buffer_body`; a body without files is too long (413) or takes too long (408).
+    :raises Problem: as in :meth:`Client.buffer_body`; a body without files is too long (413), takes too long (408), or
+        finds the memory full (503).
     """
     method, path = request["method"], request["path"]
-    if method == "GET" and LONG_RESPONSE.fullmatch(path):
-        return True
+    has_long_response = LONG_RESPONSE.fullmatch(f"{method} {path}") is not None
     if _RESUMABLE.fullmatch(path):
         return True
     if _UPLOAD.fullmatch(f"{method} {request['raw_path'].decode('latin-1')}"):
-        return _declared_bytes(request) > MAX_BUFFERED or not await _arrives_soon(client)
+        return _declared_bytes(request) > MAX_BUFFERED or not await _arrives_soon(client) or has_long_response
     if _has_body(request):
         await _receive_json(client, request)
-    else:
+    elif not has_long_response:
         # A body that is not passed on: if it is short, the connection can stay open after the response.
         await _arrives_soon(client)
-    return False
+        client.drop_buffer()
+    return has_long_response
 
 
 async def _arrives_soon(client: Client) -> bool:
     try:
         return await client.buffer_body(MAX_BUFFERED)
-    except TimeoutError:
+    except (TimeoutError, MemoryFullError):
         return False
 
 
@@ -329,6 +332,9 @@ async def _receive_json(client: Client, request: Scope) -> None:
     except TimeoutError as error:
         detail = f"The body did not arrive within {BUFFER_SECONDS} seconds; send less, or over a faster connection."
         raise Problem("request-timeout", 408, detail) from error
+    except MemoryFullError as error:
+        detail = "Too many bodies arrive at the same time, or too many from this address; try again."
+        raise Problem("too-many-at-a-time", 503, detail, retry_after=5) from error
 
 
 def _declared_bytes(request: Scope) -> int:
@@ -351,16 +357,13 @@ def _has_body(request: Scope) -> bool:
     return any(name in _FRAMING for name, _ in request["headers"])
 
 
-def _request_for(service: bytes, request: Scope, body: bytes | AsyncIterable[bytes] | None) -> httpcore2.Request:
+def _request_for(service: bytes, request: Scope, body: AsyncIterable[bytes] | None) -> httpcore2.Request:
     target = request["raw_path"] + (b"?" + request["query_string"] if request["query_string"] else b"")
     names = {name for name, _ in request["headers"]}
     headers = [(name, value) for name, value in request["headers"] if name not in _HOP_BY_HOP]
     if b"host" not in names:
         headers.append((b"host", b"localhost"))
-    if isinstance(body, bytes):
-        headers = [(name, value) for name, value in headers if name != b"content-length"]
-        headers.append((b"content-length", b"%d" % len(body)))
-    elif b"transfer-encoding" in names:
+    if b"transfer-encoding" in names:
         headers.append((b"transfer-encoding", b"chunked"))
     url = httpcore2.URL(scheme=b"http", host=service, target=target)
     return httpcore2.Request(request["method"], url, headers=headers, content=body)

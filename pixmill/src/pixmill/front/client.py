@@ -57,6 +57,10 @@ class BodyStoppedError(Exception):
     """The rest of the body is not wanted."""
 
 
+class MemoryFullError(Exception):
+    """The buffers of all clients, or those of this address, are full."""
+
+
 class IncompleteResponseError(Exception):
     """The rest of the response is not available."""
 
@@ -90,9 +94,12 @@ class Client:
     async def buffer_body(self, limit: int) -> bool:
         """Wait for the complete request body or for more than ``limit`` bytes, and return whether it is complete.
 
+        What has arrived stays in the buffer, also after an error.
+
         :raises ClientGoneError: as in :meth:`body`.
-        :raises Problem: 408, the body has stopped arriving; 503, all buffers, or those of this address, are full.
-        :raises TimeoutError: the body takes longer than :data:`BUFFER_SECONDS`. What has arrived stays in the buffer.
+        :raises MemoryFullError: there is no room for more of the body.
+        :raises Problem: 408, the body has stopped arriving.
+        :raises TimeoutError: the body takes longer than :data:`BUFFER_SECONDS`.
         """
         async with asyncio.timeout(BUFFER_SECONDS), aclosing(self._pieces()) as pieces:
             async for piece in pieces:
@@ -101,17 +108,11 @@ class Client:
                     return False
         return True
 
-    @property
-    def buffered(self) -> bytes:
-        """The buffered bytes; they count towards the limit of memory until :meth:`drop_buffer`."""
-        return bytes(self._buffered)
-
     def _buffer(self, piece: bytes) -> None:
         self._buffered += piece
         added = max(len(self._buffered) - UNCOUNTED_BYTES, 0) - self._counted_bytes
         if not self._memory.enter(self.address, added):
-            detail = "Too many bodies arrive at the same time, or too many from this address; try again."
-            raise Problem("too-many-at-a-time", 503, detail, retry_after=5)
+            raise MemoryFullError
         self._counted_bytes += added
 
     def drop_buffer(self) -> None:
@@ -121,7 +122,7 @@ class Client:
         self._counted_bytes = 0
 
     async def body(self) -> AsyncIterator[bytes]:
-        """Yield the request's body as it arrives.
+        """Yield the request's body as it arrives; the buffered bytes count towards the memory until all were taken.
 
         :raises BodyStoppedError: :meth:`stop_body` was called before the body was complete.
         :raises ClientGoneError: the client disconnected before the body was complete.

@@ -20,7 +20,7 @@ LISTENERS_OF_AN_ADDRESS = 64
 MAX_CONNECTIONS = 8192
 BUFFERED_BYTES = 128 * 1024 * 1024
 """Maximum bytes of all bodies that wait in memory, in total and per address; the start of each body is not counted."""
-BUFFERED_BYTES_OF_AN_ADDRESS = 64 * 1024 * 1024
+BUFFERED_BYTES_OF_AN_ADDRESS = 16 * 1024 * 1024
 WAIT_SECONDS = 10
 """Seconds that a request waits for others to end before it is refused."""
 
