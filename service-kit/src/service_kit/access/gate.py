@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from service_kit.access.bearer import bearer_token
 from service_kit.access.guard import check_site, host_check
 from service_kit.access.keys import KeyService
 from service_kit.access.principals import (
@@ -84,7 +85,7 @@ class Gate:
         :raises Problem: 401, the key is not valid; 403, a page of another site sent the request; 421, the request is
         for another host; 429, the owner sent too many requests, or the address too many wrong keys.
         """
-        token = _bearer(asked.headers)
+        token = bearer_token(asked.headers)
         process = self._process_with(token)
         if process is not None:
             return self._inner(process, asked.headers)
@@ -171,11 +172,6 @@ def require(principal: Principal, scope: Scope, *inner: InnerScope) -> None:
     challenge = f'Bearer realm="Pixmill", error="insufficient_scope", scope="{scope}"'
     detail = sentence("This key lacks the scope '{scope}'.", scope=scope)
     raise Problem("scope-missing", 403, detail, headers={"WWW-Authenticate": challenge})
-
-
-def _bearer(headers: Mapping[str, str]) -> str | None:
-    scheme, _, token = headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def _unauthorized(detail: str, *, invalid: bool) -> Problem:
