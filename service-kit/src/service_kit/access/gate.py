@@ -151,7 +151,7 @@ class Gate:
         match self._rules.mode:
             case "open":
                 return LOCAL
-            case "local" if "X-Forwarded-For" not in asked.headers and "Forwarded" not in asked.headers:
+            case "local" if not _is_forwarded(asked.headers):
                 return LOCAL
             case _:
                 return NOBODY
@@ -172,6 +172,12 @@ def require(principal: Principal, scope: Scope, *inner: InnerScope) -> None:
     challenge = f'Bearer realm="Pixmill", error="insufficient_scope", scope="{scope}"'
     detail = sentence("This key lacks the scope '{scope}'.", scope=scope)
     raise Problem("scope-missing", 403, detail, headers={"WWW-Authenticate": challenge})
+
+
+def _is_forwarded(headers: Mapping[str, str]) -> bool:
+    """Return whether a proxy added any of its headers: then a stranger may have sent the request."""
+    names = [name.lower() for name in headers.keys()]  # noqa: SIM118 (werkzeug's headers iterate over pairs)
+    return any(name == "forwarded" or name.startswith("x-forwarded-") for name in names)
 
 
 def _unauthorized(detail: str, *, invalid: bool) -> Problem:
