@@ -94,6 +94,7 @@ def test_a_warning_of_python_is_an_event(capfd: pytest.CaptureFixture[str]) -> N
     ("logged", "written"),
     [
         ("https://receiver.example/hook?token=1", "https://receiver.example/hook"),
+        ("HTTPS://receiver.example/hook?token=1", "HTTPS://receiver.example/hook"),
         ("https://name:word@receiver.example/hook?a=1#b", "https://receiver.example/hook"),
         ("Get 'https://s3.example/b/ab?X-Amz-Signature=1' failed", "Get 'https://s3.example/b/ab' failed"),
         ("/api/file-server/links/WzEsMTc4.abc-_", "/api/file-server/links/"),

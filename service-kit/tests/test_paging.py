@@ -9,7 +9,8 @@ from flask import Response
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
-from service_kit.paging import ROWS_PER_READ, PageQuery, list_response
+from service_kit import paging
+from service_kit.paging import PIECE_BYTES, ROWS_PER_READ, PageQuery, array_in_pieces, list_response
 from service_kit.problems import Problem
 
 URL = "/api/things/"
@@ -200,3 +201,42 @@ def test_another_limit_is_refused(limit: str) -> None:
         Things.model_validate({"limit": limit})
 
     assert [error["pointer"] for error in raised.value.errors] == ["/limit"]
+
+
+def test_a_page_that_would_be_too_long_ends_early_and_links_to_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "PAGE_BYTES", 50)
+    rows = Rows(range(1, 8))
+
+    response = answer(rows, Things(limit=6))
+
+    # Each is an object like {"number": 1}, of 13 bytes.
+    assert numbers_in(response) == [1, 2, 3, 4]
+    assert next_query(response) == {"limit": ["6"], "after": ["4"]}
+    assert numbers_in(answer(rows, Things(limit=6, after=4))) == [5, 6, 7]
+
+
+def test_a_long_page_is_read_in_parts() -> None:
+    rows = Rows(range(1, 10_000))
+
+    response = answer(rows, Things(limit=2 * ROWS_PER_READ))
+
+    assert numbers_in(response) == list(range(1, 2 * ROWS_PER_READ + 1))
+    assert next_query(response)["after"] == [str(2 * ROWS_PER_READ)]
+    # The last query finds out whether there is another page.
+    assert rows.queries == [(0, ROWS_PER_READ), (ROWS_PER_READ, ROWS_PER_READ), (2 * ROWS_PER_READ, 1)]
+
+
+def test_a_page_has_a_length_and_a_stream_has_none() -> None:
+    lengths = [answer(Rows(range(9)), Things(limit=limit)).headers.get("Content-Length") for limit in (2, None)]
+
+    assert lengths == [str(len('[{"number": 1}, {"number": 2}]')), None]
+
+
+def test_the_pieces_of_a_stream_are_bounded_in_bytes_and_not_in_rows() -> None:
+    long = {"comment": "\N{GRINNING FACE}" * 10_000}
+
+    pieces = list(array_in_pieces([long] * 30))
+
+    assert json.loads(b"".join(pieces)) == [long] * 30
+    assert len(pieces) > 1
+    assert max(map(len, pieces)) < PIECE_BYTES + 50_000

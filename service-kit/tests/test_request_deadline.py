@@ -1,5 +1,6 @@
 """A request that takes too long is given up, regardless of other requests of its process."""
 
+import json
 import queue
 import signal
 import subprocess
@@ -87,3 +88,31 @@ def test_a_process_in_which_no_thread_runs_any_more_ends() -> None:
 
     assert (run.returncode, run.stdout) == (-signal.SIGALRM, "begins\n")
     assert "in application" in run.stderr, "where it was"
+
+
+GIVEN_UP = """
+import sys, threading
+from service_kit import logs
+from service_kit.request_deadline import SECONDS, RequestDeadline
+from werkzeug.test import Client
+
+given_up = threading.Event()
+
+def application(environ, start_response):
+    given_up.wait(60)
+    start_response("200 OK", [])
+    return []
+
+logs.configure("info")
+watched = Client(RequestDeadline(application, lambda _: given_up.set(), lambda _: None))
+watched.post(sys.argv[1], environ_overrides={SECONDS: "0"})
+"""
+
+
+@pytest.mark.parametrize("path", ["/api/file-server/shared/pxs_secret-1/unlock", "/api/file-server/links/7.secret.x_-"])
+def test_the_log_of_a_request_that_is_given_up_has_no_token(path: str) -> None:
+    run = subprocess.run([sys.executable, "-c", GIVEN_UP, path], capture_output=True, text=True, timeout=60, check=True)
+
+    [line] = run.stderr.splitlines()
+    assert json.loads(line)["path"].startswith(path[: path.index("/", 17) + 1])
+    assert "secret" not in line

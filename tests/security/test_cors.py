@@ -79,6 +79,10 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     structlog.reset_defaults()
 
 
+def nginx() -> str:
+    return (PROJECT / "config/nginx.conf").read_text()
+
+
 def cors_headers(response: httpx2.Response) -> dict[str, str]:
     return {name: value for name, value in response.headers.items() if name.startswith("access-control-")}
 
@@ -128,6 +132,32 @@ def test_without_a_key_a_named_origin_may_read_nothing(create: Create, base: str
     assert cors_headers(Application(create, base, path).answer("GET", {"Origin": NAMED})) == {}
 
 
+# Without a key, these modes send events, which never end; all applications share the rule.
+@pytest.mark.parametrize("mode", ["local", "open", "keys"])
+@pytest.mark.parametrize(("create", "base", "path"), [ENDPOINTS[0], ENDPOINTS[1], ENDPOINTS[5]])
+def test_another_scheme_is_not_a_key(
+    create: Create, base: str, path: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACCESS_AUTH__MODE", mode)
+
+    answer = Application(create, base, path).answer("GET", {"Origin": NAMED, "Authorization": "Basic eDp5"})
+
+    assert cors_headers(answer) == {}
+
+
+@pytest.mark.parametrize(
+    "authorization", ["Bearer pxm_x", "bearer pxm_x", "Bearer", "Bearer ", "Basic eDp5", "BearerX y", "", "x Bearer y"]
+)
+def test_nginx_and_the_services_agree_on_what_a_key_is(authorization: str) -> None:
+    key = re.search(r'map \$http_authorization \$origin_with_key \{\s+"~\*(.+)" \$http_origin;\s+\}', nginx())
+    assert key is not None
+
+    is_key_for_nginx = re.search(key[1], authorization, re.IGNORECASE) is not None
+
+    headers = {"Origin": NAMED, "Authorization": authorization}
+    assert is_key_for_nginx == bool(Cors([NAMED]).headers("GET", headers))
+
+
 def test_all_applications_give_the_same_answers() -> None:
     asked = {"Origin": NAMED, **PREFLIGHT}
     answers = [cors_headers(Application(*endpoint).answer("OPTIONS", asked)) for endpoint in ENDPOINTS]
@@ -144,7 +174,7 @@ def test_a_picture_by_url_is_the_same_for_every_origin() -> None:
 
 @pytest.mark.parametrize("location", ["location /blobs/ {", 'location ~ "^/s3/'])
 def test_nginx_sends_files_with_the_headers_of_the_service(location: str) -> None:
-    block = (PROJECT / "config/nginx.conf").read_text().partition(location)[2].partition("\n        }\n")[0]
+    block = nginx().partition(location)[2].partition("\n        }\n")[0]
 
     added = set(re.findall(r"^ +add_header ([\w-]+) ", block, re.MULTILINE))
 

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.both_stacks
 def test_the_scheme_that_a_stranger_forwards_does_not_count(pixmill: ApiClient, scheme: str) -> None:
     file_id = pixmill.upload("a.bin", b"a")["id"]
     said = {"X-Forwarded-Proto": scheme, "X-Peer-Address": TRUSTED_PROXY, "X-Forwarded-Host": "evil.example"}
+    said |= {"Authorization": f"Bearer {pixmill.make_key('ann', 'admin')}"}
 
     link = pixmill.http.post(f"{FILES}/{file_id}/links", json={}, headers=said)
 
@@ -29,7 +30,7 @@ def test_a_trusted_proxy_says_whether_links_begin_with_https(stack: Stack, schem
     with ApiClient(stack.url) as client, httpx2.Client(base_url=stack.url, transport=transport) as proxy:
         file_id = client.upload("a.bin", b"a")["id"]
 
-        said = {"X-Forwarded-Proto": scheme}
+        said = {"X-Forwarded-Proto": scheme, "Authorization": f"Bearer {client.make_key('ann', 'admin')}"}
         link = proxy.post(f"{FILES}/{file_id}/links", json={}, headers=said)
         image = proxy.post(f"{TASKS}/render-urls", json={"file_id": file_id}, headers=said)
 

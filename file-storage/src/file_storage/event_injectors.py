@@ -10,7 +10,7 @@ from typing import NamedTuple
 from service_kit.database import Database
 from service_kit.events.rows import Events
 from service_kit.events.stream import EventStream
-from service_kit.housekeeping import Chore, Housekeeping
+from service_kit.housekeeping import Chore, Housekeeping, OwnChore
 
 from file_storage.config import Settings, StorageSettings
 from file_storage.models import FileChore, FileEvent
@@ -69,7 +69,7 @@ def create_event_stream(settings: Settings) -> EventStream[FileEvent]:
 def create_housekeeping(settings: Settings, limits_of: LimitsOf) -> Housekeeping:
     """Return the housekeeping that removes what is old or has expired, and folds the rows of the totals.
 
-    Each process of the event stream has one. They share the chores, because they share the database and all folders.
+    Each process of the event stream has one. They share the chores, because they share the database.
     """
     services = create_storing(settings, pool_size=1)
     database = services.database
@@ -86,9 +86,10 @@ def create_housekeeping(settings: Settings, limits_of: LimitsOf) -> Housekeeping
             Chore("trash", EXPIRY_INTERVAL_SECONDS, services.trash.end_expired, REMOVED_AT_ONCE),
             Chore("promises of room", EXPIRY_INTERVAL_SECONDS, services.promises.expire),
             Chore("resumable uploads", EXPIRY_INTERVAL_SECONDS, expire_uploads, EXPIRED_UPLOADS_AT_ONCE),
-            Chore("staging", SWEEP_INTERVAL_SECONDS, partial(services.staging.sweep, ABANDONED_AFTER_SECONDS)),
             Chore("totals", FOLD_INTERVAL_SECONDS, partial(fold, database)),
         ],
+        # With blobs in S3, each machine has a staging folder of its own.
+        [OwnChore(SWEEP_INTERVAL_SECONDS, partial(services.staging.sweep, ABANDONED_AFTER_SECONDS))],
     )
 
 

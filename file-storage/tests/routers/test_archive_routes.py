@@ -148,3 +148,18 @@ def test_a_lookup_of_nothing_is_refused(client: FlaskClient) -> None:
         ["/ids", "/sha256"],
     )
     assert json.loads(client.post("/lookup", json={"ids": []}).data) == {"files": []}
+
+
+def test_a_lookup_of_many_files_is_sent_in_pieces_and_a_short_one_with_its_length(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = client.post("/lookup", json={"ids": [4, 2, 1]})
+    monkeypatch.setattr("file_storage.routers.files.LOOKUP_PART", 2)
+    monkeypatch.setattr("service_kit.paging.PIECE_BYTES", 1)
+
+    pieces = list(client.post("/lookup", json={"ids": [4, 2, 1]}, buffered=False).iter_encoded())
+
+    assert [file["id"] for file in json.loads(short.data)["files"]] == [1, 2, 4]
+    assert short.headers["Content-Length"] == str(len(short.data))
+    assert b"".join(pieces) == short.data
+    assert len(pieces) > 3

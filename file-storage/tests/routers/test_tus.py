@@ -118,3 +118,25 @@ def test_an_invalid_idempotency_key_is_refused_at_the_creation(client: FlaskClie
     assert response.status_code == 422
     assert response.json is not None
     assert [error["pointer"] for error in response.json["errors"]] == ["/idempotency_key"]
+
+
+@pytest.mark.parametrize(("override", "status"), [("PATCH", 204), ("delete", 204), ("HEAD", 405), ("OPTIONS", 405)])
+def test_a_post_may_stand_for_a_patch_or_a_delete_and_for_no_method_without_a_body(
+    client: FlaskClient, override: str, status: int
+) -> None:
+    url = client.post("/uploads/", headers=TUS | {"Upload-Length": "3"}).headers["Location"]
+    headers = TUS | {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+
+    response = client.post(url, headers=headers | {"X-HTTP-Method-Override": override}, data=b"abc")
+
+    assert response.status_code == status
+    assert bool(response.data) == (status == 405), "a refusal has content, so that the front ends the connection"
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT"])
+def test_only_a_post_stands_for_another_method(client: FlaskClient, method: str) -> None:
+    url = client.post("/uploads/", headers=TUS | {"Upload-Length": "3"}).headers["Location"]
+
+    client.open(url, method=method, headers=TUS | {"X-HTTP-Method-Override": "DELETE"})
+
+    assert client.head(url, headers=TUS).headers["Upload-Offset"] == "0"

@@ -85,7 +85,7 @@ def test_equal_bytes_are_found_in_a_file_that_stays(services: svcs.Container) ->
 
     found = services.get(FileService).with_digests(LOCAL, [second.sha256])
 
-    assert [file.id for file in found] == [second.id]
+    assert found == [second.id]
 
 
 def test_the_bytes_go_with_the_last_file(services: svcs.Container, tmp_path: Path) -> None:

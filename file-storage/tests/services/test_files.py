@@ -9,6 +9,9 @@ from file_storage.injectors import create_registry
 from file_storage.models import Blob, File
 from file_storage.services.blobs import BlobService
 from file_storage.services.files import FileService
+from file_storage.services.listing import FileFilter
+from file_storage.services.shared_sets import NewSet, SharedSets
+from file_storage.services.trash import TrashService
 from service_kit.access.principals import LOCAL
 from service_kit.database import Database
 from service_kit.errors import DomainError
@@ -129,3 +132,68 @@ def test_shared_bytes_are_kept_until_the_last_file_is_deleted(services: svcs.Con
     assert files.open(second).read() == b"content"
     files.delete(LOCAL, second.id)
     assert not blob.exists()
+
+
+@pytest.fixture
+def statements(services: svcs.Container) -> list[str]:
+    """Return the statements that read files, as they are executed."""
+    executed = list[str]()
+
+    def add(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM files" in statement:
+            executed.append(statement)
+
+    event.listen(services.get(Database).engine, "before_cursor_execute", add)
+    return executed
+
+
+def test_the_files_of_a_lookup_are_read_in_parts_on_demand(
+    services: svcs.Container, statements: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("file_storage.services.files.LOOKUP_PART", 2)
+    ids = [stored(services, f"{number}".encode()).id for number in range(5)]
+    statements.clear()
+
+    found = services.get(FileService).looked_up(LOCAL, ids[::-1], [])
+
+    assert next(found).id == ids[0]
+    assert len(statements) == 1
+    assert [file.id for file in found] == ids[1:]
+    assert len(statements) == 3
+
+
+def test_a_file_that_is_looked_up_by_id_and_by_digest_is_found_once(services: svcs.Container) -> None:
+    first, _, third = (stored(services, content) for content in (b"first", b"second", b"third"))
+
+    found = services.get(FileService).looked_up(LOCAL, [third.id, 999], [third.sha256, first.sha256, "0" * 64])
+
+    assert [file.id for file in found] == [first.id, third.id]
+
+
+def test_no_list_reads_the_comment_for_search(services: svcs.Container, statements: list[str]) -> None:
+    files, trash, file = services.get(FileService), services.get(TrashService), stored(services, b"a", comment="Long")
+    other = stored(services, b"b", comment="Other")
+    trash.delete(LOCAL, other.id)
+    statements.clear()
+
+    shown = [*files.looked_up(LOCAL, [file.id], []), *files.page(LOCAL, FileFilter(), "", 9), *trash.page(LOCAL, "", 9)]
+
+    assert [found.comment for found in shown] == ["Long", "Long", "Other"]
+    assert len(statements) == 3
+    assert "search_comment" not in "".join(statements)
+
+
+def test_an_archive_holds_no_comments_while_it_is_sent(services: svcs.Container, statements: list[str]) -> None:
+    files, sets, file = (
+        services.get(FileService),
+        services.get(SharedSets),
+        stored(services, b"content", comment="Long"),
+    )
+    made = sets.create(LOCAL, NewSet([file.id], 60))
+    statements.clear()
+
+    sent = [*files.to_send(LOCAL, [file.id]), *files.chosen(LOCAL, FileFilter(), 9), *sets.files(sets.find(made.token))]
+
+    assert [(found.id, found.name, found.size) for found in sent] == [(file.id, "a", 7)] * 3
+    assert len(statements) == 3
+    assert "comment" not in "".join(statements)

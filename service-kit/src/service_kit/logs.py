@@ -9,7 +9,7 @@ import structlog
 
 STANDARD_ERROR = 2
 
-_QUERY = re.compile(r"(https?://[^\s?#\"'<>]*)[?#][^\s\"'<>]*")
+_QUERY = re.compile(r"(https?://[^\s?#\"'<>]*)[?#][^\s\"'<>]*", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/\"'<>@]*@|(?<=/links/)[\w.-]+|(?<=/shared/)[\w.-]+")
 
 

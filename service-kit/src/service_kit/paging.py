@@ -1,7 +1,8 @@
-"""Keyset pagination: pages by ``?after=`` and ``?limit=``, or the whole list as a stream in constant memory."""
+"""Keyset pagination: pages by ``?after=`` and ``?limit=``, or the whole list as a stream; both in bounded memory."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -10,8 +11,12 @@ from pydantic import Field
 
 from service_kit.query import Query
 
-ROWS_PER_READ = 1000
-"""Maximum number of rows per read of a stream."""
+ROWS_PER_READ = 250
+"""Maximum number of rows per read: the comment of a file has up to 40 KB, and each thread reads a list."""
+PIECE_BYTES = 256 * 1024
+"""Size from which a piece of a stream is sent."""
+PAGE_BYTES = 8 * 1024 * 1024
+"""Size from which a page ends, because it is in memory until it is sent; 10,000 files without comments have half."""
 
 Cursor = TypeVar("Cursor", int, str)
 """The key of the last row of the previous page."""
@@ -21,7 +26,11 @@ class PageQuery(Query, Generic[Cursor]):
     """The query parameters of a list."""
 
     limit: int | None = Field(
-        None, ge=1, le=10_000, description="The maximum number of entries; the Link header has the next page's URL."
+        None,
+        ge=1,
+        le=10_000,
+        description="The maximum number of entries; a page of more than 8 MB ends earlier. The Link header has the next"
+        " page's URL.",
     )
     after: Cursor
 
@@ -38,30 +47,59 @@ def list_response(
 ) -> Response:
     """Return the rows as a JSON array, in the order of their cursors.
 
+    A page of more than :data:`PAGE_BYTES` ends before its limit.
+
     :param page: returns at most ``limit`` rows after a cursor: ``page(after, limit)``.
     :param url: the list's own URL, for the ``Link`` header (RFC 8288).
     """
     if query.limit is None:
-        # Read the first rows now: once the response has begun, its status cannot report a database error.
-        return Response(_stream(page, cursor, as_json, page(query.after, ROWS_PER_READ)), mimetype="application/json")
-    rows = page(query.after, query.limit + 1)
-    shown = rows[: query.limit]
-    response = Response(json.dumps([as_json(row) for row in shown], ensure_ascii=False), mimetype="application/json")
-    if len(rows) > len(shown):
-        following = query.model_dump(mode="json", exclude_unset=True) | {"after": cursor(shown[-1])}
+        rows = begun(_read(page, cursor, query.after))
+        return Response(array_in_pieces(map(as_json, rows)), mimetype="application/json")
+    rows = _read(page, cursor, query.after, query.limit + 1)
+    shown, size, last = list[bytes](), 0, list[T]()
+    for row in islice(rows, query.limit):
+        shown.append(_encoded(as_json(row)))
+        size, last = size + len(shown[-1]), [row]
+        if size >= PAGE_BYTES:
+            break
+    response = Response(b"[" + b", ".join(shown) + b"]", mimetype="application/json")
+    if last and any(True for _ in rows):
+        following = query.model_dump(mode="json", exclude_unset=True) | {"after": cursor(last[0])}
         response.headers["Link"] = f'<{url}?{urlencode(following, doseq=True)}>; rel="next"'
     return response
 
 
-def _stream(
-    page: Callable[[Cursor, int], Sequence[T]],
-    cursor: Callable[[T], Cursor],
-    as_json: Callable[[T], dict[str, object]],
-    rows: Sequence[T],
-) -> Iterator[str]:
-    separator = "["
-    while rows:
-        yield separator + ",\n".join(json.dumps(as_json(row), ensure_ascii=False) for row in rows)
-        separator = ",\n"
-        rows = page(cursor(rows[-1]), ROWS_PER_READ) if len(rows) == ROWS_PER_READ else []
-    yield "]" if separator != "[" else "[]"
+def begun(rows: Iterator[T]) -> Iterator[T]:
+    """Read the first rows now: once the response has begun, its status cannot report a database error."""
+    return chain(list(islice(rows, 1)), rows)
+
+
+def array_in_pieces(values: Iterable[Mapping[str, object]]) -> Iterator[bytes]:
+    """Yield a JSON array in pieces, each little longer than :data:`PIECE_BYTES` at most."""
+    piece, separator = bytearray(b"["), b""
+    for value in values:
+        piece += separator + _encoded(value)
+        separator = b",\n"
+        if len(piece) >= PIECE_BYTES:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece) + b"]"
+
+
+def _read(
+    page: Callable[[Cursor, int], Sequence[T]], cursor: Callable[[T], Cursor], after: Cursor, limit: int | None = None
+) -> Iterator[T]:
+    """Yield at most ``limit`` rows, or all; read :data:`ROWS_PER_READ` on demand."""
+    left = limit
+    while left is None or left > 0:
+        wanted = ROWS_PER_READ if left is None else min(left, ROWS_PER_READ)
+        rows = page(after, wanted)
+        yield from rows
+        if len(rows) < wanted:
+            return
+        after = cursor(rows[-1])
+        left = None if left is None else left - wanted
+
+
+def _encoded(value: Mapping[str, object]) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()

@@ -73,7 +73,10 @@ def test_without_a_key_the_mode_decides(database: Database, mode: Mode, expected
     assert Door(database, mode).admit() == expected
 
 
-@pytest.mark.parametrize("header", ["X_Forwarded_For", "Forwarded"])
+@pytest.mark.parametrize(
+    "header",
+    ["X_Forwarded_For", "X_Forwarded_Proto", "X_Forwarded_Host", "x_forwarded_port", "X_Forwarded_Prefix", "Forwarded"],
+)
 def test_what_a_proxy_forwards_is_not_from_this_machine(database: Database, header: str) -> None:
     assert Door(database, "local").admit(**{header: "192.0.2.7"}) == NOBODY
 

@@ -59,6 +59,10 @@ def test_where_keys_are_needed_all_addresses_are_allowed_but_no_names(host: str)
         {"Origin": "https://pictures.example.org:9999"},
         {"Origin": "https://pictures.example.org"},
         {"Origin": f"https://{SERVER}", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": f"http://{SERVER}", "X-Forwarded-Proto": "https"},
+        {"Origin": f"http://{SERVER}", "X-Forwarded-Proto": "HTTPS, http"},
+        {"Origin": f"ftp://{SERVER}"},
+        {"Origin": f"//{SERVER}"},
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
@@ -71,7 +75,17 @@ def test_a_page_of_another_site_may_change_nothing(method: str, headers: dict[st
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {"Origin": f"https://{SERVER.upper()}"}],
+    [
+        {},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": f"https://{SERVER.upper()}"},
+        {"Origin": f"http://{SERVER}"},
+        {"Origin": f"http://{SERVER}", "X-Forwarded-Proto": "http"},
+        {"Origin": f"https://{SERVER}", "X-Forwarded-Proto": "https"},
+        # A second proxy behind the first, which ends TLS.
+        {"Origin": f"https://{SERVER}", "X-Forwarded-Proto": "http"},
+    ],
 )
 def test_programs_and_our_own_page_may(headers: dict[str, str]) -> None:
     check_site("POST", Headers({"Host": SERVER, **headers}))  # type: ignore[arg-type]  # as above

@@ -111,7 +111,7 @@ def archive(query: ArchiveQuery) -> Response:
     service = svcs.flask.get(FileService)
     if query.id is None:
         return send_archive(_chosen(service, query))
-    found = {file.id: file for file in service.existing(principal(), query.id)}
+    found = {file.id: file for file in service.to_send(principal(), query.id)}
     if missing := [file_id for file_id in query.id if file_id not in found]:
         raise files_not_found(missing, "/id")
     return send_archive([found[file_id] for file_id in dict.fromkeys(query.id)])
@@ -123,7 +123,7 @@ def _chosen(service: FileService, query: ArchiveQuery) -> Sequence[File]:
     :raises DomainError: ``archive-empty`` if no file matches; ``archive-too-large``.
     """
     limit = svcs.flask.get(Settings).archive.max_files
-    chosen = service.page(principal(), query.filter(), "", limit + 1)
+    chosen = service.chosen(principal(), query.filter(), limit + 1)
     if not chosen:
         raise archive_empty()
     if len(chosen) > limit:

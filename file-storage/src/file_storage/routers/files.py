@@ -1,5 +1,6 @@
 """The endpoints of a single file: get, change, copy and delete it."""
 
+from itertools import chain
 from typing import Annotated, Self
 
 import svcs
@@ -14,6 +15,7 @@ from service_kit.database import MAX_ID
 from service_kit.errors import RuleError
 from service_kit.idempotency_key import KEY, idempotency_key, takes_key
 from service_kit.json_types import WHOLE_NUMBER
+from service_kit.paging import array_in_pieces, begun
 from service_kit.request_body import described, json_body
 from service_kit.texts import sentence
 
@@ -29,7 +31,7 @@ from file_storage.routers.schemas import (
     name_of_copy,
     use_of_copy,
 )
-from file_storage.services.files import FileService
+from file_storage.services.files import LOOKUP_PART, FileService
 from file_storage.services.folders import wanted_folder
 from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.storing import NewCopy, StoringService
@@ -76,13 +78,12 @@ class IdempotencyKeyPath(BaseModel):
     openapi_extensions=described(LookupIn),
 )
 @needs(Scope.FILES_READ, InnerScope.FILES_LOOKUP)
-def lookup() -> dict[str, object]:
-    wanted, who = json_body(LookupIn), principal()
-    service = svcs.flask.get(FileService)
-    found = {file.id: file for file in service.existing(who, wanted.ids)} if wanted.ids else {}
-    if wanted.sha256:
-        found |= {file.id: file for file in service.with_digests(who, wanted.sha256)}
-    return {"files": [as_json(found[file_id]) for file_id in sorted(found)]}
+def lookup() -> Response:
+    wanted = json_body(LookupIn)
+    found = begun(svcs.flask.get(FileService).looked_up(principal(), wanted.ids, wanted.sha256))
+    files = chain([b'{"files": '], array_in_pieces(map(as_json, found)), [b"}"])
+    is_short = len(wanted.ids) + len(wanted.sha256) <= LOOKUP_PART
+    return Response(b"".join(files) if is_short else files, mimetype="application/json")
 
 
 @files.get(

@@ -21,6 +21,7 @@ from sqlalchemy import (
     insert,
     select,
 )
+from sqlalchemy.orm import defer
 
 from file_storage.models import File
 
@@ -30,15 +31,19 @@ PRESENT = File.deleted_at.is_(None) & NOT_EXPIRED
 GIVEN_IDS = select(cast(cast(each_of("ids"), String), BigInteger))
 """The ids in the parameter ``ids``."""
 HAS_ID = File.id.in_(GIVEN_IDS)
-FILE = select(*File.__table__.columns).where(File.id == bindparam("id"), PRESENT)
-_FILES = select(*File.__table__.columns).where(HAS_ID, PRESENT).order_by(File.id)
+_COLUMNS = [column for column in File.__table__.columns if column.name != "search_comment"]
+"""All that is shown of a file. The comment for search would double the memory of a row, and only conditions use it."""
+WITHOUT_SEARCH = [defer(File.search_comment, raiseload=True)]
+"""Options of a query of the ORM for these columns."""
+FILE = select(*_COLUMNS).where(File.id == bindparam("id"), PRESENT)
+_FILES = select(*_COLUMNS).where(HAS_ID, PRESENT).order_by(File.id)
+_SENT_FILES = select(*(column for column in _COLUMNS if column.name != "comment")).where(HAS_ID, PRESENT)
 _OWNED = File.owner == bindparam("owner")
 _OWNED_FILE, _OWNED_FILES = FILE.where(_OWNED), _FILES.where(_OWNED)
+_SENT_OWNED_FILES = _SENT_FILES.where(_OWNED)
 _WITH_DIGESTS = File.sha256.in_(bindparam("digests", expanding=True))
 _FIRST = select(func.min(File.id)).where(_WITH_DIGESTS, PRESENT).group_by(File.sha256)
-_FIRST_FILES, _FIRST_OWNED_FILES = (
-    select(*File.__table__.columns).where(File.id.in_(ids)).order_by(File.id) for ids in (_FIRST, _FIRST.where(_OWNED))
-)
+_FIRST_OWNED = _FIRST.where(_OWNED)
 INSERT_FILES = (
     insert(File)
     .values(expires_at=epoch_now() + bindparam("expires_in", type_=Double))
@@ -80,11 +85,18 @@ def find_files(connection: Connection, principal: Principal, ids: Sequence[int])
     return files_of(connection.execute(_OWNED_FILES, {"ids": list(ids), "owner": principal.owner}))
 
 
-def find_first_files(connection: Connection, principal: Principal, digests: Sequence[str]) -> Sequence[File]:
-    """Return, for each SHA-256, the first file that the principal may see, ordered by id."""
+def find_files_to_send(connection: Connection, principal: Principal, ids: Sequence[int]) -> Sequence[File]:
+    """Return the files of :func:`find_files`, in any order and without comments: an archive holds them for long."""
     if principal.sees_all:
-        return files_of(connection.execute(_FIRST_FILES, {"digests": list(digests)}))
-    return files_of(connection.execute(_FIRST_OWNED_FILES, {"digests": list(digests), "owner": principal.owner}))
+        return files_of(connection.execute(_SENT_FILES, {"ids": list(ids)}))
+    return files_of(connection.execute(_SENT_OWNED_FILES, {"ids": list(ids), "owner": principal.owner}))
+
+
+def find_first_ids(connection: Connection, principal: Principal, digests: Sequence[str]) -> Sequence[int]:
+    """Return, for each SHA-256, the id of the first file that the principal may see, in any order."""
+    if principal.sees_all:
+        return connection.scalars(_FIRST, {"digests": list(digests)}).all()
+    return connection.scalars(_FIRST_OWNED, {"digests": list(digests), "owner": principal.owner}).all()
 
 
 def lock_files(connection: Connection, ids: Sequence[int], *conditions: ColumnElement[bool]) -> Sequence[int]:
@@ -97,5 +109,5 @@ def lock_files(connection: Connection, ids: Sequence[int], *conditions: ColumnEl
 
 
 def files_of(rows: CursorResult[*tuple[object, ...]]) -> Sequence[File]:
-    """Return the files of a result with all columns of the table."""
+    """Return the files of a result with the columns of the table."""
     return [File(**row) for row in rows.mappings()]

@@ -9,7 +9,8 @@ from typing import cast
 import structlog
 from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, Database, QuickReadError
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import Select, func, literal_column, select
+from sqlalchemy.orm import defer
 
 from file_storage.models import File
 from file_storage.services.errors import bytes_lost, file_not_found
@@ -17,10 +18,12 @@ from file_storage.services.file_rows import (
     PRESENT,
     SENT_FILE,
     SENT_OWNED_FILE,
+    WITHOUT_SEARCH,
     SentFile,
     find_file,
     find_files,
-    find_first_files,
+    find_files_to_send,
+    find_first_ids,
 )
 from file_storage.services.idempotency import IdempotencyKeys, conflict_as_in_use
 from file_storage.services.listing import FileFilter, IndexRow
@@ -32,6 +35,8 @@ log = structlog.get_logger()
 
 INDEX_PART = 20_000
 """Number of rows of an index read at once."""
+LOOKUP_PART = 250
+"""Number of files of a lookup read at once: a comment has up to 40 KB."""
 MAX_FOLDERS = 10_000
 """Maximum number of folders in one answer."""
 
@@ -70,7 +75,14 @@ class FileService:
 
     def page(self, principal: Principal, file_filter: FileFilter, after: str, limit: int) -> Sequence[File]:
         """Return at most ``limit`` files that match the filter, in its order, after the cursor ``after``."""
-        page = file_filter.page(after, limit)
+        return self._page(principal, file_filter.page(after, limit).options(*WITHOUT_SEARCH))
+
+    def chosen(self, principal: Principal, file_filter: FileFilter, limit: int) -> Sequence[File]:
+        """Return the first files that match the filter, without comments: an archive holds them for long."""
+        without = (*WITHOUT_SEARCH, defer(File.comment, raiseload=True))
+        return self._page(principal, file_filter.page("", limit).options(*without))
+
+    def _page(self, principal: Principal, page: Select[File]) -> Sequence[File]:
         if not principal.sees_all:
             page = page.where(principal.owns(File.owner))
         with self._database.read() as session:
@@ -108,10 +120,24 @@ class FileService:
         with self._database.connect() as connection:
             return find_files(connection, principal, ids)
 
-    def with_digests(self, principal: Principal, digests: Sequence[str]) -> Sequence[File]:
-        """Return the first file of each SHA-256, ordered by id."""
+    def to_send(self, principal: Principal, ids: Sequence[int]) -> Sequence[File]:
+        """Return the same files in any order, without comments: an archive holds them for long."""
         with self._database.connect() as connection:
-            return find_first_files(connection, principal, digests)
+            return find_files_to_send(connection, principal, ids)
+
+    def with_digests(self, principal: Principal, digests: Sequence[str]) -> Sequence[int]:
+        """Return the id of the first file of each SHA-256, in any order."""
+        with self._database.connect() as connection:
+            return find_first_ids(connection, principal, digests)
+
+    def looked_up(self, principal: Principal, ids: Sequence[int], digests: Sequence[str]) -> Iterator[File]:
+        """Yield the files with one of these ids, and the first file of each SHA-256, in the order of their ids.
+
+        They are read in parts on demand, and no connection is held between two parts.
+        """
+        wanted = sorted({*ids, *(self.with_digests(principal, digests) if digests else ())})
+        for start in range(0, len(wanted), LOOKUP_PART):
+            yield from self.existing(principal, wanted[start : start + LOOKUP_PART])
 
     def location(self, file: File) -> str:
         """Return the path of the file's bytes below the root from which the web server sends files.

@@ -20,7 +20,7 @@ from sqlalchemy import bindparam, case, or_, select, update
 
 from file_storage.models import File, Link
 from file_storage.services.errors import file_not_found, files_not_found
-from file_storage.services.file_rows import HAS_ID, PRESENT, find_file, find_files
+from file_storage.services.file_rows import HAS_ID, PRESENT, find_file, find_files_to_send
 from file_storage.services.passwords import hashed, matches
 
 MAX_FILES = 1000
@@ -190,7 +190,7 @@ class SharedSets:
     def files(self, shared: SharedSet) -> Sequence[File]:
         """Return the files that still exist, in the order of the link."""
         with self._database.connect() as connection:
-            found = {file.id: file for file in find_files(connection, shared.viewer, shared.file_ids)}
+            found = {file.id: file for file in find_files_to_send(connection, shared.viewer, shared.file_ids)}
         return [found[file_id] for file_id in shared.file_ids if file_id in found]
 
     def file(self, shared: SharedSet, file_id: int) -> File:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, delete, select, tuple_, update
 
 from file_storage.models import File, IdempotencyKey, Upload
 from file_storage.services.errors import file_not_found
-from file_storage.services.file_rows import GIVEN_IDS, HAS_ID, NOT_EXPIRED, PRESENT, lock_files
+from file_storage.services.file_rows import GIVEN_IDS, HAS_ID, NOT_EXPIRED, PRESENT, WITHOUT_SEARCH, lock_files
 from file_storage.services.listing import FileFilter
 from file_storage.services.removal import Removal
 
@@ -119,7 +119,8 @@ class TrashService:
 
         :raises DomainError: ``page-not-found`` if the cursor is malformed.
         """
-        page = select(File).where(self._restorable(), principal.owns(File.owner)).limit(limit)
+        restorable = select(File).where(self._restorable(), principal.owns(File.owner))
+        page = restorable.options(*WITHOUT_SEARCH).limit(limit)
         if after:
             page = page.where(tuple_(File.deleted_at, File.id) < tuple_(*_position(after)))
         with self._database.read() as session:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from service_kit.access.bearer import bearer_token
 from service_kit.access.guard import check_site, host_check
 from service_kit.access.keys import KeyService
 from service_kit.access.principals import (
@@ -84,7 +85,7 @@ class Gate:
         :raises Problem: 401, the key is not valid; 403, a page of another site sent the request; 421, the request is
         for another host; 429, the owner sent too many requests, or the address too many wrong keys.
         """
-        token = _bearer(asked.headers)
+        token = bearer_token(asked.headers)
         process = self._process_with(token)
         if process is not None:
             return self._inner(process, asked.headers)
@@ -150,7 +151,7 @@ class Gate:
         match self._rules.mode:
             case "open":
                 return LOCAL
-            case "local" if "X-Forwarded-For" not in asked.headers and "Forwarded" not in asked.headers:
+            case "local" if not _is_forwarded(asked.headers):
                 return LOCAL
             case _:
                 return NOBODY
@@ -173,9 +174,10 @@ def require(principal: Principal, scope: Scope, *inner: InnerScope) -> None:
     raise Problem("scope-missing", 403, detail, headers={"WWW-Authenticate": challenge})
 
 
-def _bearer(headers: Mapping[str, str]) -> str | None:
-    scheme, _, token = headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
+def _is_forwarded(headers: Mapping[str, str]) -> bool:
+    """Return whether a proxy added any of its headers: then a stranger may have sent the request."""
+    names = [name.lower() for name in headers.keys()]  # noqa: SIM118 (werkzeug's headers iterate over pairs)
+    return any(name == "forwarded" or name.startswith("x-forwarded-") for name in names)
 
 
 def _unauthorized(detail: str, *, invalid: bool) -> Problem:

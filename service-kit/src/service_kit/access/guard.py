@@ -58,19 +58,27 @@ def check_site(method: str, headers: Mapping[str, str]) -> None:
         return
     site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
     foreign_site = site is not None and site not in ("same-origin", "none")
-    foreign_origin = origin is not None and _place(origin) != headers.get("Host", "").lower()
+    foreign_origin = origin is not None and not _is_own(origin, headers)
     if foreign_site or foreign_origin:
         raise Problem(
             "cross-site-request", 403, sentence("Web pages of other sites may not change anything on this server.")
         )
 
 
-def _place(origin: str) -> str | None:
-    """Return an origin's host and port; ``None`` if it is not a URL."""
+def _is_own(origin: str, headers: Mapping[str, str]) -> bool:
+    """Return whether an origin is this server's, as far as the request shows.
+
+    Without ``X-Forwarded-Proto``, a proxy may receive HTTPS all the same. The header can only narrow the choice: a page
+    cannot send it to another origin without a preflight, which is refused.
+    """
     try:
-        return urlsplit(origin).netloc.lower()
+        page = urlsplit(origin)
     except ValueError:
-        return None
+        return False
+    forwarded = headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
+    # Anyone on the network can put a page under our name without TLS.
+    schemes = ("https",) if forwarded == "https" else ("http", "https")
+    return page.scheme in schemes and page.netloc.lower() == headers.get("Host", "").lower()
 
 
 def _is_address(name: str) -> bool:
