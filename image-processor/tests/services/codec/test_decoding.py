@@ -521,6 +521,29 @@ def test_a_page_that_cannot_be_read_does_not_affect_the_others(kind: str, height
         tone(page=2)
 
 
+WITHOUT_MEANING = {
+    "float above 1": numpy.full((20, 30), 2.5, "f4"),
+    "NaN": numpy.full((20, 30), numpy.nan, "f4"),
+    "signed": numpy.full((20, 30), -5, "i2"),
+}
+
+
+@pytest.mark.parametrize("kind", WITHOUT_MEANING)
+def test_a_page_whose_samples_have_no_meaning_does_not_affect_the_others(kind: str) -> None:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(numpy.full((20, 30, 3), TONES[0], "uint8"), photometric="rgb")
+        writer.write(WITHOUT_MEANING[kind], photometric="minisblack")
+
+    shown = opened(processed(file.getvalue(), "convert", {"format": "png"}))
+    read = report(file.getvalue(), "info")
+
+    assert numpy.unique(numpy.asarray(shown)).tolist() == [TONES[0]]
+    assert read["width"] == 30
+    with pytest.raises(ImageError, match="samples"):
+        processed(file.getvalue(), "convert", {"format": "png", "source": {"page": 2}})
+
+
 @pytest.mark.parametrize("kind", UNREAD_PAGES)
 def test_the_second_page_is_read_although_the_first_cannot_be(kind: str) -> None:
     unread, reason = UNREAD_PAGES[kind]
@@ -598,6 +621,14 @@ def test_the_error_for_a_damaged_named_file_names_it(format: str) -> None:
 
     with pytest.raises(ImageError, match=r"^File 7: The image cannot be decoded: .*(truncated|corrupt)"):
         processed(photo(), "overlay", {"file_id": 7}, {7: whole[: len(whole) * 2 // 3]})
+
+
+def test_the_error_for_a_named_file_whose_samples_have_no_meaning_names_it() -> None:
+    file = io.BytesIO()
+    tifffile.imwrite(file, WITHOUT_MEANING["float above 1"], photometric="minisblack")
+
+    with pytest.raises(ImageError, match=r"^File 7: The image has floating-point samples"):
+        processed(photo(), "overlay", {"file_id": 7}, {7: file.getvalue()})
 
 
 def test_a_damaged_source_is_refused_although_a_named_file_is_intact() -> None:

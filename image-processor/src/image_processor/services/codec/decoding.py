@@ -10,6 +10,7 @@ from service_kit.texts import counted, sentence, text_of
 from image_processor.imaging.color import alike, in_srgb
 from image_processor.imaging.output import ANIMATED
 from image_processor.imaging.picture import Picture, UnsuitableImageError, frames_of
+from image_processor.imaging.samples import usual
 from image_processor.imaging.source import Source
 from image_processor.services.causes import Cause
 from image_processor.services.codec import complaints, gif, tiff
@@ -180,7 +181,7 @@ def _is_readable(source: Path, layout: Layout, number: int) -> bool:
     if not is_decodable(directory) or directory.is_in_tiles_and_planes:
         return False
     try:
-        layout.usable(_loaded(source, "tiff", page=layout.pages[number]), number)
+        usual(layout.usable(_loaded(source, "tiff", page=layout.pages[number]), number))
     except (UnsuitableImageError, pyvips.Error):
         return False
     return True
@@ -207,7 +208,7 @@ class NamedFiles:
         try:
             with complaints.of_another_file():
                 return self._whole(self._paths[file_id])
-        except ImageError as error:
+        except (ImageError, UnsuitableImageError) as error:
             raise UnsuitableImageError(
                 sentence("File {file_id}: {reason}", file_id=file_id, reason=text_of(error))
             ) from error
