@@ -41,3 +41,19 @@ def test_a_round_with_room_ends_the_long_pauses(waits: list[float]) -> None:
         pauses.wait()
 
     assert waits == [2, 4, 2, 2, 2]
+
+
+@pytest.mark.parametrize("jitter", [0.75, 1.25])
+@pytest.mark.parametrize("seconds", [2, 300])
+def test_no_pause_is_shorter_than_without_a_refusal_or_longer_than_a_minute(
+    waits: list[float], monkeypatch: pytest.MonkeyPatch, seconds: float, jitter: float
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda _least, _most: jitter)
+    pauses = Pauses(seconds)
+
+    for _ in range(7):
+        pauses.note(FULL)
+        pauses.wait()
+
+    assert min(waits) >= seconds
+    assert max(waits) <= max(seconds, 60)

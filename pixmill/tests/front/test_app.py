@@ -92,6 +92,9 @@ class Peers:
         await asyncio.sleep(0)
 
 
+INNER_SECRET = "the secret of a worker"
+
+
 def front_of(socket: Path) -> Front:
     """Return a front whose render service listens at a path next to ``socket``."""
     settings = RenderSettings.model_validate(
@@ -103,7 +106,7 @@ def front_of(socket: Path) -> Front:
     )
     render = RenderClient(socket.with_name("render"), RenderPaths(settings))
     check = partial(check_host, allowed={"x", "localhost", "files.example"}, any_address=False)
-    return Front(socket, {}, render, Limit(1, 1), Cors([ORIGIN]), check)
+    return Front(socket, {}, render, Limit(1, 1), Cors([ORIGIN]), check, ["another inner secret", INNER_SECRET])
 
 
 async def run(folder: Path, peers: Peers, scope: Scope, server: str | None) -> None:
@@ -219,8 +222,9 @@ def test_the_front_drops_every_header_of_the_server_in_front(tmp_path: Path) -> 
 def test_the_options_of_a_connection_do_not_remove_what_the_front_adds(tmp_path: Path, target: bytes) -> None:
     headers = [
         (b"host", b"x"),
-        (b"connection", b"X-Real-IP, x-peer-address, host, content-length, x-forwarded-for"),
+        (b"connection", b"X-Real-IP, x-peer-address, host, content-length, x-forwarded-for, X-Forwarded-Server"),
         (b"x-forwarded-for", b"203.0.113.9"),
+        (b"x-forwarded-server", b"proxy"),
         (b"content-length", b"2"),
     ]
     server = "render" if target.startswith(b"/img") else "uwsgi"
@@ -231,7 +235,8 @@ def test_the_options_of_a_connection_do_not_remove_what_the_front_adds(tmp_path:
 
     _, *fields = exchange.asked.decode().strip().split("\r\n")
     assert {"x-real-ip: 192.0.2.7", "x-peer-address: 192.0.2.7"} <= {field.lower() for field in fields}
-    assert {"host: x", "content-length: 2", "x-forwarded-for: 203.0.113.9"} <= {field.lower() for field in fields}
+    kept = {"host: x", "content-length: 2", "x-forwarded-for: 203.0.113.9", "x-forwarded-server: proxy"}
+    assert kept <= {field.lower() for field in fields}
 
 
 @pytest.mark.parametrize("target", [b"/", b"/assets/index-a.js", b"/s/token", b"/files/7?a=/api/"])
@@ -739,6 +744,22 @@ def test_a_long_response_to_a_post_takes_a_place_of_a_stream(
 
     assert (long.status, long.asked) == (503, b"")
     assert short.status == 200
+
+
+def test_the_requests_of_pixmill_s_own_processes_take_no_place_of_a_client(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "STREAMS", 0)
+    monkeypatch.setattr(app, "WAIT_SECONDS", 0)
+    statuses = []
+
+    for secret in (INNER_SECRET, "another"):
+        headers = [(b"host", b"x"), (b"content-length", b"2"), (b"authorization", f"Bearer {secret}".encode())]
+        answer = OK + b"Content-Length: 0\r\n\r\n"
+        exchange = exchanged(tmp_path, answer, "POST", headers, [b"{}", b""], target=b"/api/file-server/lookup")
+        statuses.append(exchange.status)
+
+    assert statuses == [200, 503]
 
 
 def test_a_client_that_leaves_ends_its_request_to_the_render_service(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pydantic import Field
 from service_kit.query import Query
 
 ROWS_PER_READ = 250
-"""Maximum number of rows per read: the comment of a file has up to 40 KB, and each thread reads a list."""
+"""Number of rows per read, unless they are small: the comment of a file has up to 40 KB; each thread reads a list."""
 PIECE_BYTES = 256 * 1024
 """Size from which a piece of a stream is sent."""
 PAGE_BYTES = 8 * 1024 * 1024
@@ -44,6 +44,7 @@ def list_response(
     as_json: Callable[[T], dict[str, object]],
     query: PageQuery[Cursor],
     url: str,
+    rows_per_read: int = ROWS_PER_READ,
 ) -> Response:
     """Return the rows as a JSON array, in the order of their cursors.
 
@@ -51,11 +52,12 @@ def list_response(
 
     :param page: returns at most ``limit`` rows after a cursor: ``page(after, limit)``.
     :param url: the list's own URL, for the ``Link`` header (RFC 8288).
+    :param rows_per_read: maximum number of rows per read.
     """
     if query.limit is None:
-        rows = begun(_read(page, cursor, query.after))
+        rows = begun(_read(page, cursor, query.after, rows_per_read))
         return Response(array_in_pieces(map(as_json, rows)), mimetype="application/json")
-    rows = _read(page, cursor, query.after, query.limit + 1)
+    rows = _read(page, cursor, query.after, rows_per_read, query.limit + 1)
     shown, size, last = list[bytes](), 0, list[T]()
     for row in islice(rows, query.limit):
         shown.append(_encoded(as_json(row)))
@@ -87,12 +89,16 @@ def array_in_pieces(values: Iterable[Mapping[str, object]]) -> Iterator[bytes]:
 
 
 def _read(
-    page: Callable[[Cursor, int], Sequence[T]], cursor: Callable[[T], Cursor], after: Cursor, limit: int | None = None
+    page: Callable[[Cursor, int], Sequence[T]],
+    cursor: Callable[[T], Cursor],
+    after: Cursor,
+    rows_per_read: int,
+    limit: int | None = None,
 ) -> Iterator[T]:
-    """Yield at most ``limit`` rows, or all; read :data:`ROWS_PER_READ` on demand."""
+    """Yield at most ``limit`` rows, or all; read ``rows_per_read`` on demand."""
     left = limit
     while left is None or left > 0:
-        wanted = ROWS_PER_READ if left is None else min(left, ROWS_PER_READ)
+        wanted = rows_per_read if left is None else min(left, rows_per_read)
         rows = page(after, wanted)
         yield from rows
         if len(rows) < wanted:

@@ -31,6 +31,8 @@ from image_processor.services.tasks.tasks import NewBatch, TaskService
 
 tasks = APIBlueprint("tasks", __name__, abp_tags=[Tag(name="tasks")])
 
+TASKS_PER_READ = 1000
+"""Each read of the tasks of a batch sorts all of them."""
 BATCH_LIMIT = 10_000
 """Maximum number of files in one batch."""
 MAX_EXPIRES_IN = 10 * 365 * 86_400
@@ -213,7 +215,7 @@ def list_tasks(query: TaskQuery) -> Response:
     page = partial(service.page, principal(), wanted=wanted, newest_first=query.sort == "-id")
     # Read the language now, because a stream is written after the request context has ended.
     as_json = partial(_as_json, language=preferred_language())
-    return list_response(page, lambda task: task.id, as_json, query, f"{request.script_root}/")
+    return list_response(page, lambda task: task.id, as_json, query, f"{request.script_root}/", TASKS_PER_READ)
 
 
 @tasks.get("/<int:id>", summary="Get a task", responses={200: TaskOut, **problem_responses(404)})

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from image_processor.config import LimitSettings
 from image_processor.services.files.blob_folder import BlobFolder
-from image_processor.services.files.client import FileStorage, SourceError
+from image_processor.services.files.client import FileStorage, FileStorageUnavailableError, SourceError
 from image_processor.services.files.sources import Sources, TaskSource
 
 LIMITS = LimitSettings(
@@ -172,3 +172,11 @@ def test_the_size_of_a_local_source_is_limited_too(local_sources: Sources, scrat
         local_sources.opened(source_of(4, b"x" * 101), scratch),
     ):
         pytest.fail("it is too large")
+
+
+def test_an_answer_to_a_lookup_that_breaks_off_is_an_outage() -> None:
+    half = httpx2.MockTransport(lambda _request: httpx2.Response(200, text='{"files": [{"id": 1,'))
+    files = FileStorage(httpx2.Client(transport=half, base_url="http://files"))
+
+    with pytest.raises(FileStorageUnavailableError, match="breaks off"):
+        files.find([1])

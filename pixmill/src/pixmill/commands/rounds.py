@@ -32,4 +32,5 @@ class Pauses:
 
     def _grown(self) -> float:
         longest = max(self.seconds, LONGEST_SECONDS)
-        return Retries(first_seconds=self.seconds, most_seconds=longest).pause(self._full_rounds).seconds
+        grown = Retries(first_seconds=self.seconds, most_seconds=longest).pause(self._full_rounds).seconds
+        return min(max(grown, self.seconds), longest)

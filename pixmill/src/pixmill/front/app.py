@@ -4,11 +4,12 @@ Image requests by URL go to the render service, all others to uWSGI.
 """
 
 import asyncio
+import hmac
 import os
 import re
 import socket
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -18,13 +19,15 @@ from file_storage.events import create_app as create_file_events
 from image_processor.events import create_app as create_task_events
 from image_processor.render.config import RenderSettings
 from image_processor.render.paths import RenderPaths
-from service_kit import front_headers
+from service_kit import front_headers, secrets
+from service_kit.access.bearer import bearer_token
 from service_kit.access.config import AccessSettings
 from service_kit.access.cors import Cors
 from service_kit.access.guard import SAFE_METHODS, host_check
 from service_kit.front_headers import PEER, REAL_IP
 from service_kit.problems import Problem
 from service_kit.settings import load_or_exit
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pixmill.front.client import (
@@ -97,12 +100,11 @@ _HOP_BY_HOP = frozenset(
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 """Headers of a request that has a body (RFC 9112, 6)."""
 _OURS = frozenset(name.lower().encode() for name in front_headers.ALL)
-_NO_OPTIONS = frozenset(
-    b"host content-length transfer-encoding forwarded x-forwarded-for x-forwarded-host x-forwarded-proto".split()
-)
-"""Headers that Connection cannot remove: the message's framing and target, and the marks of a proxy in front.
+_NO_OPTIONS = frozenset(b"host content-length transfer-encoding forwarded".split())
+"""Headers that Connection cannot remove: the message's framing and target, and a mark of a proxy in front.
 
-Without these marks, the request of a stranger would look like one from this machine.
+X-Forwarded-* cannot be removed either. Without these marks, the request of a stranger would look like one from this
+machine.
 """
 _FIRST_BYTE = re.compile(rb"bytes (\d+)-")
 
@@ -114,7 +116,9 @@ def create_app() -> "Front":
     events = {"/api/file-server": create_file_events(), "/api/image-processing": create_task_events()}
     access = load_or_exit(AccessSettings)
     check = host_check(access.auth.mode, access.http.hosts)
-    return Front(Path(os.environ["PIXMILL_SOCKET"]), events, render, listeners, Cors(access.http.cors_origins), check)
+    cors = Cors(access.http.cors_origins)
+    inner = [secret for name in secrets.INNER if (secret := secrets.find(name))]
+    return Front(Path(os.environ["PIXMILL_SOCKET"]), events, render, listeners, cors, check, inner)
 
 
 class RenderClient:
@@ -176,6 +180,7 @@ class Front:
     :param listeners: the limit of event stream clients.
     :param cors: chooses the origins whose pages may read the front's own refusals.
     :param check_host: raises a problem if the server does not answer for a Host; the services check their own requests.
+    :param inner_secrets: those of Pixmill's own processes, whose requests count towards no limit of an address.
     """
 
     def __init__(
@@ -186,6 +191,7 @@ class Front:
         listeners: Limit,
         cors: Cors,
         check_host: Callable[[str], None],
+        inner_secrets: Sequence[str] = (),
     ) -> None:
         # uWSGI closes each connection after a request.
         self._uwsgi = httpcore2.AsyncConnectionPool(uds=str(socket), max_connections=None, max_keepalive_connections=0)
@@ -195,6 +201,7 @@ class Front:
         self._listeners = listeners
         self._cors = cors
         self._check_host = check_host
+        self._inner_secrets = inner_secrets
         self._streams = Limit(STREAMS, STREAMS_OF_AN_ADDRESS)
         self._renders = Limit(RENDERS, RENDERS_OF_AN_ADDRESS)
         self._memory = Limit(BUFFERED_BYTES, BUFFERED_BYTES_OF_AN_ADDRESS)
@@ -231,11 +238,16 @@ class Front:
     async def _ask_uwsgi(self, client: Client, request: Scope) -> None:
         if not _OF_A_SERVICE.match(request["raw_path"]):
             self._check_host(dict(request["headers"]).get(b"host", b"localhost").decode("latin-1"))
-        if await _is_stream(client, request):
+        if await _is_stream(client, request) and not self._is_inner(request):
             async with self._streams.held(client.address, WAIT_SECONDS):
                 await self._pass_on(client, request)
         else:
             await self._pass_on(client, request)
+
+    def _is_inner(self, request: Scope) -> bool:
+        given = (bearer_token(Headers(scope=request)) or "").encode()
+        # A list and not a generator, so that the time reveals nothing about the secrets.
+        return bool([secret for secret in self._inner_secrets if hmac.compare_digest(given, secret.encode())])
 
     def _events_at(self, path: str) -> ASGIApp | None:
         found = EVENTS.fullmatch(path)
@@ -375,7 +387,12 @@ def _without_claims(request: Scope, client: Client) -> Scope:
     The options of the client's Connection remove only the client's own headers. uWSGI treats ``_`` in a name as ``-``,
     so ``Content_Length`` would become an unchecked Content-Length.
     """
-    dropped = _OURS | (_connection_options(request["headers"]) - _NO_OPTIONS)
+    options = {
+        option
+        for option in _connection_options(request["headers"]) - _NO_OPTIONS
+        if not option.startswith(b"x-forwarded-")
+    }
+    dropped = _OURS | options
     headers = [(name, value) for name, value in request["headers"] if name not in dropped and b"_" not in name]
     if client.address:
         headers += [(name.lower().encode(), client.address.encode()) for name in (REAL_IP, PEER)]

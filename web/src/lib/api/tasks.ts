@@ -31,15 +31,6 @@ export async function createTasks(fileIds: readonly number[], work: Work): Promi
 
 export const taskPage = (address: string): Promise<Page<Task>> => getPage(address);
 
-export async function tasksByIds(ids: readonly number[]): Promise<Task[]> {
-  const found: Task[] = [];
-  for (let start = 0; start < ids.length; start += IDS) {
-    const query = ids.slice(start, start + IDS).map((id) => `id=${id}`).join('&');
-    found.push(...(await getJson<Task[]>(`${TASKS}/?limit=${IDS}&${query}`)));
-  }
-  return found;
-}
-
 export const getTask = (id: number): Promise<Task> => getJson(`${TASKS}/${id}`);
 
 /** A choice of tasks: at most 10,000 ids, or a batch. */

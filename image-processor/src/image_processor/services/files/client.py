@@ -121,9 +121,11 @@ class FileStorage:
         :raises FileStorageUnavailableError: try again later.
         """
         response = self._request("POST", "/lookup", json={"ids": list(file_ids)})
-        return {
-            file["id"]: SourceFile(file["name"], file["extension"], file["sha256"]) for file in response.json()["files"]
-        }
+        try:
+            files = response.json()["files"]
+        except ValueError as error:
+            raise FileStorageUnavailableError("the answer to a lookup breaks off") from error
+        return {file["id"]: SourceFile(file["name"], file["extension"], file["sha256"]) for file in files}
 
     def fetch(self, file_id: int, target: Path, max_bytes: int) -> None:
         """Write the file's bytes to ``target``.
