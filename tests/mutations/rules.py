@@ -895,8 +895,8 @@ MUTATIONS = [
     Mutation(
         rule="the options of a connection do not remove the marks of a proxy",
         file="pixmill/src/pixmill/front/app.py",
-        before=" - _NO_OPTIONS)",
-        after=")",
+        before='        if not option.startswith(b"x-forwarded-")\n',
+        after="",
         caught_by="pixmill/tests/front/test_app.py::test_the_options_of_a_connection_do_not_remove_what_the_front_adds",
     ),
     Mutation(
