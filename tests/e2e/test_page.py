@@ -516,6 +516,9 @@ def test_uploads_of_a_crashed_tab_go_on_after_its_silence(
         mark = page.browser.execute_script(find_mark)
         page.browser.get("about:blank")
     page.open(f"{FILES}/healthz")
+    # The process of the closed page may remove its mark after this page has begun.
+    is_removed = "return localStorage.getItem(arguments[0]) === null"
+    wait_until(lambda: page.browser.execute_script(is_removed, mark), "the closed page has removed its mark")
     page.browser.execute_script("localStorage.setItem(arguments[0], Date.now())", mark)
 
     collect = """const set = setTimeout;
