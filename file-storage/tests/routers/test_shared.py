@@ -12,6 +12,8 @@ from file_storage.config import Settings
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+pytestmark = pytest.mark.slow
+
 DAY = 86_400
 
 

@@ -17,6 +17,8 @@ from image_processor.render.processes.process import Renderer
 from image_processor.render.routers.api import PreviewIn, preview_plan, thumbnail_plan
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 MIME = {".jpg": "image/jpeg", ".png": "image/png", ".gif": "image/gif"}
 
 

@@ -16,6 +16,8 @@ from image_processor.services.codec.saving import save
 from image_processor.services.codec.search import Encoder, sample_of
 from skimage import metrics
 
+pytestmark = pytest.mark.slow
+
 QUALITIES = range(1, 101)
 
 

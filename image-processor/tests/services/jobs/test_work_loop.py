@@ -22,6 +22,8 @@ from sqlalchemy import func, insert, select, update
 
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 ONE, TWO = Holder("one", 11), Holder("two", 22)
 
 
