@@ -106,7 +106,15 @@ def front_of(socket: Path) -> Front:
     )
     render = RenderClient(socket.with_name("render"), RenderPaths(settings))
     check = partial(check_host, allowed={"x", "localhost", "files.example"}, any_address=False)
-    return Front(socket, {}, render, Limit(1, 1), Cors([ORIGIN]), check, ["another inner secret", INNER_SECRET])
+    return Front(
+        socket,
+        {},
+        render,
+        Limit(1, 1),
+        Cors([ORIGIN]),
+        check,
+        {"another": "another inner secret", "worker": INNER_SECRET},
+    )
 
 
 async def run(folder: Path, peers: Peers, scope: Scope, server: str | None) -> None:

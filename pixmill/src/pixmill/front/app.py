@@ -4,12 +4,11 @@ Image requests by URL go to the render service, all others to uWSGI.
 """
 
 import asyncio
-import hmac
 import os
 import re
 import socket
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -20,7 +19,7 @@ from image_processor.events import create_app as create_task_events
 from image_processor.render.config import RenderSettings
 from image_processor.render.paths import RenderPaths
 from service_kit import front_headers, secrets
-from service_kit.access.bearer import bearer_token
+from service_kit.access.bearer import bearer_token, name_of
 from service_kit.access.config import AccessSettings
 from service_kit.access.cors import Cors
 from service_kit.access.guard import SAFE_METHODS, host_check
@@ -117,7 +116,7 @@ def create_app() -> "Front":
     access = load_or_exit(AccessSettings)
     check = host_check(access.auth.mode, access.http.hosts)
     cors = Cors(access.http.cors_origins)
-    inner = [secret for name in secrets.INNER if (secret := secrets.find(name))]
+    inner = {name: secret for name in secrets.INNER if (secret := secrets.find(name))}
     return Front(Path(os.environ["PIXMILL_SOCKET"]), events, render, listeners, cors, check, inner)
 
 
@@ -191,7 +190,7 @@ class Front:
         listeners: Limit,
         cors: Cors,
         check_host: Callable[[str], None],
-        inner_secrets: Sequence[str] = (),
+        inner_secrets: Mapping[str, str] | None = None,
     ) -> None:
         # uWSGI closes each connection after a request.
         self._uwsgi = httpcore2.AsyncConnectionPool(uds=str(socket), max_connections=None, max_keepalive_connections=0)
@@ -201,7 +200,7 @@ class Front:
         self._listeners = listeners
         self._cors = cors
         self._check_host = check_host
-        self._inner_secrets = inner_secrets
+        self._inner_secrets = inner_secrets or {}
         self._streams = Limit(STREAMS, STREAMS_OF_AN_ADDRESS)
         self._renders = Limit(RENDERS, RENDERS_OF_AN_ADDRESS)
         self._memory = Limit(BUFFERED_BYTES, BUFFERED_BYTES_OF_AN_ADDRESS)
@@ -245,9 +244,7 @@ class Front:
             await self._pass_on(client, request)
 
     def _is_inner(self, request: Scope) -> bool:
-        given = (bearer_token(Headers(scope=request)) or "").encode()
-        # A list and not a generator, so that the time reveals nothing about the secrets.
-        return bool([secret for secret in self._inner_secrets if hmac.compare_digest(given, secret.encode())])
+        return name_of(bearer_token(Headers(scope=request)), self._inner_secrets) is not None
 
     def _events_at(self, path: str) -> ASGIApp | None:
         found = EVENTS.fullmatch(path)
