@@ -11,12 +11,13 @@ SET client_min_messages = warning;
 \set worker_password `cat "$PIXMILL_SECRETS/PIXMILL_WORKER_DB_PASSWORD"`
 \set webhooks_password `cat "$PIXMILL_SECRETS/PIXMILL_WEBHOOKS_DB_PASSWORD"`
 \set access_password `cat "$PIXMILL_SECRETS/PIXMILL_ACCESS_DB_PASSWORD"`
+\set render_password `cat "$PIXMILL_SECRETS/PIXMILL_RENDER_DB_PASSWORD"`
 \set administrator_password `cat "$PIXMILL_SECRETS/POSTGRES_PASSWORD"`
 
 -- file_storage, image_processor and access own tables and run their migrations; worker and webhooks change rows of
--- some tables (image_processor/migrations/grants.py).
+-- some tables of image_processor, render of access (migrations/grants.py of both).
 SELECT format('CREATE ROLE %I', name)
-FROM unnest(ARRAY['file_storage', 'image_processor', 'access', 'worker', 'webhooks']) AS name
+FROM unnest(ARRAY['file_storage', 'image_processor', 'access', 'worker', 'webhooks', 'render']) AS name
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
 \gexec
 ALTER ROLE file_storage LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'file_storage_password';
@@ -24,19 +25,20 @@ ALTER ROLE image_processor LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATI
 ALTER ROLE access LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'access_password';
 ALTER ROLE worker LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'worker_password';
 ALTER ROLE webhooks LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'webhooks_password';
+ALTER ROLE render LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'render_password';
 -- The best index for a list depends on the values searched: a generic plan would scan a million rows. Not an option of
 -- connections, because poolers refuse those.
 SELECT format('ALTER ROLE %I SET plan_cache_mode = force_custom_plan', name)
-FROM unnest(ARRAY['file_storage', 'image_processor', 'access', 'worker', 'webhooks']) AS name
+FROM unnest(ARRAY['file_storage', 'image_processor', 'access', 'worker', 'webhooks', 'render']) AS name
 \gexec
 SELECT format('ALTER ROLE %I PASSWORD %L', current_user, :'administrator_password') \gexec
 
 SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname) FROM pg_database WHERE datallowconn \gexec
-SELECT format('GRANT CONNECT ON DATABASE %I TO file_storage, image_processor, access, worker, webhooks', current_database())
+SELECT format('GRANT CONNECT ON DATABASE %I TO file_storage, image_processor, access, worker, webhooks, render', current_database())
 \gexec
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT CREATE, USAGE ON SCHEMA public TO file_storage, image_processor, access;
-GRANT USAGE ON SCHEMA public TO worker, webhooks;
+GRANT USAGE ON SCHEMA public TO worker, webhooks, render;
 -- A service's role may not create extensions; file_storage searches names with this one.
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 

@@ -412,6 +412,17 @@ def test_no_empty_exif_block_is_made(target: str, metadata: str) -> None:
     assert 0x8769 not in result.getexif()
 
 
+@pytest.mark.parametrize("target", ["jpeg", "png", "webp", "tiff"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF"])
+def test_the_resolution_of_an_image_without_exif_is_kept_on_request(format: str, target: str) -> None:
+    source = encoded(opened(photo()).convert("RGB"), format, dpi=(300, 150))
+
+    result = opened(processed(source, "convert", {"format": target, "metadata": "keep"}))
+
+    found = [result.getexif()[tag] for tag in (282, 283)] if result.getexif() else result.info["dpi"]
+    assert [round(float(dots)) for dots in found] == [300, 150]
+
+
 @pytest.mark.parametrize("metadata", ["keep", "copyright", "strip"])
 @pytest.mark.parametrize("format", ["GIF", "WEBP"])
 def test_stripping_keeps_the_timing_of_an_animation(format: str, metadata: str) -> None:

@@ -31,6 +31,7 @@ PASSWORDS = [
     "PIXMILL_WORKER_DB_PASSWORD",
     "PIXMILL_WEBHOOKS_DB_PASSWORD",
     "PIXMILL_ACCESS_DB_PASSWORD",
+    "PIXMILL_RENDER_DB_PASSWORD",
 ]
 PUBLISHED = "pixmill-development"
 RABBITS = "a password of at least 32 bytes for rabbits"
@@ -155,6 +156,27 @@ def test_a_worker_has_neither_the_link_secret_nor_passwords_of_others(tmp_path: 
     assert {path.name for path in (tmp_path / "worker").iterdir()}.isdisjoint(
         {"PIXMILL_LINK_SECRET", *PASSWORDS} - {"PIXMILL_WORKER_DB_PASSWORD", "RABBITMQ_DEFAULT_PASS"}
     )
+
+
+def test_render_has_no_password_of_a_role_that_makes_keys(tmp_path: Path) -> None:
+    share_out(tmp_path, {})
+
+    has = {path.name for path in (tmp_path / "render").iterdir()}
+    assert has & {*PASSWORDS} == {"PIXMILL_RENDER_DB_PASSWORD"}
+
+
+def test_a_start_takes_away_the_secrets_that_an_earlier_version_shared(tmp_path: Path) -> None:
+    share_out(tmp_path, {})
+    shared = (tmp_path / "file-storage/PIXMILL_ACCESS_DB_PASSWORD").read_text()
+    (tmp_path / "render/PIXMILL_ACCESS_DB_PASSWORD").write_text(shared)
+    (tmp_path / "render/S3_SECRET").write_text("of the operator")
+
+    share_out(tmp_path, {})
+
+    has = {path.name for path in (tmp_path / "render").iterdir()}
+    assert "PIXMILL_ACCESS_DB_PASSWORD" not in has
+    assert "S3_SECRET" in has
+    assert values(tmp_path)["PIXMILL_ACCESS_DB_PASSWORD"] == {shared}
 
 
 @pytest.mark.parametrize("service", ["file-storage", "image-processor", "worker", "webhooks", "render"])

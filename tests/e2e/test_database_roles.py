@@ -1,5 +1,6 @@
 """The roles of ``config/postgresql/roles.sh``: each service can access only its own tables."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from image_processor.models import Base as TaskModels
 from image_processor.models import TaskChore
 from image_processor.webhook_injectors import create_webhook_threads
 from psycopg.errors import InsufficientPrivilege
+from service_kit.access.audit import AuditTrail, Change
+from service_kit.access.keys import KeyRequest, KeyService
+from service_kit.access.models import Base as AccessModels
+from service_kit.access.principals import Scope
+from service_kit.access.wrong_keys import WrongKeys
 from service_kit.database import Database
 from service_kit.housekeeping import Chore, Housekeeping
 from service_kit.migrations import migrate
@@ -29,7 +35,8 @@ from tests.support.servers import create_roles, start_postgres
 
 FILES = sorted([*FileModels.metadata.tables, "file_storage_version"])
 TASKS = sorted([*TaskModels.metadata.tables, "image_processor_version"])
-ROLES = ["file_storage", "image_processor", "worker", "webhooks", "access"]
+ACCESS = sorted([*AccessModels.metadata.tables, "access_version"])
+ROLES = ["file_storage", "image_processor", "worker", "webhooks", "access", "render"]
 ALLOWED = {
     "worker": {
         "tasks": "SELECT DELETE",
@@ -46,6 +53,13 @@ ALLOWED = {
         "callbacks": "SELECT UPDATE DELETE",
         "callback_hosts": "SELECT INSERT UPDATE DELETE",
         "task_chores": "SELECT INSERT",
+    },
+    "render": {
+        "access_owners": "SELECT",
+        "access_keys": "SELECT",
+        "access_sessions": "SELECT",
+        "access_wrong_keys": "SELECT INSERT UPDATE DELETE",
+        "access_audit": "INSERT",
     },
 }
 """What the processes without migrations may do with whole tables; with the others, nothing."""
@@ -133,19 +147,56 @@ def test_access_keeps_the_entries_of_its_audit_trail(databases: Databases) -> No
     assert databases.run("access", "SELECT owner, object FROM access_audit") == [("ann", "young")]
 
 
-@pytest.mark.parametrize(("role", "table"), sorted({(role, table) for role in ALLOWED for table in TASKS}))
+@pytest.mark.parametrize(("role", "table"), sorted({(role, table) for role in ALLOWED for table in [*TASKS, *ACCESS]}))
 def test_a_process_without_migrations_has_the_privileges_of_its_job(
     databases: Databases, role: str, table: str
 ) -> None:
-    privileges = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
+    every = "'SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'"
 
-    has = {
-        privilege
-        for privilege in privileges
-        if databases.run(role, "SELECT has_table_privilege(%s, %s)", table, privilege) == [(True,)]
-    }
+    has = databases.run(
+        role, f"SELECT held FROM unnest(ARRAY[{every}]) AS held WHERE has_table_privilege(%s, held)", table
+    )
 
-    assert has == set(ALLOWED[role].get(table, "").split())
+    assert {held for (held,) in has} == set(ALLOWED[role].get(table, "").split())
+
+
+def test_render_admits_requests_and_records_them(databases: Databases) -> None:
+    owner, render = Database(databases.urls["access"]), Database(databases.urls["render"])
+    key = KeyService(owner).create(KeyRequest("ann", frozenset({Scope.FILES_READ}), "laptop"))
+    session = KeyService(owner).sign_in(admitted := KeyService(owner).recognize(key.secret), 60)
+    keys, trail = KeyService(render), AuditTrail(render, keep_seconds=None)
+
+    seen = [keys.recognize(key.secret), keys.recognize_session(session)]
+    WrongKeys(render).count("192.0.2.7")
+    trail.add(Change(time.time(), "ann", key.key.id, "192.0.2.7", "DELETE", "/renders/1", 204, "a1"))
+    trail.close()
+
+    assert seen == [admitted, admitted]
+    assert keys.limits("ann") == KeyService(owner).limits("ann")
+    assert databases.run("access", "SELECT failures FROM access_wrong_keys") == [(1,)]
+    assert databases.run("access", "SELECT object FROM access_audit WHERE request_id = 'a1'") == [("/renders/1",)]
+    assert databases.run("access", "SELECT last_used_at FROM access_keys WHERE last_used_at IS NULL") == []
+    owner.engine.dispose()
+    render.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO access_owners (name, created_at) VALUES ('mallory', 0)",
+        "INSERT INTO access_keys (id, owner, note, sha256, scopes, created_at) VALUES ('1', 'ann', '', '', '[]', 0)",
+        "UPDATE access_keys SET scopes = '[\"admin\"]', revoked_at = NULL",
+        "DELETE FROM access_keys",
+        "INSERT INTO access_sessions (sha256, key_id, expires_at) VALUES ('a', '1', 9e9)",
+        "SELECT * FROM access_audit",
+        "UPDATE access_audit SET owner = 'mallory'",
+        "DELETE FROM access_audit",
+        "CREATE OR REPLACE FUNCTION keep_audit_entry() RETURNS trigger LANGUAGE sql AS ''",
+    ],
+)
+def test_a_render_process_that_was_taken_over_makes_no_key(databases: Databases, statement: str) -> None:
+    with pytest.raises(InsufficientPrivilege):
+        databases.run("render", statement)
 
 
 def test_a_batch_is_locked_by_the_worker_but_not_changed(databases: Databases) -> None:
@@ -280,7 +331,7 @@ def test_the_triggers_of_a_task_that_the_worker_ends_may_write(databases: Databa
     databases.run("worker", "DELETE FROM task_events")
 
 
-@pytest.mark.parametrize("role", ["image_processor", "worker", "webhooks", "access"])
+@pytest.mark.parametrize("role", ["image_processor", "worker", "webhooks", "access", "render"])
 @pytest.mark.parametrize("table", FILES)
 def test_only_file_storage_reaches_its_tables(databases: Databases, role: str, table: str) -> None:
     for statement in (f"SELECT * FROM {table}", f"DELETE FROM {table}", f"DROP TABLE {table}"):
@@ -311,7 +362,7 @@ def test_no_service_administers_the_server(databases: Databases, role: str, stat
         databases.run(role, statement)
 
 
-@pytest.mark.parametrize("role", ["worker", "webhooks"])
+@pytest.mark.parametrize("role", ["worker", "webhooks", "render"])
 @pytest.mark.parametrize("statement", ["CREATE TABLE another (id int)", "DROP TABLE tasks", "TRUNCATE tasks"])
 def test_a_process_without_migrations_does_not_change_the_schema(
     databases: Databases, role: str, statement: str

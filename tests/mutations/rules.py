@@ -723,6 +723,13 @@ MUTATIONS = [
         caught_by="tests/e2e/test_database_roles.py::test_a_decoder_that_was_taken_over_sends_no_webhook_of_its_own",
     ),
     Mutation(
+        rule="a render process's database role makes no keys",
+        file="service-kit/src/service_kit/access/migrations/grants.py",
+        before='        "access_keys": "SELECT, UPDATE (last_used_at)",',
+        after='        "access_keys": "SELECT, INSERT, UPDATE",',
+        caught_by="tests/e2e/test_database_roles.py::test_a_render_process_that_was_taken_over_makes_no_key",
+    ),
+    Mutation(
         rule="the secret of a process opens only the routes of its job",
         file="service-kit/src/service_kit/access/gate.py",
         before="scopes = SCOPES_OF_PROCESSES[process]",

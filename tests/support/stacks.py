@@ -104,8 +104,8 @@ class FullStack:
             rabbitmq = executor.submit(self._start_rabbitmq)
             self.postgres = start_postgres(folder, self.postgres_port, ENVIRONMENT, database_environment)
             self.rabbitmq = rabbitmq.result()
-        databases = self._prepare_databases()
-        self.environment = ENVIRONMENT | self._settings(databases) | dict(environment or {})
+        self._databases = self._prepare_databases()
+        self.environment = ENVIRONMENT | self._settings(self._databases) | dict(environment or {})
         """Environment variables of the services and of an operator's commands."""
         with ThreadPoolExecutor() as executor:
             image_processor = executor.submit(
@@ -155,7 +155,9 @@ class FullStack:
         command += ["--app-dir", str(PROJECT), "--port", str(self._render_port)]
         command += ["--no-access-log", "--no-date-header", "--no-server-header", "--log-level", "warning"]
         os.chdir(PROJECT)
-        process = Process("render", command, self.environment, self.folder / "render.log")
+        # As in docker-compose.yml.
+        env = self.environment | {"ACCESS_DATABASE__URL": self._databases["render"]}
+        process = Process("render", command, env, self.folder / "render.log")
         process.wait_until(accepts(self._render_port))
         return process
 

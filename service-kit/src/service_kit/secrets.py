@@ -40,12 +40,14 @@ IMAGE_PROCESSOR = "PIXMILL_IMAGE_PROCESSOR_DB_PASSWORD"
 WORKER = "PIXMILL_WORKER_DB_PASSWORD"
 WEBHOOKS = "PIXMILL_WEBHOOKS_DB_PASSWORD"
 ACCESS = "PIXMILL_ACCESS_DB_PASSWORD"
+RENDER_ROLE = "PIXMILL_RENDER_DB_PASSWORD"
 DATABASE_ROLES = {
     "file_storage": FILE_STORAGE,
     "image_processor": IMAGE_PROCESSOR,
     "worker": WORKER,
     "webhooks": WEBHOOKS,
     "access": ACCESS,
+    "render": RENDER_ROLE,
 }
 """The name of the password of each database role; ``config/postgresql/roles.sh`` creates the roles."""
 DEFINITIONS = "definitions.json"
@@ -85,7 +87,7 @@ SHARES = (
     ),
     Share("worker", (DATABASE_NAME, WORKER, BROKER_USER, BROKER, WORKER_INNER)),
     Share("webhooks", (DATABASE_NAME, WEBHOOKS, CALLBACK)),
-    Share("render", (DATABASE_NAME, ACCESS, RENDER_INNER, RENDER)),
+    Share("render", (DATABASE_NAME, RENDER_ROLE, RENDER_INNER, RENDER)),
 )
 
 
@@ -134,6 +136,8 @@ def keep(folder: Path, name: str) -> str:
 def share_out(folder: Path, given: Mapping[str, str]) -> None:
     """Write the secrets of each docker-compose service into its own folder; keep existing ones.
 
+    What an earlier version shared with a service that may no longer read it is deleted.
+
     :param given: secrets set by the operator, which replace existing ones.
     :raises SecretError: a given secret or password is published or too short.
     """
@@ -144,6 +148,8 @@ def share_out(folder: Path, given: Mapping[str, str]) -> None:
         place.mkdir(exist_ok=True)
         for name in share.names:
             _write(place / name, values[name], share.mode)
+        for name in names.difference(share.names):
+            (place / name).unlink(missing_ok=True)
         if share.service == "rabbitmq":
             _write(place / DEFINITIONS, _definitions(values[BROKER_USER], values[BROKER]), share.mode)
 

@@ -1,12 +1,6 @@
-"""Grants the roles of the worker and of the webhook sender access to the tables that they use.
-
-The owner of the tables grants it after each migration, so that a new table is open to nobody else until it is named
-here. ``config/postgresql/roles.sh`` creates the roles.
-"""
+"""The privileges of the roles of the worker and of the webhook sender, which run no migrations."""
 
 from collections.abc import Mapping
-
-from sqlalchemy import Connection, text
 
 _COUNTERS = "SELECT, INSERT, UPDATE, DELETE"
 _STATE = ", ".join(
@@ -32,6 +26,8 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
         "task_events": "SELECT, UPDATE (created_at), DELETE",
         "unended_tasks": _COUNTERS,
         "ended_tasks": _COUNTERS,
+        "unended_tasks_part": "USAGE",
+        "ended_tasks_part": "USAGE",
         "task_chores": _CHORES,
     },
     "webhooks": {
@@ -40,31 +36,4 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
         "task_chores": _CHORES,
     },
 }
-"""The privileges of each role, by table."""
-SEQUENCES: Mapping[str, tuple[str, ...]] = {
-    "worker": ("unended_tasks_part", "ended_tasks_part"),
-    "webhooks": (),
-}
-"""The sequences from which each role may take numbers."""
-
-_ROLES = text("SELECT rolname FROM pg_roles WHERE rolname IN ('worker', 'webhooks') ORDER BY rolname")
-_OWN = text(
-    "SELECT CASE own.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, own.relname"
-    " FROM pg_class own JOIN pg_class tasks ON tasks.oid = to_regclass('tasks')"
-    " AND own.relnamespace = tasks.relnamespace AND own.relowner = tasks.relowner"
-    " WHERE own.relkind IN ('r', 'S') ORDER BY own.relname"
-)
-"""The tables and sequences of the owner of the tasks."""
-
-
-def grant(connection: Connection) -> None:
-    """Give each role exactly its privileges; do nothing in a database without the roles."""
-    if connection.dialect.name != "postgresql":
-        return
-    own = [(kind, name) for kind, name in connection.execute(_OWN)]
-    for role in connection.scalars(_ROLES).all():
-        privileges = {**GRANTS[role], **dict.fromkeys(SEQUENCES[role], "USAGE")}
-        for kind, name in own:
-            connection.execute(text(f'REVOKE ALL ON {kind} "{name}" FROM {role}'))
-            if name in privileges:
-                connection.execute(text(f'GRANT {privileges[name]} ON {kind} "{name}" TO {role}'))
+"""The privileges of each role, by table or sequence."""

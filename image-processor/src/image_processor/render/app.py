@@ -64,7 +64,8 @@ def create_app() -> Starlette:
     access = load_or_exit(AccessSettings)
     access_database = Database(access.database.url, access.database.pool_size)
     keys = KeyService(access_database)
-    trail = AuditTrail(access_database, access.audit.keep_seconds)
+    # Its database role may add entries, but not delete old ones.
+    trail = AuditTrail(access_database, keep_seconds=None)
     try:
         configured = dict(ConfiguredPresets(settings.presets).items())
         secret = settings.file_storage.inner_secret.get_secret_value()

@@ -554,6 +554,20 @@ def test_the_second_page_is_read_although_the_first_cannot_be(kind: str) -> None
         processed(source, "convert", {"format": "png"})
 
 
+@pytest.mark.parametrize("samples", ["complex64", "complex128", "float64", "int64", "uint64"])
+def test_the_second_page_is_read_although_the_first_has_samples_that_libvips_refuses(samples: str) -> None:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(numpy.full((20, 30), 7).astype(samples), photometric="minisblack")
+        writer.write(numpy.full((20, 30), TONES[1], "uint8"), photometric="minisblack")
+
+    shown = pixels(processed(file.getvalue(), "convert", {"format": "png", "source": {"page": 2}}))
+
+    assert numpy.unique(shown).tolist() == [TONES[1]]
+    with pytest.raises(ImageError, match="kind of samples is not supported"):
+        processed(file.getvalue(), "convert", {"format": "png"})
+
+
 @pytest.mark.parametrize("target", ["source", "tiff", "webp"])
 @pytest.mark.parametrize("kind", UNREAD_PAGES)
 def test_losing_pages_that_cannot_be_read_is_an_error(kind: str, target: str) -> None:

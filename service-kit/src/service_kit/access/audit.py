@@ -58,10 +58,10 @@ class AuditFilter:
 class AuditTrail:
     """Writes entries in the background and reads them.
 
-    :param keep_seconds: how long an entry is kept.
+    :param keep_seconds: how long an entry is kept; ``None`` if another service deletes the old ones.
     """
 
-    def __init__(self, database: Database, keep_seconds: float) -> None:
+    def __init__(self, database: Database, keep_seconds: float | None) -> None:
         self._database = database
         self._keep_seconds = keep_seconds
         self._waiting: deque[Mapping[str, object]] = deque()
@@ -127,23 +127,24 @@ class AuditTrail:
     def _store(self, entries: Sequence[Mapping[str, object]]) -> None:
         if entries:
             with self._database.begin() as connection:
-                connection.execute(insert(AuditEntry), entries)
+                # Inline: the role of render may not read the ids of new rows.
+                connection.execute(insert(AuditEntry).inline(), entries)
 
     def _delete_old(self) -> None:
         """Delete some old entries once an hour; if more are left, the next write deletes those."""
-        if time.monotonic() < self._next_cleanup:
+        if self._keep_seconds is None or time.monotonic() < self._next_cleanup:
             return
         self._next_cleanup = time.monotonic() + CLEANUP_SECONDS
         try:
-            self._keep_young()
+            self._keep_young(self._keep_seconds)
             if delete_step(self._database, AuditEntry, AuditEntry.time, self._keep_seconds) == STEP:
                 self._next_cleanup = 0.0
         except SQLAlchemyError as error:
             log.error("old audit entries wait for the database", error=str(error))
 
-    def _keep_young(self) -> None:
+    def _keep_young(self, seconds: float) -> None:
         if self._is_kept:
             return
         with self._database.begin() as connection:
-            keep_entries(connection, self._keep_seconds)
+            keep_entries(connection, seconds)
         self._is_kept = True

@@ -19,7 +19,7 @@ from image_processor.services.codec.colors import PROFILE, with_described_colors
 from image_processor.services.codec.errors import ImageError, failed_while_writing, hit_file_limit, reason_of
 from image_processor.services.codec.exif_block import with_exif_of_tiff, without_invented_tags
 from image_processor.services.codec.jpeg import has_gap_before_pixels, is_lossless, unended, with_all_segments
-from image_processor.services.codec.layout import Layout, layout_of, with_page_sizes
+from image_processor.services.codec.layout import Layout, layout_of, layout_of_tiff, with_page_sizes
 from image_processor.services.codec.limits import (
     ImageLimits,
     check_decoded_bytes,
@@ -121,7 +121,7 @@ def _decoded(source: Path, limits: ImageLimits, wanted: Source, *, sequential: b
     foreign = _foreign(source, limits, wanted)
     if foreign is not None:
         return foreign
-    header, format_name = _header(source)
+    header, format_name = _header(source, wanted.page)
     if wanted.page is None:
         check_frames(min(frames_of(header), wanted.frames or frames_of(header)), limits)
     layout = _fewer(layout_of(source, header, format_name, wanted.page), wanted.frames)
@@ -279,20 +279,25 @@ def _check_opened(opened: Opened, pixels: int, limits: ImageLimits, subject: str
     check_decoded_bytes(pixels * opened.pixel_bytes, limits, subject)
 
 
-def _header(source: Path) -> tuple[pyvips.Image, str]:
+def _header(source: Path, page: int | None) -> tuple[pyvips.Image, str]:
     """Return the file's header and format name from the libvips loader that accepts the file.
 
-    :raises ImageError: no loader may read the file, or the header is damaged.
+    :param page: the only page to read, from 1; of a TIFF whose first page libvips refuses, its header is returned.
+    :raises ImageError: no loader may read the file, the header is damaged, or there is no such page.
     """
     if is_sequence(source):
         return _loaded(source, "avif"), "avif"
     try:
         header = pyvips.Image.new_from_file(str(source))
     except pyvips.Error as error:
-        mended = open_mended(source, fail_on=_FAIL_ON)
-        if mended is not None:
-            return mended, "tiff"
-        raise ImageError(_unknown(error, source)) from error
+        directories = tiff.directories(source)
+        if not directories:
+            raise ImageError(_unknown(error, source)) from error
+        [number, *_] = layout_of_tiff(directories, page).pages
+        try:
+            return _loaded(source, "tiff", page=number), "tiff"
+        except pyvips.Error:
+            raise ImageError(_unknown(error, source)) from error
     loader = str(header.get("vips-loader"))
     if loader not in READABLE:
         detail = sentence("The file's format is not one of {formats}.", formats=READABLE_NAMES)

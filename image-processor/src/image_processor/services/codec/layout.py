@@ -128,7 +128,7 @@ def layout_of(source: Path, header: pyvips.Image, format_name: str, page: int | 
     :raises ImageError: there is no such page.
     """
     if format_name == "tiff":
-        return _of_tiff(tiff.directories(source)[: frames_of(header)], page)
+        return layout_of_tiff(tiff.directories(source)[: frames_of(header)], page)
     if format_name == "png":
         frames = png.frames_of_animation(source)
         return _first(page, frames, _unread("PNG", frames) if frames > 1 else None)
@@ -139,6 +139,26 @@ def layout_of(source: Path, header: pyvips.Image, format_name: str, page: int | 
     frames = frames_of(header)
     check_page(page, frames)
     return Layout(range(frames)) if page is None else Layout([page - 1], frames=frames)
+
+
+def layout_of_tiff(directories: Sequence[tiff.Directory], page: int | None) -> Layout:
+    """Return the frames of a TIFF with these directories; ``page`` and errors as for :func:`layout_of`."""
+    pages = [number for number, directory in enumerate(directories) if directory.is_page] or [0]
+    kinds = [directories[number].kind for number in pages] if directories else []
+    sizes = [directories[number].size for number in pages] if directories else []
+    if page is not None:
+        check_page(page, len(pages))
+        chosen = pages[page - 1]
+        return Layout([chosen], frames=len(pages), sizes=sizes, directories=directories[chosen : chosen + 1])
+    if len(set(sizes)) > 1:
+        return Layout(pages[:1], sizes=sizes, directories=[directories[pages[0]]])
+    in_row = pages == list(range(pages[0], pages[0] + len(pages)))
+    return Layout(
+        pages,
+        together=in_row and all(kind == kinds[0] for kind in kinds),
+        sizes=sizes,
+        directories=[directories[number] for number in pages if directories],
+    )
 
 
 def _first(page: int | None, frames: int, unread: str | None) -> Layout:
@@ -161,23 +181,4 @@ def _unread(name: str, frames: int) -> str:
         "frames",
         format=name,
         frames=frames,
-    )
-
-
-def _of_tiff(directories: Sequence[tiff.Directory], page: int | None) -> Layout:
-    pages = [number for number, directory in enumerate(directories) if directory.is_page] or [0]
-    kinds = [directories[number].kind for number in pages] if directories else []
-    sizes = [directories[number].size for number in pages] if directories else []
-    if page is not None:
-        check_page(page, len(pages))
-        chosen = pages[page - 1]
-        return Layout([chosen], frames=len(pages), sizes=sizes, directories=directories[chosen : chosen + 1])
-    if len(set(sizes)) > 1:
-        return Layout(pages[:1], sizes=sizes, directories=[directories[pages[0]]])
-    in_row = pages == list(range(pages[0], pages[0] + len(pages)))
-    return Layout(
-        pages,
-        together=in_row and all(kind == kinds[0] for kind in kinds),
-        sizes=sizes,
-        directories=[directories[number] for number in pages if directories],
     )

@@ -250,10 +250,19 @@ def _keep(image: pyvips.Image, output: Output) -> str:
     kept = [] if output.profile == "strip" else ["icc"]
     if output.metadata == "keep":
         kept += ["xmp", "iptc", "other"]
-    # Without EXIF fields libvips would write an EXIF block of its own.
-    if has_exif(image):
+    # Without EXIF fields libvips writes a block with the resolution, which JPEG, WebP and AVIF have nowhere else.
+    if has_exif(image) or (output.metadata == "keep" and _has_resolution(image)):
         kept.append("exif")
     return ":".join(kept) or "none"
+
+
+def _has_resolution(image: pyvips.Image) -> bool:
+    """Return whether the source states a resolution."""
+    return bool(image.get_typeof("resolution-unit")) or round(image.xres, 2) not in _UNSTATED_RESOLUTIONS
+
+
+_UNSTATED_RESOLUTIONS = (1, 2.83)
+"""Dots per millimeter of an image from memory, and of a file that states none (72 dots per inch)."""
 
 
 def materialized(image: pyvips.Image, count: int = 1) -> pyvips.Image:
