@@ -109,10 +109,11 @@ def test_a_second_deletion_by_keyboard_follows_the_first(pixmill: ApiClient, pag
 
     gallery.send_keys(Keys.HOME, " ", Keys.DELETE)
     await_held(page, "the answer to the first deletion is held")
-    gallery.send_keys(Keys.ARROW_RIGHT, " ", Keys.DELETE)
+    # The event of the first deletion may remove its file before this key arrives; the last file is the same either way.
+    gallery.send_keys(Keys.END, " ", Keys.DELETE)
     release(page)
 
-    wait_until(lambda: names_stored(pixmill, name) == [f"{name}-3"], "both files are deleted")
+    wait_until(lambda: names_stored(pixmill, name) == [f"{name}-2"], "both files are deleted")
     wait_until(lambda: len(files_shown(page)) == 1, "one file is left in the gallery")
     assert requests(page, "/delete") == 2
 
