@@ -25,7 +25,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # More failures usually have a common cause, such as a server that does not start.
 ENOUGH = --maxfail 25
 # pytest's own time limit cannot interrupt every test, for example not one that waits for a process while it cleans up. Such
-# a test ends its runner, which prints where it waited; the others go on. One test of `make test-all` may take an hour.
+# a test ends its runner, which prints where it waited; the others go on. A test of `make test-all` may take ten minutes and more.
 NO_HANG = -o faulthandler_exit_on_timeout=true -o faulthandler_timeout=$(1)
 
 .PHONY: run web screenshots demo unit test test-all test-compose plans mutations faults fuzz bench conformance docs translations config lint bytecode types prose security notice sbom audit format lock clean

@@ -31,7 +31,7 @@ from bench.photographs import photographs
 from tests.support.client import FILES, TASKS, ApiClient
 from tests.support.environment import ENVIRONMENT, PROJECT
 from tests.support.processes import Process, accepts, free_port, memory_of
-from tests.support.rendering import render_processes, signed
+from tests.support.render_service import render_processes, signed
 from tests.support.stacks import FullStack
 
 PEERS = PROJECT / ".peers"

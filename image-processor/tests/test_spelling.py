@@ -11,8 +11,8 @@ from image_processor.imaging.output import Output, Report
 from image_processor.imaging.source import Source
 from image_processor.routers.batch_schema import batch_body
 from image_processor.routers.tasks import TasksIn, tasks
+from image_processor.services.codec.configured_presets import ConfiguredPresets
 from image_processor.services.codec.plan import PIPELINE, Pipeline, plan_of, task_params
-from image_processor.services.codec.presets import ConfiguredPresets
 from image_processor.services.jobs.result_cache import cache_key
 from pydantic import BaseModel
 from service_kit.errors import DomainError

@@ -14,7 +14,7 @@ from tests.support.client import CERTIFICATES, FILES, TASKS, ApiClient, assert_p
 from tests.support.images import opened, photo
 from tests.support.processes import frozen
 from tests.support.raw_http import begun
-from tests.support.rendering import await_running, metric, render_processes, signed
+from tests.support.render_service import await_running, metric, render_processes, signed
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
 

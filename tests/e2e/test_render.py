@@ -13,7 +13,7 @@ from tests.support.client import TASKS, ApiClient, assert_problem, http
 from tests.support.environment import IMGPROXY_KEY, IMGPROXY_SALT, RENDER_HOST, THUMBOR_KEY
 from tests.support.images import FALLBACK_SIZE, opened, photo
 from tests.support.processes import processes_of
-from tests.support.rendering import metric, render_processes, signed
+from tests.support.render_service import metric, render_processes, signed
 from tests.support.stacks import EmbeddedStack
 from tests.support.waiting import wait_until
 

@@ -16,7 +16,7 @@ from image_processor.config import BrokerSettings, RetrySettings
 from image_processor.handler.celery_app import create_celery
 from image_processor.handler.queue import CeleryTaskQueue
 from image_processor.models import Task, TaskStatus
-from image_processor.services.codec.presets import ConfiguredPresets
+from image_processor.services.codec.configured_presets import ConfiguredPresets
 from image_processor.services.files.client import FileStorage
 from image_processor.services.jobs.claims import ClaimService
 from image_processor.services.jobs.leases import LeaseService

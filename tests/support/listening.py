@@ -11,7 +11,7 @@ from tests.support.waiting import STATE_SECONDS
 
 
 @dataclass(frozen=True)
-class Answer:
+class StreamResponse:
     """The response that a listener received until it disconnected."""
 
     status: int
@@ -36,7 +36,7 @@ def listen(
     query: str = "",
     headers: Mapping[str, str] | None = None,
     method: str = "GET",
-) -> Answer:
+) -> StreamResponse:
     """Listen until ``events`` events have arrived, or until the response has ended."""
     return asyncio.run(listened(app, path, events, query, headers, method))
 
@@ -49,7 +49,7 @@ async def listened(
     headers: Mapping[str, str] | None = None,
     method: str = "GET",
     on_body: Callable[[str], Awaitable[None]] | None = None,
-) -> Answer:
+) -> StreamResponse:
     """Do what :func:`listen` does.
 
     :param on_body: is called with each part of the body.
@@ -87,4 +87,4 @@ async def listened(
     async with asyncio.timeout(STATE_SECONDS):
         await app(scope, receive, send)
     head = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return Answer(sent[0]["status"], head, b"".join(part.get("body", b"") for part in sent).decode())
+    return StreamResponse(sent[0]["status"], head, b"".join(part.get("body", b"") for part in sent).decode())

@@ -109,7 +109,7 @@ class TrashSettings(Section):
         86_400,
         ge=0,
         le=315_360_000,
-        description="How long a deleted file can be restored. Until then its bytes take space and count toward quotas."
+        description="How long a deleted file can be restored. Until then its bytes take space and count towards quotas."
         " A day is enough to notice a mistake, and the space is free again the next day; `POST /trash/empty` frees it"
         " immediately. 0: no trash; deletions are permanent.",
     )

@@ -83,9 +83,12 @@ def test_one_unfinished_upload_too_many_is_refused(client: FlaskClient, monkeypa
     deferred = TUS | {"Upload-Defer-Length": "1"}
     with monkeypatch.context() as limited:
         limited.setenv("FILE_STORAGE_UPLOAD__MAX_UNFINISHED", "1")
-        of_one = create_app().test_client()
+        limited_client = create_app().test_client()
 
-        first, second = of_one.post("/uploads/", headers=deferred), of_one.post("/uploads/", headers=deferred)
+        first, second = (
+            limited_client.post("/uploads/", headers=deferred),
+            limited_client.post("/uploads/", headers=deferred),
+        )
 
     assert first.status_code == 201
     assert (second.status_code, second.json["type"]) == (429, "urn:pixmill:problem:too-many-uploads")  # type: ignore[index]  # a problem

@@ -21,7 +21,7 @@ from image_processor.handler.celery_app import create_celery
 from image_processor.handler.queue import CeleryTaskQueue
 from image_processor.handler.time_limit import time_limit
 from image_processor.models import TaskChore, TaskEvent
-from image_processor.services.codec.presets import ConfiguredPresets
+from image_processor.services.codec.configured_presets import ConfiguredPresets
 from image_processor.services.files.blob_folder import BlobFolder
 from image_processor.services.files.blob_http import BlobClient
 from image_processor.services.files.client import FileStorage

@@ -9,6 +9,7 @@ STATUSES: Mapping[str, int] = {
     "idempotency-key-in-use": 409,
     "idempotency-key-reused": 422,
     "invalid-fields": 422,
+    "no-render-key": 409,
     "no-webhook-secret": 404,
     "precondition-failed": 412,
     "preset-not-found": 404,

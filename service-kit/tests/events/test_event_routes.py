@@ -24,7 +24,7 @@ from starlette.datastructures import QueryParams
 from starlette.types import ASGIApp
 
 from tests.support.databases import empty_sqlite
-from tests.support.listening import Answer, listen, listened
+from tests.support.listening import StreamResponse, listen, listened
 from tests.support.measurements import Measurement, MeasuringAfterReads, SensorChoice, measure
 from tests.support.tables import table_away
 
@@ -55,7 +55,7 @@ class Site:
         self.encoded.append((event.id, language))
         return {"sensor": event.sensor_id, "text": "Ünïcode\nin two lines"}
 
-    def listen(self, events: int = 0, query: str = "", headers: Mapping[str, str] | None = None) -> Answer:
+    def listen(self, events: int = 0, query: str = "", headers: Mapping[str, str] | None = None) -> StreamResponse:
         return listen(self.app, PATH, events, query, headers)
 
     def key(self, owner: str, scopes: frozenset[Scope] = READER) -> Mapping[str, str]:
@@ -121,7 +121,7 @@ def test_an_event_is_encoded_once_for_all_listeners_of_a_language(database: Data
     languages = ("en", "ru", "en", "ru")
     site = Site(database, access, events=MeasuringAfterReads(database, len(languages)))
 
-    async def listen_all() -> list[Answer]:
+    async def listen_all() -> list[StreamResponse]:
         headers = ({"Accept-Language": language} for language in languages)
         return await asyncio.gather(*(listened(site.app, PATH, 1, headers=header) for header in headers))
 
@@ -251,7 +251,7 @@ def test_a_silent_stream_goes_on_after_an_outage_of_the_keys(
     failed: list[object] = []
     listens_for(access.engine, "handle_error")(failed.append)
 
-    async def listen_through_an_outage() -> Answer:
+    async def listen_through_an_outage() -> StreamResponse:
         is_listening = asyncio.Event()
 
         async def begin(_body: str) -> None:
@@ -274,7 +274,7 @@ def test_an_owner_with_too_many_listeners_must_close_one(site: Site) -> None:
     key = site.key("ann")
     site.owners.limit("ann", Limits(listeners=1))
     measure(site.database, 1, owner="ann")
-    refusals: list[Answer] = []
+    refusals: list[StreamResponse] = []
 
     async def listen_too(_body: str) -> None:
         if not refusals:

@@ -290,7 +290,7 @@ class StoringService:
         :returns: for each upload its file, or ``idempotency-key-reused`` or ``-revoked`` if its key forbids it.
         :raises DomainError: ``idempotency-key-in-use``, ``quota-exceeded`` or ``services-only``; nothing is stored.
         """
-        _check_claims(principal, [file.details for file in new])
+        _check_provenance(principal, [file.details for file in new])
         size = sum(file.staged.size for file in new)
         # The transaction checks the quota exactly. Before the bytes are sent to the store, refuse what it would refuse.
         if reserved is None and all(file.key is None for file in new):
@@ -323,7 +323,7 @@ class StoringService:
         :raises DomainError: ``file-not-found`` if a source was just deleted; ``quota-exceeded``;
             ``idempotency-key-in-use``; ``services-only``. Nothing is copied then.
         """
-        _check_claims(principal, [copy.details for copy in copies])
+        _check_provenance(principal, [copy.details for copy in copies])
         additions = [
             _NewRow(
                 _content_of_row(source),
@@ -449,7 +449,7 @@ def _in_parallel(threads: ThreadPoolExecutor, work: Callable[[T], R], items: Seq
     return list(threads.map(work, items))
 
 
-def _check_claims(principal: Principal, new: Sequence[Details]) -> None:
+def _check_provenance(principal: Principal, new: Sequence[Details]) -> None:
     """Check that only our own processes name the task that made a file.
 
     :raises DomainError: ``services-only``.

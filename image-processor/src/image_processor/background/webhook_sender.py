@@ -55,7 +55,7 @@ class WebhookSender:
         self._changing = threading.Lock()
         """Held while ``_sending`` changes, so that it contains only started threads."""
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="callbacks", daemon=True)
+        self._thread = threading.Thread(target=self._loop, name="webhooks", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -90,7 +90,7 @@ class WebhookSender:
         free, free_unproven = MAX_DELIVERIES - len(delivering), MAX_UNPROVEN_DELIVERIES - unproven
         for taken in self._callbacks.take_due(free, free_unproven, delivering) if free else ():
             # A daemon thread, so that a slow receiver does not delay the shutdown.
-            thread = threading.Thread(target=self._send, args=(taken.callback,), name="callback", daemon=True)
+            thread = threading.Thread(target=self._send, args=(taken.callback,), name="webhook", daemon=True)
             with self._changing:
                 thread.start()
                 self._sending[thread] = taken

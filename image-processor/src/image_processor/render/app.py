@@ -46,7 +46,7 @@ from image_processor.render.sources.origins import Origins
 from image_processor.render.urls.presets import RenderPresets
 from image_processor.render.urls.reading import Reader
 from image_processor.render.urls.signed_urls import UrlMaker
-from image_processor.services.codec.presets import ConfiguredPresets
+from image_processor.services.codec.configured_presets import ConfiguredPresets
 
 log = structlog.get_logger()
 

@@ -16,7 +16,7 @@ from service_kit.languages import Language
 from image_processor.services.catalog import catalog as algorithms_in
 from image_processor.services.catalog import compact_catalog
 
-catalog = APIBlueprint("catalogue", __name__, abp_tags=[Tag(name="catalogue")])
+catalog = APIBlueprint("catalog", __name__, abp_tags=[Tag(name="catalog")])
 
 
 class AlgorithmOut(BaseModel):

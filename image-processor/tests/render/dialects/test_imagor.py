@@ -15,7 +15,7 @@ from PIL import Image, ImageColor
 from service_kit.errors import DomainError
 
 from tests.support.images import encoded, opened, photo, pixels
-from tests.support.renders import rendered
+from tests.support.plan_runs import rendered
 
 
 def made(path: str, files: dict[int, bytes] | None = None) -> bytes:

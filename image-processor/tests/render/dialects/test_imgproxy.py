@@ -14,7 +14,7 @@ from service_kit.errors import DomainError
 from skimage import data
 
 from tests.support.images import encoded, opened, photo, pixels
-from tests.support.renders import rendered
+from tests.support.plan_runs import rendered
 
 GRAMMAR = imgproxy_url.Grammar(allow_security_options=True)
 

@@ -9,7 +9,7 @@ from image_processor.render.plans.plan import DigestSource, FileSource, OriginSo
 from service_kit.errors import DomainError
 
 from tests.support.images import opened, photo
-from tests.support.renders import rendered
+from tests.support.plan_runs import rendered
 
 PRESETS: dict[str, dict[str, object]] = {
     "small": {"steps": [{"algorithm": "resize", "params": {"width": 16}}], "output": {"format": "webp"}},

@@ -11,7 +11,7 @@ from PIL import Image
 from service_kit.errors import DomainError
 
 from tests.support.images import encoded, opened, photo, pixels
-from tests.support.renders import rendered
+from tests.support.plan_runs import rendered
 
 
 def made(path: str, content: bytes | None = None, files: dict[int, bytes] | None = None) -> bytes:

@@ -17,6 +17,15 @@ def made(wanted: dict[str, object]) -> list[str]:
     return [url.removeprefix(f"{BASE}/img") for url in (urls.url, *variants)]
 
 
+def test_no_url_is_made_without_a_key() -> None:
+    without_keys = UrlMaker(NativeUrlSettings.model_validate({"keys": []}))
+
+    with pytest.raises(DomainError) as error:
+        without_keys.make(UrlRequest.model_validate({"file_id": 42}), BASE, 1000)
+
+    assert error.value.kind == "no-render-key"
+
+
 @pytest.mark.parametrize(
     ("wanted", "pointer"),
     [

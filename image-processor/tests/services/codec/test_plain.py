@@ -11,6 +11,8 @@ from image_processor.services.codec.decoding import Decoded, ImageError, ImageLi
 from image_processor.services.codec.plain import plain_jpeg
 from PIL import Image, ImageCms, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
+from service_kit.languages import translated
+from service_kit.texts import text_of
 
 from tests.support.algorithm_runs import processed, report
 from tests.support.images import encoded, opened, photo, pixels
@@ -189,8 +191,10 @@ def test_a_file_with_damaged_pixels_is_an_error() -> None:
 def test_too_many_pixels_are_refused_before_they_are_decoded() -> None:
     limits = ImageLimits(max_pixels=640 * 480 - 1, max_frames=1)
 
-    with pytest.raises(ImageError, match=r"The image has 307,200 pixels; the limit is 307,199\."):
+    with pytest.raises(ImageError, match=r"The image has 307,200 pixels; the limit is 307,199\.") as refused:
         processed(smooth(640, 480)[:5000], "resize", {"width": 60}, limits=limits)
+
+    assert translated(text_of(refused.value), "ru").startswith("В изображении 307")
 
 
 def test_too_many_decoded_bytes_are_refused_before_they_are_decoded() -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import httpx2
 import pytest
 from image_processor.models import Batch, Callback, DiscardedResult, Task, TaskStatus
-from image_processor.services.codec.presets import ConfiguredPresets
+from image_processor.services.codec.configured_presets import ConfiguredPresets
 from image_processor.services.files.client import FileStorage
 from image_processor.services.tasks.bulk import BulkService
 from image_processor.services.tasks.filters import TaskFilter

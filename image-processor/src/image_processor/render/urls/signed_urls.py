@@ -10,7 +10,6 @@ from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import MAX_ID
 from service_kit.errors import DomainError, FieldError, RuleError
 from service_kit.json_types import WHOLE_NUMBER
-from service_kit.problems import Problem
 from service_kit.texts import sentence
 
 from image_processor.imaging.output import Output
@@ -109,13 +108,12 @@ class UrlMaker:
         :param base: scheme and host of the URLs.
         :param now: seconds since 1970.
         :param preset_owner: the owner of the preset; the caller has checked that it exists.
-        :raises Problem: 409, the settings have no key.
-        :raises DomainError: the steps are invalid or give no image, or a side times a density is too large.
+        :raises DomainError: ``no-render-key``, the settings have no key; otherwise the steps are invalid or give no
+            image, or a side times a density is too large.
         """
         if not self._settings.keys:
-            raise Problem(
-                "no-render-key", 409, sentence("native.keys in config/render/conf.yml has no key to sign with.")
-            )
+            detail = sentence("native.keys in config/render/conf.yml has no key to sign with.")
+            raise DomainError("no-render-key", detail)
         _check_sides(wanted)
         expires = now + wanted.expires_in if wanted.expires_in is not None else None
         options = self._options(wanted, expires, preset_owner)

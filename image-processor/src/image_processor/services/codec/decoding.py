@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyvips
-from service_kit.texts import counted, sentence, text_of
+from service_kit.texts import Sentence, counted, sentence, text_of
 
 from image_processor.imaging.color import alike, in_srgb
 from image_processor.imaging.output import ANIMATED
@@ -274,7 +274,7 @@ def _rendered(opened: Opened, factor: float, limits: ImageLimits) -> pyvips.Imag
         raise ImageError(sentence("The image is damaged: {reason}.", reason=text_of(error))) from error
 
 
-def _check_opened(opened: Opened, pixels: int, limits: ImageLimits, subject: str) -> None:
+def _check_opened(opened: Opened, pixels: int, limits: ImageLimits, subject: Sentence) -> None:
     check_pixels(pixels, limits, subject)
     check_decoded_bytes(pixels * opened.pixel_bytes, limits, subject)
 

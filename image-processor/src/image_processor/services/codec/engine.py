@@ -6,25 +6,34 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pyvips
+from service_kit import svg_header
 
 import image_processor
 
 _COMPUTES = (".py", ".onnx")
-_SOURCES = ("algorithms", "imaging", "services/codec", "services/readers")
+SOURCES = ("algorithms", "imaging", "services/codec", "services/readers")
+SHARED = (svg_header,)
+"""Modules of the other package that affect pixels."""
 _LIBRARIES = (
     *("font-roboto", "imagecodecs", "numpy", "opencv-python-headless", "pillow", "pillow-heif"),
     *("pypdfium2", "resvg-py", "simplejpeg"),
 )
 
 
-def digest_of(folders: Iterable[Path]) -> str:
-    """Return a digest of the names and contents of all Python files and neural networks below these folders."""
+def digest_of(folders: Iterable[Path], files: Iterable[Path] = ()) -> str:
+    """Return a digest of the names and contents of files, and of Python files and neural networks below folders."""
     digest = hashlib.sha256()
     for folder in folders:
         for path in sorted(path for path in folder.rglob("*") if path.suffix in _COMPUTES):
-            content = path.read_bytes()
-            digest.update(f"{path.relative_to(folder)} {len(content)}\n".encode() + content)
+            digest.update(_entry(path.relative_to(folder), path))
+    for path in files:
+        digest.update(_entry(Path(path.name), path))
     return digest.hexdigest()
+
+
+def _entry(name: Path, path: Path) -> bytes:
+    content = path.read_bytes()
+    return f"{name} {len(content)}\n".encode() + content
 
 
 def engine_version() -> str:
@@ -32,4 +41,6 @@ def engine_version() -> str:
     package = Path(image_processor.__path__[0])
     libvips = ".".join(str(pyvips.version(part)) for part in range(3))
     libraries = [f"{name} {version(name)}" for name in _LIBRARIES]
-    return "; ".join([digest_of(package / folder for folder in _SOURCES), f"libvips {libvips}", *libraries])
+    shared = [Path(str(module.__file__)) for module in SHARED]
+    sources = digest_of([package / folder for folder in SOURCES], shared)
+    return "; ".join([sources, f"libvips {libvips}", *libraries])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyvips
-from service_kit.texts import counted, sentence
+from service_kit.texts import Sentence, counted, sentence
 
 from image_processor.services.causes import Cause
 from image_processor.services.codec.errors import ImageError
@@ -52,7 +52,7 @@ def check_frames(frames: int, limits: ImageLimits) -> None:
         raise ImageError(detail, Cause.IMAGE_TOO_LARGE)
 
 
-def check_pixels(pixels: int, limits: ImageLimits, subject: str) -> None:
+def check_pixels(pixels: int, limits: ImageLimits, subject: Sentence) -> None:
     """Check the number of pixels.
 
     :raises ImageError: there are more pixels than the limit.
@@ -69,7 +69,7 @@ def check_frame_pixels(pixels: int, limits: ImageLimits) -> None:
         _check_pixels(pixels, limits.max_frame_pixels, sentence("A frame of the animation has"))
 
 
-def _check_pixels(pixels: int, limit: int, subject: str) -> None:
+def _check_pixels(pixels: int, limit: int, subject: Sentence) -> None:
     if pixels > limit:
         detail = counted(
             "{subject} {pixels:,} pixel; the limit is {limit:,}.",
@@ -82,7 +82,7 @@ def _check_pixels(pixels: int, limit: int, subject: str) -> None:
         raise ImageError(detail, Cause.IMAGE_TOO_LARGE)
 
 
-def check_decoded_bytes(size: int, limits: ImageLimits, subject: str) -> None:
+def check_decoded_bytes(size: int, limits: ImageLimits, subject: Sentence) -> None:
     """Check the size of the decoded pixels.
 
     :raises ImageError: the decoded pixels take more bytes than the limit.
@@ -99,7 +99,7 @@ def check_decoded_bytes(size: int, limits: ImageLimits, subject: str) -> None:
 
 
 def check_frames_of(
-    frames: Sequence[pyvips.Image], limits: ImageLimits, subject: str, count: int | None = None
+    frames: Sequence[pyvips.Image], limits: ImageLimits, subject: Sentence, count: int | None = None
 ) -> None:
     """Check images without decoding their pixels.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy
 import pyvips
 import simplejpeg
+from service_kit.texts import sentence
 
 from image_processor.imaging.arrays import Pixels
 from image_processor.imaging.later import LaterFrame
@@ -77,8 +78,8 @@ def plain_jpeg(source: Path, limits: ImageLimits, wanted: Source, whole: Callabl
     head = None if content is None or wanted.page is not None else _head(content)
     if content is None or head is None:
         return None
-    check_pixels(head.width * head.height, limits, "The image has")
-    check_decoded_bytes(head.width * head.height * head.bands, limits, "The image has")
+    check_pixels(head.width * head.height, limits, sentence("The image has"))
+    check_decoded_bytes(head.width * head.height * head.bands, limits, sentence("The image has"))
     orientation = head.orientation if wanted.upright else 1
     sides = (head.height, head.width) if orientation > 4 else (head.width, head.height)
     decoded = cache(whole)

@@ -112,7 +112,7 @@ class ClaimService:
 
     def _claim(self, connection: Connection, holder: Holder, count: int, holds_others: bool) -> Sequence[Claim]:
         due = self._lock_front(connection, count)
-        # Tasks after the first whose priority other owners share are left to the next claim, so that owners take turns.
+        # Stop before the first task whose priority a later owner shares, so that owners take turns.
         chosen: Sequence[DueTask] = list(takewhile(lambda row: row.later_owner is None, due))
         if due and not chosen:
             chosen = self._turns.lock(connection, due[0].priority, len(due)) or due

@@ -96,7 +96,7 @@ LATER_OWNER = (
     .scalar_subquery()
     .label("later_owner")
 )
-"""The next owner by name with a claimable task of this priority; ``NULL`` if there is no other owner."""
+"""The next owner by name with a claimable task of this priority; ``NULL`` if no later owner has one."""
 
 
 class Turns:

@@ -14,8 +14,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from image_processor.models import Preset
+from image_processor.services.codec.configured_presets import ConfiguredPresets
 from image_processor.services.codec.plan import PIPELINE, plan_of
-from image_processor.services.codec.presets import ConfiguredPresets
 from image_processor.services.files.client import FileStorage, FileStorageUnavailableError
 
 log = structlog.get_logger()

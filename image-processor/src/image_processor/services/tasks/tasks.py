@@ -13,8 +13,8 @@ from sqlalchemy import BigInteger, bindparam, cast, insert, literal_column, sele
 from sqlalchemy.orm import Session
 
 from image_processor.models import Batch, Task
+from image_processor.services.codec.configured_presets import ConfiguredPresets
 from image_processor.services.codec.plan import PIPELINE, plan_of
-from image_processor.services.codec.presets import ConfiguredPresets
 from image_processor.services.files.client import FileStorage, FileStorageUnavailableError, SourceFile
 from image_processor.services.presets.presets import NamedPreset, find_preset
 from image_processor.services.tasks.changes import cancel_tasks, restart_tasks

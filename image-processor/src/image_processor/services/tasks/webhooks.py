@@ -290,7 +290,7 @@ def _shares(
     unproven_of_owner = Counter(taken.callback.owner for taken in delivering if not taken.proven)
     of_host = Counter[str]()
     shares = Counter[tuple[str, _Host]]()
-    turns = deque((owner, _wishes(of_one)) for owner, of_one in hosts.items())
+    turns = deque((owner, _wishes(hosts_of_owner)) for owner, hosts_of_owner in hosts.items())
     while turns and shares.total() < count:
         owner, wishes = turns.popleft()
         if of_owner[owner] >= DELIVERIES_OF_AN_OWNER:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from image_processor.config import ApiSettings
-from image_processor.services.codec.presets import ConfiguredPresets
+from image_processor.services.codec.configured_presets import ConfiguredPresets
 from service_kit.settings import SettingsError
 
 from tests.support.environment import INNER_SECRETS
