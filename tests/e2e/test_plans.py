@@ -273,6 +273,11 @@ EXEMPT: Sequence[Exempt] = (
     ),
     Exempt(
         "tasks_leased",
+        "AND tasks.owner != 'local' AND tasks.status = %(status_1)s ORDER BY tasks.id ASC",
+        "an owner's tasks that workers hold are some of that limited number",
+    ),
+    Exempt(
+        "tasks_leased",
         "SELECT anon_1.claimed_by, count(DISTINCT anon_1.process) AS count_1, count(*) AS count_2",
         "the list of workers counts the tasks that each holds, which are a limited number",
     ),
