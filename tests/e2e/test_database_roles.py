@@ -163,7 +163,9 @@ def test_a_process_without_migrations_has_the_privileges_of_its_job(
 def test_render_admits_requests_and_records_them(databases: Databases) -> None:
     owner, render = Database(databases.urls["access"]), Database(databases.urls["render"])
     key = KeyService(owner).create(KeyRequest("ann", frozenset({Scope.FILES_READ}), "laptop"))
-    session = KeyService(owner).sign_in(admitted := KeyService(owner).recognize(key.secret), 60)
+    admitted = KeyService(owner).recognize(key.secret)
+    assert admitted is not None
+    session = KeyService(owner).sign_in(admitted, 60)
     keys, trail = KeyService(render), AuditTrail(render, keep_seconds=None)
 
     seen = [keys.recognize(key.secret), keys.recognize_session(session)]

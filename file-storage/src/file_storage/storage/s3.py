@@ -21,7 +21,7 @@ import structlog
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 from service_kit.database import Database, dialect_of, epoch_now, insert_or_ignore
-from sqlalchemy import Connection, Double, bindparam, delete, exists, insert, literal_column, select, update
+from sqlalchemy import Connection, Double, bindparam, delete, exists, insert, literal_column, or_, select, update
 
 from file_storage.models import Blob, ObjectState, StoredObject
 from file_storage.storage.blob_store import OutdatedError, Prepared, StorageUnavailableError, blob_path
@@ -48,8 +48,13 @@ _OF_DIGESTS = StoredObject.sha256.in_(bindparam("digests", expanding=True))
 # Literals, so that the databases recognize the conditions of the partial indexes.
 _IS_USED = StoredObject.state == literal_column("'used'")
 _IS_LOOSE = StoredObject.state != literal_column("'used'")
-_IS_PENDING = StoredObject.state == ObjectState.PENDING
-_IS_LEFT = StoredObject.state.in_([ObjectState.UNUSED, ObjectState.DAMAGED])
+# "Not distinct", because "equal" would allow PostgreSQL to read the whole partial index of loose objects instead of
+# looking up a name.
+_IS_PENDING = StoredObject.state.is_not_distinct_from(ObjectState.PENDING)
+_IS_LEFT = or_(
+    StoredObject.state.is_not_distinct_from(ObjectState.UNUSED),
+    StoredObject.state.is_not_distinct_from(ObjectState.DAMAGED),
+)
 _USED = select(StoredObject.sha256, StoredObject.name).where(_OF_DIGESTS, _IS_USED)
 _USE = update(StoredObject).where(_OF_NAMES, _IS_PENDING).values(state=ObjectState.USED).returning(StoredObject.name)
 _LEAVE = update(StoredObject).where(_OF_NAMES, _IS_PENDING).values(state=ObjectState.UNUSED)

@@ -7,11 +7,12 @@ import pyvips
 from image_processor.services.codec.decoding import decode
 from image_processor.services.codec.errors import ImageError
 from image_processor.services.codec.limits import SAMPLE_BYTES, ImageLimits, check_frames_of
+from service_kit.texts import sentence
 
 from tests.support.algorithm_runs import processed
 from tests.support.images import photo
 
-PIXELS, FRAMES = 10**6, 10
+PIXELS, FRAMES, SUBJECT = 10**6, 10, sentence("The image has")
 
 
 @pytest.mark.parametrize(("name", "mode", "size"), [("PNG", "RGB", 3), ("TIFF", "RGBA", 4), ("TIFF", "F", 4)])
@@ -39,9 +40,9 @@ def test_readers_of_our_own_have_the_limit_of_decoded_bytes(tmp_path: Path, name
 def test_the_limit_of_decoded_bytes_counts_all_frames() -> None:
     frame = pyvips.Image.black(10, 10, bands=3)
 
-    check_frames_of([frame] * 4, ImageLimits(PIXELS, FRAMES, 1200), "The image has")
+    check_frames_of([frame] * 4, ImageLimits(PIXELS, FRAMES, 1200), SUBJECT)
     with pytest.raises(ImageError, match=r"1\.2 KiB of decoded pixels"):
-        check_frames_of([frame], ImageLimits(PIXELS, FRAMES, 1199), "The image has", 4)
+        check_frames_of([frame], ImageLimits(PIXELS, FRAMES, 1199), SUBJECT, 4)
 
 
 def test_each_step_has_the_limit_of_decoded_bytes() -> None:
