@@ -91,6 +91,7 @@ BASELINES: dict[str, tuple[str, dict[str, object]]] = {
 # Params that replace an algorithm's examples, because these are too small or lack a required choice of params.
 TYPICAL: dict[str, dict[str, object]] = {
     "animate": {"others": [2]},
+    "channels": {"red": 80},
     "crop": {"width": 2000, "height": 1500},
     "curves": {"all": [{"input": 64, "output": 40}, {"input": 192, "output": 225}]},
     "extend": {"width": 4400, "height": 3400},
