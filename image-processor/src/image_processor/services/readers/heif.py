@@ -43,7 +43,7 @@ def open_image(source: Path, wanted: Source) -> Opened:
         pixels=pixels,
         metadata=metadata,
         frames=len(file),
-        pages=[each.size for each in file],
+        pages=[page.size for page in file],
         pixel_bytes=pixel_bytes,
     )
 

@@ -165,5 +165,5 @@ def _filters(text: str) -> tuple[Filter, ...]:
     """Return the filters of a list like ``blur(3):quality(80)``."""
     if not text:
         return ()
-    each = [part.removesuffix(")").partition("(") for part in text.split("):")]
-    return tuple(Filter(name, args) for name, bracket, args in each if bracket)
+    parts = [part.removesuffix(")").partition("(") for part in text.split("):")]
+    return tuple(Filter(name, args) for name, bracket, args in parts if bracket)
