@@ -97,7 +97,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class _Source:
+class _FoundSource:
     bytes: Bytes | None
     sha256: str
     row: FileRow | None
@@ -256,7 +256,7 @@ class RenderService:
             after = ids[-1]
         return removed
 
-    async def _source(self, source: PlanSource, principal: Principal | None) -> _Source:
+    async def _source(self, source: PlanSource, principal: Principal | None) -> _FoundSource:
         match source:
             case FileSource(file_id):
                 row = await self._rows.find(file_id, principal)
@@ -264,23 +264,23 @@ class RenderService:
                     if principal is None:
                         self._cache.forget_files([file_id])
                     raise file_not_found(file_id)
-                return _Source(StoredFile(row.sha256, row.id), row.sha256, row, row.until)
+                return _FoundSource(StoredFile(row.sha256, row.id), row.sha256, row, row.until)
             case DigestSource(sha256):
                 row = await self._rows.find(sha256, principal)
                 if row is None:
                     raise file_not_found(sha256)
-                return _Source(StoredFile(row.sha256, row.id), row.sha256, row, row.until)
+                return _FoundSource(StoredFile(row.sha256, row.id), row.sha256, row, row.until)
             case OriginSource(url):
                 file = await self._origins.fetch(url)
                 until = min(self._origins.fresh_until(url), self._soon())
-                return _Source(LocalFile(str(file.path), file.sha256), file.sha256, None, until, file)
+                return _FoundSource(LocalFile(str(file.path), file.sha256), file.sha256, None, until, file)
             case ColorSource(color):
-                return _Source(None, hashlib.sha256(color.encode()).hexdigest(), None, self._soon())
+                return _FoundSource(None, hashlib.sha256(color.encode()).hexdigest(), None, self._soon())
 
     def _soon(self) -> float:
         return time.monotonic() + self._settings.http.lookup_seconds
 
-    def _format(self, plan: RenderPlan, source: _Source, accept: str) -> str:
+    def _format(self, plan: RenderPlan, source: _FoundSource, accept: str) -> str:
         if not plan.encoding.negotiated:
             return "source"
         pixels, row = None, source.row

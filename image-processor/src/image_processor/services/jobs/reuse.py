@@ -100,4 +100,4 @@ def _key(claim: Claim, plan: Plan, contents: Contents) -> str | None:
 
 def _new_copy(claim: Claim, hit: CacheHit) -> NewCopy:
     extension = claim.source_extension if hit.extension is None else hit.extension
-    return NewCopy(hit.result_id, claim.source_name, extension, claim.result_key, claim.origin)
+    return NewCopy(hit.result_id, claim.source_name, extension, claim.result_key, claim.provenance)

@@ -87,7 +87,7 @@ _BLENDS = {
 
 
 @dataclass(frozen=True)
-class Defaults:
+class ImagorDefaults:
     """imagor's server settings that change results."""
 
     quality: int = QUALITY
@@ -95,7 +95,7 @@ class Defaults:
     negotiated: bool = False
 
 
-def plan_of(url: ThumborUrl, defaults: Defaults = Defaults(), now: float | None = None) -> RenderPlan:
+def plan_of(url: ThumborUrl, defaults: ImagorDefaults = ImagorDefaults(), now: float | None = None) -> RenderPlan:
     """Return the plan of a URL.
 
     :param now: seconds since 1970; by default the current time.
@@ -121,7 +121,7 @@ def image_of(text: str) -> PlanSource:
 class _Lowering:
     """Reads the filters and collects the files that they name."""
 
-    def __init__(self, url: ThumborUrl, defaults: Defaults, files: FileIds, depth: int = 0) -> None:
+    def __init__(self, url: ThumborUrl, defaults: ImagorDefaults, files: FileIds, depth: int = 0) -> None:
         self._url = url
         self._defaults = defaults
         self._files = files

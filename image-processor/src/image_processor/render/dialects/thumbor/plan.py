@@ -53,7 +53,7 @@ _UNWRITTEN = ("heic", "heif")
 
 
 @dataclass(frozen=True)
-class Defaults:
+class ThumborDefaults:
     """thumbor's server settings that change results.
 
     :param respect_orientation: whether to apply the EXIF orientation; thumbor does so only if a setting is on.
@@ -162,7 +162,7 @@ def _part(left: int, top: int, right: int, bottom: int) -> PlannedStep:
     return step("crop", {"left": left, "top": top, "width": right - left, "height": bottom - top})
 
 
-def plan_of(url: ThumborUrl, defaults: Defaults = Defaults()) -> RenderPlan:
+def plan_of(url: ThumborUrl, defaults: ThumborDefaults = ThumborDefaults()) -> RenderPlan:
     """Return the plan of a URL.
 
     :raises DomainError: ``bad-render-url``, ``unsupported-render-option``.
@@ -174,7 +174,7 @@ def plan_of(url: ThumborUrl, defaults: Defaults = Defaults()) -> RenderPlan:
 class _Lowering:
     """Reads the filters, in thumbor's three phases, and collects the files that they name."""
 
-    def __init__(self, url: ThumborUrl, defaults: Defaults) -> None:
+    def __init__(self, url: ThumborUrl, defaults: ThumborDefaults) -> None:
         self._url = url
         self._defaults = defaults
         self._files = FileIds()
