@@ -11,7 +11,7 @@ import numpy
 import pytest
 import pyvips
 import tifffile
-from image_processor.imaging.profiles import Gamma, Primaries, small_profile
+from image_processor.imaging.profiles import Primaries, TransferFunction, small_profile
 from image_processor.services.codec.decoding import ImageError, ImageLimits
 from PIL import Image, ImageCms, ImageColor, ImageOps, ImageSequence, JpegImagePlugin, TiffImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
@@ -911,7 +911,7 @@ def test_a_profile_that_cannot_be_read_is_in_no_result(odd: str, source: str, ta
 @pytest.mark.parametrize("source", ["JPEG", "TIFF"])
 def test_a_gray_image_with_a_profile_for_rgb_has_one_brightness(source: str, target: str) -> None:
     # With this profile, samples of 121 would be as bright as 183.
-    linear = small_profile(Primaries((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)), Gamma(1.0), gray=False)
+    linear = small_profile(Primaries((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)), TransferFunction(1.0), gray=False)
     file = io.BytesIO()
     Image.new("L", (32, 32), 121).save(file, source, icc_profile=linear)
 

@@ -19,7 +19,7 @@ from file_storage.services.events import FileChoice
 from file_storage.services.expiry import ExpiryService
 from file_storage.services.file_rows import SENT_FILE, SENT_OWNED_FILE
 from file_storage.services.files import FileService
-from file_storage.services.fsck import Finding, Fsck, State
+from file_storage.services.fsck import BlobState, Finding, Fsck
 from file_storage.services.idempotency import IdempotencyKeys, KeyUse
 from file_storage.services.links import SENT_LINK, LinkService, NewLink
 from file_storage.services.links import forget_expired as forget_expired_links
@@ -700,7 +700,7 @@ def test_maintaining_files_scans_no_table(files: svcs.Container, large: str) -> 
     fsck._recount("0" * 64)
     with files.get(Database).connect() as connection:
         version = files.get(BlobStore).version(connection, sha256)
-    fsck._confirm(sha256, version, Finding(State.UNREADABLE, "a test"))
+    fsck._confirm(sha256, version, Finding(BlobState.UNREADABLE, "a test"))
     with files.get(Database).begin() as connection:
         files.get(IdempotencyKeys).made_earlier(connection, "local", [KeyUse("key-7", "")])
     files.get(IdempotencyKeys).forget_expired()

@@ -857,8 +857,8 @@ MUTATIONS = [
     Mutation(
         rule="nginx forgets images that were made from another file with the same bytes, too",
         file="image-processor/src/image_processor/render/routers/nginx_cache.py",
-        before=" or each.sha256 == sha256 for each",
-        after=" for each",
+        before=" or file.sha256 == sha256 for file",
+        after=" for file",
         caught_by="image-processor/tests/render/routers/test_nginx_cache.py::"
         "test_nginx_forgets_what_is_made_from_a_file_or_the_same_bytes",
     ),

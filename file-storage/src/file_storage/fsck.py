@@ -19,6 +19,6 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     fsck = services().get(Fsck)
     with exit_if_unavailable():
-        report = fsck.run(arguments.older_than, read_bytes=not arguments.quick)
-    structlog.get_logger().info("files checked", **asdict(report))
-    sys.exit(1 if report.lost else 0)
+        counts = fsck.run(arguments.older_than, read_bytes=not arguments.quick)
+    structlog.get_logger().info("files checked", **asdict(counts))
+    sys.exit(1 if counts.lost else 0)

@@ -10,7 +10,7 @@ import pytest
 import svcs
 from file_storage.models import Blob, File
 from file_storage.services.files import FileService
-from file_storage.services.fsck import Fsck, Report
+from file_storage.services.fsck import BlobCounts, Fsck
 from service_kit.access.principals import LOCAL
 from service_kit.database import Database
 from service_kit.errors import DomainError
@@ -27,7 +27,7 @@ def files(services: svcs.Container) -> FileService:
     return services.get(FileService)
 
 
-def checked(services: svcs.Container) -> Report:
+def checked(services: svcs.Container) -> BlobCounts:
     return services.get(Fsck).run(0, read_bytes=True)
 
 
@@ -36,7 +36,7 @@ def path_of(tmp_path: Path, files: FileService, file: File) -> Path:
 
 
 @contextmanager
-def while_fsck_waits(services: svcs.Container) -> Iterator[tuple[Session, Future[Report]]]:
+def while_fsck_waits(services: svcs.Container) -> Iterator[tuple[Session, Future[BlobCounts]]]:
     """Yield a transaction, and a check that has found a fault and waits for the transaction to end."""
     with ThreadPoolExecutor() as executor, services.get(Database).write() as session:
         session.connection()  # starts the transaction
@@ -52,7 +52,7 @@ def test_whole_files_are_not_changed(services: svcs.Container, files: FileServic
 
     report = checked(services)
 
-    assert report == Report(blobs=1)
+    assert report == BlobCounts(blobs=1)
     assert files.open(file).read() == b"content"
 
 
@@ -66,7 +66,7 @@ def test_missing_bytes_are_found_and_restored_by_an_upload(
     stored(services, b"content")
 
     assert (found.missing, found.lost) == (1, 1)
-    assert checked(services) == Report(blobs=1)
+    assert checked(services) == BlobCounts(blobs=1)
     assert files.open(file).read() == b"content"
 
 
@@ -96,7 +96,7 @@ def test_bytes_that_an_upload_restores_during_the_check_are_not_set_aside(
     with while_fsck_waits(services) as (_, report):
         path_of(tmp_path, files, file).write_bytes(b"content")
 
-    assert report.result() == Report(blobs=1)
+    assert report.result() == BlobCounts(blobs=1)
     assert files.open(file).read() == b"content"
 
 
@@ -130,7 +130,7 @@ def test_unreadable_bytes_are_reported_and_left_in_place(
 def test_a_quick_check_reads_no_bytes(services: svcs.Container, files: FileService, tmp_path: Path) -> None:
     path_of(tmp_path, files, stored(services, b"content")).write_bytes(b"c0ntent")
 
-    assert services.get(Fsck).run(0, read_bytes=False) == Report(blobs=1)
+    assert services.get(Fsck).run(0, read_bytes=False) == BlobCounts(blobs=1)
 
 
 @pytest.mark.parametrize("wrong", [0, 1, 5])
@@ -145,7 +145,7 @@ def test_a_wrong_count_is_corrected(services: svcs.Container, files: FileService
     files.delete(LOCAL, first.id)
     assert files.open(second).read() == b"content"
     files.delete(LOCAL, second.id)
-    assert checked(services) == Report()
+    assert checked(services) == BlobCounts()
 
 
 def test_bytes_without_a_file_are_removed(services: svcs.Container, tmp_path: Path) -> None:

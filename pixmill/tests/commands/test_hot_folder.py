@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from pixmill.client.uploads import SMALL
 from pixmill.commands.console import Exit
-from pixmill.commands.hot_folder import Memory, Places
+from pixmill.commands.hot_folder import Memory, ResultPaths
 from typer.testing import Result
 
 from pixmill import File, Retries
@@ -108,33 +108,33 @@ def test_what_failed_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_result_lies_where_its_source_does() -> None:
-    places = Places.of(["deep/a.jpg", "deep/b.jpg", "a.jpg"])
+    paths = ResultPaths.of(["deep/a.jpg", "deep/b.jpg", "a.jpg"])
 
-    assert places.of_result("deep/a.jpg", result("a", ".webp")) == Path("deep/a.webp")
+    assert paths.of_result("deep/a.jpg", result("a", ".webp")) == Path("deep/a.webp")
 
 
 def test_results_of_files_that_differ_in_their_extension_do_not_replace_each_other() -> None:
-    places = Places.of(["a.jpg", "a.png"])
+    paths = ResultPaths.of(["a.jpg", "a.png"])
 
-    found = [places.of_result(source, result("a", ".webp")) for source in ("a.jpg", "a.png")]
+    found = [paths.of_result(source, result("a", ".webp")) for source in ("a.jpg", "a.png")]
 
     assert found == [Path("a.jpg.webp"), Path("a.png.webp")]
 
 
 def test_a_source_with_the_name_of_another_ones_result_keeps_its_extension() -> None:
     sources = ["a.jpg", "a.png", "a.jpg.webp", "a.jpg.webp.tif", "b", "b.jpg"]
-    places = Places.of(sources)
+    paths = ResultPaths.of(sources)
 
-    found = {places.of_result(source, result("a", ".webp")) for source in sources}
+    found = {paths.of_result(source, result("a", ".webp")) for source in sources}
 
     assert len(found) == len(sources)
 
 
 def test_a_result_is_not_written_into_a_folder_of_its_name() -> None:
     sources = ["a.webp/a.jpg", "a.jpg"]
-    places = Places.of(sources)
+    paths = ResultPaths.of(sources)
 
-    found = [places.of_result(source, result("a", ".webp")) for source in sources]
+    found = [paths.of_result(source, result("a", ".webp")) for source in sources]
 
     assert found == [Path("a.webp/a.webp"), Path("a.jpg.webp")]
 

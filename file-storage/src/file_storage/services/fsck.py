@@ -23,7 +23,7 @@ MAX_LOGGED_IDS = 100
 """Maximum number of file ids in the log line of a lost blob; files in the trash have a list of their own."""
 
 
-class State(StrEnum):
+class BlobState(StrEnum):
     """The condition of a blob's bytes."""
 
     WHOLE = "whole"
@@ -35,16 +35,16 @@ class State(StrEnum):
 class Finding(NamedTuple):
     """The result of checking a blob's bytes."""
 
-    state: State
+    state: BlobState
     reason: str = ""
     """Why the blob is not whole."""
 
 
-WHOLE = Finding(State.WHOLE)
+WHOLE = Finding(BlobState.WHOLE)
 
 
 @dataclass
-class Report:
+class BlobCounts:
     """Number of blobs checked, and of those with each fault.
 
     :param missing: blobs whose bytes are gone; their files are lost unless the bytes are uploaded again.
@@ -75,7 +75,7 @@ class Fsck:
         self._blobs = blobs
         self._staging = staging
 
-    def run(self, older_than_seconds: float, *, read_bytes: bool) -> Report:
+    def run(self, older_than_seconds: float, *, read_bytes: bool) -> BlobCounts:
         """Check every blob and log a line for each fault.
 
         Damaged bytes are set aside so that they cannot be downloaded. An upload of the right bytes repairs a blob.
@@ -83,23 +83,23 @@ class Fsck:
         :param older_than_seconds: keep younger bytes without a file: they may belong to an unfinished upload.
         :param read_bytes: also compare the bytes with their SHA-256, which takes as long as reading them.
         """
-        report = Report()
+        counts = BlobCounts()
         for sha256 in self._referenced():
-            report.blobs += 1
-            report.miscounted += self._recount(sha256)
+            counts.blobs += 1
+            counts.miscounted += self._recount(sha256)
             with self._database.connect() as connection:
                 version = self._store.version(connection, sha256)
             finding = self._check(sha256, read_bytes=read_bytes)
             if finding == WHOLE:
                 continue
             state = self._confirm(sha256, version, finding)
-            report.missing += state is State.MISSING
-            report.damaged += state is State.DAMAGED
-            report.unreadable += state is State.UNREADABLE
-        report.orphans = self._blobs.collect_garbage(older_than_seconds) + self._staging.sweep(older_than_seconds)
-        return report
+            counts.missing += state is BlobState.MISSING
+            counts.damaged += state is BlobState.DAMAGED
+            counts.unreadable += state is BlobState.UNREADABLE
+        counts.orphans = self._blobs.collect_garbage(older_than_seconds) + self._staging.sweep(older_than_seconds)
+        return counts
 
-    def _confirm(self, sha256: str, version: str, finding: Finding) -> State:
+    def _confirm(self, sha256: str, version: str, finding: Finding) -> BlobState:
         """Report a faulty blob and set damaged bytes aside, under its row's lock.
 
         Every upload and deletion takes this lock before it changes the bytes, so a blob that was repaired or deleted
@@ -109,7 +109,7 @@ class Fsck:
         with self._database.write() as session:
             locked = select(Blob.sha256).where(Blob.sha256 == sha256, Blob.file_count > 0).with_for_update()
             if session.scalar(locked) is None or self._store.version(session.connection(), sha256) != version:
-                return State.WHOLE
+                return BlobState.WHOLE
             files = select(File.id, PRESENT).where(File.sha256 == sha256).order_by(File.id).limit(MAX_LOGGED_IDS)
             found = session.execute(files).all()
             ids = {
@@ -117,7 +117,7 @@ class Fsck:
                 "trashed_ids": [file_id for file_id, is_present in found if not is_present],
             }
             log.error("blob lost", sha256=sha256, state=finding.state, reason=finding.reason, **ids)
-            if finding.state is State.DAMAGED:
+            if finding.state is BlobState.DAMAGED:
                 unfinished = self._store.set_aside(session.connection(), sha256)
         self._store.finish(unfinished)
         return finding.state
@@ -152,8 +152,8 @@ class Fsck:
             with self._store.open(sha256) as file:
                 if not read_bytes or hashlib.file_digest(file, "sha256").hexdigest() == sha256:
                     return WHOLE
-                return Finding(State.DAMAGED, "its bytes have another SHA-256")
+                return Finding(BlobState.DAMAGED, "its bytes have another SHA-256")
         except FileNotFoundError:
-            return Finding(State.MISSING, "its bytes are missing")
+            return Finding(BlobState.MISSING, "its bytes are missing")
         except OSError as error:
-            return Finding(State.UNREADABLE, str(error))
+            return Finding(BlobState.UNREADABLE, str(error))

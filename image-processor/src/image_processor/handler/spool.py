@@ -13,7 +13,7 @@ from kombu.utils.json import dumps
 _NONE = b"[]"
 
 
-class Channel(filesystem.Channel):
+class AtomicChannel(filesystem.Channel):
     """Kombu's channel with atomically written files."""
 
     def _put(self, queue: str, payload: object, **_: object) -> None:  # type: ignore[override]  # the bases name the payload differently
@@ -34,7 +34,7 @@ class Channel(filesystem.Channel):
 class Transport(filesystem.Transport):
     """Kombu's transport with this channel."""
 
-    Channel = Channel
+    Channel = AtomicChannel
 
 
 def repair(bindings: Path) -> None:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from image_processor.imaging.arrays import DeepPixels
 
 Values = NDArray[numpy.float32]
-Places = NDArray[numpy.float64]
+Distances = NDArray[numpy.float64]
+Weights = NDArray[numpy.float64]
 
 _ROWS, _COLUMNS = 64, 16
 """Pixels of the result per matrix product; fewer columns, because their matrix has a row for each band."""
@@ -18,19 +19,19 @@ _ROWS, _COLUMNS = 64, 16
 class Kernel(NamedTuple):
     """The weight of a pixel by its distance; 0 from ``reach`` on."""
 
-    weight: Callable[[Places], Places]
+    weight: Callable[[Distances], Weights]
     reach: int
 
 
 def _lanczos(reach: int) -> Kernel:
-    def weight(x: Places) -> Places:
-        inside: Places = numpy.where(numpy.abs(x) < reach, numpy.sinc(x) * numpy.sinc(x / reach), 0)
+    def weight(x: Distances) -> Weights:
+        inside: Weights = numpy.where(numpy.abs(x) < reach, numpy.sinc(x) * numpy.sinc(x / reach), 0)
         return inside
 
     return Kernel(weight, reach)
 
 
-def _mitchell(x: Places) -> Places:
+def _mitchell(x: Distances) -> Weights:
     """Return the weights of D. Mitchell and A. Netravali, B = C = 1/3.
 
     ("Reconstruction Filters in Computer Graphics", 1988.)
@@ -38,16 +39,16 @@ def _mitchell(x: Places) -> Places:
     x = numpy.abs(x)
     near = (7 * x**3 - 12 * x**2 + 16 / 3) / 6
     far = (-7 / 3 * x**3 + 12 * x**2 - 20 * x + 32 / 3) / 6
-    weights: Places = numpy.where(x < 1, near, numpy.where(x < 2, far, 0))
+    weights: Weights = numpy.where(x < 1, near, numpy.where(x < 2, far, 0))
     return weights
 
 
-def _cubic(x: Places) -> Places:
+def _cubic(x: Distances) -> Weights:
     """Return the weights of R. Keys ("Cubic Convolution Interpolation for Digital Image Processing", 1981)."""
     x = numpy.abs(x)
     near = 1.5 * x**3 - 2.5 * x**2 + 1
     far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    weights: Places = numpy.where(x < 1, near, numpy.where(x < 2, far, 0))
+    weights: Weights = numpy.where(x < 1, near, numpy.where(x < 2, far, 0))
     return weights
 
 

@@ -111,14 +111,14 @@ Widget = Literal["color", "corners", "curve", "file", "files", "gravity", "matri
 Unit = Literal["px", "%", "°", "ms", "B", "dpi"]
 
 
-class _Hints(TypedDict, total=False):
+class _FormHints(TypedDict, total=False):
     widget: Widget
     unit: Unit
     step: float
     advanced: bool
 
 
-def hint(**hints: Unpack[_Hints]) -> dict[str, JsonValue]:
+def hint(**hints: Unpack[_FormHints]) -> dict[str, JsonValue]:
     """Return the ``json_schema_extra`` of a parameter: hints for a form that the rest of its schema does not contain.
 
     :param step: the difference between two neighboring values of a number.

@@ -51,7 +51,7 @@ SRGB = Primaries((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
 
 
 @dataclass(frozen=True)
-class Gamma:
+class TransferFunction:
     """A transfer function: light is the sample to this power; ``None`` for the function of sRGB."""
 
     power: float | None
@@ -145,19 +145,19 @@ def without_tail(profile: bytes) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def small_profile(primaries: Primaries, *gammas: Gamma, gray: bool) -> bytes:
+def small_profile(primaries: Primaries, *transfers: TransferFunction, gray: bool) -> bytes:
     """Return a profile for a display with these primaries and transfer functions: of about 1000 bytes with one.
 
-    :param gammas: one for all colors, or that of red, green and blue.
+    :param transfers: one for all colors, or that of red, green and blue.
     """
     texts = {b"desc": text_of_version_2("Described by the image"), b"cprt": b"text" + bytes(4) + b"CC0\0"}
     tags = {**texts, b"wtpt": xyz_tag(D50)}
     if gray:
-        tags[b"kTRC"] = _curve(gammas[0])
+        tags[b"kTRC"] = _curve(transfers[0])
     else:
         columns = _adapted(primaries)
         tags |= {name: xyz_tag(columns[:, number]) for number, name in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))}
-        curves = [_curve(gamma) for gamma in (gammas if len(gammas) > 1 else gammas * 3)]
+        curves = [_curve(transfer) for transfer in (transfers if len(transfers) > 1 else transfers * 3)]
         tags |= dict(zip((b"rTRC", b"gTRC", b"bTRC"), curves, strict=True))
     return assembled(tags, b"GRAY" if gray else b"RGB ", kind=b"mntr", connection=b"XYZ ")
 
@@ -185,11 +185,11 @@ def xyz_tag(values: Sequence[float] | numpy.ndarray) -> bytes:
     return b"XYZ " + bytes(4) + b"".join(_fixed(float(value)) for value in values)
 
 
-def _curve(gamma: Gamma) -> bytes:
-    if gamma.power is None:  # IEC 61966-2-1
+def _curve(transfer: TransferFunction) -> bytes:
+    if transfer.power is None:  # IEC 61966-2-1
         points = [((x + 0.055) / 1.055) ** 2.4 if x > 0.04045 else x / 12.92 for x in numpy.linspace(0, 1, 256)]
     else:
-        points = [float(x**gamma.power) for x in numpy.linspace(0, 1, 256)]
+        points = [float(x**transfer.power) for x in numpy.linspace(0, 1, 256)]
     samples = [round(point * 65535) for point in points]
     return b"curv" + bytes(4) + struct.pack(">I256H", 256, *samples)
 

@@ -71,13 +71,13 @@ class Found:
     @property
     def stored_files(self) -> list[StoredFile]:
         """Return the stored files that the result is made from."""
-        named = [self.source, *(each for _, each in self.files)]
-        return [each for each in named if isinstance(each, StoredFile)]
+        named = [self.source, *(file for _, file in self.files)]
+        return [file for file in named if isinstance(file, StoredFile)]
 
     @property
     def file_ids(self) -> list[int]:
         """Return the ids of the stored files that the result is made from."""
-        return [each.file_id for each in self.stored_files]
+        return [file.file_id for file in self.stored_files]
 
     def job(self, result: Path) -> Job:
         return Job(self.plan, self.source, self.files, self.format_name, str(result))
@@ -97,7 +97,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class _Source:
+class _FoundSource:
     bytes: Bytes | None
     sha256: str
     row: FileRow | None
@@ -163,26 +163,26 @@ class RenderService:
         namer = None if named_for_everybody else principal
         files = [await self._source(named, namer) for _, named in plan.files]
         numbers = [number for number, _ in plan.files]
-        digests = {number: each.sha256 for number, each in zip(numbers, files, strict=True)}
+        digests = {number: file.sha256 for number, file in zip(numbers, files, strict=True)}
         format_name = self._format(plan, source, accept)
-        times = [each.row.created for each in (source, *files) if each.row is not None]
+        times = [file.row.created for file in (source, *files) if file.row is not None]
         return Found(
             key=plan.key(source.sha256, digests, format_name, self._engine),
             plan=plan,
             source=source.bytes,
-            files=tuple((number, each.bytes) for number, each in zip(numbers, files, strict=True) if each.bytes),
+            files=tuple((number, file.bytes) for number, file in zip(numbers, files, strict=True) if file.bytes),
             format_name=format_name,
             modified=max(times) if len(times) == 1 + len(files) else None,
-            fresh_until=min(each.fresh_until for each in (source, *files)),
+            fresh_until=min(file.fresh_until for file in (source, *files)),
             owner=None if principal is None else principal.owner,
             writes_avif=_writes_avif(plan, format_name, source.media_type),
-            held=tuple(each.held for each in (source, *files) if each.held is not None),
+            held=tuple(file.held for file in (source, *files) if file.held is not None),
         )
 
     def asks_origins(self, plan: RenderPlan) -> bool:
         """Return whether :meth:`find` waits for another server."""
         sources = (plan.source, *(source for _, source in plan.files))
-        return any(isinstance(each, OriginSource) and not self._origins.is_fresh(each.url) for each in sources)
+        return any(isinstance(source, OriginSource) and not self._origins.is_fresh(source.url) for source in sources)
 
     def cached(self, found: Found) -> Result | None:
         """Return the result if it is cached."""
@@ -256,7 +256,7 @@ class RenderService:
             after = ids[-1]
         return removed
 
-    async def _source(self, source: PlanSource, principal: Principal | None) -> _Source:
+    async def _source(self, source: PlanSource, principal: Principal | None) -> _FoundSource:
         match source:
             case FileSource(file_id):
                 row = await self._rows.find(file_id, principal)
@@ -264,23 +264,23 @@ class RenderService:
                     if principal is None:
                         self._cache.forget_files([file_id])
                     raise file_not_found(file_id)
-                return _Source(StoredFile(row.sha256, row.id), row.sha256, row, row.until)
+                return _FoundSource(StoredFile(row.sha256, row.id), row.sha256, row, row.until)
             case DigestSource(sha256):
                 row = await self._rows.find(sha256, principal)
                 if row is None:
                     raise file_not_found(sha256)
-                return _Source(StoredFile(row.sha256, row.id), row.sha256, row, row.until)
+                return _FoundSource(StoredFile(row.sha256, row.id), row.sha256, row, row.until)
             case OriginSource(url):
                 file = await self._origins.fetch(url)
                 until = min(self._origins.fresh_until(url), self._soon())
-                return _Source(LocalFile(str(file.path), file.sha256), file.sha256, None, until, file)
+                return _FoundSource(LocalFile(str(file.path), file.sha256), file.sha256, None, until, file)
             case ColorSource(color):
-                return _Source(None, hashlib.sha256(color.encode()).hexdigest(), None, self._soon())
+                return _FoundSource(None, hashlib.sha256(color.encode()).hexdigest(), None, self._soon())
 
     def _soon(self) -> float:
         return time.monotonic() + self._settings.http.lookup_seconds
 
-    def _format(self, plan: RenderPlan, source: _Source, accept: str) -> str:
+    def _format(self, plan: RenderPlan, source: _FoundSource, accept: str) -> str:
         if not plan.encoding.negotiated:
             return "source"
         pixels, row = None, source.row
@@ -319,7 +319,7 @@ class RenderService:
             self._metrics.refused.labels(error.kind).inc()
             log.info("not rendered", key=found.key, reason=error.kind, detail=error.detail)
             raise
-        files = [(each.file_id, each.sha256) for each in found.stored_files]
+        files = [(file.file_id, file.sha256) for file in found.stored_files]
         stored = self._cache.keep(found.key, result, made.extension, files)
         if self._cache.lacks and self._writes is None:
             self._writes = asyncio.get_running_loop().call_later(WRITE_SECONDS, self._write)

@@ -106,7 +106,7 @@ class ImagorSigner:
         # imagor also accepts a signature of the decoded path, for clients that sign before they encode.
         paths = dict.fromkeys((path, unquote_to_bytes(path)))
         return _any_equal(
-            signature, [self._cut(_mac(key, each, self.algorithm)) for key in self.keys for each in paths]
+            signature, [self._cut(_mac(key, signed, self.algorithm)) for key in self.keys for signed in paths]
         )
 
     def _cut(self, signature: str) -> str:

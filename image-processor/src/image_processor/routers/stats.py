@@ -83,12 +83,11 @@ def show_stats() -> Response:
         oldest_pending_seconds=numbers.oldest_pending_seconds,
         last_minute=EndedOut(**{status.value: count for status, count in numbers.ended.items()}),
         by_day=[
-            DayOut(day=each.day, **{status.value: count for status, count in each.tasks.items()})
-            for each in numbers.days
+            DayOut(day=day.day, **{status.value: count for status, count in day.tasks.items()}) for day in numbers.days
         ],
         workers=None
         if workers is None
-        else [WorkerOut(name=each.name, processes=each.processes, tasks=each.tasks) for each in workers],
+        else [WorkerOut(name=worker.name, processes=worker.processes, tasks=worker.tasks) for worker in workers],
     )
     # Null is a valid age, but not a valid list of workers.
     body = answer.model_dump_json(exclude={"workers"} if workers is None else None)

@@ -4,7 +4,7 @@ import numpy
 import pytest
 from image_processor.render.dialects.thumbor import plan as thumbor_plan
 from image_processor.render.dialects.thumbor import url as thumbor_url
-from image_processor.render.dialects.thumbor.url import Trim
+from image_processor.render.dialects.thumbor.url import CornerTrim
 from image_processor.render.plans.plan import FileSource, OriginSource
 from libthumbor import CryptoURL
 from PIL import Image
@@ -295,7 +295,7 @@ def test_what_libthumbor_writes_is_read() -> None:
 
     assert (read.width, read.height, read.crop, read.fit_in) == (300, 200, (10, 20, 100, 120), "fit-in")
     assert (read.halign, read.valign, read.smart, read.flip_horizontal) == ("left", "top", True, True)
-    assert read.trim == Trim("bottom-right", 5)
+    assert read.trim == CornerTrim("bottom-right", 5)
     assert [each.name for each in read.filters] == ["blur", "quality"]
     assert read.image == "42"
 

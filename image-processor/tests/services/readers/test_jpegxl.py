@@ -10,7 +10,7 @@ from pathlib import Path
 import imagecodecs
 import numpy
 import pytest
-from image_processor.imaging.profiles import Gamma, Primaries, small_profile
+from image_processor.imaging.profiles import Primaries, TransferFunction, small_profile
 from image_processor.services.codec.decoding import ImageError, ImageLimits, decode
 from image_processor.services.codec.plan import plan_of
 from image_processor.services.codec.process import process_image
@@ -64,7 +64,7 @@ def shown(content: bytes) -> numpy.ndarray:
 
 def wide_profile() -> bytes:
     """Return a wide-gamut profile that no enumerated color encoding of JPEG XL has."""
-    return small_profile(Primaries((0.70, 0.29), (0.20, 0.75), (0.14, 0.05)), Gamma(2.0), gray=False)
+    return small_profile(Primaries((0.70, 0.29), (0.20, 0.75), (0.14, 0.05)), TransferFunction(2.0), gray=False)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
@@ -208,7 +208,7 @@ def test_an_icc_profile_is_kept_with_its_pixels(distance: float) -> None:
 
 
 def test_the_profile_of_a_gray_image_is_kept() -> None:
-    profile = small_profile(Primaries((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)), Gamma(1.8), gray=True)
+    profile = small_profile(Primaries((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)), TransferFunction(1.8), gray=True)
 
     result = opened(processed(jpegxl(photograph("L"), icc=profile), "convert", KEPT))
 

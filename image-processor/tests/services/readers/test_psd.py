@@ -9,7 +9,7 @@ import imagecodecs
 import numpy
 import pytest
 import tifffile
-from image_processor.imaging.profiles import Gamma, Primaries, small_profile
+from image_processor.imaging.profiles import Primaries, TransferFunction, small_profile
 from image_processor.services.codec.decoding import ImageError
 from PIL import Image, ImageCms
 
@@ -168,7 +168,7 @@ def test_a_large_document_is_refused_by_its_name() -> None:
 
 
 def test_a_gray_picture_has_the_tones_of_its_profile() -> None:
-    profile = small_profile(Primaries((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)), Gamma(1.0), gray=True)
+    profile = small_profile(Primaries((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)), TransferFunction(1.0), gray=True)
     resource = b"8BIM" + struct.pack(">HHI", 1039, 0, len(profile)) + profile + bytes(len(profile) % 2)
     planes = noise(1)
     in_littlecms = ImageCms.profileToProfile(

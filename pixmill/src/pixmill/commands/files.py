@@ -110,12 +110,12 @@ def put(
         total = sum(item.path.stat().st_size for item in found)
     if follow:
         with connected(url, profile) as pixmill:
-            _follow(pixmill, paths, selection, details, parallel, _Report(as_json=as_json, quiet=quiet))
+            _follow(pixmill, paths, selection, details, parallel, _OutcomePrinter(as_json=as_json, quiet=quiet))
     with connected(url, profile) as pixmill, transfers(text("Uploading"), total) as moved:
         if name is not None:
             _print_file(_put_named(pixmill, found[0].path, name, details, moved), as_json=as_json, quiet=quiet)
             return
-        _put_all(pixmill, found, details, parallel, _Report(as_json=as_json, quiet=quiet), moved)
+        _put_all(pixmill, found, details, parallel, _OutcomePrinter(as_json=as_json, quiet=quiet), moved)
 
 
 @app.command(epilog=examples("pixmill get 12 -o photo.jpg", "pixmill get --filter folder=holiday --zip -o holiday.zip"))
@@ -368,7 +368,7 @@ def _put_named(
 
 
 @dataclass
-class _Report:
+class _OutcomePrinter:
     """Prints the outcomes of uploads, and counts them.
 
     :param printed: the failures so far.
@@ -423,13 +423,13 @@ def _put_all(
     found: Sequence[Placed],
     details: _Details,
     parallel: int,
-    report: _Report,
+    printer: _OutcomePrinter,
     on_progress: OnProgress,
 ) -> None:
     """Upload files under their own names, and print the outcomes; one that fails does not stop the others."""
-    with explained(lambda: report.interruption(len(found))):
-        report.add(_sent(pixmill, found, details, parallel, on_progress))
-    report.finish()
+    with explained(lambda: printer.interruption(len(found))):
+        printer.add(_sent(pixmill, found, details, parallel, on_progress))
+    printer.finish()
 
 
 def _sent(
@@ -456,14 +456,14 @@ def _follow(
     selection: Selection,
     details: _Details,
     parallel: int,
-    report: _Report,
+    printer: _OutcomePrinter,
 ) -> NoReturn:
     """Upload the files of folders, and again those that are new or have changed, until Ctrl-C."""
     ended: dict[Path, Stamp] = {}
     before: Mapping[Placed, Stamp] = {}
     away = Failures()
     pauses = Pauses(FOLLOW_SECONDS)
-    with explained(report.interruption_while_following):
+    with explained(printer.interruption_while_following):
         while True:
             now = {item: stamp for item in selection.placed(folders) if (stamp := stamp_of(item.path)) is not None}
             new = {item: stamp for item, stamp in settled(before, now).items() if ended.get(item.path) != stamp}
@@ -472,7 +472,7 @@ def _follow(
             try:
                 with transfers(text("Uploading"), sum(size for size, _ in new.values())) as moved:
                     outcomes = _sent(pixmill, new, details, parallel, moved)
-                    report.add(_noted(outcomes, stamps, ended, report.printed, pauses))
+                    printer.add(_noted(outcomes, stamps, ended, printer.printed, pauses))
             except (UnreachableError, UnavailableError) as error:
                 away.say(error)
             else:

@@ -85,7 +85,7 @@ class Memory:
 
     @classmethod
     def of(cls, *parts: str) -> "Memory":
-        """Return the state for a folder, a server and a job."""
+        """Return the state for a server, a folder, the request for its runs and its folder on the server."""
         name = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:40]
         path = state_folder() / "sync" / f"{name}.json"
         try:
@@ -118,7 +118,7 @@ def _by_path(sources: Mapping[str, int | str]) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class Job:
+class HotFolder:
     """The configuration of a hot folder.
 
     :param what: the request for its runs; empty to upload files only.
@@ -168,7 +168,7 @@ def sync(
         if as_json:
             as_json.check(OBJECT_FIELDS)
         what = {} if run is None else request(pixmill, run, ())
-        job = Job(
+        hot_folder = HotFolder(
             folder.resolve(),
             Selection(recursive=True, only=glob or (), without=exclude or ()),
             what,
@@ -176,29 +176,29 @@ def sync(
             target,
             as_json,
         )
-        memory = Memory.of(pixmill.url, str(job.root), json.dumps(what, sort_keys=True), target or "")
+        memory = Memory.of(pixmill.url, str(hot_folder.root), json.dumps(what, sort_keys=True), target or "")
         if dry_run:
-            for name in _changed(memory, _scanned(job)):
+            for name in _changed(memory, _scanned(hot_folder)):
                 emit(name)
             return
         with explained(lambda: text("interrupted; the same command goes on where this one stopped")):
-            failures = _rounds(pixmill, job, memory, every, once=once)
+            failures = _rounds(pixmill, hot_folder, memory, every, once=once)
     if failures:
         raise typer.Exit(Exit.SOME_FAILED)
 
 
-def _rounds(pixmill: Pixmill, job: Job, memory: Memory, every: float, *, once: bool) -> int:
+def _rounds(pixmill: Pixmill, hot_folder: HotFolder, memory: Memory, every: float, *, once: bool) -> int:
     """Run a single round, or rounds until Ctrl-C; return the number of failures."""
     before: Mapping[str, Stamp] = {}
     away = Failures()
     pauses = Pauses(every)
     while True:
-        now = _scanned(job)
+        now = _scanned(hot_folder)
         # A single round takes files as they are.
         whole = now if once else settled(before, now)
         before = now
         try:
-            failures = _round(pixmill, job, memory, whole, pauses, wait=once)
+            failures = _round(pixmill, hot_folder, memory, whole, pauses, wait=once)
         except (UnreachableError, UnavailableError) as error:
             if once:
                 raise
@@ -210,16 +210,16 @@ def _rounds(pixmill: Pixmill, job: Job, memory: Memory, every: float, *, once: b
         pauses.wait()
 
 
-def _scanned(job: Job) -> dict[str, Stamp]:
+def _scanned(hot_folder: HotFolder) -> dict[str, Stamp]:
     """Return the files of the folder, except the results written into it."""
-    out = None if job.out is None else job.out.resolve()
+    out = None if hot_folder.out is None else hot_folder.out.resolve()
     found = {}
-    for path in job.selection.files([str(job.root)]):
+    for path in hot_folder.selection.files([str(hot_folder.root)]):
         if out is not None and path.is_relative_to(out):
             continue
         stamp = stamp_of(path)
         if stamp is not None:
-            found[path.relative_to(job.root).as_posix()] = stamp
+            found[path.relative_to(hot_folder.root).as_posix()] = stamp
     return found
 
 
@@ -228,35 +228,35 @@ def _changed(memory: Memory, found: Mapping[str, Stamp]) -> list[str]:
 
 
 def _round(
-    pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stamp], pauses: Pauses, *, wait: bool
+    pixmill: Pixmill, hot_folder: HotFolder, memory: Memory, found: Mapping[str, Stamp], pauses: Pauses, *, wait: bool
 ) -> int:
     """Run one round; return the number of failures."""
-    failures = _upload(pixmill, job, memory, found, pauses)
-    while job.what:
+    failures = _upload(pixmill, hot_folder, memory, found, pauses)
+    while hot_folder.what:
         try:
-            failures += _begin(pixmill, job, memory)
+            failures += _begin(pixmill, hot_folder, memory)
         except UnavailableError as error:
             if error.kind != TOO_MANY_TASKS:
                 raise
             # The runs so far take up the owner's limit: fetch their results, and begin the next run once they ended.
             runs = len(memory.running)
-            failures += _fetch(pixmill, job, memory, wait=wait)
+            failures += _fetch(pixmill, hot_folder, memory, wait=wait)
             if not wait or len(memory.running) == runs:
                 raise
         else:
-            return failures + _fetch(pixmill, job, memory, wait=wait)
+            return failures + _fetch(pixmill, hot_folder, memory, wait=wait)
     return failures
 
 
-def _upload(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stamp], pauses: Pauses) -> int:
+def _upload(pixmill: Pixmill, hot_folder: HotFolder, memory: Memory, found: Mapping[str, Stamp], pauses: Pauses) -> int:
     names = _changed(memory, found)
     failures = 0
     with transfers(text("Uploading"), sum(found[name][0] for name in names)) as moved:
         for first in range(0, len(names), GROUP):
-            paths = {job.root / name: name for name in names[first : first + GROUP]}
+            paths = {hot_folder.root / name: name for name in names[first : first + GROUP]}
             # The file may have been uploaded by an earlier process that was killed.
             outcomes = pixmill.files.upload_many(
-                paths, root=job.root, folder=job.folder, skip_existing=True, on_progress=moved
+                paths, root=hot_folder.root, folder=hot_folder.folder, skip_existing=True, on_progress=moved
             )
             try:
                 for outcome in outcomes:
@@ -271,18 +271,18 @@ def _upload(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stam
                         continue
                     memory.stamps[name] = list(found[name])
                     memory.printed.forget(name)
-                    if job.what:
+                    if hot_folder.what:
                         memory.waiting[name] = outcome.file.id
-                    if job.as_json:
-                        _emit_object(job.as_json, name, outcome.file.id)
-                    elif job.out is None:
+                    if hot_folder.as_json:
+                        _emit_object(hot_folder.as_json, name, outcome.file.id)
+                    elif hot_folder.out is None:
                         emit(f"{outcome.file.id}\t{name}")
             finally:
                 memory.keep()
     return failures
 
 
-def _begin(pixmill: Pixmill, job: Job, memory: Memory) -> int:
+def _begin(pixmill: Pixmill, hot_folder: HotFolder, memory: Memory) -> int:
     """Create runs for the waiting files; first repeat a planned one. Return the number of files that are gone."""
     failures = 0
     most = MANY
@@ -296,7 +296,7 @@ def _begin(pixmill: Pixmill, job: Job, memory: Memory) -> int:
         # The server refuses an id that a request contains twice.
         numbers = list(dict.fromkeys(ids.values()))
         try:
-            made = created(pixmill, numbers, job.what, key=str(memory.planned["key"]))
+            made = created(pixmill, numbers, hot_folder.what, key=str(memory.planned["key"]))
         except NotFoundError:
             # If a file was deleted in the meantime, continue with the others.
             gone = set(numbers) - {file.id for file in pixmill.files.existing(numbers)}
@@ -321,10 +321,10 @@ def _begin(pixmill: Pixmill, job: Job, memory: Memory) -> int:
     return failures
 
 
-def _fetch(pixmill: Pixmill, job: Job, memory: Memory, *, wait: bool) -> int:
+def _fetch(pixmill: Pixmill, hot_folder: HotFolder, memory: Memory, *, wait: bool) -> int:
     """Save the results of the runs that have ended; return the number of files without a result."""
     failures = 0
-    places: Places | None = None
+    paths: ResultPaths | None = None
     for batch_id, sources in list(memory.running.items()):
         try:
             ended = _ended(pixmill, int(batch_id), wait=wait)
@@ -335,8 +335,8 @@ def _fetch(pixmill: Pixmill, job: Job, memory: Memory, *, wait: bool) -> int:
         else:
             if ended is None:
                 continue
-            places = places or Places.of(memory.stamps)
-            failures += _saved(pixmill, job, memory, batch_id, *ended, places)
+            paths = paths or ResultPaths.of(memory.stamps)
+            failures += _saved(pixmill, hot_folder, memory, batch_id, *ended, paths)
         memory.running = {run: left for run, left in memory.running.items() if left}
         memory.keep()
     return failures
@@ -363,12 +363,12 @@ def _ended(pixmill: Pixmill, batch_id: int, *, wait: bool) -> tuple[Sequence[Tas
 
 def _saved(
     pixmill: Pixmill,
-    job: Job,
+    hot_folder: HotFolder,
     memory: Memory,
     batch_id: str,
     tasks: Sequence[Task],
     results: Mapping[int, File],
-    places: "Places",
+    paths: "ResultPaths",
 ) -> int:
     """Write the results of a run into the folder; return the number of files without a saved result.
 
@@ -387,11 +387,11 @@ def _saved(
             elif result is None:
                 failures += 1
                 say(f"{source}: {no_result(task)}")
-            elif job.out is None:
-                _print_result(job, source, number, result)
+            elif hot_folder.out is None:
+                _print_result(hot_folder, source, number, result)
             else:
                 try:
-                    path = pixmill.files.download(result, job.out / places.of_result(source, result))
+                    path = pixmill.files.download(result, hot_folder.out / paths.of_result(source, result))
                 except NotFoundError as error:
                     failures += 1
                     say(f"{source}: {described(error)}")
@@ -404,7 +404,7 @@ def _saved(
                 else:
                     memory.outdate(batch_id, source)
                     memory.printed_of_results.forget(source)
-                    _print_result(job, source, number, result, path)
+                    _print_result(hot_folder, source, number, result, path)
             del sources[source]
             if count % GROUP == 0:
                 memory.keep()
@@ -413,9 +413,9 @@ def _saved(
     return failures
 
 
-def _print_result(job: Job, source: str, number: int, result: File, saved: Path | None = None) -> None:
-    if job.as_json:
-        _emit_object(job.as_json, source, number, result, saved)
+def _print_result(hot_folder: HotFolder, source: str, number: int, result: File, saved: Path | None = None) -> None:
+    if hot_folder.as_json:
+        _emit_object(hot_folder.as_json, source, number, result, saved)
     else:
         emit(f"{result.id}\t{source}" if saved is None else str(saved))
 
@@ -429,7 +429,7 @@ def _emit_object(
 
 
 @dataclass(frozen=True)
-class Places:
+class ResultPaths:
     """Chooses the paths of results.
 
     :param users: how many sources have each path, with or without their extension; counted once, because comparing
@@ -441,7 +441,7 @@ class Places:
     folders: Set[Path]
 
     @classmethod
-    def of(cls, sources: Iterable[str]) -> "Places":
+    def of(cls, sources: Iterable[str]) -> "ResultPaths":
         paths = [Path(source) for source in sources]
         users = Counter(form for path in paths for form in {path, path.with_suffix("")})
         return cls(users, frozenset(folder for path in paths for folder in path.parents))

@@ -47,9 +47,9 @@ def _thumbor(plan: RenderPlan, picture: Picture) -> dict[str, object]:
     """Return the operations before the filters; thumbor does not report its filters either."""
     size, operations = Size(picture.width, picture.height), list[Operation]()
     focal = list[dict[str, object]]()
-    for each in plan.steps:
-        if isinstance(each.params, ThumborFrame):
-            frame = each.params
+    for planned in plan.steps:
+        if isinstance(planned.params, ThumborFrame):
+            frame = planned.params
             box = None if frame.trim is None else box_of(picture, frame.trim)
             if box is not None:
                 left, top, right, bottom = box
@@ -94,11 +94,13 @@ def _operation(params: Params) -> Operation:
 
 
 def _target(size: Size, operations: Sequence[Operation]) -> Size:
-    for each in operations:
-        if each["type"] == "crop":
-            size = Size(int(each["right"]) - int(each["left"]), int(each["bottom"]) - int(each["top"]))
-        elif each["type"] == "resize":
-            size = Size(int(each["width"]), int(each["height"]))
+    for operation in operations:
+        if operation["type"] == "crop":
+            size = Size(
+                int(operation["right"]) - int(operation["left"]), int(operation["bottom"]) - int(operation["top"])
+            )
+        elif operation["type"] == "resize":
+            size = Size(int(operation["width"]), int(operation["height"]))
     return size
 
 
@@ -124,15 +126,15 @@ def _focal_points(frame: ThumborFrame, size: Size) -> list[dict[str, object]]:
 def _imagor(plan: RenderPlan, decoded: Decoded, files: NamedFiles) -> dict[str, object]:
     """Return imagor's facts about the result, with the EXIF tags of the source."""
     picture = decoded.picture
-    for each in plan.steps:
-        algorithm, params = each.resolved()
+    for planned in plan.steps:
+        algorithm, params = planned.resolved()
         made = algorithm.apply(picture, params, files)
         if not isinstance(made, Picture):
-            raise TypeError(f"{each.name} made no picture")
+            raise TypeError(f"{planned.name} made no picture")
         picture = made
     output = plan.encoding.output.format
     name = source_format(decoded, picture) if output == "source" else output
-    stripped = any(each.name == "strip_exif" for each in plan.filters)
+    stripped = any(filter_.name == "strip_exif" for filter_ in plan.filters)
     # The result is upright and has no orientation tag: 0.
     report: dict[str, object] = {
         "format": name,
@@ -146,7 +148,7 @@ def _imagor(plan: RenderPlan, decoded: Decoded, files: NamedFiles) -> dict[str, 
     }
     for asked in plan.filters:
         report |= _computed(asked, picture, files)
-    report["filters"] = [{"name": each.name, "processed": each.done} for each in plan.filters]
+    report["filters"] = [{"name": filter_.name, "processed": filter_.done} for filter_ in plan.filters]
     return report
 
 

@@ -88,11 +88,11 @@ def _run(picture: Picture, params: Deferred, files: Files) -> Picture:
         steps = params.lowered_for(picture)
     except ValidationError as error:
         raise UnsuitableImageError(TOO_LARGE) from error
-    for each in steps:
-        algorithm, own_params = each.resolved()
+    for step in steps:
+        algorithm, own_params = step.resolved()
         made = algorithm.apply(picture, own_params, files)
         if not isinstance(made, Picture):
-            raise TypeError(f"{each.name} made no picture")
+            raise TypeError(f"{step.name} made no picture")
         picture = made
     return picture
 

@@ -20,7 +20,7 @@ def qualities(accept: str) -> Mapping[str, float]:
     """Return the q-values of the media types that an Accept header names (RFC 9110, 12.5.1)."""
     found = dict[str, float]()
     for part in accept.split(","):
-        name, *params = (each.strip() for each in part.split(";"))
+        name, *params = (value.strip() for value in part.split(";"))
         quality = 1.0
         for param in params:
             key, _, value = param.partition("=")

@@ -206,7 +206,7 @@ class RenderPlan:
         if not self.accepts_still:
             parts["accepts still"] = False
         if self.filters:
-            parts["filters"] = [[each.name, each.args, each.done] for each in self.filters]
+            parts["filters"] = [[filter_.name, filter_.args, filter_.done] for filter_ in self.filters]
         return json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
     def digest(self) -> str:

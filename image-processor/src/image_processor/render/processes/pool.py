@@ -74,12 +74,12 @@ class Pool:
     @property
     def running(self) -> int:
         """Return the number of renders that have begun and not ended."""
-        return sum(1 for each in self._processes if each.ticket is not None)
+        return sum(1 for process in self._processes if process.ticket is not None)
 
     @property
     def process_ids(self) -> list[int]:
         """Return the ids of the processes."""
-        return sorted(each.process.pid or 0 for each in self._processes)
+        return sorted(process.process.pid or 0 for process in self._processes)
 
     async def start(self) -> None:
         """Start all processes."""
@@ -91,9 +91,9 @@ class Pool:
     async def stop(self) -> None:
         """End all processes."""
         self._stopping = True
-        for each in list(self._processes):
-            self._forget(each)
-            each.kill(STOPPING)
+        for process in list(self._processes):
+            self._forget(process)
+            process.kill(STOPPING)
         await asyncio.to_thread(self._starter.shutdown)
 
     async def run(self, ticket: Ticket) -> JobOutcome:
@@ -125,9 +125,9 @@ class Pool:
     def abandon(self, ticket: Ticket) -> None:
         """Stop a job whose result is not needed, even if it has begun."""
         self._waiting.remove(ticket)
-        for each in self._processes:
-            if each.ticket is ticket:
-                each.kill(LEFT)
+        for process in self._processes:
+            if process.ticket is ticket:
+                process.kill(LEFT)
 
     async def _start_one(self) -> None:
         loop = asyncio.get_running_loop()
@@ -155,7 +155,7 @@ class Pool:
 
     def _dispatch(self) -> None:
         while self._idle:
-            slow = sum(1 for each in self._processes if each.ticket is not None and each.ticket.slow)
+            slow = sum(1 for process in self._processes if process.ticket is not None and process.ticket.slow)
             ticket = self._waiting.next(slow_too=slow < max(1, self._count // 2))
             if ticket is None:
                 return

@@ -132,8 +132,8 @@ class Renderer:
         with timed.part("fetch"):
             source = stack.enter_context(self._source(job, max_bytes))
             files = {
-                number: stack.enter_context(self._files.opened(each, Path(f"{job.result}.file-{number}"), max_bytes))
-                for number, each in job.files
+                number: stack.enter_context(self._files.opened(file, Path(f"{job.result}.file-{number}"), max_bytes))
+                for number, file in job.files
             }
         limits = self._limits_of(plan)
         with timed.part("render"):

@@ -304,7 +304,9 @@ def preview_plan(wanted: PreviewIn, preset: Mapping[str, object] | None = None) 
 
 def _without_prefix(error: DomainError) -> DomainError:
     """Return the error with ``/params`` removed from its pointers, because the request has no such member."""
-    errors = [cast("FieldError", {**each, "pointer": each["pointer"].removeprefix("/params")}) for each in error.errors]
+    errors = [
+        cast("FieldError", {**field, "pointer": field["pointer"].removeprefix("/params")}) for field in error.errors
+    ]
     detail = summary_of(errors) if error.kind == "invalid-fields" else error.detail
     return replace(error, detail=detail, errors=errors)
 

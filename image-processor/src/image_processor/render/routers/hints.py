@@ -48,6 +48,6 @@ def _lower(quality: int) -> int:
 def _is_sized(plan: RenderPlan) -> bool:
     """Return whether the URL itself requests a size, which takes precedence over a hint."""
     return any(
-        each.params.sets_size() if isinstance(each.params, Deferred) else isinstance(each.params, _SIZED)
-        for each in plan.steps
+        planned.params.sets_size() if isinstance(planned.params, Deferred) else isinstance(planned.params, _SIZED)
+        for planned in plan.steps
     )

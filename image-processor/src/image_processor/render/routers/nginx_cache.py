@@ -99,7 +99,7 @@ class NginxCache:
         made_of_it = [
             key
             for key, (_, files) in self._kept.items()
-            if any(each.file_id == file_id or each.sha256 == sha256 for each in files)
+            if any(file.file_id == file_id or file.sha256 == sha256 for file in files)
         ]
         for key in made_of_it:
             del self._kept[key]

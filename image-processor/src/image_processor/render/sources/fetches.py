@@ -57,7 +57,7 @@ class Fetches(Generic[_T]):
         :raises DomainError: ``renders-busy``: too many fetches wait, or this one waited too long; ``origin-too-slow``.
         """
         limits = self._settings
-        of_host = sum(1 for each in self._waiting if each.host == fetch.host)
+        of_host = sum(1 for waiting in self._waiting if waiting.host == fetch.host)
         # A slow host must not fill the queue alone.
         if len(self._waiting) >= limits.queue or 2 * of_host >= limits.queue:
             raise busy(sentence("Too many pictures wait to be fetched from other servers; try again."))

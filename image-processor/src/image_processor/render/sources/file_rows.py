@@ -154,19 +154,19 @@ class FileRows:
 
     async def _answer(self, viewer: _Viewer, questions: Sequence[_Question]) -> None:
         try:
-            rows = await self._found(viewer, [each.name for each in questions])
+            rows = await self._found(viewer, [question.name for question in questions])
         except Exception as error:  # noqa: BLE001 (the callers get it)
-            for each in questions:
-                each.answer.set_exception(error)
+            for question in questions:
+                question.answer.set_exception(error)
                 # Mark the error as retrieved: the callers may have been cancelled.
-                each.answer.exception()
+                question.answer.exception()
         else:
-            for each in questions:
-                each.answer.set_result(rows[each.name])
+            for question in questions:
+                question.answer.set_result(rows[question.name])
         finally:
-            for each in questions:
-                if self._asked.get((viewer, each.name)) is each:
-                    del self._asked[viewer, each.name]
+            for question in questions:
+                if self._asked.get((viewer, question.name)) is question:
+                    del self._asked[viewer, question.name]
 
     async def _found(self, viewer: _Viewer, names: Sequence[Name]) -> Mapping[Name, FileRow | None]:
         """Look up files and remember their rows; the value is ``None`` for a name without a file."""
@@ -181,9 +181,9 @@ class FileRows:
         if self._forgotten == forgotten:
             if len(self._remembered) >= _MAX_REMEMBERED:
                 self._remembered.clear()
-            for name, each in rows.items():
-                until = began + GONE_SECONDS if each is None else each.until
-                self._remembered[viewer, name] = _CachedRow(until, each)
+            for name, file in rows.items():
+                until = began + GONE_SECONDS if file is None else file.until
+                self._remembered[viewer, name] = _CachedRow(until, file)
         return rows
 
     def _use(self, name: Name) -> None:
@@ -233,7 +233,7 @@ class FileRows:
             raise storage_unavailable() from error
         if response.status_code != 200:
             raise storage_unavailable()
-        return [_row_of(each) for each in response.json()["files"]]
+        return [_row_of(file) for file in response.json()["files"]]
 
 
 def _row_of(file: dict[str, object]) -> FileRow:

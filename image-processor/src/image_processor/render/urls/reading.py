@@ -81,7 +81,7 @@ class ThumborDialect:
         url = thumbor_url.parse(target)
         _check(self.settings.unsafe, url.signature, url.signed, ThumborSigner(self.settings.secrets))
         settings = self.settings
-        defaults = thumbor_plan.Defaults(settings.quality, settings.respect_orientation, settings.negotiate)
+        defaults = thumbor_plan.ThumborDefaults(settings.quality, settings.respect_orientation, settings.negotiate)
         return thumbor_plan.plan_of(url, defaults)
 
 
@@ -95,7 +95,7 @@ class ImagorDialect:
         signer = ImagorSigner(settings.secrets, settings.algorithm, settings.truncate)
         _check(settings.unsafe, url.signature, url.signed, signer)
         return imagor_plan.plan_of(
-            url, imagor_plan.Defaults(settings.quality, settings.strip_metadata, settings.negotiate)
+            url, imagor_plan.ImagorDefaults(settings.quality, settings.strip_metadata, settings.negotiate)
         )
 
 

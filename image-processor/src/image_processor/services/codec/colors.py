@@ -10,8 +10,8 @@ from service_kit.texts import sentence
 from image_processor.imaging.color import is_gray
 from image_processor.imaging.profiles import (
     SRGB,
-    Gamma,
     Primaries,
+    TransferFunction,
     means_srgb,
     small_profile,
     suits,
@@ -40,16 +40,16 @@ _PRIMARIES = {  # ITU-T H.273, table 2
     22: Primaries((0.630, 0.340), (0.295, 0.605), (0.155, 0.077)),
 }
 """Without 10, the colors of CIE XYZ, and the reserved ones; 2 is unknown."""
-_GAMMAS = {  # ITU-T H.273, table 3; like browsers, treat video transfer functions as sRGB
-    **dict.fromkeys((1, 2, 6, 7, 11, 12, 13, 14, 15), Gamma(None)),
-    4: Gamma(2.2),
-    5: Gamma(2.8),
-    8: Gamma(1.0),
+_TRANSFER_FUNCTIONS = {  # ITU-T H.273, table 3; like browsers, treat video transfer functions as sRGB
+    **dict.fromkeys((1, 2, 6, 7, 11, 12, 13, 14, 15), TransferFunction(None)),
+    4: TransferFunction(2.2),
+    5: TransferFunction(2.8),
+    8: TransferFunction(1.0),
 }
 """Without logarithms (9 and 10), digital cinema (17) and the reserved ones; 2 is unknown."""
 _HIGH_DYNAMIC_RANGE = (16, 18)
 """The transfer functions PQ and HLG (ITU-T H.273, table 3)."""
-_ADOBE_RGB = Primaries((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)), Gamma(563 / 256)
+_ADOBE_RGB = Primaries((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)), TransferFunction(563 / 256)
 """Adobe RGB (1998), 4.3."""
 _DESCRIBED_BY_EXIF = ("jpeg", "webp", "png", "tiff")
 _CHUNKS = frozenset({b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM"})
@@ -67,7 +67,7 @@ def with_described_colors(image: pyvips.Image, source: Path, format_name: str) -
     :raises ImageError: the colors have high dynamic range, or no small profile describes them.
     """
     image = _without_useless_profile(image)
-    described: tuple[Primaries, Gamma] | None = None
+    described: tuple[Primaries, TransferFunction] | None = None
     chunks = chunks_before_pixels(source) if format_name == "png" else {}
     if format_name == "png":
         described = _of_png(chunks, has_profile=bool(image.get_typeof(PROFILE)))
@@ -121,7 +121,7 @@ def _text(image: pyvips.Image, field: str) -> str:
     return str(image.get(field)).split(" ")[0] if image.get_typeof(field) else ""
 
 
-def _of_png(chunks: Mapping[bytes, bytes], *, has_profile: bool) -> tuple[Primaries, Gamma] | None:
+def _of_png(chunks: Mapping[bytes, bytes], *, has_profile: bool) -> tuple[Primaries, TransferFunction] | None:
     """Return the colors that the chunks define, by priority (PNG, third edition, 12.1); None if sRGB or undefined."""
     coded = chunks.get(b"cICP", b"")
     if len(coded) == 4 and coded[2] == 0:
@@ -140,11 +140,11 @@ def _of_png(chunks: Mapping[bytes, bytes], *, has_profile: bool) -> tuple[Primar
     primaries = Primaries(red, green, blue, white)
     primaries = primaries if primaries.are_real() else SRGB
     if not gamma or (_LIKE_SRGB[0] <= gamma <= _LIKE_SRGB[1] and primaries == SRGB):
-        return primaries, Gamma(None)
-    return primaries, Gamma(100_000 / gamma)
+        return primaries, TransferFunction(None)
+    return primaries, TransferFunction(100_000 / gamma)
 
 
-def _of_avif(source: Path) -> tuple[Primaries, Gamma] | None:
+def _of_avif(source: Path) -> tuple[Primaries, TransferFunction] | None:
     with source.open("rb") as file:
         head = file.read(_HEAD_OF_AVIF)
     place = head.find(b"colrnclx")
@@ -157,14 +157,14 @@ def _of_avif(source: Path) -> tuple[Primaries, Gamma] | None:
     return coded_colors(primaries, transfer, "AVIF")
 
 
-def coded_colors(primaries: int, transfer: int, format_name: str) -> tuple[Primaries, Gamma]:
+def coded_colors(primaries: int, transfer: int, format_name: str) -> tuple[Primaries, TransferFunction]:
     """Return the colors for these H.273 code points.
 
     :raises ImageError: a small profile cannot describe them.
     """
     if transfer in _HIGH_DYNAMIC_RANGE:
         raise high_dynamic_range(format_name)
-    if primaries not in _PRIMARIES or transfer not in _GAMMAS:
+    if primaries not in _PRIMARIES or transfer not in _TRANSFER_FUNCTIONS:
         detail = sentence(
             "The colors of this {format} (primaries {primaries} and transfer function {transfer} of ITU-T H.273) are"
             " not supported: save it in sRGB.",
@@ -173,4 +173,4 @@ def coded_colors(primaries: int, transfer: int, format_name: str) -> tuple[Prima
             transfer=transfer,
         )
         raise ImageError(detail, Cause.IMAGE_UNSUPPORTED)
-    return _PRIMARIES[primaries], _GAMMAS[transfer]
+    return _PRIMARIES[primaries], _TRANSFER_FUNCTIONS[transfer]

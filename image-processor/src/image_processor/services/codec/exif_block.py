@@ -98,7 +98,7 @@ def write_into_tiff(path: Path, image: pyvips.Image, *, whole: bool) -> None:
         rows, following = _rows(file, first, order, big=big)
         place = file.seek(0, 2)
         place += file.write(bytes(place % 2))
-        added = _Layout(order, big=big)
+        added = _DirectoryWriter(order, big=big)
         groups = ((EXIF_DIRECTORY, found.photo, "exif-ifd2-"), (GPS_DIRECTORY, found.gps, "exif-ifd3-"))
         for tag, directory, prefix in groups:
             own = {} if directory is None else _kept(directory)
@@ -203,21 +203,21 @@ def _block(found: Described) -> bytes | None:
     pointed = {tag: group for tag, group in groups.items() if group is not None and group.entries}
     if not image and not pointed:
         return None
-    layout = _Layout(order, big=False)
+    writer = _DirectoryWriter(order, big=False)
     content = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 8)
     places = dict.fromkeys(pointed, 0)
     for _ in range(2):  # the second pass uses the offsets of the first
-        rows = {tag: layout.row(tag, Entry(4, 1, struct.pack(f"{order}I", place)), 0) for tag, place in places.items()}
+        rows = {tag: writer.row(tag, Entry(4, 1, struct.pack(f"{order}I", place)), 0) for tag, place in places.items()}
         of_photo = {tag: rows.pop(tag) for tag in (INTEROPERABILITY_DIRECTORY,) if tag in rows}
-        body = layout.directory(image, len(content), rows)
+        body = writer.directory(image, len(content), rows)
         for tag, group in pointed.items():
             places[tag] = len(content) + len(body)
-            body += layout.directory(_kept(group), places[tag], of_photo if tag == EXIF_DIRECTORY else None)
+            body += writer.directory(_kept(group), places[tag], of_photo if tag == EXIF_DIRECTORY else None)
     block = _START + content + body
     return block if len(block) <= _LONGEST else None
 
 
-class _Layout:
+class _DirectoryWriter:
     """Writes directories in a given byte order, for TIFF or BigTIFF."""
 
     def __init__(self, order: str, *, big: bool) -> None:

@@ -195,7 +195,7 @@ class Directory:
         return tuple(entry.data if (entry := self.entries.get(tag)) else None for tag in _KIND)
 
 
-class _Reader:
+class _DirectoryReader:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         head = file.read(16)
@@ -252,7 +252,7 @@ def directories(source: Path) -> Sequence[Directory]:
 def _directories(source: Path) -> Iterator[Directory]:
     with source.open("rb") as file:
         try:
-            reader = _Reader(file)
+            reader = _DirectoryReader(file)
             place, seen, entries = reader.first, set[int](), 0
             while place and place not in seen and len(seen) < MOST_DIRECTORIES and entries < _MOST_ENTRIES_OF_ALL:
                 seen.add(place)
@@ -279,7 +279,7 @@ class Described:
 def described(file: IO[bytes], number: int = 0) -> Described | None:
     """Return directory ``number`` with those of its EXIF; None if it cannot be read."""
     try:
-        reader = _Reader(file)
+        reader = _DirectoryReader(file)
         image, following = reader.directory(reader.first)
         for _ in range(number):
             image, following = reader.directory(following)
@@ -290,7 +290,7 @@ def described(file: IO[bytes], number: int = 0) -> Described | None:
     return Described(image, photo, _subdirectory(reader, image, GPS_DIRECTORY), interoperability)
 
 
-def _subdirectory(reader: _Reader, image: Directory, tag: int) -> Directory | None:
+def _subdirectory(reader: _DirectoryReader, image: Directory, tag: int) -> Directory | None:
     place = image.number(tag)
     if not place:
         return None

@@ -50,7 +50,7 @@ class SourceFile(NamedTuple):
     sha256: str
 
 
-class Origin(NamedTuple):
+class Provenance(NamedTuple):
     """Describes how a result was made, and how long it is kept.
 
     :param expires_in: seconds after which file-storage deletes the result; ``None`` keeps it.
@@ -66,7 +66,7 @@ class Origin(NamedTuple):
         return {name: value for name, value in self._asdict().items() if value is not None}
 
 
-NO_ORIGIN = Origin()
+NO_PROVENANCE = Provenance()
 
 
 class NewFile(NamedTuple):
@@ -79,7 +79,7 @@ class NewFile(NamedTuple):
     path: Path
     name: str
     key: str
-    origin: Origin = NO_ORIGIN
+    provenance: Provenance = NO_PROVENANCE
 
 
 class NewCopy(NamedTuple):
@@ -93,7 +93,7 @@ class NewCopy(NamedTuple):
     name: str
     extension: str
     key: str
-    origin: Origin = NO_ORIGIN
+    provenance: Provenance = NO_PROVENANCE
 
 
 class FileStorage:
@@ -165,7 +165,7 @@ class FileStorage:
         if len(files) == 1:
             return None
         fields = json.dumps(
-            [{"name": file.name, "idempotency_key": file.key, **file.origin.fields()} for file in files]
+            [{"name": file.name, "idempotency_key": file.key, **file.provenance.fields()} for file in files]
         )
         try:
             with ExitStack() as stack:
@@ -179,10 +179,10 @@ class FileStorage:
 
     def _store(self, file: NewFile) -> int | Exception:
         headers = {"Idempotency-Key": file.key, "Content-Length": str(file.path.stat().st_size)}
-        origin = file.origin
-        ids = {SOURCE_ID: origin.source_id, TASK_ID: origin.task_id, BATCH_ID: origin.batch_id}
+        provenance = file.provenance
+        ids = {SOURCE_ID: provenance.source_id, TASK_ID: provenance.task_id, BATCH_ID: provenance.batch_id}
         headers |= {name: str(number) for name, number in ids.items() if number is not None}
-        expires_in = {} if file.origin.expires_in is None else {"expires_in": file.origin.expires_in}
+        expires_in = {} if provenance.expires_in is None else {"expires_in": provenance.expires_in}
         try:
             with file.path.open("rb") as content:
                 named = {"name": file.name, **expires_in}
@@ -202,7 +202,7 @@ class FileStorage:
                 "name": copy.name,
                 "extension": copy.extension,
                 "idempotency_key": copy.key,
-                **copy.origin.fields(),
+                **copy.provenance.fields(),
             }
             for copy in copies
         ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 from image_processor.services.causes import Cause
-from image_processor.services.files.client import Origin
+from image_processor.services.files.client import Provenance
 from image_processor.services.files.sources import TaskSource
 
 _Item = TypeVar("_Item")
@@ -53,9 +53,9 @@ class Claim:
         return TaskSource(self.owner, self.source_id, self.source_sha256)
 
     @property
-    def origin(self) -> Origin:
-        """The origin that is stored with the task's result."""
-        return Origin(self.source_id, self.task_id, self.expires_in, self.batch_id)
+    def provenance(self) -> Provenance:
+        """The provenance that is stored with the task's result."""
+        return Provenance(self.source_id, self.task_id, self.expires_in, self.batch_id)
 
 
 @dataclass(frozen=True)

@@ -49,4 +49,4 @@ class ResultUpload:
 
 def _new_file(claim: Claim, result: ResultFile) -> NewFile:
     extension = claim.source_extension if result.extension is None else result.extension
-    return NewFile(result.path, claim.source_name + extension, claim.result_key, claim.origin)
+    return NewFile(result.path, claim.source_name + extension, claim.result_key, claim.provenance)

@@ -52,13 +52,13 @@ class ReuseService:
                 ended.append(Ended(claim, outcome_of(error)))
         finished = self._copied(planned)
         copied = [claim for claim, _ in finished]
-        return Reused([*ended, *finished], [each for each in planned if each.claim not in copied])
+        return Reused([*ended, *finished], [plan for plan in planned if plan.claim not in copied])
 
     def _copied(self, planned: Sequence[PlannedClaim]) -> Sequence[Ended]:
         """Finish the tasks that have a cached result; return them."""
-        keys = [each.key for each in planned if each.key is not None]
+        keys = [plan.key for plan in planned if plan.key is not None]
         hits = self._cache.find(keys) if keys else {}
-        found = [(each.claim, hits[each.key]) for each in planned if each.key is not None and each.key in hits]
+        found = [(plan.claim, hits[plan.key]) for plan in planned if plan.key is not None and plan.key in hits]
 
         def copy(owner: str, group: Sequence[tuple[Claim, CacheHit]]) -> Sequence[int | Exception]:
             return self._storage.acting_for(owner).copy([_new_copy(claim, hit) for claim, hit in group])
@@ -100,4 +100,4 @@ def _key(claim: Claim, plan: Plan, contents: Contents) -> str | None:
 
 def _new_copy(claim: Claim, hit: CacheHit) -> NewCopy:
     extension = claim.source_extension if hit.extension is None else hit.extension
-    return NewCopy(hit.result_id, claim.source_name, extension, claim.result_key, claim.origin)
+    return NewCopy(hit.result_id, claim.source_name, extension, claim.result_key, claim.provenance)

@@ -35,7 +35,7 @@ POLL_SECONDS = 0.2
 """Interval between checks for a pending task with a higher priority than the next task."""
 
 
-class _Step(NamedTuple):
+class _NextStep(NamedTuple):
     """The recording thread's next step and its delay; ``take`` returns whether another step may follow."""
 
     in_seconds: float
@@ -130,17 +130,17 @@ class WorkLoop:
                 self._changed.wait(min(step.in_seconds, threading.TIMEOUT_MAX))
         return step.take()
 
-    def _next_step(self) -> _Step:
+    def _next_step(self) -> _NextStep:
         if self._closed or self._idle() or self._has_batch():
-            return _Step(0, self._flush)
+            return _NextStep(0, self._flush)
         now = time.monotonic()
-        steps = [_Step(math.inf, self._flush)]
+        steps = [_NextStep(math.inf, self._flush)]
         if self._results:
-            steps.append(_Step(self._oldest_result_at + BATCH_SECONDS - now, self._flush))
+            steps.append(_NextStep(self._oldest_result_at + BATCH_SECONDS - now, self._flush))
         if self._ready:
-            steps.append(_Step(self._progressed_at + HAND_BACK_SECONDS - now, self._hand_back))
+            steps.append(_NextStep(self._progressed_at + HAND_BACK_SECONDS - now, self._hand_back))
         if self._ready and self._running:
-            steps.append(_Step(self._polled_at + POLL_SECONDS - now, self._claim_urgent))
+            steps.append(_NextStep(self._polled_at + POLL_SECONDS - now, self._claim_urgent))
         return min(steps, key=lambda step: step.in_seconds)
 
     def _flush(self) -> bool:

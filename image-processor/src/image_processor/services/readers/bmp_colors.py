@@ -3,7 +3,15 @@
 import struct
 from pathlib import Path
 
-from image_processor.imaging.profiles import SRGB, Gamma, Point, Primaries, means_srgb, small_profile, without_tail
+from image_processor.imaging.profiles import (
+    SRGB,
+    Point,
+    Primaries,
+    TransferFunction,
+    means_srgb,
+    small_profile,
+    without_tail,
+)
 
 _FILE_HEADER = 14
 _WITH_PRIMARIES, _WITH_PROFILE = 108, 124
@@ -47,12 +55,12 @@ def _calibrated(head: bytes) -> bytes | None:
     values = [value / _FIXED_POINT_30 for value in struct.unpack_from("<9i", head, _PRIMARIES)]
     points = [_point(*values[place : place + 3]) for place in (0, 3, 6)]
     powers = [value / _FIXED_POINT_16 for value in struct.unpack_from("<3I", head, _GAMMA)]
-    gammas = [Gamma(power if _GAMMAS[0] <= power <= _GAMMAS[1] else None) for power in powers]
+    transfers = [TransferFunction(power if _GAMMAS[0] <= power <= _GAMMAS[1] else None) for power in powers]
     red, green, blue = points
     primaries = SRGB if red is None or green is None or blue is None else Primaries(red, green, blue)
     if not primaries.are_real():
         primaries = SRGB
-    profile = small_profile(primaries, *gammas, gray=False)
+    profile = small_profile(primaries, *transfers, gray=False)
     return None if means_srgb(profile) else profile
 
 

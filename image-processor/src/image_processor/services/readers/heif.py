@@ -7,7 +7,7 @@ import pillow_heif
 import pyvips
 from pillow_heif import HeifImage
 
-from image_processor.imaging.profiles import SRGB, Gamma, is_readable, means_srgb, small_profile
+from image_processor.imaging.profiles import SRGB, TransferFunction, is_readable, means_srgb, small_profile
 from image_processor.imaging.source import Source
 from image_processor.services.codec.colors import coded_colors
 from image_processor.services.codec.pages import check_page
@@ -43,7 +43,7 @@ def open_image(source: Path, wanted: Source) -> Opened:
         pixels=pixels,
         metadata=metadata,
         frames=len(file),
-        pages=[each.size for each in file],
+        pages=[page.size for page in file],
         pixel_bytes=pixel_bytes,
     )
 
@@ -58,7 +58,7 @@ def _coded_profile(image: HeifImage) -> bytes | None:
         return None
     colors = coded_colors(int(coded["color_primaries"]), int(coded["transfer_characteristics"]), "HEIF")
     profile = small_profile(*colors, gray=_BANDS[image.mode.partition(";")[0]] < 3)
-    return None if means_srgb(profile) or colors == (SRGB, Gamma(None)) else profile
+    return None if means_srgb(profile) or colors == (SRGB, TransferFunction(None)) else profile
 
 
 def _pixels(image: HeifImage) -> pyvips.Image:

@@ -51,7 +51,7 @@ _DECODING_BYTES = 4 * (4 + 2)
 """Bytes of memory per pixel while decoding: four samples of 32 bits in OpenJPEG and of 16 bits in the result."""
 
 
-class _Described(NamedTuple):
+class _FileParts(NamedTuple):
     """What a file says about its pixels.
 
     :param boxes: the first box of each name in the header box; none in a bare codestream.
@@ -75,21 +75,21 @@ def open_image(source: Path) -> Opened:
 
     :raises ImageError: its components cannot be read.
     """
-    described = _described(source)
-    _refuse_unread(described.space)
-    bits = _bits(described)
+    parts = _file_parts(source)
+    _refuse_unread(parts.space)
+    bits = _bits(parts)
     with Image.open(source, formats=["JPEG2000"]) as image:
         width, height = image.size
-    metadata = _metadata(described)
-    scaled = partial(_scaled_pixels, source, described, pixels=width * height)
+    metadata = _metadata(parts)
+    scaled = partial(_scaled_pixels, source, parts, pixels=width * height)
     pixels = partial(_pixels, source) if bits is None else partial(scaled, bits)
     # imagecodecs returns up to four bands of 16 bits; Pillow returns 16 bits only for gray images.
     is_deep = bits is not None and bits > 8
-    lossless = _is_lossless(described.stream)
+    lossless = _is_lossless(parts.stream)
     return Opened("jp2", width, height, lossless, pixels, metadata, pixel_bytes=8 if is_deep else 4)
 
 
-def _described(source: Path) -> _Described:
+def _file_parts(source: Path) -> _FileParts:
     """Return what describes the pixels: the names of boxes also occur in the texts and profiles of others.
 
     :raises DamagedError: there is no codestream.
@@ -97,7 +97,7 @@ def _described(source: Path) -> _Described:
     boxes, metadata, stream = dict[bytes, bytes](), dict[bytes, bytes](), b""
     with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
         if content[: len(_CODESTREAM)] == _CODESTREAM:
-            return _Described(boxes, content[len(_CODESTREAM) : _MAIN_HEADER], metadata)
+            return _FileParts(boxes, content[len(_CODESTREAM) : _MAIN_HEADER], metadata)
         for name, start, end in islice(_boxes(content, 0, len(content)), _MOST_BOXES):
             if name == _STREAM and not stream:
                 stream = content[start + len(_CODESTREAM) : min(end, start + _MAIN_HEADER)]
@@ -110,19 +110,19 @@ def _described(source: Path) -> _Described:
                     metadata.setdefault(kind, content[place:end])
     if not stream:
         raise DamagedError(sentence("its header is invalid"))
-    return _Described(boxes, stream, metadata)
+    return _FileParts(boxes, stream, metadata)
 
 
-def _metadata(described: _Described) -> Metadata:
+def _metadata(parts: _FileParts) -> Metadata:
     """Return the profile, EXIF, XMP and IPTC.
 
     The standard knows no orientation, and decoders do not turn pixels by the one in EXIF.
     """
-    found = described.metadata
+    found = parts.metadata
     exif = found.get(_EXIF) or found.get(_OTHER_EXIF) or b""
     for mark in _MARKS_OF_EXIF:
         exif = exif.removeprefix(mark)
-    profile = _profile(described.boxes.get(_SPACE, b""))
+    profile = _profile(parts.boxes.get(_SPACE, b""))
     return Metadata(exif or None, found.get(_XMP), profile, is_upright=True, iptc=found.get(_IPTC))
 
 
@@ -141,7 +141,7 @@ def _boxes(content: mmap, place: int, end: int) -> Iterator[tuple[bytes, int, in
         place = following
 
 
-def _bits(described: _Described) -> int | None:
+def _bits(parts: _FileParts) -> int | None:
     """Return the bits of the samples if imagecodecs must decode them; ``None`` if Pillow can.
 
     Pillow reduces more than 8 bits to 8, except in a gray image, and makes white too dark with fewer than 8 bits. It
@@ -149,7 +149,7 @@ def _bits(described: _Described) -> int | None:
 
     :raises ImageError: there are too many components, or they have other than 8 bits and further peculiarities.
     """
-    boxes, stream = described.boxes, described.stream
+    boxes, stream = parts.boxes, parts.stream
     components = int.from_bytes(stream[36:38], "big")
     if components > _MOST_COMPONENTS:
         raise ImageError(
@@ -165,7 +165,7 @@ def _bits(described: _Described) -> int | None:
     bits = {depth % 128 + 1 for depth, *_ in sizes}
     if _PALETTE in boxes:
         return _bits_of_palette(boxes[_PALETTE])
-    is_plain = len(sizes) == 1 and described.space != _SYCC
+    is_plain = len(sizes) == 1 and parts.space != _SYCC
     depth, across, down = next(iter(sizes), b"\0\0\0")
     if is_plain and depth < 16 and across == down == 1:
         return None if bits == {8} and _CHANNELS not in boxes else depth + 1
@@ -214,15 +214,15 @@ def _refuse_unread(space: int | None) -> None:
         )
 
 
-def _scaled_pixels(source: Path, described: _Described, bits: int, *, pixels: int) -> pyvips.Image:
+def _scaled_pixels(source: Path, parts: _FileParts, bits: int, *, pixels: int) -> pyvips.Image:
     bytearray(_DECODING_BYTES * pixels)  # raises MemoryError early: OpenJPEG does not report a lack of memory
     try:
         array = imagecodecs.jpeg2k_decode(source.read_bytes(), numthreads=1)
     except imagecodecs.Jpeg2kError as error:  # its message only names a function of OpenJPEG
         raise DamagedError(sentence("its pixels cannot be decoded")) from error
     array = array.reshape(*array.shape[:2], -1)
-    is_cmyk = described.space == _CMYK and array.shape[2] > _COLORS
-    shown, is_premultiplied = _shown(described.boxes.get(_CHANNELS, b""), array.shape[2], _COLORS + is_cmyk)
+    is_cmyk = parts.space == _CMYK and array.shape[2] > _COLORS
+    shown, is_premultiplied = _shown(parts.boxes.get(_CHANNELS, b""), array.shape[2], _COLORS + is_cmyk)
     image = pyvips.Image.new_from_array(numpy.ascontiguousarray(array[..., shown]))
     white, kind = (65535, "ushort") if bits > 8 else (255, "uchar")
     spaces = ("grey16", "rgb16") if bits > 8 else ("b-w", "srgb")

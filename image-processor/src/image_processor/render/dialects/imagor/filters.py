@@ -23,7 +23,7 @@ from image_processor.render.dialects.thumbor.filters import (
     whole,
     within,
 )
-from image_processor.render.dialects.thumbor.url import Trim
+from image_processor.render.dialects.thumbor.url import CornerTrim
 from image_processor.render.plans.deferred import PlannedStep, deferred
 from image_processor.render.plans.plan import step
 from image_processor.render.problems import unsupported
@@ -59,11 +59,11 @@ def _cut_out(args: Sequence[str]) -> Sequence[PlannedStep]:
 
 
 def _trimmed(args: Sequence[str]) -> Sequence[PlannedStep]:
-    trim = Trim(args[1] if len(args) > 1 else "top-left", whole(args, 0, 0))
+    trim = CornerTrim(args[1] if len(args) > 1 else "top-left", whole(args, 0, 0))
     return (deferred(TrimAfterwards(trim=trim_of(trim))),)
 
 
-def trim_of(trim: Trim) -> TrimParams:
+def trim_of(trim: CornerTrim) -> TrimParams:
     corner = "southeast" if trim.corner == "bottom-right" else "northwest"
     return TrimParams.model_validate({"threshold": within(trim.tolerance or 1, 0, 255), "corner": corner})
 

@@ -105,7 +105,7 @@ class ImagorFrame(Deferred):
         return int(left), int(top), int(left) + int(right - left), int(top) + int(bottom - top)
 
     def _focus(self, size: Size, left: int, top: int, part: Size) -> FocalPoint | None:
-        areas = [_area(each, size) for each in self.focal]
+        areas = [_area(area, size) for area in self.focal]
         areas = [area for area in areas if area[2] > area[0] and area[3] > area[1]]
         if not areas:
             return None
@@ -263,7 +263,7 @@ NamedSteps = list[tuple[str, dict[str, object]]]
 def named(steps: Sequence[PlannedStep]) -> NamedSteps:
     """Return the steps in a form that the params of another step can contain."""
     # Not `exclude_defaults`: params of which one must be given would not be valid without one that has its default.
-    return [(each.name, each.params.model_dump(mode="json", exclude_unset=True)) for each in steps]
+    return [(planned.name, planned.params.model_dump(mode="json", exclude_unset=True)) for planned in steps]
 
 
 def restored(steps: NamedSteps) -> Sequence[PlannedStep]:
@@ -330,11 +330,11 @@ class ComposedParams(StampParams):
 def composed(picture: Picture, params: ComposedParams, files: Files) -> Picture:
     """Overlay another image, after steps of its own."""
     over = Picture.of([files.image(params.file_id)])
-    for each in restored(params.steps):
-        own_algorithm, own_params = each.resolved()
+    for planned in restored(params.steps):
+        own_algorithm, own_params = planned.resolved()
         made = own_algorithm.apply(over, own_params, files)
         if not isinstance(made, Picture):
-            raise TypeError(f"{each.name} made no picture")
+            raise TypeError(f"{planned.name} made no picture")
         over = made
     placed = StampParams.model_validate(params.model_dump(exclude={"steps"}))
     made = stamp.apply(picture, placed, _Prepared(over.first))
@@ -406,8 +406,8 @@ def _beginning(gravity: str, offset: int, room: int, near: str, far: str) -> int
 
 
 _DEFERRED: Mapping[str, type[Deferred]] = {
-    each.title(): each
-    for each in (
+    deferred.title(): deferred
+    for deferred in (
         ImagorFrame,
         AverageBehind,
         PartAfterwards,
@@ -421,5 +421,5 @@ _DEFERRED: Mapping[str, type[Deferred]] = {
     )
 }
 
-for _each in (composed, lettering):
-    own(_each)
+for _algorithm in (composed, lettering):
+    own(_algorithm)

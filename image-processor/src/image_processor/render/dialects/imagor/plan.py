@@ -87,7 +87,7 @@ _BLENDS = {
 
 
 @dataclass(frozen=True)
-class Defaults:
+class ImagorDefaults:
     """imagor's server settings that change results."""
 
     quality: int = QUALITY
@@ -95,7 +95,7 @@ class Defaults:
     negotiated: bool = False
 
 
-def plan_of(url: ThumborUrl, defaults: Defaults = Defaults(), now: float | None = None) -> RenderPlan:
+def plan_of(url: ThumborUrl, defaults: ImagorDefaults = ImagorDefaults(), now: float | None = None) -> RenderPlan:
     """Return the plan of a URL.
 
     :param now: seconds since 1970; by default the current time.
@@ -121,7 +121,7 @@ def image_of(text: str) -> PlanSource:
 class _Lowering:
     """Reads the filters and collects the files that they name."""
 
-    def __init__(self, url: ThumborUrl, defaults: Defaults, files: FileIds, depth: int = 0) -> None:
+    def __init__(self, url: ThumborUrl, defaults: ImagorDefaults, files: FileIds, depth: int = 0) -> None:
         self._url = url
         self._defaults = defaults
         self._files = files
@@ -163,7 +163,7 @@ class _Lowering:
 
     def steps(self) -> Sequence[PlannedStep]:
         """Return the frame and the filters, in the order of the URL."""
-        filters = [made for each in self._url.filters for made in self._of(each)]
+        filters = [made for filter_ in self._url.filters for made in self._of(filter_)]
         return [deferred(self._framed()), *filters]
 
     def _framed(self) -> ImagorFrame:
@@ -198,22 +198,22 @@ class _Lowering:
         width, height = int(self._url.width), int(self._url.height)
         return {"width": width or height, "height": height or width, "fit_in": False, "stretch": True, "quick": True}
 
-    def _of(self, each: Filter) -> Sequence[PlannedStep]:
+    def _of(self, filter_: Filter) -> Sequence[PlannedStep]:
         """Return the steps of a filter; skip unknown and invalid filters, as imagor does."""
-        state = FILTERS.get(each.name)
-        if state is None or (each.name in _OF_META and not self._url.meta):
-            self._ignored.append(each.name)
+        state = FILTERS.get(filter_.name)
+        if state is None or (filter_.name in _OF_META and not self._url.meta):
+            self._ignored.append(filter_.name)
             return ()
         if state.done == "no":
-            raise unsupported(each.name, state.note)
+            raise unsupported(filter_.name, state.note)
         try:
-            made = self._made(each.name, _split(each.args))
+            made = self._made(filter_.name, _split(filter_.args))
         except NotForFilterError:
-            self._ignored.append(each.name)
-            self._noted.append(NamedFilter(each.name, each.args, done=False))
+            self._ignored.append(filter_.name)
+            self._noted.append(NamedFilter(filter_.name, filter_.args, done=False))
             return ()
-        self._noted.append(NamedFilter(each.name, each.args, done=True))
-        if each.name == "redact" and len(_split(each.args)) > 1:
+        self._noted.append(NamedFilter(filter_.name, filter_.args, done=True))
+        if filter_.name == "redact" and len(_split(filter_.args)) > 1:
             self._ignored.append("redact.strength")
         return made
 
@@ -241,8 +241,8 @@ class _Lowering:
         slow = ("trim", "focal", "rotate", "orient", "max_bytes")
         on_auto = ("fill", "background_color")
         return not any(
-            each.name in slow or (each.name in on_auto and each.args.partition(",")[0] == "auto")
-            for each in url.filters
+            filter_.name in slow or (filter_.name in on_auto and filter_.args.partition(",")[0] == "auto")
+            for filter_ in url.filters
         )
 
     def filled(self, args: Sequence[str]) -> Sequence[PlannedStep]:

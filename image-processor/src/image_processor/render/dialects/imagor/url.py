@@ -5,7 +5,7 @@ from base64 import urlsafe_b64decode
 from urllib.parse import unquote_plus
 
 from image_processor.render.dialects.imagor.frame import InParent
-from image_processor.render.dialects.thumbor.url import Filter, ThumborUrl, Trim, digits, side_of
+from image_processor.render.dialects.thumbor.url import CornerTrim, Filter, ThumborUrl, digits, side_of
 
 _LEAST_SIGNATURE = 17
 """The least length of a signature in characters; a shorter first segment belongs to the path."""
@@ -46,7 +46,7 @@ def parse(target: bytes) -> ThumborUrl:
         signature=signature,
         signed=rest.encode("utf-8", "surrogateescape"),
         meta=bool(found["meta"]),
-        trim=Trim(found["corner"] or "top-left", digits(found["tolerance"] or "0")) if found["trim"] else None,
+        trim=CornerTrim(found["corner"] or "top-left", digits(found["tolerance"] or "0")) if found["trim"] else None,
         crop=_crop(found),
         fit_in=found["fit_in"] or "",
         stretch=bool(found["stretch"]),

@@ -133,7 +133,7 @@ class ImgproxyFrame(Deferred):
             *self._scaled(sizes),
             *self._turned(),
             *self._cut(sizes, find_faces),
-            *(step(each.algorithm, each.params) for each in self.filters),
+            *(step(filter_.algorithm, filter_.params) for filter_ in self.filters),
             *self._extended(sizes),
             *self._marked(sizes),
         ]

@@ -219,7 +219,7 @@ class _Lowering:
 
     def _texts(self, key: str) -> Sequence[str]:
         value = self._options.get(key, ())
-        return [str(each) for each in value] if isinstance(value, list) else ()
+        return [str(text) for text in value] if isinstance(value, list) else ()
 
     def _source(self, key: str) -> PlanSource | None:
         text = self._get(key, str)
@@ -321,7 +321,7 @@ class _Lowering:
         return f"{color}{round(share * 255):02x}"
 
     def _filters(self) -> list[NamedStep]:
-        return [NamedStep(algorithm=each.name, params=_plain(each)) for each in self._filter_steps()]
+        return [NamedStep(algorithm=planned.name, params=_plain(planned)) for planned in self._filter_steps()]
 
     def _filter_steps(self) -> Sequence[PlannedStep]:
         steps = [made for key, lower in _FILTERS if key in self._options for made in lower(self._number(key, 0.0))]
@@ -466,9 +466,9 @@ class _Lowering:
         return tuple(own.items())
 
 
-def _plain(each: PlannedStep) -> dict[str, object]:
+def _plain(planned: PlannedStep) -> dict[str, object]:
     # Not `exclude_defaults`: params of which one must be given would not be valid without one that has its default.
-    return each.params.model_dump(mode="json", exclude_unset=True)
+    return planned.params.model_dump(mode="json", exclude_unset=True)
 
 
 def _direction(text: str) -> float:

@@ -149,5 +149,5 @@ def _start(offset: int, room: int, *, far: bool, middle: bool) -> int:
     return room - offset if far else offset
 
 
-for _each in (perceived_saturation, equalize_bands, spaced_marks):
-    own(_each)
+for _algorithm in (perceived_saturation, equalize_bands, spaced_marks):
+    own(_algorithm)

@@ -53,7 +53,7 @@ _UNWRITTEN = ("heic", "heif")
 
 
 @dataclass(frozen=True)
-class Defaults:
+class ThumborDefaults:
     """thumbor's server settings that change results.
 
     :param respect_orientation: whether to apply the EXIF orientation; thumbor does so only if a setting is on.
@@ -162,7 +162,7 @@ def _part(left: int, top: int, right: int, bottom: int) -> PlannedStep:
     return step("crop", {"left": left, "top": top, "width": right - left, "height": bottom - top})
 
 
-def plan_of(url: ThumborUrl, defaults: Defaults = Defaults()) -> RenderPlan:
+def plan_of(url: ThumborUrl, defaults: ThumborDefaults = ThumborDefaults()) -> RenderPlan:
     """Return the plan of a URL.
 
     :raises DomainError: ``bad-render-url``, ``unsupported-render-option``.
@@ -174,7 +174,7 @@ def plan_of(url: ThumborUrl, defaults: Defaults = Defaults()) -> RenderPlan:
 class _Lowering:
     """Reads the filters, in thumbor's three phases, and collects the files that they name."""
 
-    def __init__(self, url: ThumborUrl, defaults: Defaults) -> None:
+    def __init__(self, url: ThumborUrl, defaults: ThumborDefaults) -> None:
         self._url = url
         self._defaults = defaults
         self._files = FileIds()
@@ -188,7 +188,7 @@ class _Lowering:
 
     def plan(self) -> RenderPlan:
         source = source_of(self._url.image, SCHEME)
-        steps = [made for each in self._url.filters for made in self._of(each)]
+        steps = [made for filter_ in self._url.filters for made in self._of(filter_)]
         output = Output.model_validate({"format": "source"} | self._output)
         return RenderPlan(
             source=source,
@@ -240,18 +240,18 @@ class _Lowering:
             | self._frame
         )
 
-    def _of(self, each: Filter) -> Sequence[PlannedStep]:
+    def _of(self, filter_: Filter) -> Sequence[PlannedStep]:
         """Return the steps of a filter; skip unknown and invalid filters, as thumbor does."""
-        state = FILTERS.get(each.name)
+        state = FILTERS.get(filter_.name)
         if state is None:
-            self._ignored.append(each.name)
+            self._ignored.append(filter_.name)
             return ()
         if state.done == "no":
-            raise unsupported(each.name, state.note)
+            raise unsupported(filter_.name, state.note)
         try:
-            return self._steps(each.name, fitting(each), each.args)
+            return self._steps(filter_.name, fitting(filter_), filter_.args)
         except NotForFilterError:
-            self._ignored.append(each.name)
+            self._ignored.append(filter_.name)
             return ()
 
     def _steps(self, name: str, args: Sequence[str], text: str) -> Sequence[PlannedStep]:
@@ -474,12 +474,12 @@ _SHAPES: Mapping[str, re.Pattern[str]] = {
 }
 
 
-def fitting(each: Filter) -> Sequence[str]:
+def fitting(filter_: Filter) -> Sequence[str]:
     """Return the arguments of a filter.
 
     :raises NotForFilterError: they do not match the filter's pattern.
     """
-    found = _SHAPES[each.name].match(f"{each.args})")
+    found = _SHAPES[filter_.name].match(f"{filter_.args})")
     if found is None:
         raise NotForFilterError
     return [re.sub(r"^'(.+)'$", r"\1", text) for text in found.groups() if text]

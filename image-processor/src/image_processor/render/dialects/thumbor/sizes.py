@@ -29,7 +29,7 @@ class Focus:
 
 
 @dataclass(frozen=True)
-class Sizes:
+class CropAndSize:
     """The crop and the size for a source.
 
     :param cut: the part to keep before the resize; ``None`` for the whole source.
@@ -62,13 +62,13 @@ def filled(
     points: Sequence[Focus] = (),
     *,
     stretch: bool = False,
-) -> Sizes:
+) -> CropAndSize:
     """Return the sizes without ``fit-in``: crop to the aspect ratio, then resize."""
     target = target_of(width, height, wanted)
     size = max(1, int(target[0])), max(1, int(target[1]))
     cut = None if stretch else _cut(width, height, target, align, points)
     resized = None if cut is None and target == (width, height) else size
-    return Sizes(cut, resized)
+    return CropAndSize(cut, resized)
 
 
 def _cut(
@@ -102,18 +102,20 @@ def _middle(width: int, height: int, align: tuple[str, str], points: Sequence[Fo
     )
 
 
-def fitted(width: int, height: int, wanted: tuple[Side, Side], *, adaptive: bool = False, full: bool = False) -> Sizes:
+def fitted(
+    width: int, height: int, wanted: tuple[Side, Side], *, adaptive: bool = False, full: bool = False
+) -> CropAndSize:
     """Return the sizes with ``fit-in``: resize to fit into the box, or with ``full`` to cover it."""
     across, down = target_of(width, height, wanted)
     if adaptive and ((width < height and across > down) or (width > height and across < down)):
         across, down = down, across
     if not full and across >= width and down >= height:
-        return Sizes(None, None)
+        return CropAndSize(None, None)
     by_width = width / across <= height / down if full else width / across >= height / down
     size: tuple[float, float] = (across, round(height * across / width + _HALF_UP))
     if not by_width:
         size = (round(width * down / height + _HALF_UP), down)
-    return Sizes(None, (max(1, int(size[0])), max(1, int(size[1]))))
+    return CropAndSize(None, (max(1, int(size[0])), max(1, int(size[1]))))
 
 
 def cropped(width: int, height: int, crop: Sequence[float]) -> Box | None:

@@ -49,7 +49,7 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class Trim:
+class CornerTrim:
     """Cut away edges that have the color of a corner.
 
     :param corner: ``top-left``, ``bottom-right``, or another text that thumbor accepts as a corner.
@@ -73,7 +73,7 @@ class ThumborUrl:
     signed: bytes
     debug: bool = False
     meta: bool = False
-    trim: Trim | None = None
+    trim: CornerTrim | None = None
     crop: tuple[float, float, float, float] | None = None
     fit_in: str = ""
     stretch: bool = False
@@ -153,17 +153,17 @@ def digits(text: str) -> int:
     return int(text[:_MOST_DIGITS])
 
 
-def _trim(text: str | None) -> Trim | None:
+def _trim(text: str | None) -> CornerTrim | None:
     if text is None:
         return None
     # `trim:20` is a corner named 20, as in thumbor.
     _, *parts = text.split(":")
-    return Trim(parts[0] if parts else "top-left", digits(parts[1]) if len(parts) > 1 else 0)
+    return CornerTrim(parts[0] if parts else "top-left", digits(parts[1]) if len(parts) > 1 else 0)
 
 
 def _filters(text: str) -> tuple[Filter, ...]:
     """Return the filters of a list like ``blur(3):quality(80)``."""
     if not text:
         return ()
-    each = [part.removesuffix(")").partition("(") for part in text.split("):")]
-    return tuple(Filter(name, args) for name, bracket, args in each if bracket)
+    parts = [part.removesuffix(")").partition("(") for part in text.split("):")]
+    return tuple(Filter(name, args) for name, bracket, args in parts if bracket)
