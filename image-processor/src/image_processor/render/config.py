@@ -269,9 +269,9 @@ class RenderPoolSettings(Section):
         512,
         ge=1,
         le=100_000,
-        description="The maximum number of renders that wait for a process, at most half of them for the keys of one"
-        " owner, and at most half for images by URL; a page of thumbnails requests many at once. Further requests get"
-        " 503.",
+        description="The maximum number of renders that wait for a process, at most half of them for one owner: for its"
+        " keys and for images of its files by URL. Images of other servers get at most half, too. A page of thumbnails"
+        " requests many at once. Further requests get 503.",
     )
     queue_seconds: Seconds = Field(
         10, gt=0, le=300, description="How long a render waits for a process before the request gets 503."

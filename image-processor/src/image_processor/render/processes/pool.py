@@ -102,7 +102,7 @@ class Pool:
         :raises DomainError: ``renders-busy``, ``render-lost``, ``render-too-slow``.
         """
         limits = self._settings.pool
-        # The requests of one key must not fill the queue alone.
+        # Neither the keys of one owner nor a gallery of its files may fill the queue alone.
         if len(self._waiting) >= limits.queue or 2 * self._waiting.of_owner(ticket.owner) >= limits.queue:
             raise busy(sentence("Too many pictures wait to be rendered; try again."))
         self._waiting.add(ticket)
