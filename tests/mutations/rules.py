@@ -70,12 +70,26 @@ MUTATIONS = [
         caught_by="image-processor/tests/confinement/test_sandbox.py",
     ),
     Mutation(
-        rule="the keys of an owner get at most half of the places of waiting renders",
+        rule="an owner gets only a part of the places of waiting renders",
         file="image-processor/src/image_processor/render/processes/pool.py",
-        before="2 * self._waiting.of_owner(ticket.owner) >= limits.queue",
+        before="3 * self._waiting.of_turn(ticket.turn) >= limits.queue",
         after="False",
+        caught_by="image-processor/tests/render/test_service.py::test_the_keys_of_an_owner_fill_a_third_of_the_queue",
+    ),
+    Mutation(
+        rule="images by URL take turns by the owner of the file",
+        file="image-processor/src/image_processor/render/service.py",
+        before="source.owner if principal is None else principal.owner",
+        after="None if principal is None else principal.owner",
         caught_by="image-processor/tests/render/test_service.py"
-        "::test_the_keys_of_an_owner_leave_half_of_the_queue_to_others_and_to_images_by_url",
+        "::test_images_by_url_take_turns_by_the_owner_of_the_file",
+    ),
+    Mutation(
+        rule="only Pixmill's own processes learn who owns a file",
+        file="file-storage/src/file_storage/routers/files.py",
+        before="with_owner if principal().is_service else as_json",
+        after="with_owner",
+        caught_by="file-storage/tests/routers/test_rows.py::test_no_other_lookup_says_who_owns_a_file",
     ),
     Mutation(
         rule="an owner gets at most half of the deliveries of a process",

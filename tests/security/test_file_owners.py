@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from tests.support.client import FILES, ApiClient
-from tests.support.environment import WORKER_SECRET
+from tests.support.environment import INNER_SECRETS, WORKER_SECRET
 from tests.support.stacks import Stack
 
 pytestmark = pytest.mark.both_stacks
@@ -194,6 +194,26 @@ def test_pixmills_own_processes_act_for_an_owner(people: People, stack: Stack) -
     assert people.bob.download(result) == b"a result"
     assert people.bob.download(second) == b"another result"
     assert people.ann.http.get(f"{FILES}/{result}").status_code == 404
+
+
+@pytest.mark.parametrize("secret", INNER_SECRETS.values(), ids=INNER_SECRETS)
+def test_pixmills_own_processes_learn_who_owns_a_file(people: People, stack: Stack, secret: str) -> None:
+    with with_key(stack, secret, X_Pixmill_Sees="all") as inner:
+        [found] = inner.http.post(f"{FILES}/lookup", json={"ids": [people.file_id]}).json()["files"]
+
+    assert found["owner"] == people.name_of_bob
+
+
+def test_nobody_else_learns_who_owns_a_file(people: People) -> None:
+    headers = {"X-Pixmill-Owner": people.name_of_bob, "X-Pixmill-Sees": "all"}
+
+    for client in (people.bob, people.admin, people.anyone):
+        file = client.http.get(f"{FILES}/{people.file_id}", headers=headers).json()
+        listed = client.http.get(f"{FILES}/?name=bob.txt", headers=headers).json()
+        found = client.http.post(f"{FILES}/lookup", json={"ids": [people.file_id]}, headers=headers).json()["files"]
+        assert found == [file]
+        assert file in listed
+        assert "owner" not in file
 
 
 @pytest.fixture

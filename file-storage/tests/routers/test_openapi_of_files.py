@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from io import BytesIO
+from typing import cast
 
 import pytest
 from file_storage.app import create_app
@@ -63,6 +64,19 @@ def test_the_document_has_the_idempotency_key_where_the_server_takes_it(
         ("POST", "/{id}/copy"),
     }
     assert documented == [operation for operation in operations if takes_a_key(client, operation)]
+
+
+def test_the_document_has_the_owner_of_a_file_only_in_lookups(
+    document: Mapping[str, Mapping[str, Mapping[str, object]]],
+) -> None:
+    schemas = document["components"]["schemas"]
+    lookup = cast("Mapping[str, Mapping[str, Mapping[str, Mapping[str, str]]]]", schemas["LookupOut"])
+    name = lookup["properties"]["files"]["items"]["$ref"].rpartition("/")[2]
+    found, file = (cast("Mapping[str, Mapping[str, object]]", schemas[each]) for each in (name, "File"))
+
+    assert "owner" not in file["properties"]
+    assert found["properties"].keys() == file["properties"].keys() | {"owner"}
+    assert "owner" not in found["required"]
 
 
 def test_the_document_has_the_json_part_of_a_form(

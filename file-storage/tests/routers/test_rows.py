@@ -13,10 +13,10 @@ from file_storage.config import Settings
 from flask.testing import FlaskClient
 from PIL import ExifTags, Image
 from service_kit.access.keys import KeyRequest, KeyService
-from service_kit.access.principals import READER
+from service_kit.access.principals import ALL_SCOPES, READER
 from werkzeug.test import TestResponse
 
-from tests.support.environment import WORKER_SECRET
+from tests.support.environment import INNER_SECRETS, WORKER_SECRET
 
 pytestmark = pytest.mark.slow
 
@@ -206,6 +206,31 @@ def test_a_copy_of_a_result_is_not_the_result_of_its_task(client: FlaskClient, w
 
     assert (copy["origin"], copy["source_id"]) == ("result", 7)
     assert "task_id" not in copy
+
+
+@pytest.mark.parametrize("secret", INNER_SECRETS.values(), ids=INNER_SECRETS)
+def test_a_lookup_says_to_pixmills_own_processes_who_owns_a_file(
+    client: FlaskClient, worker: Mapping[str, str], secret: str
+) -> None:
+    file = document(raw(client, {"name": "a.jpg"}, worker))
+    as_process = {"Authorization": f"Bearer {secret}"}
+
+    for wanted in ({"ids": [file["id"]]}, {"sha256": [file["sha256"]]}):
+        for headers in ({"X-Pixmill-Sees": "all"}, {"X-Pixmill-Owner": "ann"}):
+            found = document(client.post("/lookup", json=wanted, headers=as_process | headers))
+            assert found == {"files": [{**file, "owner": "ann"}]}
+
+
+def test_no_other_lookup_says_who_owns_a_file(client: FlaskClient, worker: Mapping[str, str]) -> None:
+    file = document(raw(client, {"name": "a.jpg"}, worker))
+    with client.application.app_context():
+        keys = svcs.flask.get(KeyService)
+        secrets = [keys.create(KeyRequest(*each)).secret for each in (("ann", READER), ("root", ALL_SCOPES))]
+
+    for headers in ({}, *({"Authorization": f"Bearer {secret}"} for secret in secrets)):
+        # The headers of Pixmill's own processes have no effect without their secrets.
+        named = {**headers, "X-Pixmill-Owner": "ann", "X-Pixmill-Sees": "all"}
+        assert document(client.post("/lookup", json={"ids": [file["id"]]}, headers=named)) == {"files": [file]}
 
 
 @pytest.mark.parametrize("claim", ["source_id", "task_id"])

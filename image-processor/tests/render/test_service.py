@@ -1,20 +1,23 @@
 """The render service: what a render needs stays until it ends, and what it leaves behind goes."""
 
 import asyncio
+import json
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from file_storage.app import create_app as create_file_server
 from image_processor.imaging.output import Output
 from image_processor.render.cache import MAKING, ORIGINS, RenderCache
 from image_processor.render.config import RenderSettings
 from image_processor.render.failures import BUSY
 from image_processor.render.metrics import RenderMetrics
-from image_processor.render.plans.plan import ColorSource, Encoding, OriginSource, RenderPlan
+from image_processor.render.plans.plan import ColorSource, Encoding, FileSource, OriginSource, RenderPlan
 from image_processor.render.processes.job import LocalFile
 from image_processor.render.processes.pool import Pool
 from image_processor.render.processes.queue import Ticket
@@ -23,7 +26,11 @@ from image_processor.render.sources.file_rows import FileRows
 from image_processor.render.sources.origins import Origins
 from service_kit.access.principals import READER, Principal
 from service_kit.errors import DomainError
+from werkzeug.serving import make_server
 
+from tests.support.applications import configure_applications
+from tests.support.environment import WORKER_SECRET
+from tests.support.images import photo
 from tests.support.origins import Origin
 
 _T = TypeVar("_T")
@@ -48,15 +55,17 @@ def with_service(
     processes: bool = False,
     max_seconds: float = 60,
     queue: int = 256,
+    files: str = "http://localhost:1",
 ) -> _T:
     """Return what the work returns.
 
     :param processes: whether the pool has its process.
+    :param files: the URL of the file server.
     """
     settings = RenderSettings.model_validate(
         {
             "native": {"keys": []},
-            "file_storage": {"blobs_folder": "", "blobs_url": ""},
+            "file_storage": {"url": files, "blobs_folder": "", "blobs_url": ""},
             "cache": {"folder": str(folder)},
             "pool": {"processes": 1, "queue": queue},
             "limits": {"max_seconds": max_seconds},
@@ -126,7 +135,7 @@ def test_a_render_that_writes_avif_is_slow(
     assert (found.format_name, found.writes_avif) == expected
 
 
-def test_the_keys_of_an_owner_leave_half_of_the_queue_to_others_and_to_images_by_url(tmp_path: Path) -> None:
+def test_the_keys_of_an_owner_fill_a_third_of_the_queue(tmp_path: Path) -> None:
     first, second = (Principal("reader", READER, key) for key in ("first", "second"))
     clients = [first, second, first, None, Principal("other", READER)]
 
@@ -143,12 +152,79 @@ def test_the_keys_of_an_owner_leave_half_of_the_queue_to_others_and_to_images_by
         return await asyncio.gather(*renders, return_exceptions=True), waiting
 
     # Without processes, every render waits.
-    outcomes, waiting = with_service(tmp_path, work, queue=4)
+    outcomes, waiting = with_service(tmp_path, work, queue=6)
 
     (refused,) = (outcome for outcome in outcomes if isinstance(outcome, DomainError))
     assert outcomes.index(refused) == 2
     assert (refused.kind, refused.retry_after) == (BUSY, 1)
     assert waiting == 4
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """A file server, and the ids of the files of each owner."""
+
+    url: str
+    files: Mapping[str, Sequence[int]]
+
+
+@pytest.fixture
+def gallery(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gallery]:
+    """Serve four files of Ann's and one of Bob's."""
+    configure_applications(monkeypatch, "gallery")
+    application = create_file_server()
+    client, files = application.test_client(), dict[str, list[int]]()
+    for number, owner in enumerate(["ann"] * 4 + ["bob"]):
+        headers = {"Authorization": f"Bearer {WORKER_SECRET}", "X-Pixmill-Owner": owner}
+        stored = client.put("/", query_string={"name": "a.png"}, data=photo(8, 6 + number), headers=headers)
+        files.setdefault(owner, []).append(json.loads(stored.data)["id"])
+    with make_server("127.0.0.1", 0, application, threaded=True) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield Gallery(f"http://127.0.0.1:{server.port}", files)
+        server.shutdown()
+        thread.join()
+
+
+async def with_images_by_url(
+    service: RenderService, files: Iterable[int], work: Callable[[], _T]
+) -> tuple[_T, list[object]]:
+    """Return what the work returns while images of these files wait, and their outcomes after they were cancelled."""
+    found = [await service.find(replace(PLAN, source=FileSource(file_id))) for file_id in files]
+    renders = [asyncio.create_task(service.render_uncached(each)) for each in found]
+    await asyncio.sleep(0)
+    result = work()
+    for render in renders:
+        render.cancel()
+    return result, await asyncio.gather(*renders, return_exceptions=True)
+
+
+def test_images_by_url_take_turns_by_the_owner_of_the_file(gallery: Gallery, tmp_path: Path) -> None:
+    files = [*gallery.files["ann"], *gallery.files["bob"]]
+
+    async def work(service: RenderService, pool: Pool) -> list[str | None]:
+        def begun() -> list[str | None]:
+            tickets = [pool._waiting.next(slow_too=True) for _ in files]
+            return [ticket.owner for ticket in tickets if ticket is not None]
+
+        owners, _ = await with_images_by_url(service, files, begun)
+        return owners
+
+    # Without processes, every render waits.
+    assert with_service(tmp_path, work, files=gallery.url) == ["ann", "bob", "ann", "ann", "ann"]
+
+
+def test_the_images_by_url_of_an_owner_fill_a_third_of_the_queue(gallery: Gallery, tmp_path: Path) -> None:
+    files = [*gallery.files["ann"], *gallery.files["bob"]]
+
+    async def work(service: RenderService, pool: Pool) -> tuple[int, list[object]]:
+        return await with_images_by_url(service, files, lambda: pool.waiting)
+
+    waiting, outcomes = with_service(tmp_path, work, queue=6, files=gallery.url)
+
+    refused = {files[number]: each.kind for number, each in enumerate(outcomes) if isinstance(each, DomainError)}
+    assert refused == dict.fromkeys(gallery.files["ann"][2:], BUSY)
+    assert waiting == 3
 
 
 async def stuck_preview(service: RenderService, pool: Pool) -> "asyncio.Task[object]":

@@ -14,12 +14,12 @@ from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
 from service_kit.errors import RuleError
 from service_kit.idempotency_key import KEY, idempotency_key, takes_key
-from service_kit.json_types import WHOLE_NUMBER
+from service_kit.json_types import OPTIONAL, WHOLE_NUMBER
 from service_kit.paging import array_in_pieces, begun
 from service_kit.request_body import described, json_body
 from service_kit.texts import sentence
 
-from file_storage.routers.rows import as_json
+from file_storage.routers.rows import as_json, with_owner
 from file_storage.routers.schemas import (
     CopyIn,
     FileFields,
@@ -61,10 +61,20 @@ class LookupIn(BaseModel):
         return self
 
 
+class FoundOut(FileOut):
+    """A file that was looked up."""
+
+    model_config = ConfigDict(title="FoundFile")
+
+    owner: Annotated[str | None, OPTIONAL] = Field(
+        None, description="The owner of the file; only in answers to Pixmill's own processes."
+    )
+
+
 class LookupOut(BaseModel):
     """The files found, in ascending order of their ids."""
 
-    files: list[FileOut]
+    files: list[FoundOut]
 
 
 class IdempotencyKeyPath(BaseModel):
@@ -81,7 +91,8 @@ class IdempotencyKeyPath(BaseModel):
 def lookup() -> Response:
     wanted = json_body(LookupIn)
     found = begun(svcs.flask.get(FileService).looked_up(principal(), wanted.ids, wanted.sha256))
-    files = chain([b'{"files": '], array_in_pieces(map(as_json, found)), [b"}"])
+    rows = map(with_owner if principal().is_service else as_json, found)
+    files = chain([b'{"files": '], array_in_pieces(rows), [b"}"])
     is_short = len(wanted.ids) + len(wanted.sha256) <= LOOKUP_PART
     return Response(b"".join(files) if is_short else files, mimetype="application/json")
 

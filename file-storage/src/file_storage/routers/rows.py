@@ -26,3 +26,8 @@ def as_json(file: File) -> dict[str, object]:
     others["folder"] = file.folder or None
     others |= {name: None if time is None else http_date(time) for name, time in dates.items()}
     return shown | {name: value for name, value in others.items() if value is not None}
+
+
+def with_owner(file: File) -> dict[str, object]:
+    """Return a file in the form of ``FoundOut`` in :mod:`file_storage.routers.files`, for Pixmill's own processes."""
+    return as_json(file) | {"owner": file.owner}

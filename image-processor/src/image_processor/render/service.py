@@ -52,7 +52,8 @@ class Found:
     :param key: the key in the cache, which is also the strong ETag.
     :param modified: when the newest of the files was stored, in seconds since 1970; ``None`` if that is not known.
     :param fresh_until: the monotonic time from which the files must be looked up again.
-    :param owner: the owner of the client's key; ``None`` for an image by URL, which needs no key.
+    :param owner: the owner of the client's key or, without one, of the file; ``None`` if there is neither.
+    :param by_url: whether it is an image by URL, which needs no key.
     :param writes_avif: whether the result may be encoded as AVIF, which takes long.
     :param held: the fetched files, which are not deleted while something refers to them.
     """
@@ -65,6 +66,7 @@ class Found:
     modified: int | None
     fresh_until: float
     owner: str | None = None
+    by_url: bool = True
     writes_avif: bool = False
     held: tuple[OriginFile, ...] = field(default=(), repr=False)
 
@@ -110,6 +112,11 @@ class _FoundSource:
         if self.row is not None:
             return self.row.media_type
         return "image/avif" if self.held is not None and is_avif(self.held.head) else ""
+
+    @property
+    def owner(self) -> str | None:
+        """The owner of a stored file."""
+        return None if self.row is None else self.row.owner
 
 
 @dataclass
@@ -174,7 +181,8 @@ class RenderService:
             format_name=format_name,
             modified=max(times) if len(times) == 1 + len(files) else None,
             fresh_until=min(file.fresh_until for file in (source, *files)),
-            owner=None if principal is None else principal.owner,
+            owner=source.owner if principal is None else principal.owner,
+            by_url=principal is None,
             writes_avif=_writes_avif(plan, format_name, source.media_type),
             held=tuple(file.held for file in (source, *files) if file.held is not None),
         )
@@ -289,7 +297,8 @@ class RenderService:
         return negotiated(accept, source.media_type, pixels, self._settings.http.avif_pixels)
 
     def _ticket(self, found: Found, result: Path) -> Ticket:
-        return Ticket(found.job(result), found.owner, found.source or found.key, slow=found.writes_avif)
+        source = found.source or found.key
+        return Ticket(found.job(result), found.owner, source, slow=found.writes_avif, by_url=found.by_url)
 
     def _started(self, found: Found) -> _Render:
         ticket = self._ticket(found, self._cache.temporary())

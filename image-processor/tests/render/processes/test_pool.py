@@ -181,7 +181,7 @@ def test_a_full_queue_refuses_at_once(source: LocalFile, tmp_path: Path) -> None
     assert with_pool(settings(tmp_path, {"queue": 1}), work) == BUSY
 
 
-def test_the_requests_of_one_owner_fill_half_of_the_queue(source: LocalFile, tmp_path: Path) -> None:
+def test_the_keys_of_one_owner_fill_a_third_of_the_queue(source: LocalFile, tmp_path: Path) -> None:
     def of_owner(owner: str | None) -> Ticket:
         return Ticket(ticket(source, tmp_path).job, owner, source)
 
@@ -197,7 +197,7 @@ def test_the_requests_of_one_owner_fill_half_of_the_queue(source: LocalFile, tmp
             task.cancel()
         return kind, waiting
 
-    assert with_pool(settings(tmp_path, {"queue": 4}), work) == (BUSY, 4)
+    assert with_pool(settings(tmp_path, {"queue": 6}), work) == (BUSY, 4)
 
 
 def test_a_render_that_waits_too_long_is_refused(source: LocalFile, tmp_path: Path) -> None:

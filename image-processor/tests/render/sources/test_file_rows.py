@@ -27,6 +27,7 @@ class FileServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[list[int | str]] = []
         self.owners: list[str] = []
+        self.owner: str | None = "ann"
         self.deleted: set[int] = set()
         self.fails = False
         self.may_answer = threading.Event()
@@ -35,6 +36,7 @@ class FileServer(ThreadingHTTPServer):
     def file(self, file_id: int) -> dict[str, object]:
         return {
             "id": file_id,
+            **({} if self.owner is None else {"owner": self.owner}),
             "sha256": digest_of(10 if file_id == 20 else file_id),
             "media_type": "image/jpeg",
             "width": 640,
@@ -147,6 +149,19 @@ def test_of_files_with_equal_bytes_a_digest_names_the_first(server: FileServer) 
         found = await asyncio.gather(rows.find(20), rows.find(digest_of(10)))
 
         assert ids_of(found) == [20, 10]
+
+    run(server, work)
+
+
+@pytest.mark.parametrize("owner", ["ann", None])
+def test_a_row_has_the_owner_that_the_file_server_names(server: FileServer, owner: str | None) -> None:
+    server.owner = owner
+
+    async def work(rows: FileRows) -> None:
+        found = await rows.find(1)
+
+        assert found is not None
+        assert found.owner == owner
 
     run(server, work)
 

@@ -102,8 +102,8 @@ class Pool:
         :raises DomainError: ``renders-busy``, ``render-lost``, ``render-too-slow``.
         """
         limits = self._settings.pool
-        # The requests of one key must not fill the queue alone.
-        if len(self._waiting) >= limits.queue or 2 * self._waiting.of_owner(ticket.owner) >= limits.queue:
+        # An owner has two turns, for its keys and for its images by URL, which together leave a third to others.
+        if len(self._waiting) >= limits.queue or 3 * self._waiting.of_turn(ticket.turn) >= limits.queue:
             raise busy(sentence("Too many pictures wait to be rendered; try again."))
         self._waiting.add(ticket)
         self._dispatch()

@@ -32,11 +32,13 @@ _MAX_REMEMBERED = 100_000
 class FileRow:
     """A file.
 
+    :param owner: ``None`` from a file server of an earlier version.
     :param created: seconds since 1970; its bytes never change.
     :param until: the monotonic time at which the row expires.
     """
 
     id: int
+    owner: str | None
     sha256: str
     media_type: str
     width: int | None
@@ -48,7 +50,7 @@ class FileRow:
 Name = int | str
 """The id of a file, or the SHA-256 of its bytes."""
 _Viewer = tuple[str, bool] | None
-"""An owner, and whether they may see all files; ``None`` for a signed URL, where the owner does not matter."""
+"""An owner, and whether they may see all files; ``None`` for a signed URL, which shows the files of any owner."""
 
 
 @dataclass(frozen=True)
@@ -237,9 +239,10 @@ class FileRows:
 
 
 def _row_of(file: dict[str, object]) -> FileRow:
-    width, height = file.get("width"), file.get("height")
+    owner, width, height = file.get("owner"), file.get("width"), file.get("height")
     return FileRow(
         id=int(str(file["id"])),
+        owner=owner if isinstance(owner, str) else None,
         sha256=str(file["sha256"]),
         media_type=str(file["media_type"]),
         width=width if isinstance(width, int) else None,

@@ -31,6 +31,7 @@ from image_processor.services.codec.limits import (
 from image_processor.services.codec.mended_tiff import open_mended
 from image_processor.services.codec.pages import check_page
 from image_processor.services.codec.png import with_marked_exif, with_metadata_after_pixels
+from image_processor.services.codec.resolution import with_stated_resolution
 from image_processor.services.codec.saving import materialized
 from image_processor.services.codec.tiff_decoders import is_decodable
 from image_processor.services.readers import KNOWN, DamagedError, Opened, open_foreign
@@ -392,7 +393,7 @@ def _described(image: pyvips.Image, source: Path, format_name: str, page: int) -
     image = with_exif_of_tiff(image, source, page) if format_name == "tiff" else image
     # After the EXIF, which may name the color space.
     image = with_described_colors(image, source, format_name)
-    image = without_invented_tags(image).copy()
+    image = with_stated_resolution(without_invented_tags(image), source, format_name).copy()
     image.set_type(pyvips.GValue.gstr_type, "vips-loader", format_name)
     return image
 

@@ -72,6 +72,17 @@ def _exif_of(image: pyvips.Image) -> bytes:
     return bytes(image.get("exif-data")).removeprefix(_START) if image.get_typeof("exif-data") else b""
 
 
+def pixel_with_exif_of(image: pyvips.Image) -> pyvips.Image | None:
+    """Return a pixel with the image's EXIF, as libvips reads it from a JPEG; None if a JPEG cannot have it."""
+    block = _START + _exif_of(image)
+    if not len(_START) < len(block) <= _LONGEST:
+        return None
+    try:
+        return _pixel_with(block)
+    except pyvips.Error:
+        return None
+
+
 def _pixel_with(block: bytes) -> pyvips.Image:
     """Return an image with this EXIF block, parsed by libvips as in a JPEG."""
     jpeg = pyvips.Image.black(1, 1).jpegsave_buffer(keep="none")

@@ -8,6 +8,7 @@ import pyvips
 
 from image_processor.imaging.profiles import suits
 from image_processor.services.codec.exif_block import without_invented_tags
+from image_processor.services.codec.resolution import with_resolution_of
 
 _EXIF_HEADER = b"Exif\0\0"
 _FIELDS = ("exif-", "xmp-data", "orientation")
@@ -46,6 +47,7 @@ def with_metadata(image: pyvips.Image, metadata: Metadata) -> pyvips.Image:
         for field in carrier.get_fields():
             if field.startswith(_FIELDS):
                 image.set_type(carrier.get_typeof(field), field, carrier.get(field))
+        image = with_resolution_of(image, carrier) if metadata.exif else image
         image = without_invented_tags(image).copy()
     if metadata.is_upright:
         for field in ("orientation", "exif-ifd0-Orientation"):
