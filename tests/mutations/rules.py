@@ -1103,4 +1103,12 @@ MUTATIONS = [
         caught_by="pixmill/tests/commands/test_hot_folder.py"
         "::test_a_result_that_was_not_fetched_is_fetched_later_and_no_other_one_again",
     ),
+    Mutation(
+        rule="an unknown field of --json is refused before the command does anything",
+        file="pixmill/src/pixmill/commands/parser.py",
+        before="                _check_fields(value, ctx)",
+        after="                pass",
+        caught_by="pixmill/tests/commands/test_console.py"
+        "::test_an_unknown_field_is_refused_before_the_command_does_anything",
+    ),
 ]

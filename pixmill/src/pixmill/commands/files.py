@@ -25,7 +25,6 @@ from pixmill.commands.console import (
     Exit,
     Failures,
     Fields,
-    Json,
     ProfileName,
     Quiet,
     Url,
@@ -42,6 +41,8 @@ from pixmill.commands.console import (
     explained,
     fail,
     ids_of,
+    json_option,
+    names_of,
     reported,
     say,
     shown,
@@ -84,7 +85,7 @@ def put(
         bool, typer.Option("--follow", help="Go on with what is new or changed in the folders, until Ctrl-C.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(File)] = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -127,7 +128,7 @@ def get(
         str | None, typer.Option(help="Names in the folder, with {name}, {ext} and {id} (default: {name}{ext}).")
     ] = None,
     zip: Annotated[bool, typer.Option("--zip", help="One ZIP archive of all; --output names it.")] = False,  # noqa: A002 (the option's name)
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(("id", "path"), zip=("path",))] = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -165,7 +166,7 @@ def ls(
     sort: Annotated[str, typer.Option(help="id, name, size, created_at, taken_at; - before it: largest first.")] = "id",
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many.")] = None,
     count: Annotated[bool, typer.Option("--count", help="Print only how many there are.")] = False,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(File, count=("total",))] = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -194,7 +195,9 @@ def ls(
 
 
 @app.command(epilog=examples("pixmill show 12", "pixmill show 12 --json"))
-def show(ids: Ids, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
+def show(
+    ids: Ids, as_json: Annotated[Fields | None, json_option(File)] = None, url: Url = None, profile: ProfileName = None
+) -> None:
     """Show all that is known about files."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
@@ -204,7 +207,12 @@ def show(ids: Ids, as_json: Json = None, url: Url = None, profile: ProfileName =
 
 
 @app.command(epilog=examples("pixmill info 12", "pixmill info 12 13 --json"))
-def info(ids: Ids, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
+def info(
+    ids: Ids,
+    as_json: Annotated[Fields | None, json_option(("id", *names_of(Metadata)))] = None,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
     """Show what is inside images: format, EXIF, colors."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
@@ -226,7 +234,7 @@ def rename(
     name: Annotated[str, typer.Argument(help="Its new name; the extension stays.")],
     comment: Annotated[str | None, typer.Option(help="A new comment too.")] = None,
     folder: Annotated[str | None, typer.Option(help="A new folder too.")] = None,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(File)] = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -246,7 +254,7 @@ def mv(
         ),
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be moved.")] = False,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(File)] = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,

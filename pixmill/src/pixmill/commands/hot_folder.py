@@ -28,7 +28,6 @@ from pixmill.commands.console import (
     Exit,
     Failures,
     Fields,
-    Json,
     ProfileName,
     Url,
     concerns_every_request,
@@ -39,6 +38,7 @@ from pixmill.commands.console import (
     examples,
     explained,
     fail,
+    json_option,
     no_result,
     say,
 )
@@ -154,7 +154,7 @@ def sync(
     once: Annotated[bool, typer.Option("--once", help="Run one round and exit.")] = False,
     every: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="How often to look.")] = 2,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be uploaded.")] = False,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(OBJECT_FIELDS)] = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -165,8 +165,6 @@ def sync(
         # All files below --out are taken for results, so nothing would be uploaded.
         raise fail(text("--out must not be {folder} or a folder above it", folder=folder), Exit.USAGE)
     with connected(url, profile) as pixmill:
-        if as_json:
-            as_json.check(OBJECT_FIELDS)
         what = {} if run is None else request(pixmill, run, ())
         job = Job(
             folder.resolve(),
