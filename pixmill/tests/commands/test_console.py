@@ -12,8 +12,14 @@ from pathlib import Path
 import pytest
 import typer
 from pixmill.cli import app
-from pixmill.client.problems import ConflictError, DamagedTransferError, StorageFullError, UnreachableError
-from pixmill.commands.console import Exit, Failures, agreed, secret_of
+from pixmill.client.problems import (
+    ConflictError,
+    DamagedTransferError,
+    InvalidError,
+    StorageFullError,
+    UnreachableError,
+)
+from pixmill.commands.console import Exit, Failures, agreed, concerns_the_file, secret_of
 from typer.models import OptionInfo
 from typer.testing import Result
 
@@ -309,6 +315,22 @@ def test_a_failure_with_other_values_is_the_same_failure(
         failures.say(error, "a.jpg")
 
     assert capsys.readouterr().err.count("a.jpg: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "is_about_the_file"),
+    [
+        (InvalidError(413), True),
+        (InvalidError(422), True),
+        (InvalidError(421), False),
+        (ConflictError(423), False),
+        (quota_exceeded(990), False),
+        (OSError("no room"), False),
+        (None, False),
+    ],
+)
+def test_only_a_refusal_of_the_file_itself_lasts(error: Exception | None, *, is_about_the_file: bool) -> None:
+    assert concerns_the_file(error) is is_about_the_file
 
 
 def test_each_change_of_a_failure_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import IntEnum
 from functools import partial
+from http.client import METHOD_NOT_ALLOWED, MISDIRECTED_REQUEST
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ from typer.models import OptionInfo
 from pixmill.client.answers import Answer, Task
 from pixmill.client.problems import (
     DamagedTransferError,
+    InvalidError,
     NotFoundError,
     PixmillError,
     ProblemError,
@@ -208,6 +210,14 @@ def explained(interruption: Callable[[], str]) -> Iterator[None]:
 def concerns_every_request(error: Exception) -> bool:
     """Return whether the next request would fail with the same error: the server is away, or the key is wrong."""
     return isinstance(error, SignInError | UnreachableError | UnavailableError)
+
+
+def concerns_the_file(error: Exception | None) -> bool:
+    """Return whether the server refuses a file as it is: sent again, it is refused again.
+
+    Other failures pass: somebody makes room, a program closes its file, or a proxy finds the server again.
+    """
+    return isinstance(error, InvalidError) and error.status not in (METHOD_NOT_ALLOWED, MISDIRECTED_REQUEST)
 
 
 def exit_code(error: Exception) -> Exit:

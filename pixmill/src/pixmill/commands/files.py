@@ -29,6 +29,7 @@ from pixmill.commands.console import (
     Quiet,
     Url,
     concerns_every_request,
+    concerns_the_file,
     connected,
     described,
     emit,
@@ -495,13 +496,10 @@ def _noted(
     printed: Failures,
     pauses: Pauses,
 ) -> Iterator[UploadOutcome]:
-    """Note the files that need no further attempt until they change: those that are stored or not valid.
-
-    Other failures pass: somebody makes room, or a program closes its file.
-    """
+    """Note the files that need no further attempt until they change: those that are stored or refused."""
     for outcome in outcomes:
         pauses.note(outcome.error)
-        if outcome.error is None or isinstance(outcome.error, InvalidError):
+        if outcome.error is None or concerns_the_file(outcome.error):
             ended[outcome.source] = stamps[outcome.source]
             printed.forget(str(outcome.source))
         yield outcome
