@@ -124,6 +124,7 @@ EXIT_CODES: Mapping[Exit, str] = {
 
 HEADINGS: Mapping[str, str] = {
     "algorithm": text("algorithm"),
+    "batch_id": text("run"),
     "created_at": text("created"),
     "deleted_at": text("deleted"),
     "ended_tasks": text("ended"),

@@ -1,6 +1,7 @@
 """Commands for tasks: ls, show, cancel, restart, forget; and watch."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from typing import Annotated
 
@@ -19,13 +20,16 @@ from pixmill.commands.console import (
     emit,
     emit_json,
     emit_rows,
+    err,
     examples,
     fail,
     ids_of,
+    is_for_people,
     json_option,
     say,
     shown,
 )
+from pixmill.commands.progress import running_tasks
 from pixmill.commands.words import text
 
 app = typer.Typer(
@@ -140,12 +144,17 @@ def watch(
         # No ids came from stdin. The command must not follow all tasks instead.
         return
     failed = False
+    is_live = is_for_people() and err.is_interactive and as_json is None
     with connected(url, profile) as pixmill:
         try:
-            for event in _events(pixmill, wanted, run):
-                failed = failed or event.status in ("error", "cancelled")
-                if status in (None, event.status):
-                    _print_event(event, as_json=as_json)
+            with running_tasks() if is_live else nullcontext() as note:
+                for event in _events(pixmill, wanted, run):
+                    failed = failed or event.status in ("error", "cancelled")
+                    if note is not None:
+                        note(event)
+                    # The table shows the other changes.
+                    if event.status == status or (status is None and (event.has_ended or not is_live)):
+                        _print_event(event, as_json=as_json)
         except KeyboardInterrupt:
             say(text("The tasks go on."))
             raise typer.Exit(Exit.INTERRUPTED) from None
