@@ -1117,4 +1117,20 @@ MUTATIONS = [
         caught_by="pixmill/tests/commands/test_hot_folder.py"
         "::test_a_result_that_was_not_fetched_is_fetched_later_and_no_other_one_again",
     ),
+    Mutation(
+        rule="a hot folder sends a refused file again only after it has changed",
+        file="pixmill/src/pixmill/commands/hot_folder.py",
+        before="                        memory.refused[name] = found[name]\n",
+        after="",
+        caught_by="pixmill/tests/commands/test_hot_folder.py"
+        "::test_a_refused_file_is_sent_and_reported_again_only_once_it_has_changed",
+    ),
+    Mutation(
+        rule="an unknown field of --json is refused before the command does anything",
+        file="pixmill/src/pixmill/commands/parser.py",
+        before="                _check_fields(value, ctx)",
+        after="                pass",
+        caught_by="pixmill/tests/commands/test_console.py"
+        "::test_an_unknown_field_is_refused_before_the_command_does_anything",
+    ),
 ]

@@ -1,8 +1,13 @@
 """Answers: unknown fields are kept, and missing ones are an error."""
 
-import pytest
+import dataclasses
+import pkgutil
 
-from pixmill import Batch, File, Task, UnexpectedAnswerError
+import pytest
+from pixmill.client.answers import Answer
+
+from pixmill import Algorithm, Batch, File, Link, Metadata, Preset, Task, UnexpectedAnswerError
+from tests.support.file_service import Server
 
 ROW: dict[str, object] = {"id": 1, "source_id": 2, "status": "finished", "algorithm": "flip", "result_id": 3}
 
@@ -18,6 +23,30 @@ def test_what_a_newer_server_sends_is_kept() -> None:
 def test_what_is_not_an_answer_is_an_error(document: object) -> None:
     with pytest.raises(UnexpectedAnswerError):
         Task.of(document)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sent"),
+    [
+        (Algorithm, "image_processor.routers.catalog:AlgorithmOut"),
+        (Batch, "image_processor.routers.batches:BatchDetailOut"),
+        (File, "file_storage.routers.trash:TrashedOut"),
+        (Metadata, "image_processor.render.routers.metadata:MetadataOut"),
+        (Preset, "image_processor.routers.presets:PresetOut"),
+        (Task, "image_processor.routers.tasks:TaskOut"),
+    ],
+)
+def test_an_answer_has_all_fields_that_this_server_sends(answer: type[Answer], sent: str) -> None:
+    model = pkgutil.resolve_name(sent)
+
+    assert model.model_fields.keys() - {entry.name for entry in dataclasses.fields(answer)} == set()
+
+
+def test_a_link_has_all_fields_that_this_server_sends(server: Server) -> None:
+    file = server.http.put("/", query_string={"name": "a.txt"}, data=b"a").json or {}
+    server.http.post("/links", json={"file_ids": [file["id"]]})
+
+    assert [Link.of(row).extra for row in server.http.get("/links").json or []] == [{}]
 
 
 def test_a_file_has_the_path_of_its_folder() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from pixmill.client import uploads
 from pixmill.client.exchange import Exchange
 from pixmill.client.uploads import MEDIUM, New, UploadOperations, UploadOutcome
 
@@ -156,6 +157,22 @@ def test_a_file_that_the_server_has_is_not_sent_again(
 
     assert [end.error for end in first] == [None] * together
     assert [(end.existed, end.file) for end in second] == [(True, end.file) for end in first]
+
+
+def test_a_file_is_found_behind_a_page_of_others_of_its_name_and_size(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "PAGE", 2)
+    name, path = f"{os.urandom(8).hex()}.bin", tmp_path / "content"
+    path.write_bytes(os.urandom(16))
+    # The server returns the first file with these bytes, which has another name here.
+    for new in (New(path, "other.bin"), *(New(os.urandom(16), name) for _ in range(4))):
+        server.run(OPERATIONS.upload(new))
+    wanted = server.run(OPERATIONS.upload(New(path, name)))
+
+    [end] = many(server, [New(path, name)], skip_existing=True)
+
+    assert (end.existed, end.file) == (True, wanted)
 
 
 @pytest.mark.parametrize(("name", "folder"), NAMES)

@@ -1,19 +1,29 @@
 """Questions, what Ctrl-C leaves, and the choice of fields."""
 
+import hashlib
+import inspect
 import io
 import json
 import sys
-from collections.abc import Callable
-from http.client import OK
+from collections.abc import Callable, Iterator
+from http.client import CREATED, NO_CONTENT, OK
 from pathlib import Path
 
 import pytest
 import typer
-from pixmill.client.problems import ConflictError, DamagedTransferError, StorageFullError, UnreachableError
-from pixmill.commands.console import Exit, Failures, agreed, secret_of
+from pixmill.cli import app
+from pixmill.client.problems import (
+    ConflictError,
+    DamagedTransferError,
+    InvalidError,
+    StorageFullError,
+    UnreachableError,
+)
+from pixmill.commands.console import Exit, Failures, agreed, concerns_the_file, secret_of
+from typer.models import OptionInfo
 from typer.testing import Result
 
-from tests.support.answering import FakeServer, file_row
+from tests.support.answering import Answer, FakeServer, file_row
 
 
 class Terminal(io.StringIO):
@@ -79,6 +89,162 @@ def test_an_unknown_field_is_an_error_that_lists_the_others(
 
     assert (run.exit_code, run.stdout) == (Exit.USAGE, "")
     assert all(name in run.stderr for name in ("'wdith'", *file_row(1)))
+
+
+def test_a_field_that_the_server_did_not_send_is_null(fake_server: FakeServer, command: Callable[..., Result]) -> None:
+    rows = [file_row(1), file_row(2, folder="holiday")]
+    fake_server.answer = lambda _method, _path, _body: (OK, rows)
+
+    run = command("ls", "--json=id,folder")
+
+    assert (run.exit_code, [json.loads(line) for line in run.stdout.splitlines()]) == (
+        Exit.OK,
+        [{"id": 1, "folder": None}, {"id": 2, "folder": "holiday"}],
+    )
+
+
+def with_json(group: typer.Typer, *above: str) -> Iterator[str]:
+    """Yield the words of each command that has the option ``--json``, with as many arguments as it requires."""
+    for command in group.registered_commands:
+        assert command.callback is not None
+        parameters = inspect.signature(command.callback).parameters.values()
+        notes = [note for parameter in parameters for note in getattr(parameter.annotation, "__metadata__", ())]
+        if any(
+            isinstance(note, OptionInfo) and "--json" in (note.default, *(note.param_decls or ())) for note in notes
+        ):
+            required = ["1" for parameter in parameters if parameter.default is parameter.empty]
+            yield " ".join([*above, command.name or command.callback.__name__, *required])
+    for inner in group.registered_groups:
+        assert inner.typer_instance is not None
+        yield from with_json(inner.typer_instance, *above, inner.name or "")
+
+
+WITH_JSON = list(with_json(app))
+
+
+def test_the_commands_with_json_are_found() -> None:
+    assert {"put 1", "rename 1 1", "mv 1", "rm 1", "ls", "presets put 1 1", "keys create"} < set(WITH_JSON)
+
+
+@pytest.mark.parametrize("words", WITH_JSON)
+def test_an_unknown_field_is_refused_before_the_command_does_anything(
+    fake_server: FakeServer, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    def pause(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    Path("1").mkdir()
+    # Commands that go on until Ctrl-C have to end in this test if they begin.
+    monkeypatch.setattr("time.sleep", pause)
+
+    run = command(*words.split(), "--json=nosuch")
+
+    assert (run.exit_code, run.stdout, fake_server.requests) == (Exit.USAGE, "", [])
+    assert "'nosuch'" in run.stderr
+    assert list(Path().iterdir()) == [Path("1")]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "share 1 --json=file_id",
+        "share 1 --json=token --direct",
+        "trash --empty --yes --json=id",
+        "ls --json=id --count",
+        "get 1 --zip --json=id",
+        "rm 1 --yes --json=size",
+        "run flip 1 --json=status",
+        "run flip 1 --wait --json=file_ids",
+        "run flip 1 --wait --json=status -o out",
+        "presets put web flip --dry-run --json=read_only",
+    ],
+)
+def test_a_field_that_only_other_options_print_is_refused(
+    fake_server: FakeServer, command: Callable[..., Result], words: str
+) -> None:
+    fake_server.answer = answered
+
+    run = command(*words.split())
+
+    assert (run.exit_code, run.stdout, fake_server.requests) == (Exit.USAGE, "", [])
+    assert "--json: there is no field" in run.stderr
+
+
+CONTENT = b"content"
+DATE = "Mon, 30 Nov 2026 12:00:00 GMT"
+FILE = file_row(1, size=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest())
+LINK = {"id": 3, "url": "http://here/s/token", "expires_at": DATE}
+TASK = {"id": 9, "source_id": 1, "result_id": 1, "status": "finished", "algorithm": "flip"}
+BATCH = {"id": 7, "status": "ended", "algorithm": "flip", "tasks": 1, "counts": {"finished": 1}}
+ANSWERS: dict[str, Answer] = {
+    "/archive": (OK, b"archive"),
+    "/batches/7": (OK, BATCH),
+    "/delete": (OK, {"ids": [1], "restore_until": DATE, "more": False}),
+    "/download": (OK, CONTENT),
+    "/file-server/1/links": (CREATED, LINK),
+    "/file-server/links": (CREATED, {**LINK, "token": "t", "api_url": "http://here/api", "file_count": 1}),
+    "/image-processing/7": (NO_CONTENT, b""),
+    "/index": (OK, {"total": 1, "ids": [1], "ratios": [None]}),
+    "/links/3": (NO_CONTENT, b""),
+    "/lookup": (OK, {"files": [FILE]}),
+    "/metadata/1": (OK, {"info": {"format": "png"}, "blurhash": "L6"}),
+    "/presets": (OK, []),
+    "/presets/web": (NO_CONTENT, b""),
+    "/readyz": (OK, {"status": "ok"}),
+    "/restore": (OK, {"ids": [1], "more": False}),
+    "/session": (OK, {"mode": "keys"}),
+    "/trash/empty": (OK, {"removed": 1, "more": False}),
+}
+"""What the server answers, by the end of the path."""
+
+
+def answered(method: str, path: str, _body: bytes) -> Answer:
+    if path.endswith("/image-processing/"):
+        return (CREATED, {"batch_id": 7, "task_ids": [9]}) if method == "POST" else (OK, [TASK])
+    return next((answer for ending, answer in ANSWERS.items() if path.endswith(ending)), (OK, FILE))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "diff 1 1",
+        "get 1",
+        "get 1 --zip",
+        "info 1",
+        "links revoke 3",
+        "ls --count",
+        "mv 1 holiday",
+        "presets put web flip --dry-run",
+        "presets rm web",
+        "rename 1 b",
+        "restore 1",
+        "rm 1 --dry-run",
+        "rm 1 --yes",
+        "run flip 1",
+        "run flip 1 --dry-run",
+        "run flip 1 --wait",
+        "run flip 1 -o out",
+        "runs save 7",
+        "runs show 7",
+        "runs watch 7",
+        "share 1",
+        "share 1 --direct",
+        "status",
+        "tasks forget 7",
+        "trash --empty --yes",
+    ],
+)
+def test_all_fields_that_a_command_prints_can_be_chosen(
+    fake_server: FakeServer, command: Callable[..., Result], words: str
+) -> None:
+    fake_server.answer = answered
+
+    everything = command(*words.split(), "--json")
+    names = ",".join(json.loads(everything.stdout))
+    chosen = command(*words.split(), f"--json={names}")
+
+    assert (everything.exit_code, chosen.exit_code) == (Exit.OK, Exit.OK), chosen.stderr
+    assert chosen.stdout == everything.stdout
 
 
 def test_a_file_can_have_the_name_of_the_option(fake_server: FakeServer, command: Callable[..., Result]) -> None:
@@ -149,6 +315,22 @@ def test_a_failure_with_other_values_is_the_same_failure(
         failures.say(error, "a.jpg")
 
     assert capsys.readouterr().err.count("a.jpg: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "is_about_the_file"),
+    [
+        (InvalidError(413), True),
+        (InvalidError(422), True),
+        (InvalidError(421), False),
+        (ConflictError(423), False),
+        (quota_exceeded(990), False),
+        (OSError("no room"), False),
+        (None, False),
+    ],
+)
+def test_only_a_refusal_of_the_file_itself_lasts(error: Exception | None, *, is_about_the_file: bool) -> None:
+    assert concerns_the_file(error) is is_about_the_file
 
 
 def test_each_change_of_a_failure_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

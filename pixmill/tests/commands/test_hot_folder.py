@@ -11,8 +11,10 @@ from http.client import (
     INSUFFICIENT_STORAGE,
     NOT_FOUND,
     OK,
+    REQUEST_ENTITY_TOO_LARGE,
     SERVICE_UNAVAILABLE,
     TOO_MANY_REQUESTS,
+    UNPROCESSABLE_ENTITY,
 )
 from pathlib import Path
 
@@ -510,6 +512,50 @@ def test_a_file_that_is_refused_and_its_earlier_result_that_is_damaged_are_repor
 
     assert [line.partition(":")[0] for line in run.stderr.splitlines()[:-1]] == ["a.jpg", "a.jpg"]
     assert run.stderr.count("conflict.") == run.stderr.count("was damaged in transit") == 1
+
+
+REFUSALS = [problem(REQUEST_ENTITY_TOO_LARGE, "too-large"), problem(UNPROCESSABLE_ENTITY, "invalid-name")]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=["too large", "not valid"])
+def test_a_refused_file_is_sent_and_reported_again_only_once_it_has_changed(
+    fake_server: FakeServer, command: Command, monkeypatch: pytest.MonkeyPatch, refusal: tuple[int, object]
+) -> None:
+    Path("inbox").mkdir()
+    path = Path("inbox/a.txt")
+    path.write_bytes(b"old")
+    sent: list[list[bytes]] = []
+
+    def pause(_seconds: float) -> None:
+        sent.append([body for method, _, body in fake_server.requests if method == "PUT"])
+        if len(sent) == 4:
+            path.write_bytes(b"new")
+            os.utime(path, ns=(0, 0))
+        if len(sent) == 8:
+            raise KeyboardInterrupt
+
+    fake_server.answer = lambda _method, path, _body: (OK, {"files": []}) if path.endswith("/lookup") else refusal
+    monkeypatch.setattr("time.sleep", pause)
+
+    run = command("sync", "inbox")
+
+    # A file is sent in the second round that finds it as it is.
+    assert sent == [[], *4 * [[b"old"]], *3 * [[b"old", b"new"]]]
+    assert [line.partition(":")[0] for line in run.stderr.splitlines()[:-1]] == ["a.txt", "a.txt"]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=["too large", "not valid"])
+def test_a_single_round_with_a_refused_file_ends_with_an_error_each_time(
+    fake_server: FakeServer, command: Command, refusal: tuple[int, object]
+) -> None:
+    Path("inbox").mkdir()
+    Path("inbox/a.txt").write_bytes(CONTENT)
+    fake_server.answer = lambda _method, path, _body: (OK, {"files": []}) if path.endswith("/lookup") else refusal
+
+    runs = [command("sync", "inbox", "--once") for _ in range(2)]
+
+    assert [run.exit_code for run in runs] == [Exit.SOME_FAILED] * 2
+    assert [run.stderr.count("a.txt: ") for run in runs] == [1, 1]
 
 
 def test_a_hot_folder_without_room_is_sent_less_and_less_often(

@@ -1,6 +1,8 @@
 """Pipelines in files."""
 
 import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,18 @@ def test_what_is_wrong_with_a_file_is_one_line_with_its_name(
 
     assert name in str(raised.value)
     assert says in str(raised.value)
+
+
+def test_without_pyyaml_json_is_read_and_yaml_names_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    for name in ("a.json", "a.yml"):
+        (tmp_path / name).write_text(EXAMPLE)
+
+    assert params_in(tmp_path / "a.json") == json.loads(EXAMPLE)
+    with pytest.raises(ValueError, match=re.escape("pip install PyYAML, or pip install 'pixmill[serve]'")):
+        params_in(tmp_path / "a.yml")
 
 
 def test_the_example_is_a_pipeline(tmp_path: Path) -> None:

@@ -1,11 +1,15 @@
 """Following and forgetting tasks."""
 
+import io
 import json
+import re
+import sys
 from collections.abc import Callable
 from http.client import NOT_FOUND, OK
 
 import pytest
-from pixmill.commands.console import Exit
+from pixmill.cli import app
+from pixmill.commands.console import Exit, err
 from typer.testing import Result
 
 from tests.support.answering import Answer, FakeServer, problem
@@ -73,3 +77,67 @@ def test_the_fields_of_an_event_are_chosen(
     run = command("watch", "--run", "7", option)
 
     assert [json.loads(line) for line in run.stdout.splitlines()] == printed
+
+
+def changes_of_two(_method: str, path: str, _body: bytes) -> Answer:
+    """Answer as a server that processes two tasks while they are watched."""
+    if not path.endswith("/events"):
+        return OK, [{"id": number, "source_id": 1, "status": "pending", "algorithm": "flip"} for number in (9, 10)]
+    changes = [(9, "processing", None), (10, "finished", 3), (9, "finished", 2)]
+    documents = [
+        {"id": number, "status": status, "result_id": result, "batch_id": 7} for number, status, result in changes
+    ]
+    events = "".join(f"event: task\ndata: {json.dumps(document)}\n\n" for document in documents)
+    return OK, f": hello\n\n{events}".encode(), {"Content-Type": "text/event-stream"}
+
+
+def test_without_a_terminal_each_change_is_a_line(fake_server: FakeServer, command: Callable[..., Result]) -> None:
+    fake_server.answer = changes_of_two
+
+    run = command("watch", "9", "10")
+
+    assert (run.exit_code, run.stdout) == (0, "9\tprocessing\t-\n10\tfinished\t3\n9\tfinished\t2\n")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def watched_on_terminal(monkeypatch: pytest.MonkeyPatch, kind: str) -> str:
+    """Return what ``watch`` prints on a terminal of this kind."""
+    terminal = Terminal()
+    monkeypatch.setenv("TERM", kind)
+    # The console found out when the module was imported, on another terminal or without one.
+    monkeypatch.setattr(err, "is_interactive", kind != "dumb")
+    for output in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, output, terminal)
+    app(["watch", "9", "10"], standalone_mode=False)
+    return terminal.getvalue()
+
+
+@pytest.mark.usefixtures("command")
+def test_on_a_terminal_a_table_of_what_runs_is_below_the_tasks_that_have_ended(
+    fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_server.answer = changes_of_two
+
+    printed = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", watched_on_terminal(monkeypatch, "xterm"))
+
+    rows = [line.split() for line in printed.splitlines()]
+    ended, heading, running = (["10", "finished", "3"], ["id", "status", "run"], ["9", "processing", "7"])
+    begin = rows.index(ended)
+    assert rows[begin : begin + 3] == [ended, heading, running]
+    assert ["9", "finished", "2"] in rows
+    assert ["9", "processing", "-"] not in rows
+
+
+@pytest.mark.usefixtures("command")
+def test_on_a_terminal_that_cannot_replace_lines_each_change_is_a_line(
+    fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_server.answer = changes_of_two
+
+    printed = watched_on_terminal(monkeypatch, "dumb")
+
+    assert printed == "9\tprocessing\t-\n10\tfinished\t3\n9\tfinished\t2\n"

@@ -6,11 +6,11 @@ from urllib.parse import quote
 
 from pixmill.client.answers import AuditEntry, Key, Owner, Readiness, Session
 from pixmill.client.exchange import Call, Exchange, Operation, get, json_call, once
+from pixmill.client.paging import PAGE
 from pixmill.client.tasks import TASKS
 from pixmill.client.uploads import FILES
 
 SERVICES: Mapping[str, str] = {"files": FILES, "tasks": TASKS}
-PAGE = 1000
 
 
 class AccessOperations:

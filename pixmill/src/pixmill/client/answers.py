@@ -431,6 +431,7 @@ class Algorithm(Answer):
     streams: bool = False
     title: str = ""
     category: str = ""
+    category_title: str = ""
     example: Mapping[str, object] | None = field(default=None, hash=False)
     params: Mapping[str, object] = field(default_factory=dict, hash=False)
 
@@ -458,6 +459,7 @@ class Link(Answer):
     :ivar file_id: ``None`` for a set.
     :ivar file_count: the number of files visible through the link.
     :ivar trashed_count: the number of a set's files in the trash, which the link hides.
+    :ivar disposition: how browsers treat the file; ``None`` if the request that uses the link decides.
     """
 
     id: int
@@ -468,6 +470,7 @@ class Link(Answer):
     file_id: int | None = None
     file_count: int = 1
     trashed_count: int = 0
+    disposition: str | None = None
     note: str = ""
     has_password: bool = False
 

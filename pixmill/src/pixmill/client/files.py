@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 
 from pixmill.client.answers import Deletion, File, FileStats, Index, Link
 from pixmill.client.exchange import Call, Exchange, Operation, Query, Reply, get, has_more, json_call
-from pixmill.client.paging import following
+from pixmill.client.paging import PAGE, following
 from pixmill.client.uploads import FILES
 
-PAGE = 1000
 MANY = 10_000
 """Maximum number of ids in one request."""
 

@@ -6,6 +6,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pixmill.client.exchange import Call, Reply
 
+PAGE = 1000
+"""Maximum number of entries in a page."""
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?')
 
 

@@ -36,8 +36,9 @@ from pixmill.client.downloads import DownloadOperations, Writable
 from pixmill.client.drivers import SyncDriver
 from pixmill.client.exchange import Call, Exchange, Reply, Retries
 from pixmill.client.feed import BatchFeed, Feed, FileFeed
-from pixmill.client.files import PAGE, FileFilter, FileOperations, links_call, trash_call
+from pixmill.client.files import FileFilter, FileOperations, links_call, trash_call
 from pixmill.client.images import PREVIEW_SIDE, THUMBNAIL, ImageOperations, Rendition, preview_of
+from pixmill.client.paging import PAGE
 from pixmill.client.saving import Saving, result_names, without_result
 from pixmill.client.tasks import RunFailedError, TaskFilter, TaskOperations, batches_call, tasks_call
 from pixmill.client.uploads import New, OnProgress, UploadOperations, UploadOutcome

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from pixmill.client.answers import Algorithm, Batch, Forgotten, Metadata, Preset, Task, TaskStats
 from pixmill.client.exchange import Call, Exchange, Operation, Pause, get, has_more, json_call
-from pixmill.client.paging import following
+from pixmill.client.paging import PAGE, following
 from pixmill.client.problems import NotFoundError, PixmillError
 
 TASKS = "/api/image-processing"
@@ -19,7 +19,6 @@ MANY = 10_000
 """Maximum number of ids in a request body."""
 POLL_SECONDS = 0.05
 MAX_POLL_SECONDS = 1.0
-PAGE = 1000
 BATCHES_PAGE = 100
 
 

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from pixmill.client.answers import File
 from pixmill.client.exchange import Call, Exchange, Operation, Reply, get, json_call, once, work
+from pixmill.client.paging import PAGE, following
 from pixmill.client.problems import (
     ChangedFileError,
     ConflictError,
@@ -210,10 +211,15 @@ class UploadOperations:
             return first
         size = str(first.size)
         name = stored_name(new.name, new.folder).name
-        query = [("name", name), ("size_min", size), ("size_max", size), ("limit", "1000")]
-        reply = yield from self._exchange.send(get(f"{FILES}/", query))
-        files = [File.of(row) for row in reply.rows()]
-        return next((file for file in files if file.sha256 == first.sha256 and _is_named(new, file)), None)
+        query = [("name", name), ("size_min", size), ("size_max", size), ("limit", str(PAGE))]
+        call: Call | None = get(f"{FILES}/", query)
+        while call is not None:
+            reply = yield from self._exchange.send(call)
+            for file in map(File.of, reply.rows()):
+                if file.sha256 == first.sha256 and _is_named(new, file):
+                    return file
+            call = following(call, reply)
+        return None
 
     def _group(
         self, group: Sequence[New], *, skip_existing: bool, on_progress: OnProgress | None

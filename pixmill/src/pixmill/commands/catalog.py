@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from pixmill.client.answers import Algorithm
+from pixmill.client.answers import Algorithm, Preset
 from pixmill.commands.completing import complete_algorithm, complete_preset, complete_what
 from pixmill.commands.console import (
     Exit,
     Fields,
-    Json,
     ProfileName,
     Quiet,
     Url,
@@ -22,6 +21,7 @@ from pixmill.commands.console import (
     emit_rows,
     examples,
     fail,
+    json_option,
 )
 from pixmill.commands.pipeline_file import is_pipeline_file, params_in
 from pixmill.commands.steps_text import parsed, set_in
@@ -41,7 +41,7 @@ def algorithms(
     name: Annotated[
         str | None, typer.Argument(help="Show the params of this algorithm.", autocompletion=complete_algorithm)
     ] = None,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(Algorithm)] = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -64,7 +64,7 @@ def algorithms(
 @presets.command(epilog=examples("pixmill presets ls", "pixmill presets ls web --json"))
 def ls(
     name: Annotated[str | None, typer.Argument(help="Show only this one.", autocompletion=complete_preset)] = None,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(Preset)] = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -99,7 +99,7 @@ def put(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the preset.")] = False,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(Preset, dry_run=("name", "params"))] = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -118,7 +118,7 @@ def put(
 @presets.command(epilog=examples("pixmill presets rm square", "pixmill presets rm square thumb"))
 def rm(
     names: Annotated[list[str], typer.Argument(metavar="NAMES…", help="Presets.", autocompletion=complete_preset)],
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(("name",))] = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:

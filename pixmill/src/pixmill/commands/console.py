@@ -3,20 +3,24 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import IntEnum
+from functools import partial
+from http.client import METHOD_NOT_ALLOWED, MISDIRECTED_REQUEST
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer.models import OptionInfo
 
 from pixmill.client.answers import Answer, Task
 from pixmill.client.problems import (
     DamagedTransferError,
+    InvalidError,
     NotFoundError,
     PixmillError,
     ProblemError,
@@ -42,41 +46,55 @@ class Fields:
     """The fields of JSON objects that a command prints.
 
     :param names: empty for all fields.
+    :param usual: the fields that the objects of the command may have.
+    :param by_option: the fields that they may have instead if this option is given; of several, the first counts.
     """
 
     names: Sequence[str] = ()
+    usual: Sequence[str] = ()
+    by_option: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
-    def parsed(cls, text: str) -> "Fields":
+    def parsed(cls, text: str, usual: Sequence[str], by_option: Mapping[str, Sequence[str]]) -> "Fields":
         """Return the fields named in a text such as ``id,name``."""
-        return cls([name for part in text.split(",") if (name := part.strip())])
+        return cls([name for part in text.split(",") if (name := part.strip())], usual, by_option)
 
-    def check(self, known: Collection[str]) -> None:
-        """:raises ValueError: an object with the known fields lacks one of these."""
-        for name in self.names:
-            if name not in known:
-                raise ValueError(
-                    text("--json: there is no field '{name}', only: {names}", name=name, names=", ".join(known))
-                )
+    def known(self, options: Mapping[str, object]) -> Sequence[str]:
+        """Return the fields that the objects may have if the command has these options."""
+        return next((names for option, names in self.by_option.items() if options.get(option)), self.usual)
 
     def of(self, document: Mapping[str, object]) -> Mapping[str, object]:
-        """Return these fields of an object, in this order.
-
-        :raises ValueError: the object has no such field.
-        """
-        self.check(document)
-        return {name: document[name] for name in self.names} if self.names else document
+        """Return these fields of an object, in this order; those that the server did not send are null."""
+        return {name: document.get(name) for name in self.names} if self.names else document
 
 
-Json = Annotated[
-    Fields | None,
-    typer.Option(
+Objects = type[Answer] | Sequence[str]
+"""The objects that a command prints: answers of the server, or objects with these fields."""
+
+
+def names_of(objects: Objects) -> Sequence[str]:
+    """Return the names of the fields that objects may have."""
+    if isinstance(objects, type):
+        return [entry.name for entry in fields(objects) if entry.name != "document"]
+    return objects
+
+
+def json_option(usual: Objects, **by_option: Objects) -> OptionInfo:
+    """Return the option ``--json`` of a command; the parser checks its fields before the command runs.
+
+    :param usual: what the command prints.
+    :param by_option: what it prints instead if this option is given; of several, the first counts.
+    """
+    known = {option: names_of(objects) for option, objects in by_option.items()}
+    option: OptionInfo = typer.Option(
         "--json",
         metavar="[=FIELDS]",
-        parser=Fields.parsed,
+        parser=partial(Fields.parsed, usual=names_of(usual), by_option=known),
         help="Print one JSON object a line, as in the API; --json=id,name prints only these fields.",
-    ),
-]
+    )
+    return option
+
+
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only ids.")]
 
 
@@ -106,6 +124,7 @@ EXIT_CODES: Mapping[Exit, str] = {
 
 HEADINGS: Mapping[str, str] = {
     "algorithm": text("algorithm"),
+    "batch_id": text("run"),
     "created_at": text("created"),
     "deleted_at": text("deleted"),
     "ended_tasks": text("ended"),
@@ -192,6 +211,14 @@ def explained(interruption: Callable[[], str]) -> Iterator[None]:
 def concerns_every_request(error: Exception) -> bool:
     """Return whether the next request would fail with the same error: the server is away, or the key is wrong."""
     return isinstance(error, SignInError | UnreachableError | UnavailableError)
+
+
+def concerns_the_file(error: Exception | None) -> bool:
+    """Return whether the server refuses a file as it is: sent again, it is refused again.
+
+    Other failures pass: somebody makes room, a program closes its file, or a proxy finds the server again.
+    """
+    return isinstance(error, InvalidError) and error.status not in (METHOD_NOT_ALLOWED, MISDIRECTED_REQUEST)
 
 
 def exit_code(error: Exception) -> Exit:
@@ -307,16 +334,6 @@ def emit_lines(values: Iterable[object]) -> None:
 def emit_json(document: Mapping[str, object], wanted: Fields) -> None:
     """Print fields of a JSON object as a line."""
     emit(json.dumps(wanted.of(document), ensure_ascii=False))
-
-
-def names_of(answer: type[Answer]) -> list[str]:
-    """Return the names of the fields that an answer may have."""
-    return [entry.name for entry in fields(answer) if entry.name != "document"]
-
-
-def emit_secret(document: Mapping[str, object], wanted: Fields) -> None:
-    """Print fields of an object that the server sends only once as a line; those that it did not send are null."""
-    emit_json({**dict.fromkeys(wanted.names), **document}, wanted)
 
 
 def emit_rows(

@@ -11,17 +11,35 @@ import typer
 from pixmill.client.answers import File
 from pixmill.client.sync import Pixmill
 from pixmill.client.tasks import RunFailedError
-from pixmill.commands.console import Json, ProfileName, Url, connected, emit, emit_json, examples, shown
+from pixmill.commands.console import (
+    Fields,
+    ProfileName,
+    Url,
+    connected,
+    emit,
+    emit_json,
+    examples,
+    json_option,
+    shown,
+)
 
 app = typer.Typer()
 
 KEEP = timedelta(hours=1)
 """How long the server keeps an uploaded local file if this program is killed."""
+REPORT_FIELDS = ("same_bytes", "size", "other_size", "equal", "ssim", "psnr")
+"""The fields of the object that is printed with ``--json``."""
 Image = Annotated[str, typer.Argument(help="The id of a file, or the path of one of this machine.")]
 
 
 @app.command(epilog=examples("pixmill diff 12 13", "pixmill diff 12 smaller.jpg --json"))
-def diff(a: Image, b: Image, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
+def diff(
+    a: Image,
+    b: Image,
+    as_json: Annotated[Fields | None, json_option(REPORT_FIELDS)] = None,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
     """Compare two images of the same width and height: bytes, pixels, SSIM and PSNR."""
     with connected(url, profile) as pixmill, ExitStack() as cleaning:
         first, second = (_file(pixmill, given, cleaning) for given in (a, b))

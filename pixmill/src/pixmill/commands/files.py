@@ -25,11 +25,11 @@ from pixmill.commands.console import (
     Exit,
     Failures,
     Fields,
-    Json,
     ProfileName,
     Quiet,
     Url,
     concerns_every_request,
+    concerns_the_file,
     connected,
     described,
     emit,
@@ -42,6 +42,8 @@ from pixmill.commands.console import (
     explained,
     fail,
     ids_of,
+    json_option,
+    names_of,
     reported,
     say,
     shown,
@@ -84,7 +86,7 @@ def put(
         bool, typer.Option("--follow", help="Go on with what is new or changed in the folders, until Ctrl-C.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(File)] = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -127,7 +129,7 @@ def get(
         str | None, typer.Option(help="Names in the folder, with {name}, {ext} and {id} (default: {name}{ext}).")
     ] = None,
     zip: Annotated[bool, typer.Option("--zip", help="One ZIP archive of all; --output names it.")] = False,  # noqa: A002 (the option's name)
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(("id", "path"), zip=("path",))] = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -165,7 +167,7 @@ def ls(
     sort: Annotated[str, typer.Option(help="id, name, size, created_at, taken_at; - before it: largest first.")] = "id",
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many.")] = None,
     count: Annotated[bool, typer.Option("--count", help="Print only how many there are.")] = False,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(File, count=("total",))] = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -194,7 +196,9 @@ def ls(
 
 
 @app.command(epilog=examples("pixmill show 12", "pixmill show 12 --json"))
-def show(ids: Ids, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
+def show(
+    ids: Ids, as_json: Annotated[Fields | None, json_option(File)] = None, url: Url = None, profile: ProfileName = None
+) -> None:
     """Show all that is known about files."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
@@ -204,7 +208,12 @@ def show(ids: Ids, as_json: Json = None, url: Url = None, profile: ProfileName =
 
 
 @app.command(epilog=examples("pixmill info 12", "pixmill info 12 13 --json"))
-def info(ids: Ids, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
+def info(
+    ids: Ids,
+    as_json: Annotated[Fields | None, json_option(("id", *names_of(Metadata)))] = None,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
     """Show what is inside images: format, EXIF, colors."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
@@ -226,7 +235,7 @@ def rename(
     name: Annotated[str, typer.Argument(help="Its new name; the extension stays.")],
     comment: Annotated[str | None, typer.Option(help="A new comment too.")] = None,
     folder: Annotated[str | None, typer.Option(help="A new folder too.")] = None,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(File)] = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -246,7 +255,7 @@ def mv(
         ),
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be moved.")] = False,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(File)] = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -487,13 +496,10 @@ def _noted(
     printed: Failures,
     pauses: Pauses,
 ) -> Iterator[UploadOutcome]:
-    """Note the files that need no further attempt until they change: those that are stored or not valid.
-
-    Other failures pass: somebody makes room, or a program closes its file.
-    """
+    """Note the files that need no further attempt until they change: those that are stored or refused."""
     for outcome in outcomes:
         pauses.note(outcome.error)
-        if outcome.error is None or isinstance(outcome.error, InvalidError):
+        if outcome.error is None or concerns_the_file(outcome.error):
             ended[outcome.source] = stamps[outcome.source]
             printed.forget(str(outcome.source))
         yield outcome

@@ -28,10 +28,10 @@ from pixmill.commands.console import (
     Exit,
     Failures,
     Fields,
-    Json,
     ProfileName,
     Url,
     concerns_every_request,
+    concerns_the_file,
     connected,
     described,
     emit,
@@ -39,6 +39,7 @@ from pixmill.commands.console import (
     examples,
     explained,
     fail,
+    json_option,
     no_result,
     say,
 )
@@ -71,6 +72,8 @@ class Memory:
     run.
     :param running: for each run with unsaved results, oldest first, the ids of its sources by their paths. Files that
     the server stores under the same name may share an id.
+    :param refused: the files that the server refuses as they are, by path; not saved, so that another program, perhaps
+    after a change of the server's limits, sends them again.
     :param printed: the failures of uploads so far; not saved.
     :param printed_of_results: the failures to save results so far; not saved.
     """
@@ -80,6 +83,7 @@ class Memory:
     waiting: dict[str, int] = field(default_factory=dict)
     planned: dict[str, object] = field(default_factory=dict)
     running: dict[str, dict[str, int]] = field(default_factory=dict)
+    refused: dict[str, Stamp] = field(default_factory=dict)
     printed: Failures = field(default_factory=Failures)
     printed_of_results: Failures = field(default_factory=Failures)
 
@@ -154,7 +158,7 @@ def sync(
     once: Annotated[bool, typer.Option("--once", help="Run one round and exit.")] = False,
     every: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="How often to look.")] = 2,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be uploaded.")] = False,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(OBJECT_FIELDS)] = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -165,8 +169,6 @@ def sync(
         # All files below --out are taken for results, so nothing would be uploaded.
         raise fail(text("--out must not be {folder} or a folder above it", folder=folder), Exit.USAGE)
     with connected(url, profile) as pixmill:
-        if as_json:
-            as_json.check(OBJECT_FIELDS)
         what = {} if run is None else request(pixmill, run, ())
         hot_folder = HotFolder(
             folder.resolve(),
@@ -224,7 +226,12 @@ def _scanned(hot_folder: HotFolder) -> dict[str, Stamp]:
 
 
 def _changed(memory: Memory, found: Mapping[str, Stamp]) -> list[str]:
-    return [name for name, stamp in found.items() if memory.stamps.get(name) != list(stamp)]
+    """Return the files that were neither uploaded nor refused as they are now."""
+    return [
+        name
+        for name, stamp in found.items()
+        if memory.stamps.get(name) != list(stamp) and memory.refused.get(name) != stamp
+    ]
 
 
 def _round(
@@ -266,6 +273,9 @@ def _upload(pixmill: Pixmill, hot_folder: HotFolder, memory: Memory, found: Mapp
                         if concerns_every_request(outcome.error):
                             raise outcome.error
                         memory.printed.say(outcome.error, name)
+                    if concerns_the_file(outcome.error):
+                        memory.refused[name] = found[name]
+                        memory.printed.forget(name)
                     if outcome.file is None:
                         failures += 1
                         continue

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
+from pixmill.commands.console import Fields
 from pixmill.commands.translated import translated, translated_in
 from pixmill.commands.words import text
 
@@ -36,7 +37,7 @@ class Argument(TyperArgument):
 
 
 class Command(TyperCommand):
-    """A command with localized usage errors, whose ``--json`` has an optional value."""
+    """A command with localized usage errors, whose ``--json`` has an optional value with known fields."""
 
     def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
         # For the parser, an option either has a value or has none: next to an argument, only "=" shows which.
@@ -47,6 +48,14 @@ class Command(TyperCommand):
                 raise UsageError(text("write --json={fields}", fields=value), ctx=ctx)
         options = [f"{word}=" if word == ALL_FIELDS else word for word in args[:end]]
         return super().parse_args(ctx, [*options, *args[end:]])
+
+    def invoke(self, ctx: "Context") -> object:
+        # Before the command does anything: after a change, it could only report that it cannot print the result.
+        for value in ctx.params.values():
+            if isinstance(value, Fields):
+                _check_fields(value, ctx)
+        result: object = super().invoke(ctx)
+        return result
 
     def collect_usage_pieces(self, ctx: "Context") -> list[str]:
         arguments = [entry for entry in self.get_params(ctx) if isinstance(entry, TyperArgument)]
@@ -90,6 +99,16 @@ def use(app: typer.Typer) -> None:
     for group in app.registered_groups:
         if group.typer_instance is not None:
             use(group.typer_instance)
+
+
+def _check_fields(wanted: Fields, ctx: "Context") -> None:
+    """:raises UsageError: the objects that the command prints have no such field."""
+    known = wanted.known(ctx.params)
+    for name in wanted.names:
+        if name not in known:
+            raise UsageError(
+                text("--json: there is no field '{name}', only: {names}", name=name, names=", ".join(known)), ctx=ctx
+            )
 
 
 def _described(parameters: "list[Parameter]") -> "list[Parameter]":

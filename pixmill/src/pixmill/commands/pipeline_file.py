@@ -42,7 +42,7 @@ def _yaml(content: bytes) -> object:
     try:
         import yaml
     except ImportError as error:
-        raise ValueError(text("YAML needs a library: pip install PyYAML")) from error
+        raise ValueError(text("YAML needs PyYAML: pip install PyYAML, or pip install 'pixmill[serve]'")) from error
     try:
         document: object = json.loads(json.dumps(yaml.safe_load(content), allow_nan=False))
     except yaml.YAMLError as error:

@@ -6,7 +6,18 @@ import typer
 
 from pixmill.client.drivers import without_login
 from pixmill.commands import profiles_file
-from pixmill.commands.console import Exit, Json, emit, emit_json, examples, fail, reported, say, secret_of
+from pixmill.commands.console import (
+    Exit,
+    Fields,
+    emit,
+    emit_json,
+    examples,
+    fail,
+    json_option,
+    reported,
+    say,
+    secret_of,
+)
 from pixmill.commands.profiles_file import Profile, ProfileError, Profiles
 from pixmill.commands.words import text
 
@@ -51,7 +62,7 @@ def use(name: Annotated[str, typer.Argument(help="The profile.")]) -> None:
 
 
 @app.command(epilog=examples("pixmill profile ls", "pixmill profile ls --json"))
-def ls(as_json: Json = None) -> None:
+def ls(as_json: Annotated[Fields | None, json_option(("name", "url", "current"))] = None) -> None:
     """List profiles, without keys; * is the one in use."""
     profiles = _loaded()
     with reported():

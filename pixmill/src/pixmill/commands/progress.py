@@ -1,9 +1,11 @@
-"""Progress bars on stderr for transfers and tasks, shown only on a terminal."""
+"""Progress bars and a table on stderr for transfers and tasks, shown only on a terminal."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain, islice
 
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -13,9 +15,15 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Table
 
+from pixmill.client.answers import TaskEvent
 from pixmill.client.uploads import Progress as Moved
-from pixmill.commands.console import err
+from pixmill.commands.console import HEADINGS, err, shown
+from pixmill.commands.words import text
+
+MAX_ROWS = 20
+"""Maximum number of tasks in the table of running tasks."""
 
 
 class Transfers:
@@ -59,3 +67,46 @@ def counted(verb: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(verb, total=total)
         yield lambda done: bar.update(task, completed=done)
+
+
+class RunningTasks:
+    """The tasks that are processed or wait, according to their latest changes; printed as a table."""
+
+    def __init__(self) -> None:
+        self._by_state: dict[str, dict[int, TaskEvent]] = {"processing": {}, "pending": {}}
+        # A thread of the live display prints the table.
+        self._lock = threading.Lock()
+
+    def note(self, event: TaskEvent) -> None:
+        """Note a change of a task."""
+        with self._lock:
+            for tasks in self._by_state.values():
+                tasks.pop(event.task_id, None)
+            if event.status in self._by_state:
+                self._by_state[event.status][event.task_id] = event
+
+    def __rich__(self) -> Table:
+        """Return a table of at most ``MAX_ROWS`` tasks, first those that are processed."""
+        with self._lock:
+            events = list(islice(chain(*(tasks.values() for tasks in self._by_state.values())), MAX_ROWS))
+            more = sum(map(len, self._by_state.values())) - len(events)
+        table = Table(
+            HEADINGS["id"],
+            HEADINGS["status"],
+            HEADINGS["batch_id"],
+            box=None,
+            pad_edge=False,
+            caption=text("and {count} more", count=more) if more else None,
+            caption_justify="left",
+        )
+        for event in events:
+            table.add_row(shown(event.task_id), event.status, shown(event.batch_id))
+        return table
+
+
+@contextmanager
+def running_tasks() -> Iterator[Callable[[TaskEvent], None]]:
+    """Show a table of the tasks that run below all that is printed; the yielded function takes each change."""
+    tasks = RunningTasks()
+    with Live(tasks, console=err, transient=True):
+        yield tasks.note

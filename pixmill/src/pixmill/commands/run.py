@@ -10,13 +10,13 @@ from typing import Annotated
 
 import typer
 
+from pixmill.client.answers import Task
 from pixmill.client.problems import InvalidError
 from pixmill.client.sync import Pixmill, Run
 from pixmill.commands import units
 from pixmill.commands.completing import complete_what
 from pixmill.commands.console import (
     Fields,
-    Json,
     ProfileName,
     Url,
     connected,
@@ -27,6 +27,7 @@ from pixmill.commands.console import (
     exit_code,
     explained,
     fail,
+    json_option,
     say,
 )
 from pixmill.commands.paths import Selection
@@ -42,6 +43,10 @@ app = typer.Typer()
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 """The syntax of a preset's name."""
+TASK_FIELDS = ("id", "source_id", "batch_id")
+"""The fields of each new task that is printed with ``--json``."""
+REQUEST_FIELDS = ("algorithm", "params", "preset", "file_ids", "priority", "cache")
+"""The fields of the request that ``--dry-run`` prints; a preset is in it instead of an algorithm with params."""
 UNKNOWN_ALGORITHM = "unknown-algorithm"
 
 
@@ -82,7 +87,9 @@ def run(
     ] = False,
     expires: Annotated[str | None, typer.Option(help="Delete results after this time: 2h, 7d.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the request.")] = False,
-    as_json: Json = None,
+    as_json: Annotated[
+        Fields | None, json_option(TASK_FIELDS, dry_run=REQUEST_FIELDS, output=("path",), wait=Task)
+    ] = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -206,7 +213,10 @@ def _interruption() -> str:
 def _print_tasks(made: Run, sources: Sequence[int], *, as_json: Fields | None) -> None:
     """Print the task of each source, and how to follow the run."""
     for source, task in zip(sources, made.task_ids, strict=True):
-        emit_json({"id": task, "source_id": source, "batch_id": made.batch_id}, as_json) if as_json else emit(str(task))
+        if as_json:
+            emit_json(dict(zip(TASK_FIELDS, (task, source, made.batch_id), strict=True)), as_json)
+        else:
+            emit(str(task))
     say(text("Run {id}. Follow it: pixmill runs watch {id}", id=made.batch_id))
 
 

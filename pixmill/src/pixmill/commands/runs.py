@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from pixmill.client.answers import Batch
+from pixmill.client.answers import Batch, Forgotten
 from pixmill.commands.console import (
     Fields,
-    Json,
     ProfileName,
     Quiet,
     Url,
@@ -19,6 +18,7 @@ from pixmill.commands.console import (
     emit_json,
     emit_rows,
     examples,
+    json_option,
     say,
 )
 from pixmill.commands.waiting import explain, has_failures, save, wait
@@ -31,13 +31,15 @@ app = typer.Typer(
 )
 
 COLUMNS = ("id", "status", "ended_tasks", "tasks", "algorithm", "preset", "created_at")
+PROGRESS_FIELDS = ("id", "status", "counts", "seconds_left")
+"""The fields of each object that ``runs watch --json`` prints."""
 Id = Annotated[int, typer.Argument(metavar="RUN", help="The id of the run.")]
 
 
 @app.command(epilog=examples("pixmill runs ls", "pixmill runs ls --limit 5 --json"))
 def ls(
     limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 20,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(Batch)] = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -48,7 +50,9 @@ def ls(
 
 
 @app.command(epilog=examples("pixmill runs show 3", "pixmill runs show 3 --json"))
-def show(run: Id, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
+def show(
+    run: Id, as_json: Annotated[Fields | None, json_option(Batch)] = None, url: Url = None, profile: ProfileName = None
+) -> None:
     """Show how far a run is, how fast, and why tasks failed."""
     with connected(url, profile) as pixmill:
         batch = pixmill.batches.get(run)
@@ -63,7 +67,12 @@ def show(run: Id, as_json: Json = None, url: Url = None, profile: ProfileName = 
 
 
 @app.command(epilog=examples("pixmill runs watch 3", "pixmill runs watch 3 --json"))
-def watch(run: Id, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
+def watch(
+    run: Id,
+    as_json: Annotated[Fields | None, json_option(PROGRESS_FIELDS)] = None,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
     """Follow a run until all its tasks have ended."""
     with connected(url, profile) as pixmill:
         batch = wait(pixmill.batches.run(run), show=lambda batch: _print(batch, as_json=as_json))
@@ -80,7 +89,7 @@ def save_results(
     name: Annotated[
         str, typer.Option(help="Names of results, with {name}, {ext}, {id} and {task_id}.")
     ] = "{name}{ext}",
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(("path",))] = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -92,7 +101,12 @@ def save_results(
 
 
 @app.command(epilog=examples("pixmill runs cancel 3", "pixmill runs cancel 3 --json"))
-def cancel(run: Id, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
+def cancel(
+    run: Id,
+    as_json: Annotated[Fields | None, json_option(("id",))] = None,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
     """Cancel the tasks of a run that have not ended; print their ids."""
     with connected(url, profile) as pixmill:
         for task_id in pixmill.batches.cancel(run):
@@ -100,7 +114,12 @@ def cancel(run: Id, as_json: Json = None, url: Url = None, profile: ProfileName 
 
 
 @app.command(epilog=examples("pixmill runs restart 3", "pixmill runs restart 3 && pixmill runs watch 3"))
-def restart(run: Id, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
+def restart(
+    run: Id,
+    as_json: Annotated[Fields | None, json_option(("id",))] = None,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
     """Run the failed and cancelled tasks of a run again; print their ids."""
     with connected(url, profile) as pixmill:
         for task_id in pixmill.batches.restart(run):
@@ -108,7 +127,12 @@ def restart(run: Id, as_json: Json = None, url: Url = None, profile: ProfileName
 
 
 @app.command(epilog=examples("pixmill runs forget 3", "pixmill runs forget 3 --json"))
-def forget(run: Id, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
+def forget(
+    run: Id,
+    as_json: Annotated[Fields | None, json_option(Forgotten)] = None,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
     """Delete the tasks of a run that have ended; files stay."""
     with connected(url, profile) as pixmill:
         forgotten = pixmill.batches.forget(run)
@@ -123,9 +147,6 @@ def forget(run: Id, as_json: Json = None, url: Url = None, profile: ProfileName 
 
 def _print(batch: Batch, *, as_json: Fields | None) -> None:
     if as_json:
-        emit_json(
-            {"id": batch.id, "status": batch.status, "counts": batch.counts, "seconds_left": batch.seconds_left},
-            as_json,
-        )
+        emit_json({name: getattr(batch, name) for name in PROGRESS_FIELDS}, as_json)
     else:
         emit(f"{batch.ended_tasks}/{batch.tasks}\t{batch.rate:g}/s\t{batch.status}")

@@ -22,7 +22,7 @@ from pixmill.client.upload_state import unfinished_uploads
 from pixmill.commands import profiles_file
 from pixmill.commands.console import (
     Exit,
-    Json,
+    Fields,
     ProfileName,
     Url,
     chosen_server,
@@ -33,6 +33,7 @@ from pixmill.commands.console import (
     examples,
     exit_code,
     fail,
+    json_option,
     reported,
 )
 from pixmill.commands.steps_text import assigned, set_in
@@ -46,7 +47,11 @@ CLOCK_SECONDS = 120
 
 
 @app.command(epilog=examples("pixmill status", "pixmill status --json"))
-def status(as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
+def status(
+    as_json: Annotated[Fields | None, json_option(("url", "ready", "services", "session", "stats"))] = None,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
     """Show whether the server is ready, who is signed in, and how much it stores."""
     with connected(url, profile) as pixmill:
         services = pixmill.readiness()

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
+from pixmill.client.answers import Link
 from pixmill.commands import units
 from pixmill.commands.console import (
     Exit,
-    Json,
+    Fields,
     ProfileName,
     Quiet,
     Url,
@@ -16,10 +17,10 @@ from pixmill.commands.console import (
     emit,
     emit_json,
     emit_rows,
-    emit_secret,
     examples,
     fail,
     ids_of,
+    json_option,
     say,
     secret_of,
 )
@@ -48,7 +49,7 @@ def share(
     direct: Annotated[
         bool, typer.Option("--direct", help="A download link for each file instead, valid for at most 7d.")
     ] = False,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(SET_LINK_FIELDS, direct=(*FILE_LINK_FIELDS, "file_id"))] = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -57,28 +58,30 @@ def share(
         raise fail(text("--password goes neither with --direct nor with ids from stdin"), Exit.USAGE)
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
-        if as_json:
-            # The server sends the address only once.
-            as_json.check([*FILE_LINK_FIELDS, "file_id"] if direct else SET_LINK_FIELDS)
         expires = None if lasting is None else units.duration(lasting)
         if direct:
             for file_id in wanted:
                 link = pixmill.files.link(file_id, expires=expires or timedelta(days=1), note=note)
-                emit_secret({**link.document, "file_id": file_id}, as_json) if as_json else emit(link.url)
+                emit_json({**link.document, "file_id": file_id}, as_json) if as_json else emit(link.url)
             return
         secret = secret_of(text("Password of the link")) if password else None
         if password and not secret:
             raise fail(text("the password is empty"), Exit.USAGE)
         link = pixmill.links.create(wanted, expires=expires or timedelta(days=7), note=note, password=secret)
         if as_json:
-            emit_secret(link.document, as_json)
+            emit_json(link.document, as_json)
         else:
             emit(link.url)
             say(text("End it with: pixmill links revoke {id}", id=link.id))
 
 
 @links.command(epilog=examples("pixmill links ls", "pixmill links ls --json"))
-def ls(as_json: Json = None, quiet: Quiet = False, url: Url = None, profile: ProfileName = None) -> None:
+def ls(
+    as_json: Annotated[Fields | None, json_option(Link)] = None,
+    quiet: Quiet = False,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
     """List the links that are valid; their addresses are shown only once."""
     with connected(url, profile) as pixmill:
         emit_rows(pixmill.links.list(), COLUMNS, as_json=as_json, quiet=quiet)
@@ -87,15 +90,13 @@ def ls(as_json: Json = None, quiet: Quiet = False, url: Url = None, profile: Pro
 @links.command(epilog=examples("pixmill links revoke 3", "pixmill links ls -q | pixmill links revoke -"))
 def revoke(
     ids: Annotated[list[str], typer.Argument(metavar="IDS…", help="Ids of links; - reads them from stdin.")],
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(("id",))] = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
     """End links at once."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
-        if as_json:
-            as_json.check(["id"])
         for link_id in wanted:
             pixmill.links.revoke(link_id)
             emit_json({"id": link_id}, as_json) if as_json else emit(str(link_id))

@@ -1,6 +1,7 @@
 """Commands for tasks: ls, show, cancel, restart, forget; and watch."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from typing import Annotated
 
@@ -12,7 +13,6 @@ from pixmill.client.sync import Pixmill
 from pixmill.commands.console import (
     Exit,
     Fields,
-    Json,
     ProfileName,
     Quiet,
     Url,
@@ -20,12 +20,16 @@ from pixmill.commands.console import (
     emit,
     emit_json,
     emit_rows,
+    err,
     examples,
     fail,
     ids_of,
+    is_for_people,
+    json_option,
     say,
     shown,
 )
+from pixmill.commands.progress import running_tasks
 from pixmill.commands.words import text
 
 app = typer.Typer(
@@ -36,6 +40,8 @@ app = typer.Typer(
 watching = typer.Typer()
 
 COLUMNS = ("id", "status", "algorithm", "source_id", "result_id", "reason")
+EVENT_FIELDS = ("id", "status", "result_id", "error")
+"""The fields of each object that ``watch --json`` prints."""
 Ids = Annotated[list[str], typer.Argument(metavar="IDS…", help="Ids of tasks; - reads them from stdin.")]
 
 
@@ -49,7 +55,7 @@ def ls(
     run: Annotated[int | None, typer.Option("--run", help="Only of this run.")] = None,
     newest: Annotated[bool, typer.Option("--newest", help="The newest first.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many.")] = None,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(Task)] = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -63,7 +69,9 @@ def ls(
 
 
 @app.command(epilog=examples("pixmill tasks show 7", "pixmill tasks show 7 8 --json"))
-def show(ids: Ids, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
+def show(
+    ids: Ids, as_json: Annotated[Fields | None, json_option(Task)] = None, url: Url = None, profile: ProfileName = None
+) -> None:
     """Show tasks."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
@@ -73,7 +81,9 @@ def show(ids: Ids, as_json: Json = None, url: Url = None, profile: ProfileName =
 @app.command(
     epilog=examples("pixmill tasks cancel 7 8", "pixmill tasks ls -q --status pending | pixmill tasks cancel -")
 )
-def cancel(ids: Ids, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
+def cancel(
+    ids: Ids, as_json: Annotated[Fields | None, json_option(Task)] = None, url: Url = None, profile: ProfileName = None
+) -> None:
     """Cancel tasks that have not ended."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
@@ -84,7 +94,7 @@ def cancel(ids: Ids, as_json: Json = None, url: Url = None, profile: ProfileName
 def restart(
     ids: Annotated[list[str] | None, typer.Argument(metavar="[IDS…]", help="Ids of tasks; - reads stdin.")] = None,
     all_: Annotated[str | None, typer.Option("--all", help="All in this state: error or cancelled.")] = None,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(Task, all_=("id",))] = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -103,7 +113,12 @@ def restart(
 @app.command(
     epilog=examples("pixmill tasks forget 7", "pixmill tasks ls -q --status finished | pixmill tasks forget -")
 )
-def forget(ids: Ids, as_json: Json = None, url: Url = None, profile: ProfileName = None) -> None:
+def forget(
+    ids: Ids,
+    as_json: Annotated[Fields | None, json_option(("id",))] = None,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
     """Delete tasks that have ended; their files stay."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
@@ -117,7 +132,7 @@ def watch(
     ids: Annotated[list[str] | None, typer.Argument(metavar="[IDS…]", help="Tasks; without any, all.")] = None,
     status: Annotated[str | None, typer.Option(help="Only changes to this state.")] = None,
     run: Annotated[int | None, typer.Option("--run", help="The tasks of this run.")] = None,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(EVENT_FIELDS)] = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -129,12 +144,17 @@ def watch(
         # No ids came from stdin. The command must not follow all tasks instead.
         return
     failed = False
+    is_live = is_for_people() and err.is_interactive and as_json is None
     with connected(url, profile) as pixmill:
         try:
-            for event in _events(pixmill, wanted, run):
-                failed = failed or event.status in ("error", "cancelled")
-                if status in (None, event.status):
-                    _print_event(event, as_json=as_json)
+            with running_tasks() if is_live else nullcontext() as note:
+                for event in _events(pixmill, wanted, run):
+                    failed = failed or event.status in ("error", "cancelled")
+                    if note is not None:
+                        note(event)
+                    # The table shows the other changes.
+                    if event.status == status or (status is None and (event.has_ended or not is_live)):
+                        _print_event(event, as_json=as_json)
         except KeyboardInterrupt:
             say(text("The tasks go on."))
             raise typer.Exit(Exit.INTERRUPTED) from None
@@ -150,8 +170,8 @@ def _events(pixmill: Pixmill, ids: Sequence[int], run: int | None) -> Iterator[T
 
 def _print_event(event: TaskEvent, *, as_json: Fields | None) -> None:
     if as_json:
-        changed = {"id": event.task_id, "status": event.status, "result_id": event.result_id}
-        emit_json({**changed, "error": event.error}, as_json)
+        values = (event.task_id, event.status, event.result_id, event.error)
+        emit_json(dict(zip(EVENT_FIELDS, values, strict=True)), as_json)
     else:
         fields = (event.task_id, event.status, event.result_id, *(() if event.reason is None else (event.reason,)))
         emit("\t".join(map(shown, fields)))

@@ -11,7 +11,6 @@ from pixmill.client.sync import Pixmill
 from pixmill.commands.console import (
     Exit,
     Fields,
-    Json,
     ProfileName,
     Quiet,
     Url,
@@ -23,6 +22,7 @@ from pixmill.commands.console import (
     examples,
     fail,
     ids_of,
+    json_option,
     say,
     shown,
 )
@@ -41,7 +41,7 @@ def rm(
     yes: Yes = False,
     force: Annotated[bool, typer.Option("--force", help="Delete permanently, without the trash.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(("id", "restore_until"), dry_run=File)] = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -71,7 +71,7 @@ def rm(
 def restore(
     ids: Ids,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be restored.")] = False,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(("id",))] = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
@@ -93,7 +93,7 @@ def restore(
 def trash(
     empty: Annotated[bool, typer.Option("--empty", help="Delete everything in the trash permanently.")] = False,
     yes: Yes = False,
-    as_json: Json = None,
+    as_json: Annotated[Fields | None, json_option(File, empty=("removed",))] = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
