@@ -4,6 +4,13 @@
 # installation. Runs as the administrator (POSTGRES_USER, POSTGRES_DB), who is found by psql's own variables (PGHOST, PGPORT).
 set -eu
 export PIXMILL_SECRETS="${PIXMILL_SECRETS:-/run/pixmill-secrets}" PGUSER="$POSTGRES_USER" PGDATABASE="$POSTGRES_DB"
+for role in FILE_STORAGE IMAGE_PROCESSOR WORKER WEBHOOKS ACCESS RENDER; do
+  # psql would give a role without this file an empty password, with which nobody can log in.
+  if ! test -s "$PIXMILL_SECRETS/PIXMILL_${role}_DB_PASSWORD"; then
+    echo "roles.sh: $PIXMILL_SECRETS/PIXMILL_${role}_DB_PASSWORD is missing; run docker-compose run --rm secrets first" >&2
+    exit 2
+  fi
+done
 exec psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --single-transaction --output=/dev/null <<'SQL'
 SET client_min_messages = warning;
 \set file_storage_password `cat "$PIXMILL_SECRETS/PIXMILL_FILE_STORAGE_DB_PASSWORD"`

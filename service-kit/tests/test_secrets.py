@@ -169,12 +169,13 @@ def test_a_start_takes_away_the_secrets_that_an_earlier_version_shared(tmp_path:
     share_out(tmp_path, {})
     shared = (tmp_path / "file-storage/PIXMILL_ACCESS_DB_PASSWORD").read_text()
     (tmp_path / "render/PIXMILL_ACCESS_DB_PASSWORD").write_text(shared)
+    (tmp_path / "render/PIXMILL_INNER_SECRET").write_text(shared)
     (tmp_path / "render/S3_SECRET").write_text("of the operator")
 
     share_out(tmp_path, {})
 
     has = {path.name for path in (tmp_path / "render").iterdir()}
-    assert "PIXMILL_ACCESS_DB_PASSWORD" not in has
+    assert has.isdisjoint({"PIXMILL_ACCESS_DB_PASSWORD", "PIXMILL_INNER_SECRET"})
     assert "S3_SECRET" in has
     assert values(tmp_path)["PIXMILL_ACCESS_DB_PASSWORD"] == {shared}
 

@@ -72,7 +72,7 @@ MUTATIONS = [
     Mutation(
         rule="an owner gets only a part of the places of waiting renders",
         file="image-processor/src/image_processor/render/processes/pool.py",
-        before="3 * self._waiting.of_turn(ticket.turn) >= limits.queue",
+        before="3 * waiting.of_turn(ticket.turn) >= limits.queue",
         after="False",
         caught_by="image-processor/tests/render/test_service.py::test_the_keys_of_an_owner_fill_a_third_of_the_queue",
     ),

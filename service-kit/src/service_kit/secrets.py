@@ -53,6 +53,8 @@ DATABASE_ROLES = {
 DEFINITIONS = "definitions.json"
 """RabbitMQ reads its user from this file at each start."""
 
+_REMOVED = {"PIXMILL_INNER_SECRET"}
+"""Secrets of earlier versions that no service reads any more."""
 _PLAIN = {DATABASE_NAME: "pixmill", BROKER_USER: "pixmill"}
 """Names that are not secret, with their defaults."""
 
@@ -148,7 +150,7 @@ def share_out(folder: Path, given: Mapping[str, str]) -> None:
         place.mkdir(exist_ok=True)
         for name in share.names:
             _write(place / name, values[name], share.mode)
-        for name in names.difference(share.names):
+        for name in (names | _REMOVED).difference(share.names):
             (place / name).unlink(missing_ok=True)
         if share.service == "rabbitmq":
             _write(place / DEFINITIONS, _definitions(values[BROKER_USER], values[BROKER]), share.mode)

@@ -22,7 +22,7 @@ from service_kit.database import Database
 from service_kit.errors import DomainError
 from service_kit.garbage import freeze_existing_objects
 from service_kit.problems import Problem
-from service_kit.settings import SettingsError, exit_with, load_or_exit
+from service_kit.settings import SettingsError, exit_with, load_or_exit, warn_of_short_passwords
 from service_kit.texts import sentence
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -62,6 +62,7 @@ def create_app() -> Starlette:
     settings = load_or_exit(RenderSettings)
     logs.configure(settings.log.level)
     access = load_or_exit(AccessSettings)
+    warn_of_short_passwords(access)
     access_database = Database(access.database.url, access.database.pool_size)
     keys = KeyService(access_database)
     # Its database role may add entries, but not delete old ones.

@@ -270,8 +270,8 @@ class RenderPoolSettings(Section):
         ge=1,
         le=100_000,
         description="The maximum number of renders that wait for a process, at most a third of them for the keys of an"
-        " owner, and another third for images of its files by URL. Images of other servers get at most a third, too. A"
-        " page of thumbnails requests many at once. Further requests get 503.",
+        " owner, and another third for images of its files by URL. Images of other servers get at most a third,"
+        " and all images by URL two thirds. A page of thumbnails requests many at once. Further requests get 503.",
     )
     queue_seconds: Seconds = Field(
         10, gt=0, le=300, description="How long a render waits for a process before the request gets 503."

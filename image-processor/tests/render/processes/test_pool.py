@@ -200,6 +200,29 @@ def test_the_keys_of_one_owner_fill_a_third_of_the_queue(source: LocalFile, tmp_
     assert with_pool(settings(tmp_path, {"queue": 6}), work) == (BUSY, 4)
 
 
+def test_all_images_by_url_leave_a_third_of_the_queue_to_keys(source: LocalFile, tmp_path: Path) -> None:
+    def by_url(owner: str) -> Ticket:
+        return Ticket(ticket(source, tmp_path).job, owner, source, by_url=True)
+
+    async def work(pool: Pool) -> tuple[str, int]:
+        paused(pool)
+        begun = by_url("ann")
+        tasks = [asyncio.create_task(pool.run(begun))]
+        await begun.begun
+        waiting = [by_url("ann"), by_url("ann"), by_url("bob"), by_url("bob")]
+        tasks += [asyncio.create_task(pool.run(image)) for image in waiting]
+        await asyncio.sleep(0)
+        kind = await refusal(pool.run(by_url("carl")))
+        tasks.append(asyncio.create_task(pool.run(Ticket(begun.job, "carl", source))))
+        await asyncio.sleep(0)
+        count = pool.waiting
+        for task in tasks:
+            task.cancel()
+        return kind, count
+
+    assert with_pool(settings(tmp_path, {"queue": 6}), work) == (BUSY, 5)
+
+
 def test_a_render_that_waits_too_long_is_refused(source: LocalFile, tmp_path: Path) -> None:
     async def work(pool: Pool) -> tuple[str, int]:
         paused(pool)

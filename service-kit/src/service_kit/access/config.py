@@ -13,7 +13,8 @@ from service_kit.settings import LogSettings, Seconds, Section, ServiceSettings,
 class AccessDatabaseSettings(Section):
     url: Url = Field(
         "postgresql+psycopg://access:${PIXMILL_ACCESS_DB_PASSWORD}@postgres:5432/${POSTGRES_DB}",
-        description="The SQLAlchemy URL of the database of owners, keys, sessions and the audit trail.",
+        description="The SQLAlchemy URL of the database of owners, keys, sessions and the audit trail. For the service"
+        " render, `docker-compose.yml` replaces it by one whose role can read keys but not make any.",
     )
     pool_size: int = Field(
         4,

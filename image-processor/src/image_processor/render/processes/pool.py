@@ -102,8 +102,11 @@ class Pool:
         :raises DomainError: ``renders-busy``, ``render-lost``, ``render-too-slow``.
         """
         limits = self._settings.pool
+        waiting = self._waiting
         # An owner has two turns, for its keys and for its images by URL, which together leave a third to others.
-        if len(self._waiting) >= limits.queue or 3 * self._waiting.of_turn(ticket.turn) >= limits.queue:
+        # All images by URL leave a third to keys.
+        is_full = len(waiting) >= limits.queue or 3 * waiting.of_turn(ticket.turn) >= limits.queue
+        if is_full or (ticket.by_url and 3 * waiting.by_url >= 2 * limits.queue):
             raise busy(sentence("Too many pictures wait to be rendered; try again."))
         self._waiting.add(ticket)
         self._dispatch()

@@ -54,6 +54,11 @@ class WaitingTickets:
     def __len__(self) -> int:
         return self._lengths.total()
 
+    @property
+    def by_url(self) -> int:
+        """The number of images by URL."""
+        return sum(length for (_, by_url), length in self._lengths.items() if by_url)
+
     def of_turn(self, turn: Turn) -> int:
         """Return the number of tickets that share a turn."""
         return self._lengths[turn]

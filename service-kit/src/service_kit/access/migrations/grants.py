@@ -8,7 +8,8 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
         "access_keys": "SELECT, UPDATE (last_used_at)",
         "access_sessions": "SELECT",
         "access_wrong_keys": "SELECT, INSERT, UPDATE, DELETE",
-        "access_audit": "INSERT",
+        # Not its id: an id of the future would stop the entries of others.
+        "access_audit": "INSERT (time, owner, key_id, address, action, object, status, request_id)",
         "access_audit_id_seq": "USAGE",
     },
 }
