@@ -419,8 +419,10 @@ def test_the_resolution_of_an_image_without_exif_is_kept_on_request(format: str,
 
     result = opened(processed(source, "convert", {"format": target, "metadata": "keep"}))
 
-    found = [result.getexif()[tag] for tag in (282, 283)] if result.getexif() else result.info["dpi"]
-    assert [round(float(dots)) for dots in found] == [300, 150]
+    tags = result.getexif()
+    inches = 2.54 if tags.get(296) == 3 else 1
+    found = [float(tags[tag]) * inches for tag in (282, 283)] if tags else result.info["dpi"]
+    assert [round(dots) for dots in found] == [300, 150]
 
 
 @pytest.mark.parametrize("metadata", ["keep", "copyright", "strip"])

@@ -96,3 +96,44 @@ def test_the_resolution_that_the_source_states_is_kept(format: str, target: str)
     result = processed(picture(format, 300, INCH), "convert", {"format": target, "metadata": "keep"})
 
     assert dots_per_inch_of(result) == pytest.approx(300, abs=0.01)
+
+
+COLOR_SPACE, EXIF_VERSION = 0xA001, 0x9000
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF"])
+def test_a_kept_resolution_brings_no_other_tag(format: str, target: str) -> None:
+    """Without a block to begin with, libvips writes that the colors are not calibrated."""
+    source = photo(format=format, dpi=(144, 144))
+
+    kept = opened(processed(source, "convert", {"format": target, "metadata": "keep"}))
+
+    of_the_photograph = kept.getexif().get_ifd(0x8769)
+    assert not {COLOR_SPACE, EXIF_VERSION} & {*kept.getexif(), *of_the_photograph}
+    assert target != "png" or not kept.getexif(), "a PNG has its own resolution"
+
+
+@pytest.mark.parametrize("dots_per_meter", [0, 2**31 - 1])
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_impossible_resolution_of_a_png_is_unknown(target: str, dots_per_meter: int) -> None:
+    source = png_with(dots_per_meter, 1)
+
+    assert report(source, "info")["dots_per_inch"] == UNKNOWN
+    kept = processed(source, "convert", {"format": target, "metadata": "keep"})
+    assert X_RESOLUTION not in opened(kept).getexif() or round(dots_per_inch_of(kept)) == UNKNOWN
+
+
+@pytest.mark.parametrize("dots", [0, 2**32 - 1])
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_impossible_resolution_in_exif_is_unknown(format: str, dots: int) -> None:
+    assert report(picture(format, dots, INCH), "info")["dots_per_inch"] == UNKNOWN
+
+
+@pytest.mark.parametrize(("unit", "expected"), [(1, 300), (2, 762), (0, UNKNOWN)])
+def test_a_jpeg_has_the_resolution_of_jfif_if_its_exif_has_no_unit(unit: int, expected: int) -> None:
+    content = bytearray(photo(format="JPEG", dpi=(300, 300), exif=exif_of(1, NO_UNIT)))
+    assert content[6:11] == b"JFIF\0"
+    content[13] = unit
+
+    assert report(bytes(content), "info")["dots_per_inch"] == expected

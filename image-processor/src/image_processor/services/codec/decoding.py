@@ -294,10 +294,9 @@ def _header(source: Path, page: int | None) -> tuple[pyvips.Image, str]:
         directories = tiff.directories(source)
         if not directories:
             raise ImageError(_unknown(error, source)) from error
-        [number, *_] = layout_of_tiff(directories, page).pages
         try:
-            return _loaded(source, "tiff", page=number), "tiff"
-        except pyvips.Error:
+            return _loaded(source, "tiff", page=layout_of_tiff(directories, page).pages[0]), "tiff"
+        except (ImageError, pyvips.Error):
             raise ImageError(_unknown(error, source)) from error
     loader = str(header.get("vips-loader"))
     if loader not in READABLE:

@@ -4,6 +4,7 @@ import io
 import struct
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pyvips
@@ -37,6 +38,9 @@ _REQUIRED = {
     **{"PixelXDimension": 40962, "PixelYDimension": 40963},
 }
 """Tags that DC-008 requires, by libvips' names."""
+_RESOLUTION, _RESOLUTION_UNIT, _INCH = (282, 283), 296, 2
+_SHORT, _RATIONAL = 3, 5
+"""Kinds of values (TIFF 6.0, page 15)."""
 _LONGEST = 65_000
 """Maximum size of an EXIF block in bytes; a JPEG segment holds at most 65,533."""
 
@@ -66,6 +70,19 @@ def with_credits_alone(image: pyvips.Image, added: Mapping[int, bytes]) -> pyvip
     entries = {tag: Entry(2, len(value) + 1, value + b"\0") for tag, value in added.items()}
     block = _block(Described(Directory("<", {**kept, **entries})))
     return image if block is None else _with_fields(image, _pixel_with(block))
+
+
+def with_resolution_in_exif(image: pyvips.Image) -> pyvips.Image:
+    """Return the image with EXIF that states its resolution, and nothing else."""
+    dots = [Fraction(per_millimeter * 25.4).limit_denominator(1000) for per_millimeter in (image.xres, image.yres)]
+    entries = {
+        tag: Entry(_RATIONAL, 1, struct.pack("<II", number.numerator, number.denominator))
+        for tag, number in zip(_RESOLUTION, dots, strict=True)
+    }
+    entries[_RESOLUTION_UNIT] = Entry(_SHORT, 1, struct.pack("<H", _INCH))
+    head = struct.pack("<2sHI", b"II", 42, 8)
+    block = _START + head + _DirectoryWriter("<", big=False).directory(entries, len(head))
+    return without_invented_tags(_with_fields(image, _pixel_with(block)))
 
 
 def _exif_of(image: pyvips.Image) -> bytes:

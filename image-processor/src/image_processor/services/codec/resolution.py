@@ -21,40 +21,68 @@ _READ_WITHOUT_RESOLUTION = ("webp", "avif")
 """Formats whose resolution libvips reads from EXIF, and then replaces by a default."""
 _PER_METER = 1
 """The only unit of the chunk pHYs (PNG, third edition, 11.3.4.3)."""
+_GREATEST = 100_000
+"""The greatest resolution that is believed, in dots per millimeter: a dot is a hundredth of a micrometer."""
+_JFIF_HEAD, _JFIF = b"\xff\xd8\xff\xe0", struct.Struct(">5s2xBHH")
+"""The first bytes of a JPEG with JFIF; after two bytes for the length, its name, version, unit and densities."""
+_PER_MILLIMETER = {1: 1 / 25.4, 2: 0.1}
+"""Dots per millimeter of one dot per inch, and per centimeter (JFIF 1.02, units 1 and 2)."""
 
 
 def with_stated_resolution(image: pyvips.Image, source: Path, format_name: str) -> pyvips.Image:
     """Return the image with the resolution that its file states in a unit, or the default."""
-    if format_name == "png":
-        has_unit = image.get_typeof(_UNIT) and not _has_no_unit_in_exif(image)
-        return image if has_unit else _with(image, *_of_png(source))
-    carrier = pixel_with_exif_of(image) if format_name in _READ_WITHOUT_RESOLUTION else None
-    if carrier is not None:
-        return with_resolution_of(image, carrier)
-    is_unknown = _has_no_unit_in_exif(image) or (format_name == "tiff" and not image.get_typeof(_UNIT))
-    return _with(image, _UNKNOWN, _UNKNOWN) if is_unknown else image
+    stated = _stated(image, source, format_name)
+    return image if stated == (image.xres, image.yres) else _with(image, stated)
 
 
 def with_resolution_of(image: pyvips.Image, carrier: pyvips.Image) -> pyvips.Image:
     """Return the image with the resolution in the EXIF of another image, or the default."""
-    if _has_no_unit_in_exif(carrier):
-        return _with(image, _UNKNOWN, _UNKNOWN)
-    return image.copy(xres=carrier.xres, yres=carrier.yres)
+    return _with(image, None if _has_no_unit_in_exif(carrier) else (carrier.xres, carrier.yres))
+
+
+def _stated(image: pyvips.Image, source: Path, format_name: str) -> tuple[float, float] | None:
+    """Return dots per millimeter, across and down; ``None`` if the file states no possible resolution."""
+    carrier = pixel_with_exif_of(image) if format_name in _READ_WITHOUT_RESOLUTION else None
+    read = image if carrier is None else carrier
+    if format_name == "png" and (not image.get_typeof(_UNIT) or _has_no_unit_in_exif(image)):
+        stated = _of_png(source)
+    elif _has_no_unit_in_exif(read):
+        stated = _of_jfif(source) if format_name == "jpeg" else None
+    elif format_name == "tiff" and not image.get_typeof(_UNIT):
+        stated = None
+    else:
+        stated = read.xres, read.yres
+    return stated if _is_possible(stated) else None
+
+
+def _is_possible(stated: tuple[float, float] | None) -> bool:
+    return stated is not None and all(0 < dots <= _GREATEST for dots in stated)
 
 
 def _has_no_unit_in_exif(image: pyvips.Image) -> bool:
     return bool(image.get_typeof(_UNIT_IN_EXIF)) and str(image.get(_UNIT_IN_EXIF)).startswith(_NO_UNIT)
 
 
-def _with(image: pyvips.Image, x: float, y: float) -> pyvips.Image:
+def _with(image: pyvips.Image, stated: tuple[float, float] | None) -> pyvips.Image:
+    x, y = stated if stated is not None and _is_possible(stated) else (_UNKNOWN, _UNKNOWN)
     image = image.copy(xres=x, yres=y)
     image.remove(_UNIT)
     return image
 
 
-def _of_png(source: Path) -> tuple[float, float]:
+def _of_png(source: Path) -> tuple[float, float] | None:
     chunk = chunks_before_pixels(source).get(b"pHYs", b"")
     if len(chunk) != struct.calcsize(">IIB"):
-        return _UNKNOWN, _UNKNOWN
+        return None
     x, y, unit = struct.unpack(">IIB", chunk)
-    return (x / 1000, y / 1000) if unit == _PER_METER else (_UNKNOWN, _UNKNOWN)
+    return (x / 1000, y / 1000) if unit == _PER_METER else None
+
+
+def _of_jfif(source: Path) -> tuple[float, float] | None:
+    with source.open("rb") as file:
+        head = file.read(len(_JFIF_HEAD) + 2 + _JFIF.size)
+    if len(head) < len(_JFIF_HEAD) + 2 + _JFIF.size or not head.startswith(_JFIF_HEAD):
+        return None
+    name, unit, x, y = _JFIF.unpack_from(head, len(_JFIF_HEAD) + 2)
+    scale = _PER_MILLIMETER.get(unit)
+    return None if name != b"JFIF\0" or scale is None else (x * scale, y * scale)

@@ -9,7 +9,7 @@ from image_processor.imaging.arrays import Pixels
 from image_processor.imaging.color import in_eight_bits, in_srgb, with_alpha
 from image_processor.imaging.output import DEFAULT_EFFORT, DEFAULT_QUALITY, QUICKEST, Output
 from image_processor.imaging.picture import Plain
-from image_processor.services.codec.exif_block import has_exif, write_into_tiff
+from image_processor.services.codec.exif_block import has_exif, with_resolution_in_exif, write_into_tiff
 from image_processor.services.codec.palette import MOST, bits_for, colors_of, with_at_most
 from image_processor.services.readers.pillow import Image
 
@@ -68,6 +68,7 @@ def _without_thumbnail(image: pyvips.Image) -> pyvips.Image:
 
 def _save_jpeg(image: pyvips.Image, output: Output, quality: int, _most_effort: int, path: Path) -> None:
     effort = output.effort or DEFAULT_EFFORT["jpeg"]
+    image = _with_kept_resolution(image, output)
     # Optimal Huffman codes need a second pass over the coefficients, which costs 12 bytes of memory per pixel.
     is_small = image.width * image.height <= _OPTIMIZED_PIXELS
     image.jpegsave(
@@ -195,10 +196,12 @@ def _eight_bits(image: pyvips.Image) -> pyvips.Image:
 
 def _save_webp(image: pyvips.Image, output: Output, quality: int, _most_effort: int, path: Path) -> None:
     effort = (output.effort or DEFAULT_EFFORT["webp"]) * 6 // 9
+    image = _with_kept_resolution(image, output)
     image.webpsave(str(path), Q=quality, lossless=output.lossless, effort=effort, keep=_keep(image, output))
 
 
 def _save_avif(image: pyvips.Image, output: Output, quality: int, most_effort: int, path: Path) -> None:
+    image = _with_kept_resolution(image, output)
     image.heifsave(
         str(path),
         compression="av1",
@@ -250,10 +253,17 @@ def _keep(image: pyvips.Image, output: Output) -> str:
     kept = [] if output.profile == "strip" else ["icc"]
     if output.metadata == "keep":
         kept += ["xmp", "iptc", "other"]
-    # Without EXIF fields libvips writes a block with the resolution, which JPEG, WebP and AVIF have nowhere else.
-    if has_exif(image) or (output.metadata == "keep" and _has_resolution(image)):
+    # Without EXIF fields libvips would write an EXIF block of its own.
+    if has_exif(image):
         kept.append("exif")
     return ":".join(kept) or "none"
+
+
+def _with_kept_resolution(image: pyvips.Image, output: Output) -> pyvips.Image:
+    """Return the image with its resolution in EXIF if metadata are kept: these formats have no other place for it."""
+    if output.metadata != "keep" or has_exif(image) or not _has_resolution(image):
+        return image
+    return with_resolution_in_exif(image)
 
 
 def _has_resolution(image: pyvips.Image) -> bool:
