@@ -16,7 +16,7 @@ export async function createBatch(fileIds: readonly number[], work: Work, key: s
 
 export const batchPage = (address: string): Promise<Page<Batch>> => getPage(address);
 
-export const getBatch = (id: number): Promise<BatchDetail> => getJson(`${BATCHES}/${id}`);
+export const getBatch = (id: number, signal: AbortSignal): Promise<BatchDetail> => getJson(`${BATCHES}/${id}`, signal);
 
 /** Delete the ended tasks of a batch, and the batch with its last task. Its files stay. */
 export async function forgetBatch(id: number): Promise<void> {
