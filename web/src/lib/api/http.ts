@@ -83,8 +83,19 @@ export async function sendOnce(path: string, options: RequestInit): Promise<Resp
   throw await problemOf(response);
 }
 
+/** Return the JSON of a response; throw a Problem if the connection broke off within it. */
+export async function jsonOf<T>(response: Response): Promise<T> {
+  try {
+    return (await response.json()) as T;
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    connection.lost();
+    throw new Problem(AWAY, 0, '');
+  }
+}
+
 export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
-  return (await (await send(path, { signal: signal ?? null })).json()) as T;
+  return jsonOf(await send(path, { signal: signal ?? null }));
 }
 
 export async function sendJson<T>(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<T> {
@@ -94,7 +105,7 @@ export async function sendJson<T>(method: string, path: string, body: unknown, s
     body: JSON.stringify(body),
     signal: signal ?? null,
   });
-  return (await response.json()) as T;
+  return jsonOf(response);
 }
 
 /** Return the address of the next page, from the Link header. */
@@ -110,7 +121,7 @@ export interface Page<Row> {
 
 export async function getPage<Row>(address: string, signal?: AbortSignal): Promise<Page<Row>> {
   const response = await send(address, { signal: signal ?? null });
-  return { rows: (await response.json()) as Row[], next: nextPage(response) };
+  return { rows: await jsonOf(response), next: nextPage(response) };
 }
 
 /** Run `work` on each item, a few at a time; return how many failed and the first error. */

@@ -2,7 +2,7 @@
 
 import { connection } from '../state/connection.svelte';
 import { FILES } from './files';
-import { AWAY, languageHeader, Problem, problemOf } from './http';
+import { AWAY, jsonOf, languageHeader, Problem, problemOf } from './http';
 
 export interface SharedFile {
   id: number;
@@ -37,7 +37,7 @@ async function ask(path: string, options: RequestInit): Promise<Response> {
 }
 
 export async function sharedSet(token: string): Promise<SharedSet> {
-  return (await (await ask(`${FILES}/shared/${token}`, {})).json()) as SharedSet;
+  return jsonOf(await ask(`${FILES}/shared/${token}`, {}));
 }
 
 export async function unlock(token: string, password: string): Promise<void> {
