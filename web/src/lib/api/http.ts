@@ -55,6 +55,12 @@ export async function problemOf(response: Response): Promise<Problem> {
   }
 }
 
+/** Note that the server does not answer; return the Problem that says so. */
+export function lost(): Problem {
+  connection.lost();
+  return new Problem(AWAY, 0, '');
+}
+
 /** Send a request; throw a Problem if the response is not successful. If the session ends, ask again after signing in. */
 export async function send(path: string, options: RequestInit = {}): Promise<Response> {
   for (;;) {
@@ -75,8 +81,7 @@ export async function sendOnce(path: string, options: RequestInit): Promise<Resp
     response = await fetch(path, { ...options, headers: { ...languageHeader(), ...options.headers } });
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
-    connection.lost();
-    throw new Problem(AWAY, 0, '');
+    throw lost();
   }
   connection.found();
   if (response.ok) return response;
@@ -89,8 +94,7 @@ export async function jsonOf<T>(response: Response): Promise<T> {
     return (await response.json()) as T;
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    connection.lost();
-    throw new Problem(AWAY, 0, '');
+    throw lost();
   }
 }
 

@@ -31,7 +31,6 @@ export const en = {
   more: 'Show more',
   back: 'Back',
   remove: 'Remove',
-  none: '–',
   yes: 'Yes',
   no: 'No',
   details: 'Details',

@@ -30,7 +30,6 @@ export const ru: Messages = {
   more: 'Показать ещё',
   back: 'Назад',
   remove: 'Убрать',
-  none: '–',
   yes: 'Да',
   no: 'Нет',
   details: 'Подробности',
