@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterator, Mapping
 from itertools import count
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -917,3 +918,215 @@ def test_a_list_is_fetched_once_when_the_server_answers_again(page: Page, screen
         sent = page.browser.execute_script("return window.sent")
 
     assert sent == 1
+
+
+KEEP_SOURCES = """const Source = window.EventSource;
+window.sources = [];
+window.EventSource = class extends Source {
+    constructor(address) {
+        super(address);
+        window.sources.push(this);
+    }
+};"""
+
+
+def test_a_run_is_fetched_once_when_the_server_answers_again(pixmill: ApiClient, page: Page, name: str) -> None:
+    batch_id = ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
+    away = AWAY.replace("LIST", json.dumps(f"{TASKS}/batches/{batch_id}"))
+    opened = f"return sources.some(({{url, readyState}}) => url.endsWith('{TASKS}/events') && readyState === 1)"
+
+    with prepared(page, f"{away}{KEEP_SOURCES}"), blocked(page, f"*{TASKS}/events*"):
+        page.open(f"/runs/{batch_id}")
+        page.says("The server does not answer.")
+        page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+        page.browser.execute_script("window.away = false")
+        page.says("All done")
+        wait_until(lambda: page.browser.execute_script(opened), "the stream of events has begun again")
+        # The page asks in a task of its own after the stream has begun.
+        sent = page.browser.execute_async_script("setTimeout(() => setTimeout(() => arguments[0](window.sent)))")
+
+    assert sent == 1
+
+
+BREAK_OFF = """const whole = window.fetch;
+window.broken = 0;
+window.fetch = async (path, options) => {
+    const answer = await whole(path, options);
+    if (!path.includes('/batches?limit=20') || window.broken++ > 1) return answer;
+    const body = new ReadableStream({start: (controller) => controller.error(new TypeError('network error'))});
+    return new Response(body, {headers: answer.headers});
+};"""
+"""Lets the connections of the first two answers of this kind break off, as browsers report it."""
+
+
+def test_an_answer_that_breaks_off_is_fetched_again(pixmill: ApiClient, page: Page, name: str) -> None:
+    ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
+
+    # The header asks for the same list.
+    with prepared(page, BREAK_OFF):
+        page.open("/runs")
+        page.says("The server does not answer.")
+        page.first("main li.card")
+    wait_until(lambda: not page.all("main [role=alert]"), "no error is shown")
+
+
+HOLD_POLLS = """const {setTimeout: start, clearTimeout: end, fetch: ask} = window;
+window.polls = new Set();
+window.asked = 0;
+window.setTimeout = (work, ms, ...rest) => {
+    if (ms !== 4000) return start(work, ms, ...rest);
+    const timer = start(work, 2 ** 31 - 1);
+    window.polls.add(timer);
+    return timer;
+};
+window.clearTimeout = (timer) => { window.polls.delete(timer); end(timer); };
+window.fetch = (path, options) => ask(path, options).finally(() => {
+    if (path.endsWith('/healthz')) start(() => { window.asked += 1; });
+});"""
+"""Keeps the page from asking by itself whether the server is there, and counts how often it has asked."""
+
+
+def test_trying_again_adds_no_further_polling(page: Page) -> None:
+    with prepared(page, HOLD_POLLS), blocked(page, "*/api/*"):
+        page.open("/runs")
+        again = page.button("Try again", "[role=status]")
+        for _ in range(3):
+            again.click()
+        wait_until(lambda: page.browser.execute_script("return asked === 3"), "the page has asked three times")
+        polls = page.browser.execute_script("return polls.size")
+
+    assert polls == 1
+
+
+def test_a_deletion_is_undone_once(pixmill: ApiClient, page: Page, name: str) -> None:
+    for number in (1, 2):
+        pixmill.upload(f"{name}-{number}.png", photo())
+    open_gallery(page, name, 2)
+    gallery = page.first("[role=listbox]")
+
+    gallery.send_keys(Keys.HOME, Keys.DELETE)
+    undo = page.button("Undo")
+    gallery.send_keys(Keys.CONTROL + "z", Keys.NULL)
+    page.says("1 file is back")
+    page.browser.execute_script(holding("path.endsWith('/restore')"))
+    undo.click()
+    wait_until(lambda: page.named(".toasts button", "Undo") is None, "the message is gone")
+    # A second request would be answered, and held, before this one is answered.
+    page.browser.execute_async_script(f"fetch('{FILES}/stats').then(() => arguments[0]())")
+
+    assert not page.browser.execute_script("return 'release' in window")
+
+
+def test_a_file_that_was_deleted_unnoticed_is_not_selected(pixmill: ApiClient, page: Page, name: str) -> None:
+    deleted, _ = (pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2))
+
+    with blocked(page, "*/events*", "*/lookup*"):
+        page.open(f"/files?q={name}")
+        page.first("[role=listbox]").send_keys(Keys.CONTROL + "a", Keys.NULL)
+        page.says("2 files selected")
+        pixmill.http.delete(f"{FILES}/{deleted}").raise_for_status()
+        # The page tries again by itself.
+        page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/events*"]})
+        wait_until(lambda: len(files_shown(page)) == 1, "the other file is shown")
+
+    assert "1 file selected" in page.text()
+
+
+def test_what_failed_on_a_screen_is_tried_again(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    batch_id = ended_run(pixmill, file_id)
+
+    for path, failing, result in (
+        (f"/files/{file_id}", "path.includes('source_id=')", "aside li a[href^='/files/']"),
+        (address_of_steps(STEPS, file_id), "path.endsWith('/preview')", ".after[src^='blob:']"),
+    ):
+        with prepared(page, failing_once(failing)):
+            page.open(path)
+            page.button("Try again", "[role=alert]").click()
+            page.first(result)
+        wait_until(lambda: not page.all("[role=alert]"), "no error is shown")
+    with prepared(page, failing_once("path.endsWith('/lookup')")):
+        page.open(f"/runs/{batch_id}")
+        page.first("main li a[href^='/files/'] img")
+
+    assert page.browser.execute_script("return window.failed") > 1
+
+
+def test_the_choice_of_a_file_says_what_it_knows(page: Page) -> None:
+    files = "path.includes('/file-server/?')"
+    page.open(address_of_steps([{"algorithm": "montage", "params": {}}]))
+    page.button("Choose files", "aside li")
+    page.browser.execute_script(holding(files))
+    page.button("Choose files", "aside li").click()
+    await_held(page, "the answer is held")
+    early = page.first("dialog").text
+    page.browser.refresh()
+    page.button("Choose files", "aside li")
+    page.browser.execute_script(failing_once(files))
+    page.button("Choose files", "aside li").click()
+    page.button("Try again", "dialog").click()
+    wait_until(lambda: not page.all("dialog [role=alert]"), "no error is shown")
+
+    assert "Nothing matches" not in early
+
+
+COUNT_SHOWN = """const begin = window.setTimeout;
+window.shown = 0;
+window.setTimeout = (work, ms, ...rest) => begin(() => { work(); window.shown += ms === 200; }, ms, ...rest);"""
+"""Counts how often the page has shown the latest changes of files."""
+
+
+def test_a_file_is_not_asked_about_the_results_of_others(pixmill: ApiClient, page: Page, name: str) -> None:
+    other, file_id = (pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2))
+    asked = f"""return performance.getEntriesByType('resource')
+        .filter(({{name}}) => name.includes('source_id={file_id}') && name.includes('file-server')).length"""
+    with prepared(page, f"{COUNT_SHOWN}{KEEP_SOURCES}"):
+        page.open(f"/files/{file_id}")
+        opened = f"return sources.some(({{url, readyState}}) => url.endsWith('{FILES}/events') && readyState === 1)"
+        wait_until(lambda: page.browser.execute_script(opened), "the page listens")
+        wait_until(lambda: page.browser.execute_script(asked) == 1, "the results are fetched")
+
+        ended_run(pixmill, other)
+        wait_until(lambda: page.browser.execute_script("return shown"), "the other result is known")
+        ended_run(pixmill, file_id)
+        page.first("aside li a[href^='/files/']")
+
+    assert page.browser.execute_script(asked) == 2
+
+
+HOLD_END = """const {webkitGetAsEntry} = DataTransferItem.prototype;
+DataTransferItem.prototype.webkitGetAsEntry = function () {
+    const folder = webkitGetAsEntry.call(this);
+    const reader = folder.createReader();
+    const readEntries = reader.readEntries.bind(reader);
+    reader.readEntries = (found, failed) => readEntries((entries) => {
+        if (entries.length > 0) found(entries);
+        else window.release = () => { found(entries); setTimeout(() => { window.late = true; }); };
+    }, failed);
+    folder.createReader = () => reader;
+    return folder;
+};"""
+"""Holds the end of the list of a dropped folder."""
+
+
+def test_no_file_of_a_dropped_folder_is_added_after_the_user_has_stopped(
+    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    # More than the page adds at once.
+    for number in range(510):
+        (folder / f"{name}-{number}.txt").write_bytes(b"")
+    with prepared(page, HOLD_END):
+        page.open(f"/files?q={name}")
+        page.says("Nothing matches")
+    data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        page.browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": data})
+
+    await_held(page, "the end of the folder is held")
+    page.first("section.panel header button:last-of-type").click()
+    wait_until(lambda: not page.all("section.panel"), "the uploads are removed")
+    release(page)
+
+    assert not page.all("section.panel")

@@ -4,6 +4,7 @@ export async function copy(text: string): Promise<boolean> {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
+    const before = document.activeElement;
     const field = document.createElement('textarea');
     field.value = text;
     field.className = 'offscreen';
@@ -11,6 +12,7 @@ export async function copy(text: string): Promise<boolean> {
     field.select();
     const copied = document.execCommand('copy');
     field.remove();
+    if (before instanceof HTMLElement) before.focus();
     return copied;
   }
 }

@@ -1,4 +1,4 @@
-import { getJson, getPage, nextPage, send, type Page } from './http';
+import { getJson, getPage, jsonOf, nextPage, send, type Page } from './http';
 import { batchBody, IDS, TASKS, type Work } from './tasks';
 import type { Batch, BatchDetail, Task } from './types';
 
@@ -11,19 +11,19 @@ export async function createBatch(fileIds: readonly number[], work: Work, key: s
     headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key },
     body: JSON.stringify(batchBody(fileIds, work)),
   });
-  return ((await response.json()) as { batch_id: number }).batch_id;
+  return (await jsonOf<{ batch_id: number }>(response)).batch_id;
 }
 
 export const batchPage = (address: string): Promise<Page<Batch>> => getPage(address);
 
-export const getBatch = (id: number): Promise<BatchDetail> => getJson(`${BATCHES}/${id}`);
+export const getBatch = (id: number, signal: AbortSignal): Promise<BatchDetail> => getJson(`${BATCHES}/${id}`, signal);
 
 /** Delete the ended tasks of a batch, and the batch with its last task. Its files stay. */
 export async function forgetBatch(id: number): Promise<void> {
   let more = true;
   while (more) {
     const response = await send(`${BATCHES}/${id}`, { method: 'DELETE' });
-    more = ((await response.json()) as { more: boolean }).more;
+    ({ more } = await jsonOf<{ more: boolean }>(response));
   }
 }
 
@@ -32,7 +32,7 @@ export async function* batchTasks(id: number, status: 'finished' | 'error'): Asy
   let address: string | null = `${TASKS}/?batch_id=${id}&status=${status}&limit=${IDS}`;
   while (address) {
     const response: Response = await send(address);
-    yield (await response.json()) as Task[];
+    yield await jsonOf<Task[]>(response);
     address = nextPage(response);
   }
 }

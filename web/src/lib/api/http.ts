@@ -55,6 +55,12 @@ export async function problemOf(response: Response): Promise<Problem> {
   }
 }
 
+/** Note that the server does not answer; return the Problem that says so. */
+export function lost(): Problem {
+  connection.lost();
+  return new Problem(AWAY, 0, '');
+}
+
 /** Send a request; throw a Problem if the response is not successful. If the session ends, ask again after signing in. */
 export async function send(path: string, options: RequestInit = {}): Promise<Response> {
   for (;;) {
@@ -75,16 +81,25 @@ export async function sendOnce(path: string, options: RequestInit): Promise<Resp
     response = await fetch(path, { ...options, headers: { ...languageHeader(), ...options.headers } });
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
-    connection.lost();
-    throw new Problem(AWAY, 0, '');
+    throw lost();
   }
   connection.found();
   if (response.ok) return response;
   throw await problemOf(response);
 }
 
+/** Return the JSON of a response; throw a Problem if the connection broke off within it. */
+export async function jsonOf<T>(response: Response): Promise<T> {
+  try {
+    return (await response.json()) as T;
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw lost();
+  }
+}
+
 export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
-  return (await (await send(path, { signal: signal ?? null })).json()) as T;
+  return jsonOf(await send(path, { signal: signal ?? null }));
 }
 
 export async function sendJson<T>(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<T> {
@@ -94,7 +109,7 @@ export async function sendJson<T>(method: string, path: string, body: unknown, s
     body: JSON.stringify(body),
     signal: signal ?? null,
   });
-  return (await response.json()) as T;
+  return jsonOf(response);
 }
 
 /** Return the address of the next page, from the Link header. */
@@ -110,7 +125,7 @@ export interface Page<Row> {
 
 export async function getPage<Row>(address: string, signal?: AbortSignal): Promise<Page<Row>> {
   const response = await send(address, { signal: signal ?? null });
-  return { rows: (await response.json()) as Row[], next: nextPage(response) };
+  return { rows: await jsonOf(response), next: nextPage(response) };
 }
 
 /** Run `work` on each item, a few at a time; return how many failed and the first error. */

@@ -2,7 +2,7 @@
 
 import { connection } from '../state/connection.svelte';
 import { FILES } from './files';
-import { AWAY, languageHeader, Problem, problemOf } from './http';
+import { jsonOf, languageHeader, lost, problemOf } from './http';
 
 export interface SharedFile {
   id: number;
@@ -27,17 +27,14 @@ async function ask(path: string, options: RequestInit): Promise<Response> {
   // With JSON, this page asks for the password; otherwise the browser would show its own prompt.
   const headers = { Accept: 'application/json', 'Content-Type': 'application/json', ...languageHeader() };
   const response = await fetch(path, { ...options, headers }).catch(() => null);
-  if (response === null) {
-    connection.lost();
-    throw new Problem(AWAY, 0, '');
-  }
+  if (response === null) throw lost();
   connection.found();
   if (response.ok) return response;
   throw await problemOf(response);
 }
 
 export async function sharedSet(token: string): Promise<SharedSet> {
-  return (await (await ask(`${FILES}/shared/${token}`, {})).json()) as SharedSet;
+  return jsonOf(await ask(`${FILES}/shared/${token}`, {}));
 }
 
 export async function unlock(token: string, password: string): Promise<void> {

@@ -5,6 +5,8 @@
  * forwards the events. When it is hidden, closed or stuck, another takes over. Without BroadcastChannel, each tab listens itself.
  */
 
+import { connection } from '../state/connection.svelte';
+
 const RETRY_MS = 10_000;
 /** How long a tab waits for the leader's answer before it becomes the leader. */
 const ANSWER_MS = 40;
@@ -53,6 +55,7 @@ export class SharedStream<T> {
     document.addEventListener('visibilitychange', () => (document.hidden ? this.leave() : this.join()));
     addEventListener('pagehide', () => this.leave());
     addEventListener('pageshow', () => this.join());
+    connection.onReturn(() => this.reopen());
   }
 
   /** Call `listener` from now on while the tab is visible; return a function that stops listening. */
@@ -162,6 +165,13 @@ export class SharedStream<T> {
       this.post({ kind: 'event', data });
       this.deliver(data);
     });
+  }
+
+  /** Connect now that the server answers again: the next attempt of the browser may be seconds away. */
+  private reopen(): void {
+    if (this.role !== 'leading' || this.isOpen) return;
+    this.close();
+    this.open();
   }
 
   private close(): void {

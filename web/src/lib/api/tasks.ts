@@ -1,5 +1,5 @@
 import { i18n } from '../i18n/i18n.svelte';
-import { getJson, getPage, send, sendJson, type Page } from './http';
+import { getJson, getPage, jsonOf, send, sendJson, type Page } from './http';
 import { resolved } from '../schema/fields';
 import type { Algorithm, Params, Preset, Schema, Step, Task, TaskStatus } from './types';
 
@@ -68,8 +68,7 @@ const algorithms = new Map<string, Promise<Algorithm[]>>();
 
 async function fetchAlgorithms(language: string): Promise<Algorithm[]> {
   // The request may wait until the user has signed in, and the page may have another language by then.
-  const response = await send(`${TASKS}/catalog`, { headers: { 'Accept-Language': language } });
-  const catalog = (await response.json()) as Catalog;
+  const catalog = await jsonOf<Catalog>(await send(`${TASKS}/catalog`, { headers: { 'Accept-Language': language } }));
   return catalog.algorithms.map((algorithm) => ({ ...algorithm, params: whole(algorithm.params, catalog) }));
 }
 

@@ -31,7 +31,6 @@ export const en = {
   more: 'Show more',
   back: 'Back',
   remove: 'Remove',
-  none: '–',
   yes: 'Yes',
   no: 'No',
   details: 'Details',
@@ -86,8 +85,8 @@ export const en = {
   sorts: {
     '-id': 'Newest first',
     id: 'Oldest first',
-    '-taken_at': 'Taken last first',
-    taken_at: 'Taken first first',
+    '-taken_at': 'Latest taken first',
+    taken_at: 'Earliest taken first',
     name: 'Name, A to Z',
     '-name': 'Name, Z to A',
     '-size': 'Largest first',

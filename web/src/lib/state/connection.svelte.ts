@@ -37,7 +37,9 @@ class Connection {
     });
   }
 
+  /** Ask now instead of at the next time. */
   async ask(): Promise<void> {
+    clearTimeout(this.timer);
     this.timer = undefined;
     if (await this.isThere()) this.found();
   }

@@ -98,6 +98,8 @@ class Deletions {
     }
     this.done.push(ids);
     const undo = (): void => {
+      // The shortcut may have restored them.
+      if (!this.done.includes(ids)) return;
       this.done = [...this.done.filter((other) => other !== ids), ids];
       void this.undo();
     };

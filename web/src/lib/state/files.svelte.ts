@@ -26,8 +26,8 @@ class FileList {
   readonly rows = new SvelteMap<number, FileRow>();
   /** The folders of all files, including those that have appeared since. */
   readonly folders = new SvelteSet<string>();
-  /** Counts how often results have appeared on the server. */
-  results = $state(0);
+  /** The files that the newest results on the server were made from. */
+  sources = $state.raw<ReadonlySet<number>>(new Set());
   loading = $state(false);
   loaded = $state(false);
   /** The ids when the list was opened. */
@@ -113,6 +113,7 @@ class FileList {
     if (request.signal.aborted) return;
     try {
       const { ids, ratios } = await fileIndex(address, request.signal);
+      this.dropGone(ids);
       this.ids = ids;
       this.ratios = ratios;
       if (!this.loaded) this.opened = ids;
@@ -124,6 +125,13 @@ class FileList {
       this.error = error;
     }
     if (request === this.request) this.loading = false;
+  }
+
+  /** Deselect the files that a newer list no longer has: nobody would see that they are selected. */
+  private dropGone(ids: readonly number[]): void {
+    if (selection.size === 0) return;
+    const kept = new Set(ids);
+    selection.drop(this.ids.filter((id) => !kept.has(id)));
   }
 
   private async fetchRows(): Promise<void> {
@@ -138,7 +146,10 @@ class FileList {
         missing.delete(file.id);
         this.know(file);
       }
-      if (missing.size > 0) this.removed(missing);
+      if (missing.size > 0) {
+        this.removed(missing);
+        selection.drop(missing);
+      }
       this.forgetSome(ids);
       if (this.rowsFailed) this.error = null;
       this.rowsFailed = false;
@@ -224,8 +235,9 @@ class FileList {
     const known = new Set(this.ids);
     const gone = new Set<number>();
     const fresh: FileRow[] = [];
+    const sources = new Set<number>();
     for (const { id, change, file } of this.events.values()) {
-      if (change === 'created' && file?.origin === 'result') this.results += 1;
+      if (change === 'created' && file?.source_id) sources.add(file.source_id);
       if (change === 'deleted' || !file) {
         gone.add(id);
       } else if (known.has(id)) {
@@ -235,6 +247,7 @@ class FileList {
       }
     }
     this.events.clear();
+    if (sources.size > 0) this.sources = sources;
     if (gone.size > 0) {
       this.removed(gone);
       selection.drop(gone);

@@ -18,14 +18,18 @@ export class Progress {
   error = $state.raw<unknown>(null);
   private timer: ReturnType<typeof setTimeout> | undefined;
   private due = Infinity;
-  /** The screen that follows the run now: answers for others come too late. */
-  private follower: symbol | null = null;
+  /** Aborted when the screen follows the run no longer: answers come too late. */
+  private following = new AbortController();
+  private asking = false;
+  /** Whether the numbers may have changed since the request that is under way. */
+  private changed = false;
 
   constructor(private readonly id: number) {}
 
   /** Follow the run; return a function that stops following. */
   follow(): () => void {
-    this.follower = Symbol();
+    const following = (this.following = new AbortController());
+    this.asking = false;
     void this.load();
     const stopListening = listen(
       this.id,
@@ -36,30 +40,51 @@ export class Progress {
       },
       () => (this.live = false),
     );
-    const stopWaiting = connection.onReturn(() => void this.load());
+    const stopWaiting = connection.onReturn(this.retry);
     return () => {
       stopListening();
       stopWaiting();
       clearTimeout(this.timer);
       this.due = Infinity;
-      this.follower = null;
+      following.abort();
     };
   }
 
+  /** Ask after a change. A request that is under way may have missed it, so another one follows that. */
   async load(): Promise<void> {
-    const { follower } = this;
+    if (this.asking) {
+      this.changed = true;
+      return;
+    }
+    const { signal } = this.following;
+    this.asking = true;
+    this.changed = false;
+    clearTimeout(this.timer);
+    this.due = Infinity;
     try {
-      const batch = await getBatch(this.id);
-      if (!follower || follower !== this.follower) return;
+      const batch = await getBatch(this.id, signal);
+      if (signal.aborted) return;
       this.batch = batch;
       this.error = null;
     } catch (caught) {
-      if (!follower || follower !== this.follower) return;
+      if (signal.aborted) return;
       if (caught instanceof Problem && caught.status === 404) this.gone = true;
       else this.error = caught;
     }
-    if (this.batch?.status === 'running') this.loadWithin(IDLE_MS);
+    this.asking = false;
+    if (this.changed) this.loadWithin(0);
+    else if (this.batch?.status === 'running' && !connection.away) this.loadWithin(IDLE_MS);
   }
+
+  /**
+   * Ask again after an error, unless a request is under way. When the server answers again, several callers want the numbers: this
+   * class, the message of the error, and the stream of events as soon as it has started again. One request is enough for all.
+   */
+  readonly retry = (): void => {
+    if (this.asking) return;
+    if (this.live) void this.load();
+    else this.loadWithin(ASK_MS);
+  };
 
   private loadWithin(ms: number): void {
     const due = performance.now() + ms;

@@ -56,6 +56,8 @@ class UploadQueue {
   private readonly had = new Set<string>();
   private running = 0;
   private stops = new Set<() => void>();
+  /** Aborted when the user stops the uploads: what is still being read of a dropped folder must not be added. */
+  private taking = new AbortController();
   private nextLook: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
@@ -71,6 +73,10 @@ class UploadQueue {
     addEventListener('beforeunload', (event) => {
       if (!this.outlivesReload) event.preventDefault();
     });
+  }
+
+  get whileTaken(): AbortSignal {
+    return this.taking.signal;
   }
 
   get active(): boolean {
@@ -136,6 +142,8 @@ class UploadQueue {
   }
 
   private stop(): void {
+    this.taking.abort();
+    this.taking = new AbortController();
     this.waiting = [];
     this.interrupt();
     this.reset();

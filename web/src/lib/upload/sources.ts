@@ -16,10 +16,10 @@ export const chosenFiles = (files: FileList | null): Picked[] =>
 const folderOf = (path: string): string => path.split('/').filter(Boolean).slice(0, -1).join('/').replaceAll('\\', '_');
 
 /**
- * Pass the dropped files to `add`, including those in folders, in portions: a folder may contain very many.
+ * Pass the dropped files to `add`, including those in folders, in portions: a folder may contain very many. Stop at the signal.
  * Return the number of files and folders that could not be read.
  */
-export async function dropped(transfer: DataTransfer, add: (files: Picked[]) => void): Promise<number> {
+export async function dropped(transfer: DataTransfer, signal: AbortSignal, add: (files: Picked[]) => void): Promise<number> {
   // The items are only readable until the event ends.
   const items = [...transfer.items].filter(({ kind }) => kind === 'file').map((item) => item.webkitGetAsEntry());
   const entries = items.filter((entry) => entry !== null);
@@ -28,6 +28,7 @@ export async function dropped(transfer: DataTransfer, add: (files: Picked[]) => 
   let unreadable = items.length - entries.length;
   for (const entry of entries) {
     for await (const file of filesOf(entry, () => (unreadable += 1))) {
+      if (signal.aborted) return unreadable;
       found.push(file);
       if (found.length === AT_ONCE) {
         add(found);
@@ -35,7 +36,7 @@ export async function dropped(transfer: DataTransfer, add: (files: Picked[]) => 
       }
     }
   }
-  add(found);
+  if (!signal.aborted) add(found);
   return unreadable;
 }
 
