@@ -1,1 +1,0 @@
-import"./format-BZbjDBcQ.js";import{Et as e,J as t,Jt as n,Ot as r,Tt as i,Vt as a,an as o,on as s,pt as c}from"./contents-B8k9Z94V.js";var l=r(`<span> </span>`);function u(r,u){s(u,!0);var d=l(),f=n(d,!0);a(()=>{c(d,1,`status ${u.status??``}`,`svelte-hcghuu`),i(f,t.t.statuses[u.status])}),e(r,d),o()}export{u as t};

@@ -1,1 +1,0 @@
-import{I as e,L as t,i as n,j as r}from"./contents-B8k9Z94V.js";var i=`${n}/links`,a=e=>r(e),o=e=>t(`POST`,i,e),s=(e,n)=>t(`PATCH`,`${i}/${e}`,n);async function c(t){await e(`${i}/${t}`,{method:`DELETE`})}export{c as a,a as i,s as n,o as r,i as t};
