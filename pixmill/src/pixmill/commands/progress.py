@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.progress import (
     BarColumn,
@@ -24,6 +25,8 @@ from pixmill.commands.words import text
 
 MAX_ROWS = 20
 """Maximum number of tasks in the table of running tasks."""
+OTHER_LINES = 4
+"""The lines of a terminal that the rows leave free: for the heading, the caption, the cursor and a printed line."""
 
 
 class Transfers:
@@ -85,10 +88,12 @@ class RunningTasks:
             if event.status in self._by_state:
                 self._by_state[event.status][event.task_id] = event
 
-    def __rich__(self) -> Table:
-        """Return a table of at most ``MAX_ROWS`` tasks, first those that are processed."""
+    def __rich_console__(self, console: Console, _options: ConsoleOptions) -> RenderResult:
+        """Yield a table of at most ``MAX_ROWS`` tasks that fits into the terminal, first those that are processed."""
+        # Rich cuts what is higher than the terminal, and at the end prints it uncut.
+        rows = max(1, min(MAX_ROWS, console.height - OTHER_LINES))
         with self._lock:
-            events = list(islice(chain(*(tasks.values() for tasks in self._by_state.values())), MAX_ROWS))
+            events = list(islice(chain(*(tasks.values() for tasks in self._by_state.values())), rows))
             more = sum(map(len, self._by_state.values())) - len(events)
         table = Table(
             HEADINGS["id"],
@@ -101,7 +106,7 @@ class RunningTasks:
         )
         for event in events:
             table.add_row(shown(event.task_id), event.status, shown(event.batch_id))
-        return table
+        yield table
 
 
 @contextmanager
