@@ -4,7 +4,7 @@ import io
 import re
 
 import pytest
-from pixmill.client.answers import TaskEvent
+from pixmill.client.answers import Task, TaskEvent
 from pixmill.commands.progress import MAX_ROWS, RunningTasks
 from rich.console import Console, ConsoleDimensions
 from rich.live import Live
@@ -65,3 +65,38 @@ def test_the_number_of_rows_follows_the_height_of_the_terminal(tasks: RunningTas
 
     # The last time at the end.
     assert drawn == ["12", "16", "16"]
+
+
+def listed(*states: tuple[int, str]) -> list[Task]:
+    return [Task(id=number, source_id=1, status=status, algorithm="flip", batch_id=7) for number, status in states]
+
+
+def test_what_the_server_lists_is_in_the_table_until_an_event_says_otherwise(tasks: RunningTasks) -> None:
+    tasks.note(TaskEvent(task_id=1, status="processing"))
+
+    tasks.fill(listed((2, "processing"), (3, "pending"), (4, "pending")))
+    tasks.note(TaskEvent(task_id=2, status="finished"))
+    tasks.note(TaskEvent(task_id=4, status="processing", batch_id=7))
+
+    assert rows(tasks) == ["id status run", "4 processing 7", "3 pending 7"]
+
+
+def test_a_task_that_was_only_counted_is_counted_once(tasks: RunningTasks) -> None:
+    tasks.fill(listed((1, "pending")), count=4)
+
+    counts = [rows(tasks)[-1]]
+    for number, status in ((2, "processing"), (2, "finished"), (3, "cancelled"), (5, "pending")):
+        tasks.note(TaskEvent(task_id=number, status=status))
+        counts.append(rows(tasks)[-1])
+
+    assert counts == ["and 3 more", "and 2 more", "and 2 more", "and 1 more", "and 1 more"]
+
+
+def test_tasks_that_were_only_counted_are_listed_when_rows_are_free(tasks: RunningTasks) -> None:
+    tasks.fill(listed(*((number, "pending") for number in range(MAX_ROWS))), count=MAX_ROWS + 1)
+    was_short = tasks.is_short
+    tasks.note(TaskEvent(task_id=0, status="finished"))
+    is_short = tasks.is_short
+    tasks.fill(listed((1, "pending")))
+
+    assert (was_short, is_short, tasks.is_short) == (False, True, False)
