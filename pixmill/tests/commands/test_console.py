@@ -106,6 +106,17 @@ def test_a_field_that_the_server_did_not_send_is_null(fake_server: FakeServer, c
     )
 
 
+def test_a_field_that_only_a_newer_server_has_is_printed_with_all_fields_and_cannot_be_chosen(
+    fake_server: FakeServer, command: Callable[..., Result]
+) -> None:
+    fake_server.answer = lambda _method, _path, _body: (OK, file_row(1, newer=7))
+
+    everything, chosen = command("show", "1", "--json"), command("show", "1", "--json=newer")
+
+    assert (everything.exit_code, json.loads(everything.stdout)["newer"]) == (Exit.OK, 7)
+    assert (chosen.exit_code, chosen.stdout) == (Exit.USAGE, "")
+
+
 def with_json(group: typer.Typer, *above: str) -> Iterator[str]:
     """Yield the words of each command that has the option ``--json``, with as many arguments as it requires."""
     for command in group.registered_commands:
