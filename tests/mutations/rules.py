@@ -1133,4 +1133,18 @@ MUTATIONS = [
         caught_by="pixmill/tests/commands/test_console.py"
         "::test_an_unknown_field_is_refused_before_the_command_does_anything",
     ),
+    Mutation(
+        rule="--json=FIELDS offers only fields that the command prints",
+        file="pixmill/src/pixmill/commands/keys.py",
+        before='LISTED_FIELDS = names_of(Key, without=("secret",))',
+        after="LISTED_FIELDS = names_of(Key)",
+        caught_by="pixmill/tests/commands/test_console.py::test_the_fields_of_keys_are_those_that_the_server_sends",
+    ),
+    Mutation(
+        rule="watch lists the tasks that began before it, once the stream is open",
+        file="pixmill/src/pixmill/commands/tasks.py",
+        before="for event in _events(pixmill, wanted, run, on_open=fill):",
+        after="for event in _events(pixmill, wanted, run, on_open=None):",
+        caught_by="pixmill/tests/commands/test_tasks.py::test_the_tasks_are_listed_once_the_stream_is_open",
+    ),
 ]

@@ -21,11 +21,13 @@ class FakeServer:
 
     :ivar answer: decides the answers.
     :ivar requests: the method, path and body of each request.
+    :ivar queries: the query of each request.
     """
 
     url: str
     answer: Answering = lambda _method, _path, _body: (200, {})
     requests: list[tuple[str, str, bytes]] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
 
     def paths(self, ending: str) -> list[str]:
         return [path for _, path, _ in self.requests if path.endswith(ending)]
@@ -68,7 +70,8 @@ def answering() -> Iterator[FakeServer]:
 
         def handle_request(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            path = urlsplit(self.path).path
+            path, query = urlsplit(self.path)[2:4]
+            state.queries.append(query)
             state.requests.append((self.command, path, body))
             answer = state.answer(self.command, path, body)
             if answer is None:

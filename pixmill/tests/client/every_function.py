@@ -44,6 +44,7 @@ from pixmill import (
     Stats,
     Task,
     TaskFilter,
+    TaskStats,
     WebhookEvent,
     verify_webhook,
 )
@@ -172,13 +173,14 @@ def use_server(px: Pixmill, file: File) -> None:
     algorithms: Sequence[Algorithm] = px.algorithms()
     metadata: Metadata = px.metadata(file, ["info", "colors"])
     stats: Stats = px.stats()
+    of_tasks: TaskStats = px.tasks.stats()
     readiness: Mapping[str, Readiness] = px.readiness()
     session: Session = px.session()
     secret: str = px.webhook_secret()
     for entry in px.audit(owner="shop", since=datetime.now(UTC) - timedelta(days=1)):
         print(entry.id)
     reply: Reply = px.request("GET", "/api/file-server/", query=[("limit", "1")], headers={"Accept-Language": "ru"})
-    print([algorithm.name for algorithm in algorithms], metadata.unavailable, stats.files.bytes)
+    print([algorithm.name for algorithm in algorithms], metadata.unavailable, stats.files.bytes, of_tasks.tasks)
     print([service.status for service in readiness.values()], session.scopes, secret, reply.json())
 
 
@@ -300,6 +302,7 @@ async def use_server_async(px: AsyncPixmill, file: File) -> None:
     algorithms: Sequence[Algorithm] = await px.algorithms()
     metadata: Metadata = await px.metadata(file, ["info", "colors"])
     stats: Stats = await px.stats()
+    of_tasks: TaskStats = await px.tasks.stats()
     readiness: Mapping[str, Readiness] = await px.readiness()
     session: Session = await px.session()
     secret: str = await px.webhook_secret()
@@ -308,7 +311,7 @@ async def use_server_async(px: AsyncPixmill, file: File) -> None:
     reply: Reply = await px.request(
         "GET", "/api/file-server/", query=[("limit", "1")], headers={"Accept-Language": "ru"}
     )
-    print([algorithm.name for algorithm in algorithms], metadata.unavailable, stats.files.bytes)
+    print([algorithm.name for algorithm in algorithms], metadata.unavailable, stats.files.bytes, of_tasks.tasks)
     print([service.status for service in readiness.values()], session.scopes, secret, reply.json())
 
 

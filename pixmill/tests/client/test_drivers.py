@@ -135,6 +135,35 @@ def test_a_stream_that_the_server_closes_at_once_is_tried_as_often_as_one_that_b
     assert len(web.requests) == FEW.attempts
 
 
+def received(url: str, note: Callable[[], None]) -> TaskEvent:
+    with Pixmill(url, retries=Retries(attempts=2 * ENOUGH, first_seconds=0.001)) as px:
+        return next(px.events(on_open=note))
+
+
+def received_asynchronously(url: str, note: Callable[[], None]) -> TaskEvent:
+    async def noted() -> None:
+        note()
+
+    async def first() -> TaskEvent:
+        async with AsyncPixmill(url, retries=Retries(attempts=2 * ENOUGH, first_seconds=0.001)) as px:
+            return await anext(px.events(on_open=noted))
+
+    return asyncio.run(first())
+
+
+@pytest.mark.parametrize("receive", [received, received_asynchronously])
+def test_each_opening_of_a_stream_is_reported_before_its_events(
+    web: Web, receive: Callable[[str, Callable[[], None]], TaskEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without the random factor, the pauses between attempts take no time.
+    monkeypatch.setattr("random.uniform", lambda _least, _most: 0.0)
+    openings: list[int] = []
+
+    receive(web.url, lambda: openings.append(len(web.requests)))
+
+    assert openings == list(range(1, ENOUGH + 2))
+
+
 def test_an_interrupt_stops_the_other_operations_before_their_next_step() -> None:
     waits, went_on = threading.Event(), []
 

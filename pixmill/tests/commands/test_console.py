@@ -4,6 +4,8 @@ import hashlib
 import inspect
 import io
 import json
+import pkgutil
+import re
 import sys
 from collections.abc import Callable, Iterator
 from http.client import CREATED, NO_CONTENT, OK
@@ -24,6 +26,7 @@ from typer.models import OptionInfo
 from typer.testing import Result
 
 from tests.support.answering import Answer, FakeServer, file_row
+from tests.support.applications import configure_applications
 
 
 class Terminal(io.StringIO):
@@ -103,6 +106,17 @@ def test_a_field_that_the_server_did_not_send_is_null(fake_server: FakeServer, c
     )
 
 
+def test_a_field_that_only_a_newer_server_has_is_printed_with_all_fields_and_cannot_be_chosen(
+    fake_server: FakeServer, command: Callable[..., Result]
+) -> None:
+    fake_server.answer = lambda _method, _path, _body: (OK, file_row(1, newer=7))
+
+    everything, chosen = command("show", "1", "--json"), command("show", "1", "--json=newer")
+
+    assert (everything.exit_code, json.loads(everything.stdout)["newer"]) == (Exit.OK, 7)
+    assert (chosen.exit_code, chosen.stdout) == (Exit.USAGE, "")
+
+
 def with_json(group: typer.Typer, *above: str) -> Iterator[str]:
     """Yield the words of each command that has the option ``--json``, with as many arguments as it requires."""
     for command in group.registered_commands:
@@ -168,6 +182,84 @@ def test_a_field_that_only_other_options_print_is_refused(
 
     assert (run.exit_code, run.stdout, fake_server.requests) == (Exit.USAGE, "", [])
     assert "--json: there is no field" in run.stderr
+
+
+def choosable(command: Callable[..., Result], words: str) -> set[str]:
+    """Return the fields of which ``--json=FIELDS`` of a command has a choice, from its message about an unknown one."""
+    refused = command(*words.split(), "--json=nosuch").stderr
+    names = re.search(r"'nosuch', only: ([a-z0-9_, ]*[a-z0-9_])", refused)
+    assert names is not None, refused
+    return set(names[1].split(", "))
+
+
+@pytest.fixture
+def wide(monkeypatch: pytest.MonkeyPatch, command: Callable[..., Result]) -> Callable[..., Result]:
+    """Return the function that runs a command, on a terminal that breaks no line."""
+    monkeypatch.setenv("COLUMNS", "2000")
+    return command
+
+
+@pytest.mark.parametrize(
+    ("words", "sent", "more"),
+    [
+        ("algorithms", "image_processor.routers.catalog:AlgorithmOut", set()),
+        ("info 1", "image_processor.render.routers.metadata:MetadataOut", {"id"}),
+        ("ls", "file_storage.routers.schemas:FileOut", set()),
+        ("mv 1 holiday", "file_storage.routers.schemas:FileOut", set()),
+        ("presets ls", "image_processor.routers.presets:PresetOut", set()),
+        ("presets put web flip", "image_processor.routers.presets:PresetOut", set()),
+        ("put a.jpg", "file_storage.routers.schemas:FileOut", set()),
+        ("rename 1 b", "file_storage.routers.schemas:FileOut", set()),
+        ("rm 1 --dry-run", "file_storage.routers.schemas:FileOut", set()),
+        ("run flip 1 --wait", "image_processor.routers.tasks:TaskOut", set()),
+        ("runs forget 7", "image_processor.routers.batches:ForgottenOut", set()),
+        ("runs ls", "image_processor.routers.batches:BatchOut", set()),
+        ("runs show 7", "image_processor.routers.batches:BatchDetailOut", set()),
+        ("share 1", "file_storage.routers.links:SetLinkOut", set()),
+        ("share 1 --direct", "file_storage.routers.links:LinkOut", {"file_id"}),
+        ("show 1", "file_storage.routers.schemas:FileOut", set()),
+        ("tasks cancel 7", "image_processor.routers.tasks:TaskOut", set()),
+        ("tasks ls", "image_processor.routers.tasks:TaskOut", set()),
+        ("tasks restart 7", "image_processor.routers.tasks:TaskOut", set()),
+        ("tasks show 7", "image_processor.routers.tasks:TaskOut", set()),
+        ("trash", "file_storage.routers.trash:TrashedOut", set()),
+    ],
+)
+def test_the_fields_of_which_a_command_has_a_choice_are_those_that_the_server_sends(
+    wide: Callable[..., Result], words: str, sent: str, more: set[str]
+) -> None:
+    assert choosable(wide, words) == set(pkgutil.resolve_name(sent).model_fields) | more
+
+
+def test_the_fields_of_listed_links_are_those_that_the_server_sends(
+    wide: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as environment:
+        configure_applications(environment, "links")
+        client = pkgutil.resolve_name("file_storage.app:create_app")().test_client()
+        file = client.put("/", query_string={"name": "a.txt"}, data=b"a").get_json()
+        client.post("/links", json={"file_ids": [file["id"]]})
+        client.post(f"/{file['id']}/links", json={})
+        listed = client.get("/links").get_json()
+
+    assert [set(link) for link in listed] == [choosable(wide, "links ls")] * 2
+
+
+def test_the_fields_of_keys_are_those_that_the_server_sends(
+    wide: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as environment:
+        configure_applications(environment, "keys")
+        client = pkgutil.resolve_name("service_kit.access.app:create_app")().test_client()
+        made = client.post("/keys", json={"owner": "shop", "role": "reader"}).get_json()
+        rotated = client.post(f"/keys/{made['id']}/rotate", json={}).get_json()
+        listed = client.get("/keys").get_json()
+        revoked = client.delete(f"/keys/{made['id']}").get_json()
+
+    answers = {"create": made, "rotate 1": rotated, "list": listed[0], "revoke 1": revoked}
+    assert {words: choosable(wide, f"keys {words}") for words in answers} == {
+        words: set(answer) for words, answer in answers.items()
+    }
 
 
 CONTENT = b"content"

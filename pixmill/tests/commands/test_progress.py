@@ -1,11 +1,13 @@
 """The table of running tasks."""
 
 import io
+import re
 
 import pytest
-from pixmill.client.answers import TaskEvent
+from pixmill.client.answers import Task, TaskEvent
 from pixmill.commands.progress import MAX_ROWS, RunningTasks
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
+from rich.live import Live
 
 
 @pytest.fixture
@@ -15,9 +17,9 @@ def tasks(monkeypatch: pytest.MonkeyPatch) -> RunningTasks:
     return RunningTasks()
 
 
-def rows(tasks: RunningTasks) -> list[str]:
-    """Return the rows of the table as text, without repeated spaces."""
-    console = Console(file=io.StringIO(), width=60)
+def rows(tasks: RunningTasks, height: int = 50) -> list[str]:
+    """Return the rows of the table as text, without repeated spaces, on a terminal of this height."""
+    console = Console(file=io.StringIO(), width=60, height=height)
     with console.capture() as captured:
         console.print(tasks)
     return [" ".join(line.split()) for line in captured.get().splitlines()]
@@ -38,3 +40,63 @@ def test_a_long_table_ends_with_the_number_of_its_further_tasks(tasks: RunningTa
     shown = rows(tasks)
 
     assert (len(shown), shown[-1]) == (1 + MAX_ROWS + 1, "and 5 more")
+
+
+@pytest.mark.parametrize(("height", "count"), [(3, 1), (12, 8), (24, 20), (100, 20)])
+def test_the_table_fits_into_the_terminal(tasks: RunningTasks, height: int, count: int) -> None:
+    for number in range(MAX_ROWS + 5):
+        tasks.note(TaskEvent(task_id=number, status="pending"))
+
+    shown = rows(tasks, height)
+
+    assert (len(shown), shown[-1]) == (1 + count + 1, f"and {MAX_ROWS + 5 - count} more")
+
+
+def test_the_number_of_rows_follows_the_height_of_the_terminal(tasks: RunningTasks) -> None:
+    terminal = io.StringIO()
+    console = Console(file=terminal, width=60, height=12, force_terminal=True)
+    with Live(tasks, console=console, auto_refresh=False, transient=True) as live:
+        for number in range(MAX_ROWS):
+            tasks.note(TaskEvent(task_id=number, status="pending"))
+        live.refresh()
+        console.size = ConsoleDimensions(60, 8)
+        live.refresh()
+    drawn = re.findall(r"and (\d+) more", terminal.getvalue())
+
+    # The last time at the end.
+    assert drawn == ["12", "16", "16"]
+
+
+def listed(*states: tuple[int, str]) -> list[Task]:
+    return [Task(id=number, source_id=1, status=status, algorithm="flip", batch_id=7) for number, status in states]
+
+
+def test_what_the_server_lists_is_in_the_table_until_an_event_says_otherwise(tasks: RunningTasks) -> None:
+    tasks.note(TaskEvent(task_id=1, status="processing"))
+
+    tasks.fill(listed((2, "processing"), (3, "pending"), (4, "pending")))
+    tasks.note(TaskEvent(task_id=2, status="finished"))
+    tasks.note(TaskEvent(task_id=4, status="processing", batch_id=7))
+
+    assert rows(tasks) == ["id status run", "4 processing 7", "3 pending 7"]
+
+
+def test_a_task_that_was_only_counted_is_counted_once(tasks: RunningTasks) -> None:
+    tasks.fill(listed((1, "pending")), count=4)
+
+    counts = [rows(tasks)[-1]]
+    for number, status in ((2, "processing"), (2, "finished"), (3, "cancelled"), (5, "pending")):
+        tasks.note(TaskEvent(task_id=number, status=status))
+        counts.append(rows(tasks)[-1])
+
+    assert counts == ["and 3 more", "and 2 more", "and 2 more", "and 1 more", "and 1 more"]
+
+
+def test_tasks_that_were_only_counted_are_listed_when_rows_are_free(tasks: RunningTasks) -> None:
+    tasks.fill(listed(*((number, "pending") for number in range(MAX_ROWS))), count=MAX_ROWS + 1)
+    was_short = tasks.is_short
+    tasks.note(TaskEvent(task_id=0, status="finished"))
+    is_short = tasks.is_short
+    tasks.fill(listed((1, "pending")))
+
+    assert (was_short, is_short, tasks.is_short) == (False, True, False)

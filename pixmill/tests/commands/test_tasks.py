@@ -4,12 +4,14 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable
-from http.client import NOT_FOUND, OK
+from collections.abc import Callable, Sequence
+from http.client import FORBIDDEN, NOT_FOUND, OK
 
 import pytest
 from pixmill.cli import app
+from pixmill.client.paging import PAGE
 from pixmill.commands.console import Exit, err
+from pixmill.commands.progress import MAX_ROWS
 from typer.testing import Result
 
 from tests.support.answering import Answer, FakeServer, problem
@@ -104,7 +106,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def watched_on_terminal(monkeypatch: pytest.MonkeyPatch, kind: str) -> str:
+def watched_on_terminal(monkeypatch: pytest.MonkeyPatch, kind: str, words: Sequence[str] = ("9", "10")) -> str:
     """Return what ``watch`` prints on a terminal of this kind."""
     terminal = Terminal()
     monkeypatch.setenv("TERM", kind)
@@ -112,8 +114,14 @@ def watched_on_terminal(monkeypatch: pytest.MonkeyPatch, kind: str) -> str:
     monkeypatch.setattr(err, "is_interactive", kind != "dumb")
     for output in ("stdout", "stderr"):
         monkeypatch.setattr(sys, output, terminal)
-    app(["watch", "9", "10"], standalone_mode=False)
+    app(["watch", *words], standalone_mode=False)
     return terminal.getvalue()
+
+
+def rows_on_terminal(monkeypatch: pytest.MonkeyPatch, words: Sequence[str] = ("9", "10")) -> list[list[str]]:
+    """Return the words of each line that ``watch`` prints on a terminal, also of those that it replaces."""
+    printed = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", watched_on_terminal(monkeypatch, "xterm", words))
+    return [line.split() for line in printed.splitlines()]
 
 
 @pytest.mark.usefixtures("command")
@@ -122,9 +130,8 @@ def test_on_a_terminal_a_table_of_what_runs_is_below_the_tasks_that_have_ended(
 ) -> None:
     fake_server.answer = changes_of_two
 
-    printed = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", watched_on_terminal(monkeypatch, "xterm"))
+    rows = rows_on_terminal(monkeypatch)
 
-    rows = [line.split() for line in printed.splitlines()]
     ended, heading, running = (["10", "finished", "3"], ["id", "status", "run"], ["9", "processing", "7"])
     begin = rows.index(ended)
     assert rows[begin : begin + 3] == [ended, heading, running]
@@ -141,3 +148,81 @@ def test_on_a_terminal_that_cannot_replace_lines_each_change_is_a_line(
     printed = watched_on_terminal(monkeypatch, "dumb")
 
     assert printed == "9\tprocessing\t-\n10\tfinished\t3\n9\tfinished\t2\n"
+
+
+class Busy:
+    """Answers as a server with tasks that began before they are watched, and of which one ends meanwhile.
+
+    :param running: their number.
+    """
+
+    def __init__(self, running: int) -> None:
+        self._running = running
+        self._streams = 0
+
+    def __call__(self, _method: str, path: str, _body: bytes) -> Answer:
+        if path.endswith("/stats"):
+            return OK, {"version": "1", "tasks": {"processing": 1, "pending": self._running - 1, "finished": 50}}
+        if path.endswith("/batches/7"):
+            counts = {"processing": 1, "pending": self._running - 1, "finished": 50}
+            return OK, {"id": 7, "status": "running", "algorithm": "flip", "tasks": self._running, "counts": counts}
+        if not path.endswith("/events"):
+            return OK, [self._task(number) for number in range(9, 9 + min(self._running, PAGE))]
+        self._streams += 1
+        if self._streams > 1:
+            return problem(FORBIDDEN, "forbidden")
+        document = {"id": 10, "status": "finished", "result_id": 3, "batch_id": 7}
+        stream = f": hello\n\nevent: task\ndata: {json.dumps(document)}\n\n"
+        return OK, stream.encode(), {"Content-Type": "text/event-stream"}
+
+    def _task(self, number: int) -> dict[str, object]:
+        status = "processing" if number == 9 else "pending"
+        return {"id": number, "source_id": 1, "status": status, "algorithm": "flip", "batch_id": 7}
+
+
+@pytest.mark.usefixtures("command")
+@pytest.mark.parametrize(
+    ("words", "filters"),
+    [
+        ((), {"status=processing&sort=id&limit=1000", "status=pending&sort=id&limit=1000"}),
+        (
+            ("--run", "7"),
+            {"batch_id=7&status=processing&sort=id&limit=1000", "batch_id=7&status=pending&sort=id&limit=1000"},
+        ),
+        (("9", "10", "11"), {"id=9&id=10&id=11"}),
+    ],
+)
+def test_the_table_has_the_tasks_that_began_before_it(
+    fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch, words: Sequence[str], filters: set[str]
+) -> None:
+    fake_server.answer = Busy(3)
+
+    rows = rows_on_terminal(monkeypatch, words)
+
+    begin = rows.index(["10", "finished", "3"])
+    assert rows[begin + 1 : begin + 4] == [["id", "status", "run"], ["9", "processing", "7"], ["11", "pending", "7"]]
+    assert filters <= set(fake_server.queries)
+
+
+@pytest.mark.usefixtures("command")
+def test_the_tasks_are_listed_once_the_stream_is_open(fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_server.answer = Busy(3)
+
+    watched_on_terminal(monkeypatch, "xterm", ())
+
+    # A task that is listed before the stream is open may end before it, without an event.
+    asked = [path.rpartition("/image-processing/")[2] for _, path, _ in fake_server.requests]
+    assert asked == ["events", "", "", "events"]
+
+
+@pytest.mark.usefixtures("command")
+@pytest.mark.parametrize("words", [(), ("--run", "7")])
+def test_of_many_tasks_one_page_is_read_and_the_others_are_counted(
+    fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch, words: Sequence[str]
+) -> None:
+    fake_server.answer = Busy(5000)
+    monkeypatch.setenv("LINES", "50")
+
+    rows = rows_on_terminal(monkeypatch, words)
+
+    assert ["and", str(5000 - 1 - MAX_ROWS), "more"] in rows

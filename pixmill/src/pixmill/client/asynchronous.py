@@ -1,6 +1,6 @@
 """The asynchronous client: the same names as :mod:`pixmill.client.sync`."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -31,6 +31,7 @@ from pixmill.client.answers import (
     Stats,
     Task,
     TaskEvent,
+    TaskStats,
     id_of,
 )
 from pixmill.client.downloads import DownloadOperations, Writable
@@ -138,9 +139,15 @@ class AsyncPixmill:
         """Return a run for existing tasks, such as those of another program."""
         return AsyncRun(self, self._driver, self._exchange, task_ids)
 
-    def events(self, last_event_id: str | None = None) -> AsyncIterator[TaskEvent]:
-        """Yield the changes of all tasks forever, from now on or after an event."""
-        return self._driver.follow(Feed(self._exchange, None, last_event_id))
+    def events(
+        self, last_event_id: str | None = None, *, on_open: Callable[[], Awaitable[None]] | None = None
+    ) -> AsyncIterator[TaskEvent]:
+        """Yield the changes of all tasks forever, from now on or after an event.
+
+        :param on_open: called whenever the stream has been opened, also again after an interruption, before its next
+        event: no change is missing both in what it queries and in the events.
+        """
+        return self._driver.follow(Feed(self._exchange, None, last_event_id), on_open)
 
     async def algorithms(self) -> list[Algorithm]:
         """Return the server's algorithms, with the JSON Schema of their params."""
@@ -156,8 +163,7 @@ class AsyncPixmill:
     async def stats(self) -> Stats:
         """Return statistics of files and tasks."""
         files = await self._driver.run(FileOperations(self._exchange).stats())
-        tasks = await self._driver.run(self._operations.stats())
-        return Stats(files, tasks)
+        return Stats(files, await self.tasks.stats())
 
     async def readiness(self) -> dict[str, Readiness]:
         """Return whether each service and its dependencies answer."""
@@ -431,6 +437,10 @@ class AsyncTasks:
     async def restart(self, task_id: int) -> Task:
         """:raises ConflictError: the task neither failed nor was cancelled."""
         return await self._driver.run(self._operations.restart(task_id))
+
+    async def stats(self) -> TaskStats:
+        """Return statistics of the tasks."""
+        return await self._driver.run(self._operations.stats())
 
     async def restart_all(self, status: str = "error", *, algorithm: str | None = None) -> Sequence[int]:
         """Restart all failed tasks, or all cancelled ones; return their ids."""
@@ -714,9 +724,12 @@ class AsyncRun:
         files = {file.id: file for file in await self._pixmill.files.existing(ids)} if ids else {}
         return [files[item] for item in ids if item in files]
 
-    def events(self) -> AsyncIterator[TaskEvent]:
-        """Yield the changes of the tasks until all have ended."""
-        return self._driver.follow(Feed(self._exchange, self.task_ids, batch_id=self.batch_id))
+    def events(self, *, on_open: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[TaskEvent]:
+        """Yield the changes of the tasks until all have ended.
+
+        :param on_open: as in :meth:`AsyncPixmill.events`.
+        """
+        return self._driver.follow(Feed(self._exchange, self.task_ids, batch_id=self.batch_id), on_open)
 
     async def cancel(self) -> Sequence[Task]:
         """Cancel the tasks that have not ended; return the cancelled tasks."""

@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -149,8 +149,11 @@ class SyncDriver:
                 for left in running:
                     left.cancel()
 
-    def follow(self, feed: Stream[T]) -> Iterator[T]:
-        """Yield the events of a feed."""
+    def follow(self, feed: Stream[T], on_open: Callable[[], None] | None = None) -> Iterator[T]:
+        """Yield the events of a feed.
+
+        :param on_open: called whenever the stream has been opened, before its first event.
+        """
         import httpx2
 
         while not feed.has_ended:
@@ -170,6 +173,8 @@ class SyncDriver:
                     ) as got,
                 ):
                     feed.opened(_head(got) if got.is_success else _reply(got, got.read()))
+                    if on_open is not None:
+                        on_open()
                     for line in got.iter_lines():
                         yield from feed.line(line)
                         if feed.wants_states:
@@ -260,8 +265,11 @@ class AsyncDriver:
             # When the caller goes on, no request is running.
             await asyncio.gather(*running, return_exceptions=True)
 
-    async def follow(self, feed: Stream[T]) -> AsyncIterator[T]:
-        """Yield the events of a feed."""
+    async def follow(self, feed: Stream[T], on_open: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[T]:
+        """Yield the events of a feed.
+
+        :param on_open: called whenever the stream has been opened, before its first event.
+        """
         import httpx2
 
         while not feed.has_ended:
@@ -279,6 +287,8 @@ class AsyncDriver:
                         follow_redirects=True,
                     ) as got:
                         feed.opened(_head(got) if got.is_success else _reply(got, await got.aread()))
+                        if on_open is not None:
+                            await on_open()
                         async for line in got.aiter_lines():
                             for event in feed.line(line):
                                 yield event

@@ -1,6 +1,6 @@
 """The synchronous client."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from ssl import SSLContext
@@ -30,6 +30,7 @@ from pixmill.client.answers import (
     Stats,
     Task,
     TaskEvent,
+    TaskStats,
     id_of,
 )
 from pixmill.client.downloads import DownloadOperations, Writable
@@ -136,9 +137,15 @@ class Pixmill:
         """Return a run for existing tasks, such as those of another program."""
         return Run(self, self._driver, self._exchange, task_ids)
 
-    def events(self, last_event_id: str | None = None) -> Iterator[TaskEvent]:
-        """Yield the changes of all tasks forever, from now on or after an event."""
-        return self._driver.follow(Feed(self._exchange, None, last_event_id))
+    def events(
+        self, last_event_id: str | None = None, *, on_open: Callable[[], None] | None = None
+    ) -> Iterator[TaskEvent]:
+        """Yield the changes of all tasks forever, from now on or after an event.
+
+        :param on_open: called whenever the stream has been opened, also again after an interruption, before its next
+        event: no change is missing both in what it queries and in the events.
+        """
+        return self._driver.follow(Feed(self._exchange, None, last_event_id), on_open)
 
     def algorithms(self) -> list[Algorithm]:
         """Return the server's algorithms, with the JSON Schema of their params."""
@@ -154,8 +161,7 @@ class Pixmill:
     def stats(self) -> Stats:
         """Return statistics of files and tasks."""
         files = self._driver.run(FileOperations(self._exchange).stats())
-        tasks = self._driver.run(self._operations.stats())
-        return Stats(files, tasks)
+        return Stats(files, self.tasks.stats())
 
     def readiness(self) -> dict[str, Readiness]:
         """Return whether each service and its dependencies answer."""
@@ -422,6 +428,10 @@ class Tasks:
     def restart(self, task_id: int) -> Task:
         """:raises ConflictError: the task neither failed nor was cancelled."""
         return self._driver.run(self._operations.restart(task_id))
+
+    def stats(self) -> TaskStats:
+        """Return statistics of the tasks."""
+        return self._driver.run(self._operations.stats())
 
     def restart_all(self, status: str = "error", *, algorithm: str | None = None) -> Sequence[int]:
         """Restart all failed tasks, or all cancelled ones; return their ids."""
@@ -703,9 +713,12 @@ class Run:
         files = {file.id: file for file in self._pixmill.files.existing(ids)} if ids else {}
         return [files[item] for item in ids if item in files]
 
-    def events(self) -> Iterator[TaskEvent]:
-        """Yield the changes of the tasks until all have ended."""
-        return self._driver.follow(Feed(self._exchange, self.task_ids, batch_id=self.batch_id))
+    def events(self, *, on_open: Callable[[], None] | None = None) -> Iterator[TaskEvent]:
+        """Yield the changes of the tasks until all have ended.
+
+        :param on_open: as in :meth:`Pixmill.events`.
+        """
+        return self._driver.follow(Feed(self._exchange, self.task_ids, batch_id=self.batch_id), on_open)
 
     def cancel(self) -> Sequence[Task]:
         """Cancel the tasks that have not ended; return the cancelled tasks."""

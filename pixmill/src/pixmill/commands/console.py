@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from typer.models import OptionInfo
 
-from pixmill.client.answers import Answer, Task
+from pixmill.client.answers import Answer, File, Task
 from pixmill.client.problems import (
     DamagedTransferError,
     InvalidError,
@@ -72,11 +72,17 @@ Objects = type[Answer] | Sequence[str]
 """The objects that a command prints: answers of the server, or objects with these fields."""
 
 
-def names_of(objects: Objects) -> Sequence[str]:
-    """Return the names of the fields that objects may have."""
-    if isinstance(objects, type):
-        return [entry.name for entry in fields(objects) if entry.name != "document"]
-    return objects
+def names_of(objects: Objects, without: Container[str] = ()) -> Sequence[str]:
+    """Return the names of the fields that objects may have.
+
+    :param without: fields that other objects of this kind have.
+    """
+    names = [entry.name for entry in fields(objects)] if isinstance(objects, type) else objects
+    return [name for name in names if name != "document" and name not in without]
+
+
+FILE_FIELDS = names_of(File, without=("deleted_at", "restore_until"))
+"""The fields of a file that is not in the trash."""
 
 
 def json_option(usual: Objects, **by_option: Objects) -> OptionInfo:

@@ -22,6 +22,7 @@ from pixmill.client.sync import Pixmill
 from pixmill.client.uploads import OnProgress, UploadOutcome
 from pixmill.commands import units
 from pixmill.commands.console import (
+    FILE_FIELDS,
     Exit,
     Failures,
     Fields,
@@ -86,7 +87,7 @@ def put(
         bool, typer.Option("--follow", help="Go on with what is new or changed in the folders, until Ctrl-C.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
-    as_json: Annotated[Fields | None, json_option(File)] = None,
+    as_json: Annotated[Fields | None, json_option(FILE_FIELDS)] = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -167,7 +168,7 @@ def ls(
     sort: Annotated[str, typer.Option(help="id, name, size, created_at, taken_at; - before it: largest first.")] = "id",
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many.")] = None,
     count: Annotated[bool, typer.Option("--count", help="Print only how many there are.")] = False,
-    as_json: Annotated[Fields | None, json_option(File, count=("total",))] = None,
+    as_json: Annotated[Fields | None, json_option(FILE_FIELDS, count=("total",))] = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -197,7 +198,10 @@ def ls(
 
 @app.command(epilog=examples("pixmill show 12", "pixmill show 12 --json"))
 def show(
-    ids: Ids, as_json: Annotated[Fields | None, json_option(File)] = None, url: Url = None, profile: ProfileName = None
+    ids: Ids,
+    as_json: Annotated[Fields | None, json_option(FILE_FIELDS)] = None,
+    url: Url = None,
+    profile: ProfileName = None,
 ) -> None:
     """Show all that is known about files."""
     wanted = ids_of(ids)
@@ -235,7 +239,7 @@ def rename(
     name: Annotated[str, typer.Argument(help="Its new name; the extension stays.")],
     comment: Annotated[str | None, typer.Option(help="A new comment too.")] = None,
     folder: Annotated[str | None, typer.Option(help="A new folder too.")] = None,
-    as_json: Annotated[Fields | None, json_option(File)] = None,
+    as_json: Annotated[Fields | None, json_option(FILE_FIELDS)] = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -255,7 +259,7 @@ def mv(
         ),
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be moved.")] = False,
-    as_json: Annotated[Fields | None, json_option(File)] = None,
+    as_json: Annotated[Fields | None, json_option(FILE_FIELDS)] = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,

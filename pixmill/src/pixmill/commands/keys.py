@@ -24,6 +24,7 @@ from pixmill.commands.console import (
     examples,
     fail,
     json_option,
+    names_of,
     say,
 )
 from pixmill.commands.maintenance import Project, run_tool
@@ -40,6 +41,8 @@ app = typer.Typer(
 )
 
 COLUMNS = ("id", "owner", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at", "note")
+LISTED_FIELDS = names_of(Key, without=("secret",))
+"""The fields of a key that is not new."""
 LocalData = Annotated[
     Path | None,
     typer.Option(help="Folder for files, databases and the queue of this machine's server. (default: data)"),
@@ -82,7 +85,7 @@ def create(
     "list", epilog=examples("pixmill keys list", "pixmill keys list --json --url https://pictures.example.org")
 )
 def list_keys(
-    as_json: Annotated[Fields | None, json_option(Key)] = None,
+    as_json: Annotated[Fields | None, json_option(LISTED_FIELDS)] = None,
     quiet: Quiet = False,
     data: LocalData = None,
     project: Project = Path(),
@@ -99,7 +102,7 @@ def list_keys(
 @app.command(epilog=examples("pixmill keys revoke 5c831db126d4", "pixmill keys revoke 5c831db126d4 --data data"))
 def revoke(
     key_id: KeyId,
-    as_json: Annotated[Fields | None, json_option(Key)] = None,
+    as_json: Annotated[Fields | None, json_option(LISTED_FIELDS)] = None,
     data: LocalData = None,
     project: Project = Path(),
     url: Url = None,

@@ -1,10 +1,11 @@
 """Progress bars and a table on stderr for transfers and tasks, shown only on a terminal."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.progress import (
     BarColumn,
@@ -17,13 +18,17 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from pixmill.client.answers import TaskEvent
+from pixmill.client.answers import Task, TaskEvent
 from pixmill.client.uploads import Progress as Moved
 from pixmill.commands.console import HEADINGS, err, shown
 from pixmill.commands.words import text
 
 MAX_ROWS = 20
 """Maximum number of tasks in the table of running tasks."""
+RUNNING = ("processing", "pending")
+"""The states of the tasks in this table, in its order."""
+OTHER_LINES = 4
+"""The lines of a terminal that the rows leave free: for the heading, the caption, the cursor and a printed line."""
 
 
 class Transfers:
@@ -73,23 +78,44 @@ class RunningTasks:
     """The tasks that are processed or wait, according to their latest changes; printed as a table."""
 
     def __init__(self) -> None:
-        self._by_state: dict[str, dict[int, TaskEvent]] = {"processing": {}, "pending": {}}
+        self._by_state: dict[str, dict[int, TaskEvent]] = {status: {} for status in RUNNING}
+        self._unlisted = 0
         # A thread of the live display prints the table.
         self._lock = threading.Lock()
+
+    @property
+    def is_short(self) -> bool:
+        """Whether tasks that were not listed could fill the table."""
+        with self._lock:
+            return self._unlisted > 0 and self._listed < MAX_ROWS
+
+    def fill(self, tasks: Iterable[Task], count: int = 0) -> None:
+        """Replace the tasks by those that the server lists now.
+
+        :param count: the number of all tasks that run, if the list does not have all of them.
+        """
+        with self._lock:
+            for listed in self._by_state.values():
+                listed.clear()
+            for task in tasks:
+                self._place(TaskEvent(task_id=task.id, status=task.status, batch_id=task.batch_id))
+            self._unlisted = max(0, count - self._listed)
 
     def note(self, event: TaskEvent) -> None:
         """Note a change of a task."""
         with self._lock:
-            for tasks in self._by_state.values():
-                tasks.pop(event.task_id, None)
-            if event.status in self._by_state:
-                self._by_state[event.status][event.task_id] = event
+            is_new = not self._place(event)
+            if is_new and event.status != "pending":
+                # It was pending before, so it was counted.
+                self._unlisted = max(0, self._unlisted - 1)
 
-    def __rich__(self) -> Table:
-        """Return a table of at most ``MAX_ROWS`` tasks, first those that are processed."""
+    def __rich_console__(self, console: Console, _options: ConsoleOptions) -> RenderResult:
+        """Yield a table of at most ``MAX_ROWS`` tasks that fits into the terminal, first those that are processed."""
+        # Rich cuts what is higher than the terminal, and at the end prints it uncut.
+        rows = max(1, min(MAX_ROWS, console.height - OTHER_LINES))
         with self._lock:
-            events = list(islice(chain(*(tasks.values() for tasks in self._by_state.values())), MAX_ROWS))
-            more = sum(map(len, self._by_state.values())) - len(events)
+            events = list(islice(chain(*(tasks.values() for tasks in self._by_state.values())), rows))
+            more = self._listed + self._unlisted - len(events)
         table = Table(
             HEADINGS["id"],
             HEADINGS["status"],
@@ -101,12 +127,23 @@ class RunningTasks:
         )
         for event in events:
             table.add_row(shown(event.task_id), event.status, shown(event.batch_id))
-        return table
+        yield table
+
+    @property
+    def _listed(self) -> int:
+        return sum(map(len, self._by_state.values()))
+
+    def _place(self, event: TaskEvent) -> bool:
+        """Place a task according to its state; return whether it was there before."""
+        was_there = [tasks.pop(event.task_id, None) is not None for tasks in self._by_state.values()]
+        if event.status in self._by_state:
+            self._by_state[event.status][event.task_id] = event
+        return any(was_there)
 
 
 @contextmanager
-def running_tasks() -> Iterator[Callable[[TaskEvent], None]]:
-    """Show a table of the tasks that run below all that is printed; the yielded function takes each change."""
+def running_tasks() -> Iterator[RunningTasks]:
+    """Show a table of the tasks that run below all that is printed."""
     tasks = RunningTasks()
     with Live(tasks, console=err, transient=True):
-        yield tasks.note
+        yield tasks

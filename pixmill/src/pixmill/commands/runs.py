@@ -19,6 +19,7 @@ from pixmill.commands.console import (
     emit_rows,
     examples,
     json_option,
+    names_of,
     say,
 )
 from pixmill.commands.waiting import explain, has_failures, save, wait
@@ -33,13 +34,15 @@ app = typer.Typer(
 COLUMNS = ("id", "status", "ended_tasks", "tasks", "algorithm", "preset", "created_at")
 PROGRESS_FIELDS = ("id", "status", "counts", "seconds_left")
 """The fields of each object that ``runs watch --json`` prints."""
+LISTED_FIELDS = names_of(Batch, without=("started_at", "ended_at", "rate", "seconds_left", "errors"))
+"""The fields of a run in a list."""
 Id = Annotated[int, typer.Argument(metavar="RUN", help="The id of the run.")]
 
 
 @app.command(epilog=examples("pixmill runs ls", "pixmill runs ls --limit 5 --json"))
 def ls(
     limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 20,
-    as_json: Annotated[Fields | None, json_option(Batch)] = None,
+    as_json: Annotated[Fields | None, json_option(LISTED_FIELDS)] = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
@@ -129,7 +132,7 @@ def restart(
 @app.command(epilog=examples("pixmill runs forget 3", "pixmill runs forget 3 --json"))
 def forget(
     run: Id,
-    as_json: Annotated[Fields | None, json_option(Forgotten)] = None,
+    as_json: Annotated[Fields | None, json_option((*names_of(Forgotten), "more"))] = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:

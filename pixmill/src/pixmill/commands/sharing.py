@@ -21,6 +21,7 @@ from pixmill.commands.console import (
     fail,
     ids_of,
     json_option,
+    names_of,
     say,
     secret_of,
 )
@@ -38,6 +39,8 @@ FILE_LINK_FIELDS = ("id", "url", "expires_at")
 """What the server says about a new download link."""
 SET_LINK_FIELDS = ("id", "token", "url", "api_url", "expires_at", "file_count")
 """What the server says about a new link for several files."""
+LISTED_FIELDS = names_of(Link, without=("url", "api_url"))
+"""What the server says about a link later."""
 
 
 @app.command(epilog=examples("pixmill share 12 13 --for 30d --note 'The launch'", "pixmill share 12 --password"))
@@ -77,7 +80,7 @@ def share(
 
 @links.command(epilog=examples("pixmill links ls", "pixmill links ls --json"))
 def ls(
-    as_json: Annotated[Fields | None, json_option(Link)] = None,
+    as_json: Annotated[Fields | None, json_option(LISTED_FIELDS)] = None,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,

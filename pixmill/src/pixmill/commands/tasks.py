@@ -1,13 +1,15 @@
 """Commands for tasks: ls, show, cancel, restart, forget; and watch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from typing import Annotated
 
 import typer
 
 from pixmill.client.answers import Task, TaskEvent
+from pixmill.client.paging import PAGE
 from pixmill.client.problems import ConflictError
 from pixmill.client.sync import Pixmill
 from pixmill.commands.console import (
@@ -29,7 +31,7 @@ from pixmill.commands.console import (
     say,
     shown,
 )
-from pixmill.commands.progress import running_tasks
+from pixmill.commands.progress import RUNNING, RunningTasks, running_tasks
 from pixmill.commands.words import text
 
 app = typer.Typer(
@@ -147,11 +149,14 @@ def watch(
     is_live = is_for_people() and err.is_interactive and as_json is None
     with connected(url, profile) as pixmill:
         try:
-            with running_tasks() if is_live else nullcontext() as note:
-                for event in _events(pixmill, wanted, run):
+            with running_tasks() if is_live else nullcontext() as table:
+                fill = None if table is None else partial(_fill, table, pixmill, wanted, run)
+                for event in _events(pixmill, wanted, run, on_open=fill):
                     failed = failed or event.status in ("error", "cancelled")
-                    if note is not None:
-                        note(event)
+                    if table is not None:
+                        table.note(event)
+                        if table.is_short:
+                            _fill(table, pixmill, wanted, run)
                     # The table shows the other changes.
                     if event.status == status or (status is None and (event.has_ended or not is_live)):
                         _print_event(event, as_json=as_json)
@@ -162,10 +167,26 @@ def watch(
         raise typer.Exit(Exit.TASKS_FAILED)
 
 
-def _events(pixmill: Pixmill, ids: Sequence[int], run: int | None) -> Iterator[TaskEvent]:
+def _events(
+    pixmill: Pixmill, ids: Sequence[int], run: int | None, *, on_open: Callable[[], None] | None
+) -> Iterator[TaskEvent]:
     if run is not None:
-        return pixmill.batches.run(run).events()
-    return pixmill.resume(ids).events() if ids else pixmill.events()
+        return pixmill.batches.run(run).events(on_open=on_open)
+    return pixmill.resume(ids).events(on_open=on_open) if ids else pixmill.events(on_open=on_open)
+
+
+def _fill(table: RunningTasks, pixmill: Pixmill, ids: Sequence[int], run: int | None) -> None:
+    """Fill the table with the tasks that run now; read at most one page of them, and the number of all."""
+    if ids:
+        table.fill(task for task in pixmill.resume(ids).tasks() if not task.has_ended)
+        return
+    lists = (pixmill.tasks.list(status=status, batch_id=run) for status in RUNNING)
+    found = list(islice(chain.from_iterable(lists), PAGE))
+    if len(found) < PAGE:
+        table.fill(found)
+        return
+    counts = pixmill.tasks.stats().tasks if run is None else pixmill.batches.get(run).counts
+    table.fill(found, sum(counts.get(status, 0) for status in RUNNING))
 
 
 def _print_event(event: TaskEvent, *, as_json: Fields | None) -> None:

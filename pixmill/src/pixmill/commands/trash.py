@@ -9,6 +9,7 @@ import typer
 from pixmill.client.answers import File
 from pixmill.client.sync import Pixmill
 from pixmill.commands.console import (
+    FILE_FIELDS,
     Exit,
     Fields,
     ProfileName,
@@ -41,7 +42,7 @@ def rm(
     yes: Yes = False,
     force: Annotated[bool, typer.Option("--force", help="Delete permanently, without the trash.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
-    as_json: Annotated[Fields | None, json_option(("id", "restore_until"), dry_run=File)] = None,
+    as_json: Annotated[Fields | None, json_option(("id", "restore_until"), dry_run=FILE_FIELDS)] = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
