@@ -12,10 +12,10 @@ import pytest
 from tests.support.client import CERTIFICATES, FILES, TASKS, ApiClient, assert_problem
 from tests.support.images import photo
 from tests.support.stacks import Stack
-from tests.support.waiting import wait_until
+from tests.support.waiting import STATE_SECONDS, wait_until
 
 EVENTS = f"{TASKS}/events"
-WAIT_SECONDS = 20
+WAIT_SECONDS = STATE_SECONDS
 
 Event = dict[str, str]
 

@@ -12,6 +12,7 @@ import pytest
 from tests.support.client import FILES, ApiClient, assert_problem
 from tests.support.images import photo
 from tests.support.stacks import Stack
+from tests.support.waiting import STATE_SECONDS
 
 pytestmark = pytest.mark.both_stacks
 
@@ -82,7 +83,7 @@ def test_curl_uploads_a_file_by_another_name(pixmill: ApiClient, tmp_path: Path)
 def test_a_client_that_expects_100_continue_gets_it(pixmill: ApiClient, stack: Stack) -> None:
     address = httpx2.URL(stack.url)
     head = f"PUT {FILES}/a.bin HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
-    with socket.create_connection((address.host, address.port or 80), timeout=10) as client:
+    with socket.create_connection((address.host, address.port or 80), STATE_SECONDS) as client:
         client.sendall(head.encode())
         interim = client.recv(1000)
         client.sendall(b"abc")

@@ -15,7 +15,7 @@ from tests.support.environment import MAX_UPLOAD
 from tests.support.processes import accepts, free_port
 from tests.support.raw_http import Answer, answer_of, assert_refused, begun
 from tests.support.stacks import FullStack
-from tests.support.waiting import wait_until
+from tests.support.waiting import STATE_SECONDS, wait_until
 
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 ORIGIN = "https://app.example"
@@ -293,6 +293,6 @@ def refusal(client: ApiClient, method: str, target: str, headers: Mapping[str, s
     lines = {"Host": "localhost", **headers}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     address = client.http.base_url
-    with socket.create_connection((address.host, address.port or 80), timeout=30) as connection:
+    with socket.create_connection((address.host, address.port or 80), STATE_SECONDS) as connection:
         connection.sendall(f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode())
         return answer_of(connection)

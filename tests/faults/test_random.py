@@ -38,6 +38,6 @@ def test_no_task_is_lost_duplicated_or_stuck_under_random_breakages(
 
     tasks = load.check()
     record_property("broken", broken)
-    assert len(load.task_ids) > SECONDS
+    assert len(load.task_ids) > 10
     # Only a task whose process was killed three times may end in error.
     assert all("Gave up after 3 crashes" in str(task["error"]) for task in tasks if task["status"] == "error")

@@ -737,6 +737,22 @@ MUTATIONS = [
         caught_by="tests/e2e/test_database_roles.py::test_a_decoder_that_was_taken_over_sends_no_webhook_of_its_own",
     ),
     Mutation(
+        rule="a stored result can be reused",
+        file="image-processor/src/image_processor/services/jobs/result_upload.py",
+        before="        if hits:",
+        after="        if False:",
+        caught_by="image-processor/tests/services/jobs/test_result_upload.py"
+        "::test_only_results_with_a_key_that_were_stored_can_be_reused",
+    ),
+    Mutation(
+        rule="a stored result leaves the worker's disk",
+        file="image-processor/src/image_processor/services/jobs/result_upload.py",
+        before="            result.path.unlink()",
+        after="            pass",
+        caught_by="image-processor/tests/services/jobs/test_result_upload.py"
+        "::test_a_stored_result_leaves_the_disk_and_is_a_file",
+    ),
+    Mutation(
         rule="a render process's database role makes no keys",
         file="service-kit/src/service_kit/access/migrations/grants.py",
         before='        "access_keys": "SELECT, UPDATE (last_used_at)",',
