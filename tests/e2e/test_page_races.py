@@ -1109,6 +1109,14 @@ DataTransferItem.prototype.webkitGetAsEntry = function () {
 """Holds the end of the list of a dropped folder."""
 
 
+def drop(page: Page, folder: Path) -> None:
+    """Drop a folder, and wait until the end of its list is held."""
+    data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        page.browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": data})
+    await_held(page, "the end of the folder is held")
+
+
 def test_no_file_of_a_dropped_folder_is_added_after_the_user_has_stopped(
     pixmill: ApiClient, page: Page, name: str, tmp_path: Path
 ) -> None:
@@ -1120,13 +1128,32 @@ def test_no_file_of_a_dropped_folder_is_added_after_the_user_has_stopped(
     with prepared(page, HOLD_END):
         page.open(f"/files?q={name}")
         page.says("Nothing matches")
-    data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
-    for kind in ("dragEnter", "dragOver", "drop"):
-        page.browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": data})
 
-    await_held(page, "the end of the folder is held")
+    drop(page, folder)
     page.first("section.panel header button:last-of-type").click()
     wait_until(lambda: not page.all("section.panel"), "the uploads are removed")
     release(page)
 
     assert not page.all("section.panel")
+
+
+def test_a_dropped_folder_is_uploaded_after_the_list_of_earlier_uploads_is_closed(
+    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / f"{name}-2.txt").write_bytes(b"")
+    earlier = tmp_path / f"{name}-1.txt"
+    earlier.write_bytes(b"")
+    with prepared(page, HOLD_END):
+        page.open(f"/files?q={name}")
+        page.says("Nothing matches")
+    page.choose_files(earlier)
+    page.button("Close", "section.panel")
+
+    drop(page, folder)
+    page.button("Close", "section.panel").click()
+    wait_until(lambda: not page.all("section.panel"), "the list of earlier uploads is closed")
+    release(page)
+
+    wait_until(lambda: names_stored(pixmill, name) == [f"{name}-1", f"{name}-2"], "the file in the folder is stored")
