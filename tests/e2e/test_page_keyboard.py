@@ -107,6 +107,17 @@ def test_a_row_that_was_removed_while_the_user_was_elsewhere_is_forgotten(
     assert has_focus(page, "body")
 
 
+def test_the_keys_of_the_gallery_work_after_a_deletion_by_mouse(pixmill: ApiClient, page: Page, name: str) -> None:
+    for number in (1, 2):
+        pixmill.upload(f"{name}-{number}.png", photo())
+    open_gallery(page, name, 2)
+    page.first("[role=listbox]").send_keys(Keys.HOME, " ")
+
+    page.button("Delete").click()
+    wait_until(lambda: len(files_shown(page)) == 1, "one file is left in the gallery")
+    wait_until(lambda: has_focus(page, "[role=listbox]"), "the gallery has the focus")
+
+
 @pytest.mark.parametrize("path", ["/shared", "/runs", "/pipelines"])
 def test_the_focus_stays_on_the_screen_whose_row_is_removed(
     pixmill: ApiClient, page: Page, name: str, path: str
