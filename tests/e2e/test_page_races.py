@@ -948,6 +948,35 @@ def test_a_run_is_fetched_once_when_the_server_answers_again(pixmill: ApiClient,
     assert sent == 1
 
 
+HANG = """const answered = window.fetch;
+AbortSignal.timeout = () => {
+    const limit = new AbortController();
+    window.expire = () => limit.abort(new DOMException('timed out', 'TimeoutError'));
+    return limit.signal;
+};
+window.fetch = (path, options) => {
+    if (window.hangs || !path.endsWith(ADDRESS)) return answered(path, options);
+    window.hangs = true;
+    const {signal} = options;
+    const expired = new Promise((_, fail) => signal.addEventListener('abort', () => fail(signal.reason)));
+    const body = new ReadableStream({start: (controller) => { expired.catch((reason) => controller.error(reason)); }});
+    return AT;
+};"""
+"""Lets the first request for an address hang, before its answer or within it, until ``expire()``, its timeout."""
+
+
+@pytest.mark.parametrize("at", ["expired", "Promise.resolve(new Response(body))"])
+def test_a_run_is_fetched_again_after_a_request_that_hangs(pixmill: ApiClient, page: Page, name: str, at: str) -> None:
+    batch_id = ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
+    hang = HANG.replace("ADDRESS", json.dumps(f"/batches/{batch_id}")).replace("AT;", f"{at};")
+
+    with prepared(page, hang):
+        page.open(f"/runs/{batch_id}")
+        wait_until(lambda: page.browser.execute_script("return window.hangs"), "the request hangs")
+        page.browser.execute_script("window.expire()")
+        page.says("All done")
+
+
 BREAK_OFF = """const whole = window.fetch;
 window.broken = 0;
 window.fetch = async (path, options) => {
