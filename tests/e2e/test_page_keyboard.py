@@ -8,7 +8,7 @@ import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from tests.support.browser import Page, await_held, holding, prepared
+from tests.support.browser import Page, await_held, holding, prepared, release
 from tests.support.client import FILES, ApiClient
 from tests.support.images import photo
 from tests.support.screens import address_of_steps, files_shown, open_gallery
@@ -45,6 +45,77 @@ def test_the_focus_goes_to_the_row_that_takes_the_place_of_another(pixmill: ApiC
 
     wait_until(lambda: removed not in page.text(), "the row is gone")
     wait_until(lambda: focused(page).startswith(following), "the next row has the focus")
+
+
+def test_the_focus_goes_to_the_same_control_of_the_next_row(pixmill: ApiClient, page: Page, name: str) -> None:
+    preset = {"params": {"steps": [{"algorithm": "sepia", "params": {}}]}}
+    for number in (1, 2):
+        pixmill.http.put(f"/api/image-processing/presets/{name}-{number}", json=preset).raise_for_status()
+    page.open("/pipelines")
+
+    page.button(f"Delete: {name}-1").send_keys(Keys.ENTER)
+    wait_until(lambda: page.named("main button", f"Delete: {name}-1") is None, "the card is gone")
+
+    assert page.browser.switch_to.active_element == page.button(f"Delete: {name}-2")
+
+
+def test_the_focus_goes_from_a_message_to_the_same_control_of_another(page: Page) -> None:
+    page.open("/system")
+    page.says("Works")
+    for _ in range(2):
+        page.button("Copy this as a command").send_keys(Keys.ENTER)
+        page.button("Copy as curl").send_keys(Keys.ENTER)
+    wait_until(lambda: len(page.all(".toast")) == 2, "two messages are shown")
+    # A message about a deletion begins with a button.
+    page.browser.execute_script("document.querySelectorAll('.toast')[1].prepend(document.createElement('button'))")
+
+    page.button("Close", ".toasts").send_keys(Keys.ENTER)
+    wait_until(lambda: len(page.all(".toast")) == 1, "one message is left")
+
+    assert page.browser.switch_to.active_element == page.button("Close", ".toasts")
+
+
+def test_the_focus_stays_with_a_list_whose_last_entry_is_removed(page: Page) -> None:
+    points = [{"input": number, "output": number} for number in (0, 255)]
+    page.open(address_of_steps([{"algorithm": "curves", "params": {"all": points}}]))
+
+    page.button("Remove 2", "aside").send_keys(Keys.ENTER)
+    wait_until(lambda: page.named("aside button", "Remove 2") is None, "the entry is removed")
+
+    assert page.browser.switch_to.active_element == page.button("Add", "aside")
+
+
+def test_a_row_that_was_removed_while_the_user_was_elsewhere_is_forgotten(
+    pixmill: ApiClient, page: Page, name: str
+) -> None:
+    trashed(pixmill, name)
+    page.open("/trash")
+    page.says(f"{name}-1.txt")
+    names = re.findall(rf"{name}-\d", page.text())
+
+    with prepared(page, holding("path.endsWith('/restore')")):
+        page.open("/trash")
+        page.button(f"Restore: {names[0]}.txt").send_keys(Keys.ENTER)
+        await_held(page, "the answer to the restoration is held")
+        page.first("main h1").click()
+        release(page)
+        wait_until(lambda: names[0] not in page.first("main").text, "the row is gone")
+    # An Enter in a field of the screen gives up the focus too.
+    page.browser.execute_script("document.activeElement.blur()")
+    page.browser.execute_script("document.querySelector('main li').append('A later change')")
+
+    assert has_focus(page, "body")
+
+
+def test_the_keys_of_the_gallery_work_after_a_deletion_by_mouse(pixmill: ApiClient, page: Page, name: str) -> None:
+    for number in (1, 2):
+        pixmill.upload(f"{name}-{number}.png", photo())
+    open_gallery(page, name, 2)
+    page.first("[role=listbox]").send_keys(Keys.HOME, " ")
+
+    page.button("Delete").click()
+    wait_until(lambda: len(files_shown(page)) == 1, "one file is left in the gallery")
+    wait_until(lambda: has_focus(page, "[role=listbox]"), "the gallery has the focus")
 
 
 @pytest.mark.parametrize("path", ["/shared", "/runs", "/pipelines"])

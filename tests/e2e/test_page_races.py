@@ -948,6 +948,35 @@ def test_a_run_is_fetched_once_when_the_server_answers_again(pixmill: ApiClient,
     assert sent == 1
 
 
+HANG = """const answered = window.fetch;
+AbortSignal.timeout = () => {
+    const limit = new AbortController();
+    window.expire = () => limit.abort(new DOMException('timed out', 'TimeoutError'));
+    return limit.signal;
+};
+window.fetch = (path, options) => {
+    if (window.hangs || !path.endsWith(ADDRESS)) return answered(path, options);
+    window.hangs = true;
+    const {signal} = options;
+    const expired = new Promise((_, fail) => signal.addEventListener('abort', () => fail(signal.reason)));
+    const body = new ReadableStream({start: (controller) => { expired.catch((reason) => controller.error(reason)); }});
+    return AT;
+};"""
+"""Lets the first request for an address hang, before its answer or within it, until ``expire()``, its timeout."""
+
+
+@pytest.mark.parametrize("at", ["expired", "Promise.resolve(new Response(body))"])
+def test_a_run_is_fetched_again_after_a_request_that_hangs(pixmill: ApiClient, page: Page, name: str, at: str) -> None:
+    batch_id = ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
+    hang = HANG.replace("ADDRESS", json.dumps(f"/batches/{batch_id}")).replace("AT;", f"{at};")
+
+    with prepared(page, hang):
+        page.open(f"/runs/{batch_id}")
+        wait_until(lambda: page.browser.execute_script("return window.hangs"), "the request hangs")
+        page.browser.execute_script("window.expire()")
+        page.says("All done")
+
+
 BREAK_OFF = """const whole = window.fetch;
 window.broken = 0;
 window.fetch = async (path, options) => {
@@ -1109,6 +1138,14 @@ DataTransferItem.prototype.webkitGetAsEntry = function () {
 """Holds the end of the list of a dropped folder."""
 
 
+def drop(page: Page, folder: Path) -> None:
+    """Drop a folder, and wait until the end of its list is held."""
+    data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        page.browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": data})
+    await_held(page, "the end of the folder is held")
+
+
 def test_no_file_of_a_dropped_folder_is_added_after_the_user_has_stopped(
     pixmill: ApiClient, page: Page, name: str, tmp_path: Path
 ) -> None:
@@ -1120,13 +1157,32 @@ def test_no_file_of_a_dropped_folder_is_added_after_the_user_has_stopped(
     with prepared(page, HOLD_END):
         page.open(f"/files?q={name}")
         page.says("Nothing matches")
-    data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
-    for kind in ("dragEnter", "dragOver", "drop"):
-        page.browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": data})
 
-    await_held(page, "the end of the folder is held")
+    drop(page, folder)
     page.first("section.panel header button:last-of-type").click()
     wait_until(lambda: not page.all("section.panel"), "the uploads are removed")
     release(page)
 
     assert not page.all("section.panel")
+
+
+def test_a_dropped_folder_is_uploaded_after_the_list_of_earlier_uploads_is_closed(
+    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / f"{name}-2.txt").write_bytes(b"")
+    earlier = tmp_path / f"{name}-1.txt"
+    earlier.write_bytes(b"")
+    with prepared(page, HOLD_END):
+        page.open(f"/files?q={name}")
+        page.says("Nothing matches")
+    page.choose_files(earlier)
+    page.button("Close", "section.panel")
+
+    drop(page, folder)
+    page.button("Close", "section.panel").click()
+    wait_until(lambda: not page.all("section.panel"), "the list of earlier uploads is closed")
+    release(page)
+
+    wait_until(lambda: names_stored(pixmill, name) == [f"{name}-1", f"{name}-2"], "the file in the folder is stored")

@@ -6,47 +6,53 @@ const FOCUSABLE = ':is(a[href], summary, button, input, select, textarea):not(:d
 
 const isLost = (): boolean => document.activeElement === document.body;
 
-const firstOf = (place: Element | undefined): HTMLElement | null | undefined => place?.querySelector<HTMLElement>(FOCUSABLE);
-
 /** Focus what the user works with now: the last dialog, the gallery, or the screen. */
 export function focusScreen(): void {
   const dialog = [...document.querySelectorAll('dialog[open]')].at(-1);
-  (firstOf(dialog) ?? document.querySelector<HTMLElement>('#content [role=listbox]') ?? document.getElementById('content'))?.focus();
+  const gallery = document.querySelector<HTMLElement>('#content [role=listbox]');
+  (dialog?.querySelector<HTMLElement>(FOCUSABLE) ?? gallery ?? document.getElementById('content'))?.focus();
 }
 
 /**
- * An attachment: if the child with the focus disappears, such as a row, focus the one that takes its place; if the whole element
- * disappears, the screen.
+ * An attachment: if the child with the focus disappears, such as a row, focus the same control of the one that takes its place; if the
+ * whole element disappears, the screen.
  */
 export function keepsFocus(element: HTMLElement): () => void {
   /** What has the focus, or had it until it was disabled or removed. */
   let last: HTMLElement | null = null;
   let place = 0;
+  /** Its place among the controls of its child, from the end, because a child may begin with controls that others lack. */
+  let order = 0;
   let path = '';
+  const attached = new AbortController();
+
+  const controlsOf = (child: Element | undefined): HTMLElement[] =>
+    [...element.querySelectorAll<HTMLElement>(FOCUSABLE)].filter((control) => child?.contains(control));
 
   function note(target: EventTarget | null): void {
     last = target as HTMLElement | null;
     place = [...element.children].findIndex((child) => child.contains(last));
+    if (place < 0) last = null;
+    const controls = controlsOf(element.children[place]);
+    order = controls.indexOf(last!) - controls.length;
     path = location.pathname;
   }
   // A mouse has its place anyway, and its user may press a key that would act on what got the focus.
-  element.addEventListener('focusin', ({ target }) => note((target as Element).matches(':focus-visible') ? target : null));
+  const noteVisible = ({ target }: Event): void => note((target as Element).matches(':focus-visible') ? target : null);
+  for (const type of ['focusin', 'pointerdown']) document.addEventListener(type, noteVisible, attached);
   element.addEventListener('keydown', ({ target }) => note(target));
-  // Later, because browsers differ in whether what is removed or disabled loses the focus with an event.
-  element.addEventListener('focusout', () =>
-    queueMicrotask(() => {
-      if (last?.isConnected && !last.matches(':disabled') && document.activeElement !== last) last = null;
-    }),
-  );
   const observer = new MutationObserver(() => {
-    if (!last || last.isConnected || !isLost()) return;
-    const next = firstOf(element.children[place]) ?? firstOf(element.lastElementChild ?? element);
-    if (next) next.focus();
-    else focusScreen();
+    if (!last || last.isConnected) return;
+    // The user was elsewhere.
+    if (!isLost()) return note(null);
+    const rows = [...element.children].map(controlsOf);
+    const nearest = [...rows.slice(place), ...rows.slice(0, place).reverse()].find((controls) => controls[0]) ?? [];
+    (nearest.at(order) ?? nearest[0] ?? { focus: focusScreen }).focus();
   });
   observer.observe(element, { childList: true, subtree: true });
 
   return () => {
+    attached.abort();
     observer.disconnect();
     // The next screen decides itself what it focuses.
     void tick().then(() => {

@@ -61,6 +61,9 @@ export function lost(): Problem {
   return new Problem(AWAY, 0, '');
 }
 
+/** Return the reason why there is no answer: what the browser reports of a lost connection or a timeout is a Problem. */
+const reasonOf = (error: unknown): unknown => (/^(Type|Timeout)Error$/.test((error as Error).name) ? lost() : error);
+
 /** Send a request; throw a Problem if the response is not successful. If the session ends, ask again after signing in. */
 export async function send(path: string, options: RequestInit = {}): Promise<Response> {
   for (;;) {
@@ -80,21 +83,19 @@ export async function sendOnce(path: string, options: RequestInit): Promise<Resp
   try {
     response = await fetch(path, { ...options, headers: { ...languageHeader(), ...options.headers } });
   } catch (error) {
-    if (error instanceof DOMException && error.name === 'AbortError') throw error;
-    throw lost();
+    throw reasonOf(error);
   }
   connection.found();
   if (response.ok) return response;
   throw await problemOf(response);
 }
 
-/** Return the JSON of a response; throw a Problem if the connection broke off within it. */
+/** Return the JSON of a response; throw a Problem if the connection broke off or timed out within it. */
 export async function jsonOf<T>(response: Response): Promise<T> {
   try {
     return (await response.json()) as T;
   } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    throw lost();
+    throw reasonOf(error);
   }
 }
 

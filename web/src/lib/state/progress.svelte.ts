@@ -5,11 +5,14 @@ import { listen } from '../api/events';
 import { Problem } from '../api/http';
 import type { BatchDetail } from '../api/types';
 import { connection } from './connection.svelte';
+import { session } from './session.svelte';
 
 /** Minimum time between two requests for the numbers, because a fast run has hundreds of events per second. */
 const ASK_MS = 600;
 /** Refresh interval without events, because the rate and the remaining time change anyway. */
 const IDLE_MS = 5000;
+/** The timeout of a request: without an answer, no other would follow it. */
+const LONGEST_MS = 30_000;
 
 export class Progress {
   batch = $state.raw<BatchDetail | null>(null);
@@ -62,13 +65,15 @@ export class Progress {
     clearTimeout(this.timer);
     this.due = Infinity;
     try {
-      const batch = await getBatch(this.id, signal);
+      const batch = await getBatch(this.id, AbortSignal.any([signal, AbortSignal.timeout(LONGEST_MS)]));
       if (signal.aborted) return;
       this.batch = batch;
       this.error = null;
     } catch (caught) {
       if (signal.aborted) return;
       if (caught instanceof Problem && caught.status === 404) this.gone = true;
+      // The request still waited for the user to sign in.
+      else if (session.needsKey) this.changed = true;
       else this.error = caught;
     }
     this.asking = false;

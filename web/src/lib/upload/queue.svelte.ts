@@ -76,11 +76,17 @@ class UploadQueue {
   }
 
   get whileTaken(): AbortSignal {
+    if (this.taking.signal.aborted) this.taking = new AbortController();
     return this.taking.signal;
   }
 
   get active(): boolean {
     return this.done + this.failed + this.missing < this.uploads.length;
+  }
+
+  /** Whether the user may stop uploads, instead of closing the list of those that ended. */
+  get unfinished(): boolean {
+    return this.active || this.missing > 0;
   }
 
   /** Whether all uploads go on after a reload without the user. */
@@ -129,6 +135,8 @@ class UploadQueue {
 
   clear(): void {
     void keeper.forget(this.uploads);
+    // A folder that was dropped after the uploads of this list may still be being read.
+    if (this.unfinished) this.taking.abort();
     this.stop();
     this.setPaused(false);
     fileList.refresh();
@@ -138,12 +146,11 @@ class UploadQueue {
   private leave(): void {
     keeper.release();
     this.had.clear();
+    this.taking.abort();
     this.stop();
   }
 
   private stop(): void {
-    this.taking.abort();
-    this.taking = new AbortController();
     this.waiting = [];
     this.interrupt();
     this.reset();
@@ -181,7 +188,7 @@ class UploadQueue {
 
   /** Remove the uploads of before, if all have succeeded. */
   private makeRoom(): void {
-    if (this.active || this.failed > 0 || this.missing > 0) return;
+    if (this.unfinished || this.failed > 0) return;
     this.reset();
     this.setPaused(false);
   }
