@@ -100,7 +100,7 @@ def clients(stack: Stack, count: int, begun: str) -> Iterator[list[socket.socket
         yield connections
 
 
-@pytest.mark.parametrize("path", [f"{FILES}/?name=slow", f"{TASKS}/"])
+@pytest.mark.parametrize("path", [f"{FILES}/?name=slow", f"{TASKS}/", "/api/session", f"{FILES}/shared/nothing/unlock"])
 def test_forty_bodies_that_do_not_arrive_hold_nobody_up(stack: Stack, pixmill: ApiClient, path: str) -> None:
     with clients(stack, 40, f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nx"):
         answers = [pixmill.http.get("/healthz") for _ in range(5)]

@@ -4,6 +4,7 @@ A date ends that without a change here, so only ``make test-all`` looks at the d
 """
 
 import datetime
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +21,9 @@ UPDATES_END = {
     "debian bookworm": datetime.date(2028, 6, 10),
 }
 """The last days of security updates, as https://endoflife.date has them."""
-WITHOUT_DATE = {"nginx", "rabbitmq"}
-"""Their versions end when a later one is released; ``renovate.json`` proposes that one."""
+WITHOUT_DATE = {"nginx": (1, 30), "rabbitmq": (4, 2)}
+"""Their versions end when a later one is released; ``renovate.json`` proposes that one. Earlier versions have ended
+(https://nginx.org/en/download.html, https://www.rabbitmq.com/release-information)."""
 
 
 def images() -> set[str]:
@@ -44,6 +46,22 @@ def versions() -> Iterator[str]:
 
 def test_each_program_of_an_image_is_known() -> None:
     assert {image.split(":")[0] for image in images()} == {"python", "postgres", *WITHOUT_DATE}
+
+
+@pytest.mark.parametrize("program", WITHOUT_DATE)
+def test_a_program_is_of_a_branch_that_has_not_ended(program: str) -> None:
+    tags = [image.split(":")[1] for image in images() if image.startswith(f"{program}:")]
+
+    branches = [tuple(int(part) for part in tag.split("-")[0].split(".")[:2]) for tag in tags]
+    assert branches
+    assert all(branch >= WITHOUT_DATE[program] for branch in branches)
+
+
+def test_renovate_pins_the_digests_of_images() -> None:
+    settings = json.loads((PROJECT / "renovate.json").read_text())
+
+    assert "docker:pinDigests" in settings["extends"]
+    assert {"dockerfile", "docker-compose"} <= set(settings["enabledManagers"])
 
 
 @pytest.mark.thorough

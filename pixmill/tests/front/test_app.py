@@ -754,6 +754,20 @@ def test_a_long_response_to_a_post_takes_a_place_of_a_stream(
     assert short.status == 200
 
 
+@pytest.mark.parametrize("service", [b"", b"file-server/", b"image-processing/"])
+def test_a_description_of_the_api_takes_a_place_of_a_stream(
+    tmp_path: Path, service: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs no key, and is longer than the buffer of a socket."""
+    monkeypatch.setattr(app, "STREAMS", 0)
+    monkeypatch.setattr(app, "WAIT_SECONDS", 0)
+    target = b"/api/" + service + b"openapi.json"
+
+    exchange = exchanged(tmp_path, OK + b"Content-Length: 0\r\n\r\n", "GET", [(b"host", b"x")], [], target=target)
+
+    assert (exchange.status, exchange.asked) == (503, b"")
+
+
 def test_the_requests_of_pixmill_s_own_processes_take_no_place_of_a_client(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

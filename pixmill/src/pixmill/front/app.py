@@ -86,6 +86,7 @@ LONG_RESPONSE = re.compile(
     r"|POST /api/file-server/(batch|copies|lookup)/?"
     r"|GET /api/image-processing(/presets|/algorithms|/catalog)?/?"
     r"|GET /api/(keys|owners)/?"
+    r"|GET /api/(file-server/|image-processing/)?openapi\.json"
 )
 """uWSGI sends these responses at the client's speed; what has no pages is longer than the socket's buffer."""
 
