@@ -17,8 +17,9 @@ PROJECT = Path(__file__).parents[2]
 UPDATES_END = {
     "python 3.11": datetime.date(2027, 10, 24),
     "postgres 16": datetime.date(2028, 11, 9),
-    # Long-term support: Debian's own security team ended its work on 2026-06-10. The C library of a later Debian sorts
-    # text differently, so the indexes of existing databases would have to be rebuilt; Python's images follow PostgreSQL's.
+    # Long-term support: Debian's own security team ended its work on 2026-06-10. The C library of a later Debian
+    # sorts text differently, so the indexes of existing databases would have to be rebuilt; Python's images follow
+    # PostgreSQL's.
     "debian bookworm": datetime.date(2028, 6, 10),
 }
 """The last days of security updates, as https://endoflife.date has them."""
