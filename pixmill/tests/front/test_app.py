@@ -737,12 +737,17 @@ def test_the_memory_of_a_body_is_free_while_a_slow_client_reads_the_picture(
     assert [slow.sent[0]["status"], quick.sent[0]["status"]] == [200, 200]
 
 
+def leave_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give streams no place, for which nobody waits."""
+    monkeypatch.setattr(app, "STREAMS", 0)
+    monkeypatch.setattr(app, "WAIT_SECONDS", 0)
+
+
 @pytest.mark.parametrize("target", [b"/api/file-server/lookup", b"/api/file-server/copies", b"/api/file-server/batch"])
 def test_a_long_response_to_a_post_takes_a_place_of_a_stream(
     tmp_path: Path, target: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "STREAMS", 0)
-    monkeypatch.setattr(app, "WAIT_SECONDS", 0)
+    leave_no_stream(monkeypatch)
     headers, body = [(b"host", b"x"), (b"content-length", b"2")], [b"{}", b""]
 
     long = exchanged(tmp_path, OK + b"Content-Length: 0\r\n\r\n", "POST", headers, body, target=target)
@@ -759,8 +764,7 @@ def test_a_description_of_the_api_takes_a_place_of_a_stream(
     tmp_path: Path, service: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It needs no key, and is longer than the buffer of a socket."""
-    monkeypatch.setattr(app, "STREAMS", 0)
-    monkeypatch.setattr(app, "WAIT_SECONDS", 0)
+    leave_no_stream(monkeypatch)
     target = b"/api/" + service + b"openapi.json"
 
     exchange = exchanged(tmp_path, OK + b"Content-Length: 0\r\n\r\n", "GET", [(b"host", b"x")], [], target=target)
@@ -771,8 +775,7 @@ def test_a_description_of_the_api_takes_a_place_of_a_stream(
 def test_the_requests_of_pixmill_s_own_processes_take_no_place_of_a_client(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "STREAMS", 0)
-    monkeypatch.setattr(app, "WAIT_SECONDS", 0)
+    leave_no_stream(monkeypatch)
     statuses = []
 
     for secret in (INNER_SECRET, "another"):

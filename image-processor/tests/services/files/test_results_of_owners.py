@@ -1,6 +1,5 @@
 """The worker stores and revokes results for the owner of each task."""
 
-import hashlib
 import json
 import re
 import threading
@@ -21,7 +20,7 @@ from image_processor.services.files.client import FileStorage
 from image_processor.services.files.sources import Sources
 from image_processor.services.jobs.attempts import AttemptService, ResultFile
 from image_processor.services.jobs.discarded_results import DiscardedResults
-from image_processor.services.jobs.outcomes import Claim, Ended, Failed, Finished, Outcome, Postponed
+from image_processor.services.jobs.outcomes import Ended, Failed, Finished, Outcome, Postponed
 from image_processor.services.jobs.result_cache import CacheHit, ResultCache
 from image_processor.services.jobs.result_upload import ResultUpload
 from image_processor.services.jobs.reuse import ReuseService
@@ -29,6 +28,8 @@ from service_kit.database import Database
 from service_kit.languages import translated
 from service_kit.texts import all_values_of
 from sqlalchemy import insert, select, update
+
+from tests.support.claims import claim_of
 
 REFUSALS = {"over-quota": "quota-exceeded", "on-a-full-disk": "storage-full"}
 """Owners whose results the server refuses."""
@@ -132,28 +133,10 @@ def storage(server: FileServer) -> Iterator[FileStorage]:
         yield FileStorage(http)
 
 
-def task_of(owner: str, task_id: int) -> Claim:
-    return Claim(
-        task_id=task_id,
-        attempt=1,
-        owner=owner,
-        source_id=1,
-        source_name="p",
-        source_extension=".jpg",
-        source_sha256=hashlib.sha256(b"source").hexdigest(),
-        priority=0,
-        algorithm="flip",
-        params={},
-        cache=True,
-        result_key=f"key-{task_id}",
-        suspect=False,
-    )
-
-
 def test_results_are_stored_for_the_owner_of_each_task(
     database: Database, storage: FileStorage, server: FileServer, tmp_path: Path
 ) -> None:
-    claims = [task_of(owner, number) for number, owner in enumerate(["ann", "robert", "ann"])]
+    claims = [claim_of(number, owner) for number, owner in enumerate(["ann", "robert", "ann"])]
     paths = [tmp_path / str(claim.task_id) for claim in claims]
     for path in paths:
         path.write_bytes(b"result")
@@ -172,7 +155,7 @@ def test_a_result_over_the_quota_fails_its_task_and_one_that_waits_for_the_disk_
     (tmp_path / "result").write_bytes(b"result")
 
     [ended] = ResultUpload(storage, ResultCache(database)).store(
-        [(task_of(owner, 1), ResultFile(tmp_path / "result", None, None))]
+        [(claim_of(1, owner), ResultFile(tmp_path / "result", None, None))]
     )
 
     assert isinstance(ended.outcome, outcome)
@@ -184,7 +167,7 @@ def test_a_refusal_for_a_quota_is_reported_in_both_languages_with_its_numbers(
     (tmp_path / "result").write_bytes(b"result")
 
     [ended] = ResultUpload(storage, ResultCache(database)).store(
-        [(task_of("over-quota", 1), ResultFile(tmp_path / "result", None, None))]
+        [(claim_of(1, "over-quota"), ResultFile(tmp_path / "result", None, None))]
     )
 
     assert isinstance(ended.outcome, Failed)
@@ -196,7 +179,7 @@ def test_a_refusal_for_a_quota_is_reported_in_both_languages_with_its_numbers(
 def test_a_result_says_which_task_made_it_from_which_file_and_how_long_it_is_kept(
     database: Database, storage: FileStorage, server: FileServer, tmp_path: Path
 ) -> None:
-    first, second, alone = (replace(task_of(owner, n), expires_in=60) for n, owner in enumerate(["ann", "ann", "bob"]))
+    first, second, alone = (replace(claim_of(n, owner), expires_in=60) for n, owner in enumerate(["ann", "ann", "bob"]))
     claims = [first, replace(second, expires_in=None), alone]
     results = [(claim, ResultFile(tmp_path / str(claim.task_id), ".png", None)) for claim in claims]
     for _, result in results:
@@ -223,7 +206,7 @@ def test_no_owner_gets_the_cached_result_of_another(
 ) -> None:
     cache = ResultCache(database)
     reuse = ReuseService(storage, cache)
-    anns, roberts, local = task_of("ann", 1), task_of("robert", 2), task_of("local", 3)
+    anns, roberts, local = claim_of(1, "ann"), claim_of(2, "robert"), claim_of(3, "local")
     [planned] = reuse.reuse([anns]).missed
     assert planned.key is not None
     cache.remember({planned.key: CacheHit(7, None)})
@@ -238,7 +221,7 @@ def test_no_owner_gets_the_cached_result_of_another(
 def test_a_task_that_names_a_file_asks_once_for_its_digest(
     database: Database, storage: FileStorage, server: FileServer, tmp_path: Path
 ) -> None:
-    named = replace(task_of("ann", 1), algorithm="watermark", params={"mark": {"file_id": 7}})
+    named = replace(claim_of(1, "ann"), algorithm="watermark", params={"mark": {"file_id": 7}})
     attempts = AttemptService(Sources(storage, None, None, LIMITS), LIMITS, nullcontext)
 
     [planned] = ReuseService(storage, ResultCache(database)).reuse([named]).missed
@@ -252,7 +235,7 @@ def test_a_task_that_names_a_file_asks_once_for_its_digest(
 def test_a_task_whose_named_file_was_deleted_fails_without_an_attempt(
     database: Database, storage: FileStorage, server: FileServer
 ) -> None:
-    named = replace(task_of("ann", 1), algorithm="watermark", params={"mark": {"file_id": DELETED}})
+    named = replace(claim_of(1, "ann"), algorithm="watermark", params={"mark": {"file_id": DELETED}})
 
     [ended], missed = ReuseService(storage, ResultCache(database)).reuse([named])
 

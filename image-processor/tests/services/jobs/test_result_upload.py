@@ -9,12 +9,13 @@ import pytest
 from file_storage.app import create_app as create_file_server
 from image_processor.services.files.client import FileStorage
 from image_processor.services.jobs.attempts import ResultFile
-from image_processor.services.jobs.outcomes import Claim, Failed, Finished, Outcome, Postponed
+from image_processor.services.jobs.outcomes import Failed, Finished, Outcome, Postponed
 from image_processor.services.jobs.result_cache import CacheHit, ResultCache
 from image_processor.services.jobs.result_upload import ResultUpload
 from service_kit.database import Database
 
 from tests.support.applications import configure_applications
+from tests.support.claims import claim_of
 from tests.support.environment import WORKER_SECRET
 
 
@@ -26,24 +27,6 @@ def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx2.Client]:
     transport = httpx2.WSGITransport(app=create_file_server())
     with httpx2.Client(transport=transport, base_url="http://localhost", headers=headers) as client:
         yield client
-
-
-def claim_of(task_id: int, *, name: str = "photo") -> Claim:
-    return Claim(
-        task_id=task_id,
-        attempt=1,
-        owner="ann",
-        source_id=1,
-        source_name=name,
-        source_extension=".jpg",
-        source_sha256=digest(b"source"),
-        priority=0,
-        algorithm="flip",
-        params={},
-        cache=True,
-        result_key=f"key-{task_id}",
-        suspect=False,
-    )
 
 
 def stored(files: httpx2.Client, outcome: Outcome) -> dict[str, object]:
@@ -83,7 +66,7 @@ def test_a_result_has_the_extension_of_its_format_or_else_of_the_source(
     [ended] = upload.store([(claim_of(1), result_in(tmp_path, b"result", extension))])
 
     file = stored(files, ended.outcome)
-    assert (file["name"], file["extension"]) == ("photo", expected)
+    assert (file["name"], file["extension"]) == ("p", expected)
 
 
 def test_only_results_with_a_key_that_were_stored_can_be_reused(

@@ -37,7 +37,7 @@ def with_stated_resolution(image: pyvips.Image, source: Path, format_name: str) 
 
 def with_resolution_of(image: pyvips.Image, carrier: pyvips.Image) -> pyvips.Image:
     """Return the image with the resolution in the EXIF of another image, or the default."""
-    return _with(image, None if _has_no_unit_in_exif(carrier) else (carrier.xres, carrier.yres))
+    return _with(image, None if _has_no_unit_in_exif(carrier) else _possible((carrier.xres, carrier.yres)))
 
 
 def _stated(image: pyvips.Image, source: Path, format_name: str) -> tuple[float, float] | None:
@@ -52,11 +52,11 @@ def _stated(image: pyvips.Image, source: Path, format_name: str) -> tuple[float,
         stated = None
     else:
         stated = read.xres, read.yres
-    return stated if _is_possible(stated) else None
+    return _possible(stated)
 
 
-def _is_possible(stated: tuple[float, float] | None) -> bool:
-    return stated is not None and all(0 < dots <= _GREATEST for dots in stated)
+def _possible(stated: tuple[float, float] | None) -> tuple[float, float] | None:
+    return stated if stated is not None and all(0 < dots <= _GREATEST for dots in stated) else None
 
 
 def _has_no_unit_in_exif(image: pyvips.Image) -> bool:
@@ -64,7 +64,7 @@ def _has_no_unit_in_exif(image: pyvips.Image) -> bool:
 
 
 def _with(image: pyvips.Image, stated: tuple[float, float] | None) -> pyvips.Image:
-    x, y = stated if stated is not None and _is_possible(stated) else (_UNKNOWN, _UNKNOWN)
+    x, y = stated or (_UNKNOWN, _UNKNOWN)
     image = image.copy(xres=x, yres=y)
     image.remove(_UNIT)
     return image
