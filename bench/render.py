@@ -13,7 +13,6 @@ import random
 import statistics
 import subprocess
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -283,22 +282,20 @@ def saturation(stack: FullStack, pixmill: ApiClient, folder: Path, seconds: floa
     sources = photographs(folder, 1632, 1224, VARIANTS)
     file_ids = [int(str(pixmill.upload(path.name, path.read_bytes())["id"])) for path in sources]
     idle = _p99(latencies(pixmill, file_ids[0], seconds / 2))
-    ended = threading.Event()
-
-    def render() -> None:
-        with httpx2.Client(base_url=stack.url, timeout=120, trust_env=False) as http:
-            while not ended.is_set():
-                # The number makes each render different.
-                http.get(signed(random.choice(file_ids), w=random.randrange(100, 1600), f="jpeg"))
-
-    clients = [threading.Thread(target=render) for _ in range(2 * CLIENTS)]
-    for client in clients:
-        client.start()
-    time.sleep(2)
-    busy = _p99(latencies(pixmill, file_ids[0], seconds))
-    ended.set()
-    for client in clients:
-        client.join()
+    # The width makes each render different. wrk sends them: threads of this process would delay its own samples.
+    chance = random.Random(5)
+    widths = chance.sample(range(100, 1600), 1500)
+    paths = [signed(file_id, w=width, f="jpeg") for width in widths for file_id in file_ids]
+    chance.shuffle(paths)
+    script = folder / "saturation.lua"
+    script.write_text(WRK.format(paths=", ".join(json.dumps(path) for path in paths)))
+    command = ["wrk", "--threads", "1", "--connections", str(2 * CLIENTS), "--duration", f"{seconds + 4:.0f}s"]
+    command += ["--timeout", "60s", "--script", str(script), stack.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as load:
+        time.sleep(2)
+        busy = _p99(latencies(pixmill, file_ids[0], seconds))
+        output = load.communicate()[0].decode()
+    assert "failed 0" in output, output
     print(
         f"API while every process renders: p99 {busy:.1f} ms, idle {idle:.1f} ms: {busy / idle:.2f}"
         f" (wanted at most {TARGET_LATENCY})",

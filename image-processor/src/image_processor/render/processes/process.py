@@ -50,8 +50,6 @@ log = structlog.get_logger()
 
 LEAST_FREE_BYTES = 32 * 1024 * 1024
 """With less free space on the disk of the results, a failed render may be tried again, as in the worker."""
-NICE = 5
-"""Renders have a lower priority than the services, which still respond while pictures are rendered."""
 SENT_AS_THEY_ARE = ("jpeg", "png", "gif", "webp", "avif")
 """Formats that cannot contain scripts for a browser."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -63,7 +61,6 @@ def serve(connection: Connection, settings: RenderSettings) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure(settings.log.level)
-    os.nice(NICE)
     limit_process(settings.limits)
     confine(settings.sandbox, places_of_render(settings))
     renderer = Renderer(settings)
