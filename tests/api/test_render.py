@@ -188,6 +188,19 @@ def test_the_client_chooses_the_format(pixmill: ApiClient, file_id: object, acce
     assert response.headers["Vary"] == "Accept"
 
 
+@pytest.mark.parametrize("options", [{"p": "web"}, {"p": "avatar", "f": "auto"}])
+def test_the_client_chooses_the_format_that_a_url_calls_auto(
+    pixmill: ApiClient, file_id: object, options: dict[str, str]
+) -> None:
+    url = signed(file_id, **options)
+
+    webp, jpeg = (pixmill.http.get(url, headers={"Accept": accept}) for accept in ("image/webp", "image/*"))
+
+    assert [each.headers["Content-Type"] for each in (webp, jpeg)] == ["image/webp", "image/jpeg"]
+    assert [each.headers["Vary"] for each in (webp, jpeg)] == ["Accept", "Accept"]
+    assert webp.headers["ETag"] != jpeg.headers["ETag"]
+
+
 def test_a_url_that_names_a_format_does_not_vary(pixmill: ApiClient, file_id: object) -> None:
     response = pixmill.http.get(signed(f"{file_id}.png", w=240), headers={"Accept": "image/avif"})
 
@@ -621,6 +634,7 @@ def test_a_url_with_an_output_alone_is_the_image_in_it(pixmill: ApiClient, file_
     [
         ({"steps": [{"algorithm": "resize", "params": {"width": -1}}]}, "/steps/0/params/width"),
         ({"preset": "web", "output": {"format": "png"}}, ""),
+        ({"steps": [{"algorithm": "watermark", "params": {"mark": {"text": "é" * 500}}}] * 20}, "/steps"),
     ],
 )
 def test_wrong_steps_of_a_url_are_refused_where_they_stand(

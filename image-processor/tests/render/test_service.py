@@ -17,7 +17,7 @@ from image_processor.render.cache import MAKING, ORIGINS, RenderCache
 from image_processor.render.config import RenderSettings
 from image_processor.render.failures import BUSY
 from image_processor.render.metrics import RenderMetrics
-from image_processor.render.plans.plan import ColorSource, Encoding, FileSource, OriginSource, RenderPlan
+from image_processor.render.plans.plan import ColorSource, Content, Encoding, FileSource, OriginSource, RenderPlan
 from image_processor.render.processes.job import LocalFile
 from image_processor.render.processes.pool import Pool
 from image_processor.render.processes.queue import Ticket
@@ -133,6 +133,26 @@ def test_a_render_that_writes_avif_is_slow(
     found = found_of(tmp_path, replace(PLAN, source=OriginSource(origin.url(path)), encoding=encoding), accept)
 
     assert (found.format_name, found.writes_avif) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "formats"),
+    [
+        ("image", ["source", "webp"]),
+        ("original", ["source", "source"]),
+        ("thumbor meta", ["source", "source"]),
+        ("imagor meta", ["source", "source"]),
+    ],
+)
+def test_only_an_image_has_a_result_for_each_format_that_clients_accept(
+    tmp_path: Path, answer: Content, formats: list[str]
+) -> None:
+    plan = replace(PLAN, encoding=Encoding(Output(), negotiated=True), answer=answer)
+
+    found = [found_of(tmp_path, plan, accept) for accept in ("", "image/webp")]
+
+    assert [each.format_name for each in found] == formats
+    assert len({each.key for each in found}) == len(set(formats))
 
 
 def test_the_keys_of_an_owner_fill_a_third_of_the_queue(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """URLs signed by the client, parsed by the server's grammar and verified by its signer."""
 
+import operator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 
 import pytest
 from image_processor.render.config import NativeUrlSettings
@@ -9,6 +12,7 @@ from image_processor.render.signing import NativeSigner
 from image_processor.render.urls.signed_urls import UrlMaker, UrlRequest
 from pixmill.params import Blur, Convert, Histogram, Info, Output, Resize, Watermark
 from pixmill.steps import Chain
+from service_kit.errors import DomainError
 
 from pixmill import ImageSigner, ImageUrls, Rendition
 
@@ -100,3 +104,23 @@ def test_an_analysis_is_not_signed(steps: Chain) -> None:
 
 def test_a_step_that_chooses_the_encoding_is_signed() -> None:
     assert ImageSigner(BASE, KEY).urls(42, Rendition(steps=Convert(format="png"))).url
+
+
+def is_signed(rendition: Rendition, sign: Callable[[Rendition], ImageUrls]) -> bool:
+    try:
+        return bool(sign(rendition).url)
+    except (ValueError, DomainError):
+        return False
+
+
+def test_a_url_that_is_too_long_for_the_server_is_not_signed() -> None:
+    text = Watermark(text="é" * 500)
+    eleven = reduce(operator.or_, [text] * 10, text)
+    renditions = [Rendition(steps=eleven | Watermark(text="é" * length)) for length in range(10, 500, 20)]
+
+    signed = [is_signed(rendition, lambda wanted: SIGNER.urls(42, wanted)) for rendition in renditions]
+
+    assert signed == [is_signed(rendition, as_the_server) for rendition in renditions]
+    assert (signed[0], signed[-1]) == (True, False)
+    with pytest.raises(ValueError, match="at most 16352 bytes"):
+        SIGNER.urls(42, renditions[-1])

@@ -1,6 +1,7 @@
 """The settings of the render service; ``make config`` writes ``conf.yml``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
@@ -23,6 +24,7 @@ from image_processor import capacity
 from image_processor.config import PRESETS, BlobSourceSettings, PipelinesByName, SandboxMode, SandboxPorts
 from image_processor.render.signing import LEAST_KEY_BYTES, LEAST_SIGNATURE_BYTES, check_key
 
+OwnPath = Annotated[str, Field(pattern=r"^(/[\w.-]+)+/$")]
 Path = Annotated[str, Field(pattern=r"^(/[\w.-]+)+/$|^$")]
 Host = Annotated[str, Field(pattern=r"^[a-z0-9.-]*$")]
 _ABOUT_KEYS = (
@@ -64,7 +66,7 @@ class NativeUrlSettings(DialectSettings):
         [SecretStr("${PIXMILL_RENDER_SECRET}")],
         description=f"The keys that sign URLs. The first start generates one. {_ABOUT_KEYS.format(bytes=MIN_BYTES)}",
     )
-    path: Path = Field(
+    path: OwnPath = Field(
         "/img/", description="The path prefix of Pixmill's own URLs: `/img/{signature}/p:avatar/42.webp`."
     )
     negotiate: bool = Field(
@@ -437,3 +439,27 @@ class RenderSettings(ServiceSettings):
     http: RenderHttpSettings
     origins: OriginSettings
     log: LogSettings
+
+    @model_validator(mode="after")
+    def _check_places(self) -> Self:
+        """Check that each URL belongs to one dialect, and that no dialect without a key takes those of another one."""
+        peers: Mapping[str, PeerUrlSettings] = {
+            "thumbor": self.thumbor,
+            "imagor": self.imagor,
+            "imgproxy": self.imgproxy,
+        }
+        open_paths = {"native": self.native.path} if self.native.keys else {}
+        open_paths |= {name: peer.path for name, peer in peers.items() if peer.enabled and peer.path}
+        hosts = {name: peer.host for name, peer in peers.items() if peer.enabled and peer.host}
+        for key, places in (("path", open_paths), ("host", hosts)):
+            for (name, place), (other, other_place) in combinations(places.items(), 2):
+                if place == other_place:
+                    raise ValueError(f"{name}.{key} and {other}.{key} are both '{place}': each dialect needs its own")
+        for closed, peer in peers.items():
+            for name, path in open_paths.items():
+                if peer.path and not peer.enabled and path.startswith(peer.path):
+                    raise ValueError(
+                        f"{name}.path ('{path}') is under {closed}.path ('{peer.path}'), whose URLs get 404, because"
+                        f" {closed} has no key: change one of them"
+                    )
+        return self

@@ -289,7 +289,7 @@ class RenderService:
         return time.monotonic() + self._settings.http.lookup_seconds
 
     def _format(self, plan: RenderPlan, source: _FoundSource, accept: str) -> str:
-        if not plan.encoding.negotiated:
+        if not plan.negotiated:
             return "source"
         pixels, row = None, source.row
         if row is not None and row.width and row.height:

@@ -279,7 +279,24 @@ def test_contrast_is_percent_of_the_formula() -> None:
     assert numpy.abs(result - expected).max() <= 1
 
 
-@pytest.mark.parametrize("name", ["rgb(1,2)", "modulate(1,2)", "rotate()", "blurhash(4,3)", "quality(abc)", "focal(1)"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rgb(1,2)",
+        "modulate(1,2)",
+        "rotate()",
+        "blurhash(4,3)",
+        "quality(abc)",
+        "focal(1)",
+        # imagor, vipsprocessor.go: numbers below 1 have no effect here.
+        "max_bytes(-1)",
+        "max_bytes(0)",
+        "max_frames(-1)",
+        "page(-1)",
+        "dpi(-1)",
+        "quality(-1)",
+    ],
+)
 def test_a_filter_without_effect_is_skipped_and_listed(name: str) -> None:
     """imagor, filter_processed_test.go: TestFilterProcessedFlag, TestFilterEventOutcomes."""
     plan = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/filters:{name}:grayscale()/42".encode()))
@@ -295,6 +312,22 @@ def test_the_strength_of_a_redaction_is_listed_as_ignored() -> None:
 
     assert [plan.ignored for plan in plans] == [(), ("redact.strength",)] * 2
     assert plans[0].steps == plans[1].steps != plans[2].steps
+
+
+@pytest.mark.parametrize(
+    ("name", "ignored"),
+    [
+        ("text(a,0,0,sans-bold-24)", ()),
+        ("text(a,0,0,serif-24)", ("text.font",)),
+        ("label(a,0,0,20,red,0)", ()),
+        ("label(a,0,0,20,red,0,serif)", ("label.font",)),
+        ("fill(auto)", ()),
+        ("fill(auto,bottom-right)", ("fill.corner",)),
+        ("preview()", ("preview",)),
+    ],
+)
+def test_an_argument_without_effect_is_listed(name: str, ignored: tuple[str, ...]) -> None:
+    assert imagor_plan.plan_of(imagor_url.parse(f"/unsafe/filters:{name}/42".encode())).ignored == ignored
 
 
 def test_the_background_may_be_the_average_color() -> None:
@@ -421,7 +454,7 @@ def test_every_filter_has_a_state_and_every_state_that_is_yes_is_done() -> None:
         plan = imagor_plan.plan_of(
             imagor_url.parse(f"/unsafe/meta/10x10/filters:{name}({ARGUMENTS.get(name, '')})/42".encode()), now=0
         )
-        assert name not in plan.ignored, name
+        assert (name in plan.ignored) == (name in imagor_plan.WITHOUT_EFFECT), name
 
 
 ARGUMENTS = {

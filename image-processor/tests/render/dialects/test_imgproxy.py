@@ -201,6 +201,37 @@ def test_what_imgproxy_s_client_writes_is_read() -> None:
     assert plan_of(read.source, read.options).source == OriginSource("https://example.org/a b.jpg")
 
 
+@pytest.mark.parametrize(
+    ("options", "quality"),
+    [
+        ("aq:size:1000", None),
+        ("aq:size:1000::60", 60),
+        ("q:90/aq:size:1000::60", 60),
+        ("q:90/aq:dssim:0.02:70:60", 60),
+        ("q:90/aq:none:0.02:70:60", 90),
+        ("q:90/aq:size:1000::0", 90),
+    ],
+)
+def test_a_search_ends_at_the_maximum_quality(options: str, quality: int | None) -> None:
+    assert plan(options).encoding.output.quality == quality
+
+
+def test_a_negative_limit_of_sides_limits_nothing() -> None:
+    """imgproxy, processing/prepare.go: limitScale."""
+    assert opened(made("mrd:-1/w:32")).size == (32, 24)
+
+
+def test_a_url_with_a_negative_expiry_does_not_expire() -> None:
+    """imgproxy, options/parser/apply.go: applyExpiresOption."""
+    assert plan("exp:-1").wishes == plan("exp:0").wishes
+
+
+def test_the_best_format_is_the_client_s_choice() -> None:
+    encoding = plan("f:best").encoding
+
+    assert (encoding.output.format, encoding.negotiated) == ("source", True)
+
+
 def test_slashes_that_a_proxy_ate_are_restored_before_the_signature_is_judged() -> None:
     _, path = imgproxy_url.signature_and_path(b"/_/w:1/plain/http:/example.org/a.jpg")
 
@@ -271,6 +302,12 @@ def test_a_path_without_a_source_is_read_in_linear_time() -> None:
     [
         ("ush:auto:2", ("unsharp_masking.mode",)),
         ("ush:always:2", ()),
+        ("ush:always:2:12", ("unsharp_masking.divider",)),
+        ("ush:always:2:24", ()),
+        ("aq:size:1000:70:80:0.01", ("autoquality.min", "autoquality.allowed_error")),
+        ("aq:size:1000:1:80:0", ()),
+        ("col:0.5:ff0000:0", ("colorize.keep_alpha",)),
+        ("bd:5:face", ("blur_detections.sigma",)),
         ("jpgo:1:1:0:0:0:0", ()),
         ("jpgo:0:0:1:0:1:3", ("jpeg.trellis_quant", "jpeg.optimize_scans", "jpeg.quant_table")),
         ("webpo:near_lossless", ("webp.compression",)),
@@ -409,6 +446,16 @@ def test_an_omitted_side_of_the_padding_is_that_of_another(options: str, sides: 
         "fn:%FF:1",
         "w:1_0",
         "blur:nan",
+        # imgproxy refuses every file with a negative limit.
+        "msfs:-1",
+        "maf:-1",
+        "maf:0",
+        "msr:-1",
+        "mafr:-1",
+        "pg:-1",
+        "pgs:0",
+        "mb:-1",
+        "pix:-1",
     ],
 )
 def test_arguments_out_of_range_are_refused(options: str) -> None:

@@ -14,6 +14,8 @@ from tests.support.plan_runs import rendered
 PRESETS: dict[str, dict[str, object]] = {
     "small": {"steps": [{"algorithm": "resize", "params": {"width": 16}}], "output": {"format": "webp"}},
     "analysis": {"steps": [{"algorithm": "info"}]},
+    "best": {"steps": [{"algorithm": "resize", "params": {"width": 16}}], "output": {"format": "auto"}},
+    "exact": {"steps": [{"algorithm": "grayscale"}], "output": {"format": "auto", "lossless": True}},
 }
 
 
@@ -66,12 +68,33 @@ def test_a_width_fits_the_result_of_a_preset() -> None:
         ("p:small/42", "webp", False),
         ("p:small/f:png/42", "png", False),
         ("42/cat.jpg", "jpeg", False),
+        ("p:small/f:auto/42", "source", True),
+        ("p:small/f:auto/42.png", "source", True),
+        ("p:best/42", "source", True),
+        ("p:best/42.png", "source", True),
+        ("p:best/f:png/42", "png", False),
+        ("p:best/f:auto/42", "source", True),
+        (pipeline(steps=[{"algorithm": "blur"}], output={"format": "auto"}) + "/42", "source", True),
+        (pipeline(steps=[{"algorithm": "convert", "params": {"format": "auto"}}]) + "/42", "source", True),
+        (pipeline(steps=[{"algorithm": "blur"}], output={"format": "avif"}) + "/f:auto/42", "source", True),
     ],
 )
 def test_a_format(path: str, format_name: str, negotiated: bool) -> None:
     encoding = plan(path).encoding
 
     assert (encoding.output.format, encoding.negotiated) == (format_name, negotiated)
+
+
+@pytest.mark.parametrize(("path", "negotiated"), [("42", False), ("f:auto/42", True), ("p:best/42", True)])
+def test_a_client_that_chooses_no_format_on_its_own_chooses_the_best(path: str, negotiated: bool) -> None:
+    plan = native.plan_of(native.parse(f"/signature/{path}".encode()), PRESETS, negotiated=False)
+
+    assert plan.negotiated is negotiated
+
+
+@pytest.mark.parametrize(("name", "lossless"), [("webp", True), ("avif", True), ("jpeg", False), ("gif", False)])
+def test_the_best_format_is_lossless_if_it_can_be(name: str, lossless: bool) -> None:
+    assert plan("p:exact/42").encoding.in_format(name).lossless is lossless
 
 
 @pytest.mark.parametrize(

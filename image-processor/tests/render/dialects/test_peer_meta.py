@@ -142,13 +142,25 @@ def test_imagor_names_the_format_of_the_result(tmp_path: Path) -> None:
     assert (found["format"], found["content_type"]) == ("webp", "image/webp")
 
 
-@pytest.mark.parametrize(("name", "tags"), [("strip_exif", 0), ("strip_metadata", 1)])
-def test_imagor_names_no_tags_where_exif_is_stripped(tmp_path: Path, name: str, tags: int) -> None:
-    """imagor, process.go: `strip_exif` alone hides the tags."""
+@pytest.mark.parametrize(
+    ("path", "setting", "tags"),
+    [
+        ("42", False, 1),
+        ("filters:strip_exif()/42", False, 0),
+        # imagor itself shows the tags here, though its result has none of them.
+        ("filters:strip_metadata()/42", False, 0),
+        ("42", True, 0),
+    ],
+)
+def test_imagor_names_no_tags_that_the_result_does_not_have(
+    tmp_path: Path, path: str, setting: bool, tags: int
+) -> None:
     exif = Image.Exif()
     exif[ARTIST] = "Ada Lovelace"
+    defaults = imagor_plan.ImagorDefaults(strip_metadata=setting)
+    plan = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/meta/{path}".encode()), defaults)
 
-    found = of_imagor(tmp_path, f"filters:{name}()/42", photo(40, 20, format="JPEG", exif=exif))
+    found = meta(tmp_path, plan, photo(40, 20, format="JPEG", exif=exif))
 
     assert isinstance(found["exif"], dict)
     assert list(found["exif"].values()).count("Ada Lovelace") == tags

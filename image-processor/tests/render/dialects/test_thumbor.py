@@ -307,7 +307,16 @@ def test_every_filter_has_a_state_and_every_state_that_is_yes_is_done() -> None:
         plan = thumbor_plan.plan_of(
             thumbor_url.parse(f"/unsafe/10x10/filters:{name}({ARGUMENTS.get(name, '')})/42".encode())
         )
-        assert name not in plan.ignored, name
+        assert (name in plan.ignored) == (name in thumbor_plan.WITHOUT_EFFECT), name
+
+
+def test_a_sharpening_of_the_luminance_alone_is_listed_as_ignored() -> None:
+    plans = [
+        thumbor_plan.plan_of(thumbor_url.parse(f"/unsafe/filters:sharpen(2,1,{alone})/42".encode()))
+        for alone in ("true", "false")
+    ]
+
+    assert [plan.ignored for plan in plans] == [("sharpen.luminance_only",), ()]
 
 
 ARGUMENTS = {

@@ -11,7 +11,7 @@ from image_processor.render.dialects.thumbor import plan as thumbor_plan
 from image_processor.render.dialects.thumbor import url as thumbor_url
 from image_processor.render.plans.plan import FORM, Encoding, OriginSource, RenderPlan
 
-KNOWN = "5b6b696d2cd8a9a8238be574281d7f06600b49d74a594d30669a99b545ca1075"
+KNOWN = "85c3d4588beeee8e11f3bb0fa412c73ba84e725f0f8562542ffd159e6ecdb4da"
 """The digest of `w:1`."""
 
 
@@ -54,7 +54,7 @@ def test_the_digest_does_not_change_between_versions_unnoticed() -> None:
 
     # If this changes, the canonical form has changed: increase FORM.
     assert digest == KNOWN
-    assert FORM == 2
+    assert FORM == 3
 
 
 def test_the_digest_does_not_depend_on_the_source() -> None:
@@ -147,3 +147,34 @@ def test_each_dialect_keeps_the_metadata_that_its_peer_keeps(plan: RenderPlan, m
 )
 def test_each_dialect_turns_images_upright_as_its_peer_does(plan: RenderPlan, upright: bool) -> None:
     assert plan.reading.upright == upright
+
+
+@pytest.mark.parametrize(
+    ("dialect", "path", "negotiated"),
+    [
+        ("imgproxy", "w:300", True),
+        ("imgproxy", "w:300/raw:1", False),
+        ("imgproxy", "w:300/f:best", True),
+        ("imgproxy", "w:300/f:png", False),
+        ("thumbor", "300x200/42", True),
+        ("thumbor", "meta/300x200/42", False),
+        ("thumbor", "300x200/filters:format(png)/42", False),
+        ("imagor", "300x200/42", True),
+        ("imagor", "meta/300x200/42", False),
+        ("imagor", "300x200/filters:raw()/42", False),
+        ("imagor", "300x200/filters:format(png)/42", False),
+    ],
+)
+def test_a_client_negotiates_only_the_format_of_an_image(dialect: str, path: str, negotiated: bool) -> None:
+    match dialect:
+        case "imgproxy":
+            url = imgproxy_url.parse(f"/_/{path}/plain/42".encode(), imgproxy_url.Grammar())
+            plan = plan_of_imgproxy(url.source, url.options, negotiated=True)
+        case "thumbor":
+            defaults = thumbor_plan.ThumborDefaults(negotiated=True)
+            plan = thumbor_plan.plan_of(thumbor_url.parse(f"/unsafe/{path}".encode()), defaults)
+        case _:
+            of_imagor = imagor_plan.ImagorDefaults(negotiated=True)
+            plan = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/{path}".encode()), of_imagor)
+
+    assert plan.negotiated is negotiated

@@ -1,5 +1,7 @@
 """Client hints applied to the plans of Pixmill's own URLs."""
 
+from collections.abc import Callable
+
 import pytest
 from image_processor.imaging.output import DEFAULT_QUALITY
 from image_processor.render.dialects import native
@@ -19,7 +21,7 @@ def plan(options: str = "") -> RenderPlan:
 
 
 def of_imgproxy(options: str) -> RenderPlan:
-    url = imgproxy_url.parse(f"/signature/{options}/plain/42".encode(), imgproxy_url.Grammar())
+    url = imgproxy_url.parse(f"/signature/{options.rstrip('/')}/plain/42".encode(), imgproxy_url.Grammar())
     return plan_of(url.source, url.options)
 
 
@@ -44,11 +46,25 @@ def test_save_data_lowers_the_quality_of_each_format_by_20(made: RenderPlan, nam
     assert changed.encoding.in_format(name).quality == (usual - 20 if usual else None)
 
 
-def test_save_data_lowers_the_quality_of_the_formats_that_auto_compares() -> None:
+@pytest.mark.parametrize(("asked", "sent"), [(100, 80), (50, 30), (45, 30), (31, 30), (30, 30), (29, 29), (1, 1)])
+@pytest.mark.parametrize("read", [plan, of_imgproxy])
+def test_save_data_never_raises_a_quality(read: Callable[[str], RenderPlan], asked: int, sent: int) -> None:
+    changed = hinted(read(f"q:{asked}/"), Headers({"Save-Data": "on"}))
+
+    assert changed.encoding.in_format("jpeg").quality == sent
+
+
+def test_save_data_lowers_the_quality_of_the_best_format() -> None:
     changed = hinted(of_imgproxy("f:best"), Headers({"Save-Data": "on"}))
 
-    outputs = changed.for_codec("auto").by_format
-    assert (outputs["webp"].quality, outputs["avif"].quality) == (79 - 20, 63 - 20)
+    qualities = [changed.encoding.in_format(name).quality for name in ("webp", "avif")]
+    assert qualities == [79 - 20, 63 - 20]
+
+
+def test_hints_do_not_change_a_source_that_is_sent_as_it_is() -> None:
+    made = of_imgproxy("raw:1")
+
+    assert hinted(made, Headers({"Save-Data": "on", "Sec-CH-Width": "320"})) == made
 
 
 def test_a_width_narrows_a_picture() -> None:

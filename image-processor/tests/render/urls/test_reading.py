@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 from image_processor.render.config import RenderSettings
-from image_processor.render.plans.plan import FileSource, RenderPlan
+from image_processor.render.plans.plan import FileSource, OriginSource, RenderPlan
 from image_processor.render.signing import NativeSigner, ThumborSigner
 from image_processor.render.urls import reading
 from image_processor.render.urls.presets import RenderPresets
@@ -212,6 +212,66 @@ def test_keys_that_protect_nothing_stop_the_start(section: Mapping[str, object],
 def test_a_wrong_preset_of_imgproxy_stops_the_start(line: str) -> None:
     with pytest.raises(SettingsError, match="imgproxy"):
         reader_of(imgproxy={"presets": [line]})
+
+
+@pytest.mark.parametrize(
+    "pair", [["(", "x"], ["^a", "$5"], ["^a", "\\d"], ["^z", "$1"], ["(?P<a>b)", "$c"], ["(?P<a>b)", "${1_x}"]]
+)
+def test_a_wrong_replacement_of_imgproxy_stops_the_start(pair: list[str]) -> None:
+    with pytest.raises(SettingsError, match="url_replacements") as stopped:
+        reader_of(imgproxy={"url_replacements": [["^ok", "fine"], pair]})
+
+    assert repr(pair[0]) in str(stopped.value)
+
+
+def test_replacements_of_imgproxy_are_made_in_their_order() -> None:
+    pairs = [["^mys3://([^/]+)/", "cats://$1/"], ["(?P<scheme>cats)://", "https://${scheme}.example.org/"]]
+    reader = reader_of(imgproxy={"unsafe": True, "url_replacements": pairs})
+
+    plan = plan_of(reader, b"/img/imgproxy/_/plain/mys3://a/b.jpg")
+
+    assert plan.source == OriginSource("https://cats.example.org/a/b.jpg")
+
+
+SIGNED = {"keys": [KEY]}
+
+
+@pytest.mark.parametrize(
+    ("sections", "reason"),
+    [
+        ({"native": {**SIGNED, "path": ""}}, "native.path"),
+        ({"native": SIGNED, "thumbor": {**SIGNED, "path": "/img/"}}, "native.path and thumbor.path are both '/img/'"),
+        (
+            {"thumbor": {**SIGNED, "path": "/a/"}, "imagor": {"unsafe": True, "path": "/a/"}},
+            "thumbor.path and imagor.path are both '/a/'",
+        ),
+        (
+            {"thumbor": {**SIGNED, "host": "a.org"}, "imgproxy": {"unsafe": True, "host": "a.org"}},
+            "thumbor.host and imgproxy.host are both 'a.org'",
+        ),
+        # The URLs of a dialect without a key get 404, and those of others under its path would too.
+        ({"thumbor": {**SIGNED, "path": "/img/imagor/"}}, r"thumbor.path \('/img/imagor/'\) is under imagor.path"),
+        ({"native": {**SIGNED, "path": "/img/own/"}, "thumbor": {"path": "/img/"}}, "is under thumbor.path"),
+    ],
+)
+def test_dialects_that_would_take_each_other_s_urls_stop_the_start(
+    sections: Mapping[str, Mapping[str, object]], reason: str
+) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        settings(**sections)
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"thumbor": {**SIGNED, "path": "/img/"}},
+        {"native": SIGNED, "thumbor": {**SIGNED, "path": "", "host": "a.org"}, "imagor": {**SIGNED, "path": ""}},
+        {"thumbor": {**SIGNED, "host": "a.org"}, "imagor": {"host": "a.org"}},
+        {"native": SIGNED, "thumbor": {"path": "/a/"}, "imagor": {"path": "/a/"}},
+    ],
+)
+def test_dialects_without_keys_may_have_the_places_of_others(sections: Mapping[str, Mapping[str, object]]) -> None:
+    assert settings(**sections)
 
 
 @pytest.mark.parametrize(("dialect", "status"), [("thumbor", 400), ("imagor", 403), ("imgproxy", 403), ("native", 403)])

@@ -16,6 +16,8 @@ from pixmill.client.images import Rendition
 
 _CONTEXT = b"pixmill-img-1\n"
 _MAX_SIDE = 16_384
+_MAX_URL_BYTES = 16 * 1024 - 32
+"""The most bytes of a URL after the host that the server reads."""
 _ORDER = ("exp", "p", "o", "j", "w", "h", "f", "q")
 """The server's order, so that URLs are identical to the server's and hit the same cache entries."""
 
@@ -34,7 +36,8 @@ class ImageSigner:
     """
 
     def __init__(self, url: str, key: str, *, path: str = "/img/", preset_owner: str = "local") -> None:
-        self._base = url.rstrip("/") + path
+        self._base = url.rstrip("/")
+        self._path = path
         self._key = key.encode()
         self._preset_owner = preset_owner
 
@@ -42,7 +45,8 @@ class ImageSigner:
         """Return signed URLs of an image.
 
         :param file: a file, its id, its SHA-256, or the URL of an image on a server that ``origins.hosts`` allows.
-        :raises ValueError: the server would refuse the URL: a side is too large, or a step gives no image.
+        :raises ValueError: the server would refuse the URL: a side is too large, a step gives no image, or the steps
+            are too long for a URL.
         """
         wanted = rendition or Rendition()
         _check(wanted)
@@ -89,7 +93,11 @@ class ImageSigner:
     def _url(self, source: str, options: Mapping[str, str]) -> str:
         named = [f"{name}:{quote(options[name], safe='')}" for name in _ORDER if name in options]
         signed = "/".join([*named, source])
-        return f"{self._base}{_base64url(hmac.digest(self._key, _CONTEXT + signed.encode(), 'sha256'))}/{signed}"
+        signature = _base64url(hmac.digest(self._key, _CONTEXT + signed.encode(), "sha256"))
+        target = f"{self._path}{signature}/{signed}"
+        if len(target.encode()) > _MAX_URL_BYTES:
+            raise ValueError(f"a URL has at most {_MAX_URL_BYTES} bytes after the host; store the steps as a preset")
+        return self._base + target
 
 
 def _check(wanted: Rendition) -> None:

@@ -143,11 +143,10 @@ def plan_of(url: NativeUrl, presets: Mapping[str, Mapping[str, object]], *, nego
             files.add(source_of(str(file_id)))
     steps += _fitted(url.options)
     output = _with_options(output, url.options, extension)
-    chosen = output.format == "source" and url.options.get("f") in (None, "auto")
     plan = RenderPlan(
         source=source,
         steps=tuple(steps),
-        encoding=Encoding(output, negotiated and chosen),
+        encoding=Encoding.by_url(output, chosen_by_client=negotiated),
         files=files.all(),
         wishes=_wishes(url.options),
     )
@@ -241,9 +240,9 @@ def _with_options(output: Output, options: Mapping[str, str], extension: str) ->
                 names=", ".join(sorted(set(FORMATS.values()))),
             ),
         )
-    if name in FORMATS:
-        update["format"] = FORMATS[name]
-    elif extension and not name and "format" not in output.model_fields_set:
+    if name:
+        update["format"] = FORMATS.get(name, name)
+    elif extension and "format" not in output.model_fields_set:
         update["format"] = extension
     if (quality := _count(options, "q")) is not None:
         if not 1 <= quality <= 100:

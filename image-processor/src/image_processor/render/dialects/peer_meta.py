@@ -124,7 +124,7 @@ def _focal_points(frame: ThumborFrame, size: Size) -> list[dict[str, object]]:
 
 
 def _imagor(plan: RenderPlan, decoded: Decoded, files: NamedFiles) -> dict[str, object]:
-    """Return imagor's facts about the result, with the EXIF tags of the source."""
+    """Return imagor's facts about the result, with the EXIF tags of the source unless they are stripped."""
     picture = decoded.picture
     for planned in plan.steps:
         algorithm, params = planned.resolved()
@@ -134,7 +134,7 @@ def _imagor(plan: RenderPlan, decoded: Decoded, files: NamedFiles) -> dict[str, 
         picture = made
     output = plan.encoding.output.format
     name = source_format(decoded, picture) if output == "source" else output
-    stripped = any(filter_.name == "strip_exif" for filter_ in plan.filters)
+    stripped = plan.encoding.output.metadata == "strip"
     # The result is upright and has no orientation tag: 0.
     report: dict[str, object] = {
         "format": name,

@@ -15,9 +15,10 @@ from image_processor.algorithms.registry import Params
 from image_processor.imaging.output import ANIMATED, QUICKEST, STILL, Output
 from image_processor.imaging.source import Source
 from image_processor.render.plans.deferred import PlannedStep, resolved
+from image_processor.render.plans.negotiation import BEST_FIRST
 from image_processor.services.codec.plan import Plan
 
-FORM = 2
+FORM = 3
 """The version of the form of :meth:`RenderPlan.canonical`; raise it after a change, so that no old result is used."""
 
 AVIF_EFFORT = 1
@@ -70,7 +71,7 @@ class Encoding:
     :param negotiated: whether the client's Accept header may choose AVIF or WebP.
     :param qualities: the dialect's quality by format, if the URL names none.
     :param lossy_alone: whether quality and size limit apply to JPEG, WebP and AVIF only, as in the peers, and the
-        quality also to images with a palette; if no quality fits the limit, the smallest file is sent.
+        quality also to images with a palette; if no quality meets the limit, the image is sent nevertheless.
     :param by_format: parts of the output that apply to one format only, by its name.
     """
 
@@ -80,13 +81,39 @@ class Encoding:
     lossy_alone: bool = False
     by_format: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
+    @classmethod
+    def by_url(
+        cls,
+        output: Output,
+        *,
+        chosen_by_client: bool,
+        qualities: tuple[tuple[str, int], ...] = (),
+        lossy_alone: bool = False,
+        by_format: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> "Encoding":
+        """Return the encoding of an image by URL, which clients that show different formats request.
+
+        The format `auto` is therefore the best one that the client accepts, not the smallest one of all.
+
+        :param chosen_by_client: whether the client chooses the format if the URL names none.
+        """
+        negotiated = output.format == "auto" or (chosen_by_client and output.format == "source")
+        parts = dict(by_format or {})
+        if output.format == "auto":
+            output = output.model_copy(update={"format": "source"})
+            if output.lossless:
+                # A client that accepts neither gets the format of the source, which may have no lossless form.
+                output = output.model_copy(update={"lossless": False})
+                parts = {name: {"lossless": True, **parts.get(name, {})} for name in BEST_FIRST}
+        return cls(output, negotiated, qualities, lossy_alone, parts)
+
     def in_format(self, format_name: str) -> Output:
         """Return the output in a format: that of the URL or the source, or a negotiated one, or the codec's choice."""
         quality = self.output.quality or dict(self.qualities).get(format_name)
         update = {"format": format_name, **self.by_format.get(format_name, {})}
         has_palette = update.get("palette", self.output.palette)
         if self.lossy_alone and format_name in _LOSSLESS:
-            update |= {"quality": quality if has_palette else None, "max_bytes": None}
+            update |= {"quality": quality if has_palette else None, "max_bytes": None, "min_ssim": None}
         else:
             update["quality"] = quality
         if self.output.effort is None:
@@ -94,10 +121,15 @@ class Encoding:
         return self.output.model_copy(update=update)
 
     def without_limit(self) -> "Encoding | None":
-        """Return the encoding for the smallest file, if no quality fits the limit; ``None`` if that is an error."""
+        """Return the encoding to use if no quality meets the limit; ``None`` if that is an error.
+
+        It gives the smallest file for a limit of bytes, and that of the highest quality for an SSIM.
+        """
         output = self.output
-        if output.max_bytes is None or not self.lossy_alone:
+        if not self.lossy_alone or (output.max_bytes is None and output.min_ssim is None):
             return None
+        if output.max_bytes is None:
+            return replace(self, output=output.model_copy(update={"min_ssim": None}))
         quality = 1 if output.min_ssim is None else output.quality
         return replace(self, output=output.model_copy(update={"max_bytes": None, "quality": quality}))
 
@@ -108,7 +140,6 @@ class Bounds:
 
     source_pixels: int | None = None
     source_bytes: int | None = None
-    frames: int | None = None
     frame_pixels: int | None = None
 
 
@@ -171,6 +202,11 @@ class RenderPlan:
     filters: tuple[NamedFilter, ...] = ()
     accepts_still: bool = True
 
+    @property
+    def negotiated(self) -> bool:
+        """Whether the client's Accept header may change the response; JSON and the unchanged source have one form."""
+        return self.encoding.negotiated and self.answer == "image"
+
     def of(self, source: PlanSource, wishes: Wishes) -> "RenderPlan":
         """Return the same plan for another source and with other wishes."""
         plan = replace(self, source=source, wishes=wishes)
@@ -186,7 +222,7 @@ class RenderPlan:
             "reading": _dumped(self.reading),
             "steps": [[step.name, _dumped(step.params)] for step in self.steps],
             "output": _dumped(self.encoding.output),
-            "negotiated": self.encoding.negotiated,
+            "negotiated": self.negotiated,
             "qualities": sorted(self.encoding.qualities),
             "lossy alone": self.encoding.lossy_alone,
             "answer": self.answer,
@@ -194,7 +230,6 @@ class RenderPlan:
             "bounds": [
                 self.bounds.source_pixels,
                 self.bounds.source_bytes,
-                self.bounds.frames,
                 self.bounds.frame_pixels,
             ],
             "color": self.source.color if isinstance(self.source, ColorSource) else None,

@@ -13,6 +13,7 @@ from image_processor.render.plans.plan import RenderPlan, step
 SAVED_QUALITY = 20
 """`Save-Data: on` lowers the quality by this much."""
 LEAST_QUALITY = 30
+"""A quality above this one is not lowered beyond it; a lower one is kept."""
 VARY_BY_HINTS = ["Save-Data", "Sec-CH-Width"]
 
 _SIZED = (ResizeParams, ThumbnailParams)
@@ -23,6 +24,8 @@ def hinted(plan: RenderPlan, headers: Mapping[str, str]) -> RenderPlan:
 
     :param headers: a mapping that ignores the case of names.
     """
+    if plan.answer == "original":
+        return plan
     changed = plan
     if headers.get("Save-Data", "").strip().lower() == "on":
         changed = _saving(changed)
@@ -42,7 +45,7 @@ def _saving(plan: RenderPlan) -> RenderPlan:
 
 
 def _lower(quality: int) -> int:
-    return max(LEAST_QUALITY, quality - SAVED_QUALITY)
+    return min(quality, max(LEAST_QUALITY, quality - SAVED_QUALITY))
 
 
 def _is_sized(plan: RenderPlan) -> bool:

@@ -1,7 +1,7 @@
 """The endpoint of images by URL, in Pixmill's own form and in the peers' dialects. A signature grants access."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -33,11 +33,10 @@ from image_processor.render.routers.responses import (
 )
 from image_processor.render.routers.results import response_of, result_for
 from image_processor.render.service import Found, RenderService, Result
-from image_processor.render.urls.reading import Reader, status_of
+from image_processor.render.urls.reading import MAX_TARGET_BYTES, Reader, status_of
 
 log = structlog.get_logger()
 
-MAX_TARGET_BYTES = 16 * 1024
 PRESET_SECONDS = 60
 """How long caches may keep the image of a URL with a preset before they revalidate it, because presets change."""
 _SAFE = {
@@ -47,6 +46,8 @@ _SAFE = {
     # Pages of other sites may embed the image.
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
+_SPELLINGS: Mapping[str, tuple[str, ...]] = {".jpg": (".jpg", ".jpeg", ".jpe", ".jfif"), ".tif": (".tif", ".tiff")}
+"""The usual extensions of a format that has several, by the one of its results."""
 _NEEDS_FALLBACK = (
     failures.FILE_NOT_FOUND,
     failures.NOT_RENDERABLE,
@@ -154,7 +155,7 @@ class ImageRoutes:
         }
         if plan.wishes.file_name or plan.wishes.attachment:
             name = plan.wishes.file_name or "image"
-            named = name if name.lower().endswith(stored.extension) else name + stored.extension
+            named = with_extension(name, stored.extension)
             sent["Content-Disposition"] = disposition("attachment" if plan.wishes.attachment else "inline", named)
         return file_response(request, stored.path, stored.size, sent, entity_tag(found.key))
 
@@ -162,8 +163,8 @@ class ImageRoutes:
         headers = _SAFE | {"ETag": entity_tag(found.key), "Cache-Control": self._cache_control(plan, kept_until)}
         if (modified := _modified(plan, found)) is not None:
             headers["Last-Modified"] = http_date(modified)
-        vary = ["Accept"] if plan.encoding.negotiated else []
-        if self._settings.client_hints:
+        vary = ["Accept"] if plan.negotiated else []
+        if self._settings.client_hints and plan.answer != "original":
             vary += VARY_BY_HINTS
             headers["Accept-CH"] = "Sec-CH-Width, Save-Data"
         if vary:
@@ -188,6 +189,11 @@ class ImageRoutes:
         if plan.wishes.fallback is not None:
             return plan.wishes.fallback
         return FileSource(self._settings.fallback_file_id) if self._settings.fallback_file_id else None
+
+
+def with_extension(name: str, extension: str) -> str:
+    """Return a file name with the extension of the result, unless it ends with another extension of that format."""
+    return name if name.lower().endswith(_SPELLINGS.get(extension, (extension,))) else name + extension
 
 
 def _modified(plan: RenderPlan, found: Found) -> int | None:

@@ -35,6 +35,8 @@ _INFO = "info"
 MOST_REMEMBERED = 2000
 """The most plans of each dialect that stay in memory, with a few kilobytes each."""
 LONGEST_REMEMBERED_BYTES = 2048
+MAX_TARGET_BYTES = 16 * 1024
+"""The most bytes of the path and query of a request for an image by URL."""
 
 
 class Dialect(Protocol):
@@ -232,7 +234,7 @@ def _imgproxy(settings: ImgproxySettings) -> ImgproxyDialect:
             allowed_processing_options=settings.allowed_processing_options,
             pro=settings.pro,
         )
-        imgproxy_url.check_presets(grammar)
+        imgproxy_url.check(grammar)
         mark = source_of(settings.watermark) if settings.watermark else None
     except (ValueError, DomainError) as error:
         raise SettingsError(f"settings of imgproxy: {error}") from error

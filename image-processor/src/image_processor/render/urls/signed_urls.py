@@ -10,12 +10,13 @@ from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import MAX_ID
 from service_kit.errors import DomainError, FieldError, RuleError
 from service_kit.json_types import WHOLE_NUMBER
-from service_kit.texts import sentence
+from service_kit.texts import counted, sentence
 
 from image_processor.imaging.output import Output
 from image_processor.render.config import NativeUrlSettings
 from image_processor.render.dialects import native
 from image_processor.render.signing import NativeSigner
+from image_processor.render.urls.reading import MAX_TARGET_BYTES
 from image_processor.services.codec.plan import PIPELINE, Plan, plan_of
 
 Format = Literal["jpeg", "png", "webp", "avif", "gif"]
@@ -26,6 +27,8 @@ ENCODE_ONLY: Mapping[str, object] = {"algorithm": "auto_orient"}
 """The step of a pipeline that only has an ``output``; without effect, as every pipeline orients its source anyway."""
 MAX_VARIANTS = 20
 MAX_SECONDS = 10 * 365 * 86_400
+MAX_URL_BYTES = MAX_TARGET_BYTES - 32
+"""The most bytes of a URL after the host: nginx reads it, the method and the version into `MAX_TARGET_BYTES`."""
 
 
 class UrlRequest(BaseModel):
@@ -75,6 +78,14 @@ class UrlsOut(BaseModel):
     expires_at: int | None = Field(description="The Unix time at which the URLs expire; `null` if they do not expire.")
 
 
+_TOO_LONG = counted(
+    "a URL has at most {limit:,} byte after the host; store the steps as a preset",
+    "a URL has at most {limit:,} bytes after the host; store the steps as a preset",
+    "limit",
+    limit=MAX_URL_BYTES,
+)
+
+
 def check_gives_image(planned: Plan, pointer: str) -> None:
     """Check that a pipeline gives an image, which is all that a URL can give.
 
@@ -108,8 +119,8 @@ class UrlMaker:
         :param base: scheme and host of the URLs.
         :param now: seconds since 1970.
         :param preset_owner: the owner of the preset; the caller has checked that it exists.
-        :raises DomainError: ``no-render-key``, the settings have no key; otherwise the steps are invalid or give no
-            image, or a side times a density is too large.
+        :raises DomainError: ``no-render-key``, the settings have no key; otherwise the steps are invalid, too long for
+            a URL, or give no image, or a side times a density is too large.
         """
         if not self._settings.keys:
             detail = sentence("native.keys in config/render/conf.yml has no key to sign with.")
@@ -157,4 +168,7 @@ class UrlMaker:
     def _url(self, wanted: UrlRequest, options: Mapping[str, str], base: str) -> str:
         path = native.path_of(str(wanted.file_id), options)
         signature = NativeSigner(self._settings.secrets).sign(path)
-        return f"{base}{self._settings.path}{signature}/{path.decode()}"
+        target = f"{self._settings.path}{signature}/{path.decode()}"
+        if len(target.encode()) > MAX_URL_BYTES:
+            raise _invalid("/steps" if wanted.steps is not None else "/output", _TOO_LONG, "url_too_long")
+        return base + target

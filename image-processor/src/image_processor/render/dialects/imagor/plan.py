@@ -143,11 +143,16 @@ class _Lowering:
         steps = self.steps()
         output = Output.model_validate({"format": "source"} | self._output)
         qualities = tuple((name, self._defaults.quality) for name in ("jpeg", "webp", "avif"))
-        negotiated = self._defaults.negotiated and output.format == "source"
         return RenderPlan(
             source=source,
             steps=tuple(steps),
-            encoding=Encoding(output, negotiated, qualities, lossy_alone=True, by_format=self._by_format),
+            encoding=Encoding.by_url(
+                output,
+                chosen_by_client=self._defaults.negotiated,
+                qualities=qualities,
+                lossy_alone=True,
+                by_format=self._by_format,
+            ),
             reading=Source.model_validate(self._reading),
             files=self._files.all(),
             answer=self._answer,
@@ -213,8 +218,9 @@ class _Lowering:
             self._noted.append(NamedFilter(filter_.name, filter_.args, done=False))
             return ()
         self._noted.append(NamedFilter(filter_.name, filter_.args, done=True))
-        if filter_.name == "redact" and len(_split(filter_.args)) > 1:
-            self._ignored.append("redact.strength")
+        args = _split(filter_.args)
+        unread = _UNREAD.get(filter_.name, ())
+        self._ignored += [f"{filter_.name}.{argument}" for place, argument in unread if any(args[place:])]
         return made
 
     def _made(self, name: str, args: Sequence[str]) -> Sequence[PlannedStep]:
@@ -228,6 +234,7 @@ class _Lowering:
             made = STEPS[name](args)
             return (deferred(StillOnly(steps=named(made))),) if name in _NOT_ANIMATED and made else made
         if name in OUTPUTS:
+            _at_least_one(args)
             self._output |= OUTPUTS[name](args)
             return ()
         _SETTINGS[name](self, args)
@@ -323,6 +330,8 @@ class _Lowering:
         if any(args[7:]) or (len(args) > 6 and _BLENDS.get(args[6].lower(), "normal") != "normal"):
             raise unsupported("text", sentence("a text has a place, a size and a color, and is not wrapped or blended"))
         font = args[3] if len(args) > 3 else ""
+        if not _FACES.issuperset(re.split(r"[-\d]", font.lower())):
+            self._ignored.append("text.font")
         size = re.search(r"-(\d+)$", font)
         color = args[4] if len(args) > 4 else ""
         return self._lettered(args, size=digits(size[1]) if size else 20, color=color, alpha=5, bold="bold" in font)
@@ -379,13 +388,13 @@ class _Lowering:
         self._output["effort"] = int(within(whole(args, 0), 1, 9))
 
     def set_frames(self, args: Sequence[str]) -> None:
-        self._reading["frames"] = max(1, whole(args, 0))
+        self._reading["frames"] = _at_least_one(args)
 
     def set_page(self, args: Sequence[str]) -> None:
-        self._reading["page"] = max(1, whole(args, 0))
+        self._reading["page"] = _at_least_one(args)
 
     def set_dpi(self, args: Sequence[str]) -> None:
-        self._reading["dpi"] = int(within(whole(args, 0), 10, 2400))
+        self._reading["dpi"] = int(within(_at_least_one(args), 10, 2400))
 
     def send_original(self, args: Sequence[str]) -> None:  # noqa: ARG002
         self._answer = "original"
@@ -427,8 +436,16 @@ class _Lowering:
             raise NotForFilterError
         self._focal.append(tuple(number(parts, place) for place in range(len(parts))))
 
-    def without_effect(self, args: Sequence[str]) -> None:
-        """Do nothing: the filter controls imagor's own storage of results."""
+    def store_nothing(self, args: Sequence[str]) -> None:  # noqa: ARG002
+        """Report the filter, with which imagor does not store the result; the cache keeps every result."""
+        self._ignored.append("preview")
+
+
+def _at_least_one(args: Sequence[str]) -> int:
+    """Return the number; imagor skips a filter with a number below 1 where it counts or measures something."""
+    if (found := whole(args, 0)) < 1:
+        raise NotForFilterError
+    return found
 
 
 def _integer(value: object) -> int | None:
@@ -448,6 +465,17 @@ def _split(text: str) -> list[str]:
 
 
 _NOT_ANIMATED = ("blur", "pixelate", "sharpen")
+WITHOUT_EFFECT = ("preview",)
+"""Supported filters that change nothing."""
+_FACES = frozenset(("", "sans", "roboto", "regular", "bold"))
+"""The words of a font that Pixmill has."""
+_UNREAD: Mapping[str, Sequence[tuple[int, str]]] = {
+    "background_color": [(1, "corner")],
+    "fill": [(1, "corner")],
+    "label": [(6, "font")],
+    "redact": [(1, "strength")],
+}
+"""The arguments of supported filters that change nothing, by their places."""
 _OF_META = ("avgcolor", "blurhash", "thumbhash")
 """Filters that only ``meta`` URLs support."""
 _BY_URL: Mapping[str, Callable[[_Lowering, Sequence[str]], Sequence[PlannedStep]]] = {
@@ -475,7 +503,7 @@ _SETTINGS: Mapping[str, Callable[[_Lowering, Sequence[str]], None]] = {
     "orient": _Lowering.turn_first,
     "page": _Lowering.set_page,
     "palette": _Lowering.set_palette,
-    "preview": _Lowering.without_effect,
+    "preview": _Lowering.store_nothing,
     "raw": _Lowering.send_original,
     "stretch": _Lowering.stretch,
     "strip_exif": _Lowering.strip_metadata,

@@ -438,7 +438,7 @@ OPTIONS: Sequence[Option] = (
     Option(("filename", "fn"), filename),
     Option(("return_attachment", "att"), single("return_attachment", boolean)),
     Option(("max_src_resolution", "msr"), single("max_src_resolution", pixels), secure=True),
-    Option(("max_src_file_size", "msfs"), single("max_src_file_size", integer), secure=True),
+    Option(("max_src_file_size", "msfs"), single("max_src_file_size", count), secure=True),
     Option(("max_animation_frames", "maf"), single("max_animation_frames", positive_integer), secure=True),
     Option(("max_animation_frame_resolution", "mafr"), single("max_animation_frame_resolution", pixels), secure=True),
     Option(("max_result_dimension", "mrd"), single("max_result_dimension", integer), secure=True),

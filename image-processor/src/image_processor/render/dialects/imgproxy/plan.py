@@ -73,7 +73,9 @@ _STATES: Mapping[str, State] = {
     "quality": State("yes", "`output.quality`"),
     "format_quality": State("yes", "`output.quality`"),
     "max_bytes": State("yes", "`output.max_bytes`"),
-    "format": State("part", f"{', '.join(WRITTEN)}, and `best` (Pro); others are refused"),
+    "format": State(
+        "part", f"{', '.join(WRITTEN)}, and `best` (Pro), the best one that the client accepts; others are refused"
+    ),
     "skip_processing": State("yes", "the unchanged source, unless the URL chooses another format"),
     "raw": State("yes", "the unchanged source"),
     "cachebuster": State("yes", "no effect on the result"),
@@ -94,7 +96,7 @@ _STATES: Mapping[str, State] = {
     "saturation": State("yes", "`saturation`"),
     "monochrome": State("yes", "`monochrome`"),
     "duotone": State("part", "`duotone`, only with an intensity of 1"),
-    "unsharp_masking": State("part", "`sharpen`, only with the mode `always`; `auto` has no effect"),
+    "unsharp_masking": State("part", "`sharpen`, only with the mode `always`; `auto` and the divider have no effect"),
     "colorize": State("yes", "`colorize`; transparency is kept"),
     "gradient": State("yes", "`gradient`"),
     "background_alpha": State("yes", "`flatten`"),
@@ -108,7 +110,11 @@ _STATES: Mapping[str, State] = {
     "watermark_text": State("part", "`watermark`: its size depends on the image, not on a font size"),
     "watermark_size": State("yes", "`stamp`"),
     "watermark_rotate": State("part", "only for a text"),
-    "autoquality": State("part", "`size` is `output.max_bytes`, `dssim` is `output.min_ssim`; no `ml`"),
+    "autoquality": State(
+        "part",
+        "`size` is `output.max_bytes`, `dssim` is `output.min_ssim`, up to the maximum quality; the minimum quality and"
+        " the allowed error have no effect; no `ml`",
+    ),
     "jpeg_options": State("part", "progressive and no_subsample; the others have no effect"),
     "png_options": State("yes", "progressive, palette and colors"),
     "webp_options": State("part", "lossless; the others have no effect"),
@@ -126,7 +132,12 @@ OPTION_STATES: Mapping[str, State] = {**_STATES, **{name: State("no", why) for n
 WITHOUT_EFFECT = ("cachebuster", "bypass_cache", "cache_tags", "used_presets")
 
 IGNORED: Mapping[str, Sequence[Value]] = {
+    "autoquality.min": (0, 1),
+    "autoquality.allowed_error": (0.0,),
+    "blur_detections.sigma": (),
+    "colorize.keep_alpha": (True,),
     "unsharp_masking.mode": ("none", "always"),
+    "unsharp_masking.divider": (24.0,),
     "jpeg.trellis_quant": (False,),
     "jpeg.overshoot_deringing": (False,),
     "jpeg.optimize_scans": (False,),
@@ -172,18 +183,17 @@ class _Lowering:
             bounds=Bounds(
                 self._get("max_src_resolution", int) or None,
                 self._get("max_src_file_size", int) or None,
-                self._get("max_animation_frames", int),
                 self._get("max_animation_frame_resolution", int) or None,
             ),
             wishes=Wishes(
                 file_name=self._get("filename", str) or "",
                 attachment=self._is("return_attachment"),
                 fallback=self._source("fallback_image_url"),
-                expires=self._get("expires", int) or 0,
+                expires=max(0, self._get("expires", int) or 0),
             ),
             ignored=(
                 *(name for name in WITHOUT_EFFECT if name in self._options),
-                *(name for name, values in IGNORED.items() if self._options.get(name, values[0]) not in values),
+                *(key for key, obeyed in IGNORED.items() if key in self._options and self._options[key] not in obeyed),
                 *self._ignored_of_text(),
             ),
         )
@@ -424,12 +434,16 @@ class _Lowering:
         }
         if most := self._get("max_bytes", int):
             params["max_bytes"] = most
-        params |= self._searched()
         if quality := self._get("quality", int):
             params["quality"] = quality
+        params |= self._searched()
         output = Output.model_validate(params)
-        return Encoding(
-            output, negotiated and name is None, self._qualities(), lossy_alone=True, by_format=self._by_format()
+        return Encoding.by_url(
+            output,
+            chosen_by_client=negotiated,
+            qualities=self._qualities(),
+            lossy_alone=True,
+            by_format=self._by_format(),
         )
 
     def _by_format(self) -> Mapping[str, Mapping[str, object]]:
@@ -445,25 +459,28 @@ class _Lowering:
             png |= {"palette": True, "colors": min(256, max(2, self._get("png.quantization_colors", int) or 256))}
         if self._get("webp.compression", str) == "lossless":
             webp["lossless"] = True
-        if self._get("avif.subsample", str) == "off":
-            avif["subsampling"] = "4:4:4"
+        if subsampling := {"on": "4:2:0", "off": "4:4:4"}.get(self._get("avif.subsample", str) or ""):
+            avif["subsampling"] = subsampling
         options = {"jpeg": jpeg, "png": png, "webp": webp, "avif": avif}
         return {name: own for name, own in options.items() if own}
 
     def _searched(self) -> dict[str, object]:
+        most = self._get("autoquality.max", int)
+        params: dict[str, object] = {"quality": most} if most else {}
         match self._get("autoquality.method", str):
             case "size":
-                return {"max_bytes": max(1, int(self._number("autoquality.target", 0.0)))}
+                return params | {"max_bytes": max(1, int(self._number("autoquality.target", 0.0)))}
             case "dssim":
                 # imgproxy's target is the structural dissimilarity, (1 - SSIM) / 2.
-                return {"min_ssim": max(0.5, min(0.999, 1 - 2 * self._number("autoquality.target", 0.02)))}
+                least = 1 - 2 * self._number("autoquality.target", 0.02)
+                return params | {"min_ssim": max(0.5, min(0.999, least))}
             case "ml":
                 raise unsupported("autoquality", sentence("there is no method `ml`; there are `size` and `dssim`"))
         return {}
 
     def _qualities(self) -> tuple[tuple[str, int], ...]:
-        own = {name: self._get(f"format_quality.{name}", int) or quality for name, quality in QUALITIES}
-        return tuple(own.items())
+        own = {name: self._get(f"format_quality.{name}", int) or dict(QUALITIES).get(name) for name in WRITTEN}
+        return tuple((name, quality) for name, quality in own.items() if quality)
 
 
 def _plain(planned: PlannedStep) -> dict[str, object]:

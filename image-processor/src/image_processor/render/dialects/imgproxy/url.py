@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from urllib.parse import unquote
 
 from service_kit.texts import sentence
@@ -11,7 +12,7 @@ from service_kit.texts import sentence
 from image_processor.render.dialects.imgproxy.options import BY_NAME, PRO, RESIZING_TYPES, Value, Values, decoded
 from image_processor.render.problems import bad_option, bad_url, expired, forbidden_option, unsupported
 
-__all__ = ["Grammar", "ImgproxyUrl", "Value", "check_presets", "parse", "preset_of", "signature_and_path"]
+__all__ = ["Grammar", "ImgproxyUrl", "Value", "check", "parse", "preset_of", "signature_and_path"]
 
 PLAIN = "plain"
 _EATEN_SLASHES = re.compile(r"(^|/)plain/(?:(\S+):/([^/])|\S*)")
@@ -44,6 +45,14 @@ class Grammar:
     allow_security_options: bool = False
     allowed_processing_options: Sequence[str] = ()
     pro: bool = True
+
+    @cached_property
+    def replacements(self) -> Sequence[tuple[re.Pattern[str], str]]:
+        """Return the replacements in sources, in Python's form.
+
+        :raises ValueError: an expression or a replacement is wrong.
+        """
+        return [_replacement(*pair) for pair in self.url_replacements]
 
 
 @dataclass(frozen=True)
@@ -102,11 +111,13 @@ def parse(target: bytes, grammar: Grammar, now: float | None = None) -> Imgproxy
     return ImgproxyUrl(signature, f"/{path}".encode("utf-8", "surrogateescape"), source, values)
 
 
-def check_presets(grammar: Grammar) -> None:
-    """Check the options of all presets.
+def check(grammar: Grammar) -> None:
+    """Check the replacements in sources, and the options of all presets.
 
+    :raises ValueError: a replacement is wrong.
     :raises DomainError: an option is invalid.
     """
+    _ = grammar.replacements
     for name in grammar.presets:
         _apply_presets({}, [name], replace(grammar, allow_security_options=True), ())
 
@@ -207,7 +218,18 @@ def _with_extension(encoded: str, mark: str) -> tuple[str, str]:
 
 
 def _whole(source: str, grammar: Grammar) -> str:
-    for expression, replacement in grammar.url_replacements:
-        # Go writes a group as $1 or ${1}.
-        source = re.sub(expression, re.sub(r"\$\{?(\w+)\}?", r"\\g<\1>", replacement), source)
+    for pattern, replacement in grammar.replacements:
+        source = pattern.sub(replacement, source)
     return source if source.startswith(grammar.base_url) else grammar.base_url + source
+
+
+def _replacement(expression: str, replacement: str) -> tuple[re.Pattern[str], str]:
+    # Go writes a group as $1 or ${1}.
+    template = re.sub(r"\$\{?(\w+)\}?", r"\\g<\1>", replacement)
+    try:
+        pattern = re.compile(expression)
+        # Python reads a replacement only when it is used, even if nothing matches.
+        pattern.sub(template, "")
+    except (re.error, IndexError) as error:
+        raise ValueError(f"url_replacements: [{expression!r}, {replacement!r}] is wrong: {error}") from error
+    return pattern, template

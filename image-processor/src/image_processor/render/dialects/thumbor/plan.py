@@ -42,6 +42,8 @@ from image_processor.render.plans.deferred import Deferred, PlannedStep, Size, d
 from image_processor.render.plans.plan import Encoding, RenderPlan, Wishes, step
 from image_processor.render.problems import numbers_in_range, unsupported
 
+WITHOUT_EFFECT = ("autojpg",)
+"""Supported filters that change nothing."""
 QUALITY = 80
 SCHEME = "http"
 """The scheme of an image without one, as in thumbor's HTTP loader."""
@@ -193,10 +195,10 @@ class _Lowering:
         return RenderPlan(
             source=source,
             steps=(deferred(self._framed()), *steps),
-            encoding=Encoding(
+            encoding=Encoding.by_url(
                 output,
-                self._defaults.negotiated and output.format == "source",
-                tuple((name, self._defaults.quality) for name in ("jpeg", "webp", "avif")),
+                chosen_by_client=self._defaults.negotiated,
+                qualities=tuple((name, self._defaults.quality) for name in ("jpeg", "webp", "avif")),
                 lossy_alone=True,
             ),
             reading=Source(upright=self._defaults.respect_orientation, frames=self._frames),
@@ -257,6 +259,8 @@ class _Lowering:
     def _steps(self, name: str, args: Sequence[str], text: str) -> Sequence[PlannedStep]:
         if name == "rotate":
             self._turned ^= whole(args, 0) % 180 == 90
+        if name == "sharpen" and true(args, 2):
+            self._ignored.append("sharpen.luminance_only")
         if name in _STEPS:
             return _STEPS[name](args)
         if name == "curve":
@@ -322,6 +326,10 @@ class _Lowering:
     def stretch(self, args: Sequence[str]) -> None:  # noqa: ARG002
         self._frame["stretch"] = True
 
+    def take_jpeg(self, args: Sequence[str]) -> None:
+        if true(args, 0, default=True):
+            self._ignored.append("autojpg")
+
     def focus(self, args: Sequence[str]) -> None:
         found = re.match(r"(\d+)x(\d+):(\d+)x(\d+)", args[0] if args else "")
         if found is None:
@@ -330,8 +338,8 @@ class _Lowering:
         if left != right and top != bottom:
             self._focal.append((left, top, right, bottom))
 
-    def without_effect(self, args: Sequence[str]) -> None:
-        """Do nothing: results never contain what the filter removes, or the server decides."""
+    def strip_metadata(self, args: Sequence[str]) -> None:
+        """Do nothing: results never have the metadata that the filter removes."""
 
 
 class RepeatedMark(Deferred):
@@ -486,14 +494,14 @@ def fitting(filter_: Filter) -> Sequence[str]:
 
 
 _SETTINGS: Mapping[str, Callable[[_Lowering, Sequence[str]], None]] = {
-    "autojpg": _Lowering.without_effect,
+    "autojpg": _Lowering.take_jpeg,
     "cover": _Lowering.first_frame,
     "focal": _Lowering.focus,
     "format": _Lowering.set_format,
     "max_age": _Lowering.set_max_age,
     "no_upscale": _Lowering.keep_size,
     "stretch": _Lowering.stretch,
-    "strip_exif": _Lowering.without_effect,
+    "strip_exif": _Lowering.strip_metadata,
     "strip_icc": _Lowering.strip_profile,
 }
 
