@@ -11,7 +11,7 @@ import pytest
 from image_processor.imaging.output import Output
 from image_processor.render.failures import NOT_RENDERABLE
 from image_processor.render.plans.plan import ColorSource, Encoding, RenderPlan, step
-from image_processor.render.processes.job import Job, JobOutcome, LocalFile, Made, Refused
+from image_processor.render.processes.job import Job, JobOutcome, Made, Refused
 from image_processor.render.processes.messages import (
     MAX_ANSWER_BYTES,
     MalformedAnswerError,

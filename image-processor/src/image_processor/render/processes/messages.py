@@ -1,7 +1,7 @@
 """The bytes that the service and a render process send each other: jobs, and answers that are only data.
 
-A picture may take a process over, so the service reads its answers as JSON and checks them. A process trusts the service, whose
-jobs are pickles. Each message follows its length.
+A picture may take a process over, so the service reads its answers as JSON and checks them. A process trusts the
+service, whose jobs are pickles. Each message follows its length.
 """
 
 import json
