@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.support.client import TASKS, ApiClient, assert_problem, http
+from tests.support.client import FILES, TASKS, ApiClient, assert_problem, http
 from tests.support.images import opened, photo
 from tests.support.processes import children_of, frozen, processes_of
 from tests.support.render_service import await_running, render_processes, signed
@@ -41,7 +41,7 @@ def answers_during(stack: FullStack, urls: Sequence[str], break_it: Callable[[],
     with ThreadPoolExecutor(len(urls)) as clients:
         with frozen(processes):
             answers = [clients.submit(http.get, url, timeout=120) for url in urls]
-            await_running(stack, min(len(urls), len(processes)))
+            await_running(stack, min(len(set(urls)), len(processes)))
             break_it()
         return [answer.result() for answer in answers]
 
@@ -59,7 +59,7 @@ def started_again(stack: FullStack) -> Iterator[None]:
 def assert_rendered_later(stack: FullStack, urls: Sequence[str]) -> None:
     """Check that the pictures are whole, and that no half of one is left."""
     for url, width in zip(urls, WIDTHS, strict=True):
-        assert opened(wait_until(lambda url=url: _content_of(url), "the picture is rendered")).width == width
+        assert opened(_rendered(url)).width == width
     renders = stack.folder / "renders"
     wait_until(lambda: list((renders / "making").iterdir()) == [], "no half of a result is left")
     wait_until(lambda: _indexed(renders) == _sizes(renders), "the index has each file with its size")
@@ -109,7 +109,43 @@ def test_the_fork_server_alone_is_killed(stack: FullStack, urls: Sequence[str]) 
     assert [answer.status_code for answer in answers] == [200] * len(urls)
     assert_rendered_later(stack, urls)
     other = f"{urls[0].partition('/img/')[0]}{TASKS}/thumbnails/{urls[0].rpartition('/')[2]}/128"
-    assert wait_until(lambda: _content_of(other), "another picture is rendered")
+    assert _rendered(other)
+
+
+@pytest.mark.thorough
+def test_what_nginx_keeps_ends_with_the_renders_although_the_service_crashed(
+    stack: FullStack, urls: Sequence[str]
+) -> None:
+    file_id = urls[0].rpartition("/")[2]
+    wait_until(lambda: http.get(urls[0]).headers["Server-Timing"] == "cache;desc=hit", "nginx keeps the image")
+    with started_again(stack):
+        os.kill(stack.render.popen.pid, signal.SIGKILL)
+    with ApiClient(stack.url) as client:
+        client.http.delete(f"{FILES}/{file_id}").raise_for_status()
+        wait_until(lambda: http.get(f"{stack.url}/img/x/1").status_code != 503, "the service is back")
+
+        removed = client.http.delete(f"{TASKS}/renders/{file_id}", timeout=120)
+
+    assert removed.status_code == 204
+    assert http.get(urls[0]).status_code == 404
+
+
+@pytest.mark.thorough
+def test_nginx_does_not_keep_what_is_rendered_while_the_renders_are_removed(
+    stack: FullStack, urls: Sequence[str]
+) -> None:
+    file_id = urls[0].rpartition("/")[2]
+
+    def remove() -> None:
+        with ApiClient(stack.url) as client:
+            client.http.delete(f"{FILES}/{file_id}").raise_for_status()
+            client.http.delete(f"{TASKS}/renders/{file_id}", timeout=120).raise_for_status()
+
+    # nginx keeps only what was requested twice.
+    answers_during(stack, [urls[0]] * 3, remove)
+
+    assert http.get(urls[0]).status_code == 404
+    assert not any(path.stem for path in (stack.folder / "renders" / "making").iterdir())
 
 
 def _fork_server(stack: FullStack) -> int:
@@ -119,6 +155,10 @@ def _fork_server(stack: FullStack) -> int:
         return next((number for number in servers if set(children_of(number)) & set(servers)), None)
 
     return wait_until(found, "the fork server runs")
+
+
+def _rendered(url: str) -> bytes:
+    return wait_until(lambda: _content_of(url), "the picture is rendered")
 
 
 def _content_of(url: str) -> bytes | None:

@@ -52,7 +52,7 @@ from image_processor.services.codec.configured_presets import ConfiguredPresets
 log = structlog.get_logger()
 
 API = "/api/image-processing"
-SWEEP_SECONDS = 30
+SWEEP_SECONDS = 20
 """Interval between searches for cached results whose files were deleted."""
 _EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 

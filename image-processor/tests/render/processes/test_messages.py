@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-import pickle
 import struct
 from pathlib import Path
 
@@ -21,6 +20,8 @@ from image_processor.render.processes.messages import (
     read_job,
 )
 from service_kit.texts import Sentence, counted, sentence
+
+from tests.support import hostile_renders
 
 MADE: dict[str, object] = {"resident_bytes": 1, "extension": ".png", "seconds": {"render": 0.5}}
 REFUSED: dict[str, object] = {"resident_bytes": 1, "kind": NOT_RENDERABLE, "detail": {"text": "It is no image."}}
@@ -45,16 +46,6 @@ def saying(template: str, singular: str | None = None, **values: object) -> dict
     """Return a refusal whose detail has this template."""
     of_number = {} if singular is None else {"singular": singular, "number": "n"}
     return {**REFUSED, "detail": {"text": "a", "template": template, "values": {"n": 2, **values}, **of_number}}
-
-
-class Touch:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> object:
-        return Path.touch, (self.path,)
 
 
 def test_a_job_arrives_as_it_was_sent() -> None:
@@ -97,7 +88,7 @@ def test_a_detail_that_is_too_long_is_cut() -> None:
 
 def test_a_pickle_is_not_run(tmp_path: Path) -> None:
     with pytest.raises(MalformedAnswerError):
-        read(framed(pickle.dumps(Touch(tmp_path / "run"))))
+        read(framed(hostile_renders.pickle_that_creates(tmp_path / "run")))
 
     assert not (tmp_path / "run").exists()
 

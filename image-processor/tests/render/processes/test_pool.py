@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import pickle
 import random
 import resource
 import signal
@@ -171,16 +170,6 @@ def test_a_render_that_takes_too_long_is_killed(source: LocalFile, tmp_path: Pat
     assert isinstance(second, Made)
 
 
-class _Touch:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> object:
-        return Path.touch, (self.path,)
-
-
 def with_hostile_first(
     monkeypatch: pytest.MonkeyPatch,
     chosen: RenderSettings,
@@ -202,7 +191,8 @@ def with_hostile_first(
 def test_a_process_that_sends_no_answer_is_killed_and_replaced(
     source: LocalFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    pickled, run = pickle.dumps(_Touch(tmp_path / "run")), tmp_path / "run"
+    run = tmp_path / "run"
+    pickled = hostile_renders.pickle_that_creates(run)
     content = {
         "garbage": struct.pack("!I", 3) + b"\xff{}",
         "pickle": struct.pack("!I", len(pickled)) + pickled,

@@ -76,7 +76,7 @@ def headers_of(folder: Path, url: str, front: str = "", **options: object) -> Re
             "headers": [(b"if-none-match", b"*")],
         }
         try:
-            return await images.image(Request(scope, connected))  # type: ignore[arg-type]  # it never answers
+            return await images.image(Request(scope, connected))
         finally:
             await rows.close()
             await nginx.close()
