@@ -928,7 +928,7 @@ MUTATIONS = [
         file="image-processor/src/image_processor/render/processes/messages.py",
         before="    _check(said)\n    return said\n",
         after="    return said\n",
-        caught_by="image-processor/tests/render/processes/test_messages.py::test_what_is_no_answer_is_malformed",
+        caught_by="image-processor/tests/render/processes/test_messages.py::test_other_data_than_an_answer_is_malformed",
     ),
     Mutation(
         rule="an index that cannot be written fails no picture",

@@ -342,7 +342,7 @@ def test_a_render_for_which_the_cache_has_no_folder_is_sent(tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["nothing", "a folder", "a link"])
-def test_what_is_no_file_is_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+def test_only_a_file_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     serve = partial(hostile_renders.answering, message_of_answer(Made(".png", 1, ())))
     monkeypatch.setattr("image_processor.render.processes.pool.serve", serve)
 

@@ -204,7 +204,7 @@ class RenderCache:
         self._is_failing = True
 
     def _drop_oldest(self) -> None:
-        """Keep only so many results in memory as a failing index may lack."""
+        """Keep at most as many results as an index that fails may lack."""
         for key in list(self._unwritten)[:-MOST_WITHOUT_INDEX]:
             self._drop_unwritten(key)
 

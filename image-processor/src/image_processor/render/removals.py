@@ -13,7 +13,7 @@ MOST_REMEMBERED = 10_000
 class Removals:
     """The latest removals of results by their files.
 
-    :ivar count: the number of removals; whoever looks a file up notes it before, for :meth:`concern`.
+    :ivar count: the number of removals; note it before a file is looked up, for :meth:`concern`.
     """
 
     def __init__(self) -> None:

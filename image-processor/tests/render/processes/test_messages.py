@@ -1,4 +1,4 @@
-"""The messages between the service and its processes: an answer is only data, whatever a process sends."""
+"""The messages between the service and its processes: the service takes an answer only as data."""
 
 import asyncio
 import io
@@ -24,7 +24,7 @@ from service_kit.texts import Sentence, counted, sentence
 from tests.support import hostile_renders
 
 MADE: dict[str, object] = {"resident_bytes": 1, "extension": ".png", "seconds": {"render": 0.5}}
-REFUSED: dict[str, object] = {"resident_bytes": 1, "kind": NOT_RENDERABLE, "detail": {"text": "It is no image."}}
+REFUSED: dict[str, object] = {"resident_bytes": 1, "kind": NOT_RENDERABLE, "detail": {"text": "Not an image."}}
 JOB = Job(RenderPlan(ColorSource("red"), (step("resize", {"width": 2}),), Encoding(Output())), None, (), "source", "/a")
 
 
@@ -113,7 +113,7 @@ def test_a_pickle_is_not_run(tmp_path: Path) -> None:
                 {**MADE, "seconds": {"render": float("nan")}},
                 {**MADE, "seconds": [["render", 1]]},
                 {**REFUSED, "kind": "no-such-kind"},
-                {**REFUSED, "detail": "It is no image."},
+                {**REFUSED, "detail": "Not an image."},
                 {**REFUSED, "detail": {}},
                 # A translation fills the template again.
                 saying("{n.__class__}"),
@@ -130,7 +130,7 @@ def test_a_pickle_is_not_run(tmp_path: Path) -> None:
         b'{"resident_bytes": 1, "extension": ".png", "seconds": {"render": 1e999}}',
     ],
 )
-def test_what_is_no_answer_is_malformed(content: bytes) -> None:
+def test_other_data_than_an_answer_is_malformed(content: bytes) -> None:
     with pytest.raises(MalformedAnswerError):
         read(framed(content))
 

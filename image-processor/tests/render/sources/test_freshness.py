@@ -24,10 +24,10 @@ IN_A_MINUTE = "Sun, 06 Nov 1994 08:50:37 GMT"
         ({"cache-control": "max-age=60, s-maxage=300", "age": "20"}, 280, 40),
         ({"cache-control": "s-maxage=300"}, 300, 300),
         ({"cache-control": "s-maxage=0, max-age=60"}, 0, 60),
-        # The setting limits us, not what the origin tells clients.
+        # The setting limits us, not its clients.
         ({"cache-control": "max-age=31536000"}, DAY, 31_536_000),
         ({"cache-control": "max-age=99999999999"}, DAY, 10**9),
-        # Of several the first counts; what is no number is stale (RFC 9111, 4.2.1).
+        # Of several the first counts; a wrong number means stale (RFC 9111, 4.2.1).
         ({"cache-control": "max-age=60, max-age=90"}, 60, 60),
         ({"cache-control": "max-age=soon"}, 0, 0),
         ({"cache-control": "no-cache, max-age=60"}, 0, 0),

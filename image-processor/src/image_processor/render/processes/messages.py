@@ -85,7 +85,7 @@ def _answer_of(content: bytes) -> JobOutcome:
                 return Made(_one_of(extension, EXTENSIONS_OF_RESULTS), resident, _parts_of(seconds))
             case {"resident_bytes": int(resident), "kind": str(kind), "detail": dict(detail)}:
                 return Refused(_one_of(kind, STATUSES), _sentence_of(detail), resident)
-    # Whatever is wrong with it, it is malformed: what it may contain is up to whoever took the process over.
+    # The errors of any other data: an attacker chooses what it contains.
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise MalformedAnswerError(type(error).__name__) from error
     raise MalformedAnswerError("neither made nor refused")

@@ -86,7 +86,7 @@ def _directives(control: str) -> Mapping[str, str]:
 
 
 def _seconds(text: str) -> int | None:
-    """Return a number of seconds; ``None`` if it is none."""
+    """Return a number of seconds; ``None`` if the text is another."""
     if _SECONDS.fullmatch(text):
         return int(text)
     return _LONGEST if text.isascii() and text.isdigit() else None
