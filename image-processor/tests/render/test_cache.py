@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from image_processor.render.cache import MOST_UNWRITTEN, MOST_WITHOUT_INDEX, RenderCache
+from image_processor.render.cache import MOST_UNWRITTEN, RenderCache
 
 EVER = 1e9
 KEYS = [f"{number:064x}" for number in range(10)]
@@ -257,15 +257,17 @@ def test_a_full_database_loses_no_result(tmp_path: Path) -> None:
     assert [key for key in keys if cache.find(key) is None] == []
 
 
-def test_without_an_index_the_cache_is_bounded_and_leaves_no_file(tmp_path: Path) -> None:
+def test_without_an_index_the_cache_is_bounded_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("image_processor.render.cache.MOST_WITHOUT_INDEX", 3)
     cache = RenderCache(tmp_path, 10**6, write_seconds=0)
     break_index(cache)
-    keys = [f"{number:064x}" for number in range(MOST_WITHOUT_INDEX + 3)]
 
-    paths = [keep(cache, key, b"a") for key in keys]
+    paths = [keep(cache, key, b"a") for key in KEYS[:5]]
 
-    assert [path.exists() for path in paths[:4]] == [False, False, False, True]
-    assert cache.bytes == MOST_WITHOUT_INDEX
+    assert [path.exists() for path in paths] == [False, False, True, True, True]
+    assert cache.bytes == 3
 
 
 @pytest.mark.parametrize("is_written", [False, True])
