@@ -893,6 +893,51 @@ MUTATIONS = [
         "test_nginx_forgets_what_is_made_from_a_file_or_the_same_bytes",
     ),
     Mutation(
+        rule="nginx keeps nothing that was rendered while the renders of its file were removed",
+        file="image-processor/src/image_processor/render/routers/nginx_cache.py",
+        before="        if self._removals.concern(files, found.removals):\n            return\n",
+        after="",
+        caught_by="image-processor/tests/render/routers/test_nginx_cache.py::"
+        "test_what_was_rendered_while_its_results_were_removed_is_not_kept",
+    ),
+    Mutation(
+        rule="a render during which its file was forgotten is not kept",
+        file="image-processor/src/image_processor/render/service.py",
+        before=" and not self._removals.concern(found.stored_files, found.removals)",
+        after="",
+        caught_by="image-processor/tests/render/test_service.py::"
+        "test_a_render_during_which_its_file_is_forgotten_is_sent_but_not_kept",
+    ),
+    Mutation(
+        rule="a result whose origin forbids it is not kept",
+        file="image-processor/src/image_processor/render/service.py",
+        before="if found.may_be_kept and",
+        after="if",
+        caught_by="image-processor/tests/render/test_service.py::test_a_render_is_kept_only_if_its_origin_allows_it",
+    ),
+    Mutation(
+        rule="clients keep an image of an origin no longer than the origin says",
+        file="image-processor/src/image_processor/render/routers/images.py",
+        before="            seconds = min(seconds, max(0, int(left)))\n",
+        after="",
+        caught_by="image-processor/tests/render/routers/test_images.py::"
+        "test_clients_keep_an_image_no_longer_than_its_origin_says",
+    ),
+    Mutation(
+        rule="the template in an answer of a render process only inserts values",
+        file="image-processor/src/image_processor/render/processes/messages.py",
+        before="    _check(said)\n    return said\n",
+        after="    return said\n",
+        caught_by="image-processor/tests/render/processes/test_messages.py::test_other_data_than_an_answer_is_malformed",
+    ),
+    Mutation(
+        rule="an index that cannot be written fails no picture",
+        file="image-processor/src/image_processor/render/cache.py",
+        before="            self._drop_oldest()\n            return\n",
+        after="            raise\n",
+        caught_by="image-processor/tests/render/test_cache.py::test_an_index_that_cannot_be_written_loses_no_result",
+    ),
+    Mutation(
         rule="a format that the codec chooses has its own options",
         file="image-processor/src/image_processor/services/codec/encoding.py",
         before="    output = by_format.get(chosen, output)\n",

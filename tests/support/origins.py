@@ -3,12 +3,14 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from image_processor.render.sources import origins
+
+from tests.support.images import photo
 
 PICTURE = b"the bytes of a picture"
 
@@ -23,6 +25,7 @@ _REDIRECTS = {
     "/loop": "/loop",
 }
 
+_FILES: Mapping[str, Callable[[], bytes]] = {"/avif": lambda: _AVIF, "/real.png": lambda: photo(8, 6)}
 _STATUSES = {"/missing": 404, "/broken": 500}
 
 
@@ -68,6 +71,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path in _STATUSES:
             self._answer(_STATUSES[self.path], b"")
             return
+        if self.path in _FILES:
+            self._answer(200, _FILES[self.path]())
+            return
         if self.path in _REDIRECTS:
             self._answer(302, b"", Location=_REDIRECTS[self.path])
             return
@@ -81,8 +87,6 @@ class _Handler(BaseHTTPRequestHandler):
                 if known:
                     self.server.gate.wait(30)
                 self._answer(304 if known else 200, b"" if known else PICTURE, ETag='"1"')
-            case "/avif":
-                self._answer(200, _AVIF)
             case "/slow":
                 time.sleep(2)
                 self._answer(200, PICTURE)
@@ -93,7 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)
-        for name, value in {"Cache-Control": self.server.control, **headers}.items():
+        said = {"Cache-Control": self.server.control} if self.server.control else {}
+        for name, value in {**said, **headers}.items():
             self.send_header(name, value)
         if status != 304:
             self.send_header("Content-Length", str(len(body)))

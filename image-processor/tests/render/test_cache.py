@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from image_processor.render.cache import MOST_UNWRITTEN, RenderCache
 
 EVER = 1e9
@@ -210,3 +211,104 @@ def test_a_result_is_whole_while_its_file_has_all_bytes(tmp_path: Path) -> None:
     path.unlink()
 
     assert not found.is_whole
+
+
+def break_index(cache: RenderCache) -> None:
+    """Make SQLite refuse each change of the index, as on a read-only disk."""
+    cache._index.execute("PRAGMA query_only = ON")
+
+
+def mend_index(cache: RenderCache) -> None:
+    cache._index.execute("PRAGMA query_only = OFF")
+
+
+def test_an_index_that_cannot_be_written_loses_no_result(tmp_path: Path) -> None:
+    cache = RenderCache(tmp_path, 1000, write_seconds=0)
+    keep(cache, KEYS[0], b"a", 1)
+    break_index(cache)
+
+    keep(cache, KEYS[1], b"b", 2)
+    found = keys_of(cache)
+    mend_index(cache)
+    cache.close()
+
+    assert found == KEYS[:2]
+    assert keys_of(RenderCache(tmp_path, 1000)) == KEYS[:2]
+
+
+def test_a_use_that_cannot_be_written_fails_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("image_processor.render.cache.USE_SECONDS", -1)
+    cache = RenderCache(tmp_path, 1000)
+    keep(cache, KEYS[0], b"a")
+    break_index(cache)
+
+    assert keys_of(cache) == KEYS[:1]
+    assert keys_of(cache) == KEYS[:1]
+
+
+def test_a_full_database_loses_no_result(tmp_path: Path) -> None:
+    cache = RenderCache(tmp_path, 10**6, write_seconds=0)
+    cache._index.execute("PRAGMA max_page_count = 1")
+    keys = [f"{number:064x}" for number in range(500)]
+
+    for number, key in enumerate(keys):
+        keep(cache, key, b"a", number, sha256=key)
+
+    assert [key for key in keys if cache.find(key) is None] == []
+
+
+def test_without_an_index_the_cache_is_bounded_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("image_processor.render.cache.MOST_WITHOUT_INDEX", 3)
+    cache = RenderCache(tmp_path, 10**6, write_seconds=0)
+    break_index(cache)
+
+    paths = [keep(cache, key, b"a") for key in KEYS[:5]]
+
+    assert [path.exists() for path in paths] == [False, False, True, True, True]
+    assert cache.bytes == 3
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+def test_a_file_is_forgotten_although_the_index_cannot_be_written(tmp_path: Path, is_written: bool) -> None:
+    cache = RenderCache(tmp_path, 1000, write_seconds=EVER)
+    path = keep(cache, KEYS[0], b"a", 1, sha256="a" * 64)
+    if is_written:
+        cache.write()
+    break_index(cache)
+
+    removed = cache.forget_files([1])
+
+    assert removed == 1
+    assert not path.exists()
+    found = cache.find(KEYS[0])
+    assert found is None or not found.is_whole
+
+
+def test_results_are_evicted_although_the_index_cannot_be_written(tmp_path: Path) -> None:
+    cache = RenderCache(tmp_path, 150, write_seconds=0)
+    first = keep(cache, KEYS[0], bytes(100))
+    break_index(cache)
+    keep(cache, KEYS[1], bytes(100))
+
+    mend_index(cache)
+    third = keep(cache, KEYS[2], bytes(20))
+
+    assert not first.exists()
+    assert third.exists()
+    assert cache.bytes == 120
+
+
+def test_a_result_that_cannot_be_moved_stays_where_it_was_made(tmp_path: Path) -> None:
+    cache = RenderCache(tmp_path, 1000)
+    made = cache.temporary()
+    made.write_bytes(b"pixels")
+    # No folder can be created in place of this file; the rights of a read-only folder do not bind root.
+    (tmp_path / "results" / KEYS[0][:2]).write_bytes(b"")
+
+    with pytest.raises(OSError):
+        cache.keep(KEYS[0], made, ".webp", [])
+
+    assert made.read_bytes() == b"pixels"
+    assert keys_of(cache) == []

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,19 +16,22 @@ from file_storage.app import create_app as create_file_server
 from image_processor.imaging.output import Output
 from image_processor.render.cache import MAKING, ORIGINS, RenderCache
 from image_processor.render.config import RenderSettings
-from image_processor.render.failures import BUSY
+from image_processor.render.failures import BUSY, LOST
 from image_processor.render.metrics import RenderMetrics
 from image_processor.render.plans.plan import ColorSource, Content, Encoding, FileSource, OriginSource, RenderPlan
-from image_processor.render.processes.job import LocalFile
+from image_processor.render.processes.job import LocalFile, Made
+from image_processor.render.processes.messages import message_of_answer
 from image_processor.render.processes.pool import Pool
 from image_processor.render.processes.queue import Ticket
-from image_processor.render.service import Found, RenderService
+from image_processor.render.removals import Removals
+from image_processor.render.service import Found, RenderService, Result
 from image_processor.render.sources.file_rows import FileRows
 from image_processor.render.sources.origins import Origins
 from service_kit.access.principals import READER, Principal
 from service_kit.errors import DomainError
 from werkzeug.serving import make_server
 
+from tests.support import hostile_renders
 from tests.support.applications import configure_applications
 from tests.support.environment import WORKER_SECRET
 from tests.support.images import photo
@@ -56,16 +60,18 @@ def with_service(
     max_seconds: float = 60,
     queue: int = 256,
     files: str = "http://localhost:1",
+    blobs: str = "",
 ) -> _T:
     """Return what the work returns.
 
     :param processes: whether the pool has its process.
     :param files: the URL of the file server.
+    :param blobs: the folder of its blobs.
     """
     settings = RenderSettings.model_validate(
         {
             "native": {"keys": []},
-            "file_storage": {"url": files, "blobs_folder": "", "blobs_url": ""},
+            "file_storage": {"url": files, "blobs_folder": blobs, "blobs_url": ""},
             "cache": {"folder": str(folder)},
             "pool": {"processes": 1, "queue": queue},
             "limits": {"max_seconds": max_seconds},
@@ -76,7 +82,7 @@ def with_service(
     async def run() -> _T:
         pool, rows = Pool(settings), FileRows(settings.file_storage, 10)
         cache, origins = RenderCache(folder, 2**20), Origins(settings.origins, folder / ORIGINS, 2**20)
-        service = RenderService(settings, "engine", cache, pool, rows, origins, RenderMetrics())
+        service = RenderService(settings, "engine", cache, pool, rows, origins, RenderMetrics(), Removals())
         if processes:
             await pool.start()
         try:
@@ -182,9 +188,10 @@ def test_the_keys_of_an_owner_fill_a_third_of_the_queue(tmp_path: Path) -> None:
 
 @dataclass(frozen=True)
 class Gallery:
-    """A file server, and the ids of the files of each owner."""
+    """A file server, the folder of its blobs, and the ids of the files of each owner."""
 
     url: str
+    blobs: str
     files: Mapping[str, Sequence[int]]
 
 
@@ -201,7 +208,7 @@ def gallery(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gallery]:
     with make_server("127.0.0.1", 0, application, threaded=True) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
-        yield Gallery(f"http://127.0.0.1:{server.port}", files)
+        yield Gallery(f"http://127.0.0.1:{server.port}", f"{os.environ['FILE_STORAGE_STORAGE__FOLDER']}/blobs", files)
         server.shutdown()
         thread.join()
 
@@ -284,3 +291,104 @@ def test_a_preview_that_takes_too_long_leaves_no_file(tmp_path: Path) -> None:
         return list((tmp_path / MAKING).iterdir())
 
     assert with_service(tmp_path, work, processes=True, max_seconds=0.2) == []
+
+
+async def rendered_while(
+    service: RenderService, pool: Pool, found: Found, during: Callable[[], Awaitable[object]]
+) -> Result:
+    """Return the result of a render; call ``during`` after it has begun and before it ends."""
+    (process,) = pool.process_ids
+    os.kill(process, signal.SIGSTOP)
+    render = asyncio.create_task(service.result(found))
+    while not pool.running:
+        await asyncio.sleep(0)
+    await during()
+    os.kill(process, signal.SIGCONT)
+    return await render
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_same_file", [True, False])
+def test_a_render_during_which_its_file_is_forgotten_is_sent_but_not_kept(
+    gallery: Gallery, tmp_path: Path, is_same_file: bool
+) -> None:
+    ours, other = gallery.files["ann"][:2]
+    plan = replace(PLAN, source=FileSource(ours))
+
+    async def work(service: RenderService, pool: Pool) -> tuple[bytes, bool]:
+        found = await service.find(plan)
+        forgotten = ours if is_same_file else other
+        result = await rendered_while(service, pool, found, lambda: service.forget_file(forgotten, None))
+        return result.stored.path.read_bytes(), service.cached(found) is not None
+
+    content, is_kept = with_service(tmp_path, work, processes=True, files=gallery.url, blobs=gallery.blobs)
+
+    assert content.startswith(b"\x89PNG")
+    assert is_kept is not is_same_file
+    # The file of a result that is not kept goes with the response.
+    assert list((tmp_path / MAKING).iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("control", "expected"), [("no-store", False), ("private", False), ("max-age=600", True)])
+def test_a_render_is_kept_only_if_its_origin_allows_it(
+    origin: Origin, tmp_path: Path, control: str, expected: bool
+) -> None:
+    origin.control = control
+    plan = replace(PLAN, source=OriginSource(origin.url("/real.png")))
+
+    async def work(service: RenderService, _pool: Pool) -> tuple[bytes, bool]:
+        found = await service.find(plan)
+        result = await service.result(found)
+        return result.stored.path.read_bytes(), service.cached(found) is not None
+
+    content, is_kept = with_service(tmp_path, work, processes=True)
+
+    assert content.startswith(b"\x89PNG")
+    assert is_kept is expected
+    assert list((tmp_path / MAKING).iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_render_for_which_the_cache_has_no_folder_is_sent(tmp_path: Path) -> None:
+    async def work(service: RenderService, _pool: Pool) -> bytes:
+        found = await service.find(PLAN)
+        (tmp_path / "results" / found.key[:2]).write_bytes(b"")
+        result = await service.result(found)
+        return result.stored.path.read_bytes()
+
+    assert with_service(tmp_path, work, processes=True).startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["nothing", "a folder", "a link"])
+def test_only_a_file_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    serve = partial(hostile_renders.answering, message_of_answer(Made(".png", 1, ())))
+    monkeypatch.setattr("image_processor.render.processes.pool.serve", serve)
+
+    async def work(service: RenderService, pool: Pool) -> str:
+        result = asyncio.create_task(service.result(await service.find(PLAN)))
+        while not pool.running:
+            await asyncio.sleep(0)
+        place = Path(ticket_of(pool).job.result)
+        if what == "a folder":
+            place.mkdir()
+        elif what == "a link":
+            place.symlink_to("/etc/hostname")
+        with pytest.raises(DomainError) as error:
+            await result
+        return error.value.kind
+
+    assert with_service(tmp_path, work, processes=True) == LOST
+
+
+def test_a_sweep_removes_the_results_of_files_that_are_gone(gallery: Gallery, tmp_path: Path) -> None:
+    async def work(service: RenderService, _pool: Pool) -> tuple[int, list[int]]:
+        cache = service._cache
+        for number, file_id in enumerate((gallery.files["bob"][0], 987_654)):
+            made = cache.temporary()
+            made.write_bytes(b"pixels")
+            cache.keep(f"{number:064x}", made, ".png", [(file_id, "")])
+        return await service.sweep(), cache.file_ids(0, 10)
+
+    assert with_service(tmp_path, work, files=gallery.url) == (1, list(gallery.files["bob"]))

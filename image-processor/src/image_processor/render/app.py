@@ -31,11 +31,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ExceptionHandler
 
-from image_processor.render.cache import ORIGINS, RenderCache
+from image_processor.render.cache import NGINX_KEEPS, ORIGINS, RenderCache
 from image_processor.render.config import RenderSettings
 from image_processor.render.engine import render_engine
 from image_processor.render.metrics import RenderMetrics
 from image_processor.render.processes.pool import Pool
+from image_processor.render.removals import Removals
 from image_processor.render.routers.api import ApiRoutes, answering
 from image_processor.render.routers.images import ImageRoutes
 from image_processor.render.routers.nginx_cache import NginxCache
@@ -51,7 +52,7 @@ from image_processor.services.codec.configured_presets import ConfiguredPresets
 log = structlog.get_logger()
 
 API = "/api/image-processing"
-SWEEP_SECONDS = 3600
+SWEEP_SECONDS = 20
 """Interval between searches for cached results whose files were deleted."""
 _EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -78,9 +79,10 @@ def create_app() -> Starlette:
     pool = Pool(settings)
     rows = FileRows(settings.file_storage, settings.http.lookup_seconds)
     metrics = _metrics(pool, cache, origins)
-    service = RenderService(settings, render_engine(), cache, pool, rows, origins, metrics)
+    removals = Removals()
+    service = RenderService(settings, render_engine(), cache, pool, rows, origins, metrics, removals)
     urls = UrlMaker(settings.native)
-    nginx_cache = NginxCache(settings.front)
+    nginx_cache = NginxCache(settings.front, Path(settings.cache.folder) / NGINX_KEEPS, removals)
     api = ApiRoutes(
         create_gate(access, keys, access_database), service, rows, presets, urls, settings.http, metrics, nginx_cache
     )

@@ -10,7 +10,7 @@ deletes the files that the index lacks.
 import shutil
 import sqlite3
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,12 +36,16 @@ CREATE INDEX IF NOT EXISTS digests_by_key ON digests (key);
 """
 MAKING, ORIGINS = "making", "origins"
 """Folders next to ``results``: for incomplete results, and for pictures from other servers."""
+NGINX_KEEPS = "nginx-keeps"
+"""An empty file next to them whose time is that until which nginx may keep an image."""
 USE_SECONDS = 30
 """Interval at which uses are written to the index."""
 WRITE_SECONDS = 0.05
 """How long a result may wait to be written to the index together with others."""
 MOST_UNWRITTEN = 64
 """At this many waiting results, the index is written at once."""
+MOST_WITHOUT_INDEX = 1024
+"""While the index cannot be written, the cache has only this many new results."""
 _AT_ONCE = 32
 """The most results that one transaction removes."""
 _SPARE = 32
@@ -96,10 +100,11 @@ class RenderCache:
         self._index.execute("PRAGMA synchronous = NORMAL")
         self._index.executescript(_SCHEMA)
         self._unwritten: dict[str, _Unwritten] = {}
+        self._is_failing = False
         self._uses: dict[str, float] = {}
         self._write_seconds = write_seconds
         self._written = time.monotonic()
-        self.bytes: int = self._index.execute("SELECT coalesce(sum(bytes), 0) FROM results").fetchone()[0]
+        self.bytes = self._indexed_bytes()
         """The size of all results together."""
         self.evictions = 0
 
@@ -126,23 +131,27 @@ class RenderCache:
         """Move a result into the cache, and evict others if there is no room.
 
         :param files: the ids and the SHA-256 of the stored files that the result is made from.
+        :raises OSError: the result cannot be moved; it is still at ``made``.
         """
         size = made.stat().st_size
         path = self._path(key, extension)
-        replaced = self._found(key)
+        if self._found(key) is not None:
+            self._remove([key])
         try:
             made.rename(path)
         except FileNotFoundError:
             path.parent.mkdir(exist_ok=True)
             made.rename(path)
-        if replaced is not None:
-            self._remove([key], but=path)
         stored = Stored(path, extension, size)
         self._unwritten[key] = _Unwritten(stored, time.time(), files)
         self.bytes += size
-        if len(self._unwritten) >= MOST_UNWRITTEN or time.monotonic() - self._written >= self._write_seconds:
+        is_full = len(self._unwritten) >= MOST_UNWRITTEN and not self._is_failing
+        if is_full or time.monotonic() - self._written >= self._write_seconds:
             self.write()
-        self._make_room(key)
+        try:
+            self._make_room(key)
+        except OSError as error:
+            log.warning("results not evicted", error=str(error))
         return stored
 
     @property
@@ -151,10 +160,27 @@ class RenderCache:
         return bool(self._unwritten)
 
     def write(self) -> None:
-        """Write waiting results and uses to the index."""
+        """Write waiting results and uses to the index; if that fails, results wait on, and uses are lost."""
         self._written = time.monotonic()
-        if not self._unwritten and not self._uses:
+        uses, self._uses = self._uses, {}
+        if not self._unwritten and not uses:
             return
+        try:
+            self._insert(uses)
+        except sqlite3.Error as error:
+            self._failed(error)
+            self._drop_oldest()
+            return
+        self._unwritten = {}
+        if self._is_failing:
+            self._is_failing = False
+            # Files whose rows could not be removed were still counted.
+            self.bytes = self._indexed_bytes()
+
+    def _indexed_bytes(self) -> int:
+        return int(self._index.execute("SELECT coalesce(sum(bytes), 0) FROM results").fetchone()[0])
+
+    def _insert(self, uses: Mapping[str, float]) -> None:
         with self._transaction():
             self._index.executemany(
                 "INSERT OR REPLACE INTO results (key, extension, bytes, used) VALUES (?, ?, ?, ?)",
@@ -169,9 +195,24 @@ class RenderCache:
                 [(sha256, key) for key, new in self._unwritten.items() for _, sha256 in new.files],
             )
             self._index.executemany(
-                "UPDATE results SET used = ? WHERE key = ?", [(at, key) for key, at in self._uses.items()]
+                "UPDATE results SET used = ? WHERE key = ?", [(at, key) for key, at in uses.items()]
             )
-        self._unwritten, self._uses = {}, {}
+
+    def _failed(self, error: sqlite3.Error) -> None:
+        if not self._is_failing:
+            log.error("the index of the cache is not written", error=str(error))
+        self._is_failing = True
+
+    def _drop_oldest(self) -> None:
+        """Keep at most as many results as an index that fails may lack."""
+        for key in list(self._unwritten)[:-MOST_WITHOUT_INDEX]:
+            self._drop_unwritten(key)
+
+    def _drop_unwritten(self, key: str) -> None:
+        dropped = self._unwritten.pop(key, None)
+        if dropped is not None:
+            dropped.stored.path.unlink(missing_ok=True)
+            self.bytes -= dropped.stored.size
 
     def forget(self, key: str) -> None:
         """Remove a result."""
@@ -180,14 +221,16 @@ class RenderCache:
     def forget_files(self, file_ids: Collection[int]) -> int:
         """Remove all results made from these stored files; return how many."""
         self.write()
-        keys = [key for file_id in file_ids for key in self._keys_of(file_id)]
+        keys = {key for file_id in file_ids for key in self._keys_of(file_id)}
+        keys |= {key for key, new in self._unwritten.items() if any(file_id in file_ids for file_id, _ in new.files)}
         self._remove(keys)
         return len(keys)
 
     def forget_bytes(self, sha256: str) -> int:
         """Remove all results made from these bytes, which several stored files may share; return how many."""
         self.write()
-        keys = [row[0] for row in self._index.execute("SELECT key FROM digests WHERE sha256 = ?", (sha256,))]
+        keys = {row[0] for row in self._index.execute("SELECT key FROM digests WHERE sha256 = ?", (sha256,))}
+        keys |= {key for key, new in self._unwritten.items() if any(digest == sha256 for _, digest in new.files)}
         self._remove(keys)
         return len(keys)
 
@@ -237,7 +280,9 @@ class RenderCache:
                     break
                 keys.append(key)
                 excess -= size
-            self._remove(keys)
+            if not self._remove(keys):
+                # Their rows are still the oldest: the next attempt would find them again.
+                return
             self.evictions += len(keys)
 
     def _lacks_room(self) -> bool:
@@ -245,33 +290,36 @@ class RenderCache:
             return True
         return self._keep_free_bytes > 0 and shutil.disk_usage(self._folder).free < self._keep_free_bytes
 
-    def _remove(self, keys: Collection[str], but: Path | None = None) -> None:
-        """Remove results.
-
-        :param but: the path of a file to keep.
-        """
-        self.write()
-        paths = list[Path]()
-        with self._transaction():
-            for key in keys:
-                row = self._index.execute(
-                    "DELETE FROM results WHERE key = ? RETURNING extension, bytes", (key,)
-                ).fetchone()
-                if row is not None:
-                    self.bytes -= row[1]
-                    paths.append(self._path(key, row[0]))
-                self._index.execute("DELETE FROM sources WHERE key = ?", (key,))
-                self._index.execute("DELETE FROM digests WHERE key = ?", (key,))
-        for path in paths:
-            if path != but:
-                path.unlink(missing_ok=True)
+    def _remove(self, keys: Collection[str]) -> bool:
+        """Remove results; return whether the index was written. A row without a file counts as no result."""
+        freed = 0
+        for key in keys:
+            self._drop_unwritten(key)
+            row = self._index.execute("SELECT extension, bytes FROM results WHERE key = ?", (key,)).fetchone()
+            if row is not None:
+                # Before the row, because a full disk may have no room for the change of the index.
+                self._path(key, row[0]).unlink(missing_ok=True)
+                freed += row[1]
+        try:
+            with self._transaction():
+                rows = [(key,) for key in keys]
+                self._index.executemany("DELETE FROM results WHERE key = ?", rows)
+                self._index.executemany("DELETE FROM sources WHERE key = ?", rows)
+                self._index.executemany("DELETE FROM digests WHERE key = ?", rows)
+        except sqlite3.Error as error:
+            self._failed(error)
+            return False
+        self.bytes -= freed
+        return True
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         self._index.execute("BEGIN")
         try:
             yield
+            self._index.execute("COMMIT")
         except BaseException:
-            self._index.execute("ROLLBACK")
+            # After some errors, such as a full disk, SQLite has already done so.
+            if self._index.in_transaction:
+                self._index.execute("ROLLBACK")
             raise
-        self._index.execute("COMMIT")

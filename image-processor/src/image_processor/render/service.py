@@ -2,8 +2,12 @@
 
 import asyncio
 import hashlib
+import stat
 import time
+import weakref
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 
 import structlog
@@ -19,6 +23,7 @@ from image_processor.render.failures import (
     STORAGE_UNAVAILABLE,
     TOO_SLOW,
     file_not_found,
+    lost,
     not_renderable,
 )
 from image_processor.render.metrics import RenderMetrics
@@ -34,13 +39,19 @@ from image_processor.render.plans.plan import (
 from image_processor.render.processes.job import Bytes, Job, JobOutcome, LocalFile, Made, Refused, StoredFile
 from image_processor.render.processes.pool import Pool
 from image_processor.render.processes.queue import Ticket
+from image_processor.render.removals import Removals
 from image_processor.render.sources.file_rows import FileRow, FileRows
-from image_processor.render.sources.origins import OriginFile, Origins
+from image_processor.render.sources.freshness import Freshness
+from image_processor.render.sources.origins import Fetched, OriginFile, Origins
 
 log = structlog.get_logger()
 
 RETRY_SECONDS = 1
 """When to repeat a render that failed for a temporary reason."""
+SWEPT_AT_ONCE = 500
+"""How many files one step of a sweep looks up."""
+SWEEP_PAUSE_SECONDS = 0.25
+"""The pause after each step: 60,000 files take half a minute and hardly disturb the file server."""
 REFUSED_SECONDS = 60
 """How long a render that exceeded the time limit is refused before it may be tried again."""
 
@@ -56,6 +67,8 @@ class Found:
     :param by_url: whether it is an image by URL, which needs no key.
     :param writes_avif: whether the result may be encoded as AVIF, which takes long.
     :param held: the fetched files, which are not deleted while something refers to them.
+    :param freshness: how long the result may be used, by the origins of its files; ``None`` if it has no origin.
+    :param removals: the number of removals before the files were looked up (:class:`Removals`).
     """
 
     key: str
@@ -69,6 +82,13 @@ class Found:
     by_url: bool = True
     writes_avif: bool = False
     held: tuple[OriginFile, ...] = field(default=(), repr=False)
+    freshness: Freshness | None = None
+    removals: int = 0
+
+    @property
+    def may_be_kept(self) -> bool:
+        """Return whether the origins allow that this service and nginx keep the result."""
+        return self.freshness is None or self.freshness.is_kept
 
     @property
     def stored_files(self) -> list[StoredFile]:
@@ -85,17 +105,26 @@ class Found:
         return Job(self.plan, self.source, self.files, self.format_name, str(result))
 
 
+class UnkeptFile:
+    """The file of a result that is not kept. It is deleted once nothing refers to this object."""
+
+    def __init__(self, path: Path) -> None:
+        weakref.finalize(self, path.unlink, missing_ok=True)
+
+
 @dataclass(frozen=True)
 class Result:
     """A result on disk.
 
     :param state: ``hit``, ``joined`` or ``miss``.
     :param seconds: how long each part of the work took, by name.
+    :param held: its file, if it is not kept.
     """
 
     stored: Stored
     state: str
     seconds: tuple[tuple[str, float], ...] = ()
+    held: UnkeptFile | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -104,14 +133,14 @@ class _FoundSource:
     sha256: str
     row: FileRow | None
     fresh_until: float
-    held: OriginFile | None = None
+    fetched: Fetched | None = None
 
     @property
     def media_type(self) -> str:
         """The media type if it is known; of a fetched file, only whether it is AVIF."""
         if self.row is not None:
             return self.row.media_type
-        return "image/avif" if self.held is not None and is_avif(self.held.head) else ""
+        return "image/avif" if self.fetched is not None and is_avif(self.fetched.file.head) else ""
 
     @property
     def owner(self) -> str | None:
@@ -138,6 +167,7 @@ class RenderService:
         rows: FileRows,
         origins: Origins,
         metrics: RenderMetrics,
+        removals: Removals,
     ) -> None:
         self._settings = settings
         self._engine = engine
@@ -146,6 +176,7 @@ class RenderService:
         self._rows = rows
         self._origins = origins
         self._metrics = metrics
+        self._removals = removals
         self._renders: dict[str, _Render] = {}
         self._refused: dict[str, float] = {}
         self._writes: asyncio.TimerHandle | None = None
@@ -165,6 +196,7 @@ class RenderService:
         :param named_for_everybody: whether everyone may use the files that the steps name.
         :raises DomainError: ``file-not-found``, ``file-storage-unavailable``, or an origin refuses.
         """
+        removals = self._removals.count
         # Sequentially, because most plans have one file, and a remembered row is not worth a task.
         source = await self._source(plan.source, principal)
         namer = None if named_for_everybody else principal
@@ -172,6 +204,7 @@ class RenderService:
         numbers = [number for number, _ in plan.files]
         digests = {number: file.sha256 for number, file in zip(numbers, files, strict=True)}
         format_name = self._format(plan, source, accept)
+        fetched = [file.fetched for file in (source, *files) if file.fetched is not None]
         times = [file.row.created for file in (source, *files) if file.row is not None]
         return Found(
             key=plan.key(source.sha256, digests, format_name, self._engine),
@@ -184,7 +217,9 @@ class RenderService:
             owner=source.owner if principal is None else principal.owner,
             by_url=principal is None,
             writes_avif=_writes_avif(plan, format_name, source.media_type),
-            held=tuple(file.held for file in (source, *files) if file.held is not None),
+            held=tuple(each.file for each in fetched),
+            freshness=reduce(Freshness.joined, (each.freshness for each in fetched)) if fetched else None,
+            removals=removals,
         )
 
     def asks_origins(self, plan: RenderPlan) -> bool:
@@ -242,7 +277,7 @@ class RenderService:
             self._pool.abandon(ticket)
             _remove_files_of(ticket)
             raise
-        stored = Stored(result, made.extension, result.stat().st_size)
+        stored = Stored(result, made.extension, _size_of(result))
         return stored, (("total", time.monotonic() - begin), *made.seconds)
 
     async def forget_file(self, file_id: int, sha256: str | None) -> int:
@@ -251,17 +286,21 @@ class RenderService:
         :param sha256: that of the file, whose results may have been rendered for another file with the same bytes;
             ``None`` if the file no longer exists.
         """
+        self._removals.add(file_id, sha256)
         self._rows.forget(file_id)
         removed = self._cache.forget_files([file_id])
         return removed if sha256 is None else removed + self._cache.forget_bytes(sha256)
 
     async def sweep(self) -> int:
-        """Remove the results of files that no longer exist; return how many."""
+        """Remove the results of files that no longer exist, some files at a time; return how many."""
         after, removed = 0, 0
-        while ids := self._cache.file_ids(after, 500):
+        while ids := self._cache.file_ids(after, SWEPT_AT_ONCE):
             gone = set(ids) - await self._rows.existing(ids)
+            for file_id in gone:
+                self._removals.add(file_id, None)
             removed += self._cache.forget_files(gone)
             after = ids[-1]
+            await asyncio.sleep(SWEEP_PAUSE_SECONDS)
         return removed
 
     async def _source(self, source: PlanSource, principal: Principal | None) -> _FoundSource:
@@ -279,9 +318,9 @@ class RenderService:
                     raise file_not_found(sha256)
                 return _FoundSource(StoredFile(row.sha256, row.id), row.sha256, row, row.until)
             case OriginSource(url):
-                file = await self._origins.fetch(url)
-                until = min(self._origins.fresh_until(url), self._soon())
-                return _FoundSource(LocalFile(str(file.path), file.sha256), file.sha256, None, until, file)
+                fetched = await self._origins.fetch(url)
+                file, until = fetched.file, min(fetched.freshness.until, self._soon())
+                return _FoundSource(LocalFile(str(file.path), file.sha256), file.sha256, None, until, fetched)
             case ColorSource(color):
                 return _FoundSource(None, hashlib.sha256(color.encode()).hexdigest(), None, self._soon())
 
@@ -328,8 +367,7 @@ class RenderService:
             self._metrics.refused.labels(error.kind).inc()
             log.info("not rendered", key=found.key, reason=error.kind, detail=error.detail)
             raise
-        files = [(file.file_id, file.sha256) for file in found.stored_files]
-        stored = self._cache.keep(found.key, result, made.extension, files)
+        stored, held = self._kept(found, result, made.extension)
         if self._cache.lacks and self._writes is None:
             self._writes = asyncio.get_running_loop().call_later(WRITE_SECONDS, self._write)
         seconds = time.monotonic() - begin
@@ -346,7 +384,19 @@ class RenderService:
             **parts,
         )
         queue = max(0.0, seconds - sum(part for _, part in made.seconds))
-        return Result(stored, "miss", (("queue", queue), *made.seconds))
+        return Result(stored, "miss", (("queue", queue), *made.seconds), held)
+
+    def _kept(self, found: Found, result: Path, extension: str) -> tuple[Stored, UnkeptFile | None]:
+        """Keep a result in the cache, unless its origin forbids it or its file was forgotten during the render."""
+        size = _size_of(result)
+        if found.may_be_kept and not self._removals.concern(found.stored_files, found.removals):
+            files = [(file.file_id, file.sha256) for file in found.stored_files]
+            try:
+                return self._cache.keep(found.key, result, extension, files), None
+            except OSError as error:
+                # The client gets its image even if the cache has no room for it.
+                log.warning("result not kept", key=found.key, error=str(error))
+        return Stored(result, extension, size), UnkeptFile(result)
 
     def _write(self) -> None:
         self._writes = None
@@ -356,6 +406,18 @@ class RenderService:
         now = time.monotonic()
         self._refused = {other: until for other, until in self._refused.items() if until > now}
         self._refused[key] = now + REFUSED_SECONDS
+
+
+def _size_of(result: Path) -> int:
+    """Return the size of a result.
+
+    :raises DomainError: ``render-lost``: a process that a picture has taken over made no file, or something else.
+    """
+    with suppress(FileNotFoundError):
+        found = result.lstat()
+        if stat.S_ISREG(found.st_mode):
+            return found.st_size
+    raise lost()
 
 
 def _remove_files_of(ticket: Ticket) -> None:

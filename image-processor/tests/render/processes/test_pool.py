@@ -5,7 +5,9 @@ import os
 import random
 import resource
 import signal
+import struct
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,11 +19,14 @@ from image_processor.render.config import RenderSettings
 from image_processor.render.failures import BUSY, LOST, NOT_RENDERABLE, TOO_SLOW
 from image_processor.render.plans.plan import DigestSource, Encoding, RenderPlan, step
 from image_processor.render.processes.job import Job, LocalFile, Made, Refused
-from image_processor.render.processes.pool import Pool
+from image_processor.render.processes.messages import message_of_answer
+from image_processor.render.processes.pool import MALFORMED, Pool
 from image_processor.render.processes.queue import Ticket
 from PIL import Image
 from service_kit.errors import DomainError
 from structlog.testing import capture_logs
+
+from tests.support import hostile_renders
 
 pytestmark = pytest.mark.slow
 
@@ -160,6 +165,83 @@ def test_a_render_that_takes_too_long_is_killed(source: LocalFile, tmp_path: Pat
 
     # The second render has this much time too; new processes start quickly.
     kind, second = with_pool(settings(tmp_path, {}, max_seconds=5), work)
+
+    assert kind == TOO_SLOW
+    assert isinstance(second, Made)
+
+
+def with_hostile_first(
+    monkeypatch: pytest.MonkeyPatch,
+    chosen: RenderSettings,
+    serve: Callable[..., None],
+    work: Callable[[Pool], Awaitable[_T]],
+) -> _T:
+    """Return what the work returns in a pool whose first process a picture has taken over."""
+
+    async def run(pool: Pool) -> _T:
+        monkeypatch.undo()
+        monkeypatch.setenv("PIXMILL_RENDER_INNER_SECRET", "a secret of at least thirty-two bytes")
+        return await work(pool)
+
+    monkeypatch.setattr("image_processor.render.processes.pool.serve", serve)
+    return with_pool(chosen, run)
+
+
+@pytest.mark.parametrize("kind", ["garbage", "pickle", "too long"])
+def test_a_process_that_sends_no_answer_is_killed_and_replaced(
+    source: LocalFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    run = tmp_path / "run"
+    pickled = hostile_renders.pickle_that_creates(run)
+    content = {
+        "garbage": struct.pack("!I", 3) + b"\xff{}",
+        "pickle": struct.pack("!I", len(pickled)) + pickled,
+        "too long": b"\xff" * 1000,
+    }[kind]
+    reasons = list[str]()
+
+    async def work(pool: Pool) -> tuple[str, object]:
+        pool.killed = reasons.append
+        refused = await refusal(pool.run(ticket(source, tmp_path)))
+        return refused, await pool.run(ticket(source, tmp_path, "second"))
+
+    serve = partial(hostile_renders.answering, content)
+    refused, second = with_hostile_first(monkeypatch, settings(tmp_path, {}), serve, work)
+
+    assert refused == LOST
+    assert isinstance(second, Made)
+    assert reasons == [MALFORMED]
+    assert not run.exists()
+
+
+def test_an_answer_before_a_job_is_not_taken_for_its_answer(
+    source: LocalFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reasons = list[str]()
+
+    async def work(pool: Pool) -> object:
+        pool.killed = reasons.append
+        while not reasons:
+            await asyncio.sleep(0.01)
+        return await pool.run(ticket(source, tmp_path))
+
+    serve = partial(hostile_renders.answering_unasked, message_of_answer(Made(".jpg", 1, ())))
+    answer = with_hostile_first(monkeypatch, settings(tmp_path, {}), serve, work)
+
+    assert isinstance(answer, Made)
+    assert answer.extension == ".png"
+    assert reasons == [MALFORMED]
+
+
+def test_half_an_answer_stops_nothing_but_its_own_render(
+    source: LocalFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(pool: Pool) -> tuple[str, object]:
+        return await refusal(pool.run(ticket(source, tmp_path))), await pool.run(ticket(source, tmp_path, "second"))
+
+    serve = partial(hostile_renders.answering, message_of_answer(Made(".png", 1, ()))[:-1])
+    # If reading blocked the event loop, the timer of the time limit would not run.
+    kind, second = with_hostile_first(monkeypatch, settings(tmp_path, {}, max_seconds=5), serve, work)
 
     assert kind == TOO_SLOW
     assert isinstance(second, Made)

@@ -1,16 +1,20 @@
 """Which responses of the render service nginx may cache, and for how long."""
 
 import asyncio
+import os
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from image_processor.imaging.output import Output
 from image_processor.render.config import FrontCacheSettings
 from image_processor.render.plans.plan import Encoding, FileSource, RenderPlan, Wishes
 from image_processor.render.processes.job import StoredFile
+from image_processor.render.removals import Removals
 from image_processor.render.routers.nginx_cache import MOST_KEPT, NginxCache, forgetting
 from image_processor.render.service import Found
+from image_processor.render.sources.freshness import Freshness
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,13 +25,21 @@ TARGET = b"/img/signature/42"
 STORED = StoredFile("a" * 64, 42)
 
 
-def nginx_cache(url: str = "http://nginx.invalid:8081") -> NginxCache:
-    return NginxCache(FrontCacheSettings(url=url, timeout_seconds=5))
+MARK = Path("nginx-keeps")
 
 
-def found(seconds: float) -> Found:
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def nginx_cache(url: str = "http://nginx.invalid:8081", removals: Removals | None = None) -> NginxCache:
+    return NginxCache(FrontCacheSettings(url=url, timeout_seconds=5), MARK, removals or Removals())
+
+
+def found(seconds: float = 20, file: StoredFile = STORED) -> Found:
     """Return a result whose file must be looked up again after this many seconds."""
-    return Found("key", PLAN, None, (), "source", None, time.monotonic() + seconds)
+    return Found("key", PLAN, file, (), "source", None, time.monotonic() + seconds)
 
 
 def wishing(wishes: Wishes) -> RenderPlan:
@@ -41,7 +53,7 @@ def request(method: str = "GET", **headers: str) -> Request:
 
 def offered(method: str = "GET", status: int = 200, target: bytes = TARGET, last_second: int = 2**33) -> str | None:
     response = Response(status_code=status)
-    nginx_cache().offer(request(method), target, response, [STORED], last_second)
+    nginx_cache().offer(request(method), target, response, found(), last_second)
     return response.headers.get("X-Accel-Expires")
 
 
@@ -96,9 +108,9 @@ def test_a_url_that_is_too_long_to_be_remembered_is_not_kept() -> None:
 def test_nginx_keeps_no_more_than_can_be_forgotten() -> None:
     nginx, last = nginx_cache(), Response()
     for number in range(MOST_KEPT):
-        nginx.offer(request(), b"/img/%d" % number, Response(), [STORED], 2**33)
+        nginx.offer(request(), b"/img/%d" % number, Response(), found(), 2**33)
 
-    nginx.offer(request(), TARGET, last, [STORED], 2**33)
+    nginx.offer(request(), TARGET, last, found(), 2**33)
 
     assert "X-Accel-Expires" not in last.headers
 
@@ -106,9 +118,9 @@ def test_nginx_keeps_no_more_than_can_be_forgotten() -> None:
 def test_what_has_expired_makes_room() -> None:
     nginx, last = nginx_cache(), Response()
     for number in range(MOST_KEPT):
-        nginx.offer(request(), b"/img/%d" % number, Response(), [STORED], 1)
+        nginx.offer(request(), b"/img/%d" % number, Response(), found(), 1)
 
-    nginx.offer(request(), TARGET, last, [STORED], 2**33)
+    nginx.offer(request(), TARGET, last, found(), 2**33)
 
     assert last.headers["X-Accel-Expires"] == f"@{2**33}"
 
@@ -116,7 +128,7 @@ def test_what_has_expired_makes_room() -> None:
 def test_an_nginx_that_does_not_answer_fails_no_removal() -> None:
     async def run() -> None:
         nginx = nginx_cache("http://127.0.0.1:9")
-        nginx.offer(request(), TARGET, Response(), [STORED], 2**33)
+        nginx.offer(request(), TARGET, Response(), found(), 2**33)
         await nginx.forget(42, STORED.sha256)
         await nginx.close()
 
@@ -141,7 +153,7 @@ def test_nginx_forgets_what_is_made_from_a_file_or_the_same_bytes(
     async def run(url: str) -> None:
         nginx = nginx_cache(url)
         for target, file in files.items():
-            nginx.offer(request(Host="pixmill.example"), target.encode(), Response(), [file], 2**33)
+            nginx.offer(request(Host="pixmill.example"), target.encode(), Response(), found(file=file), 2**33)
         await nginx.forget(file_id, sha256)
         await nginx.close()
 
@@ -149,6 +161,57 @@ def test_nginx_forgets_what_is_made_from_a_file_or_the_same_bytes(
         asyncio.run(run(server.url))
 
     assert sorted(server.paths("")) == forgotten
+
+
+def test_what_was_rendered_while_its_results_were_removed_is_not_kept() -> None:
+    removals, response = Removals(), Response()
+    nginx, rendered = nginx_cache(removals=removals), found()
+    removals.add(42, STORED.sha256)
+
+    nginx.offer(request(), TARGET, response, rendered, 2**33)
+
+    assert "X-Accel-Expires" not in response.headers
+
+
+def test_what_is_being_sent_while_its_results_are_removed_is_forgotten_again() -> None:
+    removals, response = Removals(), Response()
+
+    async def run(url: str) -> None:
+        nginx = nginx_cache(url, removals)
+        nginx.offer(request(Host="pixmill.example"), TARGET, response, found(), 2**33)
+        removals.add(42, STORED.sha256)
+        await nginx.forget(42, STORED.sha256)
+        assert response.background is not None
+        await response.background()
+        await nginx.close()
+
+    with answering() as server:
+        asyncio.run(run(server.url))
+
+    assert server.paths("") == [TARGET.decode()] * 2
+
+
+@pytest.mark.parametrize(
+    "freshness", [Freshness(2**33, 2**33, is_private=True), Freshness(2**33, 2**33, is_stored=False)]
+)
+def test_nginx_keeps_nothing_that_an_origin_allows_no_shared_cache(freshness: Freshness) -> None:
+    assert nginx_cache().last_second(PLAN, replace(found(), freshness=freshness)) == 0
+
+
+def test_after_a_crash_a_removal_waits_until_what_nginx_may_keep_has_expired() -> None:
+    last_second = int(time.time()) + 1
+    nginx_cache().offer(request(), TARGET, Response(), found(), last_second)
+
+    asyncio.run(nginx_cache().forget(42, STORED.sha256))
+
+    assert time.time() >= last_second + 1
+
+
+def test_nginx_keeps_nothing_that_the_next_process_would_not_know_of() -> None:
+    # A read-only disk would do the same, but not for root.
+    os.symlink("missing/file", MARK)
+
+    assert offered() is None
 
 
 def test_what_replaces_a_kept_image_has_expired() -> None:

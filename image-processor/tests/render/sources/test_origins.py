@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def refusal(made: Origins, url: str) -> str:
 
 
 def test_a_file_of_an_allowed_host_is_fetched(origin: Origin, tmp_path: Path) -> None:
-    file = asyncio.run(origins(tmp_path).fetch(origin.url("/a.png")))
+    file = asyncio.run(origins(tmp_path).fetch(origin.url("/a.png"))).file
 
     assert file.path.read_bytes() == PICTURE
     assert file.sha256 == hashlib.sha256(PICTURE).hexdigest()
@@ -56,8 +57,8 @@ def test_an_old_file_is_kept_if_the_origin_says_that_it_has_not_changed(origin: 
     made = origins(tmp_path)
     origin.control = "no-cache"
 
-    first = asyncio.run(made.fetch(origin.url("/a.png")))
-    second = asyncio.run(made.fetch(origin.url("/a.png")))
+    first = asyncio.run(made.fetch(origin.url("/a.png"))).file
+    second = asyncio.run(made.fetch(origin.url("/a.png"))).file
 
     assert origin.asked == [("/a.png", None), ("/a.png", '"1"')]
     assert first is second
@@ -65,7 +66,7 @@ def test_an_old_file_is_kept_if_the_origin_says_that_it_has_not_changed(origin: 
 
 
 def test_a_redirect_to_an_allowed_host_is_followed(origin: Origin, tmp_path: Path) -> None:
-    file = asyncio.run(origins(tmp_path).fetch(origin.url("/moved")))
+    file = asyncio.run(origins(tmp_path).fetch(origin.url("/moved"))).file
 
     assert file.path.read_bytes() == PICTURE
 
@@ -74,7 +75,7 @@ def test_letters_outside_of_ascii_are_escaped(origin: Origin, tmp_path: Path) ->
     fetched = origins(tmp_path)
 
     for path in ("/é.png", "/moved-to-utf-8"):
-        assert asyncio.run(fetched.fetch(origin.url(path))).path.read_bytes() == PICTURE
+        assert asyncio.run(fetched.fetch(origin.url(path))).file.path.read_bytes() == PICTURE
 
     assert [path for path, _ in origin.asked] == ["/%C3%A9.png", "/moved-to-utf-8", "/%C3%A9.png"]
 
@@ -156,8 +157,8 @@ def test_a_file_in_use_outlives_its_replacement(origin: Origin, tmp_path: Path) 
     made = origins(tmp_path)
     origin.control = "no-cache"
 
-    first = asyncio.run(made.fetch(origin.url("/counted")))
-    second = asyncio.run(made.fetch(origin.url("/counted")))
+    first = asyncio.run(made.fetch(origin.url("/counted"))).file
+    second = asyncio.run(made.fetch(origin.url("/counted"))).file
 
     assert (first.path.read_bytes(), second.path.read_bytes()) == (b"1", b"2")
 
@@ -167,7 +168,7 @@ def test_a_file_that_nothing_uses_is_deleted_with_its_replacement(origin: Origin
     origin.control = "no-cache"
 
     asyncio.run(made.fetch(origin.url("/counted")))
-    second = asyncio.run(made.fetch(origin.url("/counted")))
+    second = asyncio.run(made.fetch(origin.url("/counted"))).file
 
     # The thread of the fetch still refers to the first for a moment.
     wait_until(lambda: list((tmp_path / "origins").iterdir()) == [second.path], "the first file is deleted")
@@ -184,7 +185,7 @@ def test_a_file_that_is_evicted_while_the_origin_is_asked_again_is_still_there(o
         await origin.received(2)
         await made.fetch(origin.url("/evicts-the-other.png"))
         origin.gate.set()
-        return (await asked_again).path, (await made.fetch(origin.url("/gated-if-known"))).path
+        return (await asked_again).file.path, (await made.fetch(origin.url("/gated-if-known"))).file.path
 
     for path in asyncio.run(run()):
         assert path.read_bytes() == PICTURE
@@ -192,9 +193,9 @@ def test_a_file_that_is_evicted_while_the_origin_is_asked_again_is_still_there(o
 
 def test_a_kept_file_that_somebody_deleted_is_fetched_again(origin: Origin, tmp_path: Path) -> None:
     made = origins(tmp_path)
-    asyncio.run(made.fetch(origin.url("/a.png"))).path.unlink()
+    asyncio.run(made.fetch(origin.url("/a.png"))).file.path.unlink()
 
-    assert asyncio.run(made.fetch(origin.url("/a.png"))).path.read_bytes() == PICTURE
+    assert asyncio.run(made.fetch(origin.url("/a.png"))).file.path.read_bytes() == PICTURE
 
 
 def test_a_slow_host_does_not_hold_up_others(origin: Origin, tmp_path: Path) -> None:
@@ -209,7 +210,7 @@ def test_a_slow_host_does_not_hold_up_others(origin: Origin, tmp_path: Path) -> 
         asked = [path for path, _ in origin.asked]
         origin.gate.set()
         await asyncio.gather(*slow)
-        return other.path.read_bytes(), asked
+        return other.file.path.read_bytes(), asked
 
     assert asyncio.run(run()) == (PICTURE, ["/gated", "/other.png"])
 
@@ -280,7 +281,46 @@ def test_what_a_client_that_left_had_begun_to_fetch_is_kept(origin: Origin, tmp_
         left.cancel()
         await asyncio.wait([left])
         origin.gate.set()
-        return (await made.fetch(origin.url("/gated"))).path.read_bytes()
+        return (await made.fetch(origin.url("/gated"))).file.path.read_bytes()
 
     assert asyncio.run(run()) == PICTURE
     assert len(origin.asked) == 1
+
+
+@pytest.mark.parametrize("control", ["no-store", "private, max-age=600"])
+def test_what_no_shared_cache_may_keep_goes_with_its_last_user(origin: Origin, tmp_path: Path, control: str) -> None:
+    made = origins(tmp_path)
+    origin.control = control
+
+    async def run() -> tuple[bytes, bytes]:
+        first = await made.fetch(origin.url("/counted"))
+        second = await made.fetch(origin.url("/counted"))
+        return first.file.path.read_bytes(), second.file.path.read_bytes()
+
+    assert asyncio.run(run()) == (b"1", b"2")
+    # The threads of the fetches still refer to the files for a moment.
+    wait_until(lambda: list((tmp_path / "origins").iterdir()) == [], "the files are deleted")
+
+
+def test_a_304_that_repeats_no_header_changes_none(origin: Origin, tmp_path: Path) -> None:
+    made = origins(tmp_path)
+    origin.control = "max-age=0"
+    asyncio.run(made.fetch(origin.url("/a.png")))
+    origin.control = ""
+
+    again = asyncio.run(made.fetch(origin.url("/a.png")))
+
+    assert [known for _, known in origin.asked] == [None, '"1"']
+    assert again.freshness.clients_until <= time.monotonic()
+
+
+def test_a_304_may_forbid_to_keep_a_file(origin: Origin, tmp_path: Path) -> None:
+    made = origins(tmp_path)
+    origin.control = "max-age=0"
+    asyncio.run(made.fetch(origin.url("/a.png")))
+    origin.control = "no-store"
+    asyncio.run(made.fetch(origin.url("/a.png")))
+
+    asyncio.run(made.fetch(origin.url("/a.png")))
+
+    assert [known for _, known in origin.asked] == [None, '"1"', None]

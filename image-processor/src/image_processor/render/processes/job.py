@@ -1,8 +1,12 @@
-"""The messages between the service and its render processes."""
+"""The jobs of render processes, and the answers to them."""
 
 from dataclasses import dataclass
 
 from image_processor.render.plans.plan import RenderPlan
+
+EXTENSIONS_OF_RESULTS = (".jpg", ".png", ".webp", ".avif", ".gif", ".tif", ".json", ".zip")
+FETCH, RENDER = PARTS = ("fetch", "render")
+"""The parts of a job whose durations are measured."""
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 import asyncio
 import multiprocessing
 import os
+import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 
 import structlog
@@ -16,6 +16,12 @@ from service_kit.texts import sentence
 from image_processor.render.config import RenderSettings
 from image_processor.render.failures import busy, lost, too_slow
 from image_processor.render.processes.job import JobOutcome
+from image_processor.render.processes.messages import (
+    MAX_ANSWER_BYTES,
+    MalformedAnswerError,
+    message_of_job,
+    read_answer,
+)
 from image_processor.render.processes.process import serve
 from image_processor.render.processes.queue import Ticket, WaitingTickets
 
@@ -23,7 +29,7 @@ log = structlog.get_logger()
 
 START_AGAIN_SECONDS = 1
 """The delay after a process that died at its start, or did not start, so that failures do not use all CPU time."""
-TOO_SLOW, LEFT, STOPPING = "time limit", "client left", "stopping"
+TOO_SLOW, LEFT, MALFORMED, STOPPING = "time limit", "client left", "malformed answer", "stopping"
 """The reasons for which the pool kills a process."""
 _VARIABLES = {"VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "2"}
 """A render uses one core, because there is a process for each core; fewer malloc arenas need less memory."""
@@ -32,9 +38,10 @@ _VARIABLES = {"VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "2"}
 class _Process:
     """A render process, as the pool sees it."""
 
-    def __init__(self, process: ForkServerProcess, connection: Connection) -> None:
+    def __init__(self, process: ForkServerProcess, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.process = process
-        self.connection = connection
+        self.reader = reader
+        self.writer = writer
         self.started = time.monotonic()
         self.renders = 0
         self.ticket: Ticket | None = None
@@ -134,17 +141,21 @@ class Pool:
 
     async def _start_one(self) -> None:
         loop = asyncio.get_running_loop()
-        started = await loop.run_in_executor(self._starter, self._forked)
+        process, ours = await loop.run_in_executor(self._starter, self._forked)
+        # Asyncio reads it, so that half an answer makes no other request wait.
+        reader, writer = await asyncio.open_connection(sock=ours, limit=MAX_ANSWER_BYTES)
+        started = _Process(process, reader, writer)
         if self._stopping:
             started.kill(STOPPING)
+            writer.transport.abort()
             return
         self._processes.add(started)
-        loop.add_reader(started.connection.fileno(), self._read, started)
+        self._keep(asyncio.create_task(self._listen(started)))
         self._idle.append(started)
         self._dispatch()
 
-    def _forked(self) -> _Process:
-        ours, theirs = self._context.Pipe()
+    def _forked(self) -> tuple[ForkServerProcess, socket.socket]:
+        ours, theirs = socket.socketpair()
         # The settings contain secrets: they pass through a pipe, so that no command line shows them.
         process = self._context.Process(target=serve, args=(theirs, self._settings), name="pixmill-render", daemon=True)
         try:
@@ -154,7 +165,7 @@ class Pool:
             raise
         finally:
             theirs.close()
-        return _Process(process, ours)
+        return process, ours
 
     def _dispatch(self) -> None:
         while self._idle:
@@ -169,18 +180,27 @@ class Pool:
         ticket.begun.set_result(None)
         limit = self._settings.limits.max_seconds
         process.timer = asyncio.get_running_loop().call_later(limit, process.kill, TOO_SLOW)
-        # If the process has just died, the next read from the pipe shows it.
-        with suppress(OSError):
-            process.connection.send(ticket.job)
+        # If the process has just died, the next read shows it.
+        process.writer.write(message_of_job(ticket.job))
 
-    def _read(self, process: _Process) -> None:
-        """Read the answer from the pipe, or notice that the process has died."""
+    async def _listen(self, process: _Process) -> None:
+        """Read the answers of a process until it has died or is no longer used."""
         try:
-            answer = process.connection.recv()
+            while process in self._processes:
+                self._answered(process, await read_answer(process.reader))
+        except MalformedAnswerError as error:
+            log.error("render process sent a malformed answer", process=process.process.pid, error=str(error))
+            process.kill(MALFORMED)
         except (EOFError, OSError):
+            pass
+        # The pool forgets a process that it replaces or stops.
+        if process in self._processes:
             self._died(process)
-            return
+
+    def _answered(self, process: _Process, answer: JobOutcome) -> None:
         ticket, process.ticket = process.ticket, None
+        if ticket is None:
+            raise MalformedAnswerError("no job")
         if process.timer is not None:
             process.timer.cancel()
         process.renders += 1
@@ -190,7 +210,7 @@ class Pool:
             self._spawn(0)
         else:
             self._idle.append(process)
-        if ticket is not None and not ticket.done.done():
+        if not ticket.done.done():
             ticket.done.set_result(answer)
         self._dispatch()
 
@@ -210,9 +230,8 @@ class Pool:
         self._spawn(START_AGAIN_SECONDS if is_new and not has_worked else 0)
 
     def _forget(self, process: _Process) -> None:
-        """Close the pipe, which ends the process, and reap it."""
-        asyncio.get_running_loop().remove_reader(process.connection.fileno())
-        process.connection.close()
+        """Close the connection, which ends the process."""
+        process.writer.transport.abort()
         self._processes.discard(process)
         if process in self._idle:
             self._idle.remove(process)
@@ -232,6 +251,9 @@ class Pool:
                 await asyncio.sleep(START_AGAIN_SECONDS)
 
         if not self._stopping:
-            task = asyncio.create_task(later())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._keep(asyncio.create_task(later()))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        """Refer to a task until it ends: the event loop itself does not."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

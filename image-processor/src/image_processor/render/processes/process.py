@@ -1,14 +1,14 @@
-"""The code of a render process, which reads jobs from a pipe, one at a time, and writes their results."""
+"""The code of a render process, which reads jobs from a connection, one at a time, and writes their results."""
 
 import errno
 import os
 import shutil
 import signal
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import cast
 
@@ -35,7 +35,8 @@ from image_processor.render.failures import (
 )
 from image_processor.render.plans.negotiation import BEST_FIRST, PLAIN
 from image_processor.render.plans.plan import ColorSource, RenderPlan
-from image_processor.render.processes.job import Bytes, Job, JobOutcome, LocalFile, Made, Refused
+from image_processor.render.processes.job import FETCH, RENDER, Bytes, Job, JobOutcome, LocalFile, Made, Refused
+from image_processor.render.processes.messages import message_of_answer, read_job
 from image_processor.render.processes.places import places_of_render
 from image_processor.services.causes import Cause
 from image_processor.services.codec.decoding import READABLE, ImageError, ImageLimits, decode
@@ -55,19 +56,19 @@ SENT_AS_THEY_ARE = ("jpeg", "png", "gif", "webp", "avif")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-def serve(connection: Connection, settings: RenderSettings) -> None:
-    """Run jobs until the other end of the pipe is closed."""
-    # Ignore signals to the process group: the service ends this process by closing the pipe.
+def serve(connection: socket.socket, settings: RenderSettings) -> None:
+    """Run jobs until the other end of the connection is closed."""
+    # Ignore signals to the process group: the service ends this process by closing the connection.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure(settings.log.level)
     limit_process(settings.limits)
     confine(settings.sandbox, places_of_render(settings))
     renderer = Renderer(settings)
-    # The service may have ended, or closed the pipe to replace this process.
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        while True:
-            connection.send(renderer.answer(connection.recv()))
+    # The service may have ended, or closed the connection to replace this process.
+    with suppress(BrokenPipeError, ConnectionResetError), connection.makefile("rb") as jobs:
+        while (job := read_job(jobs)) is not None:
+            connection.sendall(message_of_answer(renderer.answer(job)))
 
 
 @dataclass(frozen=True)
@@ -126,14 +127,14 @@ class Renderer:
     def _made(self, job: Job, timed: _Timed, stack: ExitStack) -> str:
         plan, result = job.plan, Path(job.result)
         max_bytes = min(self._limits.max_file_bytes, plan.bounds.source_bytes or self._limits.max_file_bytes)
-        with timed.part("fetch"):
+        with timed.part(FETCH):
             source = stack.enter_context(self._source(job, max_bytes))
             files = {
                 number: stack.enter_context(self._files.opened(file, Path(f"{job.result}.file-{number}"), max_bytes))
                 for number, file in job.files
             }
         limits = self._limits_of(plan)
-        with timed.part("render"):
+        with timed.part(RENDER):
             return _written(job, source, files, result, limits)
 
     @contextmanager

@@ -33,6 +33,7 @@ from image_processor.render.routers.responses import (
 )
 from image_processor.render.routers.results import response_of, result_for
 from image_processor.render.service import Found, RenderService, Result
+from image_processor.render.sources.freshness import Freshness
 from image_processor.render.urls.reading import MAX_TARGET_BYTES, Reader, status_of
 
 log = structlog.get_logger()
@@ -120,7 +121,7 @@ class ImageRoutes:
             if is_unchanged(request, found.key, _modified(plan, found)):
                 return not_modified(headers)
             response = await self._sent(request, found, headers, {"lookup": looked_up})
-            self._nginx_cache.offer(request, _target(request), response, found.stored_files, kept_until)
+            self._nginx_cache.offer(request, _target(request), response, found, kept_until)
             return response
         except DomainError as error:
             fallback = self._fallback(plan)
@@ -160,7 +161,10 @@ class ImageRoutes:
         return file_response(request, stored.path, stored.size, sent, entity_tag(found.key))
 
     def _headers(self, plan: RenderPlan, found: Found, kept_until: int) -> dict[str, str]:
-        headers = _SAFE | {"ETag": entity_tag(found.key), "Cache-Control": self._cache_control(plan, kept_until)}
+        headers = _SAFE | {
+            "ETag": entity_tag(found.key),
+            "Cache-Control": self._cache_control(plan, found.freshness, kept_until),
+        }
         if (modified := _modified(plan, found)) is not None:
             headers["Last-Modified"] = http_date(modified)
         vary = ["Accept"] if plan.negotiated else []
@@ -173,17 +177,28 @@ class ImageRoutes:
             headers["X-Pixmill-Ignored"] = ", ".join(plan.ignored)[:500].encode("ascii", "replace").decode()
         return headers
 
-    def _cache_control(self, plan: RenderPlan, kept_until: int) -> str:
+    def _cache_control(self, plan: RenderPlan, freshness: Freshness | None, kept_until: int) -> str:
+        """Return the header; nothing may be kept for longer than the origin of a source allows."""
+        if freshness is not None and not freshness.is_stored:
+            return "no-store"
         wishes, usual = plan.wishes, self._settings.max_age_seconds
         if wishes.preset_until is not None:
             usual = min(usual, PRESET_SECONDS)
         seconds = usual if wishes.max_age is None else wishes.max_age
+        # Count from the last moment at which nginx may send the response.
+        now = time.time()
+        sent = max(int(now), kept_until + 1)
         if wishes.expires:
-            # Count from the last moment at which nginx may send the response.
-            sent = max(int(time.time()), kept_until + 1)
             seconds = min(seconds, max(0, wishes.expires - sent))
+        if not seconds:
+            return "no-store"
         # A URL that expires is for those who got it, so no cache that others share should keep its image.
-        return f"{'private' if wishes.expires else 'public'}, max-age={seconds}" if seconds else "no-store"
+        is_private = bool(wishes.expires) or (freshness is not None and freshness.is_private)
+        if freshness is not None:
+            left = freshness.clients_until - time.monotonic() - max(0, sent - now)
+            seconds = min(seconds, max(0, int(left)))
+        scope = "private" if is_private else "public"
+        return f"{scope}, max-age={seconds}" if seconds else f"{scope}, no-cache"
 
     def _fallback(self, plan: RenderPlan) -> PlanSource | None:
         if plan.wishes.fallback is not None:

@@ -1,20 +1,24 @@
 """Controls nginx's cache in front of this service: which images it keeps, until when, and how to remove them."""
 
 import asyncio
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx2
 import structlog
 from service_kit.front_headers import FORGET
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 
 from image_processor.render.config import FrontCacheSettings
 from image_processor.render.plans.plan import RenderPlan
 from image_processor.render.processes.job import StoredFile
+from image_processor.render.removals import Removals
 from image_processor.render.service import Found
 
 log = structlog.get_logger()
@@ -24,6 +28,8 @@ UNTIL = "X-Accel-Expires"
 MOST_KEPT = 20_000
 """The most responses that nginx may keep; this service remembers each of them so that it can remove it."""
 LONGEST_TARGET_BYTES = 2048
+LONGEST_SECONDS = 60
+"""nginx keeps nothing for longer, because `http.lookup_seconds` is at most 50."""
 _AT_ONCE = 16
 
 
@@ -41,10 +47,17 @@ class NginxCache:
 
     Only images by URL are public to everyone who knows the URL. Thumbnails, metadata and previews need authentication,
     which nginx cannot check.
+
+    :param mark: a file whose time is that until which nginx may keep a response: after a crash, the next process of the
+        service does not know which ones.
+    :param removals: the removals of results.
     """
 
-    def __init__(self, settings: FrontCacheSettings) -> None:
+    def __init__(self, settings: FrontCacheSettings, mark: Path, removals: Removals) -> None:
         self._kept: OrderedDict[_CacheKey, tuple[int, Sequence[StoredFile]]] = OrderedDict()
+        self._mark = mark
+        self._removals = removals
+        self._marked = self._unknown_until = _time_of(mark)
         self._http = None
         if settings.url:
             self._http = httpx2.AsyncClient(
@@ -64,7 +77,7 @@ class NginxCache:
         It is before the remembered rows of the files and the preset expire, so that nginx delays neither a deletion nor
         a change, and before the URL expires.
         """
-        if self._http is None or plan.wishes.max_age == 0:
+        if self._http is None or plan.wishes.max_age == 0 or not found.may_be_kept:
             return 0
         wishes, now = plan.wishes, time.time()
         known = found.fresh_until if wishes.preset_until is None else min(found.fresh_until, wishes.preset_until)
@@ -73,26 +86,30 @@ class NginxCache:
         last = min(end, wishes.expires or end) - 1
         return last if last > now else 0
 
-    def offer(
-        self, request: Request, target: bytes, response: Response, files: Sequence[StoredFile], last_second: int
-    ) -> None:
+    def offer(self, request: Request, target: bytes, response: Response, found: Found, last_second: int) -> None:
         """Allow nginx to keep a response; do nothing if it must not be kept, or if nginx already keeps too many.
 
         :param target: the path and query as sent.
-        :param files: the stored files that the response is made from.
         """
         if not last_second or request.method != "GET" or response.status_code != 200:
+            return
+        files = found.stored_files
+        # The results of its files may have been removed while it was rendered.
+        if self._removals.concern(files, found.removals):
             return
         key = _CacheKey(request.headers.get("Host", ""), target, request.headers.get("Accept", ""))
         self._kept.pop(key, None)
         self._drop_expired()
-        if len(self._kept) >= MOST_KEPT or len(target) > LONGEST_TARGET_BYTES:
+        if len(self._kept) >= MOST_KEPT or len(target) > LONGEST_TARGET_BYTES or not self._has_marked(last_second):
             return
         self._kept[key] = last_second, files
         response.headers[UNTIL] = f"@{last_second}"
+        response.background = BackgroundTask(self._sent, key, found)
 
     async def forget(self, file_id: int, sha256: str | None) -> None:
         """Remove all responses that are made from a file, or from one with the same bytes, from nginx's cache.
+
+        After a crash of the service, wait until what nginx keeps since before it has expired.
 
         :param sha256: that of the file; ``None`` if it no longer exists.
         """
@@ -105,6 +122,27 @@ class NginxCache:
             del self._kept[key]
         if self._http is not None:
             await asyncio.gather(*(_forget(self._http, key) for key in made_of_it))
+        # nginx sends a response during the whole last second.
+        left = self._unknown_until + 1 - time.time()
+        if left > 0:
+            await asyncio.sleep(min(left, LONGEST_SECONDS))
+
+    async def _sent(self, key: _CacheKey, found: Found) -> None:
+        """Forget a response again that nginx had not received completely when it was to be forgotten."""
+        if self._http is not None and self._removals.concern(found.stored_files, found.removals):
+            await _forget(self._http, key)
+
+    def _has_marked(self, last_second: int) -> bool:
+        """Return whether the next process of the service will know that nginx keeps something until this second."""
+        if last_second > self._marked:
+            try:
+                self._mark.touch()
+                os.utime(self._mark, (last_second, last_second))
+            except OSError as error:
+                log.warning("nginx may keep nothing", error=str(error))
+                return False
+            self._marked = last_second
+        return True
 
     def _drop_expired(self) -> None:
         now = time.time()
@@ -113,6 +151,13 @@ class NginxCache:
             if last_second >= now:
                 return
             del self._kept[key]
+
+
+def _time_of(mark: Path) -> float:
+    try:
+        return mark.stat().st_mtime
+    except FileNotFoundError:
+        return 0
 
 
 async def _forget(http: httpx2.AsyncClient, key: _CacheKey) -> None:

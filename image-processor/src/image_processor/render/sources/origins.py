@@ -2,13 +2,13 @@
 
 import asyncio
 import hashlib
-import re
 import shutil
 import ssl
 import time
 import weakref
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
@@ -21,6 +21,7 @@ from service_kit.texts import counted, reason_of, sentence, text_of
 from image_processor.render.config import OriginSettings
 from image_processor.render.failures import FILE_NOT_FOUND, ORIGIN_FAILED, ORIGIN_FORBIDDEN, ORIGIN_SLOW, too_large
 from image_processor.render.sources.fetches import Fetch, Fetches
+from image_processor.render.sources.freshness import HEADERS, Freshness, freshness_of
 from image_processor.services.outbound import ForbiddenAddressError, public_http_pool
 
 _PORTS = (None, 80, 443)
@@ -30,7 +31,6 @@ _SAFE = "!#$%&'()*+,/:;=?@[]~"
 """Characters that are not percent-encoded: the reserved ones (RFC 3986, 2.2), the percent sign and the tilde."""
 HEAD_BYTES = 64
 """How many of the first bytes are kept in memory: enough for the type of the file."""
-_MAX_AGE = re.compile(r"max-age\s*=\s*\"?(\d{1,9})")
 
 
 class OriginFile:
@@ -48,22 +48,28 @@ class OriginFile:
 
 
 @dataclass(frozen=True)
-class _CachedFile:
+class Fetched:
+    """A file, and what its origin said of it.
+
+    :param said: the headers of the response that a later one changes or repeats.
+    """
+
     file: OriginFile
-    until: float
-    etag: str
-    last_modified: str
+    freshness: Freshness
+    said: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True)
 class _Reply:
     """The response of an origin.
 
-    :param kept: the fetched file; ``None`` if the kept file is still valid.
+    :param file: the fetched file; ``None`` if the kept file is still valid.
+    :param received: the monotonic time of the response.
     """
 
-    kept: _CachedFile | None
-    until: float
+    file: OriginFile | None
+    said: Mapping[str, str]
+    received: float
 
 
 @dataclass(eq=False)
@@ -71,7 +77,7 @@ class _Flight:
     """A fetch that requests for the same URL share."""
 
     fetch: Fetch[_Reply]
-    task: asyncio.Task[_CachedFile] = field(init=False)
+    task: asyncio.Task[Fetched] = field(init=False)
     waiters: int = 0
 
 
@@ -87,7 +93,7 @@ class Origins:
         self._folder = folder
         self._max_bytes = max_bytes
         self._pool = public_http_pool(settings.allow_networks, settings.timeout_seconds)
-        self._kept: OrderedDict[str, _CachedFile] = OrderedDict()
+        self._kept: OrderedDict[str, Fetched] = OrderedDict()
         self._bytes = 0
         self._fetches = Fetches[_Reply](settings)
         self._flights: dict[str, _Flight] = {}
@@ -106,9 +112,9 @@ class Origins:
     def is_fresh(self, url: str) -> bool:
         """Return whether the bytes at a URL are known without asking the origin."""
         kept = self._kept.get(url)
-        return kept is not None and kept.until > time.monotonic()
+        return kept is not None and kept.freshness.until > time.monotonic()
 
-    async def fetch(self, url: str) -> OriginFile:
+    async def fetch(self, url: str) -> Fetched:
         """Return the bytes at a URL. If all callers are cancelled, a waiting fetch is too.
 
         :raises DomainError: the host is not allowed; the origin fails, is slow or lacks the file; it is too large; or
@@ -119,7 +125,7 @@ class Origins:
         if kept is not None and not kept.file.path.exists():
             # An operator may empty the folder at any time.
             kept = None
-        if kept is None or kept.until <= time.monotonic():
+        if kept is None or kept.freshness.until <= time.monotonic():
             flight = self._flights.get(url) or self._flight(url, host, kept)
             flight.waiters += 1
             try:
@@ -131,18 +137,13 @@ class Origins:
                     flight.task.cancel()
         if url in self._kept:
             self._kept.move_to_end(url)
-        return kept.file
+        return kept
 
-    def fresh_until(self, url: str) -> float:
-        """Return the monotonic time from which the origin is asked again."""
-        kept = self._kept.get(url)
-        return 0 if kept is None else kept.until
-
-    def _flight(self, url: str, host: str, kept: _CachedFile | None) -> _Flight:
+    def _flight(self, url: str, host: str, kept: Fetched | None) -> _Flight:
         flight = self._flights[url] = _Flight(Fetch(host, partial(self._get, url, kept)))
         flight.task = asyncio.create_task(self._ask(url, kept, flight.fetch))
 
-        def landed(done: "asyncio.Task[_CachedFile]") -> None:
+        def landed(done: "asyncio.Task[Fetched]") -> None:
             self._landed(url, flight)
             if not done.cancelled():
                 # Mark the error as retrieved: the callers may have been cancelled.
@@ -155,21 +156,31 @@ class Origins:
         if self._flights.get(url) is flight:
             del self._flights[url]
 
-    async def _ask(self, url: str, kept: _CachedFile | None, fetch: Fetch[_Reply]) -> _CachedFile:
+    async def _ask(self, url: str, kept: Fetched | None, fetch: Fetch[_Reply]) -> Fetched:
         reply = await self._fetches.run(fetch)
-        if reply.kept is None and kept is not None:
-            fresh = replace(kept, until=reply.until)
-        elif reply.kept is not None:
-            fresh = reply.kept
-        else:
-            raise _failed(sentence("The origin says that nothing has changed, without being asked."))
+        fresh = self._fetched(reply, kept)
         old = self._kept.pop(url, None)
-        self._bytes += fresh.file.size - (old.file.size if old else 0)
+        self._bytes -= old.file.size if old else 0
+        if not fresh.freshness.is_kept:
+            # Its file goes with the last render that needs it.
+            return fresh
+        self._bytes += fresh.file.size
         self._kept[url] = fresh
         while self._bytes > self._max_bytes and len(self._kept) > 1:
             _, oldest = self._kept.popitem(last=False)
             self._bytes -= oldest.file.size
         return fresh
+
+    def _fetched(self, reply: _Reply, kept: Fetched | None) -> Fetched:
+        file, said = reply.file, reply.said
+        if file is None:
+            if kept is None:
+                raise _failed(sentence("The origin says that nothing has changed, without being asked."))
+            # A 304 repeats only the headers that it changes.
+            file, said = kept.file, {**kept.said, **said}
+        freshness = freshness_of(said, reply.received, self._settings.fresh_seconds)
+        repeated = (*HEADERS, "etag", "last-modified")
+        return Fetched(file, freshness, {name: said[name] for name in repeated if name in said})
 
     def _judged(self, url: str) -> SplitResult:
         try:
@@ -183,7 +194,7 @@ class Origins:
             raise _forbidden(sentence("Pictures of '{host}' are not processed here.", host=host))
         return parts
 
-    def _get(self, url: str, kept: _CachedFile | None) -> _Reply:
+    def _get(self, url: str, kept: Fetched | None) -> _Reply:
         deadline = time.monotonic() + self._settings.timeout_seconds
         url = quote(url, safe=_SAFE)
         for _ in range(self._settings.max_redirects + 1):
@@ -204,7 +215,7 @@ class Origins:
             url = _joined(url, reply)
         raise _failed(sentence("The origin redirects too often."))
 
-    def _get_once(self, url: str, kept: _CachedFile | None, target: Path, deadline: float) -> _Reply | str:
+    def _get_once(self, url: str, kept: Fetched | None, target: Path, deadline: float) -> _Reply | str:
         """Return the reply, or the URL that the origin redirects to."""
         headers: dict[bytes | str, bytes | str] = {
             "User-Agent": "Pixmill",
@@ -212,17 +223,17 @@ class Origins:
             "Accept-Encoding": "identity",
         }
         headers["Host"] = urlsplit(url).netloc
-        if kept is not None and kept.etag:
-            headers["If-None-Match"] = kept.etag
-        elif kept is not None and kept.last_modified:
-            headers["If-Modified-Since"] = kept.last_modified
+        known: Mapping[str, str] = {} if kept is None else kept.said
+        if "etag" in known:
+            headers["If-None-Match"] = known["etag"]
+        elif "last-modified" in known:
+            headers["If-Modified-Since"] = known["last-modified"]
         left = max(0.1, deadline - time.monotonic())
         limits = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), left)}
         with self._pool.stream("GET", url, headers=headers, extensions=limits) as response:
-            said = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-            until = time.monotonic() + self._fresh_seconds(said)
+            said, received = _headers_of(response), time.monotonic()
             if response.status == 304:
-                return _Reply(None, until)
+                return _Reply(None, said, received)
             if response.status in _REDIRECTS and "location" in said:
                 # Many servers send UTF-8 in Location without encoding it.
                 return quote(said["location"].encode("latin-1"), safe=_SAFE)
@@ -234,11 +245,9 @@ class Origins:
                 )
             if response.status != 200:
                 raise _failed(sentence("The origin answers {status}.", status=response.status))
-            return _Reply(self._received(response, target, deadline, said, until), until)
+            return _Reply(self._received(response, target, deadline), said, received)
 
-    def _received(
-        self, response: httpcore2.Response, target: Path, deadline: float, said: dict[str, str], until: float
-    ) -> _CachedFile:
+    def _received(self, response: httpcore2.Response, target: Path, deadline: float) -> OriginFile:
         digest, size, head = hashlib.sha256(), 0, b""
         try:
             with target.open("wb") as file:
@@ -261,15 +270,16 @@ class Origins:
         except BaseException:
             target.unlink(missing_ok=True)
             raise
-        received = OriginFile(target, digest.hexdigest(), size, head)
-        return _CachedFile(received, until, said.get("etag", ""), said.get("last-modified", ""))
+        return OriginFile(target, digest.hexdigest(), size, head)
 
-    def _fresh_seconds(self, said: dict[str, str]) -> float:
-        control = said.get("cache-control", "").lower()
-        if "no-store" in control or "no-cache" in control:
-            return 0
-        found = _MAX_AGE.search(control)
-        return min(self._settings.fresh_seconds, int(found[1]) if found else self._settings.fresh_seconds)
+
+def _headers_of(response: httpcore2.Response) -> dict[str, str]:
+    """Return the headers by their names in lower case; `Cache-Control` may be sent in several lines."""
+    said = dict[str, str]()
+    for raw_name, raw_value in response.headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        said[name] = f"{said[name]}, {value}" if name == "cache-control" and name in said else value
+    return said
 
 
 def _joined(url: str, location: str) -> str:

@@ -1,0 +1,141 @@
+"""The bytes that the service and a render process send each other: jobs, and answers that are only data.
+
+A picture may take a process over, so the service reads its answers as JSON and checks them. A process trusts the
+service, whose jobs are pickles. Each message follows its length.
+"""
+
+import json
+import math
+import pickle  # nosec B403 (only for what the service sends)
+import re
+import struct
+from asyncio import StreamReader
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import BinaryIO, cast
+
+from service_kit.texts import Sentence, filled, placeholders, restored, stored
+
+from image_processor.render.failures import STATUSES
+from image_processor.render.processes.job import EXTENSIONS_OF_RESULTS, PARTS, Job, JobOutcome, Made, Refused
+
+MAX_ANSWER_BYTES = 64 * 1024
+_LONGEST_DETAIL = 1000
+"""To how many characters a detail is cut whose message would be too long."""
+_LENGTH = struct.Struct("!I")
+_FORMAT = re.compile(r",?(\.\d)?[dfgs%]?")
+"""The formats that a placeholder of a sentence may have: no width, which could need any amount of memory."""
+
+
+class MalformedAnswerError(Exception):
+    """A process sent something else than an answer."""
+
+
+def message_of_job(job: Job) -> bytes:
+    return _with_length(pickle.dumps(job))
+
+
+def read_job(stream: BinaryIO) -> Job | None:
+    """Return the next job from the service; ``None`` if it has closed the connection."""
+    length = stream.read(_LENGTH.size)
+    if len(length) < _LENGTH.size:
+        return None
+    content = stream.read(*_LENGTH.unpack(length))
+    if len(content) < _LENGTH.unpack(length)[0]:
+        return None
+    return cast("Job", pickle.loads(content))  # noqa: S301 (from the service)  # nosec B301
+
+
+def message_of_answer(answer: JobOutcome) -> bytes:
+    content = _content_of(answer)
+    if len(content) > MAX_ANSWER_BYTES and isinstance(answer, Refused):
+        content = _content_of(replace(answer, detail=str(answer.detail)[:_LONGEST_DETAIL]))
+    return _with_length(content)
+
+
+async def read_answer(stream: StreamReader) -> JobOutcome:
+    """Return the next answer of a process.
+
+    :raises EOFError: the process has ended.
+    :raises MalformedAnswerError: it sent something else, or too much.
+    """
+    (length,) = _LENGTH.unpack(await stream.readexactly(_LENGTH.size))
+    if length > MAX_ANSWER_BYTES:
+        raise MalformedAnswerError(f"{length} bytes")
+    return _answer_of(await stream.readexactly(length))
+
+
+def _with_length(content: bytes) -> bytes:
+    return _LENGTH.pack(len(content)) + content
+
+
+def _content_of(answer: JobOutcome) -> bytes:
+    if isinstance(answer, Made):
+        facts: Mapping[str, object] = {"extension": answer.extension, "seconds": dict(answer.seconds)}
+    else:
+        facts = {"kind": answer.kind, "detail": stored(answer.detail)}
+    return json.dumps({"resident_bytes": answer.resident_bytes, **facts}).encode()
+
+
+def _answer_of(content: bytes) -> JobOutcome:
+    try:
+        document = json.loads(content, parse_float=_finite, parse_constant=_finite)
+        match document:
+            case {"resident_bytes": int(resident), "extension": str(extension), "seconds": dict(seconds)}:
+                return Made(_one_of(extension, EXTENSIONS_OF_RESULTS), resident, _parts_of(seconds))
+            case {"resident_bytes": int(resident), "kind": str(kind), "detail": dict(detail)}:
+                return Refused(_one_of(kind, STATUSES), _sentence_of(detail), resident)
+    # The errors of any other data: an attacker chooses what it contains.
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise MalformedAnswerError(type(error).__name__) from error
+    raise MalformedAnswerError("neither made nor refused")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def _one_of(name: str, known: "tuple[str, ...] | Mapping[str, int]") -> str:
+    if name not in known:
+        raise ValueError(name)
+    return name
+
+
+def _parts_of(seconds: Mapping[str, object]) -> tuple[tuple[str, float], ...]:
+    parts = [(_one_of(name, PARTS), part) for name, part in seconds.items()]
+    return tuple((name, _duration(part)) for name, part in parts)
+
+
+def _duration(value: object) -> float:
+    if not isinstance(value, int | float) or value < 0:
+        raise ValueError(value)
+    return float(value)
+
+
+def _sentence_of(document: Mapping[str, object]) -> Sentence:
+    said = restored(document)
+    _check(said)
+    return said
+
+
+def _check(said: Sentence) -> None:
+    """Check that the templates of a sentence only insert its values.
+
+    A translation fills them again: ``{value.__class__…}`` would put this process's own secrets into a response.
+
+    :raises ValueError: a template does something else; other errors of :meth:`str.format` too.
+    """
+    if not said.values:
+        # Such a sentence is never filled.
+        return
+    for template in (said.template, *([said.counted.singular] if said.counted is not None else [])):
+        for name, form in placeholders(template):
+            if not name.isidentifier() or not _FORMAT.fullmatch(form):
+                raise ValueError(name)
+        filled(template, said.values)
+    for value in said.values.values():
+        if isinstance(value, Sentence):
+            _check(value)
