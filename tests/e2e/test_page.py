@@ -1589,6 +1589,26 @@ def test_a_part_is_drawn_by_keyboard(pixmill: ApiClient, page: Page, name: str) 
     assert fields == {"Left": "21", "Top": "30", "Width": "49", "Height": "50"}
 
 
+def test_a_part_in_pixels_is_drawn_where_the_run_cuts_it(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(1500, 1000))["id"]
+    params = {"left": 750, "top": 250, "width": 150, "height": 500, "unit": "px"}
+    page.open(address_of_steps([{"algorithm": "invert", "params": {}}, {"algorithm": "crop", "params": params}], file_id))
+    page.says("150 × 500")
+
+    page.first("aside ol li:nth-child(2) button").click()
+    page.button("The part").click()
+
+    page.button("Part 1: 50%, 25%, 10%, 50%")
+
+
+def test_a_preview_says_how_large_the_result_is(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(1500, 1000))["id"]
+
+    page.open(address_of_steps([{"algorithm": "invert", "params": {}}], file_id))
+
+    page.says("1,500 × 1,000, shown at 1,024 (")
+
+
 def test_a_link_for_several_files_is_made_and_revoked(pixmill: ApiClient, page: Page, name: str) -> None:
     for number in (1, 2):
         pixmill.upload(f"{name}-{number}.png", photo())

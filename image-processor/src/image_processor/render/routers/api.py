@@ -51,6 +51,8 @@ from image_processor.statuses import STATUSES
 
 THUMBNAIL_SIZES = (128, 256, 512, 1024)
 PREVIEW_SIDE = 1024
+FULL_SIZE_HEADER = "X-Pixmill-Full-Size"
+"""Width and height of a preview's result before it was shrunk, such as ``3000x2000``."""
 METADATA_SECONDS = 3600
 """How long a browser may reuse metadata without revalidation."""
 _PRIVATE = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
@@ -70,7 +72,9 @@ class PreviewIn(BaseModel):
     preset: str | None = Field(None, max_length=64, description="A name from `presets`, instead of `steps`.")
     output: dict[str, object] | None = None
     source: dict[str, object] | None = None
-    max_side: Annotated[int, Field(ge=16, le=4096), WHOLE_NUMBER] = PREVIEW_SIDE
+    max_side: Annotated[int, Field(ge=16, le=4096), WHOLE_NUMBER] = Field(
+        PREVIEW_SIDE, description="The longest side of the answer, in pixels; a larger result is shrunk."
+    )
 
     @model_validator(mode="after")
     def _steps_or_preset(self) -> Self:
@@ -181,12 +185,15 @@ class ApiRoutes:
         plan = preview_plan(wanted, None if preset is None else preset.params)
         for_everybody = preset is not None and preset.for_everybody
         found = await self._service.find(plan, principal=principal, named_for_everybody=for_everybody)
-        stored, seconds = await until_gone(request, self._service.render_uncached(found))
+        result = await until_gone(request, self._service.render_uncached(found))
+        stored = result.stored
         try:
             content = stored.path.read_bytes()
         finally:
             stored.path.unlink(missing_ok=True)
-        headers = _PRIVATE | {"Cache-Control": "no-store", "Server-Timing": server_timing(dict(seconds))}
+        headers = _PRIVATE | {"Cache-Control": "no-store", "Server-Timing": server_timing(dict(result.seconds))}
+        if result.full_size is not None:
+            headers[FULL_SIZE_HEADER] = "{}x{}".format(*result.full_size)
         return Response(content, 200, headers, media_type=MEDIA_TYPES[stored.extension])
 
     async def urls(self, request: Request) -> Response:
@@ -275,7 +282,7 @@ def thumbnail_plan(source: PlanSource, size: int) -> RenderPlan:
 
 
 def preview_plan(wanted: PreviewIn, preset: Mapping[str, object] | None = None) -> RenderPlan:
-    """Return the plan of a preview: shrink the picture, then run the pipeline of a task on it.
+    """Return the plan of a preview: run the pipeline of a task, and shrink what it makes.
 
     :param preset: the params of the requested preset.
     :raises DomainError: ``invalid-fields``, ``unknown-algorithm``.
@@ -290,15 +297,14 @@ def preview_plan(wanted: PreviewIn, preset: Mapping[str, object] | None = None) 
         raise DomainError(
             "invalid-fields", detail, [FieldError(pointer="/steps", detail=detail, code="preview_of_tiles")]
         )
-    side = wanted.max_side
-    first = step("resize", {"width": side, "height": side, "fit": "inside"})
     return RenderPlan(
         source=FileSource(wanted.file_id),
-        steps=(first, *(PlannedStep(algorithm.name, given) for algorithm, given in planned.steps)),
+        steps=tuple(PlannedStep(algorithm.name, given) for algorithm, given in planned.steps),
         encoding=Encoding(planned.encoding),
         reading=planned.source,
         files=tuple((file_id, FileSource(file_id)) for file_id in planned.file_ids()),
         accepts_still=False,  # the task would refuse it too
+        max_side=wanted.max_side,
     )
 
 
