@@ -1592,7 +1592,9 @@ def test_a_part_is_drawn_by_keyboard(pixmill: ApiClient, page: Page, name: str) 
 def test_a_part_in_pixels_is_drawn_where_the_run_cuts_it(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo(1500, 1000))["id"]
     params = {"left": 750, "top": 250, "width": 150, "height": 500, "unit": "px"}
-    page.open(address_of_steps([{"algorithm": "invert", "params": {}}, {"algorithm": "crop", "params": params}], file_id))
+    page.open(
+        address_of_steps([{"algorithm": "invert", "params": {}}, {"algorithm": "crop", "params": params}], file_id)
+    )
     page.says("150 × 500")
 
     page.first("aside ol li:nth-child(2) button").click()

@@ -70,6 +70,13 @@ MUTATIONS = [
         caught_by="image-processor/tests/confinement/test_sandbox.py",
     ),
     Mutation(
+        rule="a preview runs the steps whose lengths count pixels on the whole picture",
+        file="image-processor/src/image_processor/services/codec/preview.py",
+        before="return others[-1] + 1 if others else 0",
+        after="return 0",
+        caught_by="image-processor/tests/services/codec/test_preview.py::test_a_preview_is_the_result_shrunk",
+    ),
+    Mutation(
         rule="an owner gets only a part of the places of waiting renders",
         file="image-processor/src/image_processor/render/processes/pool.py",
         before="3 * waiting.of_turn(ticket.turn) >= limits.queue",
