@@ -173,6 +173,17 @@ def test_a_set_of_files_opens_with_its_password(pixmill: ApiClient, page: Page, 
     wait_until(lambda: page.browser.execute_script(loaded) == 2, "both pictures are shown")
 
 
+def test_a_link_shows_pictures_that_no_browser_shows(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.tif", photo(900, 600, format="TIFF"))["id"]
+    token = pixmill.http.post(f"{FILES}/links", json={"file_ids": [file_id]}).raise_for_status().json()["token"]
+
+    page.open(f"/s/{token}")
+
+    page.says(f"{name}.tif")
+    width = "return document.querySelector('li img')?.naturalWidth ?? 0"
+    wait_until(lambda: page.browser.execute_script(width) == 512, "the thumbnail is shown")
+
+
 def test_the_page_runs_no_script_from_a_text(page: Page) -> None:
     page.open("/system")
     page.says("Works")

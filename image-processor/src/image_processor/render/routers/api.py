@@ -42,8 +42,9 @@ from image_processor.render.routers.responses import (
     server_timing,
 )
 from image_processor.render.routers.results import response_of, result_for
-from image_processor.render.service import RenderService, Result
+from image_processor.render.service import Found, RenderService, Result
 from image_processor.render.sources.file_rows import FileRow, FileRows
+from image_processor.render.sources.shared_links import SharedLinks
 from image_processor.render.urls.presets import FoundPreset, RenderPresets
 from image_processor.render.urls.signed_urls import ENCODE_ONLY, Id, UrlMaker, UrlRequest, check_gives_image
 from image_processor.services.codec.plan import MAX_STEPS, PIPELINE, plan_of
@@ -58,6 +59,7 @@ METADATA_SECONDS = 3600
 _PRIVATE = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 _ID = re.compile(r"[1-9][0-9]{0,18}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -98,6 +100,7 @@ class ApiRoutes:
         http: PublicUrlSettings,
         metrics: RenderMetrics,
         nginx_cache: NginxCache,
+        links: SharedLinks,
     ) -> None:
         self._gate = gate
         self._service = service
@@ -107,6 +110,7 @@ class ApiRoutes:
         self._http = http
         self._metrics = metrics
         self._nginx_cache = nginx_cache
+        self._links = links
 
     async def thumbnail(self, request: Request) -> Response:
         """``GET /api/image-processing/thumbnails/{file_id}/{size}``."""
@@ -116,21 +120,30 @@ class ApiRoutes:
         """``GET /api/image-processing/thumbnails/sha256/{sha256}/{size}``."""
         return await self._thumbnail(request, _digest_of(request))
 
+    async def shared_thumbnail(self, request: Request) -> Response:
+        """``GET /api/file-server/shared/{token}/{file_id}/thumbnails/{size}``."""
+        token, source = request.path_params["token"], _file_of(request)
+        if not _TOKEN.fullmatch(token):
+            raise nothing_here(request)
+        refusal = await self._links.refusal(token, source.file_id, request.headers)
+        if refusal is not None:
+            headers = _PRIVATE | {"Cache-Control": "no-store", **refusal.headers}
+            return Response(refusal.content, refusal.status, headers)
+        found = await self._service.find(thumbnail_plan(source, _size_of(request)))
+        # Each use asks whether the link is still open.
+        return await self._thumbnail_response(request, found, "private, no-cache")
+
     async def _thumbnail(self, request: Request, source: PlanSource) -> Response:
-        size = request.path_params["size"]
-        if size not in map(str, THUMBNAIL_SIZES):
-            raise Problem(
-                "not-found",
-                404,
-                sentence("Thumbnails have these sizes: {names}.", names=", ".join(map(str, THUMBNAIL_SIZES))),
-                context={"path": request.url.path},
-            )
+        size = _size_of(request)
         principal = await admitted(self._gate, request, Scope.FILES_READ)
-        found = await self._service.find(thumbnail_plan(source, int(size)), principal=principal)
+        found = await self._service.find(thumbnail_plan(source, size), principal=principal)
+        # The bytes of a file never change. Private, because the request is authenticated.
+        return await self._thumbnail_response(request, found, "private, max-age=31536000, immutable")
+
+    async def _thumbnail_response(self, request: Request, found: Found, kept: str) -> Response:
         headers = _PRIVATE | {
             "ETag": entity_tag(found.key),
-            # The bytes of a file never change. Private, because the request is authenticated.
-            "Cache-Control": "private, max-age=31536000, immutable",
+            "Cache-Control": kept,
             # Another user of the same browser must not get the cached response.
             "Vary": "Cookie, Authorization",
         }
@@ -333,6 +346,22 @@ def _file_of(request: Request) -> FileSource:
     if not _ID.fullmatch(text) or int(text) > MAX_ID:
         raise nothing_here(request)
     return FileSource(int(text))
+
+
+def _size_of(request: Request) -> int:
+    """Return the size of a thumbnail that the path names.
+
+    :raises Problem: 404, thumbnails have other sizes.
+    """
+    size = request.path_params["size"]
+    if size not in map(str, THUMBNAIL_SIZES):
+        raise Problem(
+            "not-found",
+            404,
+            sentence("Thumbnails have these sizes: {names}.", names=", ".join(map(str, THUMBNAIL_SIZES))),
+            context={"path": request.url.path},
+        )
+    return int(size)
 
 
 def _digest_of(request: Request) -> DigestSource:
