@@ -114,7 +114,7 @@ def test_a_link_shows_its_own_files_in_the_sizes_of_thumbnails(
     assert guest.get(f"{FILES}/shared/nothing/{file_id}/thumbnails/128").status_code == 404
 
 
-def test_a_file_that_is_no_picture_has_no_thumbnail(pixmill: ApiClient, guest: httpx2.Client) -> None:
+def test_a_file_that_is_not_a_picture_has_no_thumbnail(pixmill: ApiClient, guest: httpx2.Client) -> None:
     files = [int(str(pixmill.upload(name, content)["id"])) for name, content in (("a.txt", b"text"), ("b.bin", b""))]
     link = shared(pixmill, *files)
 

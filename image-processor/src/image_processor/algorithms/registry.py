@@ -161,7 +161,7 @@ def algorithm(
     :param any_color_space: the function moves pixels and does not compute with their values, so it takes CMYK and wide
         gamuts too. Otherwise it gets gray or sRGB.
     :param first_frame_only: only the first frame of an animation is used.
-    :param scale_free: whatever the params, the image keeps its size, and a shrunk image gives the shrunk result: each
+    :param scale_free: with all params, the image keeps its size, and a shrunk image gives the shrunk result: each
         value is a weighted sum of those at one place, and no length counts pixels.
     """
 

@@ -41,7 +41,8 @@ def write_preview(
         return made
 
     place = _first_scale_free(plan.steps)
-    shrink = replace(resize, run=shrunk), ResizeParams(width=max_side, height=max_side, fit="inside")
+    inside = ResizeParams.model_validate({"width": max_side, "height": max_side, "fit": "inside"})
+    shrink = replace(resize, run=shrunk), inside
     # After an analysis, whose report is the result, nothing runs.
     steps = [*plan.steps[:place], shrink, *plan.steps[place:]]
     extension = process_image(source, files, result, replace(plan, steps=steps), limits)
