@@ -885,6 +885,13 @@ MUTATIONS = [
         caught_by="image-processor/tests/render/test_cache.py::test_the_least_recently_used_results_go_for_a_new_one",
     ),
     Mutation(
+        rule="a guest gets thumbnails only while the link is open",
+        file="image-processor/src/image_processor/render/routers/api.py",
+        before="        if refusal is not None:\n",
+        after="        if False:\n",
+        caught_by="tests/api/test_shared_thumbnails.py::test_a_revoked_link_shows_no_thumbnail_not_even_a_known_one",
+    ),
+    Mutation(
         rule="nginx forgets the images of a file whose renders are removed",
         file="image-processor/src/image_processor/render/routers/api.py",
         before="        await self._nginx_cache.forget(file_id, sha256)\n",
