@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
+from PIL import Image, ImageChops, ImageStat
 
 from tests.support.client import CERTIFICATES, FILES, TASKS, ApiClient, assert_problem, http
 from tests.support.images import opened, photo
@@ -534,7 +535,7 @@ def test_an_owner_s_preset_works_in_previews_and_urls_which_follow_its_changes(p
 
 
 @pytest.mark.both_stacks
-def test_a_preview_gives_the_steps_on_a_smaller_picture(pixmill: ApiClient, file_id: object) -> None:
+def test_a_preview_gives_what_the_steps_make_smaller(pixmill: ApiClient, file_id: object) -> None:
     steps = [{"algorithm": "rotate", "params": {"angle": 90}}, {"algorithm": "grayscale"}]
     before = pixmill.counts()
 
@@ -551,11 +552,34 @@ def test_a_preview_gives_the_steps_on_a_smaller_picture(pixmill: ApiClient, file
     assert pixmill.counts() == before
 
 
+@pytest.mark.both_stacks
+def test_a_preview_counts_pixels_of_the_whole_picture(pixmill: ApiClient) -> None:
+    file_id = pixmill.upload("photo.png", photo(1600, 1200))["id"]
+    params = {"unit": "px", "left": 1200, "top": 0, "width": 200, "height": 300}
+
+    response = pixmill.http.post(
+        f"{TASKS}/preview",
+        json={
+            "file_id": file_id,
+            "steps": [{"algorithm": "crop", "params": params}],
+            "output": {"format": "png"},
+            "max_side": 150,
+        },
+    )
+
+    assert response.status_code == 200, response.text
+    assert response.headers["X-Pixmill-Full-Size"] == "200x300"
+    wanted = opened(photo(1600, 1200)).crop((1200, 0, 1400, 300)).resize((100, 150), Image.Resampling.LANCZOS)
+    difference = ImageChops.difference(opened(response.content), wanted)
+    assert max(ImageStat.Stat(difference).mean) < 1
+
+
 def test_a_preview_of_an_analysis_is_json(pixmill: ApiClient, file_id: object) -> None:
     response = pixmill.http.post(f"{TASKS}/preview", json={"file_id": file_id, "steps": [{"algorithm": "info"}]})
 
     assert response.status_code == 200, response.text
     assert response.json()["width"] > 0
+    assert "X-Pixmill-Full-Size" not in response.headers
 
 
 @pytest.mark.parametrize(

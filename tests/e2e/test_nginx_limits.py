@@ -148,6 +148,7 @@ BODIES = [
     "POST /api/keys",
     "PATCH /api/file-server/1",
     "GET /api/file-server/1/download",
+    "GET /api/file-server/shared/token/1/thumbnails/128",
     "POST /api/file-server/links",
     "POST /api/file-server/lookup",
     "POST /api/file-server/archive",

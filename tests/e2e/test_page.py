@@ -173,6 +173,17 @@ def test_a_set_of_files_opens_with_its_password(pixmill: ApiClient, page: Page, 
     wait_until(lambda: page.browser.execute_script(loaded) == 2, "both pictures are shown")
 
 
+def test_a_link_shows_pictures_that_no_browser_shows(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.tif", photo(900, 600, format="TIFF"))["id"]
+    token = pixmill.http.post(f"{FILES}/links", json={"file_ids": [file_id]}).raise_for_status().json()["token"]
+
+    page.open(f"/s/{token}")
+
+    page.says(f"{name}.tif")
+    width = "return document.querySelector('li img')?.naturalWidth ?? 0"
+    wait_until(lambda: page.browser.execute_script(width) == 512, "the thumbnail is shown")
+
+
 def test_the_page_runs_no_script_from_a_text(page: Page) -> None:
     page.open("/system")
     page.says("Works")
@@ -1587,6 +1598,28 @@ def test_a_part_is_drawn_by_keyboard(pixmill: ApiClient, page: Page, name: str) 
 
     fields = {label: page.field(label).get_attribute("value") for label in ("Left", "Top", "Width", "Height")}
     assert fields == {"Left": "21", "Top": "30", "Width": "49", "Height": "50"}
+
+
+def test_a_part_in_pixels_is_drawn_where_the_run_cuts_it(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(1500, 1000))["id"]
+    params = {"left": 750, "top": 250, "width": 150, "height": 500, "unit": "px"}
+    page.open(
+        address_of_steps([{"algorithm": "invert", "params": {}}, {"algorithm": "crop", "params": params}], file_id)
+    )
+    page.says("150 × 500")
+
+    page.first("aside ol li:nth-child(2) button").click()
+    page.button("The part").click()
+
+    page.button("Part 1: 50%, 25%, 10%, 50%")
+
+
+def test_a_preview_says_how_large_the_result_is(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(1500, 1000))["id"]
+
+    page.open(address_of_steps([{"algorithm": "invert", "params": {}}], file_id))
+
+    page.says("1,500 × 1,000, shown at 1,024 (")
 
 
 def test_a_link_for_several_files_is_made_and_revoked(pixmill: ApiClient, page: Page, name: str) -> None:

@@ -70,6 +70,13 @@ MUTATIONS = [
         caught_by="image-processor/tests/confinement/test_sandbox.py",
     ),
     Mutation(
+        rule="a preview runs the steps whose lengths count pixels on the whole picture",
+        file="image-processor/src/image_processor/services/codec/preview.py",
+        before="return others[-1] + 1 if others else 0",
+        after="return 0",
+        caught_by="image-processor/tests/services/codec/test_preview.py::test_a_preview_is_the_result_shrunk",
+    ),
+    Mutation(
         rule="an owner gets only a part of the places of waiting renders",
         file="image-processor/src/image_processor/render/processes/pool.py",
         before="3 * waiting.of_turn(ticket.turn) >= limits.queue",
@@ -876,6 +883,13 @@ MUTATIONS = [
         before="        self._uses[key] = time.time()\n",
         after="",
         caught_by="image-processor/tests/render/test_cache.py::test_the_least_recently_used_results_go_for_a_new_one",
+    ),
+    Mutation(
+        rule="a guest gets thumbnails only while the link is open",
+        file="image-processor/src/image_processor/render/routers/api.py",
+        before="        if refusal is not None:\n",
+        after="        if False:\n",
+        caught_by="tests/api/test_shared_thumbnails.py::test_a_revoked_link_shows_no_thumbnail_not_even_a_known_one",
     ),
     Mutation(
         rule="nginx forgets the images of a file whose renders are removed",

@@ -60,6 +60,7 @@ FOR_ALL = {
     "GET /links/{link}",
     "GET /shared/{token}",
     "GET /shared/{token}/{file_id}",
+    "GET /shared/{token}/{file_id}/thumbnails/{size}",
     "GET /shared/{token}/archive",
     "POST /shared/{token}/unlock",
 }

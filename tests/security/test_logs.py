@@ -23,6 +23,7 @@ def test_logs_have_no_query_and_no_token(pixmill: ApiClient, stack: Stack) -> No
     shared = pixmill.http.post(f"{FILES}/links", json={"file_ids": [file_id], "password": WORD}).json()["token"]
     pixmill.http.get(f"{FILES}/shared/{shared}")
     pixmill.http.get(f"{FILES}/shared/{shared}/{file_id}", auth=("", WORD)).raise_for_status()
+    pixmill.http.get(f"{FILES}/shared/{shared}/{file_id}/thumbnails/128", auth=("", WORD))
     pixmill.http.get(f"{FILES}//%73hared/{shared}/archive")
     pixmill.http.get(f"/s/{shared}").raise_for_status()
     pixmill.http.get(f"{FILES}/?name={WORD}").raise_for_status()

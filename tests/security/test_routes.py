@@ -124,6 +124,11 @@ TABLE = [
         "200 200 200 200 200",
     ),
     Line(
+        "GET /api/file-server/shared/{token}/{file_id}/thumbnails/{size}",
+        "/api/file-server/shared/{shared}/{file}/thumbnails/128",
+        "200 200 200 200 200",
+    ),
+    Line(
         "GET /api/file-server/shared/<string:token>/archive",
         "/api/file-server/shared/{shared}/archive",
         "200 200 200 200 200",

@@ -24,6 +24,7 @@ from file_storage.routers.files import files
 from file_storage.routers.links import links
 from file_storage.routers.named import NewName, named
 from file_storage.routers.shared import shared
+from file_storage.routers.shared_operations import THUMBNAILS
 from file_storage.routers.stats import stats
 from file_storage.routers.statuses import STATUSES
 from file_storage.routers.trash import trash
@@ -56,6 +57,7 @@ def create_app() -> OpenAPI:
     app.paths["/events"] = EVENTS
     app.components_schemas.update(event_schemas())
     app.paths.update(OPERATIONS)
+    app.paths.update(THUMBNAILS)
     # Register it last: it matches names that no other route uses.
     app.url_map.converters["new_name"] = NewName
     app.register_api(named)

@@ -203,6 +203,7 @@ IN_RESPONSES = {
     "X-Accel-Expires",
     "X-Accel-Redirect",
     "X-Content-Type-Options",
+    "X-Pixmill-Full-Size",
     "X-Pixmill-Ignored",
     "X-Problem",
     "X-Range",

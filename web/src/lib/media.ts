@@ -10,7 +10,7 @@ const SHOWN_BY_BROWSERS = new Set(['image/jpeg', 'image/png', 'image/webp', 'ima
 /** Larger originals are not used in place of a thumbnail. */
 export const SMALL_BYTES = 2_000_000;
 
-export const isPicture = (file: FileRow): boolean =>
+export const isPicture = (file: { media_type: string }): boolean =>
   file.media_type.startsWith('image/') || file.media_type === 'application/pdf';
 
 export const isShown = (file: { media_type: string }): boolean => SHOWN_BY_BROWSERS.has(file.media_type);

@@ -7,6 +7,7 @@ from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field
 from service_kit.access.flask_gate import public
+from service_kit.access.gate import SHARED_COOKIE
 from service_kit.api import problem_responses
 from service_kit.json_types import NO_NUL
 from service_kit.problems import Problem
@@ -21,7 +22,6 @@ from file_storage.services.shared_sets import UNLOCKED_SECONDS, SharedSet, Share
 
 shared = APIBlueprint("shared", __name__, abp_tags=[Tag(name="files")])
 
-COOKIE = "pixmill-shared"
 MAX_PASSWORD = 200
 _PRIVATE = {"Cache-Control": "no-store"}
 
@@ -144,7 +144,7 @@ def unlock_shared(path: SharedPath) -> Response:
     body = UnlockedOut(expires_at=http_date(expires_at)).model_dump_json()
     response = Response(body, headers=_PRIVATE, mimetype="application/json")
     response.set_cookie(
-        COOKIE,
+        SHARED_COOKIE,
         ticket,
         max_age=UNLOCKED_SECONDS,
         path=f"{request.script_root}/shared/{path.token}",
@@ -163,7 +163,7 @@ def _opened(token: str) -> SharedSet:
     """
     service = svcs.flask.get(SharedSets)
     found = service.find(token)
-    if found.password_hash is None or service.is_ticket(request.cookies.get(COOKIE, ""), found):
+    if found.password_hash is None or service.is_ticket(request.cookies.get(SHARED_COOKIE, ""), found):
         return found
     given = request.authorization
     if given is None or given.type != "basic":

@@ -34,7 +34,7 @@ class ColorizeParams(Params):
     )
 
 
-@algorithm(category="color", sequential=True)
+@algorithm(category="color", sequential=True, scale_free=True)
 def colorize(image: pyvips.Image, params: ColorizeParams) -> pyvips.Image:
     """Mix a color into every pixel; alpha is unchanged."""
     own = (params.red, params.green, params.blue)

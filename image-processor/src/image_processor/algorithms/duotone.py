@@ -17,7 +17,7 @@ class DuotoneParams(Params):
     highlights: Color = Field("#f05e40", description="The color that white becomes.", examples=["#ffb703"])
 
 
-@algorithm(category="color", sequential=True)
+@algorithm(category="color", sequential=True, scale_free=True)
 def duotone(image: pyvips.Image, params: DuotoneParams) -> pyvips.Image:
     """Map the luma to a range from one color to another."""
     return with_tones(in_color(on_colors(image, luma_of)), _ramps(rgba(params.shadows), rgba(params.highlights)))

@@ -17,7 +17,7 @@ class FlattenParams(Params):
     )
 
 
-@algorithm(category="composing", sequential=True)
+@algorithm(category="composing", sequential=True, scale_free=True)
 def flatten(image: pyvips.Image, params: FlattenParams) -> pyvips.Image:
     """Put a color behind the transparent parts of an image; an opaque image stays as it is."""
     if rgba(params.background)[3] == 255 or not image.hasalpha():

@@ -16,7 +16,7 @@ class FlipParams(Params):
     )
 
 
-@algorithm(category="geometry", any_color_space=True)
+@algorithm(category="geometry", any_color_space=True, scale_free=True)
 def flip(image: pyvips.Image, params: FlipParams) -> pyvips.Image:
     """Mirror the image left to right, or top to bottom."""
     return image.flip(params.direction)

@@ -30,7 +30,7 @@ class GradientParams(Params):
     stop: Place = Field(100.0, description="Where the color reaches `amount`, in percent of the way.")
 
 
-@algorithm(category="composing", sequential=True)
+@algorithm(category="composing", sequential=True, scale_free=True)
 def gradient(image: pyvips.Image, params: GradientParams) -> pyvips.Image:
     """Lay a color over the image that becomes more opaque in one direction, so that text on it is readable."""
     image = in_color(image)

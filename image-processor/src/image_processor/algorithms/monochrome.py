@@ -26,7 +26,7 @@ class MonochromeParams(Params):
     )
 
 
-@algorithm(category="color", sequential=True)
+@algorithm(category="color", sequential=True, scale_free=True)
 def monochrome(image: pyvips.Image, params: MonochromeParams) -> pyvips.Image:
     """Replace the colors with shades of one color: each pixel is its luma times the color."""
     share = params.amount / 100

@@ -49,6 +49,7 @@ class Algorithm:
     :param category: the group in which a form shows it.
     :param takes: the type of the first argument of the function, ``None`` if that is the params.
     :param version: the version of the package that it comes from.
+    :param scale_free: whether a preview may shrink the image before this step instead of after it.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Algorithm:
     first_frame_only: bool
     category: str = OTHER
     version: str = __version__
+    scale_free: bool = False
 
     @property
     def frames(self) -> Frames:
@@ -133,7 +135,12 @@ def algorithm(run: Run, /) -> Algorithm: ...
 
 @overload
 def algorithm(
-    *, category: str = ..., sequential: bool = ..., any_color_space: bool = ..., first_frame_only: bool = ...
+    *,
+    category: str = ...,
+    sequential: bool = ...,
+    any_color_space: bool = ...,
+    first_frame_only: bool = ...,
+    scale_free: bool = ...,
 ) -> Callable[[Run], Algorithm]: ...
 
 
@@ -145,6 +152,7 @@ def algorithm(
     sequential: bool = False,
     any_color_space: bool = False,
     first_frame_only: bool = False,
+    scale_free: bool = False,
 ) -> Algorithm | Callable[[Run], Algorithm]:
     """Make an algorithm of a function, with its name, docstring and types.
 
@@ -153,6 +161,8 @@ def algorithm(
     :param any_color_space: the function moves pixels and does not compute with their values, so it takes CMYK and wide
         gamuts too. Otherwise it gets gray or sRGB.
     :param first_frame_only: only the first frame of an animation is used.
+    :param scale_free: with all params, the image keeps its size, and a shrunk image gives the shrunk result: each
+        value is a weighted sum of those at one place, and no length counts pixels.
     """
 
     def described(function: Run) -> Algorithm:
@@ -170,6 +180,7 @@ def algorithm(
             any_color_space=any_color_space,
             first_frame_only=first_frame_only,
             category=category,
+            scale_free=scale_free,
         )
 
     return described if run is None else described(run)

@@ -29,7 +29,7 @@ class VignetteParams(Params):
     color: Color = Field("#000000", validation_alias=or_british("color"), description="The color of the edges.")
 
 
-@algorithm(category="detail", sequential=True)
+@algorithm(category="detail", sequential=True, scale_free=True)
 def vignette(image: pyvips.Image, params: VignetteParams) -> pyvips.Image:
     """Fade the image towards its corners."""
     image = inkable(image, params.color[:7])

@@ -44,6 +44,7 @@ from image_processor.render.routers.responses import problem_response
 from image_processor.render.service import RenderService
 from image_processor.render.sources.file_rows import FileRows
 from image_processor.render.sources.origins import Origins
+from image_processor.render.sources.shared_links import SharedLinks
 from image_processor.render.urls.presets import RenderPresets
 from image_processor.render.urls.reading import Reader
 from image_processor.render.urls.signed_urls import UrlMaker
@@ -52,6 +53,7 @@ from image_processor.services.codec.configured_presets import ConfiguredPresets
 log = structlog.get_logger()
 
 API = "/api/image-processing"
+SHARED = "/api/file-server/shared"
 SWEEP_SECONDS = 20
 """Interval between searches for cached results whose files were deleted."""
 _EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -83,9 +85,9 @@ def create_app() -> Starlette:
     service = RenderService(settings, render_engine(), cache, pool, rows, origins, metrics, removals)
     urls = UrlMaker(settings.native)
     nginx_cache = NginxCache(settings.front, Path(settings.cache.folder) / NGINX_KEEPS, removals)
-    api = ApiRoutes(
-        create_gate(access, keys, access_database), service, rows, presets, urls, settings.http, metrics, nginx_cache
-    )
+    links = SharedLinks(settings.file_storage)
+    gate = create_gate(access, keys, access_database)
+    api = ApiRoutes(gate, service, rows, presets, urls, settings.http, metrics, nginx_cache, links)
     peers = (settings.thumbor, settings.imagor, settings.imgproxy)
     closed = [peer.path for peer in peers if peer.path and not peer.enabled]
     images = ImageRoutes(reader, service, settings.http, metrics, nginx_cache, closed)
@@ -105,6 +107,7 @@ def create_app() -> Starlette:
             await rows.close()
             await presets.close()
             await nginx_cache.close()
+            await links.close()
             cache.close()
             await asyncio.to_thread(trail.close)
 
@@ -134,6 +137,7 @@ def _routes(api: ApiRoutes, images: ImageRoutes, pool: Pool, trail: AuditTrail) 
         Route("/healthz", healthy),
         Route(f"{API}/thumbnails/sha256/{{sha256}}/{{size}}", answering(api.thumbnail_of_digest)),
         Route(f"{API}/thumbnails/{{file_id}}/{{size}}", answering(api.thumbnail)),
+        Route(f"{SHARED}/{{token}}/{{file_id}}/thumbnails/{{size}}", answering(api.shared_thumbnail)),
         Route(f"{API}/metadata/sha256/{{sha256}}", answering(api.metadata_of_digest)),
         Route(f"{API}/metadata/{{file_id}}", answering(api.metadata)),
         Route(f"{API}/preview", answering(api.preview), methods=["POST"]),

@@ -4,7 +4,10 @@ import re
 
 from image_processor.render.config import RenderSettings
 
-_API = re.compile(r"/api/image-processing/(thumbnails|metadata|preview|render-urls|renders)(/|$)")
+_API = re.compile(
+    r"/api/image-processing/(thumbnails|metadata|preview|render-urls|renders)(/|$)"
+    r"|/api/file-server/shared/[^/]+/[0-9]+/thumbnails/"
+)
 
 
 class RenderPaths:

@@ -128,6 +128,19 @@ class Result:
 
 
 @dataclass(frozen=True)
+class UncachedResult:
+    """A result on disk that its caller deletes.
+
+    :param seconds: how long each part of the work took, by name.
+    :param full_size: of a preview, width and height of the result before it was shrunk.
+    """
+
+    stored: Stored
+    seconds: tuple[tuple[str, float], ...]
+    full_size: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
 class _FoundSource:
     bytes: Bytes | None
     sha256: str
@@ -263,8 +276,8 @@ class RenderService:
                 render.task.cancel()
         return replace(result, state="joined") if joined else result
 
-    async def render_uncached(self, found: Found) -> tuple[Stored, tuple[tuple[str, float], ...]]:
-        """Render without using the cache; the caller deletes the file.
+    async def render_uncached(self, found: Found) -> UncachedResult:
+        """Render without using the cache.
 
         If the caller is cancelled, the render is stopped, even if it has begun.
         """
@@ -278,7 +291,7 @@ class RenderService:
             _remove_files_of(ticket)
             raise
         stored = Stored(result, made.extension, _size_of(result))
-        return stored, (("total", time.monotonic() - begin), *made.seconds)
+        return UncachedResult(stored, (("total", time.monotonic() - begin), *made.seconds), made.full_size)
 
     async def forget_file(self, file_id: int, sha256: str | None) -> int:
         """Remove all results of a file and its remembered row; return how many results were removed.

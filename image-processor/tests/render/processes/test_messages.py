@@ -23,7 +23,7 @@ from service_kit.texts import Sentence, counted, sentence
 
 from tests.support import hostile_renders
 
-MADE: dict[str, object] = {"resident_bytes": 1, "extension": ".png", "seconds": {"render": 0.5}}
+MADE: dict[str, object] = {"resident_bytes": 1, "extension": ".png", "seconds": {"render": 0.5}, "full_size": None}
 REFUSED: dict[str, object] = {"resident_bytes": 1, "kind": NOT_RENDERABLE, "detail": {"text": "Not an image."}}
 JOB = Job(RenderPlan(ColorSource("red"), (step("resize", {"width": 2}),), Encoding(Output())), None, (), "source", "/a")
 
@@ -59,8 +59,9 @@ def test_half_a_job_is_the_end(length: int) -> None:
     assert read_job(io.BytesIO(message_of_job(JOB)[:length])) is None
 
 
-def test_a_result_arrives_as_it_was_sent() -> None:
-    made = Made(".avif", 123, (("fetch", 0.25), ("render", 1.5)))
+@pytest.mark.parametrize("full_size", [None, (3000, 2000)])
+def test_a_result_arrives_as_it_was_sent(full_size: tuple[int, int] | None) -> None:
+    made = Made(".avif", 123, (("fetch", 0.25), ("render", 1.5)), full_size)
 
     assert read(message_of_answer(made)) == made
 
@@ -112,6 +113,10 @@ def test_a_pickle_is_not_run(tmp_path: Path) -> None:
                 {**MADE, "seconds": {"render": -1}},
                 {**MADE, "seconds": {"render": float("nan")}},
                 {**MADE, "seconds": [["render", 1]]},
+                {**MADE, "full_size": [3000]},
+                {**MADE, "full_size": [3000, 0]},
+                {**MADE, "full_size": [3000, 10**100]},
+                {**MADE, "full_size": "3000x2000"},
                 {**REFUSED, "kind": "no-such-kind"},
                 {**REFUSED, "detail": "Not an image."},
                 {**REFUSED, "detail": {}},
@@ -127,7 +132,7 @@ def test_a_pickle_is_not_run(tmp_path: Path) -> None:
                 saying("{n}", inner=saying("{n.__class__}")["detail"]),
             )
         ),
-        b'{"resident_bytes": 1, "extension": ".png", "seconds": {"render": 1e999}}',
+        b'{"resident_bytes": 1, "extension": ".png", "seconds": {"render": 1e999}, "full_size": null}',
     ],
 )
 def test_other_data_than_an_answer_is_malformed(content: bytes) -> None:

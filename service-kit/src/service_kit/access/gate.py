@@ -25,6 +25,8 @@ from service_kit.problems import Problem
 from service_kit.texts import sentence
 
 SESSION_COOKIE = "pixmill-session"
+SHARED_COOKIE = "pixmill-shared"
+"""The cookie of a guest who has given the password of a link for a set of files."""
 OWNER_HEADER = "X-Pixmill-Owner"
 """The header that names the owner for whom one of Pixmill's own processes acts; the request carries its secret.
 

@@ -103,20 +103,3 @@ export const savePreset = (name: string, work: Work): Promise<Preset> => sendJso
 export async function deletePreset(name: string): Promise<void> {
   await send(presetAddress(name), { method: 'DELETE' });
 }
-
-export const previewBody = (fileId: number, work: Work, maxSide: number): object => ({
-  file_id: fileId,
-  steps: work.steps.map(({ algorithm, params }) => ({ algorithm, params })),
-  output: work.output,
-  max_side: maxSide,
-});
-
-export async function preview(fileId: number, work: Work, maxSide: number, signal: AbortSignal): Promise<Blob> {
-  const response = await send(`${TASKS}/preview`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify(previewBody(fileId, work, maxSide)),
-    signal,
-  });
-  return response.blob();
-}

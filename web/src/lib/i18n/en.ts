@@ -240,7 +240,7 @@ export const en = {
   drawHelp: 'Arrow keys move it by one percent, with Shift by ten. The fields of the step have the same numbers.',
   drawOn: 'What the picture shows',
   cornerNames: ['Upper left corner', 'Upper right corner', 'Lower right corner', 'Lower left corner'],
-  inFull: 'at the size of the preview',
+  shownAt: (side: string, bytes: string) => `shown at ${side} (${bytes})`,
   likeness: (ssim: string) => `SSIM ${ssim}`,
   likenessHint: 'How much the result looks like the original: 1 is the same.',
   previewBusy: 'Making the preview',

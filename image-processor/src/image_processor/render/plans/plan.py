@@ -186,6 +186,7 @@ class RenderPlan:
     :param filters: the filters that the URL names, if the response contains them.
     :param accepts_still: whether the first frame is enough if the others cannot be read and the URL asks for no number
         of frames: a page that shows a file by its URL does not know whether Pixmill reads all its frames.
+    :param max_side: of a preview, the longest side of its image; ``None`` for all other renders.
     """
 
     source: PlanSource
@@ -201,6 +202,7 @@ class RenderPlan:
     source_name: str = ""
     filters: tuple[NamedFilter, ...] = ()
     accepts_still: bool = True
+    max_side: int | None = None
 
     @property
     def negotiated(self) -> bool:
@@ -240,6 +242,8 @@ class RenderPlan:
             parts["source name"] = self.source_name
         if not self.accepts_still:
             parts["accepts still"] = False
+        if self.max_side is not None:
+            parts["max side"] = self.max_side
         if self.filters:
             parts["filters"] = [[filter_.name, filter_.args, filter_.done] for filter_ in self.filters]
         return json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -55,11 +55,13 @@ class Made:
     :param extension: the extension of its format, with the dot.
     :param resident_bytes: the resident memory of the process after the job.
     :param seconds: how long each part of the job took, by name.
+    :param full_size: of a preview, width and height of the result before it was shrunk.
     """
 
     extension: str
     resident_bytes: int
     seconds: tuple[tuple[str, float], ...]
+    full_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

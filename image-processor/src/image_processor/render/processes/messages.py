@@ -22,6 +22,8 @@ from image_processor.render.processes.job import EXTENSIONS_OF_RESULTS, PARTS, J
 MAX_ANSWER_BYTES = 64 * 1024
 _LONGEST_DETAIL = 1000
 """To how many characters a detail is cut whose message would be too long."""
+_MAX_SIDE = 10_000_000
+"""The largest width or height that libvips knows."""
 _LENGTH = struct.Struct("!I")
 _FORMAT = re.compile(r",?(\.\d)?[dfgs%]?")
 """The formats that a placeholder of a sentence may have: no width, which could need any amount of memory."""
@@ -71,7 +73,11 @@ def _with_length(content: bytes) -> bytes:
 
 def _content_of(answer: JobOutcome) -> bytes:
     if isinstance(answer, Made):
-        facts: Mapping[str, object] = {"extension": answer.extension, "seconds": dict(answer.seconds)}
+        facts: Mapping[str, object] = {
+            "extension": answer.extension,
+            "seconds": dict(answer.seconds),
+            "full_size": answer.full_size,
+        }
     else:
         facts = {"kind": answer.kind, "detail": stored(answer.detail)}
     return json.dumps({"resident_bytes": answer.resident_bytes, **facts}).encode()
@@ -81,8 +87,14 @@ def _answer_of(content: bytes) -> JobOutcome:
     try:
         document = json.loads(content, parse_float=_finite, parse_constant=_finite)
         match document:
-            case {"resident_bytes": int(resident), "extension": str(extension), "seconds": dict(seconds)}:
-                return Made(_one_of(extension, EXTENSIONS_OF_RESULTS), resident, _parts_of(seconds))
+            case {
+                "resident_bytes": int(resident),
+                "extension": str(extension),
+                "seconds": dict(seconds),
+                "full_size": size,
+            }:
+                known = _one_of(extension, EXTENSIONS_OF_RESULTS)
+                return Made(known, resident, _parts_of(seconds), _size_of(size))
             case {"resident_bytes": int(resident), "kind": str(kind), "detail": dict(detail)}:
                 return Refused(_one_of(kind, STATUSES), _sentence_of(detail), resident)
     # The errors of any other data: an attacker chooses what it contains.
@@ -113,6 +125,15 @@ def _duration(value: object) -> float:
     if not isinstance(value, int | float) or value < 0:
         raise ValueError(value)
     return float(value)
+
+
+def _size_of(value: object) -> tuple[int, int] | None:
+    match value:
+        case None:
+            return None
+        case [int(width), int(height)] if 0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE:
+            return width, height
+    raise ValueError(value)
 
 
 def _sentence_of(document: Mapping[str, object]) -> Sentence:

@@ -42,6 +42,7 @@ from image_processor.services.causes import Cause
 from image_processor.services.codec.decoding import READABLE, ImageError, ImageLimits, decode
 from image_processor.services.codec.encoding import EXTENSIONS
 from image_processor.services.codec.errors import TOO_LARGE_A_FILE
+from image_processor.services.codec.preview import write_preview
 from image_processor.services.codec.process import explained, process_image, write_reports
 from image_processor.services.files.blob_folder import BlobFolder
 from image_processor.services.files.blob_http import BlobClient
@@ -96,7 +97,7 @@ class Renderer:
         timed = _Timed({})
         try:
             with ExitStack() as stack:
-                extension = self._made(job, timed, stack)
+                made = self._made(job, timed, stack)
         except ImageError as error:
             if not _has_room(job):
                 # Writing may have failed for lack of space, so do not blame the image.
@@ -122,9 +123,9 @@ class Renderer:
             return self._refused(
                 job, NOT_RENDERABLE, sentence("An unexpected error ({name}).", name=type(error).__name__)
             )
-        return Made(extension, _resident_bytes(), tuple(timed.seconds.items()))
+        return Made(made.extension, _resident_bytes(), tuple(timed.seconds.items()), made.full_size)
 
-    def _made(self, job: Job, timed: _Timed, stack: ExitStack) -> str:
+    def _made(self, job: Job, timed: _Timed, stack: ExitStack) -> "_Written":
         plan, result = job.plan, Path(job.result)
         max_bytes = min(self._limits.max_file_bytes, plan.bounds.source_bytes or self._limits.max_file_bytes)
         with timed.part(FETCH):
@@ -135,7 +136,9 @@ class Renderer:
             }
         limits = self._limits_of(plan)
         with timed.part(RENDER):
-            return _written(job, source, files, result, limits)
+            if plan.max_side is not None:
+                return _previewed(plan, source, files, result, limits, plan.max_side)
+            return _Written(_written(job, source, files, result, limits))
 
     @contextmanager
     def _source(self, job: Job, max_bytes: int) -> Iterator[Path]:
@@ -179,6 +182,21 @@ class _RefusedError(Exception):
     def __init__(self, kind: str, detail: str) -> None:
         super().__init__(detail)
         self.kind = kind
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A result on disk, as :class:`Made` describes it."""
+
+    extension: str
+    full_size: tuple[int, int] | None = None
+
+
+def _previewed(
+    plan: RenderPlan, source: Path, files: Mapping[int, Path], result: Path, limits: ImageLimits, max_side: int
+) -> _Written:
+    made = write_preview(source, files, result, plan.for_codec(plan.encoding.output.format), max_side, limits)
+    return _Written(made.extension or EXTENSIONS[_format_of(source, limits, plan)], made.full_size)
 
 
 def _written(job: Job, source: Path, files: Mapping[int, Path], result: Path, limits: ImageLimits) -> str:

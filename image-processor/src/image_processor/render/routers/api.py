@@ -42,8 +42,9 @@ from image_processor.render.routers.responses import (
     server_timing,
 )
 from image_processor.render.routers.results import response_of, result_for
-from image_processor.render.service import RenderService, Result
+from image_processor.render.service import Found, RenderService, Result
 from image_processor.render.sources.file_rows import FileRow, FileRows
+from image_processor.render.sources.shared_links import SharedLinks
 from image_processor.render.urls.presets import FoundPreset, RenderPresets
 from image_processor.render.urls.signed_urls import ENCODE_ONLY, Id, UrlMaker, UrlRequest, check_gives_image
 from image_processor.services.codec.plan import MAX_STEPS, PIPELINE, plan_of
@@ -51,11 +52,14 @@ from image_processor.statuses import STATUSES
 
 THUMBNAIL_SIZES = (128, 256, 512, 1024)
 PREVIEW_SIDE = 1024
+FULL_SIZE_HEADER = "X-Pixmill-Full-Size"
+"""Width and height of a preview's result before it was shrunk, such as ``3000x2000``."""
 METADATA_SECONDS = 3600
 """How long a browser may reuse metadata without revalidation."""
 _PRIVATE = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 _ID = re.compile(r"[1-9][0-9]{0,18}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -70,7 +74,9 @@ class PreviewIn(BaseModel):
     preset: str | None = Field(None, max_length=64, description="A name from `presets`, instead of `steps`.")
     output: dict[str, object] | None = None
     source: dict[str, object] | None = None
-    max_side: Annotated[int, Field(ge=16, le=4096), WHOLE_NUMBER] = PREVIEW_SIDE
+    max_side: Annotated[int, Field(ge=16, le=4096), WHOLE_NUMBER] = Field(
+        PREVIEW_SIDE, description="The longest side of the answer, in pixels; a larger result is shrunk."
+    )
 
     @model_validator(mode="after")
     def _steps_or_preset(self) -> Self:
@@ -94,6 +100,7 @@ class ApiRoutes:
         http: PublicUrlSettings,
         metrics: RenderMetrics,
         nginx_cache: NginxCache,
+        links: SharedLinks,
     ) -> None:
         self._gate = gate
         self._service = service
@@ -103,6 +110,7 @@ class ApiRoutes:
         self._http = http
         self._metrics = metrics
         self._nginx_cache = nginx_cache
+        self._links = links
 
     async def thumbnail(self, request: Request) -> Response:
         """``GET /api/image-processing/thumbnails/{file_id}/{size}``."""
@@ -112,21 +120,30 @@ class ApiRoutes:
         """``GET /api/image-processing/thumbnails/sha256/{sha256}/{size}``."""
         return await self._thumbnail(request, _digest_of(request))
 
+    async def shared_thumbnail(self, request: Request) -> Response:
+        """``GET /api/file-server/shared/{token}/{file_id}/thumbnails/{size}``."""
+        token, source = request.path_params["token"], _file_of(request)
+        if not _TOKEN.fullmatch(token):
+            raise nothing_here(request)
+        refusal = await self._links.refusal(token, source.file_id, request.headers)
+        if refusal is not None:
+            headers = _PRIVATE | {"Cache-Control": "no-store", **refusal.headers}
+            return Response(refusal.content, refusal.status, headers)
+        found = await self._service.find(thumbnail_plan(source, _size_of(request)))
+        # Each use asks whether the link is still open.
+        return await self._thumbnail_response(request, found, "private, no-cache")
+
     async def _thumbnail(self, request: Request, source: PlanSource) -> Response:
-        size = request.path_params["size"]
-        if size not in map(str, THUMBNAIL_SIZES):
-            raise Problem(
-                "not-found",
-                404,
-                sentence("Thumbnails have these sizes: {names}.", names=", ".join(map(str, THUMBNAIL_SIZES))),
-                context={"path": request.url.path},
-            )
+        size = _size_of(request)
         principal = await admitted(self._gate, request, Scope.FILES_READ)
-        found = await self._service.find(thumbnail_plan(source, int(size)), principal=principal)
+        found = await self._service.find(thumbnail_plan(source, size), principal=principal)
+        # The bytes of a file never change. Private, because the request is authenticated.
+        return await self._thumbnail_response(request, found, "private, max-age=31536000, immutable")
+
+    async def _thumbnail_response(self, request: Request, found: Found, kept: str) -> Response:
         headers = _PRIVATE | {
             "ETag": entity_tag(found.key),
-            # The bytes of a file never change. Private, because the request is authenticated.
-            "Cache-Control": "private, max-age=31536000, immutable",
+            "Cache-Control": kept,
             # Another user of the same browser must not get the cached response.
             "Vary": "Cookie, Authorization",
         }
@@ -181,12 +198,15 @@ class ApiRoutes:
         plan = preview_plan(wanted, None if preset is None else preset.params)
         for_everybody = preset is not None and preset.for_everybody
         found = await self._service.find(plan, principal=principal, named_for_everybody=for_everybody)
-        stored, seconds = await until_gone(request, self._service.render_uncached(found))
+        result = await until_gone(request, self._service.render_uncached(found))
+        stored = result.stored
         try:
             content = stored.path.read_bytes()
         finally:
             stored.path.unlink(missing_ok=True)
-        headers = _PRIVATE | {"Cache-Control": "no-store", "Server-Timing": server_timing(dict(seconds))}
+        headers = _PRIVATE | {"Cache-Control": "no-store", "Server-Timing": server_timing(dict(result.seconds))}
+        if result.full_size is not None:
+            headers[FULL_SIZE_HEADER] = "{}x{}".format(*result.full_size)
         return Response(content, 200, headers, media_type=MEDIA_TYPES[stored.extension])
 
     async def urls(self, request: Request) -> Response:
@@ -275,7 +295,7 @@ def thumbnail_plan(source: PlanSource, size: int) -> RenderPlan:
 
 
 def preview_plan(wanted: PreviewIn, preset: Mapping[str, object] | None = None) -> RenderPlan:
-    """Return the plan of a preview: shrink the picture, then run the pipeline of a task on it.
+    """Return the plan of a preview: run the pipeline of a task, and shrink what it makes.
 
     :param preset: the params of the requested preset.
     :raises DomainError: ``invalid-fields``, ``unknown-algorithm``.
@@ -290,15 +310,14 @@ def preview_plan(wanted: PreviewIn, preset: Mapping[str, object] | None = None) 
         raise DomainError(
             "invalid-fields", detail, [FieldError(pointer="/steps", detail=detail, code="preview_of_tiles")]
         )
-    side = wanted.max_side
-    first = step("resize", {"width": side, "height": side, "fit": "inside"})
     return RenderPlan(
         source=FileSource(wanted.file_id),
-        steps=(first, *(PlannedStep(algorithm.name, given) for algorithm, given in planned.steps)),
+        steps=tuple(PlannedStep(algorithm.name, given) for algorithm, given in planned.steps),
         encoding=Encoding(planned.encoding),
         reading=planned.source,
         files=tuple((file_id, FileSource(file_id)) for file_id in planned.file_ids()),
         accepts_still=False,  # the task would refuse it too
+        max_side=wanted.max_side,
     )
 
 
@@ -327,6 +346,22 @@ def _file_of(request: Request) -> FileSource:
     if not _ID.fullmatch(text) or int(text) > MAX_ID:
         raise nothing_here(request)
     return FileSource(int(text))
+
+
+def _size_of(request: Request) -> int:
+    """Return the size of a thumbnail that the path names.
+
+    :raises Problem: 404, thumbnails have other sizes.
+    """
+    size = request.path_params["size"]
+    if size not in map(str, THUMBNAIL_SIZES):
+        raise Problem(
+            "not-found",
+            404,
+            sentence("Thumbnails have these sizes: {names}.", names=", ".join(map(str, THUMBNAIL_SIZES))),
+            context={"path": request.url.path},
+        )
+    return int(size)
 
 
 def _digest_of(request: Request) -> DigestSource:

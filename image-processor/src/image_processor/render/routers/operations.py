@@ -7,7 +7,7 @@ from service_kit.api import PROBLEM_CONTENT
 from service_kit.database import MAX_ID
 from service_kit.openapi import schema_of
 
-from image_processor.render.routers.api import THUMBNAIL_SIZES, PreviewIn
+from image_processor.render.routers.api import FULL_SIZE_HEADER, THUMBNAIL_SIZES, PreviewIn
 from image_processor.render.routers.metadata import PARTS, MetadataOut
 from image_processor.render.urls.signed_urls import UrlRequest, UrlsOut
 
@@ -100,6 +100,11 @@ def _preview_schema() -> dict[str, object]:
 
 _ANY_IMAGE = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
 _JSON = {"application/json": {"schema": {"type": "object"}}}
+_FULL_SIZE = {
+    "description": "Width and height of the image before it was shrunk to `max_side`, such as `3000x2000`; missing for "
+    "an analysis.",
+    "schema": {"type": "string", "pattern": "^[0-9]+x[0-9]+$"},
+}
 
 OPERATIONS: Mapping[str, PathItem] = {
     "/thumbnails/{file_id}/{size}": _thumbnail("Get a small WebP of a file", _FILE_ID),
@@ -111,11 +116,15 @@ OPERATIONS: Mapping[str, PathItem] = {
             "post": {
                 "tags": ["renders"],
                 "summary": "Preview steps on a file",
-                "description": "Runs the steps, or the steps of a `preset`, on a smaller copy of the file "
-                "(`max_side`). Nothing is stored; closing the connection cancels the preview.",
+                "description": "Runs the steps, or the steps of a `preset`, as a task would, and shrinks the result "
+                "to `max_side`. Nothing is stored; closing the connection cancels the preview.",
                 "requestBody": _body(_preview_schema()),
                 "responses": {
-                    "200": {"description": "The result: an image, or JSON.", "content": {**_ANY_IMAGE, **_JSON}},
+                    "200": {
+                        "description": "The result: an image, or JSON.",
+                        "headers": {FULL_SIZE_HEADER: _FULL_SIZE},
+                        "content": {**_ANY_IMAGE, **_JSON},
+                    },
                     **_problems("400", "413", "415"),
                 },
             }

@@ -1,0 +1,69 @@
+"""Asks the file server whether a guest may see a file of a link for a set of files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import quote
+
+import httpx2
+from service_kit.access.gate import SHARED_COOKIE
+
+from image_processor.render.config import RenderFileSettings
+from image_processor.render.failures import storage_unavailable
+
+_PASSED_ON = ("Content-Type", "Content-Language", "Retry-After", "Vary", "WWW-Authenticate")
+
+
+@dataclass(frozen=True)
+class LinkRefusal:
+    """The file server's answer to a guest who may not see the file."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class SharedLinks:
+    """Asks for a byte of the file with what the guest sent, so that a link has one set of rules and one limit."""
+
+    def __init__(self, settings: RenderFileSettings) -> None:
+        # Without a secret: the file server treats these requests as the guest's.
+        self._http = httpx2.AsyncClient(
+            base_url=settings.url.rstrip("/"), timeout=settings.timeout_seconds, trust_env=False
+        )
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def refusal(self, token: str, file_id: int, headers: Mapping[str, str]) -> LinkRefusal | None:
+        """Return why the guest may not see the file; ``None`` if the link is open.
+
+        :param headers: those of the guest's request, in a mapping that ignores the case of names.
+        :raises DomainError: ``file-storage-unavailable``.
+        """
+        path = f"/shared/{quote(token, safe='')}/{file_id}"
+        try:
+            async with self._http.stream("GET", path, headers=_of_the_guest(headers)) as response:
+                # 416: the file is empty.
+                if response.is_success or response.status_code == 416:
+                    return None
+                if response.status_code >= 500:
+                    raise storage_unavailable()
+                passed_on = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
+                return LinkRefusal(response.status_code, passed_on, await response.aread())
+        except httpx2.HTTPError as error:
+            raise storage_unavailable() from error
+
+
+def _of_the_guest(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of the question: nothing of a key or session, and a challenge for which no browser asks."""
+    asked = {"Accept": "application/json", "Range": "bytes=0-0"}
+    asked |= {name: headers[name] for name in ("Host", "Accept-Language") if name in headers}
+    authorization = headers.get("Authorization", "")
+    if authorization.lower().startswith("basic "):
+        asked["Authorization"] = authorization
+    try:
+        ticket = SimpleCookie(headers.get("Cookie", "")).get(SHARED_COOKIE)
+    except CookieError:
+        ticket = None
+    return asked if ticket is None else asked | {"Cookie": f"{SHARED_COOKIE}={ticket.coded_value}"}
