@@ -281,8 +281,7 @@ def large(request: pytest.FixtureRequest) -> Iterator[Installation]:
 
 def rows_of(installation: Installation, service: str, table: str) -> list[dict[str, object]]:
     with installation.database(service).connect() as connection:
-        # bandit: the names are those of this module.
-        return [dict(row) for row in connection.execute(text(f"SELECT * FROM {table} ORDER BY id")).mappings()]  # noqa: S608
+        return [dict(row) for row in connection.execute(text(f"SELECT * FROM {table} ORDER BY id")).mappings()]
 
 
 @pytest.mark.thorough
