@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 from pydantic import Field
 from service_kit.problems import Problem
-from service_kit.query import Query
+from service_kit.query import Query, refuse_unknown_queries, takes_any_query
 
 
 class Search(Query):
@@ -102,3 +102,21 @@ def test_only_a_list_takes_a_parameter_twice(query: str, pointers: list[str]) ->
             refused = [error["pointer"] for error in problem.errors]
 
     assert refused == pointers
+
+
+def test_a_query_is_refused_where_a_route_defines_none() -> None:
+    app = Flask(__name__)
+    app.add_url_rule("/none", "none", lambda: "", methods=["GET", "POST"])
+    app.add_url_rule("/any", "any", takes_any_query(lambda: ""))
+    app.register_error_handler(Problem, lambda problem: (problem.detail, problem.status))
+    refuse_unknown_queries(app)
+    client = app.test_client()
+
+    assert [client.open("/none?a=1", method=method).status_code for method in ("GET", "POST", "OPTIONS")] == [
+        422,
+        422,
+        200,
+    ]
+    assert client.get("/none").status_code == 200
+    assert client.get("/any?a=1").status_code == 200
+    assert client.get("/nowhere?a=1").status_code == 404

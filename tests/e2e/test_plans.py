@@ -481,7 +481,7 @@ def test_finding_files_scans_no_table(files: svcs.Container, large: str) -> None
         {"media_type": ["video/*", "text/plain"]},
         {"origin": ["result"]},
         {"source_id": 7},
-        {"task_id": 7},
+        {"task_id": [7]},
         {"folder": "holiday/2026"},
         {"taken_after": 999_990.0},
         {"taken_before": 10.0},
@@ -496,7 +496,8 @@ def test_finding_files_scans_no_table(files: svcs.Container, large: str) -> None
         service.get(principal, 205)
         service.existing(principal, [1, 2, 3])
         service.with_digests(principal, ["0" * 64, "1" * 64])
-        service.folders(principal)
+        service.folders(principal, "", 100)
+        service.folders(principal, "holiday", 100)
         for wanted in filters:
             service.page(principal, FileFilter(**wanted), "", 100)  # type: ignore[arg-type]  # each has its own type
         for sort in get_args(Sort):

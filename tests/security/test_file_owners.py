@@ -133,6 +133,7 @@ def test_lists_and_look_ups_have_only_what_belongs_to_the_owner(people: People) 
     assert people.ann.http.get(f"{FILES}/?name=bob.txt").json() == []
     assert people.ann.http.get(f"{FILES}/links").json() == []
     assert people.ann.http.post(f"{FILES}/lookup", json=lookup).json() == {"files": []}
+    assert people.ann.http.post(f"{FILES}/archive", json=lookup).status_code == 404
     [copied] = people.ann.http.post(f"{FILES}/copies", json=copies).json()["files"]
     assert copied["problem"]["status"] == 404
     assert [file["id"] for file in people.bob.http.post(f"{FILES}/lookup", json=lookup).json()["files"]] == [

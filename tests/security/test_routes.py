@@ -75,6 +75,7 @@ TABLE = [
     Line("POST /api/file-server/<new_name:name>", "/api/file-server/new.bin", "401 404 404 404 404"),
     Line("PUT /api/file-server/<new_name:name>", "/api/file-server/new.bin", "401 403 201 201 201"),
     Line("GET /api/file-server/archive", "/api/file-server/archive?id={file}", "401 200 404 200 200"),
+    Line("POST /api/file-server/archive", "/api/file-server/archive", "401 415 415 415 415"),
     Line("POST /api/file-server/batch", "/api/file-server/batch", "401 403 415 415 415"),
     Line("POST /api/file-server/copies", "/api/file-server/copies", "401 403 415 415 415"),
     Line("POST /api/file-server/delete", "/api/file-server/delete", "401 403 415 415 415"),

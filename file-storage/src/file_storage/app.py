@@ -11,6 +11,7 @@ from service_kit.database import Database
 from service_kit.events.port import EventsPort, register_events_port
 from service_kit.garbage import freeze_existing_objects
 from service_kit.problems import problem_of
+from service_kit.query import refuse_unknown_queries
 from service_kit.settings import load_or_exit
 
 from file_storage.config import Settings
@@ -65,6 +66,7 @@ def create_app() -> OpenAPI:
     app.register_error_handler(StorageUnavailableError, _render_storage_unavailable)
     end_promises(app, settings)
     access.before(app)
+    refuse_unknown_queries(app)
     answer_questions(app, settings)
     if not settings.storage.url:
         app.wsgi_app = answer_usual_downloads(app.wsgi_app, registry)  # type: ignore[assignment,method-assign]  # likewise

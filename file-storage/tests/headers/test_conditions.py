@@ -191,3 +191,17 @@ def test_if_range_with_another_date_ignores_the_range(seconds: int) -> None:
 @pytest.mark.parametrize("value", [TAG, OTHER, f"W/{TAG}", SAME, BEFORE])
 def test_if_range_does_not_decide_whether_the_file_is_sent(value: str) -> None:
     assert evaluate({"If-Range": value}) is SEND
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Sun, 06 Nov 99999999999999999999 08:49:37 GMT",
+        "Sun, 06 Nov 1994 08:49:37 +99999999999999999999",
+        "Sun, 06 Nov " + "9" * 5000 + " 08:49:37 GMT",
+    ],
+)
+def test_a_date_that_cannot_be_sets_no_condition(value: str) -> None:
+    assert evaluate({"If-Modified-Since": value}) is SEND
+    assert evaluate({"If-Unmodified-Since": value}) is SEND
+    assert not range_applies(request_with({"If-Range": value}), TAG.strip('"'), MODIFIED)

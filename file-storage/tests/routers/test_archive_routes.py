@@ -163,3 +163,51 @@ def test_a_lookup_of_many_files_is_sent_in_pieces_and_a_short_one_with_its_lengt
     assert short.headers["Content-Length"] == str(len(short.data))
     assert b"".join(pieces) == short.data
     assert len(pieces) > 3
+
+
+def test_an_archive_of_ids_in_a_body_has_their_order(client: FlaskClient) -> None:
+    archive = client.post("/archive", json={"ids": [4, 1, 4]})
+
+    assert names_in(archive) == ["4.txt", "1.txt"]
+    assert archive.headers["Content-Length"] == str(len(archive.data))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        ({"filter": {"batch_id": 7}}, ["1.txt", "2.txt", "3.txt"]),
+        ({"filter": {"batch_id": 7}, "sort": "-id"}, ["3.txt", "2.txt", "1.txt"]),
+        ({"filter": {"task_id": [1, 4]}}, ["1.txt", "4.txt"]),
+        ({"filter": {"task_id": 2}}, ["2.txt"]),
+    ],
+)
+def test_an_archive_takes_a_filter_in_a_body(client: FlaskClient, wanted: dict[str, object], names: list[str]) -> None:
+    assert names_in(client.post("/archive", json=wanted)) == names
+
+
+def test_an_archive_of_several_tasks_has_their_results(client: FlaskClient) -> None:
+    assert names_in(client.get("/archive?task_id=1&task_id=4")) == ["1.txt", "4.txt"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "code", "pointer"),
+    [
+        ({}, 422, "invalid-fields", ""),
+        ({"ids": [1], "filter": {"batch_id": 7}}, 422, "invalid-fields", ""),
+        ({"ids": [1], "sort": "-id"}, 422, "invalid-fields", "/sort"),
+        ({"ids": list(range(1, 10_002))}, 422, "invalid-fields", "/ids"),
+        ({"filter": {}}, 422, "invalid-fields", "/filter"),
+        ({"filter": {"folder": ".."}}, 422, "invalid-fields", "/filter/folder"),
+        ({"ids": [1, 99]}, 404, "file-not-found", "/ids"),
+        ({"filter": {"batch_id": 99}}, 404, "archive-empty", None),
+        ({"filter": {"source_id": 1}}, 422, "archive-too-large", None),
+    ],
+)
+def test_an_archive_in_a_body_that_cannot_be_is_refused(
+    client: FlaskClient, wanted: dict[str, object], status: int, code: str, pointer: str | None
+) -> None:
+    refused = client.post("/archive", json=wanted)
+
+    document = json.loads(refused.data)
+    assert (refused.status_code, document["code"]) == (status, code), refused.text
+    assert [error["pointer"] for error in document.get("errors", [])] == ([] if pointer is None else [pointer])

@@ -233,12 +233,13 @@ def test_no_other_lookup_says_who_owns_a_file(client: FlaskClient, worker: Mappi
         assert document(client.post("/lookup", json={"ids": [file["id"]]}, headers=named)) == {"files": [file]}
 
 
-@pytest.mark.parametrize("claim", ["source_id", "task_id"])
+@pytest.mark.parametrize("claim", ["source_id", "task_id", "batch_id"])
 def test_nobody_else_says_which_task_made_a_file(client: FlaskClient, claim: str) -> None:
     file_id = document(form(client, "a.jpg"))["id"]
-    header = {"source_id": "X-Pixmill-Source-Id", "task_id": "X-Pixmill-Task-Id"}[claim]
+    header = f"X-Pixmill-{claim.title().replace('_', '-')}"
 
-    assert_refused(raw(client, {"name": "a.jpg"}, {header: "7"}), 403, "services-only")
+    for value in ("7", "x", "0" * 5000):
+        assert_refused(raw(client, {"name": "a.jpg"}, {header: value}), 403, "services-only")
     assert_refused(batch(client, {claim: 7}), 403, "services-only")
     assert_refused(client.post("/copies", json={"copies": [{"file_id": file_id, claim: 7}]}), 403, "services-only")
     assert_refused(client.post(f"/{file_id}/copy", json={claim: 7}), 422, "invalid-fields", f"/{claim}")
@@ -304,11 +305,128 @@ def test_json_has_the_same_limits_of_time(client: FlaskClient, seconds: object) 
     assert_refused(client.patch(f"/{file_id}", json={"expires_in": 60}), 422, "invalid-fields", "/expires_in")
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "x", "9223372036854775808", "1" * 5000])
+@pytest.mark.parametrize(
+    "value",
+    ["0", "-1", "x", "+1", "1_0", "٣", "9223372036854775808", "1" * 5000, "0" * 19 + "1", "0" * 19 + "1" + "0" * 5000],
+)
 def test_an_id_in_a_header_is_an_id(client: FlaskClient, worker: Mapping[str, str], value: str) -> None:
     response = raw(client, {"name": "a.jpg"}, {**worker, "X-Pixmill-Task-Id": value})
 
     assert_refused(response, 422, "invalid-fields", "/X-Pixmill-Task-Id")
+
+
+LONGEST = ("n" * 255, "." + "e" * 254)
+"""The longest name and extension."""
+DEEP = "f" * 249 + "/" + "f" * 250
+"""The longest folder."""
+
+
+def test_every_way_of_uploading_takes_the_longest_name_extension_and_folder(client: FlaskClient) -> None:
+    name = "".join(LONGEST)
+    path = f"{DEEP}/{name}"
+    files = [
+        document(form(client, path)),
+        document(form(client, "a", name=name, folder=DEEP)),
+        document(raw(client, {"name": path})),
+        document(raw(client, {"name": name, "folder": DEEP})),
+        document(client.put(f"/{name}?folder={DEEP}", data=b"content")),
+        of_batch(batch(client, {}, path)),
+        of_batch(batch(client, {"name": name, "folder": DEEP}, "a")),
+        by_tus(client, {"filename": path}),
+    ]
+    file_id = files[0]["id"]
+    copy = {"name": name, "extension": LONGEST[1], "folder": DEEP}
+    files += [
+        document(client.post(f"/{file_id}/copy", json=copy)),
+        of_batch(client.post("/copies", json={"copies": [{**copy, "file_id": file_id}]})),
+        document(client.patch(f"/{file_id}", json={"name": name, "folder": DEEP})),
+    ]
+
+    assert {(file["name"], file["extension"], file["folder"]) for file in files} == {(*LONGEST, DEEP)}
+    assert ZipFile(BytesIO(client.get(f"/archive?id={file_id}").data)).namelist() == [path]
+
+
+@pytest.mark.parametrize(
+    ("stem", "extension", "folder", "pointer"),
+    [("n", "", "", "/name"), ("", "e", "", "/name"), ("", "", "f", "/folder")],
+)
+def test_no_way_of_uploading_takes_one_character_more(
+    client: FlaskClient, stem: str, extension: str, folder: str, pointer: str
+) -> None:
+    path = f"{DEEP}{folder}/{LONGEST[0]}{stem}{LONGEST[1]}{extension}"
+
+    for response in (
+        form(client, path),
+        raw(client, {"name": path}),
+        batch(client, {}, path),
+        tus(client, {"filename": path}),
+    ):
+        assert_refused(response, 422, "invalid-fields")
+        assert response.get_json()["errors"][0]["pointer"].endswith(pointer)
+
+
+WITHOUT_QUERY = [
+    ("POST", "/delete"),
+    ("POST", "/restore"),
+    ("POST", "/trash/empty"),
+    ("POST", "/lookup"),
+    ("POST", "/copies"),
+    ("POST", "/batch"),
+    ("POST", "/archive"),
+    ("POST", "/links"),
+    ("PATCH", "/links/1"),
+    ("DELETE", "/links/1"),
+    ("POST", "/1/copy"),
+    ("POST", "/1/links"),
+    ("PATCH", "/1"),
+    ("DELETE", "/1"),
+    ("GET", "/1"),
+    ("POST", "/uploads/"),
+    ("DELETE", "/idempotency-keys/a"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), WITHOUT_QUERY)
+def test_a_route_without_parameters_refuses_a_query(client: FlaskClient, method: str, path: str) -> None:
+    response = client.open(f"{path}?folder=a", method=method, headers=TUS)
+
+    assert_refused(response, 422, "invalid-fields", "/folder")
+
+
+@pytest.mark.parametrize("path", ["/healthz?now=1", "/openapi.json?v=1", "/docs/swagger?v=1", "/1?now=1"])
+def test_probes_and_the_documentation_may_have_any_query(client: FlaskClient, path: str) -> None:
+    assert (client.get(path).status_code == 422) == (path == "/1?now=1")
+
+
+def test_what_does_not_exist_is_not_found_with_a_query_too(client: FlaskClient) -> None:
+    assert client.get("/nothing?a=1").status_code == 404
+
+
+def test_files_of_any_of_several_tasks_are_listed_and_deleted(client: FlaskClient, worker: Mapping[str, str]) -> None:
+    ids = [of_batch(batch(client, {"task_id": number}, headers=worker))["id"] for number in (1, 2, 3, 4)]
+
+    listed = client.get("/", query_string={"task_id": [1, 3, 9]}).get_json()
+    deleted = document(client.post("/delete", json={"filter": {"task_id": [1, 4]}}))["ids"]
+    of_single = document(client.post("/delete", json={"filter": {"task_id": 2}}))["ids"]
+
+    assert [file["id"] for file in listed] == [ids[0], ids[2]]
+    assert (deleted, of_single) == ([ids[0], ids[3]], [ids[1]])
+
+
+def test_folders_have_pages(client: FlaskClient) -> None:
+    for folder in ("a b", "c&d", "e"):
+        form(client, f"{folder}/a.jpg")
+    seen, address = [], "/folders?limit=2"
+    while address:
+        answer = client.get(address)
+        seen.append([each["folder"] for each in document(answer)["folders"]])  # type: ignore[attr-defined]
+        more = document(answer)["more"]
+        address = answer.headers.get("Link", "").partition(">")[0].removeprefix("<")
+        assert bool(address) == more
+
+    assert seen == [["a b", "c&d"], ["e"]]
+    assert client.get("/folders?limit=0").status_code == 422
+    assert client.get("/folders?limit=10001").status_code == 422
 
 
 def test_a_key_with_another_folder_is_another_request(client: FlaskClient) -> None:
@@ -327,9 +445,9 @@ def test_a_key_with_another_folder_is_another_request(client: FlaskClient) -> No
         ([("q", "a"), ("q", "a")], "/q"),
         ([("sort", "id"), ("sort", "id")], "/sort"),
         ([("folder", "a"), ("folder", "b")], "/folder"),
-        ([("task_id", "1"), ("task_id", "2")], "/task_id"),
+        ([("source_id", "1"), ("source_id", "2")], "/source_id"),
         ([("source_id", "0")], "/source_id"),
-        ([("task_id", "x")], "/task_id"),
+        ([("task_id", "x")], "/task_id/0"),
         ([("origin", "elsewhere")], "/origin/0"),
         ([("extension", "a")] * 21, "/extension"),
         ([("media_type", "a" * 256)], "/media_type/0"),

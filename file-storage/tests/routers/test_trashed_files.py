@@ -46,6 +46,7 @@ ASKED = [
     Ask("GET /<int:id>/download", "/{id}/download?disposition=inline", None, {"Range": "bytes=0-3,5-6"}),
     Ask("GET /<int:id>/download", "/{id}/download", None, {"If-None-Match": '"{sha256}"'}),
     Ask("GET /archive", "/archive?id={id}"),
+    Ask("POST /archive", "/archive", {"ids": ["{id}"]}),
     Ask("POST /lookup", "/lookup", {"ids": ["{id}"]}),
     Ask("POST /lookup", "/lookup", {"sha256": ["{sha256}"]}),
     Ask("POST /copies", "/copies", {"copies": [{"file_id": "{id}"}]}),

@@ -4,6 +4,8 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,11 @@ import svcs
 from file_storage.models import Blob, File
 from file_storage.services.files import FileService
 from file_storage.services.fsck import BlobCounts, Fsck
+from PIL import ExifTags, Image
 from service_kit.access.principals import LOCAL
 from service_kit.database import Database
 from service_kit.errors import DomainError
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from tests.support.stored import stored
@@ -54,6 +57,24 @@ def test_whole_files_are_not_changed(services: svcs.Container, files: FileServic
 
     assert report == BlobCounts(blobs=1)
     assert files.open(file).read() == b"content"
+
+
+def test_photos_stored_before_dates_were_read_get_them(services: svcs.Container) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2026:07:01 12:03:06"
+    photo = BytesIO()
+    Image.new("RGB", (3, 2)).save(photo, "JPEG", exif=exif)
+    ids = [stored(services, photo.getvalue()).id for _ in range(2)]
+    stored(services, b"text")
+    with services.get(Database).write() as session:
+        session.execute(update(File).values(taken_at=None, updated_at=7))
+
+    first, second = checked(services), checked(services)
+
+    with services.get(Database).read() as session:
+        times = session.execute(select(File.taken_at, File.updated_at).where(File.id.in_(ids))).all()
+    assert (first, second) == (BlobCounts(blobs=2, dated=2), BlobCounts(blobs=2))
+    assert times == [(datetime(2026, 7, 1, 12, 3, 6, tzinfo=UTC).timestamp(), 7)] * 2
 
 
 def test_missing_bytes_are_found_and_restored_by_an_upload(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import cast
 
@@ -9,8 +10,10 @@ import pytest
 import svcs
 from file_storage.models import File, Link
 from file_storage.services import links as file_links
+from file_storage.services import shared_sets
 from file_storage.services.files import FileService
 from file_storage.services.links import LinkService, ListedLink, NewLink, forget_expired
+from file_storage.services.passwords import matches
 from file_storage.services.shared_sets import FAILURES_PER_MINUTE, NewSet, SetSigner, SharedSet, SharedSets
 from file_storage.services.trash import TrashService
 from hypothesis import given
@@ -27,6 +30,7 @@ BOB, ANN, ADMIN = Principal("bob", WRITER), Principal("ann", WRITER), Principal(
 OLD, NEW = "an old secret of tests, of 32 bytes", "a new secret of tests, of 32 bytes"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 IN_AN_HOUR = int(time.time()) + 3600
+SIGNER = SetSigner([OLD])
 LOCKED = SharedSet(1, "", IN_AN_HOUR, None, [1], Principal("bob", READER), "salt.hash")
 
 
@@ -261,7 +265,50 @@ def test_after_too_many_wrong_passwords_no_password_is_compared_for_a_minute(
 
     change(services, Link, failures_until=time.time() - 1)
     assert sets.is_opened_by("right", locked)
-    assert failures(services) == 0
+    assert not sets.is_opened_by("wrong", locked)
+    assert failures(services) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 3])
+def test_many_requests_with_the_right_password_at_once_are_all_admitted(
+    services: svcs.Container, locked: SharedSet, processes: int
+) -> None:
+    apart = [SharedSets(services.get(Database), SIGNER) for _ in range(processes)]
+    change(services, Link, failures=FAILURES_PER_MINUTE - 1, failures_until=time.time() + 60)
+
+    with ThreadPoolExecutor(24) as threads:
+        opened = list(threads.map(lambda number: apart[number % processes].is_opened_by("right", locked), range(24)))
+
+    assert opened == [True] * 24
+    assert failures(services) == FAILURES_PER_MINUTE - 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+def test_of_many_wrong_passwords_at_once_few_are_compared(
+    services: svcs.Container, locked: SharedSet, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    apart = [SharedSets(services.get(Database), SIGNER) for _ in range(processes)]
+    compared: list[str] = []
+
+    def compare(password: str, stored: str) -> bool:
+        compared.append(password)
+        return matches(password, stored)
+
+    def guess(number: int) -> bool | str:
+        try:
+            return apart[number % processes].is_opened_by(f"wrong {number}", locked)
+        except DomainError as error:
+            return error.kind
+
+    monkeypatch.setattr(shared_sets, "matches", compare)
+    with ThreadPoolExecutor(24) as threads:
+        answers = list(threads.map(guess, range(24)))
+
+    assert answers.count(False) == FAILURES_PER_MINUTE
+    assert answers.count("too-many-passwords") == 24 - FAILURES_PER_MINUTE
+    assert FAILURES_PER_MINUTE <= len(compared) < FAILURES_PER_MINUTE + processes
 
 
 @pytest.mark.slow
@@ -273,9 +320,6 @@ def test_a_password_that_was_right_a_moment_ago_does_not_wait_for_wrong_ones(
 
     assert sets.is_opened_by("right", locked)
     assert refusal(lambda: sets.is_opened_by("wrong", locked)) == "too-many-passwords"
-
-
-SIGNER = SetSigner([OLD])
 
 
 def test_a_ticket_opens_its_link_alone_and_only_while_the_password_is_the_same() -> None:

@@ -9,6 +9,7 @@ from service_kit.api import create_api
 from service_kit.database import Database
 from service_kit.events.port import EventsPort, register_events_port
 from service_kit.garbage import freeze_existing_objects
+from service_kit.query import refuse_unknown_queries
 from service_kit.settings import SettingsError, exit_with, load_or_exit
 
 from image_processor.config import ApiSettings
@@ -63,5 +64,6 @@ def create_app() -> OpenAPI:
     app.spec.webhooks = WEBHOOKS
     app.paths.update(OPERATIONS)
     access.before(app)
+    refuse_unknown_queries(app)
     freeze_existing_objects()
     return app

@@ -30,6 +30,7 @@ from service_kit.idempotency_key import with_keys
 from service_kit.languages import Language, language_of
 from service_kit.openapi import complete
 from service_kit.problems import Problem, invalid_request, problem_of
+from service_kit.query import takes_any_query
 from service_kit.request_body import decode_chunked, drain_unread, send_continue
 from service_kit.request_deadline import RequestDeadline, end_process, end_unless_alive
 from service_kit.request_ids import request_id
@@ -144,21 +145,46 @@ def create_api(
 
 def _add_documentation(app: OpenAPI) -> None:
     before = set(app.view_functions)
-    app.add_url_rule("/openapi.json", "openapi_json", lambda: complete(with_keys(app.api_doc)))
+    app.add_url_rule("/openapi.json", "openapi_json", lambda: complete(_with_problems(with_keys(app.api_doc))))
     app.register_blueprint(RegisterPlugin.register(doc_url="../openapi.json"), url_prefix="/docs")
     app.add_url_rule("/docs", "docs", lambda: app.redirect(f"{request.script_root}/docs/swagger"))
     for name in set(app.view_functions) - before:
         # The plugin registers bound methods, which cannot be marked.
-        app.view_functions[name] = public(partial(app.view_functions[name]))
+        app.view_functions[name] = takes_any_query(public(partial(app.view_functions[name])))
+
+
+def _with_problems(document: Mapping[str, object]) -> dict[str, object]:
+    """Return an OpenAPI document in which every operation answers 422 with a problem document.
+
+    flask-openapi3 describes an array of errors if an operation does not name the status.
+    """
+    paths = cast("Mapping[str, Mapping[str, Mapping[str, Mapping[str, Mapping[str, object]]]]]", document["paths"])
+    described = {
+        path: {
+            method: {**operation, "responses": _refusing(operation["responses"])}
+            for method, operation in all_of.items()
+        }
+        for path, all_of in paths.items()
+    }
+    return {**document, "paths": described}
+
+
+def _refusing(responses: Mapping[str, Mapping[str, object]]) -> dict[str, Mapping[str, object]]:
+    refusal = responses.get("422", {})
+    is_problem = "application/problem+json" in cast("Mapping[str, object]", refusal.get("content", {}))
+    return {**responses} if is_problem or not refusal else {**responses, "422": {**refusal, "content": PROBLEM_CONTENT}}
 
 
 def _add_health(app: OpenAPI, dependencies: Mapping[type, str]) -> None:
     names = {f"{service.__module__}.{service.__qualname__}": name for service, name in dependencies.items()}
 
+    # A probe may have parameters against caches.
+    @takes_any_query
     @public
     def live() -> dict[str, str]:
         return {"status": "ok"}
 
+    @takes_any_query
     @public
     def ready() -> Response:
         states: dict[str, str] = {}
@@ -179,6 +205,7 @@ def _add_health(app: OpenAPI, dependencies: Mapping[type, str]) -> None:
 
 
 def _add_metrics(app: OpenAPI) -> None:
+    @takes_any_query
     @needs(Scope.METRICS_READ)
     def metrics() -> Response:
         registry = CollectorRegistry()

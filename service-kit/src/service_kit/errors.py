@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NotRequired, TypedDict
 
-from service_kit.texts import Sentence, Value
+from service_kit.texts import Value
 
 
 class FieldError(TypedDict):
@@ -29,7 +29,7 @@ class RuleError(ValueError):
     :param fields: the fields to report, for a rule about several fields; each gets its own pointer.
     """
 
-    def __init__(self, code: str, detail: Sentence, fields: Sequence[str] = ()) -> None:
+    def __init__(self, code: str, detail: str, fields: Sequence[str] = ()) -> None:
         super().__init__(detail)
         self.code = code
         self.fields = fields
@@ -71,3 +71,17 @@ def fields_below(pointer: str) -> Iterator[None]:
         for field_error in error.errors:
             field_error["pointer"] = pointer + field_error["pointer"]
         raise
+
+
+@contextmanager
+def domain_errors_as_rules() -> Iterator[None]:
+    """Wrap a check of the domain that runs during pydantic's validation, about the value that is validated.
+
+    Pydantic reports a ``ValueError`` with the place of the value, and passes on any other error without it.
+
+    :raises RuleError: the check refuses the value.
+    """
+    try:
+        yield
+    except DomainError as error:
+        raise RuleError(error.errors[0].get("code", error.kind), error.detail) from error

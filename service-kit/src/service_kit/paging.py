@@ -66,9 +66,19 @@ def list_response(
             break
     response = Response(b"[" + b", ".join(shown) + b"]", mimetype="application/json")
     if last and any(True for _ in rows):
-        following = query.model_dump(mode="json", exclude_unset=True) | {"after": cursor(last[0])}
-        response.headers["Link"] = f'<{url}?{urlencode(following, doseq=True)}>; rel="next"'
+        add_next_page(response, url, query, cursor(last[0]))
     return response
+
+
+def add_next_page(response: Response, url: str, query: Query, after: int | str) -> None:
+    """Add the URL of the next page of a list (RFC 8288).
+
+    :param url: the list's own URL.
+    :param query: the query of this page.
+    :param after: the cursor of its last entry.
+    """
+    following = query.model_dump(mode="json", exclude_unset=True) | {"after": after}
+    response.headers["Link"] = f'<{url}?{urlencode(following, doseq=True)}>; rel="next"'
 
 
 def begun(rows: Iterator[T]) -> Iterator[T]:

@@ -1,17 +1,20 @@
 """Query parameters as pydantic models."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
-from typing import Self
+from typing import Self, TypeVar
 
-from flask import has_request_context, request
+from flask import Flask, has_request_context, request
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from service_kit.errors import FieldError, RuleError
 from service_kit.problems import Problem, invalid_request
 from service_kit.texts import sentence
 
+_View = TypeVar("_View", bound=Callable[..., object])
+_TAKES_ANY = "pixmill_takes_any_query"
 _RANGES = {"_min": "_max", "_after": "_before"}
 """The suffixes of two parameters that form a range."""
 
@@ -98,3 +101,27 @@ def refuse_query() -> None:
     :raises Problem: 422, it has some.
     """
     Query.model_validate(request.args.to_dict())
+
+
+def takes_any_query(view: _View) -> _View:
+    """Mark a view that reads the query itself, or whose URLs may have parameters that mean nothing to it."""
+    setattr(view, _TAKES_ANY, True)
+    return view
+
+
+def refuse_unknown_queries(app: Flask) -> None:
+    """Let ``app`` refuse a query of a route that defines none; other routes check theirs with :class:`Query`.
+
+    Call this after the gate is in place: a stranger learns nothing about a route.
+    """
+    taking = {name for name, view in app.view_functions.items() if _takes_query(view)}
+
+    def refuse() -> None:
+        if request.endpoint is not None and request.endpoint not in taking and request.method != "OPTIONS":
+            refuse_query()
+
+    app.before_request(refuse)
+
+
+def _takes_query(view: Callable[..., object]) -> bool:
+    return hasattr(view, _TAKES_ANY) or "query" in inspect.signature(view).parameters

@@ -1,9 +1,11 @@
 """Evaluates conditional requests (RFC 9110, 13)."""
 
+from contextlib import suppress
 from datetime import datetime
 from enum import Enum
 
 from flask import Request
+from werkzeug.http import parse_date, unquote_etag
 
 
 class Verdict(Enum):
@@ -23,12 +25,12 @@ def verdict(request: Request, etag: str, modified: datetime) -> Verdict:
     if "If-Match" in request.headers:
         if not (request.if_match.star_tag or request.if_match.is_strong(etag)):
             return Verdict.FAILED
-    elif request.if_unmodified_since is not None and modified > request.if_unmodified_since:
+    elif (limit := _date(request, "If-Unmodified-Since")) is not None and modified > limit:
         return Verdict.FAILED
     if "If-None-Match" in request.headers:
         if request.if_none_match.star_tag or request.if_none_match.contains_weak(etag):
             return Verdict.NOT_MODIFIED
-    elif request.if_modified_since is not None and modified <= request.if_modified_since:
+    elif (known := _date(request, "If-Modified-Since")) is not None and modified <= known:
         return Verdict.NOT_MODIFIED
     return Verdict.SEND
 
@@ -40,5 +42,15 @@ def range_applies(request: Request, etag: str, modified: datetime) -> bool:
         return True
     if value.startswith("W/"):
         return False
-    condition = request.if_range
-    return condition.date == modified if condition.date is not None else condition.etag == etag
+    date = _date(request, "If-Range")
+    return date == modified if date is not None else unquote_etag(value)[0] == etag
+
+
+def _date(request: Request, header: str) -> datetime | None:
+    """Return the date in a header; ``None`` if it has none, as in RFC 9110, 13.1.3.
+
+    werkzeug's properties fail on a year or an offset that no :class:`datetime.datetime` can have.
+    """
+    with suppress(OverflowError):
+        return parse_date(request.headers.get(header))
+    return None

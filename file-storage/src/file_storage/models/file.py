@@ -242,7 +242,7 @@ class Link(Base):
     """Whether the link's creator could see the files of all owners, or only its own."""
     password_hash: Mapped[str | None] = mapped_column(String(255))
     failures: Mapped[int] = mapped_column(server_default="0")
-    """Number of wrong passwords, and of those being compared, until ``failures_until``."""
+    """Number of wrong passwords until ``failures_until``."""
     failures_until: Mapped[float] = mapped_column(Double, server_default="0")
 
 

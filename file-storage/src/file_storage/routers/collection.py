@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Annotated
 
 import svcs
-from flask import Response, request
+from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field
 from service_kit.access.flask_gate import needs, principal
@@ -14,8 +14,8 @@ from service_kit.api import array_response, problem_responses
 from service_kit.idempotency_key import idempotency_key, takes_key
 from service_kit.json_types import NO_NUL, OPTIONAL
 from service_kit.openapi import reference_to
-from service_kit.paging import PageQuery, list_response
-from service_kit.query import Query, refuse_query
+from service_kit.paging import PageQuery, add_next_page, list_response
+from service_kit.query import Query, refuse_query, takes_any_query
 from service_kit.request_body import validated
 
 from file_storage.config import Settings
@@ -28,6 +28,7 @@ from file_storage.routers.schemas import (
     FOLDER,
     MAX_COMMENT,
     MAX_EXPIRES_IN,
+    NAME_LIMIT,
     VISIBLE,
     ExpiresIn,
     FileOut,
@@ -41,13 +42,16 @@ from file_storage.routers.schemas import (
     json_part,
 )
 from file_storage.sending.columns import columns_of, compressed
-from file_storage.services.files import MAX_FOLDERS, FileService
+from file_storage.services.files import FileService
 from file_storage.services.folders import MAX_FOLDER, folder_of
-from file_storage.services.names import MAX_LENGTH, file_name
+from file_storage.services.names import file_name
 from file_storage.services.storing import NewFile, StoringService
 from file_storage.storage import Staging
 
 collection = APIBlueprint("collection", __name__, abp_tags=[Tag(name="files")])
+
+MAX_FOLDERS = 10_000
+"""Maximum number of folders in one response."""
 
 _FORM = "multipart/form-data"
 _FORM_SCHEMA = {
@@ -56,7 +60,7 @@ _FORM_SCHEMA = {
     "required": ["file"],
     "properties": {
         "file": {"type": "string", "format": "binary"},
-        "name": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": VISIBLE},
+        "name": {"type": "string", "minLength": 1, "pattern": VISIBLE, "description": NAME_LIMIT},
         "comment": {"type": "string", "maxLength": MAX_COMMENT, "pattern": NO_NUL},
         "folder": {"type": "string", "maxLength": MAX_FOLDER, "pattern": FOLDER},
         "expires_in": {"type": "integer", "minimum": 1, "maximum": MAX_EXPIRES_IN},
@@ -132,12 +136,27 @@ class FoldersOut(BaseModel):
     model_config = ConfigDict(title="Folders")
 
     folders: list[FolderOut]
+    more: bool = Field(description="Whether there are further folders; the Link header has the next page's URL.")
+
+
+class FoldersQuery(Query):
+    """Which page of the folders is listed."""
+
+    limit: int = Field(MAX_FOLDERS, ge=1, le=MAX_FOLDERS, description="The maximum number of folders.")
+    after: str = Field(
+        "",
+        max_length=MAX_FOLDER,
+        pattern=NO_NUL,
+        description="A cursor: only folders after it; the Link header has the next page's URL.",
+    )
 
 
 class RawQuery(Query):
     """The fields of a file that is sent as a raw body."""
 
-    name: Name = Field(description="The file's name with its extension; it may be a path, such as holiday/2026/a.jpg.")
+    name: Name = Field(
+        description=f"The file's name with its extension; it may be a path, such as holiday/2026/a.jpg. {NAME_LIMIT}"
+    )
     comment: ShortComment = Field("", description="At most 500 characters; PATCH sets a longer comment.")
     folder: Annotated[Folder | None, OPTIONAL] = Field(
         None, description="Such as holiday/2026; by default, the folder in the name."
@@ -179,14 +198,17 @@ def index_files(query: IndexQuery) -> Response:
 @collection.get(
     "/folders",
     summary="List the folders that contain files",
-    description=f"Sorted by name, at most {MAX_FOLDERS}, each with the number of files directly in it.",
+    description="Sorted by name, each with the number of files directly in it.",
     responses={200: FoldersOut, **problem_responses(422)},
 )
 @needs(Scope.FILES_READ)
-def list_folders() -> dict[str, object]:
-    refuse_query()
-    folders = svcs.flask.get(FileService).folders(principal())
-    return {"folders": [{"folder": folder, "files": files} for folder, files in folders]}
+def list_folders(query: FoldersQuery) -> Response:
+    found = svcs.flask.get(FileService).folders(principal(), query.after, query.limit + 1)
+    folders, more = found[: query.limit], len(found) > query.limit
+    response = jsonify(folders=[{"folder": folder, "files": files} for folder, files in folders], more=more)
+    if more:
+        add_next_page(response, f"{request.script_root}/folders", query, folders[-1][0])
+    return response
 
 
 @collection.post(
@@ -197,6 +219,7 @@ def list_folders() -> dict[str, object]:
     openapi_extensions={"requestBody": _FORM_BODY, **takes_key(is_revocable=True)},
     responses={201: FileOut, **_PROBLEMS},
 )
+@takes_any_query
 @needs(Scope.FILES_WRITE)
 def add_file() -> Response:
     if "name" in request.args and request.mimetype != _FORM:

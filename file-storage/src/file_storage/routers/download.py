@@ -1,6 +1,7 @@
 """The endpoints of downloads: a file whole or in ranges, and several files as an archive."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
@@ -18,6 +19,7 @@ from service_kit.errors import DomainError, RuleError
 from service_kit.json_types import OPTIONAL
 from service_kit.problems import Problem
 from service_kit.query import Query
+from service_kit.request_body import described, json_body
 from service_kit.texts import counted, sentence
 from werkzeug.http import http_date, quote_etag
 
@@ -25,6 +27,7 @@ from file_storage.config import Settings
 from file_storage.headers.conditions import Verdict, verdict
 from file_storage.headers.digests import digest
 from file_storage.models import File
+from file_storage.routers.choices import ChosenIn
 from file_storage.routers.schemas import FilePath, FilterQuery
 from file_storage.sending.sender import Sender, deliver
 from file_storage.sending.streams import until_broken
@@ -32,11 +35,14 @@ from file_storage.services.archive import zip_of
 from file_storage.services.errors import archive_empty, files_not_found
 from file_storage.services.file_rows import SentFile
 from file_storage.services.files import FileService
+from file_storage.services.listing import FileFilter, Sort
 from file_storage.services.names import shown
+from file_storage.services.trash import MAX_FILES
 
 downloads = APIBlueprint("downloads", __name__, abp_tags=[Tag(name="files")])
 
 ARCHIVE_LIMIT = 1000
+"""Maximum number of ids in a query; a URL has no room for more."""
 
 INLINE_TYPES = frozenset(
     {"text/plain", "image/avif", "image/bmp", "image/gif", "image/heic", "image/heif", "image/jp2", "image/jpeg"}
@@ -82,6 +88,18 @@ class ArchiveQuery(FilterQuery):
         return self
 
 
+class ArchiveIn(ChosenIn):
+    """The files of an archive: by their ids, in this order, or by the filters of a list."""
+
+    sort: Sort = Field("id", description="The order of the files that match the filter; not with ids.")
+
+    @model_validator(mode="after")
+    def _orders_a_filter(self) -> Self:
+        if self.ids is not None and "sort" in self.model_fields_set:
+            raise RuleError("sort_of_ids", sentence("ids have an order already; omit sort"), ["sort"])
+        return self
+
+
 FILE_RESPONSES: Responses = {
     200: _BYTES,
     206: _BYTES,
@@ -108,22 +126,44 @@ def download(path: FilePath, query: DownloadQuery) -> Response:
 )
 @needs(Scope.FILES_READ)
 def archive(query: ArchiveQuery) -> Response:
-    service = svcs.flask.get(FileService)
-    if query.id is None:
-        return send_archive(_chosen(service, query))
-    found = {file.id: file for file in service.to_send(principal(), query.id)}
-    if missing := [file_id for file_id in query.id if file_id not in found]:
-        raise files_not_found(missing, "/id")
-    return send_archive([found[file_id] for file_id in dict.fromkeys(query.id)])
+    return send_archive(_matching(query.filter()) if query.id is None else _with_ids(query.id, "/id"))
 
 
-def _chosen(service: FileService, query: ArchiveQuery) -> Sequence[File]:
-    """Return the files selected by the filters.
+@downloads.post(
+    "/archive",
+    summary="Download files as a ZIP archive, chosen by many ids or by filters",
+    description=f"Like GET, with at most {MAX_FILES} ids in the body. The filters are those of a list, such as"
+    " batch_id or task_id for the results of a batch or of tasks.",
+    responses=ARCHIVE_RESPONSES | problem_responses(400, 404, 413, 415, 422),
+    openapi_extensions=described(ArchiveIn),
+)
+@needs(Scope.FILES_READ)
+def archive_of_many() -> Response:
+    wanted = json_body(ArchiveIn)
+    if wanted.filter is None:
+        return send_archive(_with_ids(wanted.ids or [], "/ids"))
+    return send_archive(_matching(replace(wanted.filter.filter(), sort=wanted.sort)))
+
+
+def _with_ids(ids: Sequence[int], pointer: str) -> Sequence[File]:
+    """Return the files with these ids, each once.
+
+    :param pointer: JSON pointer to the ids in the request.
+    :raises DomainError: ``file-not-found``.
+    """
+    found = {file.id: file for file in svcs.flask.get(FileService).to_send(principal(), ids)}
+    if missing := [file_id for file_id in ids if file_id not in found]:
+        raise files_not_found(missing, pointer)
+    return [found[file_id] for file_id in dict.fromkeys(ids)]
+
+
+def _matching(file_filter: FileFilter) -> Sequence[File]:
+    """Return the files selected by filters.
 
     :raises DomainError: ``archive-empty`` if no file matches; ``archive-too-large``.
     """
     limit = svcs.flask.get(Settings).archive.max_files
-    chosen = service.chosen(principal(), query.filter(), limit + 1)
+    chosen = svcs.flask.get(FileService).chosen(principal(), file_filter, limit + 1)
     if not chosen:
         raise archive_empty()
     if len(chosen) > limit:

@@ -8,7 +8,7 @@ from flask_openapi3 import APIBlueprint
 from pydantic import BaseModel
 from service_kit.access.flask_gate import needs
 from service_kit.access.principals import Scope
-from service_kit.query import Query
+from service_kit.query import Query, takes_any_query
 from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter, Map
 
@@ -50,6 +50,7 @@ def put_named_file(path: NamePath, query: NamedQuery) -> Response:
 
 
 @named.route("/<new_name:name>", methods=["GET", "POST", "PATCH", "DELETE"])
+@takes_any_query
 @needs(Scope.FILES_READ)
 def find_nothing(name: str) -> NoReturn:  # noqa: ARG001 (the same for every name)
     """Answer 404 instead of 405: files are found by id, so no other method applies to a name."""

@@ -6,13 +6,13 @@ from service_kit.access.flask_gate import principal
 from service_kit.idempotency_key import idempotency_key
 
 from file_storage.config import Settings
-from file_storage.headers.provenance import BATCH_ID, SOURCE_ID, TASK_ID, claimed_id
+from file_storage.headers.provenance import BATCH_ID, SOURCE_ID, TASK_ID, claimed_id, claims_something
 from file_storage.intake.bodies import body_of, check_raw, receive_raw
 from file_storage.intake.read_ahead import ReadAhead
 from file_storage.routers.announced import asked_size, promised
 from file_storage.routers.schemas import NewFileFields, created, details_of
 from file_storage.services.folders import named_path
-from file_storage.services.storing import NewFile, StoringService
+from file_storage.services.storing import NewFile, StoringService, check_may_claim
 from file_storage.storage import Staging
 
 
@@ -21,6 +21,8 @@ def store_body(fields: NewFileFields) -> Response:
 
     :param fields: the file's fields, including its name, which may be a path.
     """
+    if claims_something(request):
+        check_may_claim(principal())
     key = idempotency_key(request)
     stored_name, folder = named_path(fields.name or "")
     details = details_of(fields, folder)._replace(

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
 from flask import Response, request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 from service_kit.database import MAX_ID
-from service_kit.errors import RuleError
+from service_kit.errors import RuleError, domain_errors_as_rules
 from service_kit.json_types import NO_NUL, OPTIONAL, TIME, WHOLE_NUMBER
 from service_kit.openapi import schema_of
 from service_kit.query import Query
@@ -20,7 +20,7 @@ from file_storage.routers.rows import as_json
 from file_storage.services.folders import MAX_FOLDER, wanted_folder
 from file_storage.services.idempotency import KeyUse
 from file_storage.services.listing import FileFilter, Sort
-from file_storage.services.names import MAX_LENGTH, FileName, copied
+from file_storage.services.names import FileName, copied
 from file_storage.services.storing import Details
 
 _T = TypeVar("_T")
@@ -34,7 +34,9 @@ _HIDDEN = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 VISIBLE = rf"[^\s.{_HIDDEN}]"
 """Only for the schema: the server itself refuses a name without a visible character with a clearer message."""
 
-Name = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH, json_schema_extra={"pattern": VISIBLE})]
+Name = Annotated[str, Field(min_length=1, json_schema_extra={"pattern": VISIBLE})]
+"""Has no maximum length: what of it is a folder or an extension depends on the request, and each has a limit of its own
+(:mod:`~file_storage.services.names`, :mod:`~file_storage.services.folders`)."""
 Comment = Annotated[str, Field(max_length=MAX_COMMENT, pattern=NO_NUL)]
 ShortComment = Annotated[str, Field(max_length=MAX_QUERY_COMMENT, pattern=NO_NUL)]
 
@@ -47,7 +49,17 @@ FOLDER = rf"^{_NO_DRIVE}{_FOLDER_PART}(/{_FOLDER_PART})*$"
 MAX_EXPIRES_IN = 10 * 365 * 86_400
 """Maximum seconds until a file expires: ten years."""
 
-Folder = Annotated[str, Field(max_length=MAX_FOLDER, json_schema_extra={"pattern": FOLDER})]
+
+def _storable_folder(folder: str) -> str:
+    with domain_errors_as_rules():
+        wanted_folder(folder)
+    return folder
+
+
+Folder = Annotated[
+    str, Field(json_schema_extra={"maxLength": MAX_FOLDER, "pattern": FOLDER}), AfterValidator(_storable_folder)
+]
+NAME_LIMIT = "1 to 255 characters without the extension."
 _EXPIRES_IN = "Seconds after which the file is deleted, at most ten years."
 
 
@@ -72,7 +84,7 @@ class FileFields(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Name | None = Field(None, description="1 to 255 characters, with or without the file's extension.")
+    name: Name | None = Field(None, description=f"With or without the file's extension. {NAME_LIMIT}")
     comment: Comment | None = Field(None, description="At most 10,000 characters.")
     folder: Folder | None = Field(None, description="Such as holiday/2026; empty for none.")
 
@@ -104,7 +116,7 @@ class CopyIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Name | None = Field(None, description="1 to 255 characters, with or without the extension.")
+    name: Name | None = Field(None, description=f"With or without the extension. {NAME_LIMIT}")
     extension: str | None = Field(
         None, pattern=r"^(\.[^/\\\x00]{1,254})?$", description="With its dot, or empty for none."
     )
@@ -141,6 +153,8 @@ class FileOut(BaseModel):
 
 MAX_VALUES = 20
 """Maximum number of values of a repeated filter."""
+MAX_TASK_IDS = 10_000
+"""The same for tasks, so that a filter can name all tasks of the largest batch."""
 
 _Text = Annotated[Annotated[str, Field(max_length=255, pattern=NO_NUL)] | None, OPTIONAL]
 _Time = Annotated[Annotated[datetime, TIME] | None, OPTIONAL]
@@ -169,7 +183,9 @@ class FilterQuery(Query):
         None, description="Only files that clients uploaded, or only those that tasks made."
     )
     source_id: _IdInQuery = Field(None, description="Only files that tasks made from this file.")
-    task_id: _IdInQuery = Field(None, description="Only files that this task made.")
+    task_id: Annotated[
+        list[Annotated[int, Field(ge=1, le=MAX_ID)]] | None, Field(max_length=MAX_TASK_IDS), OPTIONAL
+    ] = Field(None, description="Only files that this task made; if repeated, any of these tasks.")
     batch_id: _IdInQuery = Field(None, description="Only files that the tasks of this batch made.")
     folder: Annotated[Folder | None, OPTIONAL] = Field(
         None, description="Only files in this folder and those below it."
@@ -189,7 +205,7 @@ class FilterQuery(Query):
             media_type=self.media_type or (),
             origin=self.origin or (),
             source_id=self.source_id,
-            task_id=self.task_id,
+            task_id=self.task_id or (),
             batch_id=self.batch_id,
             folder=None if self.folder is None else wanted_folder(self.folder),
             taken_after=_epoch(self.taken_after),

@@ -1,122 +1,29 @@
 """The endpoints that delete many files, and list, restore and empty the trash."""
 
 from functools import partial
-from typing import Annotated, cast
 
 import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import BaseModel, ConfigDict, Field
 from service_kit.access.flask_gate import needs, principal
 from service_kit.access.principals import Scope
 from service_kit.api import array_response, problem_responses
-from service_kit.database import MAX_ID
-from service_kit.errors import RuleError
-from service_kit.json_types import OPTIONAL, WHOLE_NUMBER
 from service_kit.paging import PageQuery, list_response
 from service_kit.request_body import described, json_body
-from service_kit.texts import sentence
 from werkzeug.http import http_date
 
 from file_storage.models import File
-from file_storage.routers.collection import FileQuery
+from file_storage.routers.choices import ChosenIn, JsonId
 from file_storage.routers.rows import as_json
 from file_storage.routers.schemas import FileOut
-from file_storage.services.folders import wanted_folder
 from file_storage.services.trash import MAX_FILES, TrashService
 
 trash = APIBlueprint("trash", __name__, abp_tags=[Tag(name="files")])
 
-_OF_A_LIST = {"limit", "after", "sort"}
-"""List parameters that do not filter files."""
 
-_TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "integer": (int, float), "array": list}
-"""Python's types of JSON values; an integer may have the fraction 0."""
-_NOT_EMPTY = {"string": {"minLength": 1}, "array": {"minItems": 1}}
-
-_Id = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
-
-
-class Matching(FileQuery):
-    """The filters of a list of files: at least one filter, and no empty filter."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _check(cls, data: object) -> object:
-        if not isinstance(data, dict):
-            return data
-        if paging := data.keys() & _OF_A_LIST:
-            names = ", ".join(sorted(paging))
-            raise RuleError(
-                "filters_only", sentence("only filters may select the files to delete; remove {names}", names=names)
-            )
-        # An empty extension selects the files without one.
-        conditions = [value for name, value in data.items() if name != "extension" or value in (None, [])]
-        if not data or any(value in (None, "", [], [""]) for value in conditions):
-            raise RuleError("empty_filter", sentence("an empty filter would delete every file; add a condition"))
-        fields = cast("dict[str, dict[str, object]]", FileQuery.model_json_schema()["properties"])
-        kinds = {name: field.get("type") for name, field in fields.items()}
-        # A filter with several possible values may also be a single value.
-        data = {
-            name: [value] if kinds.get(name) == "array" and isinstance(value, str) else value
-            for name, value in data.items()
-        }
-        for name, value in data.items():
-            # In a query every value is text; in JSON, each must have the type of the schema.
-            kind = kinds.get(name)
-            if kind in _TYPES and (isinstance(value, bool) or not isinstance(value, _TYPES[kind])):
-                raise RuleError("wrong_type", sentence("{name} should be of the type {kind}", name=name, kind=kind))
-        folder = data.get("folder")
-        if isinstance(folder, str) and not wanted_folder(folder):
-            # For example "/", which would match every file.
-            raise RuleError("empty_filter", sentence("an empty filter would delete every file; add a condition"))
-        return data
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        described = handler.resolve_ref_schema(handler(schema))
-        fields = {
-            name: _one_or_several(field | _NOT_EMPTY.get(field.get("type", ""), {}))
-            for name, field in described["properties"].items()
-            if name not in _OF_A_LIST
-        }
-        return described | {"properties": fields, "minProperties": 1}
-
-
-def _one_or_several(field: dict[str, object]) -> dict[str, object]:
-    """Return the schema of a filter; if it is a list, a single value is allowed as well."""
-    if field.get("type") != "array":
-        return field
-    several = {name: value for name, value in field.items() if name != "description"}
-    return {"anyOf": [field["items"], several], "description": field.get("description", "")}
-
-
-class _Inline:
-    """Inlines a model's schema where it is used, because OpenAPI has no ``$defs``."""
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return handler.resolve_ref_schema(handler(schema)).copy()
-
-
-class DeleteIn(BaseModel):
+class DeleteIn(ChosenIn):
     """Files to delete: by their ids, or by the filters of a list."""
-
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"oneOf": [{"required": ["ids"]}, {"required": ["filter"]}]}
-    )
-
-    ids: Annotated[list[_Id] | None, OPTIONAL] = Field(None, min_length=1, max_length=MAX_FILES)
-    filter: Annotated[Matching | None, OPTIONAL, _Inline()] = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _check(cls, data: object) -> object:
-        given = [data[name] for name in ("ids", "filter") if name in data] if isinstance(data, dict) else [data]
-        if len(given) != 1 or given[0] is None:
-            raise RuleError("ids_or_filter", sentence("send either ids or filter"))
-        return data
 
 
 class RestoreIn(BaseModel):
@@ -124,7 +31,7 @@ class RestoreIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    ids: list[_Id] = Field(min_length=1, max_length=MAX_FILES)
+    ids: list[JsonId] = Field(min_length=1, max_length=MAX_FILES)
 
 
 class EmptyIn(BaseModel):
@@ -132,7 +39,7 @@ class EmptyIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    ids: list[_Id] = Field(default_factory=list, min_length=1, max_length=MAX_FILES)
+    ids: list[JsonId] = Field(default_factory=list, min_length=1, max_length=MAX_FILES)
 
 
 class DeletedOut(BaseModel):

@@ -17,6 +17,7 @@ from service_kit.access.flask_gate import needs, principal, public
 from service_kit.access.principals import Scope
 from service_kit.errors import FieldError
 from service_kit.idempotency_key import KEY
+from service_kit.numbers import whole_number
 from service_kit.problems import Problem
 from service_kit.request_body import validated
 from service_kit.texts import counted, sentence
@@ -267,9 +268,10 @@ def _number(header: str) -> int | None:
     value = request.headers.get(header)
     if value is None:
         return None
-    if not (value.isascii() and value.isdigit() and len(value) < 19):
+    number = whole_number(value)
+    if number is None:
         raise _wrong(header, "no_number_of_bytes", sentence("{header} must be a whole number of bytes.", header=header))
-    return int(value)
+    return number
 
 
 def _decoded(header: str, encoded: str) -> bytes:

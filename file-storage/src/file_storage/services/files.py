@@ -37,8 +37,6 @@ INDEX_PART = 20_000
 """Number of rows of an index read at once."""
 LOOKUP_PART = 250
 """Number of files of a lookup read at once: a comment has up to 40 KB."""
-MAX_FOLDERS = 10_000
-"""Maximum number of folders in one answer."""
 
 
 class FileService:
@@ -105,13 +103,16 @@ class FileService:
                 return
             last = rows[-1]
 
-    def folders(self, principal: Principal) -> Sequence[tuple[str, int]]:
-        """Return the folders that contain files, by name, with the number of files directly in each."""
+    def folders(self, principal: Principal, after: str, limit: int) -> Sequence[tuple[str, int]]:
+        """Return at most ``limit`` folders that contain files, by name, with the number of files directly in each.
+
+        :param after: the last folder of the previous page; empty for the first page.
+        """
         # Must be a literal, so that PostgreSQL recognizes the condition of the partial index.
         in_folders = select(File.folder, func.count()).where(PRESENT, File.folder != literal_column("''"))
         if not principal.sees_all:
             in_folders = in_folders.where(principal.owns(File.owner))
-        by_name = in_folders.group_by(File.folder).order_by(File.folder).limit(MAX_FOLDERS)
+        by_name = in_folders.where(File.folder > after).group_by(File.folder).order_by(File.folder).limit(limit)
         with self._database.connect() as connection:
             return [(folder, files) for folder, files in connection.execute(by_name)]
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from sqlalchemy import func, select, update
 from file_storage.models import Blob, File
 from file_storage.services.blobs import BlobService
 from file_storage.services.file_rows import PRESENT
+from file_storage.services.media.media import taken_at_of
 from file_storage.storage import BlobStore, Staging
 
 log = structlog.get_logger()
@@ -52,6 +54,7 @@ class BlobCounts:
     :param unreadable: blobs that could not be read because of a failing disk or missing permissions; left in place.
     :param miscounted: blobs with a wrong count of files, now corrected.
     :param orphans: blobs and staging files without a file, now removed.
+    :param dated: photos of versions that did not read their dates, now with the date.
     """
 
     blobs: int = 0
@@ -60,6 +63,7 @@ class BlobCounts:
     unreadable: int = 0
     miscounted: int = 0
     orphans: int = 0
+    dated: int = 0
 
     @property
     def lost(self) -> int:
@@ -91,6 +95,7 @@ class Fsck:
                 version = self._store.version(connection, sha256)
             finding = self._check(sha256, read_bytes=read_bytes)
             if finding == WHOLE:
+                counts.dated += self._date(sha256)
                 continue
             state = self._confirm(sha256, version, finding)
             counts.missing += state is BlobState.MISSING
@@ -121,6 +126,25 @@ class Fsck:
                 unfinished = self._store.set_aside(session.connection(), sha256)
         self._store.finish(unfinished)
         return finding.state
+
+    def _date(self, sha256: str) -> int:
+        """Record when an image was taken for its files without a date, and return their number.
+
+        Versions before ``taken_at`` stored none, and the dates of a few formats were added later.
+        """
+        undated = (File.sha256 == sha256, File.media_type.startswith("image/"), File.taken_at.is_(None))
+        with self._database.connect() as connection:
+            media_type = connection.scalar(select(File.media_type).where(*undated).limit(1))
+        if media_type is None:
+            return 0
+        with suppress(OSError), self._store.open(sha256) as file:
+            taken_at = taken_at_of(media_type, file)
+            if taken_at is not None:
+                # The file itself does not change.
+                dated = update(File).where(*undated).values(taken_at=taken_at, updated_at=File.updated_at)
+                with self._database.begin() as connection:
+                    return connection.execute(dated).rowcount
+        return 0
 
     def _referenced(self) -> Iterator[str]:
         last = ""

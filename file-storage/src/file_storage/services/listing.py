@@ -74,6 +74,7 @@ class FileFilter:
     :param extension: any of these, with or without the dot, in any case.
     :param media_type: any of these, such as ``image/png``, or ``image/*`` for all images.
     :param origin: any of these.
+    :param task_id: any of these.
     :param folder: this folder and all folders below it.
     :param taken_after: seconds since 1970, exclusive, as is ``taken_before``; only files with a date match.
     :param created_after: seconds since 1970, exclusive, as is ``created_before``.
@@ -86,7 +87,7 @@ class FileFilter:
     media_type: Sequence[str] = ()
     origin: Sequence[str] = ()
     source_id: int | None = None
-    task_id: int | None = None
+    task_id: Sequence[int] = ()
     batch_id: int | None = None
     folder: str | None = None
     taken_after: float | None = None
@@ -174,8 +175,8 @@ class FileFilter:
             yield File.origin.in_(self.origin)
         if self.source_id is not None:
             yield File.source_id == self.source_id
-        if self.task_id is not None:
-            yield File.task_id == self.task_id
+        if self.task_id:
+            yield File.task_id.in_(self.task_id)
         if self.batch_id is not None:
             yield File.batch_id == self.batch_id
         if self.folder:

@@ -26,7 +26,11 @@ from file_storage.services.passwords import hashed, matches
 MAX_FILES = 1000
 MAX_SET_SECONDS = 90 * 24 * 3600
 FAILURES_PER_MINUTE = 10
-"""Maximum number of wrong passwords per link and minute; further ones are refused, so that guessing takes years."""
+"""Number of wrong passwords per link and minute after which none is compared, so that guessing takes years.
+
+Each process compares one password of a link at a time, so simultaneous guesses exceed the number by at most one for
+each other process.
+"""
 UNLOCKED_SECONDS = 3600
 """Seconds for which a link stays open after the password was given."""
 
@@ -34,10 +38,15 @@ _WINDOW_SECONDS = 60
 _TOKEN_BYTES = 24
 _TOKEN_PURPOSE, _TICKET_PURPOSE = b"pixmill link of a set\0", b"pixmill unlocked set\0"
 _MAX_KNOWN = 10_000
+_LOCKS = 64
+"""Number of locks that all links share; two links with the same lock only wait for each other."""
 
 # Ordered by id, so that two transactions lock the files in the same order.
 _LOCKED_FILES = select(File.id).where(HAS_ID, PRESENT).order_by(File.id).with_for_update(key_share=True)
 _IS_OLD = Link.failures_until <= epoch_now()
+_IS_BLOCKED = select(Link.id).where(
+    Link.id == bindparam("link_id"), Link.failures >= FAILURES_PER_MINUTE, Link.failures_until > epoch_now()
+)
 _COUNT_FAILURE = (
     update(Link)
     .where(Link.id == bindparam("link_id"), or_(_IS_OLD, Link.failures < FAILURES_PER_MINUTE))
@@ -46,9 +55,6 @@ _COUNT_FAILURE = (
         failures_until=case((_IS_OLD, epoch_now() + _WINDOW_SECONDS), else_=Link.failures_until),
     )
     .returning(Link.id)
-)
-_FORGET_FAILURE = (
-    update(Link).where(Link.id == bindparam("link_id"), Link.failures > 0).values(failures=Link.failures - 1)
 )
 
 
@@ -127,6 +133,7 @@ class SharedSets:
         self._database = database
         self._signer = signer
         self._known = _KnownPasswords()
+        self._comparing = [threading.Lock() for _ in range(_LOCKS)]
 
     def create(self, principal: Principal, new: NewSet) -> MadeSet:
         """Create a link to files that the principal can see; duplicate ids count once.
@@ -212,18 +219,22 @@ class SharedSets:
         """
         if shared.password_hash is None or self._known.has(shared, password):
             return True
-        # Count before comparing, so that concurrent guesses cannot exceed the limit.
-        with self._database.begin() as connection:
-            counted = connection.scalar(_COUNT_FAILURE, {"link_id": shared.link_id})
+        with self._comparing[shared.link_id % _LOCKS]:
+            # An earlier request with the same password may have just been compared.
+            if self._known.has(shared, password):
+                return True
+            with self._database.connect() as connection:
+                is_blocked = connection.scalar(_IS_BLOCKED, {"link_id": shared.link_id}) is not None
+            if is_blocked:
+                raise _too_many_passwords()
+            if matches(password, shared.password_hash):
+                self._known.add(shared, password)
+                return True
+            with self._database.begin() as connection:
+                counted = connection.scalar(_COUNT_FAILURE, {"link_id": shared.link_id})
         if counted is None:
-            detail = sentence("Too many wrong passwords for this link; wait a minute.")
-            raise DomainError("too-many-passwords", detail, retry_after=_WINDOW_SECONDS)
-        if not matches(password, shared.password_hash):
-            return False
-        with self._database.begin() as connection:
-            connection.execute(_FORGET_FAILURE, {"link_id": shared.link_id})
-        self._known.add(shared, password)
-        return True
+            raise _too_many_passwords()
+        return False
 
     def ticket(self, shared: SharedSet) -> tuple[str, int]:
         """Return a ticket that opens the link without its password, and the ticket's expiry."""
@@ -258,6 +269,11 @@ class _KnownPasswords:
     def _key(self, shared: SharedSet, password: str) -> bytes:
         text = f"{shared.link_id}\0{shared.password_hash}\0{password}"
         return hmac.digest(self._secret, text.encode(errors="surrogateescape"), "sha256")
+
+
+def _too_many_passwords() -> DomainError:
+    detail = sentence("Too many wrong passwords for this link; wait a minute.")
+    return DomainError("too-many-passwords", detail, retry_after=_WINDOW_SECONDS)
 
 
 def _signature(secret: bytes, shared: SharedSet, expires_at: str) -> str:

@@ -454,9 +454,16 @@ def _check_provenance(principal: Principal, new: Sequence[Details]) -> None:
 
     :raises DomainError: ``services-only``.
     """
-    if not principal.is_service and any(
-        (details.source_id, details.task_id, details.batch_id) != (None, None, None) for details in new
-    ):
+    if any((details.source_id, details.task_id, details.batch_id) != (None, None, None) for details in new):
+        check_may_claim(principal)
+
+
+def check_may_claim(principal: Principal) -> None:
+    """Check that a principal may name the task that made a file.
+
+    :raises DomainError: ``services-only``.
+    """
+    if not principal.is_service:
         detail = sentence("Only Pixmill's own processes may set source_id, task_id and batch_id.")
         raise DomainError("services-only", detail)
 

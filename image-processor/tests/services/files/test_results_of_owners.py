@@ -26,12 +26,12 @@ from image_processor.services.jobs.result_upload import ResultUpload
 from image_processor.services.jobs.reuse import ReuseService
 from service_kit.database import Database
 from service_kit.languages import translated
-from service_kit.texts import all_values_of
+from service_kit.texts import all_values_of, restored, stored
 from sqlalchemy import insert, select, update
 
 from tests.support.claims import claim_of
 
-REFUSALS = {"over-quota": "quota-exceeded", "on-a-full-disk": "storage-full"}
+REFUSALS = {"over-quota": "quota-exceeded", "on-a-full-disk": "storage-full", "unwelcome": "invalid-fields"}
 """Owners whose results the server refuses."""
 UPLOADING = "uploading"
 """An owner with an upload that ends during the first revocation of its key."""
@@ -85,8 +85,9 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.server.has_refused = True
         elif owner in REFUSALS:
-            refused = {"status": 507, "detail": "Full.", "context": {"owner": owner, "limit": 5000, "used": 4999}}
-            self._send(507, {"type": f"urn:pixmill:problem:{REFUSALS[owner]}", **refused})
+            status = 422 if owner == "unwelcome" else 507
+            refused = {"status": status, "detail": "Full.", "context": {"owner": owner, "limit": 5000, "used": 4999}}
+            self._send(status, {"type": f"urn:pixmill:problem:{REFUSALS[owner]}", **refused})
         elif self.path == "/copies":
             self._send(200, {"files": [{"file": file} for _ in json.loads(body)["copies"]]})
         elif self.path == "/lookup":
@@ -174,6 +175,21 @@ def test_a_refusal_for_a_quota_is_reported_in_both_languages_with_its_numbers(
     assert ended.outcome.reason == "The file server refused the result: Full."
     assert all_values_of(ended.outcome.reason) == {"reason": "Full.", "used": 4999, "limit": 5000}
     assert "4\xa0999 из 5\xa0000" in translated(ended.outcome.reason, "ru")
+
+
+def test_any_other_refusal_is_reported_in_russian_without_english_words(
+    database: Database, storage: FileStorage, tmp_path: Path
+) -> None:
+    (tmp_path / "result").write_bytes(b"result")
+
+    [ended] = ResultUpload(storage, ResultCache(database)).store(
+        [(claim_of(1, "unwelcome"), ResultFile(tmp_path / "result", None, None))]
+    )
+
+    assert isinstance(ended.outcome, Failed)
+    reason = restored(stored(ended.outcome.reason))
+    assert reason == "The file server refused the result: Full."
+    assert translated(reason, "ru") == "Файловый сервер не принял результат: его ответ — 422 (invalid-fields)."
 
 
 def test_a_result_says_which_task_made_it_from_which_file_and_how_long_it_is_kept(

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -55,6 +56,20 @@ def test_a_stored_result_leaves_the_disk_and_is_a_file(
 
     assert stored(files, ended.outcome)["sha256"] == digest(b"result")
     assert not result.path.exists()
+
+
+def test_the_result_of_a_file_with_the_longest_name_is_stored(
+    database: Database, files: httpx2.Client, tmp_path: Path
+) -> None:
+    claim = replace(claim_of(1), source_name="n" * 255, source_extension="." + "e" * 254)
+    other = replace(claim, task_id=2, result_key="other")
+    small, large = result_in(tmp_path, b"small"), result_in(tmp_path, b"large" * 200_000)
+    alone, together = ResultUpload(FileStorage(files), ResultCache(database)), [(claim, small), (other, large)]
+
+    ended = alone.store(together)
+
+    names = [(row["name"], row["extension"]) for row in (stored(files, each.outcome) for each in ended)]
+    assert names == [(claim.source_name, claim.source_extension)] * 2
 
 
 @pytest.mark.parametrize(("extension", "expected"), [(None, ".jpg"), (".png", ".png")])

@@ -97,6 +97,33 @@ def test_a_restart_beyond_the_limit_restarts_not_even_the_first_step(bulk: BulkS
     assert statuses(database) == {"error": STEP + 2}
 
 
+def test_a_limit_that_is_reached_between_two_steps_ends_the_request_with_what_was_restarted(
+    bulk: BulkService, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_module, "STEP", 2)
+    limited = Principal("ann", WRITER, limits=Limits(pending_tasks=5))
+    ids = add_tasks(database, 5, "error", owner="ann")
+    begun_steps: list[Connection] = []
+
+    def create_more(connection: Connection) -> None:
+        begun_steps.append(connection)
+        if len(begun_steps) == 2:
+            # The owner's next request, before this one has its turn again.
+            add_tasks(database, 2, "pending", owner="ann", algorithm="crop")
+
+    # Before the listener that begins SQLite's transaction, which locks the database.
+    event.listen(database._writer, "begin", create_more, insert=True)
+    begun = bulk.restart(limited, TaskFilter(algorithms=["flip"]))
+
+    assert (begun.ids, begun.more) == (ids[:2], True)
+    with pytest.raises(DomainError) as refused:
+        bulk.restart(limited, TaskFilter(algorithms=["flip"]), begun.position)
+    assert (refused.value.kind, refused.value.retry_after is None) == ("too-many-pending-tasks", False)
+    with database.write() as session:
+        session.execute(update(Task).where(Task.algorithm == "crop").values(status="finished"))
+    assert bulk.restart(limited, TaskFilter(algorithms=["flip"]), begun.position).ids == ids[2:]
+
+
 def test_tasks_that_are_pending_already_do_not_count_as_restarted(bulk: BulkService, database: Database) -> None:
     limited = Principal("ann", WRITER, limits=Limits(pending_tasks=2))
     [waiting] = add_tasks(database, 1, "pending", owner="ann")

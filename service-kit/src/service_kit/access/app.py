@@ -12,6 +12,7 @@ from service_kit.access.statuses import STATUSES
 from service_kit.api import create_api
 from service_kit.database import Database
 from service_kit.garbage import freeze_existing_objects
+from service_kit.query import refuse_unknown_queries
 from service_kit.settings import load_or_exit
 
 BASE_PATH = "/api"
@@ -35,5 +36,6 @@ def create_app() -> OpenAPI:
     )
     app.register_api(access)
     stand.before(app)
+    refuse_unknown_queries(app)
     freeze_existing_objects()
     return app

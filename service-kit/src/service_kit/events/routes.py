@@ -30,6 +30,7 @@ from service_kit.events.rows import AnyEvent, Choice, Position, position_of
 from service_kit.events.stream import EventStream, Listeners, ListenerTooSlowError, Subscription
 from service_kit.field_errors import MAX_ERRORS, summary_of
 from service_kit.languages import Language, headers_of, language_of
+from service_kit.numbers import whole_number
 from service_kit.problems import Problem, problem_of
 from service_kit.texts import counted, sentence
 
@@ -232,7 +233,7 @@ def _not_one_id(name: str) -> Problem:
 
 
 def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 19 and int(text) > 0
+    return bool(whole_number(text))
 
 
 def _position(request: Request) -> Position | None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import httpx2
 from service_kit.access.gate import OWNER_HEADER, SEES_HEADER
+from service_kit.problems import TYPES
 from service_kit.texts import Sentence, counted, sentence
 
 from image_processor.services.causes import Cause
@@ -288,7 +289,10 @@ def _exceeds_quota(response: httpx2.Response) -> bool:
 
 
 def _reason_of(problem: Mapping[str, object]) -> str:
-    """Return file-storage's reason for refusing; the quota's reason is translatable."""
+    """Return file-storage's reason for refusing: its own English sentence, and what can be translated of it.
+
+    Only the reason of a quota has a translation with all its values. For any other, a translation names the problem.
+    """
     said, context = str(problem.get("detail")), problem.get("context")
     used, limit = (context.get("used"), context.get("limit")) if isinstance(context, Mapping) else (None, None)
     if (
@@ -296,7 +300,9 @@ def _reason_of(problem: Mapping[str, object]) -> str:
         or not isinstance(used, int)
         or not isinstance(limit, int)
     ):
-        return said
+        code = str(problem.get("type")).removeprefix(TYPES)
+        named = sentence("its answer has status {status} ({code}).", status=str(problem.get("status")), code=code)
+        return Sentence(named.template, named.values, said)
     known = sentence(
         "the quota is used up ({used:,} of {limit:,}); delete files and empty the trash to make room.",
         used=used,

@@ -128,7 +128,8 @@ class BulkService:
 
         :param position: where the previous request ended.
         :raises DomainError: ``task-not-found``, ``batch-not-found`` or ``too-many-pending-tasks``; then no task is
-            restarted, unless the owner created others in the meantime.
+            restarted. If the limit is reached in a later step, because the owner created tasks in the meantime, the
+            request ends early.
         """
 
         def change(connection: Connection, ids: Sequence[int]) -> None:
@@ -185,13 +186,19 @@ class BulkService:
             # Change at least one task, so that a repeated request, which first skips finished work, makes progress.
             if len(changed) >= MOST_TASKS or (changed and time.monotonic() >= deadline):
                 return Changed(sorted(changed), more=True, position=found.position)
-            with self._database.begin() as connection:
-                if in_turn:
-                    take_turn(connection, principal)
-                # Lock in the order of the ids, so that two requests never deadlock.
-                still = select(Task.id).where(Task.id.in_(found.ids), Task.status.in_(allowed)).order_by(Task.id)
-                ids = connection.scalars(still.with_for_update()).all()
-                change(connection, ids)
+            try:
+                with self._database.begin() as connection:
+                    if in_turn:
+                        take_turn(connection, principal)
+                    # Lock in the order of the ids, so that two requests never deadlock.
+                    still = select(Task.id).where(Task.id.in_(found.ids), Task.status.in_(allowed)).order_by(Task.id)
+                    ids = connection.scalars(still.with_for_update()).all()
+                    change(connection, ids)
+            except DomainError:
+                # Earlier steps are committed: a refusal would hide what they changed.
+                if not changed:
+                    raise
+                return Changed(sorted(changed), more=True, position=found.position)
             changed += ids
         return Changed(sorted(changed), more=False)
 
