@@ -9,7 +9,7 @@ import pytest
 from pixmill.client.uploads import BATCH_BYTES
 
 from tests.support.environment import ENVIRONMENT
-from tests.support.stacks import Stack
+from tests.support.stacks import FullStack
 
 # The files have half a gigabyte.
 pytestmark = pytest.mark.thorough
@@ -44,13 +44,13 @@ print(peak() - before)
 
 @pytest.mark.parametrize("how", ["sync", "async"])
 def test_each_parallel_request_needs_the_memory_of_a_batch_and_its_files(
-    stack: Stack, tmp_path: Path, how: str
+    full: FullStack, tmp_path: Path, how: str
 ) -> None:
     for number in range(BATCHES * BATCH_BYTES // FILE_BYTES):
         (tmp_path / f"{number}.bin").write_bytes(os.urandom(FILE_BYTES))
 
     run = subprocess.run(
-        [sys.executable, "-c", PROGRAM, stack.url, str(tmp_path), how],
+        [sys.executable, "-c", PROGRAM, full.url, str(tmp_path), how],
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
