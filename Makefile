@@ -111,6 +111,7 @@ bench: .venv/test
 	$(BIN)/python -m bench.access
 	$(BIN)/python -m bench.algorithms
 	$(BIN)/python -m bench.claims
+	$(BIN)/python -m bench.client
 	$(BIN)/python -m bench.events
 	$(BIN)/python -m bench.files
 	$(BIN)/python -m bench.listing

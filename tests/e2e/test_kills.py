@@ -1,4 +1,8 @@
-"""Transfers of ten thousand small files and of one with 2 GiB while the program or the server is killed."""
+"""Transfers of ten thousand small files and of one with 5 GiB while the program and the server are killed.
+
+The small files go to the full stack, where nginx answers for a server that was killed; the large one goes to the
+embedded stack, where connections break.
+"""
 
 import hashlib
 import os
@@ -11,15 +15,16 @@ import pytest
 
 from tests.support.client import is_ready
 from tests.support.environment import ENVIRONMENT, SCRIPTS
-from tests.support.processes import kill_all, peak_of
-from tests.support.stacks import EmbeddedStack
+from tests.support.folders import temporary_folder
+from tests.support.processes import kill_all, peak_of, skip_where_missing
+from tests.support.stacks import EmbeddedStack, FullStack
 from tests.support.waiting import wait_until
 
 # Each test copies gigabytes or sends thousands of requests.
 pytestmark = [pytest.mark.thorough, pytest.mark.timeout(1800)]
 
 SMALL_FILES = 10_000
-LARGE_MEGABYTES = 2048
+LARGE_MEGABYTES = 5 * 1024
 UNREACHABLE = 5
 """The exit code of a program whose server is unreachable."""
 HEADROOM = 48 * 2**20
@@ -27,8 +32,8 @@ HEADROOM = 48 * 2**20
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[EmbeddedStack]:
-    running = EmbeddedStack(tmp_path, {"FILE_STORAGE_UPLOAD__MAX_BYTES": str(4 * 2**30)})
+def embedded(tmp_path: Path) -> Iterator[EmbeddedStack]:
+    running = EmbeddedStack(tmp_path, {"FILE_STORAGE_UPLOAD__MAX_BYTES": str(8 * 2**30)})
     yield running
     running.stop()
     # pytest would keep the folders of three runs.
@@ -36,9 +41,17 @@ def stack(tmp_path: Path) -> Iterator[EmbeddedStack]:
 
 
 @pytest.fixture
-def command_environment(stack: EmbeddedStack, tmp_path: Path) -> dict[str, str]:
-    folders = {f"XDG_{kind}_HOME": str(tmp_path / f".{kind}") for kind in ("CONFIG", "STATE", "CACHE")}
-    return ENVIRONMENT | folders | {"PIXMILL_URL": stack.url}
+def full(tmp_path: Path) -> Iterator[FullStack]:
+    with skip_where_missing():
+        running = FullStack(temporary_folder("kills"))
+    yield running
+    running.stop()
+    rmtree(tmp_path)
+
+
+def environment_of(url: str, folder: Path) -> dict[str, str]:
+    folders = {f"XDG_{kind}_HOME": str(folder / f".{kind}") for kind in ("CONFIG", "STATE", "CACHE")}
+    return ENVIRONMENT | folders | {"PIXMILL_URL": url}
 
 
 class Program:
@@ -85,35 +98,58 @@ class Program:
         assert self._popen.wait() == code, self.output.read_text()
 
 
-def test_ten_thousand_small_files_arrive_once_although_the_program_was_killed(
-    command_environment: dict[str, str], tmp_path: Path
+def test_ten_thousand_small_files_go_both_ways_although_the_program_and_the_server_were_killed(
+    full: FullStack, tmp_path: Path
 ) -> None:
+    environment = environment_of(full.url, tmp_path)
+    contents = {f"{number}.txt": f"many {number}".encode() for number in range(SMALL_FILES)}
     few, many = tmp_path / "few", tmp_path / "many"
     for folder, count in ((few, 100), (many, SMALL_FILES)):
         folder.mkdir()
         for number in range(count):
             (folder / f"{number}.txt").write_text(f"{folder.name} {number}")
-    base = Program(command_environment, tmp_path, "put", "-r", "few")
+
+    def run(*words: str) -> Program:
+        return Program(environment, tmp_path, *words)
+
+    def finished_after_kills(*words: str) -> Program:
+        """Kill the program, then the server under the next one; return the program that ends the work."""
+        killed = run(*words)
+        killed.wait_until_it_has_printed(SMALL_FILES // 4)
+        killed.kill()
+        left_alone = run(*words)
+        left_alone.wait_until_it_has_printed(SMALL_FILES // 2)
+        # Longer than the program retries.
+        full.file_storage.kill()
+        left_alone.end(UNREACHABLE)
+        full.file_storage.start()
+        full.await_ready()
+        last = run(*words)
+        last.end()
+        return last
+
+    base = run("put", "-r", "few")
     base.end()
-
-    killed = Program(command_environment, tmp_path, "put", "-r", "many", "--skip-existing")
-    killed.wait_until_it_has_printed(SMALL_FILES // 4)
-    killed.kill()
-    resumed = Program(command_environment, tmp_path, "put", "-r", "many", "--skip-existing")
-    resumed.end()
-    listed = Program(command_environment, tmp_path, "ls", "--folder", "many", "--json")
+    put = finished_after_kills("put", "-r", "many", "--skip-existing")
+    listed = run("ls", "--folder", "many", "--json")
     listed.end()
-
     lines = listed.output.read_text().splitlines()
-    print(f"\npeak memory: put of 100 {base.peak >> 20} MiB, of the rest {resumed.peak >> 20}, ls {listed.peak >> 20}")
+    get = finished_after_kills("get", "--filter", "folder=many", "-o", "back/")
+
+    peaks = {"put of 100": base.peak, "put of the rest": put.peak, "ls": listed.peak, "get": get.peak}
+    print("\npeak memory in MiB:", {name: peak >> 20 for name, peak in peaks.items()})
     assert len(lines) == SMALL_FILES
     assert len({line.partition('"sha256": "')[2][:64] for line in lines}) == SMALL_FILES
-    assert max(resumed.peak, listed.peak) < base.peak + HEADROOM
+    # A program that was killed may leave a hidden partial file.
+    back = {path.name: path.read_bytes() for path in (tmp_path / "back").iterdir() if not path.name.startswith(".")}
+    assert back == contents
+    assert max(peaks.values()) < base.peak + HEADROOM
 
 
 def test_a_large_file_goes_both_ways_although_the_program_and_the_server_were_killed(
-    stack: EmbeddedStack, command_environment: dict[str, str], tmp_path: Path
+    embedded: EmbeddedStack, tmp_path: Path
 ) -> None:
+    environment = environment_of(embedded.url, tmp_path)
     digest = hashlib.sha256()
     block = os.urandom(2**20)
     with (tmp_path / "large.bin").open("wb") as file:
@@ -124,14 +160,14 @@ def test_a_large_file_goes_both_ways_although_the_program_and_the_server_were_ki
 
     def killed_server_ends(program: Program) -> None:
         """Kill the server for longer than the program retries, then start it again."""
-        kill_all(stack.data)
-        stack.process.kill()
+        kill_all(embedded.data)
+        embedded.process.kill()
         program.end(UNREACHABLE)
-        stack.process.start()
-        stack.process.wait_until(lambda: is_ready(stack.url))
+        embedded.process.start()
+        embedded.process.wait_until(lambda: is_ready(embedded.url))
 
     def run(*words: str) -> Program:
-        return Program(command_environment, tmp_path, *words)
+        return Program(environment, tmp_path, *words)
 
     first = run("put", "large.bin")
     first.wait_until_it_has_moved(LARGE_MEGABYTES // 3)

@@ -1117,6 +1117,82 @@ MUTATIONS = [
         after="made = mix(image).copy()",
         caught_by="image-processor/tests/test_kinds.py",
     ),
+    # The Python client.
+    Mutation(
+        rule="the client repeats a creation only if it never left",
+        file="pixmill/src/pixmill/client/exchange.py",
+        before="(error.sent and not call.repeatable)",
+        after="False",
+        caught_by="pixmill/tests/client/test_exchange.py::test_a_creation_is_not_sent_again_after_a_lost_answer",
+    ),
+    Mutation(
+        rule="the client sends a read again after a lost answer",
+        file="pixmill/src/pixmill/client/exchange.py",
+        before="            except UnreachableError as error:\n                if attempt",
+        after="            except UnreachableError as error:\n                if True or attempt",
+        caught_by="pixmill/tests/client/test_exchange.py::test_a_read_is_sent_again_after_a_lost_answer",
+    ),
+    Mutation(
+        rule="the client creates a resumable upload once",
+        file="pixmill/src/pixmill/client/uploads.py",
+        before='Call("POST", f"{UPLOADS}/", (), headers, b"")',
+        after='Call("POST", f"{UPLOADS}/", (), headers, b"", repeatable=True)',
+        caught_by="pixmill/tests/client/test_uploads.py"
+        "::test_an_upload_whose_creation_got_no_answer_is_not_created_again",
+    ),
+    Mutation(
+        rule="an upload goes on where an earlier program stopped",
+        file="pixmill/src/pixmill/client/uploads.py",
+        before="remembered = None if self._memory is None else self._memory.upload_id()",
+        after="remembered = None",
+        caught_by="pixmill/tests/client/test_uploads.py"
+        "::test_a_large_upload_whose_last_answer_was_lost_is_not_sent_again",
+    ),
+    Mutation(
+        rule="a large file that changes during its upload is not stored",
+        file="pixmill/src/pixmill/client/uploads.py",
+        before="if offset < self._size and self._new.stamp() != self._stamp:",
+        after="if offset < self._size and self._new.size < offset:",
+        caught_by="pixmill/tests/client/test_uploads.py"
+        "::test_a_large_file_that_changes_during_its_upload_is_not_stored",
+    ),
+    Mutation(
+        rule="a small file that changes while it is read is not stored",
+        file="pixmill/src/pixmill/client/uploads.py",
+        before="        if self.stamp() != before:",
+        after="        if before is None:",
+        caught_by="pixmill/tests/client/test_uploads.py"
+        "::test_a_small_file_that_changes_while_it_is_read_is_not_stored_and_fails_alone",
+    ),
+    Mutation(
+        rule="a download goes on where an earlier program stopped",
+        file="pixmill/src/pixmill/client/downloads.py",
+        before='headers |= {"Range"',
+        after='headers | {"Range"',
+        caught_by="pixmill/tests/client/test_downloads.py"
+        "::test_a_download_asks_for_the_bytes_that_its_partial_file_lacks",
+    ),
+    Mutation(
+        rule="the client compares the bytes of a download with the digest in the header",
+        file="pixmill/src/pixmill/client/downloads.py",
+        before="if not stated or self._digest",
+        after="if self._digest",
+        caught_by="pixmill/tests/client/test_downloads.py::test_bytes_that_do_not_match_the_header_alone_are_damaged",
+    ),
+    Mutation(
+        rule="a file that appears during a download is not replaced",
+        file="pixmill/src/pixmill/client/targets.py",
+        before="        os.link(file, path)\n",
+        after="        file.rename(path)\n        os.link(path, file)\n",
+        caught_by="pixmill/tests/client/test_targets.py",
+    ),
+    Mutation(
+        rule="two programs do not write to the same partial file",
+        file="pixmill/src/pixmill/client/locks.py",
+        before="        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        after="        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)\n",
+        caught_by="pixmill/tests/client/test_locks.py",
+    ),
     # The command line.
     Mutation(
         rule="an empty list of ids does not mean the whole trash",

@@ -1,17 +1,20 @@
 """The drivers: redirects, closed streams, and operations whose caller stops early."""
 
 import asyncio
+import socket
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl
 
 import pytest
 from pixmill.client.drivers import PIECE, AsyncDriver, Connection, StoppedError, SyncDriver, without_login
 from pixmill.client.exchange import Call, Operation, Pause, once, work
 
 from pixmill import AsyncPixmill, Pixmill, RedirectedError, Retries, TaskEvent, UnreachableError
+from tests.support.answering import answering
 
 FEW = Retries(attempts=3, first_seconds=0.001)
 ENOUGH = 10
@@ -215,6 +218,59 @@ def test_an_interrupt_stops_a_body_before_its_next_chunk(web: Web) -> None:
         driver.run(once(call), stop)
 
     assert sent == [PIECE]
+
+
+def test_an_interrupt_stops_a_body_of_which_nobody_counts_the_chunks() -> None:
+    stop = threading.Event()
+    reached: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def read_the_head() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(100)
+                stop.set()
+                reached.extend(iter(lambda: connection.recv(2**20), b""))
+
+        thread = threading.Thread(target=read_the_head)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        # The kernel takes some megabytes that the server has not read.
+        call = Call("POST", "/", (), {}, bytes(400 * PIECE))
+        driver = SyncDriver(Connection(url, {}, 60, verify=True))
+        with pytest.raises(StoppedError):
+            driver.run(once(call), stop)
+        driver.close()
+        thread.join()
+
+    assert sum(map(len, reached)) < 400 * PIECE
+
+
+SENT_QUERIES = [
+    ("/api/file-server/?name=x", (), [("name", "x")]),
+    ("/api/file-server/?name=x", [("limit", "1"), ("name", "y")], [("name", "x"), ("limit", "1"), ("name", "y")]),
+    ("/api/file-server/", [("q", "é &=+ %2F#?")], [("q", "é &=+ %2F#?")]),
+    ("/api/file-server/", (), []),
+]
+
+
+@pytest.mark.parametrize(("path", "query", "received"), SENT_QUERIES)
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_a_query_in_the_path_is_sent_with_the_given_one(
+    path: str, query: Sequence[tuple[str, str]], received: list[tuple[str, str]], *, is_async: bool
+) -> None:
+    async def asynchronously(url: str) -> None:
+        async with AsyncPixmill(url, retries=FEW) as px:
+            await px.request("GET", path, query=query)
+
+    with answering() as fake_server:
+        if is_async:
+            asyncio.run(asynchronously(fake_server.url))
+        else:
+            with Pixmill(fake_server.url, retries=FEW) as px:
+                px.request("GET", path, query=query)
+
+    assert [parse_qsl(sent) for sent in fake_server.queries] == [received]
 
 
 def test_after_a_cancellation_no_operation_is_running() -> None:

@@ -1,10 +1,10 @@
-"""The names of partial files."""
+"""The names of files and partial files."""
 
 import errno
 from pathlib import Path
 
 import pytest
-from pixmill.client.settings import part_of
+from pixmill.client.settings import part_of, safe_name
 
 
 @pytest.mark.parametrize("length", [1, 240, 255])
@@ -28,3 +28,27 @@ def test_partial_files_of_different_names_differ(tmp_path: Path) -> None:
     names = [letter * length for letter in "ab" for length in (1, 255)]
 
     assert len({part_of(tmp_path / name, "mark") for name in names}) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("sent", "safe"),
+    [
+        ("photo.jpg", "photo.jpg"),
+        ("12:30 é.jpg", "12:30 é.jpg"),
+        (".bashrc", "_.bashrc"),
+        ("...", "_..."),
+        ("..", "_"),
+        ("", "_"),
+        ("a/../.ssh", "_.ssh"),
+        ("C:\\windows\\x.dll", "x.dll"),
+        ("a\0b\n\x1b[2J.jpg", "ab[2J.jpg"),
+        ("\n.profile", "_.profile"),
+        ("CON", "_CON"),
+        ("aux.tar.gz", "_aux.tar.gz"),
+        ("Com1 .txt", "_Com1 .txt"),
+        ("console.txt", "console.txt"),
+        ("com10.txt", "com10.txt"),
+    ],
+)
+def test_a_name_from_the_server_is_one_of_a_visible_file_in_the_folder(sent: str, safe: str) -> None:
+    assert safe_name(sent) == safe

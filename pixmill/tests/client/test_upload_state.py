@@ -41,3 +41,18 @@ def test_an_upload_of_long_ago_is_forgotten(remembered: UploadState) -> None:
 
     assert unfinished_uploads() == 0
     assert remembered.upload_id() is None
+
+
+def test_the_state_of_an_upload_is_on_the_disk_with_its_name(
+    remembered: UploadState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, fsync = [], os.fsync
+
+    def note(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", note)
+    remembered.keep("1" * 32)
+
+    assert synced == [remembered.record.stat().st_ino, remembered.record.parent.stat().st_ino]

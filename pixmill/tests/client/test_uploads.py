@@ -1,16 +1,35 @@
 """Uploads to a real file service: what they store, and what a repetition sends."""
 
 import os
+import sys
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from pixmill.client import uploads
-from pixmill.client.exchange import Exchange
-from pixmill.client.uploads import MEDIUM, New, UploadOperations, UploadOutcome
+from pixmill.client.exchange import Call, Exchange, Pause, Reply
+from pixmill.client.upload_state import unfinished_uploads
+from pixmill.client.uploads import (
+    FILES,
+    MEDIUM,
+    UPLOAD_PIECE_BYTES,
+    UPLOADS,
+    New,
+    Progress,
+    UploadOperations,
+    UploadOutcome,
+)
 
-from pixmill import File, InvalidError, Retries, StorageFullError, UnreachableError, UnsendableTextError
+from pixmill import (
+    ChangedFileError,
+    File,
+    InvalidError,
+    Retries,
+    StorageFullError,
+    UnreachableError,
+    UnsendableTextError,
+)
 from tests.support.file_service import Server
 
 OPERATIONS = UploadOperations(Exchange(Retries(attempts=2)), "http://pixmill.test")
@@ -226,3 +245,120 @@ def test_files_of_a_batch_without_room_are_sent_until_one_has_no_room(
     assert [
         "batch" if call.path.endswith("/batch") else str(len(call.body or b"")) for call in server_with_quota.calls
     ] == requests
+
+
+class Rewriter:
+    """Changes a file while it is uploaded: after its first ``after`` bytes were sent."""
+
+    def __init__(self, path: Path, after: int) -> None:
+        self._path = path
+        self._after = after
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.done >= self._after:
+            self._after = sys.maxsize
+            with self._path.open("r+b") as file:
+                file.write(b"changed")
+
+
+@pytest.fixture
+def changing(tmp_path: Path) -> Path:
+    path = tmp_path / f"{os.urandom(6).hex()}.bin"
+    path.write_bytes(os.urandom(LARGE))
+    # A file system may note times in steps of milliseconds.
+    os.utime(path, (1, 1))
+    return path
+
+
+@pytest.mark.parametrize("after", [0, UPLOAD_PIECE_BYTES, 2 * UPLOAD_PIECE_BYTES], ids=["first", "middle", "last"])
+def test_a_large_file_that_changes_during_its_upload_is_not_stored(server: Server, changing: Path, after: int) -> None:
+    new = New(changing, changing.name)
+
+    with pytest.raises(ChangedFileError, match=f"{changing.name} has changed"):
+        server.run(OPERATIONS.upload(new, Rewriter(changing, after)))
+
+    assert server.http.get("/", query_string={"name": changing.stem}).json == []
+    [deletion] = [call for call in server.calls if call.method == "DELETE"]
+    gone = server.http.head(deletion.path.removeprefix(FILES), headers={"Tus-Resumable": "1.0.0"})
+    assert gone.status_code == 404
+    assert unfinished_uploads() == 0
+
+
+def test_a_large_file_that_was_replaced_during_its_upload_is_not_stored(server: Server, changing: Path) -> None:
+    other = changing.with_name("other")
+    other.write_bytes(bytes(LARGE))
+    os.utime(other, (1, 1))
+
+    def replace(progress: Progress) -> None:
+        if progress.done and other.exists():
+            other.replace(changing)
+
+    with pytest.raises(ChangedFileError):
+        server.run(OPERATIONS.upload(New(changing, changing.name), replace))
+
+    assert server.http.get("/", query_string={"name": changing.stem}).json == []
+
+
+def test_a_large_file_that_becomes_shorter_during_its_upload_is_not_stored(server: Server, changing: Path) -> None:
+    def shorten(progress: Progress) -> None:
+        if progress.done:
+            os.truncate(changing, UPLOAD_PIECE_BYTES)
+
+    with pytest.raises(ChangedFileError):
+        server.run(OPERATIONS.upload(New(changing, changing.name), shorten))
+
+    assert server.http.get("/", query_string={"name": changing.stem}).json == []
+
+
+@pytest.mark.parametrize("together", [1, 3], ids=["alone", "in a batch"])
+def test_a_small_file_that_changes_while_it_is_read_is_not_stored_and_fails_alone(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    paths = [tmp_path / f"{os.urandom(6).hex()}.txt" for _ in range(together)]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    read = Path.read_bytes
+
+    def read_while_another_program_writes(path: Path) -> bytes:
+        content = read(path)
+        if path == paths[0]:
+            path.write_bytes(content + b"more")
+        return content
+
+    monkeypatch.setattr(Path, "read_bytes", read_while_another_program_writes)
+    ends = many(server, [New(path, path.name) for path in paths])
+
+    assert [type(end.error) for end in ends] == [ChangedFileError, *[type(None)] * (together - 1)]
+    assert server.http.get("/", query_string={"name": paths[0].stem}).json == []
+
+
+def test_a_lookup_that_fails_is_the_outcome_of_each_file(server: Server, tmp_path: Path) -> None:
+    names = ["a", os.fsdecode(b"\xff"), "b"]
+    for name in names:
+        (tmp_path / name).touch()
+    server.lost = lambda call: call.path.endswith("/lookup")
+
+    ends = many(server, [New(tmp_path / name, name) for name in names], skip_existing=True)
+
+    assert [type(end.error) for end in ends] == [UnreachableError, UnsendableTextError, UnreachableError]
+
+
+def test_an_upload_whose_creation_got_no_answer_is_not_created_again(server: Server, large: Path) -> None:
+    server.lost = lambda call: call.method == "POST"
+
+    with pytest.raises(UnreachableError):
+        server.run(OPERATIONS.upload(New(large, "large.bin")))
+
+    assert len(server.bodies("POST")) == 1
+
+
+def test_an_upload_is_created_once_the_server_has_restarted(large: Path) -> None:
+    operation = OPERATIONS.upload(New(large, "large.bin"))
+    next(operation)
+
+    pause = operation.send(Reply(502, {}))
+    again = operation.send(None)
+
+    assert isinstance(pause, Pause)
+    assert isinstance(again, Call)
+    assert (again.method, again.path) == ("POST", f"{UPLOADS}/")

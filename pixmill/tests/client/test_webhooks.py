@@ -1,5 +1,8 @@
 """Verification of webhooks signed with the server's library."""
 
+import base64
+import hashlib
+import hmac
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -46,3 +49,43 @@ def test_an_old_webhook_is_refused() -> None:
 def test_a_request_without_a_signature_is_refused() -> None:
     with pytest.raises(WebhookError, match="webhook-signature"):
         verify_webhook({}, BODY, SECRET)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {"Webhook-Signature": "v1,é"},
+        {"Webhook-Signature": "v1,\udcff v1,"},
+        {"Webhook-Timestamp": "9" * 400},
+        {"Webhook-Timestamp": "9" * 5_000},
+        {"Webhook-Timestamp": "٣"},
+        {"Webhook-Timestamp": "-1"},
+        {"Webhook-Id": "\ud800"},
+        {"Webhook-Id": "msg_1\0"},
+    ],
+    ids=lambda hostile: "-".join(hostile),
+)
+def test_headers_of_a_stranger_are_refused_and_cause_no_other_error(hostile: dict[str, str]) -> None:
+    with pytest.raises(WebhookError):
+        verify_webhook({**headers(), **hostile}, BODY, SECRET)
+
+
+@pytest.mark.parametrize("secret", ["whsec_é", "whsec_a", "whsec_%"])
+def test_a_secret_that_is_not_base64_is_reported(secret: str) -> None:
+    with pytest.raises(WebhookError, match="not base64"):
+        verify_webhook(headers(), BODY, secret)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"1", b"\xff", b"[" * 100_000], ids=["list", "number", "bytes", "deep"])
+def test_a_signed_body_without_an_event_is_refused(body: bytes) -> None:
+    moment = datetime.now(UTC)
+    stamp = str(int(moment.timestamp()))
+    digest = hmac.new(SECRET.encode(), f"msg_1.{stamp}.".encode() + body, hashlib.sha256).digest()
+    signed = {
+        "Webhook-Id": "msg_1",
+        "Webhook-Timestamp": stamp,
+        "Webhook-Signature": f"v1,{base64.b64encode(digest).decode()}",
+    }
+
+    with pytest.raises(WebhookError):
+        verify_webhook(signed, body, SECRET)

@@ -26,6 +26,7 @@ FOR_PROGRAMS = {
     "The request has no webhook-id, webhook-timestamp or webhook-signature.",
     "The webhook is too old, or the clock of this machine is wrong.",
     "The webhook is not signed with this secret.",
+    "The webhook has no event.",
     "The webhook is not JSON.",
     "What follows {} in the secret is not base64.",
     "the driver gave no reply to a call",

@@ -41,7 +41,8 @@ from pixmill.client.feed import BatchFeed, Feed, FileFeed
 from pixmill.client.files import FileFilter, FileOperations, links_call, trash_call
 from pixmill.client.images import PREVIEW_SIDE, THUMBNAIL, ImageOperations, Rendition, preview_of
 from pixmill.client.paging import PAGE
-from pixmill.client.saving import Saving, result_names, without_result
+from pixmill.client.saving import Saving, at_path, destination, result_names, without_result
+from pixmill.client.targets import whole_file
 from pixmill.client.tasks import RunFailedError, TaskFilter, TaskOperations, batches_call, tasks_call
 from pixmill.client.uploads import New, OnProgress, UploadOperations, UploadOutcome
 from pixmill.steps import Chain, pipeline_of, request_of
@@ -360,17 +361,23 @@ class AsyncFiles:
         """Create a signed URL that downloads the file without a key, for at most a week."""
         return await self._driver.run(self._operations.link(file_id, expires.total_seconds(), note))
 
-    async def download(self, file: File | int, to: str | Path, *, on_progress: OnProgress | None = None) -> Path:
+    async def download(
+        self, file: File | int, to: str | Path, *, overwrite: bool = False, on_progress: OnProgress | None = None
+    ) -> Path:
         """Write a file's bytes to a path, or into a folder under the file's own name; return the path.
 
-        The path appears only once the bytes are complete and verified. An interrupted download is resumed.
+        The path appears only once the bytes are complete and verified. An interrupted download is resumed. A path that
+        already has the same bytes is left as it is.
 
+        :param overwrite: replace another file at the path. Otherwise, the name in a folder gets a number.
+        :raises FileExistsError: another file is at the path, and ``overwrite`` is not set.
+        :raises InUseError: another program is downloading this file to this path.
         :raises NotFoundError: the file does not exist.
         :raises DamagedTransferError: the received bytes do not match the file's digest.
         """
         found = await self._found(file)
-        target = settings.target(Path(to), found)
-        return await self._driver.run(self._downloads.to_path(found, target, on_progress))
+        wanted = destination(Path(to), found, overwrite=overwrite)
+        return await self._driver.run(self._downloads.to_path(found, wanted, on_progress))
 
     async def download_to(self, file: File | int, stream: Writable, *, on_progress: OnProgress | None = None) -> None:
         """Write a file's bytes to a stream.
@@ -385,14 +392,16 @@ class AsyncFiles:
         await self.download_to(file, settings.appending(content))
         return bytes(content)
 
-    async def zip(self, files: Sequence[int] | FileFilter, to: str | Path) -> Path:
+    async def zip(self, files: Sequence[int] | FileFilter, to: str | Path, *, overwrite: bool = False) -> Path:
         """Write files into one ZIP archive.
 
         :param files: at most 1,000 ids; or a filter with a condition, such as ``FileFilter(batch_id=7)`` for the
         results of a run, which may match as many files as the server's ``archive.max_files``.
+        :param overwrite: replace a file at the path.
+        :raises FileExistsError: a file is at the path, and ``overwrite`` is not set.
         :raises NotFoundError: an id does not exist, or no file matches.
         """
-        with settings.whole_file(Path(to)) as file:
+        with whole_file(at_path(Path(to), overwrite=overwrite)) as file:
             await self._driver.run(self._downloads.archive(files, file, lambda: settings.emptied(file)))
         return Path(to)
 
@@ -749,18 +758,28 @@ class AsyncRun:
         return await self._driver.run(self._operations.change_matching(verb, TaskFilter(batch_id=self.batch_id)))
 
     async def save(
-        self, folder: str | Path, *, name: str = "{name}{extension}", timeout: float | None = None
+        self,
+        folder: str | Path,
+        *,
+        name: str = "{name}{extension}",
+        timeout: float | None = None,
+        overwrite: bool = False,
     ) -> Sequence[Path]:
         """Wait for the results and write them into a folder; return the paths in the order of the files.
 
-        :param name: a template with ``{name}``, ``{extension}``, ``{id}`` and ``{task_id}``; equal names get a number.
+        A file that already has the same name and bytes is left as it is.
+
+        :param name: a template with ``{name}``, ``{extension}``, ``{id}`` and ``{task_id}``; equal names get a number,
+        also if another file in the folder has the name.
+        :param overwrite: replace files in the folder.
         :raises TimeoutError: some tasks have not ended in time; they keep running.
         :raises RunFailedError: some have no result, or somebody has deleted it; the others are written.
         """
         tasks = await self.ended(timeout)
         results = await self.results(tasks)
-        saving = Saving(Path(folder), result_names(name, tasks, results))
-        paths = [await self._pixmill.files.download(file, path) for file, path in saving.targets()]
+        saving = Saving(Path(folder), result_names(name, tasks, results), overwrite)
+        downloads = DownloadOperations(self._exchange)
+        paths = [await self._driver.run(downloads.to_path(file, wanted)) for file, wanted in saving.destinations()]
         failed = without_result(tasks, results)
         if failed:
             raise RunFailedError(failed, paths)

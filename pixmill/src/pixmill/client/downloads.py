@@ -1,16 +1,19 @@
 """Downloads that resume after a lost connection and verify the received bytes."""
 
 import hashlib
+import sys
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 from pixmill.client.answers import File
 from pixmill.client.exchange import Call, Exchange, Operation, Reply, get, once, work
 from pixmill.client.files import FileFilter
-from pixmill.client.problems import DamagedTransferError, UnexpectedAnswerError, UnreachableError
+from pixmill.client.locks import opened_alone
+from pixmill.client.problems import DamagedTransferError, InUseError, UnexpectedAnswerError, UnreachableError
 from pixmill.client.settings import part_of
+from pixmill.client.targets import Destination, write_through
 from pixmill.client.uploads import FILES, OnProgress, Progress
 
 _PLAIN = {"Accept-Encoding": "identity"}
@@ -29,26 +32,31 @@ class DownloadOperations:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
-    def to_path(self, file: File, path: Path, on_progress: OnProgress | None = None) -> Operation[Path]:
-        """Write a file's bytes to ``path``, which appears only once they are complete and verified.
+    def to_path(self, file: File, destination: Destination, on_progress: OnProgress | None = None) -> Operation[Path]:
+        """Write a file's bytes to a path, which appears only once they are complete and verified; return the path.
 
         Resume from a partial file that an earlier attempt left next to it, even in another process.
 
+        :raises FileExistsError: the path has other bytes, which may not be replaced.
+        :raises InUseError: another program is downloading the same file to the same path.
         :raises DamagedTransferError: the received bytes do not match the file's digest.
         """
-        part = part_of(path, file.sha256[:16])
-        target = yield from work(lambda: _Target.resumed(part, file, on_progress))
+        there = yield from work(lambda: destination.holding(file.size, file.sha256))
+        if there is not None:
+            if on_progress is not None:
+                on_progress(Progress(file.filename, file.size, file.size))
+            return there
+        part = part_of(destination.path, file.sha256[:16])
+        target = yield from work(lambda: _Part(part, file, on_progress))
         try:
             yield from self._receive(file, target)
-        finally:
-            target.close()
-        try:
             target.check()
+            return (yield from work(lambda: target.take(destination)))
         except DamagedTransferError:
             part.unlink(missing_ok=True)
             raise
-        part.replace(path)
-        return path
+        finally:
+            target.close()
 
     def to_stream(self, file: File, stream: Writable, on_progress: OnProgress | None = None) -> Operation[None]:
         """Write a file's bytes to a stream.
@@ -129,23 +137,7 @@ class _Target:
         self._digest = hashlib.sha256()
         self._stated: str | None = None
         self._skip = 0
-        self._closable: IO[bytes] | None = None
         self.position = 0
-
-    @classmethod
-    def resumed(cls, part: Path, file: File, on_progress: OnProgress | None) -> "_Target":
-        """Return a target that appends to a partial file."""
-        part.parent.mkdir(parents=True, exist_ok=True)
-        opened = part.open("ab+")
-        if opened.tell() > file.size:
-            opened.truncate(0)
-        target = cls(opened, file, on_progress)
-        target._closable = opened
-        opened.seek(0)
-        while piece := opened.read(2**20):
-            target._digest.update(piece)
-            target.position += len(piece)
-        return target
 
     def begin(self, reply: Reply) -> bool:
         if not reply.is_success:
@@ -176,9 +168,37 @@ class _Target:
         if not stated or self._digest.hexdigest() != self._file.sha256:
             raise DamagedTransferError(f"file {self._file.id} was damaged in transit: its digest does not match")
 
+
+class _Part(_Target):
+    """Receives the bytes of a file into a partial file, after those that an earlier attempt has left there."""
+
+    def __init__(self, path: Path, file: File, on_progress: OnProgress | None) -> None:
+        """:raises InUseError: another program writes to the partial file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            opened = opened_alone(path)
+        except BlockingIOError as error:
+            raise InUseError(f"another program is downloading {file.filename} to {path.parent}") from error
+        super().__init__(opened, file, on_progress)
+        self._path = path
+        self._opened = opened
+        if opened.tell() > file.size:
+            opened.truncate(0)
+        opened.seek(0)
+        while piece := opened.read(2**20):
+            self._digest.update(piece)
+            self.position += len(piece)
+
+    def take(self, destination: Destination) -> Path:
+        """Give the complete file its path while no other program can write to it; return the path."""
+        write_through(self._opened)
+        if sys.platform == "win32":
+            # No open file can be renamed there.
+            self.close()
+        return destination.take(self._path)
+
     def close(self) -> None:
-        if self._closable is not None:
-            self._closable.close()
+        self._opened.close()
 
 
 class _Whole:

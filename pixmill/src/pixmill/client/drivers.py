@@ -12,7 +12,7 @@ from itertools import islice
 from ssl import SSLContext
 from threading import Event
 from typing import TYPE_CHECKING, Generic, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from pixmill.client.exchange import Call, Effect, Operation, Pause, Reply
 from pixmill.client.feed import Stream
@@ -59,7 +59,11 @@ class Connection:
         return without_login(self.url)
 
     def address(self, call: Call) -> str:
-        return self.url.rstrip("/") + call.path
+        """Return the URL of a call: its path may already have a query, which the HTTP library would replace."""
+        address = self.url.rstrip("/") + call.path
+        if not call.query:
+            return address
+        return f"{address}{'&' if '?' in call.path else '?'}{urlencode(call.query)}"
 
     def head(self, call: Call) -> dict[str, str]:
         length = {} if call.body is None else {"Content-Length": str(len(call.body))}
@@ -166,7 +170,6 @@ class SyncDriver:
                     self._http.stream(
                         "GET",
                         address,
-                        params=list(call.query),
                         headers=head,
                         timeout=timeout,
                         follow_redirects=True,
@@ -197,13 +200,12 @@ class SyncDriver:
         return None
 
     def _exchange(self, call: Call, stop: Event) -> Reply:
-        content = call.body if call.on_sent is None else _pieces(call, stop)
+        content = _pieces(call, stop) if _is_in_chunks(call) else call.body
         with (
             _as_unreachable(self._connection),
             self._http.stream(
                 call.method,
                 self._connection.address(call),
-                params=list(call.query),
                 headers=self._connection.head(call),
                 content=content,
                 follow_redirects=call.method in FOLLOWED,
@@ -281,7 +283,6 @@ class AsyncDriver:
                     async with self._http.stream(
                         "GET",
                         address,
-                        params=list(call.query),
                         headers=head,
                         timeout=timeout,
                         follow_redirects=True,
@@ -311,12 +312,11 @@ class AsyncDriver:
         return None
 
     async def _exchange(self, call: Call) -> Reply:
-        content = call.body if call.on_sent is None else _async_pieces(call)
+        content = _async_pieces(call) if _is_in_chunks(call) else call.body
         with _as_unreachable(self._connection):
             async with self._http.stream(
                 call.method,
                 self._connection.address(call),
-                params=list(call.query),
                 headers=self._connection.head(call),
                 content=content,
                 follow_redirects=call.method in FOLLOWED,
@@ -371,6 +371,11 @@ def _check(stop: Event) -> None:
 
 def _stream_closed() -> UnreachableError:
     return UnreachableError("the server closed the event stream")
+
+
+def _is_in_chunks(call: Call) -> bool:
+    """Return whether the caller learns how much of a body was sent, or may stop before it is sent completely."""
+    return call.body is not None and (call.on_sent is not None or len(call.body) > PIECE)
 
 
 def _pieces(call: Call, stop: Event) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """The client's folders for state, configuration and cache, after the XDG Base Directory Specification."""
 
 import os
+import sys
 from pathlib import Path
 
 
@@ -26,13 +27,27 @@ def _below(variable: str, default: str) -> Path:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file atomically, readable only by its owner."""
+    """Write a file atomically, readable only by its owner; it lasts through a crash of the machine."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         draft.replace(path)
+        _write_names_through(path.parent)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _write_names_through(folder: Path) -> None:
+    # Windows cannot open a folder.
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

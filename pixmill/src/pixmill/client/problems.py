@@ -54,6 +54,10 @@ class ChangedFileError(PixmillError):
     """A local file changed during its upload."""
 
 
+class InUseError(PixmillError):
+    """Another program uses the same local file."""
+
+
 class WebhookError(PixmillError):
     """A webhook is not signed with this secret or is too old."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pixmill.client.answers import File, Task
 from pixmill.client.settings import safe_name
+from pixmill.client.targets import Destination, IfExists, with_number
 
 
 @dataclass(frozen=True)
@@ -13,15 +14,34 @@ class Saving:
     """The files to write, each with its name.
 
     :param names: the name of each file.
+    :param overwrite: whether a file replaces another one of its name, instead of getting a number.
     """
 
     folder: Path
     names: Mapping[File, str]
+    overwrite: bool
 
-    def targets(self) -> Iterator[tuple[File, Path]]:
+    def destinations(self) -> Iterator[tuple[File, Destination]]:
         self.folder.mkdir(parents=True, exist_ok=True)
         for file, name in self.names.items():
-            yield file, self.folder / name
+            yield file, in_folder(self.folder, name, overwrite=self.overwrite)
+
+
+def destination(path: Path, file: File, *, overwrite: bool) -> Destination:
+    """Return where to write a file: inside a folder, it keeps its own name."""
+    if path.is_dir():
+        return in_folder(path, safe_name(file.filename), overwrite=overwrite)
+    return at_path(path, overwrite=overwrite)
+
+
+def at_path(path: Path, *, overwrite: bool) -> Destination:
+    """Return a destination at a path that the caller chose."""
+    return Destination(path, IfExists.REPLACE if overwrite else IfExists.REFUSE)
+
+
+def in_folder(folder: Path, name: str, *, overwrite: bool) -> Destination:
+    """Return a destination with a name that the caller did not choose, so that it may get a number."""
+    return Destination(folder / name, IfExists.REPLACE if overwrite else IfExists.NUMBER)
 
 
 def result_names(template: str, tasks: Sequence[Task], results: Sequence[File]) -> dict[File, str]:
@@ -41,8 +61,7 @@ def result_names(template: str, tasks: Sequence[Task], results: Sequence[File]) 
         name, number = wanted, last_numbers.get(first, 1)
         while name.casefold() in last_numbers:
             number += 1
-            stem, dot, extension = wanted.rpartition(".")
-            name = f"{stem} ({number}){dot}{extension}" if stem else f"{wanted} ({number})"
+            name = with_number(wanted, number)
         last_numbers[first] = number
         last_numbers.setdefault(name.casefold(), 1)
         names[file] = name

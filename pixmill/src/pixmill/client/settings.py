@@ -2,15 +2,14 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import re
+import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from ssl import SSLContext
 from typing import IO
-from uuid import uuid4
 
-from pixmill.client.answers import File
 from pixmill.client.drivers import Connection
 from pixmill.client.uploads import New
 from pixmill.version import VERSION
@@ -20,6 +19,11 @@ URL_VARIABLE = "PIXMILL_URL"
 KEY_VARIABLE = "PIXMILL_KEY"
 MAX_NAME_BYTES = 255
 """The maximum length of a file's name on most file systems."""
+CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+FORBIDDEN = re.compile(r'[<>:"|?*]' if sys.platform == "win32" else r"/")
+"""Characters that no file's name may have; on Windows, a colon ends the name of a disk or of a file."""
+RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[1-9¹²³]|lpt[1-9¹²³]) *(\.|$)", re.IGNORECASE)
+"""Names of devices on Windows, also with an extension."""
 
 
 def connection(
@@ -78,15 +82,15 @@ def batch_fields(
     return {"file_ids": list(file_ids), "priority": priority, "cache": cache, **optional}
 
 
-def target(path: Path, file: File) -> Path:
-    """Return the path to write a file to: inside a folder, the file keeps its own name."""
-    return path / safe_name(file.filename) if path.is_dir() else path
-
-
 def safe_name(name: str) -> str:
-    """Return a name without path components, regardless of what a server sends."""
-    last = name.replace("\0", "").replace("\\", "/").rpartition("/")[2]
-    return "_" if last in ("", ".", "..") else last
+    """Return a name for a file within a folder, regardless of what a server sends.
+
+    The name has no path and does not begin with a dot, as hidden files and settings do. No system reserves it.
+    """
+    last = FORBIDDEN.sub("_", CONTROLS.sub("", name).replace("\\", "/").rpartition("/")[2])
+    if last in ("", ".", ".."):
+        return "_"
+    return f"_{last}" if last.startswith(".") or RESERVED.match(last) else last
 
 
 def part_of(path: Path, mark: str) -> Path:
@@ -112,19 +116,6 @@ class _Appending:
 def appending(buffer: bytearray) -> _Appending:
     """Return a stream that appends to a buffer."""
     return _Appending(buffer)
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that appears at ``path`` only once it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = part_of(path, uuid4().hex[:8])
-    try:
-        with part.open("wb") as file:
-            yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def emptied(file: IO[bytes]) -> None:

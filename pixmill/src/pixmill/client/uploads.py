@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import os
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, NamedTuple, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -49,6 +50,8 @@ UPLOAD_PIECE_BYTES = 8 * 2**20
 """Bytes per request of a resumable upload."""
 LONG_COMMENT = 500
 """Maximum characters of a comment in a query string."""
+NOT_REACHED = frozenset({502, 503})
+"""Statuses with which a gateway answers while the server restarts."""
 FORBIDDEN_KEY = frozenset({"idempotency-key-reused", "idempotency-key-revoked"})
 """Problems that a retry with the same key does not solve."""
 _TUS = {"Tus-Resumable": "1.0.0"}
@@ -97,6 +100,10 @@ class New:
     def size(self) -> int:
         return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
 
+    def stamp(self) -> "Stamp | None":
+        """Return what changes with the bytes of a local file."""
+        return None if isinstance(self.source, bytes) else Stamp.of(self.source.stat())
+
     def fields(self) -> dict[str, str]:
         """Return the data that the server receives about the file, in addition to its name."""
         given = {"comment": self.comment or None, "folder": self.folder, "expires_in": self.expires_in}
@@ -114,7 +121,26 @@ class New:
                 raise UnsendableTextError(sent) from error
 
     def content(self) -> bytes:
-        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+        """:raises ChangedFileError: the file has changed meanwhile, so that some bytes may be old and others new."""
+        if isinstance(self.source, bytes):
+            return self.source
+        before = self.stamp()
+        content = self.source.read_bytes()
+        if self.stamp() != before:
+            raise _changed(self)
+        return content
+
+
+class Stamp(NamedTuple):
+    """What changes with the bytes of a local file, or if another file gets its name."""
+
+    size: int
+    modified_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> "Stamp":
+        return cls(found.st_size, found.st_mtime_ns, found.st_ino)
 
 
 @dataclass(frozen=True)
@@ -145,6 +171,7 @@ class UploadOperations:
         """Upload a file.
 
         :raises ProblemError: the server refuses the request.
+        :raises ChangedFileError: the local file has changed meanwhile; it is not stored.
         :raises DamagedTransferError: the bytes on the server differ from the local ones.
         :raises UnsendableTextError: the name, the folder or the comment is not valid Unicode.
         """
@@ -236,10 +263,13 @@ class UploadOperations:
     def _existing(self, group: Sequence[New]) -> Operation[list[UploadOutcome | None]]:
         """Return the outcome of each file that need not or cannot be sent, and ``None`` for the others."""
         ends: list[UploadOutcome | None] = []
-        digests = []
+        digests: list[str | PixmillError | OSError] = []
         for new in group:
             digests.append((yield from _caught(work(partial(_digest_to_send, new)))))
-        known = yield from self._by_digest([digest for digest in digests if isinstance(digest, str)])
+        known = yield from _caught(self._by_digest([digest for digest in digests if isinstance(digest, str)]))
+        if not isinstance(known, dict):
+            errors = [known if isinstance(digest, str) else digest for digest in digests]
+            return [UploadOutcome(_path(new), error=error) for new, error in zip(group, errors, strict=True)]
         for new, digest in zip(group, digests, strict=True):
             first = known.get(digest) if isinstance(digest, str) else digest
             found = (yield from _caught(self._named(new, first))) if isinstance(first, File) else first
@@ -284,7 +314,8 @@ class _Resumable:
     def __init__(self, exchange: Exchange, server: str, new: New, on_progress: OnProgress | None) -> None:
         self._exchange = exchange
         self._new = new
-        self._size = new.size
+        self._stamp = new.stamp()
+        self._size = new.size if self._stamp is None else self._stamp.size
         self._counted = _Counted(new.name, self._size, on_progress)
         self._memory = (
             UploadState.of(server, new.source, new.name, self._fields()) if isinstance(new.source, Path) else None
@@ -300,7 +331,11 @@ class _Resumable:
         offset = _offset(reply)
         while "pixmill-file-id" not in reply.headers:
             self._counted.reach(offset)
-            chunk = yield from work(lambda: self._read(offset))  # noqa: B023 (it runs before the next round)
+            try:
+                chunk = yield from work(lambda: self._read(offset))  # noqa: B023 (it runs before the next round)
+            except ChangedFileError:
+                yield from self._abandoned(upload_id)
+                raise
             reply = yield from self._append(upload_id, offset, chunk)
             if not chunk and "pixmill-file-id" not in reply.headers:
                 # The upload is complete, but its file has been deleted since.
@@ -357,14 +392,36 @@ class _Resumable:
         fields = {"filename": self._new.name, **self._fields()}
         metadata = ",".join(f"{name} {b64encode(value.encode()).decode()}" for name, value in fields.items() if value)
         headers = {**_TUS, "Upload-Length": str(self._size), "Upload-Metadata": metadata}
-        # If the response was lost, an empty upload remains until the server deletes it.
-        reply = yield from self._exchange.send(Call("POST", f"{UPLOADS}/", (), headers, b"", repeatable=True))
+        reply = yield from self._sent_once(Call("POST", f"{UPLOADS}/", (), headers, b""))
         upload_id = reply.headers.get("location", "").rstrip("/").rpartition("/")[2]
         if not upload_id:
             raise UnexpectedAnswerError("the answer has no Location of an upload")
         if self._memory is not None:
             self._memory.keep(upload_id)
         return upload_id, Reply(200, {**reply.headers, "upload-offset": "0"})
+
+    def _sent_once(self, call: Call) -> Operation[Reply]:
+        """Send the call that creates an upload.
+
+        It is not repeated after a lost response: nobody could find the first upload, which has a share of the owner's
+        limits until the server deletes it.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return (yield from self._exchange.send(call))
+            except UnavailableError as problem:
+                if problem.status not in NOT_REACHED or attempt >= self._exchange.retries.attempts:
+                    raise
+                yield self._exchange.retries.pause(attempt, problem.retry_after)
+
+    def _abandoned(self, upload_id: str) -> Operation[None]:
+        """Delete the upload; if that fails, the server deletes it later."""
+        if self._memory is not None:
+            self._memory.forget()
+        call = Call("DELETE", f"{UPLOADS}/{upload_id}", (), dict(_TUS), repeatable=True)
+        yield from _caught(self._exchange.send(call))
 
     def _append(self, upload_id: str, offset: int, chunk: bytes) -> Operation[Reply]:
         headers = {**_TUS, "Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
@@ -403,14 +460,15 @@ class _Resumable:
     def _read(self, offset: int) -> bytes:
         """Return the bytes at an offset.
 
-        :raises ChangedFileError: the file has become shorter.
+        :raises ChangedFileError: the file has changed since the upload began. The server has never received its last
+        bytes, so it makes no file of old and new ones.
         """
         with self._open() as file:
             self._catch_up(file, offset)
             file.seek(offset)
             chunk = file.read(min(UPLOAD_PIECE_BYTES, self._size - offset))
-        if not chunk and offset < self._size:
-            raise ChangedFileError(f"{self._new.name} has become shorter while it was uploaded")
+        if offset < self._size and self._new.stamp() != self._stamp:
+            raise _changed(self._new)
         if self._digested == offset:
             self._digest.update(chunk)
             self._digested += len(chunk)
@@ -532,6 +590,10 @@ def _caught(operation: Operation[T]) -> Operation[T | PixmillError | OSError]:
         return (yield from operation)
     except (PixmillError, OSError) as error:
         return error
+
+
+def _changed(new: New) -> ChangedFileError:
+    return ChangedFileError(f"{new.name} has changed while it was uploaded")
 
 
 def _end(new: New, result: File | PixmillError | OSError) -> UploadOutcome:

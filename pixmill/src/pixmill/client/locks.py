@@ -1,0 +1,70 @@
+"""Locks that a program holds until it ends, also if it is killed."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from pixmill.client.problems import InUseError
+
+if sys.platform != "win32":
+    import fcntl
+
+
+@contextmanager
+def locked(path: Path, message: str) -> Iterator[None]:
+    """Hold a lock that is a file of its own.
+
+    :raises InUseError: another program holds it; with this message.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        file = opened_alone(path)
+    except BlockingIOError as error:
+        raise InUseError(message) from error
+    with file:
+        try:
+            yield
+        finally:
+            # Another program that has already opened the file notices that it is deleted.
+            path.unlink(missing_ok=True)
+
+
+def opened_alone(path: Path) -> IO[bytes]:
+    """Open a file to append and read, and lock it until it is closed.
+
+    :raises BlockingIOError: another program has locked it.
+    """
+    while True:
+        file = path.open("ab+")
+        try:
+            _lock(file)
+            if _is_at(file, path):
+                return file
+        except BaseException:
+            file.close()
+            raise
+        # The program that held the lock has just deleted or renamed the file.
+        file.close()
+
+
+def _lock(file: IO[bytes]) -> None:
+    """:raises BlockingIOError: another program has locked the file."""
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        # Some network file systems have no locks.
+        return
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
