@@ -116,14 +116,18 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return drawn
 
 
+def drawn_last(terminal: io.StringIO, verb: str) -> str:
+    """Return the latest state of a bar, after which it is removed."""
+    return terminal.getvalue().rpartition(verb)[2]
+
+
 def test_the_bar_of_transfers_has_the_bytes_the_rate_and_the_time_left(terminal: io.StringIO) -> None:
     with progress.transfers("Uploading", 2_000_000) as moved:
         moved(Moved("a.jpg", 500_000, 1_000_000))
         moved(Moved("a.jpg", 1_000_000, 1_000_000))
         moved(Moved("b.jpg", 500_000, 1_000_000))
 
-    last = terminal.getvalue().splitlines()[-1]
-    assert "Uploading" in last
+    last = drawn_last(terminal, "Uploading")
     assert "1.5/2.0 MB" in last
     assert re.search(r"\d+\.\d [kMG]B/s|\? ", last)
     assert re.search(r"\d:\d\d:\d\d", last)
@@ -145,7 +149,7 @@ def test_the_bar_of_tasks_has_their_number_the_rate_and_the_time_left(terminal: 
         for done in range(1, 6):
             reach(done)
 
-    last = terminal.getvalue().splitlines()[-1]
+    last = drawn_last(terminal, "Processing")
     assert "5/10" in last
     assert re.search(r"[\d.e+]+/s", last)
     assert re.search(r"\d:\d\d:\d\d", last)

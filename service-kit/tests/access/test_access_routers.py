@@ -1,6 +1,7 @@
 """The routes of access control."""
 
 import re
+import time
 from http.cookies import SimpleCookie
 from pathlib import Path
 
@@ -82,8 +83,8 @@ def test_the_session_says_whether_the_server_is_open_to_others(
 def test_the_pages_of_the_audit_trail_are_linked_and_keep_their_filter(client: FlaskClient, database: Database) -> None:
     trail = AuditTrail(database, None)
     for number in range(5):
-        trail.add(Change(number, "alice", None, "127.0.0.1", "DELETE /things", f"/things/{number}", 204, ""))
-        trail.add(Change(number, "bob", None, "127.0.0.1", "DELETE /things", f"/things/{number}", 204, ""))
+        trail.add(Change(time.time(), "alice", None, "127.0.0.1", "DELETE /things", f"/things/{number}", 204, ""))
+        trail.add(Change(time.time(), "bob", None, "127.0.0.1", "DELETE /things", f"/things/{number}", 204, ""))
     trail.close()
 
     url: str | None = "/audit?owner=alice&limit=2"

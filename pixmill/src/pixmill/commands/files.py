@@ -686,8 +686,8 @@ def _get_archive(
 
 def _interruption_of_get(saved: int, total: int) -> str:
     return text(
-        "interrupted: {count} of {total} files are saved; the same command downloads the others, and continues the"
-        " partial ones",
+        "interrupted: at least {count} of {total} files are saved; the same command downloads the others, and"
+        " continues the partial ones",
         count=saved,
         total=total,
     )
