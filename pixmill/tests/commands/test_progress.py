@@ -134,8 +134,8 @@ def test_the_bar_of_transfers_has_the_bytes_the_rate_and_the_time_left(terminal:
 
 
 def test_a_file_that_is_not_sent_advances_the_bar(terminal: io.StringIO) -> None:
-    row = {"id": 1, "name": "a", "extension": ".jpg", "comment": "", "sha256": "", "media_type": ""}
-    outcomes = [UploadOutcome(Path("a.jpg"), File(size=1_500_000, **row), existed=True), UploadOutcome(Path("b.jpg"))]
+    stored = File(id=1, name="a", extension=".jpg", comment="", size=1_500_000, sha256="", media_type="")
+    outcomes = [UploadOutcome(Path("a.jpg"), stored, existed=True), UploadOutcome(Path("b.jpg"))]
 
     with progress.transfers("Uploading", 2_000_000) as moved:
         passed = list(moved.passing(outcomes))
