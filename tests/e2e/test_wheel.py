@@ -41,13 +41,13 @@ def python_of(version: str) -> str | None:
     return None
 
 
-def installed(package: str, python: str, folder: Path, *options: str) -> tuple[Path, dict[str, str]]:
+def installed(package: str, python: str, folder: Path, *others: str) -> tuple[Path, dict[str, str]]:
     """Install a package into an empty environment; return the folder of its programs, and their environment."""
     subprocess.run([python, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=300)
     binary = folder / "bin"
     # Exclude this clone's sources, which PYTHONPATH may contain.
     environment = {"PATH": f"{binary}:/usr/bin:/bin", "HOME": str(Path.home()), "LANG": "C.UTF-8"}
-    pip = [sys.executable, "-m", "pip", "--python", str(binary / "python"), "install", "--quiet", *options, package]
+    pip = [sys.executable, "-m", "pip", "--python", str(binary / "python"), "install", "--quiet", *others, package]
     subprocess.run(pip, env=environment, check=True, capture_output=True, timeout=500)
     return binary, environment
 
@@ -93,7 +93,10 @@ def test_the_wheel_sends_and_fetches_a_file(built: Path, tmp_path: Path, stack: 
 
 @pytest.mark.thorough
 def test_the_extra_installs_the_server_from_the_packages_of_a_release(built: Path, tmp_path: Path) -> None:
-    binary, environment = installed("pixmill[serve]", sys.executable, tmp_path / "venv", "--find-links", str(built))
+    # By path: an index may have packages of other people with these names.
+    [client] = built.glob("pixmill-*.whl")
+    services = [str(wheel) for wheel in built.glob("*.whl") if wheel != client]
+    binary, environment = installed(f"{client}[serve]", sys.executable, tmp_path / "venv", *services)
     serve = [str(binary / "pixmill"), "serve", "--project", str(tmp_path / "nowhere"), "--data", str(tmp_path / "data")]
 
     run = subprocess.run(serve, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)

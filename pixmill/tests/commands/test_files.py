@@ -294,7 +294,7 @@ def closed_folder(command: Command, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("words", [("put", "-r", "inbox"), ("sync", "inbox", "--once")])
 @pytest.mark.usefixtures("closed_folder")
-def test_a_folder_that_cannot_be_read_is_told_and_the_others_are_sent(
+def test_a_folder_that_cannot_be_read_is_reported_and_the_others_are_sent(
     fake_server: FakeServer, command: Command, words: tuple[str, ...]
 ) -> None:
     def answer(method: str, path: str, body: bytes) -> Answer:
@@ -309,7 +309,7 @@ def test_a_folder_that_cannot_be_read_is_told_and_the_others_are_sent(
 
 
 @pytest.mark.usefixtures("closed_folder")
-def test_a_followed_folder_that_cannot_be_read_is_told_once_and_the_others_are_followed(
+def test_a_followed_folder_that_cannot_be_read_is_reported_once_and_the_others_are_followed(
     fake_server: FakeServer, command: Command, between_rounds: list[Callable[[], object]]
 ) -> None:
     fake_server.answer = takes_each

@@ -100,6 +100,6 @@ def test_a_url_needs_no_profile_of_the_environment(monkeypatch: pytest.MonkeyPat
     assert (chosen.url, chosen.key) == ("http://other.example", None)
 
 
-def test_a_named_profile_is_needed_beside_a_url_too() -> None:
+def test_a_named_profile_is_needed_in_addition_to_a_url() -> None:
     with pytest.raises(ProfileError, match="no profile 'removed'"):
         server("http://other.example", "removed")

@@ -52,7 +52,7 @@ def test_no_command_prints_the_password_in_a_url(
     assert "s3cret" not in run.output
 
 
-def test_a_field_beside_a_body_is_in_the_query(fake_server: FakeServer, command: Callable[..., Result]) -> None:
+def test_a_field_next_to_a_body_is_in_the_query(fake_server: FakeServer, command: Callable[..., Result]) -> None:
     run = command("api", "PUT", "/api/file-server/", "--input", "-", "-f", "name=a b.txt", stdin=b"abc")
 
     assert (run.exit_code, fake_server.queries) == (Exit.OK, ["name=a+b.txt"])
@@ -70,7 +70,7 @@ def test_a_field_beside_a_body_is_in_the_query(fake_server: FakeServer, command:
     ],
     ids=["json", "suffix", "file", "image", "text"],
 )
-def test_only_json_that_is_no_file_ends_with_a_newline(
+def test_only_json_that_is_not_a_file_ends_with_a_newline(
     fake_server: FakeServer, command: Callable[..., Result], headers: dict[str, str], ending: bytes
 ) -> None:
     fake_server.answer = lambda _method, _path, _body: (OK, b'{"id": 1}', headers)
