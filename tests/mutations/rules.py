@@ -1293,10 +1293,25 @@ MUTATIONS = [
     Mutation(
         rule="a result that a hot folder could not fetch is fetched in a later round",
         file="pixmill/src/pixmill/commands/hot_folder.py",
-        before="                    continue\n                else:",
-        after="                else:",
+        before="                        continue\n                    else:",
+        after="                    else:",
         caught_by="pixmill/tests/commands/test_hot_folder.py"
         "::test_a_result_that_was_not_fetched_is_fetched_later_and_no_other_one_again",
+    ),
+    Mutation(
+        rule="a hot folder goes on after an error that passes",
+        file="pixmill/src/pixmill/commands/hot_folder.py",
+        before="            if once or not may_pass(error):\n",
+        after="            if True:\n",
+        caught_by="pixmill/tests/commands/test_files.py::test_a_followed_folder_goes_on_after_an_error_that_passes",
+    ),
+    Mutation(
+        rule="a command that changes something fails if it stops because nobody reads its output",
+        file="pixmill/src/pixmill/commands/console.py",
+        before="        if unread is Exit.OK:\n",
+        after="        if True:\n",
+        caught_by="pixmill/tests/commands/test_files.py"
+        "::test_a_command_that_stops_before_its_end_because_nobody_reads_it_fails_if_it_changes_something",
     ),
     Mutation(
         rule="a hot folder sends a refused file again only after it has changed",

@@ -80,14 +80,14 @@ def answering() -> Iterator[FakeServer]:
             status, document, *headers = answer
             content = document if isinstance(document, bytes) else json.dumps(document).encode()
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            given = {"Content-Type": "application/json", **(headers[0] if headers else {})}
             self.send_header("Content-Length", str(len(content)))
-            for name, value in headers[0].items() if headers else ():
+            for name, value in given.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_request  # noqa: N815 (the base class looks for these names)
+        do_HEAD = do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_request  # noqa: N815 (the base class looks for these names)
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True

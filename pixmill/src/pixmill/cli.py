@@ -22,6 +22,7 @@ from pixmill.commands import (
     trash,
 )
 from pixmill.commands.console import EXIT_CODES
+from pixmill.commands.traffic import print_traffic
 from pixmill.commands.words import localize, text, translation, use_for_the_parser
 from pixmill.version import VERSION
 
@@ -50,8 +51,13 @@ def main(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Print each request with its answer's status and id to stderr.")
+    ] = False,
 ) -> None:
     del version  # its callback has printed it
+    if debug:
+        print_traffic()
 
 
 for group in (

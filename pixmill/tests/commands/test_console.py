@@ -301,7 +301,7 @@ def answered(method: str, path: str, _body: bytes) -> Answer:
     [
         "diff 1 1",
         "get 1",
-        "get 1 --zip",
+        "get 1 --zip --force",
         "info 1",
         "links revoke 3",
         "ls --count",

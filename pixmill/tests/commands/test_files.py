@@ -5,12 +5,17 @@ import io
 import json
 import os
 import signal
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
 from errno import EACCES
 from http.client import (
     CONFLICT,
+    CREATED,
     INSUFFICIENT_STORAGE,
+    INTERNAL_SERVER_ERROR,
     LOCKED,
+    NO_CONTENT,
     OK,
     SERVICE_UNAVAILABLE,
     TOO_MANY_REQUESTS,
@@ -18,9 +23,12 @@ from http.client import (
     UNPROCESSABLE_ENTITY,
 )
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
+from pixmill.cli import app
+from pixmill.client.places import state_folder
 from pixmill.commands.console import Exit
 from typer.testing import Result
 
@@ -153,6 +161,165 @@ def test_a_file_under_another_name_is_not_sent_if_the_server_stores_it(
     assert [path for _, path, _ in fake_server.requests] == ["/api/file-server/lookup"]
 
 
+def test_a_dry_run_names_only_the_files_that_the_server_does_not_have(
+    fake_server: FakeServer, command: Command, files: list[str]
+) -> None:
+    Path("b.txt").write_bytes(b"new")
+
+    def answer(_method: str, path: str, body: bytes) -> Answer:
+        if not path.endswith("/lookup"):
+            return OK, []
+        return OK, {"files": [ROW] if json.loads(body)["sha256"] == [DIGEST] else []}
+
+    fake_server.answer = answer
+
+    run = command("put", "a.txt", "b.txt", "--skip-existing", "--dry-run")
+    stdin = command("put", "-", "--name", "a.txt", "--skip-existing", "--dry-run", stdin=CONTENT)
+
+    assert (run.exit_code, run.stdout) == (0, "b.txt\n")
+    assert (stdin.exit_code, stdin.stdout) == (0, "")
+    assert [method for method, _, _ in fake_server.requests if method == "PUT"] == []
+
+
+class TusServer:
+    """The answers of a server whose connection breaks while it takes the second chunk of an upload."""
+
+    def __init__(self) -> None:
+        self.created = 0
+        self.received = bytearray()
+        self.breaks = True
+
+    def __call__(self, method: str, path: str, body: bytes) -> Answer | None:
+        if method == "POST":
+            self.created += 1
+            headers = {"Location": f"{path}/u{self.created}", "Upload-Offset": "0"}
+            return CREATED, b"", headers
+        if method == "PATCH":
+            if self.received and self.breaks:
+                return None
+            self.received += body
+        if method == "GET":
+            digest = hashlib.sha256(self.received).hexdigest()
+            return OK, file_row(1, size=len(self.received), sha256=digest)
+        done = {"Pixmill-File-Id": "1"} if len(self.received) == LARGE else {}
+        return NO_CONTENT, b"", {"Upload-Offset": str(len(self.received)), **done}
+
+
+LARGE = 17 * 2**20
+"""More bytes than an upload in one request has."""
+
+
+def test_stdin_goes_on_where_an_interrupted_command_stopped(fake_server: FakeServer, command: Command) -> None:
+    server = TusServer()
+    fake_server.answer = server
+    content = os.urandom(LARGE)
+
+    first = command("put", "-", "--name", "a.bin", "-q", stdin=content)
+    server.breaks = False
+    second = command("put", "-", "--name", "a.bin", "-q", stdin=content)
+
+    assert (first.exit_code, second.exit_code, second.stdout) == (Exit.UNREACHABLE, 0, "1\n"), second.stderr
+    assert (server.created, bytes(server.received) == content) == (1, True)
+    assert list((state_folder() / "stdin").iterdir()) == []
+
+
+@contextmanager
+def unread_stdout() -> Iterator[None]:
+    """Give the program a standard output whose reader has gone."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with suppress(BrokenPipeError), os.fdopen(writing, "w") as stdout, redirect_stdout(stdout):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("put", "a.txt", "b.txt"), Exit.SOME_FAILED),
+        (("get", "1", "-o", "out/"), Exit.SOME_FAILED),
+        (("get", "1", "-o", "-"), Exit.OK),
+        (("api", "GET", "/api/file-server/1"), Exit.OK),
+        (("api", "DELETE", "/api/file-server/1"), Exit.SOME_FAILED),
+        (("show", "1"), Exit.OK),
+    ],
+)
+@pytest.mark.usefixtures("files")
+def test_a_command_that_stops_before_its_end_because_nobody_reads_it_fails_if_it_changes_something(
+    fake_server: FakeServer, words: tuple[str, ...], code: Exit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        is_batch = path.endswith("/batch")
+        return (OK, {"files": [{"file": ROW}] * 2}) if is_batch else stored(method, path, body)
+
+    fake_server.answer = answer
+
+    with unread_stdout(), pytest.raises(SystemExit) as ended:
+        app(list(words))
+
+    assert ended.value.code == code
+    assert ("nobody reads stdout" in capsys.readouterr().err) == (code is not Exit.OK)
+
+
+def test_linked_folders_are_skipped_and_counted(command: Command) -> None:
+    for name in ("photos/a.jpg", "elsewhere/b.jpg"):
+        Path(name).parent.mkdir()
+        Path(name).touch()
+    Path("photos/linked").symlink_to(Path("elsewhere").resolve())
+
+    put = command("put", "-r", "photos", "--dry-run")
+    synced = command("sync", "photos", "--dry-run")
+
+    assert (put.stdout, synced.stdout) == ("photos/a.jpg\n", "a.jpg\n")
+    assert put.stderr == synced.stderr == "1 folder that is a symbolic link was skipped\n"
+
+
+@pytest.fixture
+def closed_folder(command: Command, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder that cannot be read, in the folder `inbox` with the file `z.txt`."""
+    del command  # it chooses the folder
+    folder = Path("inbox/closed")
+    folder.mkdir(parents=True)
+    Path("inbox/z.txt").write_bytes(CONTENT)
+    read = Path.iterdir
+
+    def refused(path: Path) -> Iterator[Path]:
+        # The tests run as root, who may read each folder.
+        if path.name == "closed":
+            raise PermissionError(EACCES, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    return folder
+
+
+@pytest.mark.parametrize("words", [("put", "-r", "inbox"), ("sync", "inbox", "--once")])
+@pytest.mark.usefixtures("closed_folder")
+def test_a_folder_that_cannot_be_read_is_reported_and_the_others_are_sent(
+    fake_server: FakeServer, command: Command, words: tuple[str, ...]
+) -> None:
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        return (OK, {"files": []}) if path.endswith("/lookup") else takes_each(method, path, body)
+
+    fake_server.answer = answer
+
+    run = command(*words)
+
+    assert (run.exit_code, run.stderr.count("Permission denied")) == (Exit.SOME_FAILED, 1)
+    assert [body for method, _, body in fake_server.requests if method == "PUT"] == [CONTENT]
+
+
+@pytest.mark.usefixtures("closed_folder")
+def test_a_followed_folder_that_cannot_be_read_is_reported_once_and_the_others_are_followed(
+    fake_server: FakeServer, command: Command, between_rounds: list[Callable[[], object]]
+) -> None:
+    fake_server.answer = takes_each
+    between_rounds += [lambda: None] * 3
+
+    run = command("put", "-r", "inbox", "--follow", "-q")
+
+    assert (run.exit_code, run.stdout, run.stderr.count("Permission denied")) == (Exit.INTERRUPTED, "1\n", 1)
+
+
 def test_skipped_names_are_counted(command: Command) -> None:
     for name in ("photos/a.jpg", "photos/.hidden/b.jpg", "photos/.c.jpg", "photos/.d.txt"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
@@ -198,22 +365,66 @@ def test_an_archive_of_no_ids_is_not_one_of_all_files(fake_server: FakeServer, c
     assert (run.exit_code, fake_server.requests) == (Exit.NOT_FOUND, [])
 
 
-@pytest.mark.parametrize("options", [("--zip", "--name", "{id}"), ("-o", "-", "--json"), ("--name", "{name.x}")])
-def test_options_without_a_meaning_are_refused(
-    fake_server: FakeServer, command: Command, options: tuple[str, ...]
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("get", "1", "--zip", "--name", "{id}"),
+        ("get", "1", "--zip", "--parallel", "2"),
+        ("get", "1", "-o", "-", "--json"),
+        ("get", "1", "-o", "-", "--name", "{id}"),
+        ("get", "1", "-o", "-", "--force"),
+        ("get", "1", "-o", "a.txt", "--name", "{id}"),
+        ("get", "1", "--name", "{name.x}"),
+        ("get", "--filter", "origin=results"),
+        ("get", "--filter", "sort=length"),
+        ("put", "-", "--name", "a.txt", "-r"),
+        ("put", "-", "--name", "a.txt", "--glob", "*.jpg"),
+        ("put", "-", "--name", "a.txt", "--exclude", "*.jpg"),
+        ("put", "-", "--name", "a.txt", "--parallel", "2"),
+        ("put", "a.txt", "--glob", "*.txt"),
+        ("put", "a.txt", "--json", "--quiet"),
+        ("ls", "--count", "--limit", "3"),
+        ("ls", "--count", "--sort", "name"),
+        ("ls", "--count", "-q"),
+        ("ls", "--origin", "results"),
+        ("ls", "--sort", "length"),
+        ("trash", "--empty", "--yes", "-q"),
+        ("algorithms", "flip", "-q"),
+        ("run", "flip", "1", "--name", "{id}"),
+        ("run", "flip", "1", "--force"),
+        ("run", "flip", "1", "-o", "out", "--name", "{nam}"),
+        ("run", "flip", "1", "-o", "b.txt"),
+        ("run", "flip", "1", "--expires", "soon", "--dry-run"),
+        ("runs", "save", "7", "--name", "{nam}"),
+        ("runs", "save", "7", "-o", "b.txt"),
+        ("sync", "here", "--once", "--every", "3"),
+        ("sync", "here", "--run", "flip", "--out", "b.txt"),
+        ("tasks", "ls", "--status", "failed"),
+        ("tasks", "restart", "--all", "finished"),
+        ("watch", "--status", "failed"),
+        ("keys", "create", "--role", "owner"),
+    ],
+    ids=" ".join,
+)
+def test_what_would_have_no_effect_is_refused_before_anything_is_changed(
+    fake_server: FakeServer, command: Command, words: tuple[str, ...]
 ) -> None:
     fake_server.answer = stored
     Path("here").mkdir()
+    Path("b.txt").touch()
 
-    run = command("get", "1", *options)
+    run = command(*words, stdin=CONTENT)
 
-    assert (run.exit_code, run.stderr.startswith("pixmill: ")) == (Exit.USAGE, True)
+    assert (run.exit_code, run.stdout) == (Exit.USAGE, "")
+    assert {path for _, path, _ in fake_server.requests} <= {"/api/file-server/lookup"}
+    assert sorted(path.name for path in Path().iterdir()) == ["b.txt", "here"]
 
 
 def test_a_server_that_goes_away_ends_several_downloads(fake_server: FakeServer, command: Command) -> None:
-    fake_server.answer = lambda _method, path, _body: None if path.endswith("/download") else (OK, ROW)
+    rows = [file_row(number, sha256=DIGEST) for number in (1, 2, 3)]
+    fake_server.answer = lambda _method, path, _body: None if path.endswith("/download") else (OK, {"files": rows})
 
-    run = command("get", "1", "2", "3", "-o", "out/")
+    run = command("get", "1", "2", "3", "-o", "out/", "--parallel", "1")
 
     assert run.exit_code == Exit.UNREACHABLE
     assert len(fake_server.paths("/download")) == Retries().attempts
@@ -222,20 +433,107 @@ def test_a_server_that_goes_away_ends_several_downloads(fake_server: FakeServer,
 def several(rows: Mapping[int, str]) -> Answering:
     """Return the answers of a server with these files, each of which contains its id."""
 
-    def answer(_method: str, path: str, _body: bytes) -> Answer:
-        number = next(int(part) for part in path.split("/") if part.isdecimal())
-        content = str(number).encode()
+    def row(number: int) -> dict[str, object]:
         stem, dot, extension = rows[number].rpartition(".")
-        row = file_row(
-            number,
-            name=stem,
-            extension=dot + extension,
-            size=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
-        )
-        return OK, content if path.endswith("/download") else row
+        digest = hashlib.sha256(str(number).encode()).hexdigest()
+        return file_row(number, name=stem, extension=dot + extension, size=len(str(number)), sha256=digest)
+
+    def answer(_method: str, path: str, body: bytes) -> Answer:
+        if path.endswith("/lookup"):
+            # As the server, in the order of the ids.
+            return OK, {"files": [row(number) for number in sorted(set(json.loads(body)["ids"]) & rows.keys())]}
+        number = next(int(part) for part in path.split("/") if part.isdecimal())
+        return OK, str(number).encode()
 
     return answer
+
+
+def test_many_files_are_looked_up_at_once_and_saved_in_the_order_of_their_ids(
+    fake_server: FakeServer, command: Command
+) -> None:
+    fake_server.answer = several({number: f"{number}.txt" for number in range(1, 31)})
+    numbers = [str(number) for number in range(30, 0, -1)]
+
+    run = command("get", *numbers, "-o", "out/")
+
+    assert run.stdout.splitlines() == [f"out/{number}.txt" for number in numbers]
+    assert [path for _, path, _ in fake_server.requests if not path.endswith("/download")] == [
+        "/api/file-server/lookup"
+    ]
+    assert len(fake_server.paths("/download")) == 30
+
+
+def test_several_files_are_downloaded_at_a_time(fake_server: FakeServer, command: Command) -> None:
+    lookup = several({1: "1.txt", 2: "2.txt", 3: "3.txt"})
+    together = threading.Barrier(3)
+
+    def answer(method: str, path: str, body: bytes) -> Answer | None:
+        if path.endswith("/download"):
+            # Broken unless three requests wait here at the same time.
+            together.wait(20)
+        return lookup(method, path, body)
+
+    fake_server.answer = answer
+
+    run = command("get", "1", "2", "3", "-o", "out/", "--parallel", "3")
+
+    assert (run.exit_code, together.broken) == (0, False)
+
+
+def test_a_missing_file_is_named_before_any_is_downloaded(fake_server: FakeServer, command: Command) -> None:
+    fake_server.answer = several({4: "a.txt"})
+
+    run = command("get", "4", "9", "-o", "out/")
+
+    assert (run.exit_code, run.stderr) == (Exit.NOT_FOUND, "pixmill: there is no file 9\n")
+    assert fake_server.paths("/download") == []
+
+
+@pytest.mark.parametrize(("options", "saved"), [((), "a (2).txt"), (("--force",), "a.txt")])
+def test_a_file_in_the_folder_is_replaced_only_by_force(
+    fake_server: FakeServer, command: Command, options: tuple[str, ...], saved: str
+) -> None:
+    fake_server.answer = several({4: "a.txt"})
+    Path("a.txt").write_bytes(b"mine")
+
+    run = command("get", "4", *options)
+
+    assert (run.exit_code, run.stdout, Path(saved).read_bytes()) == (0, f"{saved}\n", b"4")
+    assert Path("a.txt").read_bytes() == (b"4" if options else b"mine")
+
+
+@pytest.mark.parametrize("options", [(), ("--zip",)], ids=["file", "archive"])
+def test_a_file_that_the_user_names_is_replaced_only_by_force(
+    fake_server: FakeServer, command: Command, options: tuple[str, ...]
+) -> None:
+    fake_server.answer = stored
+    Path("mine").write_bytes(b"mine")
+
+    refused = command("get", "1", "-o", "mine", *options)
+    left = Path("mine").read_bytes()
+    forced = command("get", "1", "-o", "mine", *options, "--force")
+
+    assert (refused.exit_code, refused.stderr) == (
+        Exit.SOME_FAILED,
+        "pixmill: 'mine' exists; add --force to replace it\n",
+    )
+    assert (left, forced.exit_code, Path("mine").read_bytes() != b"mine") == (b"mine", 0, True)
+
+
+def test_an_interrupted_download_says_what_the_same_command_does(fake_server: FakeServer, command: Command) -> None:
+    lookup = several({1: "1.txt", 2: "2.txt"})
+
+    def answer(method: str, path: str, body: bytes) -> Answer | None:
+        if path.endswith("/2/download"):
+            os.kill(os.getpid(), signal.SIGINT)
+        return lookup(method, path, body)
+
+    fake_server.answer = answer
+
+    run = command("get", "1", "2", "-o", "out/", "--parallel", "1")
+
+    assert run.exit_code == Exit.INTERRUPTED
+    assert "of 2 files are saved; the same command downloads the others" in " ".join(run.stderr.split())
 
 
 def test_no_downloaded_file_replaces_another_one(fake_server: FakeServer, command: Command) -> None:
@@ -341,6 +639,36 @@ def test_a_followed_folder_waits_for_a_server_that_is_away(
     assert run.stderr.count(f"{fake_server.url} does not answer") == 1
 
 
+@pytest.mark.parametrize(
+    "failing",
+    [(INTERNAL_SERVER_ERROR, b"<html>a proxy"), (OK, b"<html>a proxy")],
+    ids=["error", "proxy"],
+)
+@pytest.mark.parametrize("words", [("put", "-r", "inbox", "--follow", "-q", "--skip-existing"), ("sync", "inbox")])
+def test_a_followed_folder_goes_on_after_an_error_that_passes(
+    fake_server: FakeServer,
+    command: Command,
+    between_rounds: list[Callable[[], object]],
+    failing: Answer,
+    words: tuple[str, ...],
+) -> None:
+    Path("inbox").mkdir()
+    Path("inbox/a.txt").write_bytes(CONTENT)
+
+    def passes() -> None:
+        fake_server.answer = lambda method, path, body: (
+            (OK, {"files": []}) if path.endswith("/lookup") else takes_each(method, path, body)
+        )
+
+    fake_server.answer = lambda _method, _path, _body: failing
+    between_rounds += [lambda: None, lambda: None, passes, lambda: None]
+
+    run = command(*words)
+
+    assert (run.exit_code, run.stdout.split()[:1]) == (Exit.INTERRUPTED, ["1"])
+    assert len(run.stderr.splitlines()) == 2
+
+
 def test_a_followed_file_that_is_refused_is_sent_again_only_after_a_change(
     fake_server: FakeServer, command: Command, between_rounds: list[Callable[[], object]]
 ) -> None:
@@ -414,16 +742,16 @@ def test_a_followed_file_that_another_program_holds_is_sent_later(
     Path("inbox").mkdir()
     Path("inbox/a.txt").write_bytes(CONTENT)
     fake_server.answer = takes_each
-    read = Path.read_bytes
+    opened = Path.open
 
-    def held(path: Path) -> bytes:
+    def held(path: Path, *options: Any, **named: Any) -> object:
         # On Windows; the tests run as root, who may read each file.
         if path.name == "a.txt":
             raise PermissionError(EACCES, "Permission denied", str(path))
-        return read(path)
+        return opened(path, *options, **named)
 
-    monkeypatch.setattr(Path, "read_bytes", held)
-    between_rounds += [lambda: None, lambda: None, lambda: monkeypatch.setattr(Path, "read_bytes", read)]
+    monkeypatch.setattr(Path, "open", held)
+    between_rounds += [lambda: None, lambda: None, lambda: monkeypatch.setattr(Path, "open", opened)]
 
     run = command("put", "-r", "inbox", "--follow", "-q")
 

@@ -87,3 +87,19 @@ def test_a_key_command_that_does_not_run_is_an_error_of_the_profile(command: str
 
     with pytest.raises(ProfileError, match="the key_command failed: "):
         server(None, None)
+
+
+@pytest.mark.parametrize("in_environment", [True, False], ids=["variable", "option"])
+def test_a_url_needs_no_profile_of_the_environment(monkeypatch: pytest.MonkeyPatch, in_environment: bool) -> None:
+    monkeypatch.setenv("PIXMILL_PROFILE", "removed")
+    if in_environment:
+        monkeypatch.setenv("PIXMILL_URL", "http://other.example")
+
+    chosen = server(None if in_environment else "http://other.example", None)
+
+    assert (chosen.url, chosen.key) == ("http://other.example", None)
+
+
+def test_a_named_profile_is_needed_in_addition_to_a_url() -> None:
+    with pytest.raises(ProfileError, match="no profile 'removed'"):
+        server("http://other.example", "removed")

@@ -1,10 +1,14 @@
-"""The table of running tasks."""
+"""The bars of transfers and tasks, and the table of running tasks."""
 
 import io
 import re
+from pathlib import Path
 
 import pytest
-from pixmill.client.answers import Task, TaskEvent
+from pixmill.client.answers import File, Task, TaskEvent
+from pixmill.client.uploads import Progress as Moved
+from pixmill.client.uploads import UploadOutcome
+from pixmill.commands import progress
 from pixmill.commands.progress import MAX_ROWS, RunningTasks
 from rich.console import Console, ConsoleDimensions
 from rich.live import Live
@@ -100,3 +104,52 @@ def test_tasks_that_were_only_counted_are_listed_when_rows_are_free(tasks: Runni
     tasks.fill(listed((1, "pending")))
 
     assert (was_short, is_short, tasks.is_short) == (False, True, False)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """Return what the bars draw on a wide terminal."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    drawn = io.StringIO()
+    monkeypatch.setattr(progress, "err", Console(file=drawn, width=120, force_terminal=True, color_system=None))
+    return drawn
+
+
+def drawn_last(terminal: io.StringIO, verb: str) -> str:
+    """Return the latest state of a bar, after which it is removed."""
+    return terminal.getvalue().rpartition(verb)[2]
+
+
+def test_the_bar_of_transfers_has_the_bytes_the_rate_and_the_time_left(terminal: io.StringIO) -> None:
+    with progress.transfers("Uploading", 2_000_000) as moved:
+        moved(Moved("a.jpg", 500_000, 1_000_000))
+        moved(Moved("a.jpg", 1_000_000, 1_000_000))
+        moved(Moved("b.jpg", 500_000, 1_000_000))
+
+    last = drawn_last(terminal, "Uploading")
+    assert "1.5/2.0 MB" in last
+    assert re.search(r"\d+\.\d [kMG]B/s|\? ", last)
+    assert re.search(r"\d:\d\d:\d\d", last)
+
+
+def test_a_file_that_is_not_sent_advances_the_bar(terminal: io.StringIO) -> None:
+    stored = File(id=1, name="a", extension=".jpg", comment="", size=1_500_000, sha256="", media_type="")
+    outcomes = [UploadOutcome(Path("a.jpg"), stored, existed=True), UploadOutcome(Path("b.jpg"))]
+
+    with progress.transfers("Uploading", 2_000_000) as moved:
+        passed = list(moved.passing(outcomes))
+
+    assert passed == outcomes
+    assert "1.5/2.0 MB" in terminal.getvalue()
+
+
+def test_the_bar_of_tasks_has_their_number_the_rate_and_the_time_left(terminal: io.StringIO) -> None:
+    with progress.counted("Processing", 10) as reach:
+        for done in range(1, 6):
+            reach(done)
+
+    last = drawn_last(terminal, "Processing")
+    assert "5/10" in last
+    assert re.search(r"[\d.e+]+/s", last)
+    assert re.search(r"\d:\d\d:\d\d", last)

@@ -1,10 +1,11 @@
 """What Ctrl-C leaves of a run, and which names are files."""
 
+import hashlib
 import json
 import os
 import signal
 from collections.abc import Callable
-from http.client import NOT_FOUND, OK, UNPROCESSABLE_ENTITY
+from http.client import CREATED, NOT_FOUND, OK, UNPROCESSABLE_ENTITY
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,8 @@ def test_an_interrupt_says_whether_a_run_was_begun(
     def answer(_method: str, path: str, _body: bytes) -> Answer:
         if path == interrupted:
             os.kill(os.getpid(), signal.SIGINT)
+        if path.endswith("/lookup"):
+            return OK, {"files": []}
         return OK, [] if path.endswith("/presets") else file_row(1) | {"batch_id": 7, "task_ids": [1]}
 
     Path("a.txt").touch()
@@ -108,3 +111,50 @@ def test_a_name_that_is_neither_a_preset_nor_an_algorithm_is_explained(
     assert run.exit_code == Exit.USAGE
     assert run.stderr.startswith("pixmill: unknown-algorithm.\n")
     assert ("There is no preset 'wbe' either; see: pixmill presets ls" in run.stderr) == is_explained
+
+
+@pytest.mark.usefixtures("presets")
+def test_more_files_than_a_run_may_have_are_refused_before_the_first_upload(
+    fake_server: FakeServer, command: Callable[..., Result]
+) -> None:
+    Path("a.txt").touch()
+
+    run = command("run", "flip", "-", "a.txt", stdin=" ".join(map(str, range(1, 10_001))))
+
+    assert (run.exit_code, run.stderr) == (
+        Exit.USAGE,
+        "pixmill: a run has at most 10000 files, and these are 10001\n",
+    )
+    assert [method for method, _, _ in fake_server.requests] == ["GET"]
+
+
+@pytest.mark.usefixtures("presets")
+def test_a_dry_run_prints_the_lifetime_of_the_results(command: Callable[..., Result]) -> None:
+    run = command("run", "flip", "1", "--expires", "2h", "--dry-run", "--json=file_ids,expires_in")
+
+    assert json.loads(run.stdout) == {"file_ids": [1], "expires_in": 7200}
+
+
+def test_a_file_that_the_server_has_is_processed_without_another_upload(
+    fake_server: FakeServer, command: Callable[..., Result]
+) -> None:
+    bodies: list[object] = []
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        if path.endswith("/lookup"):
+            return OK, {"files": [file_row(3, sha256=hashlib.sha256(b"abc").hexdigest())]}
+        if method == "POST":
+            bodies.append(json.loads(body)["file_ids"])
+            return CREATED, {"batch_id": 7, "task_ids": [5, 6]}
+        return OK, []
+
+    Path("a.txt").write_bytes(b"abc")
+    Path("other").mkdir()
+    Path("other/a.txt").write_bytes(b"abc")
+    fake_server.answer = answer
+
+    run = command("run", "flip", "2", "a.txt", "other/a.txt")
+
+    assert (run.exit_code, run.stdout) == (0, "5\n6\n")
+    assert bodies == [[2, 3]]
+    assert [method for method, _, _ in fake_server.requests if method == "PUT"] == []

@@ -1,6 +1,7 @@
 """What the doctor says, and requests of the user."""
 
 from collections.abc import Callable
+from http.client import OK
 
 import pytest
 from pixmill.commands import profiles_file
@@ -49,3 +50,31 @@ def test_no_command_prints_the_password_in_a_url(
 
     assert host in run.output
     assert "s3cret" not in run.output
+
+
+def test_a_field_next_to_a_body_is_in_the_query(fake_server: FakeServer, command: Callable[..., Result]) -> None:
+    run = command("api", "PUT", "/api/file-server/", "--input", "-", "-f", "name=a b.txt", stdin=b"abc")
+
+    assert (run.exit_code, fake_server.queries) == (Exit.OK, ["name=a+b.txt"])
+    assert fake_server.requests == [("PUT", "/api/file-server/", b"abc")]
+
+
+@pytest.mark.parametrize(
+    ("headers", "ending"),
+    [
+        ({"Content-Type": "application/json"}, b"\n"),
+        ({"Content-Type": "application/problem+json; charset=utf-8"}, b"\n"),
+        ({"Content-Type": "application/json", "Content-Disposition": "attachment"}, b""),
+        ({"Content-Type": "image/png"}, b""),
+        ({"Content-Type": "text/plain"}, b""),
+    ],
+    ids=["json", "suffix", "file", "image", "text"],
+)
+def test_only_json_that_is_not_a_file_ends_with_a_newline(
+    fake_server: FakeServer, command: Callable[..., Result], headers: dict[str, str], ending: bytes
+) -> None:
+    fake_server.answer = lambda _method, _path, _body: (OK, b'{"id": 1}', headers)
+
+    run = command("api", "GET", "/api/file-server/1/download")
+
+    assert run.stdout_bytes == b'{"id": 1}' + ending

@@ -1,5 +1,7 @@
 """The routes of access control."""
 
+import re
+import time
 from http.cookies import SimpleCookie
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from service_kit.access import rates
 from service_kit.access.app import create_app
+from service_kit.access.audit import AuditTrail, Change
 from service_kit.access.gate import SESSION_COOKIE
 from service_kit.access.keys import KeyRequest, KeyService
 from service_kit.access.owners import OwnerService
@@ -75,3 +78,21 @@ def test_the_session_says_whether_the_server_is_open_to_others(
     session = create_app().test_client().get("/session").get_json()
 
     assert (session["mode"], session["open_to_others"]) == (mode, open_to_others)
+
+
+def test_the_pages_of_the_audit_trail_are_linked_and_keep_their_filter(client: FlaskClient, database: Database) -> None:
+    trail = AuditTrail(database, None)
+    for number in range(5):
+        trail.add(Change(time.time(), "alice", None, "127.0.0.1", "DELETE /things", f"/things/{number}", 204, ""))
+        trail.add(Change(time.time(), "bob", None, "127.0.0.1", "DELETE /things", f"/things/{number}", 204, ""))
+    trail.close()
+
+    url: str | None = "/audit?owner=alice&limit=2"
+    pages = []
+    while url is not None:
+        page = client.get(url)
+        pages.append([entry["object"] for entry in page.get_json()])
+        following = re.fullmatch(r'<(/audit\?[^>]*)>; rel="next"', page.headers.get("Link", ""))
+        url = None if following is None else following[1]
+
+    assert pages == [["/things/0", "/things/1"], ["/things/2", "/things/3"], ["/things/4"]]

@@ -47,7 +47,9 @@ def algorithms(
     profile: ProfileName = None,
 ) -> None:
     """List the algorithms, or the params of one."""
-    with connected(url, profile) as pixmill:
+    if name is not None and quiet:
+        raise fail(text("--quiet is for the list, not for the params of an algorithm"), Exit.USAGE)
+    with connected(url, profile, Exit.OK) as pixmill:
         found = pixmill.algorithms()
         if name is None:
             emit_rows(found, ("name", "result", "summary"), as_json=as_json, quiet=quiet, key="name")
@@ -70,7 +72,7 @@ def ls(
     profile: ProfileName = None,
 ) -> None:
     """List the presets."""
-    with connected(url, profile) as pixmill:
+    with connected(url, profile, Exit.OK) as pixmill:
         found = [entry for entry in pixmill.presets.list() if name in (None, entry.name)]
         if name is not None and not found:
             raise fail(text("there is no preset '{name}'; see: pixmill presets ls", name=name), Exit.NOT_FOUND)

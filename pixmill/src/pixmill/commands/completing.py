@@ -6,11 +6,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
+import typer
+
 from pixmill.client.exchange import Retries
 from pixmill.client.places import cache_folder, write_private
 from pixmill.client.problems import PixmillError
 from pixmill.client.sync import Pixmill
-from pixmill.commands.profiles_file import ProfileError, server
+from pixmill.commands import profiles_file
+from pixmill.commands.profiles_file import ProfileError
 
 KEEP_SECONDS = 600
 TIMEOUT_SECONDS = 5
@@ -20,10 +23,10 @@ Catalog = Mapping[str, Mapping[str, object]]
 """The JSON Schema of the params of each algorithm; presets have an empty schema."""
 
 
-def complete_what(incomplete: str) -> list[str]:
+def complete_what(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the completions of WHAT."""
     with suppress(PixmillError, ProfileError, OSError, ValueError):
-        return list(proposals(catalog(), incomplete))
+        return list(proposals(catalog(ctx), incomplete))
     return []
 
 
@@ -52,17 +55,21 @@ def proposals(known: Catalog, incomplete: str) -> Iterator[str]:
     yield from (f"{head}{field}=" for field in fields if field.startswith(name) and field not in taken)
 
 
-def catalog() -> Catalog:
-    """Return the algorithms and presets of the chosen server, cached for ten minutes."""
-    chosen = server(None, None)
-    name = hashlib.sha256(f"{chosen.url}\0{chosen.key}".encode()).hexdigest()[:16]
+def catalog(ctx: typer.Context) -> Catalog:
+    """Return the algorithms and presets of the server that the command line chooses, cached for ten minutes."""
+    url, profile = (ctx.params.get(name) for name in ("url", "profile"))
+    choice = profiles_file.chosen(url, profile)
+    # By where the key comes from: to run its command takes longer than to read the cache.
+    identity = repr((choice.url, choice.key, choice.profile))
+    name = hashlib.sha256(identity.encode()).hexdigest()[:16]
     kept = cache_folder() / f"catalog-{name}.json"
     with suppress(OSError, ValueError):
         if time.time() - kept.stat().st_mtime < KEEP_SECONDS:
             found: Catalog = json.loads(kept.read_text("utf-8"))
             return found
+    server = profiles_file.server(url, profile)
     retries = Retries(attempts=1)
-    with Pixmill(chosen.url, key=chosen.key, timeout_seconds=TIMEOUT_SECONDS, retries=retries) as pixmill:
+    with Pixmill(server.url, key=server.key, timeout_seconds=TIMEOUT_SECONDS, retries=retries) as pixmill:
         fetched: dict[str, Mapping[str, object]] = {preset.name: {} for preset in pixmill.presets.list()}
         fetched |= {entry.name: {"properties": _fields(entry.params)} for entry in pixmill.algorithms()}
     with suppress(OSError):
@@ -70,17 +77,17 @@ def catalog() -> Catalog:
     return fetched
 
 
-def complete_algorithm(incomplete: str) -> list[str]:
+def complete_algorithm(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the algorithms that start with ``incomplete``."""
     with suppress(PixmillError, ProfileError, OSError, ValueError):
-        return [name for name, schema in catalog().items() if schema and name.startswith(incomplete)]
+        return [name for name, schema in catalog(ctx).items() if schema and name.startswith(incomplete)]
     return []
 
 
-def complete_preset(incomplete: str) -> list[str]:
+def complete_preset(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the presets that start with ``incomplete``."""
     with suppress(PixmillError, ProfileError, OSError, ValueError):
-        return [name for name, schema in catalog().items() if not schema and name.startswith(incomplete)]
+        return [name for name, schema in catalog(ctx).items() if not schema and name.startswith(incomplete)]
     return []
 
 

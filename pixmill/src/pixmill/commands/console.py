@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import IntEnum
 from functools import partial
-from http.client import METHOD_NOT_ALLOWED, MISDIRECTED_REQUEST
+from http.client import INTERNAL_SERVER_ERROR, METHOD_NOT_ALLOWED, MISDIRECTED_REQUEST
 from typing import Annotated
 
 import typer
@@ -26,6 +26,7 @@ from pixmill.client.problems import (
     ProblemError,
     SignInError,
     UnavailableError,
+    UnexpectedAnswerError,
     UnreachableError,
     is_lasting,
 )
@@ -171,9 +172,12 @@ def examples(*commands: str) -> str:
 
 
 @contextmanager
-def connected(url: str | None, profile: str | None) -> Iterator[Pixmill]:
-    """Yield a client for the chosen server; turn its errors into a message and an exit code."""
-    with reported():
+def connected(url: str | None, profile: str | None, unread: Exit = Exit.SOME_FAILED) -> Iterator[Pixmill]:
+    """Yield a client for the chosen server; turn its errors into a message and an exit code.
+
+    :param unread: as in :func:`reported`.
+    """
+    with reported(unread):
         chosen = chosen_server(url, profile)
         with Pixmill(chosen.url, key=chosen.key, language=language()) as pixmill:
             yield pixmill
@@ -188,8 +192,12 @@ def chosen_server(url: str | None, profile: str | None) -> Server:
 
 
 @contextmanager
-def reported() -> Iterator[None]:
-    """Turn client errors into a message on stderr and an exit code."""
+def reported(unread: Exit = Exit.SOME_FAILED) -> Iterator[None]:
+    """Turn client errors into a message on stderr and an exit code.
+
+    :param unread: the exit code if the reader of stdout closes it: ``Exit.OK`` for a command that only reads, because
+    a command that changes something leaves the rest undone.
+    """
     try:
         yield
     except KeyboardInterrupt:
@@ -197,7 +205,9 @@ def reported() -> Iterator[None]:
     except BrokenPipeError:
         # The reader of stdout has closed the pipe; prevent a second error when Python flushes stdout at exit.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (open until the end)
-        raise typer.Exit(Exit.OK) from None
+        if unread is Exit.OK:
+            raise typer.Exit(Exit.OK) from None
+        raise fail(text("nobody reads stdout any longer; the command has stopped before its end"), unread) from None
     except (PixmillError, OSError, ValueError) as error:
         raise fail(described(error), exit_code(error)) from error
 
@@ -225,6 +235,17 @@ def concerns_the_file(error: Exception | None) -> bool:
     Other failures pass: somebody makes room, a program closes its file, or a proxy finds the server again.
     """
     return isinstance(error, InvalidError) and error.status not in (METHOD_NOT_ALLOWED, MISDIRECTED_REQUEST)
+
+
+def may_pass(error: Exception) -> bool:
+    """Return whether the same request may succeed in a later round, without a change by the user.
+
+    The server or a proxy in front of it has a fault, bytes were damaged, or a local disk is full.
+    """
+    if isinstance(error, ProblemError):
+        return error.status >= INTERNAL_SERVER_ERROR or isinstance(error, UnavailableError)
+    passing = (UnreachableError, UnexpectedAnswerError, DamagedTransferError, OSError)
+    return isinstance(error, passing) and not isinstance(error, BrokenPipeError)
 
 
 def exit_code(error: Exception) -> Exit:
@@ -259,6 +280,8 @@ def described(error: Exception) -> str:
         return f"{translated(str(error))}{known}"
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return text("there is no file '{path}'", path=error.filename)
+    if isinstance(error, FileExistsError) and error.filename is not None:
+        return text("'{path}' exists; add --force to replace it", path=error.filename)
     if isinstance(error, RunFailedError):
         first, *others = sorted({no_result(task) for task in error.failed})
         known = plural(

@@ -12,6 +12,7 @@ from pixmill.client.answers import File
 from pixmill.client.sync import Pixmill
 from pixmill.client.tasks import RunFailedError
 from pixmill.commands.console import (
+    Exit,
     Fields,
     ProfileName,
     Url,
@@ -41,7 +42,7 @@ def diff(
     profile: ProfileName = None,
 ) -> None:
     """Compare two images of the same width and height: bytes, pixels, SSIM and PSNR."""
-    with connected(url, profile) as pixmill, ExitStack() as cleaning:
+    with connected(url, profile, Exit.OK) as pixmill, ExitStack() as cleaning:
         first, second = (_file(pixmill, given, cleaning) for given in (a, b))
         report: dict[str, object] = {"equal": True, "ssim": 1.0, "psnr": None}
         same = first.sha256 == second.sha256

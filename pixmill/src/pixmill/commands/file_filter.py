@@ -1,9 +1,9 @@
 """The files of a command, selected by a filter instead of by ids."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 import typer
 
@@ -20,10 +20,14 @@ Conditions = Annotated[
     ),
 ]
 
+Origin = Literal["upload", "result"]
+Order = Literal["id", "name", "size", "created_at", "taken_at", "-id", "-name", "-size", "-created_at", "-taken_at"]
+
 _NAMES = tuple(entry.name for entry in fields(FileFilter))
 _SEVERAL = ("extension", "media_type")
 _NUMBERS = ("source_id", "task_id", "batch_id")
 _SIZES = ("size_min", "size_max")
+_CHOICES: Mapping[str, Sequence[str]] = {"origin": get_args(Origin), "sort": get_args(Order)}
 _TIMES = ("taken_after", "taken_before", "created_after", "created_before")
 
 
@@ -45,6 +49,17 @@ def file_filter(words: Sequence[str]) -> FileFilter:
     for name, values in given.items():
         if len(values) > 1 and name not in _SEVERAL:
             raise ValueError(text("the filter {name} takes one value", name=name))
+    for name, choices in _CHOICES.items():
+        wrong = next((value for value in given.get(name, ()) if value not in choices), None)
+        if wrong is not None:
+            raise ValueError(
+                text(
+                    "the filter {name} is one of {choices}, not '{value}'",
+                    name=name,
+                    choices=", ".join(choices),
+                    value=wrong,
+                )
+            )
     texts = {name: values[0] for name, values in given.items()}
     numbers = {name: _number(name, texts[name]) for name in _NUMBERS if name in texts}
     sizes = {name: units.size(texts[name]) for name in _SIZES if name in texts}

@@ -1,5 +1,7 @@
 """Commands for stored files: put, get, ls, show, info, rename, mv."""
 
+import hashlib
+import os
 import shutil
 import sys
 import tempfile
@@ -14,12 +16,15 @@ from typing import Annotated, NamedTuple, NoReturn
 import typer
 
 from pixmill.client.answers import File, Metadata
+from pixmill.client.drivers import PIECE
 from pixmill.client.files import FileFilter
-from pixmill.client.problems import InvalidError, PixmillError, UnavailableError, UnreachableError
+from pixmill.client.locks import locked
+from pixmill.client.places import state_folder
+from pixmill.client.problems import InvalidError, PixmillError
 from pixmill.client.saving import formatted
-from pixmill.client.settings import safe_name
+from pixmill.client.settings import new_below, safe_name
 from pixmill.client.sync import Pixmill
-from pixmill.client.uploads import OnProgress, UploadOutcome
+from pixmill.client.uploads import MEDIUM, OnProgress, UploadOutcome
 from pixmill.commands import units
 from pixmill.commands.console import (
     FILE_FIELDS,
@@ -44,14 +49,16 @@ from pixmill.commands.console import (
     fail,
     ids_of,
     json_option,
+    may_pass,
     names_of,
     reported,
     say,
     shown,
 )
-from pixmill.commands.file_filter import Conditions, file_filter
-from pixmill.commands.paths import Placed, Selection, Stamp, settled, stamp_of
-from pixmill.commands.progress import transfers
+from pixmill.commands.fetching import PARALLEL, at_free_path, check_target, fetched
+from pixmill.commands.file_filter import Conditions, Order, Origin, file_filter
+from pixmill.commands.paths import Placed, Selection, Stamp, say_linked, settled, stamp_of
+from pixmill.commands.progress import Transfers, transfers
 from pixmill.commands.rounds import Pauses
 from pixmill.commands.words import plural, text
 
@@ -79,7 +86,7 @@ def put(
         str | None, typer.Option(help="The folder on the server; with -r, it gets the local folders.")
     ] = None,
     expires: Annotated[str | None, typer.Option(help="Delete the files after this time: 2h, 7d.")] = None,
-    parallel: Annotated[int, typer.Option(min=1, max=16, help="Requests at a time.")] = 4,
+    parallel: Annotated[int | None, typer.Option(min=1, max=16, help="Requests at a time (default: 4).")] = None,
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Skip files that the server already has.")
     ] = False,
@@ -95,30 +102,34 @@ def put(
     """Upload files, and folders with -r; an interrupted upload of a large file continues."""
     if follow and (name is not None or not all(Path(path).is_dir() for path in paths)):
         raise fail(text("--follow is for folders, without --name"), Exit.USAGE)
+    if glob and not recursive:
+        raise fail(text("--glob is for folders: add --recursive (-r)"), Exit.USAGE)
     with reported():
         details = _Details(comment, folder, None if expires is None else units.duration(expires), skip_existing)
         if paths == ["-"]:
-            stdin_name = _name_of_stdin(name)
-            if dry_run:
-                emit(stdin_name)
-                return
-            with connected(url, profile) as pixmill, _spooled_stdin() as path:
-                _print_file(_put_named(pixmill, path, stdin_name, details), as_json=as_json, quiet=quiet)
+            if recursive or exclude or parallel is not None:
+                raise fail(text("stdin is one file: only --name, and no options for folders"), Exit.USAGE)
+            with connected(url, profile) as pixmill:
+                _put_stdin(pixmill, _name_of_stdin(name), details, dry_run=dry_run, as_json=as_json, quiet=quiet)
             return
         selection = Selection(recursive, glob or (), exclude or ())
-        found = _found(paths, name, selection)
-        if dry_run:
-            emit_lines(item.path for item in found)
-            return
-        total = sum(item.path.stat().st_size for item in found)
+        printer = _OutcomePrinter(as_json=as_json, quiet=quiet)
+        found = _found(paths, name, selection, printer)
+    if dry_run:
+        with connected(url, profile) as pixmill:
+            wanted = _not_stored(pixmill, found, name, details) if skip_existing else found
+            emit_lines(item.path for item in wanted)
+        printer.finish()
+        return
     if follow:
         with connected(url, profile) as pixmill:
-            _follow(pixmill, paths, selection, details, parallel, _OutcomePrinter(as_json=as_json, quiet=quiet))
+            _follow(pixmill, paths, selection, details, parallel or PARALLEL, printer)
+    total = sum(stamp[0] for item in found if (stamp := stamp_of(item.path)) is not None)
     with connected(url, profile) as pixmill, transfers(text("Uploading"), total) as moved:
         if name is not None:
             _print_file(_put_named(pixmill, found[0].path, name, details, moved), as_json=as_json, quiet=quiet)
             return
-        _put_all(pixmill, found, details, parallel, _OutcomePrinter(as_json=as_json, quiet=quiet), moved)
+        _put_all(pixmill, found, details, parallel or PARALLEL, printer, moved)
 
 
 @app.command(epilog=examples("pixmill get 12 -o photo.jpg", "pixmill get --filter folder=holiday --zip -o holiday.zip"))
@@ -130,6 +141,8 @@ def get(
         str | None, typer.Option(help="Names in the folder, with {name}, {ext} and {id} (default: {name}{ext}).")
     ] = None,
     zip: Annotated[bool, typer.Option("--zip", help="One ZIP archive of all; --output names it.")] = False,  # noqa: A002 (the option's name)
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    parallel: Annotated[int | None, typer.Option(min=1, max=16, help="Files at a time (default: 4).")] = None,
     as_json: Annotated[Fields | None, json_option(("id", "path"), zip=("path",))] = None,
     url: Url = None,
     profile: ProfileName = None,
@@ -137,18 +150,22 @@ def get(
     """Download files; an interrupted download continues, and digests are checked."""
     if bool(ids) == bool(matching):
         raise fail(text("give either ids or --filter"), Exit.USAGE)
-    _check_get(output, name, as_zip=zip, as_json=as_json)
     with reported():
+        _check_get(output, name, parallel, as_zip=zip, as_json=as_json, force=force)
         wanted = file_filter(matching) if matching else ids_of(ids or ())
-    with connected(url, profile) as pixmill:
+    with connected(url, profile, Exit.OK if output == "-" else Exit.SOME_FAILED) as pixmill:
         if zip:
-            _get_archive(pixmill, wanted, output, as_json=as_json)
+            _get_archive(pixmill, wanted, output, force=force, as_json=as_json)
             return
         files = _chosen(pixmill, wanted)
         if output == "-":
             _get_to_stdout(pixmill, files)
-            return
-        _get_files(pixmill, files, output, name or "{name}{ext}", as_json=as_json)
+        elif len(files) == 1 and not _is_folder(output):
+            if name is not None:
+                raise fail(text("--name is for a folder; '{path}' is the name of the file", path=output), Exit.USAGE)
+            _get_as(pixmill, files[0], Path(output), force=force, as_json=as_json)
+        else:
+            _get_files(pixmill, files, Path(output), name, parallel or PARALLEL, force=force, as_json=as_json)
 
 
 @app.command(
@@ -159,13 +176,15 @@ def ls(
     type: Annotated[list[str] | None, typer.Option("--type", help="Media type, such as image/*; repeatable.")] = None,  # noqa: A002 (the option's name)
     extension: Annotated[list[str] | None, typer.Option("--ext", help="Extension, such as .jpg; repeatable.")] = None,
     folder: Annotated[str | None, typer.Option(help="This folder and all below it.")] = None,
-    origin: Annotated[str | None, typer.Option(help="upload, or result for what tasks made.")] = None,
+    origin: Annotated[Origin | None, typer.Option(help="upload, or result for what tasks made.")] = None,
     source: Annotated[int | None, typer.Option(help="Only results made from this file.")] = None,
     since: Annotated[str | None, typer.Option(help="Not older than this: 2h, 7d.")] = None,
     taken: Annotated[str | None, typer.Option("--taken-since", help="Photos not older than this: 30d.")] = None,
     least: Annotated[str | None, typer.Option("--min", help="At least this size: 1MB.")] = None,
     most: Annotated[str | None, typer.Option("--max", help="At most this size.")] = None,
-    sort: Annotated[str, typer.Option(help="id, name, size, created_at, taken_at; - before it: largest first.")] = "id",
+    sort: Annotated[
+        Order | None, typer.Option(help="id, name, size, created_at, taken_at; - before it: largest first.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many.")] = None,
     count: Annotated[bool, typer.Option("--count", help="Print only how many there are.")] = False,
     as_json: Annotated[Fields | None, json_option(FILE_FIELDS, count=("total",))] = None,
@@ -174,7 +193,9 @@ def ls(
     profile: ProfileName = None,
 ) -> None:
     """List files."""
-    with connected(url, profile) as pixmill:
+    if count and (sort is not None or limit is not None or quiet):
+        raise fail(text("--count goes neither with --sort nor with --limit nor with --quiet"), Exit.USAGE)
+    with connected(url, profile, Exit.OK) as pixmill:
         wanted = FileFilter(
             q=query,
             extension=extension,
@@ -186,7 +207,7 @@ def ls(
             taken_after=None if taken is None else units.ago(taken),
             size_min=None if least is None else units.size(least),
             size_max=None if most is None else units.size(most),
-            sort=sort,
+            sort=sort or "id",
         )
         if count:
             total = pixmill.files.index(wanted).total
@@ -205,7 +226,7 @@ def show(
 ) -> None:
     """Show all that is known about files."""
     wanted = ids_of(ids)
-    with connected(url, profile) as pixmill:
+    with connected(url, profile, Exit.OK) as pixmill:
         for file_id in wanted:
             file = pixmill.files.get(file_id)
             emit_json(file.document, as_json) if as_json else emit_fields(file)
@@ -220,7 +241,7 @@ def info(
 ) -> None:
     """Show what is inside images: format, EXIF, colors."""
     wanted = ids_of(ids)
-    with connected(url, profile) as pixmill:
+    with connected(url, profile, Exit.OK) as pixmill:
         for file_id in wanted:
             # Omit the histogram in text output: its 1,024 numbers are for programs.
             parts = () if as_json else ("info", "exif", "colors", "blurhash")
@@ -281,8 +302,12 @@ def mv(
 def _chosen(pixmill: Pixmill, wanted: FileFilter | Sequence[int]) -> list[File]:
     """Return the files of a command; there is at least one."""
     if not isinstance(wanted, FileFilter):
+        known = {file.id: file for file in pixmill.files.existing(wanted)} if wanted else {}
+        missing = sorted(set(wanted) - known.keys())
+        if missing:
+            raise fail(text("there is no file {ids}", ids=", ".join(map(str, missing))), Exit.NOT_FOUND)
         # The same file twice would need two names.
-        return [pixmill.files.get(file_id) for file_id in dict.fromkeys(wanted)]
+        return [known[file_id] for file_id in dict.fromkeys(wanted)]
     files = list(pixmill.files.list(wanted))
     if not files:
         raise fail(text("no file matches"), Exit.NOT_FOUND)
@@ -322,10 +347,17 @@ def _name_of_stdin(name: str | None) -> str:
     return name
 
 
-def _found(paths: Sequence[str], name: str | None, selection: Selection) -> list[Placed]:
-    """Return the files of a command, and report how many hidden files were skipped."""
+def _found(paths: Sequence[str], name: str | None, selection: Selection, printer: "_OutcomePrinter") -> list[Placed]:
+    """Return the files of a command, and report how many were skipped and what cannot be read."""
     hidden: list[Path] = []
-    found = list(replace(selection, on_hidden=hidden.append).placed(paths))
+    linked: list[Path] = []
+    search = replace(
+        selection,
+        on_hidden=hidden.append,
+        on_linked=linked.append,
+        on_unreadable=lambda path, error: printer.add_failure(str(path), error),
+    )
+    found = list(search.placed(paths))
     if hidden:
         say(
             plural(
@@ -334,20 +366,63 @@ def _found(paths: Sequence[str], name: str | None, selection: Selection) -> list
                 len(hidden),
             )
         )
+    say_linked(linked)
     if name is not None and len(found) != 1:
         raise fail(text("--name is for one file"), Exit.USAGE)
     return found
 
 
+def _not_stored(pixmill: Pixmill, found: Iterable[Placed], name: str | None, details: "_Details") -> Iterator[Placed]:
+    """Yield the files that the server does not have yet."""
+    for item in found:
+        new = new_below(item.root, item.path, "", details.folder, None)
+        if pixmill.files.find_same(item.path, name=name or new.name, folder=new.folder) is None:
+            yield item
+
+
 @contextmanager
 def _spooled_stdin() -> Iterator[Path]:
-    """Yield a temporary file with the bytes of stdin: an upload needs the size before it begins."""
+    """Yield a file with the bytes of stdin: an upload needs the size before it begins.
+
+    An upload of many bytes is remembered by the path and the time of its file. The same bytes have the same, so that
+    the same command continues the upload.
+    """
+    folder = state_folder() / "stdin"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Not a NamedTemporaryFile: Windows cannot open a file twice.
-    with tempfile.TemporaryDirectory(prefix="pixmill-") as temporary:
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
         spooled = Path(temporary) / "stdin"
+        digest = hashlib.sha256()
         with spooled.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        yield spooled
+            while piece := sys.stdin.buffer.read(PIECE):
+                digest.update(piece)
+                file.write(piece)
+        if spooled.stat().st_size <= MEDIUM:
+            yield spooled
+            return
+        path = folder / digest.hexdigest()
+        with locked(folder / f"{path.name}.lock", text("another command is uploading the same bytes from stdin")):
+            spooled.replace(path)
+            os.utime(path, (0, 0))
+            try:
+                yield path
+            finally:
+                path.unlink()
+
+
+def _put_stdin(
+    pixmill: Pixmill, name: str, details: "_Details", *, dry_run: bool, as_json: Fields | None, quiet: bool
+) -> None:
+    if dry_run and not details.skip_existing:
+        emit(name)
+        return
+    with _spooled_stdin() as path:
+        if not dry_run:
+            with transfers(text("Uploading"), path.stat().st_size) as moved:
+                file = _put_named(pixmill, path, name, details, moved)
+            _print_file(file, as_json=as_json, quiet=quiet)
+        elif pixmill.files.find_same(path, name=name, folder=details.folder) is None:
+            emit(name)
 
 
 class _Details(NamedTuple):
@@ -406,8 +481,12 @@ class _OutcomePrinter:
             elif end.error is not None:
                 if concerns_every_request(end.error):
                     raise end.error
-                self.printed.say(end.error, str(end.source))
-                self.codes.add(exit_code(end.error))
+                self.add_failure(str(end.source), end.error)
+
+    def add_failure(self, about: str, error: PixmillError | OSError) -> None:
+        """Print a failure, and let it count for the exit code."""
+        self.printed.say(error, about)
+        self.codes.add(exit_code(error))
 
     def finish(self) -> None:
         """End the command with the exit code that all failures share if no file was stored."""
@@ -437,21 +516,21 @@ def _put_all(
     details: _Details,
     parallel: int,
     printer: _OutcomePrinter,
-    on_progress: OnProgress,
+    moved: Transfers,
 ) -> None:
     """Upload files under their own names, and print the outcomes; one that fails does not stop the others."""
     with explained(lambda: printer.interruption(len(found))):
-        printer.add(_sent(pixmill, found, details, parallel, on_progress))
+        printer.add(_sent(pixmill, found, details, parallel, moved))
     printer.finish()
 
 
 def _sent(
-    pixmill: Pixmill, found: Iterable[Placed], details: _Details, parallel: int, on_progress: OnProgress
+    pixmill: Pixmill, found: Iterable[Placed], details: _Details, parallel: int, moved: Transfers
 ) -> Iterator[UploadOutcome]:
     """Upload files under their own names; yield the outcome of each."""
     # Each argument is a root; folders below it are kept.
     for root, group in groupby(found, key=lambda item: item.root):
-        yield from pixmill.files.upload_many(
+        outcomes = pixmill.files.upload_many(
             [item.path for item in group],
             parallel=parallel,
             comment=details.comment,
@@ -459,8 +538,9 @@ def _sent(
             root=root,
             expires=details.expires,
             skip_existing=details.skip_existing,
-            on_progress=on_progress,
+            on_progress=moved,
         )
+        yield from moved.passing(outcomes)
 
 
 def _follow(
@@ -476,17 +556,20 @@ def _follow(
     before: Mapping[Placed, Stamp] = {}
     away = Failures()
     pauses = Pauses(FOLLOW_SECONDS)
+    search = replace(selection, on_unreadable=lambda path, error: printer.add_failure(str(path), error))
     with explained(printer.interruption_while_following):
         while True:
-            now = {item: stamp for item in selection.placed(folders) if (stamp := stamp_of(item.path)) is not None}
-            new = {item: stamp for item, stamp in settled(before, now).items() if ended.get(item.path) != stamp}
-            stamps = {item.path: stamp for item, stamp in new.items()}
-            before = now
             try:
+                now = {item: stamp for item in search.placed(folders) if (stamp := stamp_of(item.path)) is not None}
+                new = {item: stamp for item, stamp in settled(before, now).items() if ended.get(item.path) != stamp}
+                stamps = {item.path: stamp for item, stamp in new.items()}
+                before = now
                 with transfers(text("Uploading"), sum(size for size, _ in new.values())) as moved:
                     outcomes = _sent(pixmill, new, details, parallel, moved)
                     printer.add(_noted(outcomes, stamps, ended, printer.printed, pauses))
-            except (UnreachableError, UnavailableError) as error:
+            except (PixmillError, OSError) as error:
+                if not may_pass(error):
+                    raise
                 away.say(error)
             else:
                 away.forget()
@@ -509,45 +592,80 @@ def _noted(
         yield outcome
 
 
-def _check_get(output: str, name: str | None, *, as_zip: bool, as_json: Fields | None) -> None:
-    """Refuse options that would have no effect."""
+def _check_get(
+    output: str, name: str | None, parallel: int | None, *, as_zip: bool, as_json: Fields | None, force: bool
+) -> None:
+    """Refuse options that would have no effect, and names that no file can have.
+
+    :raises ValueError: the template of names has an unknown field.
+    """
     if as_zip and name is not None:
         raise fail(text("--name is for single files, not for --zip"), Exit.USAGE)
+    if as_zip and parallel is not None:
+        raise fail(text("--parallel is for single files, not for --zip"), Exit.USAGE)
+    if output == "-" and (name is not None or parallel is not None or force):
+        raise fail(text("stdout goes neither with --name nor with --parallel nor with --force"), Exit.USAGE)
     if as_json and output == "-":
         raise fail(text("--json needs a file: stdout takes the bytes"), Exit.USAGE)
+    check_target(name, None)
 
 
 def _get_to_stdout(pixmill: Pixmill, files: Sequence[File]) -> None:
     if len(files) != 1:
         raise fail(text("stdout takes one file"), Exit.USAGE)
-    pixmill.files.download_to(files[0], sys.stdout.buffer)
+    with transfers(text("Downloading"), files[0].size) as moved:
+        pixmill.files.download_to(files[0], sys.stdout.buffer, on_progress=moved)
     sys.stdout.buffer.flush()
 
 
-def _get_files(pixmill: Pixmill, files: Sequence[File], output: str, template: str, *, as_json: Fields | None) -> None:
-    """Download files; one that fails does not stop the others."""
+def _get_as(pixmill: Pixmill, file: File, path: Path, *, force: bool, as_json: Fields | None) -> None:
+    """Download a file under a name of the user."""
+    with transfers(text("Downloading"), file.size) as moved, explained(lambda: _interruption_of_get(0, 1)):
+        saved = pixmill.files.download(file, path, overwrite=force, on_progress=moved)
+    _print_saved(file, saved, as_json=as_json)
+
+
+def _get_files(
+    pixmill: Pixmill,
+    files: Sequence[File],
+    folder: Path,
+    template: str | None,
+    parallel: int,
+    *,
+    force: bool,
+    as_json: Fields | None,
+) -> None:
+    """Download files into a folder; one that fails does not stop the others."""
     failed = False
-    saved: list[Path] = []
+    saved = 0
+    folder.mkdir(parents=True, exist_ok=True)
+    targets = _targets(files, folder, template or "{name}{ext}")
     with (
         transfers(text("Downloading"), sum(file.size for file in files)) as moved,
-        explained(lambda: _interruption_of_get(len(saved), len(files))),
+        explained(lambda: _interruption_of_get(saved, len(files))),
     ):
-        for file, target in _targets(files, output, template):
+        for file, ended in fetched(pixmill, targets, moved, parallel, overwrite=force):
             try:
-                path = pixmill.files.download(file, target, on_progress=moved)
+                path = ended.result()
             except (PixmillError, OSError) as error:
                 if len(files) == 1 or concerns_every_request(error):
                     raise
                 say(f"{file.id} {file.filename}: {described(error)}")
                 failed = True
                 continue
-            saved.append(path)
-            emit_json({"id": file.id, "path": str(path)}, as_json) if as_json else emit(str(path))
+            saved += 1
+            _print_saved(file, path, as_json=as_json)
     if failed:
         raise typer.Exit(Exit.SOME_FAILED)
 
 
-def _get_archive(pixmill: Pixmill, wanted: FileFilter | Sequence[int], output: str, *, as_json: Fields | None) -> None:
+def _print_saved(file: File, path: Path, *, as_json: Fields | None) -> None:
+    emit_json({"id": file.id, "path": str(path)}, as_json) if as_json else emit(str(path))
+
+
+def _get_archive(
+    pixmill: Pixmill, wanted: FileFilter | Sequence[int], output: str, *, force: bool, as_json: Fields | None
+) -> None:
     """Download files as one ZIP archive, into a folder, a file or stdout."""
     if not wanted:
         # Without ids, the archive would contain every file.
@@ -558,14 +676,18 @@ def _get_archive(pixmill: Pixmill, wanted: FileFilter | Sequence[int], output: s
                 shutil.copyfileobj(archive, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         return
-    path = pixmill.files.zip(wanted, Path(output, "files.zip") if _is_folder(output) else Path(output))
+
+    def save(path: Path) -> Path:
+        return pixmill.files.zip(wanted, path, overwrite=force)
+
+    path = at_free_path(save, Path(output, "files.zip")) if _is_folder(output) else save(Path(output))
     emit_json({"path": str(path)}, as_json) if as_json else emit(str(path))
 
 
 def _interruption_of_get(saved: int, total: int) -> str:
     return text(
-        "interrupted: {count} of {total} files are saved; the same command downloads them again, and continues the"
-        " partial one",
+        "interrupted: at least {count} of {total} files are saved; the same command downloads the others, and"
+        " continues the partial ones",
         count=saved,
         total=total,
     )
@@ -583,13 +705,9 @@ def _is_folder(output: str) -> bool:
     return output.endswith("/") or Path(output).is_dir()
 
 
-def _targets(files: Sequence[File], output: str, template: str) -> Iterator[tuple[File, Path]]:
-    """Yield the target path of each file; equal names get the file's id."""
-    if len(files) == 1 and not _is_folder(output):
-        yield files[0], Path(output)
-        return
-    folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
+def _targets(files: Sequence[File], folder: Path, template: str) -> list[tuple[File, Path]]:
+    """Return the target path of each file; equal names get the file's id."""
+    targets: list[tuple[File, Path]] = []
     taken: set[str] = set()
     for file in files:
         name = safe_name(formatted(template, file))
@@ -597,4 +715,5 @@ def _targets(files: Sequence[File], output: str, template: str) -> Iterator[tupl
         while name.casefold() in taken:
             name = f"{file.id}-{name}"
         taken.add(name.casefold())
-        yield file, folder / name
+        targets.append((file, folder / name))
+    return targets

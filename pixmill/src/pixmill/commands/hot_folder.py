@@ -4,21 +4,21 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from uuid import uuid4
 
 import typer
 
 from pixmill.client.answers import File, Task
+from pixmill.client.locks import locked
 from pixmill.client.places import state_folder, write_private
 from pixmill.client.problems import (
     TOO_MANY_TASKS,
     NotFoundError,
     PixmillError,
     UnavailableError,
-    UnreachableError,
     is_lasting,
 )
 from pixmill.client.settings import safe_name
@@ -40,10 +40,11 @@ from pixmill.commands.console import (
     explained,
     fail,
     json_option,
+    may_pass,
     no_result,
     say,
 )
-from pixmill.commands.paths import Selection, Stamp, settled, stamp_of
+from pixmill.commands.paths import Selection, Stamp, say_linked, settled, stamp_of
 from pixmill.commands.progress import transfers
 from pixmill.commands.rounds import Pauses
 from pixmill.commands.run import created, request
@@ -58,6 +59,8 @@ MANY = 10_000
 """The maximum number of files in a run."""
 TASK_NOT_FOUND = "task-not-found"
 """The problem for a task that somebody has deleted, while its run may still exist."""
+EVERY_SECONDS = 2
+"""How often a folder is searched by default."""
 GROUP = 50
 """Number of files after which the state is saved."""
 
@@ -87,11 +90,16 @@ class Memory:
     printed: Failures = field(default_factory=Failures)
     printed_of_results: Failures = field(default_factory=Failures)
 
+    @staticmethod
+    def place(*parts: str) -> Path:
+        """Return the file of the state."""
+        name = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:40]
+        return state_folder() / "sync" / f"{name}.json"
+
     @classmethod
     def of(cls, *parts: str) -> "Memory":
         """Return the state for a server, a folder, the request for its runs and its folder on the server."""
-        name = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:40]
-        path = state_folder() / "sync" / f"{name}.json"
+        path = cls.place(*parts)
         try:
             document: object = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError):
@@ -156,7 +164,9 @@ def sync(
     glob: Annotated[list[str] | None, typer.Option(help="Only names like this; repeatable.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Skip names like this; repeatable.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Run one round and exit.")] = False,
-    every: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="How often to look.")] = 2,
+    every: Annotated[
+        float | None, typer.Option(min=0.1, metavar="SECONDS", help="How often to look (default: 2).")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be uploaded.")] = False,
     as_json: Annotated[Fields | None, json_option(OBJECT_FIELDS)] = None,
     url: Url = None,
@@ -165,6 +175,10 @@ def sync(
     """Upload what is new or changed in a folder, process it, and fetch the results; repeat until Ctrl-C."""
     if out is not None and run is None:
         raise fail(text("--out needs --run"), Exit.USAGE)
+    if out is not None and out.exists() and not out.is_dir():
+        raise fail(text("'{path}' is a file; give a folder", path=out), Exit.USAGE)
+    if once and every is not None:
+        raise fail(text("--every is for several rounds, not for --once"), Exit.USAGE)
     if out is not None and folder.resolve().is_relative_to(out.resolve()):
         # All files below --out are taken for results, so nothing would be uploaded.
         raise fail(text("--out must not be {folder} or a folder above it", folder=folder), Exit.USAGE)
@@ -178,51 +192,83 @@ def sync(
             target,
             as_json,
         )
-        memory = Memory.of(pixmill.url, str(hot_folder.root), json.dumps(what, sort_keys=True), target or "")
+        parts = (pixmill.url, str(hot_folder.root), json.dumps(what, sort_keys=True), target or "")
         if dry_run:
-            for name in _changed(memory, _scanned(hot_folder)):
+            memory = Memory.of(*parts)
+            first = _scanned(hot_folder, memory)
+            say_linked(first.linked)
+            for name in _changed(memory, first.stamps):
                 emit(name)
-            return
-        with explained(lambda: text("interrupted; the same command goes on where this one stopped")):
-            failures = _rounds(pixmill, hot_folder, memory, every, once=once)
+            failures = first.unreadable
+        else:
+            with (
+                explained(lambda: text("interrupted; the same command goes on where this one stopped")),
+                locked(Memory.place(*parts).with_suffix(".lock"), text("the same command is already running")),
+            ):
+                # Read what another program noted only after it has ended.
+                memory = Memory.of(*parts)
+                failures = _rounds(pixmill, hot_folder, memory, every or EVERY_SECONDS, once=once)
     if failures:
         raise typer.Exit(Exit.SOME_FAILED)
 
 
 def _rounds(pixmill: Pixmill, hot_folder: HotFolder, memory: Memory, every: float, *, once: bool) -> int:
     """Run a single round, or rounds until Ctrl-C; return the number of failures."""
-    before: Mapping[str, Stamp] = {}
+    before: Mapping[str, Stamp] | None = None
     away = Failures()
     pauses = Pauses(every)
     while True:
-        now = _scanned(hot_folder)
-        # A single round takes files as they are.
-        whole = now if once else settled(before, now)
-        before = now
         try:
+            found = _scanned(hot_folder, memory)
+            if before is None:
+                say_linked(found.linked)
+            # A single round takes files as they are.
+            whole = found.stamps if once else settled(before or {}, found.stamps)
+            before = found.stamps
             failures = _round(pixmill, hot_folder, memory, whole, pauses, wait=once)
-        except (UnreachableError, UnavailableError) as error:
-            if once:
+        except (PixmillError, OSError) as error:
+            if once or not may_pass(error):
                 raise
             away.say(error)
         else:
             if once:
-                return failures
+                return failures + found.unreadable
             away.forget()
         pauses.wait()
 
 
-def _scanned(hot_folder: HotFolder) -> dict[str, Stamp]:
-    """Return the files of the folder, except the results written into it."""
+class _Found(NamedTuple):
+    """What is in the folder.
+
+    :param stamps: the files by their paths within the folder.
+    :param linked: the folders that are skipped because they are symbolic links.
+    :param unreadable: the number of files and folders that cannot be read.
+    """
+
+    stamps: Mapping[str, Stamp]
+    linked: Sequence[Path]
+    unreadable: int
+
+
+def _scanned(hot_folder: HotFolder, memory: Memory) -> _Found:
+    """Return the files of the folder, except the results written into it; print what cannot be read."""
     out = None if hot_folder.out is None else hot_folder.out.resolve()
-    found = {}
-    for path in hot_folder.selection.files([str(hot_folder.root)]):
+    stamps: dict[str, Stamp] = {}
+    linked: list[Path] = []
+    unreadable: list[Path] = []
+
+    def note_unreadable(path: Path, error: OSError) -> None:
+        unreadable.append(path)
+        memory.printed.say(error, path.relative_to(hot_folder.root).as_posix())
+
+    search = replace(hot_folder.selection, on_linked=linked.append, on_unreadable=note_unreadable)
+    for path in search.files([str(hot_folder.root)]):
         if out is not None and path.is_relative_to(out):
             continue
         stamp = stamp_of(path)
         if stamp is not None:
-            found[path.relative_to(hot_folder.root).as_posix()] = stamp
-    return found
+            stamps[path.relative_to(hot_folder.root).as_posix()] = stamp
+    return _Found(stamps, linked, len(unreadable))
 
 
 def _changed(memory: Memory, found: Mapping[str, Stamp]) -> list[str]:
@@ -266,7 +312,7 @@ def _upload(pixmill: Pixmill, hot_folder: HotFolder, memory: Memory, found: Mapp
                 paths, root=hot_folder.root, folder=hot_folder.folder, skip_existing=True, on_progress=moved
             )
             try:
-                for outcome in outcomes:
+                for outcome in moved.passing(outcomes):
                     name = paths[outcome.source]
                     pauses.note(outcome.error)
                     if outcome.error is not None:
@@ -387,39 +433,43 @@ def _saved(
     sources = memory.running[batch_id]
     failures = 0
     by_source = {task.source_id: task for task in tasks}
-    try:
-        for count, (source, number) in enumerate(list(sources.items()), 1):
-            task = by_source.get(number)
-            result = None if task is None else results.get(task.result_id or 0)
-            if task is None:
-                failures += 1
-                say(f"{source}: {text('somebody has deleted its task')}")
-            elif result is None:
-                failures += 1
-                say(f"{source}: {no_result(task)}")
-            elif hot_folder.out is None:
-                _print_result(hot_folder, source, number, result)
-            else:
-                try:
-                    path = pixmill.files.download(result, hot_folder.out / paths.of_result(source, result))
-                except NotFoundError as error:
+    total = 0 if hot_folder.out is None else sum(file.size for file in results.values())
+    with transfers(text("Downloading"), total) as moved:
+        try:
+            for count, (source, number) in enumerate(list(sources.items()), 1):
+                task = by_source.get(number)
+                result = None if task is None else results.get(task.result_id or 0)
+                if task is None:
                     failures += 1
-                    say(f"{source}: {described(error)}")
-                except (PixmillError, OSError) as error:
-                    if concerns_every_request(error):
-                        raise
+                    say(f"{source}: {text('somebody has deleted its task')}")
+                elif result is None:
                     failures += 1
-                    memory.printed_of_results.say(error, source)
-                    continue
+                    say(f"{source}: {no_result(task)}")
+                elif hot_folder.out is None:
+                    _print_result(hot_folder, source, number, result)
                 else:
-                    memory.outdate(batch_id, source)
-                    memory.printed_of_results.forget(source)
-                    _print_result(hot_folder, source, number, result, path)
-            del sources[source]
-            if count % GROUP == 0:
-                memory.keep()
-    finally:
-        memory.keep()
+                    path = hot_folder.out / paths.of_result(source, result)
+                    try:
+                        # The result of a file that has changed replaces that of its earlier version.
+                        saved = pixmill.files.download(result, path, overwrite=True, on_progress=moved)
+                    except NotFoundError as error:
+                        failures += 1
+                        say(f"{source}: {described(error)}")
+                    except (PixmillError, OSError) as error:
+                        if concerns_every_request(error):
+                            raise
+                        failures += 1
+                        memory.printed_of_results.say(error, source)
+                        continue
+                    else:
+                        memory.outdate(batch_id, source)
+                        memory.printed_of_results.forget(source)
+                        _print_result(hot_folder, source, number, result, saved)
+                del sources[source]
+                if count % GROUP == 0:
+                    memory.keep()
+        finally:
+            memory.keep()
     return failures
 
 

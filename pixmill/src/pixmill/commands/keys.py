@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -59,7 +59,7 @@ def create(
     owner: Annotated[
         str, typer.Option(help="The owner of the files and tasks that are created with the key.")
     ] = "admin",
-    role: Annotated[str | None, typer.Option(help="reader, writer or admin.")] = None,
+    role: Annotated[Literal["reader", "writer", "admin"] | None, typer.Option(help="reader, writer or admin.")] = None,
     scope: Annotated[list[str] | None, typer.Option(help="An additional scope; repeatable.")] = None,
     note: Annotated[str, typer.Option(help="What the key is for.")] = "",
     expires_in_days: Annotated[float | None, typer.Option(min=0, help="When it ends (default: never).")] = None,
@@ -95,7 +95,7 @@ def list_keys(
     """List keys, without their secrets."""
     if _is_local(url, profile, data):
         _locally(data, project, ["list"], as_json=as_json is not None or quiet)
-    with connected(url, profile) as pixmill:
+    with connected(url, profile, Exit.OK) as pixmill:
         emit_rows(pixmill.keys.list(), COLUMNS, as_json=as_json, quiet=quiet)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pixmill.commands.console import Exit, ProfileName, Url, chosen_server, examples, fail, reported
+from pixmill.commands.console import Exit, ProfileName, Url, connected, examples, fail
 from pixmill.commands.words import text
 
 app = typer.Typer()
@@ -67,9 +67,8 @@ def demo(
     """Upload photographs, resize and flip them, and save the results."""
     from pixmill.demo import run_demo
 
-    with reported():
-        chosen = chosen_server(url, profile)
-        code = run_demo(chosen.url, chosen.key, photos, output)
+    with connected(url, profile) as pixmill:
+        code = run_demo(pixmill, photos, output)
     raise typer.Exit(code)
 
 

@@ -54,6 +54,8 @@ class Command(TyperCommand):
         for value in ctx.params.values():
             if isinstance(value, Fields):
                 _check_fields(value, ctx)
+                if ctx.params.get("quiet"):
+                    raise UsageError(text("--json and --quiet exclude each other"), ctx=ctx)
         result: object = super().invoke(ctx)
         return result
 

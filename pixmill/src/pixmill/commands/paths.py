@@ -7,7 +7,8 @@ from glob import has_magic
 from pathlib import Path
 from typing import TypeVar
 
-from pixmill.commands.words import text
+from pixmill.commands.console import say
+from pixmill.commands.words import plural, text
 
 K = TypeVar("K")
 Stamp = tuple[int, int]
@@ -33,12 +34,18 @@ class Selection:
     :param only: patterns; a file is found if its name matches one of them. Empty for all files.
     :param without: patterns of files and folders to skip.
     :param on_hidden: called with each file or folder that is skipped because its name begins with a dot.
+    :param on_linked: called with each folder that is skipped because it is a symbolic link, which may lead into a
+    circle.
+    :param on_unreadable: called with each file or folder below a folder that cannot be read, and the error, which is
+    raised by default.
     """
 
     recursive: bool = False
     only: Sequence[str] = ()
     without: Sequence[str] = ()
     on_hidden: Callable[[Path], None] | None = None
+    on_linked: Callable[[Path], None] | None = None
+    on_unreadable: Callable[[Path, OSError], None] | None = None
 
     def files(self, given: Sequence[str]) -> Iterator[Path]:
         """Yield the files; expand patterns that the shell has not expanded.
@@ -81,19 +88,64 @@ class Selection:
             if is_given or self._matches(path):
                 yield path
             return
-        for inner_path in sorted(path.iterdir()) if self.recursive else ():
-            if inner_path.name.startswith("."):
-                # Hidden files are skipped, such as partial downloads.
-                if self.on_hidden is not None and self._matches(inner_path):
-                    self.on_hidden(inner_path)
-            elif inner_path.is_file() or (inner_path.is_dir() and not inner_path.is_symlink()):
-                yield from self._below(inner_path, is_given=False)
+        for inner_path in self._inside(path) if self.recursive else ():
+            yield from self._below(inner_path, is_given=False)
+
+    def _inside(self, folder: Path) -> Iterator[Path]:
+        """Yield the files and folders in a folder, without those to skip."""
+        try:
+            inner_paths = sorted(folder.iterdir())
+        except OSError as error:
+            self._note_unreadable(folder, error)
+            return
+        for inner_path in inner_paths:
+            try:
+                is_wanted = self._is_wanted(inner_path)
+            except OSError as error:
+                self._note_unreadable(inner_path, error)
+                continue
+            if is_wanted:
+                yield inner_path
+
+    def _is_wanted(self, path: Path) -> bool:
+        if path.name.startswith("."):
+            # Hidden files are skipped, such as partial downloads.
+            if self.on_hidden is not None and self._matches(path):
+                self.on_hidden(path)
+            return False
+        if not path.is_dir():
+            return path.is_file()
+        if not path.is_symlink():
+            return True
+        if self.on_linked is not None and self._matches(path):
+            self.on_linked(path)
+        return False
+
+    def _note_unreadable(self, path: Path, error: OSError) -> None:
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            # Somebody has deleted or replaced it since its folder was read.
+            return
+        if self.on_unreadable is None:
+            raise error
+        self.on_unreadable(path, error)
 
     def _matches(self, path: Path) -> bool:
         """Return whether to yield a file or to search a folder, according to the patterns."""
         if any(fnmatch(path.name, pattern) for pattern in self.without):
             return False
         return path.is_dir() or not self.only or any(fnmatch(path.name, pattern) for pattern in self.only)
+
+
+def say_linked(linked: Sequence[Path]) -> None:
+    """Report how many folders were skipped because they are symbolic links."""
+    if linked:
+        say(
+            plural(
+                "{count} folder that is a symbolic link was skipped",
+                "{count} folders that are symbolic links were skipped",
+                len(linked),
+            )
+        )
 
 
 def stamp_of(path: Path) -> Stamp | None:

@@ -65,6 +65,20 @@ class Profiles:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A server that is chosen, and where its key is.
+
+    :param key: the key from the environment.
+    :param profile: the profile that has the key, if the environment has none.
+    """
+
+    url: str
+    key: str | None
+    origin: str
+    profile: Profile | None = None
+
+
+@dataclass(frozen=True)
 class Server:
     """The server to use, and the key for it."""
 
@@ -110,28 +124,41 @@ def _in_toml(value: str) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def server(url: str | None, name: str | None) -> Server:
-    """Return the server to use: from the option, the environment, the profile, or the default, in this order.
+def chosen(url: str | None, name: str | None) -> Choice:
+    """Return the chosen server: from the option, the environment, the profile, or the default, in this order.
+
+    No key command runs.
 
     :raises ProfileError: the profile does not exist, or its URL is invalid.
     """
     profiles = load()
+    given = url or (None if name else os.environ.get(URL_VARIABLE)) or None
     wanted = name or os.environ.get(PROFILE_VARIABLE) or profiles.current
     profile = profiles.named.get(wanted) if wanted else None
-    if wanted and profile is None:
+    if wanted and profile is None and (name or given is None):
         raise ProfileError(text("there is no profile '{name}'; see: pixmill profile ls", name=wanted))
-    given = url or (None if name else os.environ.get(URL_VARIABLE)) or None
     key = os.environ.get(KEY_VARIABLE) or None
     named = "--url" if url else URL_VARIABLE
     if given is not None and not given.startswith(("http://", "https://")):
         shown = without_login(given)
         raise ProfileError(text("'{url}' is not a URL: begin with http:// or https://", url=shown))
     if profile is None:
-        return Server(DEFAULT_URL, key, text("the default")) if given is None else Server(given, key, named)
+        return Choice(DEFAULT_URL, key, text("the default")) if given is None else Choice(given, key, named)
     if given is not None and _origin(given) != _origin(profile.url):
         # Use a profile's key only for the profile's own server.
-        return Server(given, key, named)
-    return Server(given or profile.url, key or profile.secret(), text("profile '{name}'", name=wanted))
+        return Choice(given, key, named)
+    origin = text("profile '{name}'", name=wanted)
+    return Choice(given or profile.url, key, origin, None if key else profile)
+
+
+def server(url: str | None, name: str | None) -> Server:
+    """Return the chosen server with its key.
+
+    :raises ProfileError: the profile does not exist, its URL is invalid, or its key command fails.
+    """
+    choice = chosen(url, name)
+    key = choice.key if choice.profile is None else choice.profile.secret()
+    return Server(choice.url, key, choice.origin)
 
 
 def _origin(url: str) -> tuple[str, str]:

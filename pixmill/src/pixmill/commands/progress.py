@@ -12,14 +12,18 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.progress import Task as ProgressTask
 from rich.table import Table
+from rich.text import Text
 
 from pixmill.client.answers import Task, TaskEvent
 from pixmill.client.uploads import Progress as Moved
+from pixmill.client.uploads import UploadOutcome
 from pixmill.commands.console import HEADINGS, err, shown
 from pixmill.commands.words import text
 
@@ -52,6 +56,21 @@ class Transfers:
                 del self._done[moved.name]
             self._show(self._sum)
 
+    def passing(self, outcomes: Iterable[UploadOutcome]) -> Iterator[UploadOutcome]:
+        """Yield outcomes; count a file that the server already has as transferred, because its bytes are not sent."""
+        for outcome in outcomes:
+            if outcome.existed and outcome.file is not None:
+                self(Moved(str(outcome.source), outcome.file.size, outcome.file.size))
+            yield outcome
+
+
+class _Rate(ProgressColumn):
+    """The number of items per second."""
+
+    def render(self, task: ProgressTask) -> Text:
+        rate = task.finished_speed or task.speed
+        return Text("-/s" if rate is None else f"{rate:.3g}/s")
+
 
 @contextmanager
 def transfers(verb: str, total: int | None) -> Iterator[Transfers]:
@@ -67,8 +86,8 @@ def transfers(verb: str, total: int | None) -> Iterator[Transfers]:
 
 @contextmanager
 def counted(verb: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar for a number of items; the yielded function takes the number of finished items."""
-    columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    """Show a progress bar with rate and remaining time; the yielded function takes the number of finished items."""
+    columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(verb, total=total)
         yield lambda done: bar.update(task, completed=done)

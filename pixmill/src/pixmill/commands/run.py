@@ -11,11 +11,14 @@ from typing import Annotated
 import typer
 
 from pixmill.client.answers import Task
+from pixmill.client.files import MANY
 from pixmill.client.problems import InvalidError
+from pixmill.client.settings import seconds
 from pixmill.client.sync import Pixmill, Run
 from pixmill.commands import units
 from pixmill.commands.completing import complete_what
 from pixmill.commands.console import (
+    Exit,
     Fields,
     ProfileName,
     Url,
@@ -30,6 +33,7 @@ from pixmill.commands.console import (
     json_option,
     say,
 )
+from pixmill.commands.fetching import check_target
 from pixmill.commands.paths import Selection
 from pixmill.commands.pipeline_file import is_pipeline_file, params_in
 from pixmill.commands.progress import transfers
@@ -45,7 +49,7 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 """The syntax of a preset's name."""
 TASK_FIELDS = ("id", "source_id", "batch_id")
 """The fields of each new task that is printed with ``--json``."""
-REQUEST_FIELDS = ("algorithm", "params", "preset", "file_ids", "priority", "cache")
+REQUEST_FIELDS = ("algorithm", "params", "preset", "file_ids", "priority", "cache", "expires_in")
 """The fields of the request that ``--dry-run`` prints; a preset is in it instead of an algorithm with params."""
 UNKNOWN_ALGORITHM = "unknown-algorithm"
 
@@ -71,9 +75,8 @@ def run(
     ],
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait until all tasks have ended.")] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Wait, and save results here.")] = None,
-    name: Annotated[
-        str, typer.Option(help="Names of results, with {name}, {ext}, {id} and {task_id}.")
-    ] = "{name}{ext}",
+    name: Annotated[str | None, typer.Option(help="Names of results, with {name}, {ext}, {id} and {task_id}.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -94,18 +97,26 @@ def run(
     profile: ProfileName = None,
 ) -> None:
     """Process files: print the ids of the tasks, or with --wait the results."""
+    if output is None and (name is not None or force):
+        raise fail(text("--name and --force need --output"), Exit.USAGE)
     with connected(url, profile) as pixmill:
+        check_target(name, output)
+        lasting = None if expires is None else units.duration(expires)
         asked = request(pixmill, what, set_ or ())
         ids, paths = _sources(files, recursive=recursive)
+        count = len(ids) + len(paths)
+        if count > MANY:
+            raise ValueError(text("a run has at most {most} files, and these are {count}", most=MANY, count=count))
         if dry_run:
-            emit_json(
-                {**asked, "file_ids": [*ids, *map(str, paths)], "priority": priority, "cache": not no_cache},
-                as_json or Fields(),
-            )
+            fields = {**asked, "file_ids": [*ids, *map(str, paths)], "priority": priority, "cache": not no_cache}
+            if lasting is not None:
+                fields["expires_in"] = seconds(lasting)
+            emit_json(fields, as_json or Fields())
             return
-        lasting = None if expires is None else units.duration(expires)
         with explained(lambda: text("interrupted; no run was begun")):
-            ids += _uploaded(pixmill, paths)
+            # The server refuses an id that a request contains twice, and files with equal names and bytes share one.
+            given = set(ids)
+            ids += [file_id for file_id in dict.fromkeys(_uploaded(pixmill, paths)) if file_id not in given]
         with explained(_interruption), _explained_name(what):
             made = created(pixmill, ids, asked, priority=priority, cache=not no_cache, expires=lasting)
         if not (wait or output):
@@ -113,7 +124,7 @@ def run(
             return
         wait_for(made)
         if output is not None:
-            save(made, output, name, as_json=as_json)
+            save(pixmill, made, output, name, force=force, as_json=as_json)
         else:
             _print_results(made, as_json=as_json)
 
@@ -159,7 +170,9 @@ def _uploaded(pixmill: Pixmill, paths: Sequence[Path]) -> list[int]:
     if not paths:
         return ids
     with transfers(text("Uploading"), sum(path.stat().st_size for path in paths)) as moved:
-        for end in pixmill.files.upload_many(paths, on_progress=moved):
+        # A repeated command finds the files of the interrupted one.
+        outcomes = pixmill.files.upload_many(paths, skip_existing=True, on_progress=moved)
+        for end in moved.passing(outcomes):
             if end.error is not None:
                 raise fail(f"{end.source}: {described(end.error)}", exit_code(end.error)) from end.error
             if end.file is not None:

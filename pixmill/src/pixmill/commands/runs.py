@@ -8,6 +8,7 @@ import typer
 
 from pixmill.client.answers import Batch, Forgotten
 from pixmill.commands.console import (
+    Exit,
     Fields,
     ProfileName,
     Quiet,
@@ -22,6 +23,7 @@ from pixmill.commands.console import (
     names_of,
     say,
 )
+from pixmill.commands.fetching import check_target
 from pixmill.commands.waiting import explain, has_failures, save, wait
 from pixmill.commands.words import plural
 
@@ -48,7 +50,7 @@ def ls(
     profile: ProfileName = None,
 ) -> None:
     """List runs, the newest first."""
-    with connected(url, profile) as pixmill:
+    with connected(url, profile, Exit.OK) as pixmill:
         emit_rows(islice(pixmill.batches.list(), limit), COLUMNS, as_json=as_json, quiet=quiet)
 
 
@@ -57,7 +59,7 @@ def show(
     run: Id, as_json: Annotated[Fields | None, json_option(Batch)] = None, url: Url = None, profile: ProfileName = None
 ) -> None:
     """Show how far a run is, how fast, and why tasks failed."""
-    with connected(url, profile) as pixmill:
+    with connected(url, profile, Exit.OK) as pixmill:
         batch = pixmill.batches.get(run)
         if as_json:
             emit_json(batch.document, as_json)
@@ -77,7 +79,7 @@ def watch(
     profile: ProfileName = None,
 ) -> None:
     """Follow a run until all its tasks have ended."""
-    with connected(url, profile) as pixmill:
+    with connected(url, profile, Exit.OK) as pixmill:
         batch = wait(pixmill.batches.run(run), show=lambda batch: _print(batch, as_json=as_json))
         if has_failures(batch):
             explain(batch)
@@ -92,15 +94,17 @@ def save_results(
     name: Annotated[
         str, typer.Option(help="Names of results, with {name}, {ext}, {id} and {task_id}.")
     ] = "{name}{ext}",
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
     as_json: Annotated[Fields | None, json_option(("path",))] = None,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
     """Wait for a run, and save its results."""
     with connected(url, profile) as pixmill:
+        check_target(name, output)
         made = pixmill.batches.run(run)
         wait(made)
-        save(made, output, name, as_json=as_json)
+        save(pixmill, made, output, name, force=force, as_json=as_json)
 
 
 @app.command(epilog=examples("pixmill runs cancel 3", "pixmill runs cancel 3 --json"))

@@ -14,7 +14,7 @@ import typer
 
 from pixmill.client.answers import Stats
 from pixmill.client.drivers import without_login
-from pixmill.client.exchange import Call, Query
+from pixmill.client.exchange import Call, Query, Reply
 from pixmill.client.paging import following
 from pixmill.client.problems import PixmillError
 from pixmill.client.sync import Pixmill
@@ -53,7 +53,7 @@ def status(
     profile: ProfileName = None,
 ) -> None:
     """Show whether the server is ready, who is signed in, and how much it stores."""
-    with connected(url, profile) as pixmill:
+    with connected(url, profile, Exit.OK) as pixmill:
         services = pixmill.readiness()
         session = pixmill.session()
         stats = pixmill.stats() if session.signed_in else None
@@ -90,7 +90,7 @@ def api(
             "--field",
             "-f",
             metavar="NAME=VALUE",
-            help="A field of the query (GET, HEAD, DELETE) or of the JSON body; repeatable.",
+            help="A field of the query (GET, HEAD, DELETE, or with --input) or of the JSON body; repeatable.",
         ),
     ] = None,
     source: Annotated[
@@ -106,7 +106,7 @@ def api(
 ) -> None:
     """Send a request of your own, with your key, and print the answer."""
     verb = method.upper()
-    with connected(url, profile) as pixmill:
+    with connected(url, profile, Exit.OK if verb in ("GET", "HEAD") else Exit.SOME_FAILED) as pixmill:
         call = _call(verb, path, field or (), source, header or ())
         following_call: Call | None = call
         while following_call is not None:
@@ -117,9 +117,10 @@ def api(
                 headers=following_call.headers,
                 body=following_call.body,
             )
-            if reply.body:
-                sys.stdout.buffer.write(reply.body + (b"" if reply.body.endswith(b"\n") else b"\n"))
-                sys.stdout.buffer.flush()
+            sys.stdout.buffer.write(reply.body)
+            if _ends_without_newline(reply):
+                sys.stdout.buffer.write(b"\n")
+            sys.stdout.buffer.flush()
             following_call = following(following_call, reply) if paginate else None
 
 
@@ -221,7 +222,8 @@ def _call(
     """Return the request described by the options."""
     call = Call(method, path if path.startswith("/") else f"/{path}", headers=dict(map(_header, headers)))
     if source is not None:
-        return replace(call, body=sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
+        body = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        return replace(call, query=_query(fields), body=body)
     if method in ("GET", "HEAD", "DELETE"):
         return replace(call, query=_query(fields))
     document: dict[str, object] = {}
@@ -232,6 +234,18 @@ def _call(
     return replace(
         call, headers={"Content-Type": "application/json", **call.headers}, body=json.dumps(document).encode()
     )
+
+
+def _ends_without_newline(reply: Reply) -> bool:
+    """Return whether a newline belongs after a body: JSON is one of several lines, and a terminal shows lines of text.
+
+    The bytes of a file are printed as they are, also if the file is JSON.
+    """
+    if not reply.body or reply.body.endswith(b"\n") or "content-disposition" in reply.headers:
+        return False
+    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_json = kind == "application/json" or kind.endswith("+json")
+    return is_json or (kind.startswith("text/") and sys.stdout.isatty())
 
 
 def _query(fields: "list[str] | tuple[()]") -> Query:

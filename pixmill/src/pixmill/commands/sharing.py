@@ -86,7 +86,7 @@ def ls(
     profile: ProfileName = None,
 ) -> None:
     """List the links that are valid; their addresses are shown only once."""
-    with connected(url, profile) as pixmill:
+    with connected(url, profile, Exit.OK) as pixmill:
         emit_rows(pixmill.links.list(), COLUMNS, as_json=as_json, quiet=quiet)
 
 

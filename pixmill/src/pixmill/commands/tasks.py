@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from enum import StrEnum
 from functools import partial
 from itertools import chain, islice
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -44,13 +45,25 @@ watching = typer.Typer()
 COLUMNS = ("id", "status", "algorithm", "source_id", "result_id", "reason")
 EVENT_FIELDS = ("id", "status", "result_id", "error")
 """The fields of each object that ``watch --json`` prints."""
+
+
+class Status(StrEnum):
+    """The states of a task."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    FINISHED = "finished"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+
+
 Ids = Annotated[list[str], typer.Argument(metavar="IDS…", help="Ids of tasks; - reads them from stdin.")]
 
 
 @app.command(epilog=examples("pixmill tasks ls --status error", "pixmill tasks ls --source 12 --json"))
 def ls(
     status: Annotated[
-        list[str] | None, typer.Option(help="pending, processing, finished, error, cancelled; repeatable.")
+        list[Status] | None, typer.Option(help="pending, processing, finished, error, cancelled; repeatable.")
     ] = None,
     algorithm: Annotated[str | None, typer.Option(help="Only of this algorithm.")] = None,
     source: Annotated[int | None, typer.Option(help="Only of this file.")] = None,
@@ -63,7 +76,7 @@ def ls(
     profile: ProfileName = None,
 ) -> None:
     """List tasks, the oldest first."""
-    with connected(url, profile) as pixmill:
+    with connected(url, profile, Exit.OK) as pixmill:
         found = pixmill.tasks.list(
             status=status, algorithm=algorithm, source_id=source, batch_id=run, sort="-id" if newest else "id"
         )
@@ -76,7 +89,7 @@ def show(
 ) -> None:
     """Show tasks."""
     wanted = ids_of(ids)
-    with connected(url, profile) as pixmill:
+    with connected(url, profile, Exit.OK) as pixmill:
         emit_rows((pixmill.tasks.get(task_id) for task_id in wanted), COLUMNS, as_json=as_json)
 
 
@@ -95,7 +108,9 @@ def cancel(
 @app.command(epilog=examples("pixmill tasks restart 7", "pixmill tasks restart --all error"))
 def restart(
     ids: Annotated[list[str] | None, typer.Argument(metavar="[IDS…]", help="Ids of tasks; - reads stdin.")] = None,
-    all_: Annotated[str | None, typer.Option("--all", help="All in this state: error or cancelled.")] = None,
+    all_: Annotated[
+        Literal["error", "cancelled"] | None, typer.Option("--all", help="All in this state: error or cancelled.")
+    ] = None,
     as_json: Annotated[Fields | None, json_option(Task, all_=("id",))] = None,
     url: Url = None,
     profile: ProfileName = None,
@@ -132,7 +147,7 @@ def forget(
 @watching.command(epilog=examples("pixmill watch --run 3", "pixmill watch --status error --json=id,error"))
 def watch(
     ids: Annotated[list[str] | None, typer.Argument(metavar="[IDS…]", help="Tasks; without any, all.")] = None,
-    status: Annotated[str | None, typer.Option(help="Only changes to this state.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Only changes to this state.")] = None,
     run: Annotated[int | None, typer.Option("--run", help="The tasks of this run.")] = None,
     as_json: Annotated[Fields | None, json_option(EVENT_FIELDS)] = None,
     url: Url = None,
@@ -147,7 +162,7 @@ def watch(
         return
     failed = False
     is_live = is_for_people() and err.is_interactive and as_json is None
-    with connected(url, profile) as pixmill:
+    with connected(url, profile, Exit.OK) as pixmill:
         try:
             with running_tasks() if is_live else nullcontext() as table:
                 fill = None if table is None else partial(_fill, table, pixmill, wanted, run)

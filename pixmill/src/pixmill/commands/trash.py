@@ -100,7 +100,9 @@ def trash(
     profile: ProfileName = None,
 ) -> None:
     """List the trash, or empty it."""
-    with connected(url, profile) as pixmill:
+    if empty and quiet:
+        raise fail(text("--quiet is for the list, not for --empty"), Exit.USAGE)
+    with connected(url, profile, Exit.OK) as pixmill:
         if not empty:
             emit_rows(pixmill.files.trash(), COLUMNS, as_json=as_json, quiet=quiet)
         elif agreed(text("Remove everything in the trash for good?"), yes=yes):

@@ -7,10 +7,11 @@ from pathlib import Path
 import typer
 
 from pixmill.client.answers import Batch
-from pixmill.client.sync import Run
-from pixmill.client.tasks import RunFailedError
+from pixmill.client.saving import result_names, without_result
+from pixmill.client.sync import Pixmill, Run
 from pixmill.commands.console import Exit, Fields, emit, emit_json, explained, say
-from pixmill.commands.progress import counted
+from pixmill.commands.fetching import PARALLEL, fetched
+from pixmill.commands.progress import counted, transfers
 from pixmill.commands.words import plural, text
 
 POLL_SECONDS = 0.1
@@ -42,22 +43,29 @@ def wait(run: Run, *, show: Callable[[Batch], None] | None = None) -> Batch:
         raise typer.Exit(Exit.INTERRUPTED) from None
 
 
-def save(run: Run, folder: Path, name: str, *, as_json: Fields | None) -> None:
-    """Write the results of a finished run into a folder, and report the tasks without a result."""
-    failed: RunFailedError | None = None
-    try:
-        with explained(lambda: text("interrupted. Save the results again: pixmill runs save {id}", id=run.batch_id)):
-            paths = run.save(folder, name=name)
-    except RunFailedError as error:
-        failed, paths = error, error.saved
-    for path in paths:
-        emit_json({"path": str(path)}, as_json) if as_json else emit(str(path))
-    if failed is None:
+def save(pixmill: Pixmill, run: Run, folder: Path, name: str | None, *, force: bool, as_json: Fields | None) -> None:
+    """Write the results of a finished run into a folder, and report the tasks without a result.
+
+    :param name: a template for names; by default the result's own name.
+    :param force: replace files that exist; by default, a result gets a number.
+    """
+    with explained(lambda: text("interrupted. Save the results again: pixmill runs save {id}", id=run.batch_id)):
+        tasks = run.ended()
+        results = run.results(tasks)
+        names = result_names(name or "{name}{ext}", tasks, results)
+        folder.mkdir(parents=True, exist_ok=True)
+        targets = [(file, folder / file_name) for file, file_name in names.items()]
+        with transfers(text("Downloading"), sum(file.size for file in results)) as moved:
+            for _, saved in fetched(pixmill, targets, moved, PARALLEL, overwrite=force):
+                path = saved.result()
+                emit_json({"path": str(path)}, as_json) if as_json else emit(str(path))
+    failed = without_result(tasks, results)
+    if not failed:
         return
-    deleted = sum(task.result_id is not None for task in failed.failed)
+    deleted = sum(task.result_id is not None for task in failed)
     if deleted:
         say(plural("{count} result was deleted", "{count} results were deleted", deleted))
-    if deleted == len(failed.failed):
+    if deleted == len(failed):
         raise typer.Exit(Exit.SOME_FAILED)
     explain(run.progress())
 

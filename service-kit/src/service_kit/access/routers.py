@@ -22,7 +22,6 @@ from service_kit.api import array_response, problem_responses
 from service_kit.database import MAX_ID
 from service_kit.json_types import NO_NUL, TIME
 from service_kit.paging import PageQuery, list_response
-from service_kit.query import Query
 from service_kit.request_body import PUBLIC_JSON_LIMIT, described, json_body
 
 access = APIBlueprint("access", __name__, abp_tags=[Tag(name="access")])
@@ -102,11 +101,13 @@ class OwnersQuery(PageQuery[str]):
     after: str = Field("", max_length=64, pattern=NO_NUL, description="Only owners whose names come after this one.")
 
 
-class AuditQuery(Query):
+class AuditQuery(PageQuery[int]):
     """Filters of the audit trail."""
 
     after: int = Field(0, ge=0, le=MAX_ID, description="Only entries with a greater id.")
-    limit: int = Field(100, ge=1, le=1000)
+    limit: int = Field(
+        100, ge=1, le=1000, description="The maximum number of entries; the Link header has the next page's URL."
+    )
     owner: str | None = Field(None, max_length=64, description="Only entries of this owner.")
     key_id: str | None = Field(None, max_length=16, description="Only entries of this key.")
     since: Annotated[datetime, TIME] | None = Field(None, description="Only entries from this time on (RFC 3339).")
@@ -181,7 +182,14 @@ def limit_owner(path: OwnerPath) -> Response:
 @needs(Scope.ADMIN)
 def list_audit(query: AuditQuery) -> Response:
     wanted = AuditFilter(query.owner, query.key_id, None if query.since is None else query.since.timestamp())
-    return jsonify([_entry(entry) for entry in svcs.flask.get(AuditTrail).page(wanted, query.after, query.limit)])
+    trail = svcs.flask.get(AuditTrail)
+    return list_response(
+        lambda after, limit: trail.page(wanted, after, limit),
+        lambda entry: entry.id,
+        _entry,
+        query,
+        f"{request.script_root}/audit",
+    )
 
 
 @access.get(
@@ -276,7 +284,7 @@ def _owner(owner: Owner) -> dict[str, object]:
     }
 
 
-def _entry(entry: AuditEntry) -> Mapping[str, object]:
+def _entry(entry: AuditEntry) -> dict[str, object]:
     return {
         "id": entry.id,
         "time": datetime.fromtimestamp(entry.time, UTC).isoformat(timespec="milliseconds"),

@@ -1,0 +1,99 @@
+"""Downloads several files at a time into paths that commands choose."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from pixmill.client.answers import File
+from pixmill.client.saving import formatted
+from pixmill.client.sync import Pixmill
+from pixmill.client.targets import numbered
+from pixmill.client.uploads import OnProgress
+from pixmill.commands.console import concerns_every_request
+from pixmill.commands.words import text
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+PARALLEL = 4
+"""How many files are downloaded at a time, unless an option says otherwise."""
+_SAMPLE = File(id=1, name="a", extension=".txt", comment="", size=0, sha256="", media_type="text/plain")
+
+
+def check_target(template: str | None, folder: Path | None) -> None:
+    """Check what a command can know before it begins: the names in a folder, and the folder.
+
+    :raises ValueError: the template has an unknown field, or the folder is a file.
+    """
+    if template is not None:
+        formatted(template, _SAMPLE)
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise ValueError(text("'{path}' is a file; give a folder", path=folder))
+
+
+def fetched(
+    pixmill: Pixmill, targets: Sequence[tuple[File, Path]], on_progress: OnProgress, parallel: int, *, overwrite: bool
+) -> Iterator[tuple[File, Future[Path]]]:
+    """Download files; yield each with its path or its error, in their order.
+
+    :param overwrite: replace a file that exists; by default, the new file gets a number.
+    """
+
+    def download(target: tuple[File, Path]) -> Path:
+        file, wanted = target
+        return at_free_path(
+            lambda path: pixmill.files.download(file, path, overwrite=overwrite, on_progress=on_progress), wanted
+        )
+
+    for (file, _), saved in _in_parallel(targets, download, parallel):
+        yield file, saved
+
+
+def at_free_path(save: Callable[[Path], Path], wanted: Path) -> Path:
+    """Save a file at a path of the command's choice, or with a number if another file is there; return the path.
+
+    :param save: raises ``FileExistsError`` if the file at a path may not be replaced.
+    """
+    paths = numbered(wanted)
+    while True:
+        with suppress(FileExistsError):
+            return save(next(paths))
+
+
+def _in_parallel(items: Sequence[T], work: Callable[[T], R], parallel: int) -> Iterator[tuple[T, Future[R]]]:
+    """Yield each item with its result, in their order; work on at most ``parallel`` at a time.
+
+    If the caller stops early, or all further items would fail as well, no further item begins. The program does not
+    wait for those that run: a pool would, up to the timeout of a request, and an interrupted download can continue from
+    what it has written.
+    """
+    results: list[Future[R]] = [Future() for _ in items]
+    places = iter(range(len(items)))
+    choosing = threading.Lock()
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.is_set():
+            with choosing:
+                place = next(places, None)
+            if place is None:
+                return
+            try:
+                results[place].set_result(work(items[place]))
+            except Exception as error:  # noqa: BLE001 (the caller reads it from the result)
+                if concerns_every_request(error):
+                    stop.set()
+                results[place].set_exception(error)
+
+    for _ in range(min(parallel, len(items))):
+        threading.Thread(target=run, daemon=True).start()
+    try:
+        for item, result in zip(items, results, strict=True):
+            # Wait here, so that a consumer sees finished work only.
+            result.exception()
+            yield item, result
+    finally:
+        stop.set()
