@@ -83,7 +83,7 @@ _RESUMABLE = re.compile(r"/api/file-server/uploads(/.*)?")
 """Not buffered, so that file-storage keeps the received bytes when a connection breaks."""
 LONG_RESPONSE = re.compile(
     r"GET /api/file-server(/archive|/shared/[^/]+(/archive)?|/index|/trash|/folders|/links)?/?"
-    r"|POST /api/file-server/(batch|copies|lookup)/?"
+    r"|POST /api/file-server/(batch|copies|lookup|archive)/?"
     r"|GET /api/image-processing(/presets|/algorithms|/catalog)?/?"
     r"|GET /api/(keys|owners)/?"
     r"|GET /api/(file-server/|image-processing/)?openapi\.json"

@@ -151,6 +151,7 @@ def _wanted_range(request: Request, size: int, tag: str) -> tuple[int, int] | No
 
 
 def _time(text: str | None) -> float | None:
-    with suppress(TypeError, ValueError):
+    # An OverflowError is for a year that no date has.
+    with suppress(OverflowError, TypeError, ValueError):
         return parsedate_to_datetime(text or "").timestamp()
     return None
