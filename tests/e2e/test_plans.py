@@ -263,11 +263,6 @@ EXEMPT: Sequence[Exempt] = (
         "the list of folders counts the files of each, by the index alone",
     ),
     Exempt(
-        "ix_uploads_unfinished",
-        "SELECT count(*) AS count_1 FROM uploads WHERE uploads.finished IS false AND uploads.kind !=",
-        "the metrics count the unfinished uploads, and each owner may have a limited number of them",
-    ),
-    Exempt(
         "tasks_leased",
         "FROM tasks WHERE tasks.status = %(status_1)s ORDER BY tasks.id ASC LIMIT",
         "the workers hold a limited number of tasks",

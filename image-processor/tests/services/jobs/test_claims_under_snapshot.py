@@ -102,12 +102,12 @@ def test_ended_tasks_of_a_higher_priority_are_not_read_again(
 def test_ended_tasks_of_other_owners_are_not_read_again(server: Database, claims: ClaimService) -> None:
     add_tasks(server, "b", priority=0)
     come_and_go(server, priority=0)
+    add_tasks(server, "a", priority=0)
     add_tasks(server, "m1", priority=0)
-    add_tasks(server, "z", priority=0)
     finish(claims)
 
     assert pages_of(server, claims) < MAX_PAGES
-    assert set(finish(claims, 6)) == {"b", "m1", "z"}
+    assert set(finish(claims, 6)) == {"a", "b", "m1"}
 
 
 def test_an_empty_queue_is_not_searched_from_its_beginning(server: Database, claims: ClaimService) -> None:
