@@ -131,7 +131,8 @@ class QueueFront:
         self._lanes.clear()
 
     def _find_floor(self, connection: Connection) -> None:
-        settled = self._settled(*connection.execute(_MOMENT).one())
+        [moment] = connection.execute(_MOMENT)
+        settled = self._settled(*moment)
         if settled is not None:
             # A later statement sees all tasks that the transactions before have added.
             self._lanes = _lanes(connection.execute(_ALL_LANES, self._delay))
