@@ -19,7 +19,7 @@ _UNFINISHED = select(func.count()).select_from(
     select(Upload.id)
     .where(Upload.finished.is_(False), Upload.kind != UploadKind.PROMISE)
     # Ordered like the index of unfinished uploads, so that the planner uses it.
-    .order_by(Upload.owner, Upload.expires_at)
+    .order_by(Upload.kind)
     .limit(MAX_COUNTED)
     .subquery()
 )

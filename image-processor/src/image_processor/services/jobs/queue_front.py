@@ -93,7 +93,8 @@ class QueueFront:
         """The lanes with new tasks from the floor on at the last look, and the first id of each."""
         self._returned: Sequence[FrontTask] = ()
         """The first tasks at the last look that are pending again."""
-        self._has_all_returned = False
+        self._returned_to = 0
+        """All tasks that are pending again and have at least this priority were among them."""
 
     def look(self, connection: Connection, count: int) -> Sequence[FrontTask]:
         """Return the first ``count`` claimable tasks by priority; others may have locked some of them."""
@@ -158,7 +159,7 @@ class QueueFront:
             return self.look(connection, count)
         self._arrived = _lanes((row.priority, row.owner, row.id) for row in rows if row.kind == _AN_ARRIVAL)
         self._returned = _tasks((row.id, row.owner, row.priority) for row in rows if row.kind == _A_RETURN)
-        self._has_all_returned = len(self._returned) < count
+        self._returned_to = self._returned[-1].priority + 1 if len(self._returned) == count else 0
         found = _tasks((row.id, row.owner, row.priority) for row in rows if row.kind == _IN_A_LANE)
         settled = self._settled(moment.id, moment.oldest_transaction, moment.next_transaction)
         if settled is not None and settled >= floor:
@@ -184,7 +185,7 @@ class QueueFront:
                 del self._lanes[lane]
 
     def _returned_owners(self, connection: Connection, priority: int) -> set[str]:
-        if self._has_all_returned:
+        if priority >= self._returned_to:
             return {task.owner for task in self._returned if task.priority == priority}
         return set(connection.scalars(_RETURNED_OWNERS, {"priority": priority, **self._delay}))
 
