@@ -1,7 +1,8 @@
 """``python -m bench.claims``: the time of a claim in large tables, compared with that in an empty one.
 
 Runs on PostgreSQL, first with a million finished tasks, then while a snapshot is held (as by a running ``pg_dump``) and
-200,000 tasks are added and finished: VACUUM cannot remove their dead rows.
+200,000 tasks are added and finished: VACUUM cannot remove their dead rows. They have the priority and the owner of the
+tasks that are claimed, then a higher priority, then twenty owners.
 """
 
 import argparse
@@ -34,8 +35,9 @@ HOLDER = Holder("bench", 1)
 FINISHED = """
 INSERT INTO tasks (owner, source_id, source_name, source_extension, status, algorithm, priority, cache, result_key,
                    restarts, attempt, crashes, due_at, created_at, updated_at)
-SELECT 'local', n, 'a', '.jpg', 'finished', 'flip', 0, true, md5(n::text), 0, 1, 0, 0, n, n
-FROM generate_series(1, %s) n
+SELECT 'owner-' || n %% %(owners)s, n, 'a', '.jpg', 'finished', 'flip', %(priority)s, true, md5(n::text),
+       0, 1, 0, 0, n, n
+FROM generate_series(1, %(count)s) n
 """
 PENDING = FINISHED.replace("'finished'", "'pending'").replace("0, 1, 0, 0", "0, 0, 0, 0")
 """Adds pending tasks …"""
@@ -44,11 +46,12 @@ ENDED = "UPDATE tasks SET status = 'finished' WHERE status = 'processing'"
 """… and finishes them, after they are taken."""
 
 
-def p95(database: Database) -> float:
-    """Return the 95th percentile of the milliseconds of sequential claims."""
+def p95(database: Database, owners: int = 1) -> float:
+    """Return the 95th percentile of the milliseconds of sequential claims of tasks of this many owners."""
     claims = ClaimService(database, RetrySettings.model_validate({}), lease_seconds=60, processes=2)
     with database.begin() as connection:
-        connection.execute(insert(Task), [{"source_id": 1, "algorithm": "flip"}] * CLAIMS * TOGETHER)
+        rows = [{"owner": f"owner-{n % owners}", "source_id": 1, "algorithm": "flip"} for n in range(CLAIMS * TOGETHER)]
+        connection.execute(insert(Task), rows)
     samples = []
     for _ in range(CLAIMS):
         began = time.perf_counter()
@@ -56,6 +59,18 @@ def p95(database: Database) -> float:
         samples.append((time.perf_counter() - began) * 1000)
         claims.end([Ended(claim, Finished(1)) for claim in claimed])
     return statistics.quantiles(samples, n=20)[-1]
+
+
+def come_and_go(operator: "psycopg.Connection[tuple[object, ...]]", rows: dict[str, int]) -> None:
+    """Add and finish tasks, and let VACUUM remove what it can."""
+    operator.execute(PENDING, rows)
+    operator.execute(TAKEN)
+    operator.execute(ENDED)
+    operator.execute("VACUUM ANALYZE tasks")
+
+
+def _rows(count: int, priority: int = 0, owners: int = 1) -> dict[str, int]:
+    return {"owners": owners, "priority": priority, "count": count}
 
 
 def main() -> None:
@@ -78,17 +93,20 @@ def main() -> None:
                 # Events and counters for these tasks would only take time.
                 operator.execute("SET session_replication_role = replica")
                 empty = p95(database)
-                print(f"an empty table: p95 {empty:.1f} ms", flush=True)
-                operator.execute(FINISHED, [chosen.finished])
+                empty_of_owners = p95(database, owners=20)
+                print(f"an empty table: p95 {empty:.1f} ms; with 20 owners {empty_of_owners:.1f} ms", flush=True)
+                operator.execute(FINISHED, _rows(chosen.finished))
                 operator.execute("VACUUM ANALYZE tasks")
                 _print(f"{chosen.finished:,} finished tasks", p95(database), empty)
                 dump.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 dump.execute("SELECT count(*) FROM tasks WHERE false")
-                operator.execute(PENDING, [chosen.gone])
-                operator.execute(TAKEN)
-                operator.execute(ENDED)
-                operator.execute("VACUUM ANALYZE tasks")
-                _print(f"a snapshot held over {chosen.gone:,} tasks", p95(database), empty)
+                gone = f"a snapshot held over {chosen.gone:,} tasks"
+                come_and_go(operator, _rows(chosen.gone))
+                _print(gone, p95(database), empty)
+                come_and_go(operator, _rows(chosen.gone, priority=9))
+                _print(f"{gone} of a higher priority", p95(database), empty)
+                come_and_go(operator, _rows(chosen.gone, owners=20))
+                _print(f"{gone} of 20 owners", p95(database, owners=20), empty_of_owners)
         finally:
             server.stop()
 

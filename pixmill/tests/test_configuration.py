@@ -275,7 +275,10 @@ def test_postgresql_takes_the_connections_of_the_services_and_of_a_large_worker(
         (64 + 1, load(WorkerSettings).database.pool_size),
         # Each file-storage process contains two applications.
         (2 * int(wsgi("file-storage")["processes"]) + 1, load(AccessSettings).database.pool_size),
-        (int(wsgi("image-processor")["processes"]) + 1, load(AccessSettings).database.pool_size),
+        # The process of the render service is one more.
+        (int(wsgi("image-processor")["processes"]) + 2, load(AccessSettings).database.pool_size),
+        # Both event streams read new events over a connection of their own; that of file-storage has one for chores.
+        (3, 1),
         (1, load(WebhookSettings).database.pool_size),
     ]
 

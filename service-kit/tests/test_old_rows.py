@@ -1,18 +1,24 @@
 """Old rows are deleted in steps, each in its own transaction."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from service_kit.access.models import AuditEntry
 from service_kit.database import Database
 from service_kit.old_rows import delete_older_than
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, event, func, insert, select, text
 
-from tests.support.databases import KINDS, empty_database
+from tests.support.databases import KINDS, empty_database, libpq_url
 from tests.support.deletions import deleted_rows
 
 DAY = 86_400
+MANY_ENTRIES = """
+INSERT INTO access_audit (time, owner, address, action, object, status, request_id)
+SELECT n, 'ann', '', '', '', 200, '' FROM generate_series(1, 5500) n
+"""
 
 
 @pytest.fixture(params=KINDS)
@@ -52,3 +58,36 @@ def test_rows_that_another_process_deletes_are_skipped(database: Database) -> No
         deleted = delete_older_than(database, AuditEntry, AuditEntry.time, DAY)
 
     assert deleted == 3
+
+
+@pytest.mark.parametrize("database", [pytest.param("postgresql", marks=pytest.mark.server)], indirect=True)
+def test_a_step_does_not_read_what_earlier_ones_deleted_while_a_snapshot_is_held(database: Database) -> None:
+    with database.begin() as connection:
+        connection.execute(text(MANY_ENTRIES))
+    read: list[int] = []
+
+    with psycopg.connect(libpq_url(database.engine.url.render_as_string(hide_password=False))) as dump:
+        dump.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        dump.execute("SELECT count(*) FROM access_audit WHERE false")
+        with pages_of_deletions(database, read):
+            delete_older_than(database, AuditEntry, AuditEntry.time, DAY)
+
+    assert len(read) == 6
+    assert max(read[1:]) < 1.5 * read[0]
+
+
+@contextmanager
+def pages_of_deletions(database: Database, read: list[int]) -> Iterator[None]:
+    """Add the number of pages that the choice of the rows of each DELETE reads to ``read``."""
+
+    def explain(connection: Connection, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
+        if not statement.startswith("DELETE"):
+            return
+        chosen = statement[statement.index("(SELECT") + 1 : statement.rindex(")")]
+        with psycopg.connect(libpq_url(connection.engine.url.render_as_string(hide_password=False))) as another:
+            [(plan,)] = another.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {chosen}", parameters).fetchall()  # type: ignore[call-overload]  # the driver's own statement and parameters
+        read.append(plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"])
+
+    event.listen(database.engine, "before_cursor_execute", explain)
+    yield
+    event.remove(database.engine, "before_cursor_execute", explain)

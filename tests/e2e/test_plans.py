@@ -71,6 +71,7 @@ from sqlalchemy import Engine, event, text
 from tests.support.databases import libpq_url
 from tests.support.environment import INNER_SECRETS
 from tests.support.object_store import ObjectStore
+from tests.support.pages_read import PagesRead
 from tests.support.servers import started_postgres
 from tests.support.stored import stored, unlimited
 
@@ -262,11 +263,6 @@ EXEMPT: Sequence[Exempt] = (
         "the list of folders counts the files of each, by the index alone",
     ),
     Exempt(
-        "ix_uploads_unfinished",
-        "SELECT count(*) AS count_1 FROM uploads WHERE uploads.finished IS false AND uploads.kind !=",
-        "the metrics count the unfinished uploads, and each owner may have a limited number of them",
-    ),
-    Exempt(
         "tasks_leased",
         "FROM tasks WHERE tasks.status = %(status_1)s ORDER BY tasks.id ASC LIMIT",
         "the workers hold a limited number of tasks",
@@ -294,33 +290,6 @@ class Scanned(NamedTuple):
 
     table: str
     index_name: str | None
-
-
-class PagesRead:
-    """Runs EXPLAIN ANALYZE for every SELECT of an engine before it is executed.
-
-    :ivar most: the largest number of pages that a SELECT reads.
-    :ivar statements: the number of explained statements.
-    """
-
-    def __init__(self, engine: Engine, url: str) -> None:
-        self.most = self.statements = 0
-        self._connection = psycopg.connect(libpq_url(url), autocommit=True)
-        self._connection.execute("SET plan_cache_mode = force_custom_plan")
-        event.listen(engine, "before_cursor_execute", self._explain)
-
-    def _explain(
-        self, _connection: object, _cursor: object, statement: str, parameters: object, _context: object, _many: bool
-    ) -> None:
-        if not statement.lstrip().upper().startswith(("SELECT", "WITH")):
-            return
-        self.statements += 1
-        explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
-        [(plan,)] = self._connection.execute(explain, parameters).fetchall()  # type: ignore[call-overload]  # the driver's own statement and parameters
-        self.most = max(self.most, plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"])
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 class Explained:

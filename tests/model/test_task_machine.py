@@ -3,9 +3,9 @@
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import takewhile, zip_longest
 
 import httpx2
 import pytest
@@ -42,6 +42,7 @@ RETRY = RetrySettings(
     max_seconds=900, base_delay_seconds=60, max_delay_seconds=60, max_crashes=MAX_CRASHES, max_losses=MAX_LOSSES
 )
 PROCESSES = 2
+OWNERS = ["ann", "bob", "local"]
 HOLDERS = [Holder("one", 1), Holder("one", 2), Holder("two", 1)]
 OUTCOMES: list[Outcome] = [Finished(7), Failed("not an image"), Postponed("no answer")]
 EXAMPLES = 10 if settings().max_examples <= 100 else 200
@@ -52,6 +53,7 @@ EXAMPLES = 10 if settings().max_examples <= 100 else 200
 class Expected:
     """A task in the model."""
 
+    owner: str
     priority: int
     status: str = "pending"
     attempt: int = 0
@@ -80,30 +82,29 @@ class TaskMachine(RuleBasedStateMachine):
         self.tasks = TaskService(self.database, hints, storage, ConfiguredPresets({}))
         self.bulk = BulkService(self.database, hints)
         self.model: dict[int, Expected] = {}
+        self.last_owners: dict[Holder, str] = {}
+        """Whose task each process claimed last."""
         self.held: list[Claim] = []
         with self.database.write() as session:
             session.execute(delete(Task))
 
-    @rule(priority=st.integers(0, 9))
-    def create(self, priority: int) -> None:
+    @rule(owner=st.sampled_from(OWNERS), priority=st.integers(0, 9), count=st.integers(1, 3))
+    def create(self, owner: str, priority: int, count: int) -> None:
+        row = {"owner": owner, "source_id": 1, "algorithm": "flip", "priority": priority}
         with self.database.write() as session:
-            statement = insert(Task).values(source_id=1, algorithm="flip", priority=priority).returning(Task.id)
-            self.model[session.execute(statement).scalar_one()] = Expected(priority)
+            for task_id in session.scalars(insert(Task).returning(Task.id), [row] * count):
+                self.model[task_id] = Expected(owner, priority)
 
     @rule(holder=st.sampled_from(HOLDERS), count=st.integers(1, 4), holds_others=st.booleans())
     def claim(self, holder: Holder, count: int, holds_others: bool) -> None:
         claims = self.claims[holder].claim(holder, count, holds_others)
 
-        waiting = [
-            (-task.priority, task_id) for task_id, task in self.model.items() if task.status == "pending" and task.due
-        ]
-        share = math.ceil(len(waiting) / PROCESSES)
-        due = [task_id for _, task_id in sorted(waiting)][: min(count, share)]
-        if due and self.model[due[0]].suspect:
-            expected = [] if holds_others else due[:1]
-        else:
-            expected = list(takewhile(lambda task_id: not self.model[task_id].suspect, due))
-        assert [claim.task_id for claim in claims] == expected
+        # A new process begins with any owner.
+        last = self.last_owners.get(holder)
+        expected = [self._expected(owner, count, holds_others) for owner in ([last] if last else OWNERS)]
+        assert [claim.task_id for claim in claims] in expected
+        if claims:
+            self.last_owners[holder] = claims[-1].owner
         for claim in claims:
             task = self.model[claim.task_id]
             task.status, task.attempt, task.holder = "processing", task.attempt + 1, holder
@@ -114,6 +115,7 @@ class TaskMachine(RuleBasedStateMachine):
     def process_starts(self, holder: Holder) -> None:
         """A new process does not know the previous front of the queue."""
         self.claims[holder] = self._process()
+        self.last_owners.pop(holder, None)
 
     @precondition(lambda self: self.held)
     @rule(data=st.data(), holder=st.sampled_from(HOLDERS))
@@ -237,6 +239,51 @@ class TaskMachine(RuleBasedStateMachine):
             task_id: (task.status, task.attempt, task.crashes, task.losses) for task_id, task in self.model.items()
         }
         assert all((row.error is not None) == (row.status == "error") for row in rows)
+
+    @rule(priority=st.integers(0, 9), holder=st.sampled_from(HOLDERS))
+    def look_for_urgent_tasks(self, priority: int, holder: Holder) -> None:
+        waiting = self._waiting()
+
+        assert self.claims[holder].is_pending_above(priority) == any(
+            self.model[task_id].priority > priority for task_id in waiting
+        )
+        assert self.claims[holder].claimable(5) == min(5, len(waiting))
+
+    def _waiting(self) -> Sequence[int]:
+        """Return the claimable tasks by priority, then by owner, the oldest first."""
+        waiting = [
+            (-task.priority, task.owner, task_id)
+            for task_id, task in self.model.items()
+            if task.status == "pending" and task.due
+        ]
+        return [task_id for *_, task_id in sorted(waiting)]
+
+    def _expected(self, last: str, count: int, holds_others: bool) -> Sequence[int]:
+        """Return the tasks that a process gets that claimed a task of ``last`` before."""
+        waiting = self._waiting()
+        share = min(count, math.ceil(len(waiting) / PROCESSES))
+        due = list(takewhile(lambda task_id: not self._is_shared(task_id, waiting), waiting[:share]))
+        if share and not due:
+            due = self._in_turn(last, self.model[waiting[0]].priority, share)
+        if due and self.model[due[0]].suspect:
+            return [] if holds_others else due[:1]
+        return list(takewhile(lambda task_id: not self.model[task_id].suspect, due))
+
+    def _is_shared(self, task_id: int, waiting: Sequence[int]) -> bool:
+        task = self.model[task_id]
+        return any(
+            self.model[other].owner != task.owner for other in waiting if self.model[other].priority == task.priority
+        )
+
+    def _in_turn(self, last: str, priority: int, share: int) -> list[int]:
+        tasks: dict[str, list[int]] = {}
+        for task_id in self._waiting():
+            if self.model[task_id].priority == priority:
+                tasks.setdefault(self.model[task_id].owner, []).append(task_id)
+        owners = sorted(tasks, key=lambda owner: (owner <= last, owner))[:share]
+        each = math.ceil(share / len(owners))
+        turns = zip_longest(*(tasks[owner][:each] for owner in owners))
+        return [task_id for turn in turns for task_id in turn if task_id is not None][:share]
 
     def _process(self) -> ClaimService:
         return ClaimService(self.database, RETRY, lease_seconds=60, processes=PROCESSES)

@@ -11,6 +11,7 @@ from service_kit.database import Database
 from service_kit.events.rows import Events
 from service_kit.events.stream import EventStream
 from service_kit.housekeeping import Chore, Housekeeping, OwnChore
+from service_kit.old_rows import STEP
 
 from file_storage.config import Settings, StorageSettings
 from file_storage.models import FileChore, FileEvent
@@ -79,9 +80,9 @@ def create_housekeeping(settings: Settings, limits_of: LimitsOf) -> Housekeeping
         database,
         FileChore,
         [
-            Chore("events", EXPIRY_INTERVAL_SECONDS, forget_events),
-            Chore("idempotency keys", EXPIRY_INTERVAL_SECONDS, services.keys.forget_expired),
-            Chore("links", EXPIRY_INTERVAL_SECONDS, partial(forget_expired_links, database)),
+            Chore("events", EXPIRY_INTERVAL_SECONDS, forget_events, STEP),
+            Chore("idempotency keys", EXPIRY_INTERVAL_SECONDS, services.keys.forget_expired, STEP),
+            Chore("links", EXPIRY_INTERVAL_SECONDS, partial(forget_expired_links, database), STEP),
             Chore("expired files", EXPIRY_INTERVAL_SECONDS, services.expiry.expire, EXPIRE_BATCH),
             Chore("trash", EXPIRY_INTERVAL_SECONDS, services.trash.end_expired, REMOVED_AT_ONCE),
             Chore("promises of room", EXPIRY_INTERVAL_SECONDS, services.promises.expire),

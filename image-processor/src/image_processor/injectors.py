@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from service_kit.database import Database
 from service_kit.events.rows import Events
 from service_kit.housekeeping import Chore, Housekeeping, OwnChore
+from service_kit.old_rows import STEP
 
 from image_processor.background.clock_watch import ClockWatch
 from image_processor.background.heartbeat import Heartbeat
@@ -38,6 +39,7 @@ from image_processor.services.presets.presets import PresetService
 from image_processor.services.tasks import ended, idempotency
 from image_processor.services.tasks.batches import BatchService
 from image_processor.services.tasks.bulk import BulkService
+from image_processor.services.tasks.forgetting import STEP as TASKS_AT_ONCE
 from image_processor.services.tasks.forgetting import Retention
 from image_processor.services.tasks.metrics import TaskMetrics
 from image_processor.services.tasks.queue import Hints, TaskQueue
@@ -104,10 +106,10 @@ def create_worker_registry(settings: WorkerSettings, database: Database, celery:
             database,
             TaskChore,
             [
-                Chore("events", EXPIRY_INTERVAL_SECONDS, partial(events.forget_older_than, keep_events)),
-                Chore("result cache", EXPIRY_INTERVAL_SECONDS, partial(cache.forget_older_than, keep_results)),
-                Chore("idempotency keys", EXPIRY_INTERVAL_SECONDS, partial(idempotency.forget_expired, database)),
-                Chore("old tasks", EXPIRY_INTERVAL_SECONDS, retention.run),
+                Chore("events", EXPIRY_INTERVAL_SECONDS, partial(events.forget_older_than, keep_events), STEP),
+                Chore("result cache", EXPIRY_INTERVAL_SECONDS, partial(cache.forget_older_than, keep_results), STEP),
+                Chore("idempotency keys", EXPIRY_INTERVAL_SECONDS, partial(idempotency.forget_expired, database), STEP),
+                Chore("old tasks", EXPIRY_INTERVAL_SECONDS, retention.run, TASKS_AT_ONCE),
                 Chore("counts of unended tasks", FOLD_INTERVAL_SECONDS, partial(fold, database)),
                 Chore("counts of ended tasks", FOLD_ENDED_INTERVAL_SECONDS, partial(ended.fold, database)),
             ],

@@ -1,8 +1,9 @@
 """Deletes old rows in steps: one statement for many rows would hold locks and an old snapshot for a long time."""
 
 import time
+from collections.abc import Sequence
 
-from sqlalchemy import delete, inspect, select, tuple_
+from sqlalchemy import ColumnElement, delete, inspect, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from service_kit.database import Database, epoch_now
@@ -22,19 +23,31 @@ def delete_older_than(database: Database, model: type[object], column: Instrumen
     :param age: rows older than this many seconds are deleted.
     """
     deadline = time.monotonic() + MAX_SECONDS
-    deleted = count = delete_step(database, model, column, age)
-    while count == STEP and time.monotonic() < deadline:
-        count = delete_step(database, model, column, age)
-        deleted += count
+    times = _delete_oldest(database, model, column, age)
+    deleted = len(times)
+    while len(times) == STEP and time.monotonic() < deadline:
+        # While an old snapshot is held, the index has an entry for each deleted row: do not read them again.
+        times = _delete_oldest(database, model, column, age, column >= max(times))
+        deleted += len(times)
     return deleted
 
 
 def delete_step(database: Database, model: type[object], column: InstrumentedAttribute[float], age: float) -> int:
     """Delete at most :data:`STEP` of the rows that :func:`delete_older_than` deletes; return their number."""
+    return len(_delete_oldest(database, model, column, age))
+
+
+def _delete_oldest(
+    database: Database,
+    model: type[object],
+    column: InstrumentedAttribute[float],
+    age: float,
+    *conditions: ColumnElement[bool],
+) -> Sequence[float]:
+    """Delete at most :data:`STEP` old rows that meet the conditions; return their times."""
     key = inspect(model).primary_key
+    oldest = select(*key).where(column < epoch_now() - age, *conditions).order_by(column).limit(STEP)
     # Skip rows that another process is deleting, so that two never wait for each other.
-    oldest = (
-        select(*key).where(column < epoch_now() - age).order_by(column).limit(STEP).with_for_update(skip_locked=True)
-    )
+    chosen = oldest.with_for_update(skip_locked=True)
     with database.begin() as connection:
-        return connection.execute(delete(model).where(tuple_(*key).in_(oldest))).rowcount
+        return connection.scalars(delete(model).where(tuple_(*key).in_(chosen)).returning(column)).all()

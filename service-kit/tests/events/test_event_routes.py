@@ -14,6 +14,7 @@ from service_kit.access.owners import OwnerService
 from service_kit.access.principals import READER, Limits, Scope
 from service_kit.access.wrong_keys import WrongKeys
 from service_kit.database import Database
+from service_kit.events import routes
 from service_kit.events import routes as routes_module
 from service_kit.events.routes import EventRoutes, Kind, application, id_in, ids_in
 from service_kit.events.rows import Events
@@ -115,6 +116,26 @@ def test_a_filter_hides_other_events(site: Site, query: str, expected: list[int]
     heard = site.listen(len(expected), query, BEGINNING)
 
     assert [event["sensor"] for event in heard.data] == expected
+
+
+def test_an_event_is_encoded_once_for_all_listeners_that_come_back(site: Site) -> None:
+    measure(site.database, 1, 2)
+
+    for _ in range(3):
+        heard = site.listen(2, headers=BEGINNING)
+
+    assert [event["sensor"] for event in heard.data] == [1, 2]
+    assert len(site.encoded) == 2
+
+
+def test_a_limited_number_of_encoded_events_is_kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "MAX_TEXTS", 1)
+    measure(site.database, 1, 2)
+
+    for _ in range(2):
+        site.listen(2, headers=BEGINNING)
+
+    assert len(site.encoded) == 4
 
 
 def test_an_event_is_encoded_once_for_all_listeners_of_a_language(database: Database, access: Database) -> None:

@@ -16,15 +16,20 @@ class ExpiryService:
     def __init__(self, database: Database, removal: Removal) -> None:
         self._database = database
         self._removal = removal
+        self._begin = 0.0
+        """The expiry at which the next removal begins. While an old snapshot is held, the index has an entry for each
+        removed file, which removals that follow each other would read again."""
 
     def expire(self) -> int:
         """Remove at most :data:`EXPIRE_BATCH` expired files, with bytes that no other file has; return their number."""
         if self._removal.must_wait:
             return 0
-        due = select(File.id).where(_EXPIRED).order_by(File.expires_at).limit(EXPIRE_BATCH)
-        with self._database.read() as session:
-            ids = session.scalars(due).all()
-        return len(self._removal.remove(ids, _EXPIRED))
+        due = select(File.id, File.expires_at).where(_EXPIRED, File.expires_at >= self._begin)
+        with self._database.connect() as connection:
+            rows = connection.execute(due.order_by(File.expires_at).limit(EXPIRE_BATCH)).all()
+        removed = self._removal.remove([row.id for row in rows], _EXPIRED)
+        self._begin = rows[-1].expires_at or 0.0 if len(rows) == EXPIRE_BATCH else 0.0
+        return len(removed)
 
     def collect_garbage(self) -> int:
         """Remove all expired files and return their number."""

@@ -60,6 +60,26 @@ class _Moved(NamedTuple):
     restore_until: float | None = None
 
 
+class _Oldest:
+    """Finds the files in the trash that were deleted first, in steps.
+
+    Each step begins where the last one ended, until there are no more: while an old snapshot is held, the index has an
+    entry for each removed file, which each step would read again.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._begin = 0.0
+
+    def next(self, condition: ColumnElement[bool]) -> Sequence[int]:
+        """Return the next :data:`REMOVED_AT_ONCE` files that meet the condition; if they are fewer, start over."""
+        following = select(File.id, File.deleted_at).where(_IN_TRASH, File.deleted_at >= self._begin, condition)
+        with self._database.connect() as connection:
+            rows = connection.execute(following.order_by(File.deleted_at, File.id).limit(REMOVED_AT_ONCE)).all()
+        self._begin = rows[-1].deleted_at or 0.0 if len(rows) == REMOVED_AT_ONCE else 0.0
+        return [row.id for row in rows]
+
+
 class TrashService:
     """Deletes and restores files.
 
@@ -72,6 +92,7 @@ class TrashService:
         self._database = database
         self._removal = removal
         self._seconds = seconds
+        self._expired = _Oldest(database)
 
     def restore_until(self, file: File) -> float:
         """Return when a file in the trash can no longer be restored, in seconds since 1970."""
@@ -133,7 +154,8 @@ class TrashService:
     def empty(self, principal: Principal, ids: Sequence[int] | None) -> Emptied:
         """Permanently remove these files from the trash; ``None`` removes all that the principal can see."""
         if ids is None:
-            emptied = self._remove_in_steps(lambda: self._oldest(principal.owns(File.owner)), principal)
+            oldest = _Oldest(self._database)
+            emptied = self._remove_in_steps(lambda: oldest.next(principal.owns(File.owner)), principal)
         else:
             wanted = _steps(ids, REMOVED_AT_ONCE)
             emptied = self._remove_in_steps(lambda: next(wanted, ()), principal)
@@ -152,12 +174,7 @@ class TrashService:
         if self._removal.must_wait:
             return 0
         expired = File.deleted_at <= epoch_now() - self._seconds
-        return len(self._removal.remove(self._oldest(expired), expired))
-
-    def _oldest(self, condition: ColumnElement[bool]) -> Sequence[int]:
-        oldest = select(File.id).where(_IN_TRASH, condition).order_by(File.deleted_at, File.id).limit(REMOVED_AT_ONCE)
-        with self._database.connect() as connection:
-            return connection.scalars(oldest).all()
+        return len(self._removal.remove(self._expired.next(expired), expired))
 
     def _step(self) -> int:
         return MOVED_AT_ONCE if self._seconds else REMOVED_AT_ONCE

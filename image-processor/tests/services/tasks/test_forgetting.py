@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 
+import psycopg
 import pytest
 from image_processor.models import Batch, BatchKey, Task
 from image_processor.services.tasks import forgetting
 from image_processor.services.tasks.forgetting import Retention
 from image_processor.services.tasks.idempotency import KEY_LIFETIME, forget_expired, ranges_of
 from service_kit.database import Database, epoch_now
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text, update
+
+from tests.support.databases import libpq_url
+from tests.support.pages_read import PagesRead
 
 HOUR = 3600
 
@@ -73,10 +77,50 @@ def test_a_walk_in_small_steps_passes_tasks_that_stay(database: Database, monkey
     for _ in range(3):
         add_task(database, "finished", hours=3)
     young = add_task(database, "finished", hours=1)
+    retention = Retention(database, 2 * HOUR)
 
-    Retention(database, 2 * HOUR).run()
+    deleted = [retention.run(), retention.run()]
 
+    assert deleted == [2, 1]
     assert ids(database) == [*waiting, young]
+
+
+def test_a_task_that_a_walk_has_kept_is_deleted_by_a_later_one(database: Database) -> None:
+    waiting = add_task(database, "pending", hours=3)
+    add_task(database, "finished", hours=3)
+    retention = Retention(database, 2 * HOUR)
+    retention.run()
+
+    with database.write() as session:
+        values = {"status": "finished", "ended_at": epoch_now() - 3 * HOUR}
+        session.execute(update(Task).where(Task.id == waiting).values(**values))
+    add_task(database, "finished", hours=3)
+    retention.run()
+
+    assert ids(database) == []
+
+
+@pytest.mark.parametrize("each_database", [pytest.param("postgresql", marks=pytest.mark.server)], indirect=True)
+def test_a_walk_does_not_read_what_the_last_one_deleted(each_database: Database) -> None:
+    url = each_database.engine.url.render_as_string(hide_password=False)
+    retention = Retention(each_database, 2 * HOUR)
+    row = {"source_id": 1, "algorithm": "flip", "status": "finished", "created_at": 1, "ended_at": 1}
+    with each_database.begin() as connection:
+        connection.execute(insert(Task), [row] * 6000)
+        connection.execute(insert(Task), [{"source_id": 1, "algorithm": "flip"}] * 2000)
+        connection.execute(text("ANALYZE tasks"))
+
+    with psycopg.connect(libpq_url(url)) as dump:
+        dump.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        dump.execute("SELECT count(*) FROM tasks WHERE false")
+        while retention.run():
+            pass
+        pages = PagesRead(each_database.engine, url)
+        retention.run()
+        pages.close()
+
+    assert pages.statements == 1
+    assert pages.most < 75, "a step reads 1,000 tasks, and the deleted ones have over 140 pages"
 
 
 def test_a_batch_goes_with_its_last_task(database: Database) -> None:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Generic
-from weakref import WeakKeyDictionary
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -45,6 +44,8 @@ RECONNECT_MILLISECONDS = 1000
 """Delay before a client reconnects."""
 MAX_IDS = 1000
 """Maximum number of ids in a listener's filter."""
+MAX_TEXTS = 10_000
+"""Maximum number of encoded events that are kept: some pages of returning listeners, and a few megabytes."""
 STATUSES = {"too-many-listeners": 429}
 
 
@@ -99,8 +100,8 @@ class EventRoutes(Generic[AnyEvent]):
         self._kind = kind
         self._gate = gate
         self._listeners = Listeners()
-        # All listeners get the same event object, so it is encoded only once.
-        self._texts: WeakKeyDictionary[AnyEvent, dict[Language, bytes]] = WeakKeyDictionary()
+        self._texts: dict[tuple[Position, Language], bytes] = {}
+        """The newest encoded events: each is encoded once for all listeners, also for those that come back."""
 
     async def events(self, request: Request) -> Response:
         """Answer ``GET …/events`` with the filters of the query and ``Last-Event-ID``."""
@@ -169,13 +170,16 @@ class EventRoutes(Generic[AnyEvent]):
         return True
 
     def _encoded(self, event: AnyEvent, language: Language) -> bytes:
-        by_language = self._texts.setdefault(event, {})
-        if language not in by_language:
+        position = position_of(event)
+        encoded = self._texts.get((position, language))
+        if encoded is None:
             data = json.dumps(self._kind.as_json(event, language), ensure_ascii=False)
             name = self._kind.name if self._kind.name_of is None else self._kind.name_of(event)
-            sent = ServerSentEvent(data=data, event=name, id=str(position_of(event)))
-            by_language[language] = sent.encode()
-        return by_language[language]
+            encoded = ServerSentEvent(data=data, event=name, id=str(position)).encode()
+            self._texts[position, language] = encoded
+            if len(self._texts) > MAX_TEXTS:
+                del self._texts[next(iter(self._texts))]
+        return encoded
 
 
 def application(base_path: str, routes: EventRoutes[AnyEvent], cors: Cors) -> Starlette:

@@ -1,5 +1,6 @@
 """Deletes ended tasks, and batches together with their last task. Files are kept."""
 
+import time
 from collections.abc import Collection, Sequence
 
 from service_kit.database import Database, epoch_now
@@ -9,9 +10,9 @@ from image_processor.models import Batch, Task
 from image_processor.services.tasks.filters import ENDED
 
 STEP = 1000
-"""Maximum number of tasks examined in one transaction."""
-MAX_STEPS = 50
-"""Maximum number of steps per run, so that other chores get their turn."""
+"""Maximum number of tasks examined in one transaction. A run that deletes as many may leave some to the next."""
+MAX_SECONDS = 10.0
+"""Seconds after which a run starts no further step, so that other chores get their turn."""
 
 # Avoids NOT EXISTS, for which a planner may read all tasks to join them.
 _HAS_NO_TASK = select(Task.id).where(Task.batch_id == Batch.id).limit(1).correlate(Batch).scalar_subquery().is_(None)
@@ -30,8 +31,10 @@ def delete_tasks(connection: Connection, ids: Collection[int]) -> None:
 class Retention:
     """Deletes tasks that ended long ago.
 
-    It walks through the tasks by id and starts over at the first young ones, because ids grow with time. So it needs no
-    index of the times, and reads few tasks that it does not delete.
+    It walks through the tasks by id up to the first young ones, because ids grow with time. So it needs no index of the
+    times, and reads few tasks that it does not delete. The next walk begins at the first task that this one has kept:
+    while an old snapshot is held, the index has an entry for each deleted task, and a walk from the first id would read
+    all of them.
 
     :param seconds: how long a task is kept after it has ended; 0 keeps all.
     """
@@ -41,14 +44,16 @@ class Retention:
         self._seconds = seconds
         self._after = 0
         """The id after which the next step begins."""
+        self._first_kept: int | None = None
+        """The first task that this walk has not deleted."""
 
     def run(self) -> int:
-        """Delete due tasks in steps, and return their number; leave the rest to the next run."""
-        deleted, goes_on, steps = 0, bool(self._seconds), 0
-        while goes_on and steps < MAX_STEPS:
+        """Delete due tasks and return their number: :data:`STEP` or a few more if as many are due."""
+        deadline = time.monotonic() + MAX_SECONDS
+        deleted, goes_on = 0, bool(self._seconds)
+        while goes_on and deleted < STEP and time.monotonic() < deadline:
             count, goes_on = self._step()
             deleted += count
-            steps += 1
         return deleted
 
     def _step(self) -> tuple[int, bool]:
@@ -63,7 +68,13 @@ class Retention:
                 locked = connection.scalars(_LOCK_DUE, {"ids": due, "seconds": self._seconds}).all()
                 delete_tasks(connection, locked)
         goes_on = len(rows) == STEP and rows[-1].is_old
-        self._after = rows[-1].id if goes_on else 0
+        if self._first_kept is None:
+            gone = set(locked)
+            self._first_kept = next((row.id for row in rows if row.id not in gone), None)
+        if goes_on or self._first_kept is None:
+            self._after = rows[-1].id if rows else self._after
+        else:
+            self._after, self._first_kept = self._first_kept - 1, None
         return len(locked), goes_on
 
 

@@ -16,7 +16,7 @@ from image_processor.services.tasks.ended import tasks_by_status
 
 _Value = TypeVar("_Value")
 
-MAX_COUNTED = 100_000
+MAX_WEBHOOKS = 10_000
 """Counting stops here, to limit the cost of a scrape."""
 
 # The order of the index of pending tasks.
@@ -52,7 +52,7 @@ _OLDEST = (
 )
 OLDEST_PENDING_SECONDS = select(epoch_now() - func.min(_OLDEST.c.created_at))
 _CALLBACKS = select(func.count()).select_from(
-    select(Callback.id).order_by(Callback.due_at).limit(MAX_COUNTED).subquery()
+    select(Callback.id).order_by(Callback.due_at).limit(MAX_WEBHOOKS).subquery()
 )
 
 
@@ -75,4 +75,4 @@ class TaskMetrics(Collector):
             "Age of the oldest pending task.",
             max(0.0, waiting or 0.0),
         )
-        yield GaugeMetricFamily("pixmill_webhooks", f"Undelivered webhooks, at most {MAX_COUNTED}.", callbacks)
+        yield GaugeMetricFamily("pixmill_webhooks", f"Undelivered webhooks, at most {MAX_WEBHOOKS}.", callbacks)

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from image_processor.models import Task, TaskEvent, TaskStatus
 from image_processor.models.task import PRIORITIES
-from image_processor.services.tasks.ended import ENDS, DayOfEnds, ends_by_day, tasks_by_status
-from image_processor.services.tasks.metrics import MAX_COUNTED, OLDEST_PENDING_SECONDS
+from image_processor.services.tasks.ended import ENDS, MAX_PROCESSING, DayOfEnds, ends_by_day, tasks_by_status
+from image_processor.services.tasks.metrics import OLDEST_PENDING_SECONDS
 
 REMEMBERED_SECONDS = 1.0
 """Time for which numbers are cached, regardless of how many pages request them."""
@@ -112,7 +112,7 @@ def _workers(session: Session) -> Sequence[BusyWorker]:
         select(Task.claimed_by, Task.process)
         .where(Task.status == TaskStatus.PROCESSING)
         .order_by(Task.lease_until)
-        .limit(MAX_COUNTED)
+        .limit(MAX_PROCESSING)
         .subquery()
     )
     statement = (
