@@ -413,7 +413,7 @@ def test_a_link_leads_where_it_pointed_after_signing_in(owners: Mapping[str, str
     locked.browser.delete_all_cookies()
     link = address_of_steps(STEPS)
 
-    with prepared(locked, holding("path === '/api/session' && !options")):
+    with prepared(locked, holding("path === '/api/session' && !options.method")):
         locked.open(link)
         # The page shows the screen before it knows that a key is needed.
         sign_in(locked, owners[owner])
@@ -432,7 +432,7 @@ def test_the_names_of_a_session_that_begins_later_are_in_their_own_language(
         return str(locked.browser.execute_script(names))
 
     # Only the requests of the screen say that a key is needed, so that it asks for the names before.
-    with prepared(locked, holding("path === '/api/session' && !options || path.includes('/batches?')")):
+    with prepared(locked, holding("path === '/api/session' && !options.method || path.includes('/batches?')")):
         locked.open("/tasks")
         wait_until(lambda: requests(locked, "/catalog") == 1, "the names are asked for")
         locked.button("Русский").click()
@@ -446,7 +446,7 @@ def test_the_names_of_a_session_that_begins_later_are_in_their_own_language(
 
 @pytest.mark.parametrize(
     ("button", "held"),
-    [("Open the steps", "path.includes('status=error&')"), ("Forget", "options?.method === 'DELETE'")],
+    [("Open the steps", "path.includes('&limit=1000')"), ("Forget", "options?.method === 'DELETE'")],
 )
 def test_a_late_answer_for_a_run_leaves_the_user_where_they_went(
     pixmill: ApiClient, page: Page, name: str, button: str, held: str
@@ -477,7 +477,7 @@ def test_the_steps_of_a_run_open_with_its_files_or_not_at_all(pixmill: ApiClient
     page.says("1 file selected")
     page.browser.execute_script(GO, f"/runs/{batch_id}")
 
-    with blocked(page, "*status=error*"):
+    with blocked(page, "*limit=1000*"):
         page.button("Open the steps").click()
         wait_until(lambda: "does not answer" in page.first(".toast").text, "a message says why nothing happens")
     with blocked(page, "*/file-server/lookup"):

@@ -1,6 +1,6 @@
 """Pixmill's page in a real browser."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
@@ -27,14 +27,22 @@ return [...document.querySelectorAll(selector)].filter((element) => {
 
 
 @contextmanager
-def open_browser(width: int = 1280, height: int = 800, *, language: str = "en", dark: bool = False) -> Iterator[Chrome]:
-    """Start a browser with an empty profile and a viewport of this size."""
+def open_browser(
+    width: int = 1280, height: int = 800, *, language: str = "en", dark: bool = False, hosts: Sequence[str] = ()
+) -> Iterator[Chrome]:
+    """Start a browser with an empty profile and a viewport of this size.
+
+    :param hosts: names that lead to this machine; a page under them is not secure over plain HTTP.
+    """
     options = ChromeOptions()
     # Without these options Chromium connects to Google's servers.
     for option in ("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "disable-background-networking"):
         options.add_argument(f"--{option}")
     options.add_argument(f"--lang={language}")
     options.add_argument("--hide-scrollbars")
+    if hosts:
+        rules = ", ".join(f"MAP {host} 127.0.0.1" for host in hosts)
+        options.add_argument(f"--host-resolver-rules={rules}")
     options.add_experimental_option("prefs", {"intl.accept_languages": language})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     options.binary_location = find_program("chromium")

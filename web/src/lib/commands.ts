@@ -1,15 +1,19 @@
 /** Shows a request as a Python program or as a `pixmill` command. */
 
 import { FILES } from './api/files';
-import type { Work } from './api/tasks';
+import { presetAddress, presetBody, type Work } from './api/tasks';
 import type { Json, Params } from './api/types';
 import { quoted, type Request } from './curl';
+
+const EXAMPLE = 'photo.jpg';
 
 export interface Command extends Request {
   /** The run that the request starts; the client and the command line have their own functions for it. */
   run?: { fileIds: readonly number[]; work: Work };
   /** The files to move, each with its own request, as in `each` for curl. */
   move?: { fileIds: readonly number[]; folder: string };
+  /** The folder for the file to upload, which the user names: the commands upload `photo.jpg`. */
+  upload?: { folder: string };
 }
 
 /** Return the command that moves files, with the data for each form. */
@@ -17,10 +21,21 @@ export function moveOf(fileIds: readonly number[], folder: string): Command {
   return { path: FILES, method: 'PATCH', body: { folder }, each: fileIds, move: { fileIds, folder } };
 }
 
+/** Return the command that uploads a file into a folder. */
+export function uploadOf(folder: string): Command {
+  const form = { ...(folder ? { folder } : {}), file: `@${EXAMPLE}` };
+  return { path: `${FILES}/`, method: 'POST', form, upload: { folder } };
+}
+
 /** Return the commands that delete files, restore them, or delete them from the trash for good. */
 export const deleteOf = (ids: readonly number[]): Command => ({ path: `${FILES}/delete`, method: 'POST', body: { ids } });
 export const restoreOf = (ids: readonly number[]): Command => ({ path: `${FILES}/restore`, method: 'POST', body: { ids } });
-export const removeOf = (ids: readonly number[]): Command => ({ path: `${FILES}/trash/empty`, method: 'POST', body: { ids } });
+/** Without ids, the whole trash. */
+export const removeOf = (ids: readonly number[] | null): Command => ({ path: `${FILES}/trash/empty`, method: 'POST', body: ids ? { ids } : {} });
+
+/** Return the commands that save and delete a preset. */
+export const savePresetOf = (name: string, work: Work): Command => ({ path: presetAddress(name), method: 'PUT', body: presetBody(work) });
+export const deletePresetOf = (name: string): Command => ({ path: presetAddress(name), method: 'DELETE' });
 
 /** Return a JSON value as a Python literal. */
 function literal(value: unknown): string {
@@ -33,7 +48,7 @@ function literal(value: unknown): string {
   return JSON.stringify(value);
 }
 
-export function python({ path, method = 'GET', body, save, run, move }: Command): string {
+export function python({ path, method = 'GET', body, save, run, move, upload }: Command): string {
   const server = JSON.stringify(location.origin);
   const within = (imports: string[], lines: string[]): string =>
     [...imports, '', `with Pixmill(${server}) as px:`, ...lines.map((line) => `    ${line}`), ''].join('\n');
@@ -45,6 +60,10 @@ export function python({ path, method = 'GET', body, save, run, move }: Command)
   if (move) {
     const update = `    px.files.update(file_id, folder=${JSON.stringify(move.folder)})`;
     return within(['from pixmill import Pixmill'], [`for file_id in [${move.fileIds.join(', ')}]:`, update]);
+  }
+  if (upload) {
+    const folder = upload.folder ? `, folder=${JSON.stringify(upload.folder)}` : '';
+    return within(['from pixmill import Pixmill'], [`print(px.files.upload("${EXAMPLE}"${folder}).id)`]);
   }
   const address = new URL(path, location.origin);
   const query = [...address.searchParams].map(([name, value]) => `(${JSON.stringify(name)}, ${JSON.stringify(value)})`);
@@ -58,10 +77,11 @@ export function python({ path, method = 'GET', body, save, run, move }: Command)
   return within(['from pathlib import Path', '', ...imports], [`Path(${JSON.stringify(save)}).write_bytes(${call}.body)`]);
 }
 
-export function commandLine({ path, method = 'GET', body, save, run, move }: Command): string {
+export function commandLine({ path, method = 'GET', body, save, run, move, upload }: Command): string {
   const server = `--url ${quoted(location.origin)}`;
   // Without `--`, a folder that starts with a hyphen would be an option.
   if (move) return `pixmill mv ${server} -- ${move.fileIds.join(' ')} ${quoted(move.folder || '/')}`;
+  if (upload) return `pixmill put ${server}${upload.folder ? ` --folder=${quoted(upload.folder)}` : ''} ${EXAMPLE}`;
   if (run) {
     const steps = run.work.steps.map(({ algorithm, params }) => words(algorithm, params));
     const output = assignments(run.work.output);

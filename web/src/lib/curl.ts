@@ -10,6 +10,8 @@ export interface Request {
   save?: string;
   /** The files to send a separate request for; their ids follow the path. */
   each?: readonly number[];
+  /** The fields of a form that uploads a file. */
+  form?: Record<string, string>;
 }
 
 export const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
@@ -21,10 +23,11 @@ function addressOf(path: string, each: readonly number[] | undefined): string {
   return each.length === 1 ? `${address}/${each[0]}` : `${address}/{${each.join(',')}}`;
 }
 
-export function curl({ path, method, body, save, each }: Request): string {
+export function curl({ path, method, body, save, each, form }: Request): string {
   const parts = ['curl'];
   if (save) parts.push('-o', quoted(save));
-  if (method && !(method === 'POST' && body !== undefined)) parts.push('-X', method);
+  for (const [name, value] of Object.entries(form ?? {})) parts.push('-F', quoted(`${name}=${value}`));
+  if (method && !(method === 'POST' && (body !== undefined || form))) parts.push('-X', method);
   if (session.who?.mode === 'keys') parts.push('-H', '"Authorization: Bearer $PIXMILL_KEY"');
   if (body !== undefined) parts.push('-H', quoted('Content-Type: application/json'), '-d', quoted(JSON.stringify(body)));
   parts.push(quoted(addressOf(path, each)));

@@ -1,7 +1,7 @@
 /** Params that can be drawn on a picture, in fractions of its sides. */
 
 import type { Json, Params, Schema } from './api/types';
-import { resolved } from './schema/fields';
+import { resolved } from './schema/references';
 
 export interface Point {
   x: number;

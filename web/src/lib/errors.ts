@@ -8,6 +8,7 @@ export function explain(error: unknown): string {
   if (!(error instanceof Problem)) return error instanceof Error ? error.message : String(error);
   if (error.isAway) return i18n.t.noAnswer;
   if (error.type.endsWith(':file-not-found')) return i18n.t.notFound;
-  if (error.status === 503) return i18n.t.unavailable;
+  // Pixmill's own answers say why; those of a proxy have no type.
+  if (error.status === 503 && error.type === '') return i18n.t.unavailable;
   return error.detail;
 }

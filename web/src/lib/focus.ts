@@ -13,6 +13,18 @@ export function focusScreen(): void {
   (dialog?.querySelector<HTMLElement>(FOCUSABLE) ?? gallery ?? document.getElementById('content'))?.focus();
 }
 
+/** Give the focus back to a button that was disabled while it worked. */
+export function returnFocus(): void {
+  let last: HTMLElement | null = null;
+  document.addEventListener('focusin', ({ target }) => (last = target as HTMLElement));
+  // The user went elsewhere; a button that is disabled only loses the focus.
+  document.addEventListener('focusout', ({ target }) => {
+    if ((target as HTMLElement).matches(':enabled')) last = null;
+  });
+  const observer = new MutationObserver(() => isLost() && last?.matches(':enabled') && last.focus());
+  observer.observe(document.body, { subtree: true, attributeFilter: ['disabled'] });
+}
+
 /**
  * An attachment: if the child with the focus disappears, such as a row, focus the same control of the one that takes its place; if the
  * whole element disappears, the screen.

@@ -16,7 +16,7 @@ export async function createBatch(fileIds: readonly number[], work: Work, key: s
 
 export const batchPage = (address: string): Promise<Page<Batch>> => getPage(address);
 
-export const getBatch = (id: number, signal: AbortSignal): Promise<BatchDetail> => getJson(`${BATCHES}/${id}`, signal);
+export const getBatch = (id: number, signal?: AbortSignal): Promise<BatchDetail> => getJson(`${BATCHES}/${id}`, signal);
 
 /** Delete the ended tasks of a batch, and the batch with its last task. Its files stay. */
 export async function forgetBatch(id: number): Promise<void> {
@@ -27,9 +27,9 @@ export async function forgetBatch(id: number): Promise<void> {
   }
 }
 
-/** Yield the tasks of a batch that are in a state, a page at a time. */
-export async function* batchTasks(id: number, status: 'finished' | 'error'): AsyncGenerator<Task[]> {
-  let address: string | null = `${TASKS}/?batch_id=${id}&status=${status}&limit=${IDS}`;
+/** Yield the tasks of a batch, all or those in a state, a page at a time. */
+export async function* batchTasks(id: number, status?: 'finished' | 'error'): AsyncGenerator<Task[]> {
+  let address: string | null = `${TASKS}/?batch_id=${id}${status ? `&status=${status}` : ''}&limit=${IDS}`;
   while (address) {
     const response: Response = await send(address);
     yield await jsonOf<Task[]>(response);

@@ -64,6 +64,9 @@ export function lost(): Problem {
 /** Return the reason why there is no answer: what the browser reports of a lost connection or a timeout is a Problem. */
 const reasonOf = (error: unknown): unknown => (/^(Type|Timeout)Error$/.test((error as Error).name) ? lost() : error);
 
+/** Whether a request only asks. */
+const isRead = (path: string, { method = 'GET' }: RequestInit): boolean => method === 'GET' || path.endsWith('/lookup');
+
 /** Send a request; throw a Problem if the response is not successful. If the session ends, ask again after signing in. */
 export async function send(path: string, options: RequestInit = {}): Promise<Response> {
   for (;;) {
@@ -80,10 +83,18 @@ export async function send(path: string, options: RequestInit = {}): Promise<Res
 /** Send a request that does not wait for signing in, because it is what signs in. */
 export async function sendOnce(path: string, options: RequestInit): Promise<Response> {
   let response: Response;
+  const given = new AbortController();
+  const stop = connection.watch(() => {
+    // What changes something may have arrived: only its own answer says so.
+    if (isRead(path, options)) given.abort(lost());
+  });
+  const signal = options.signal ? AbortSignal.any([options.signal, given.signal]) : given.signal;
   try {
-    response = await fetch(path, { ...options, headers: { ...languageHeader(), ...options.headers } });
+    response = await fetch(path, { ...options, signal, headers: { ...languageHeader(), ...options.headers } });
   } catch (error) {
     throw reasonOf(error);
+  } finally {
+    stop();
   }
   connection.found();
   if (response.ok) return response;

@@ -35,7 +35,12 @@ export interface SetRequest {
 
 export const createSetLink = (request: SetRequest): Promise<NewLink> => sendJson('POST', LINKS, request);
 
-export const changeLink = (id: number, change: { note?: string; expires_in?: number }): Promise<unknown> =>
+export interface LinkChange {
+  note?: string;
+  expires_in?: number;
+}
+
+export const changeLink = (id: number, change: LinkChange): Promise<unknown> =>
   sendJson('PATCH', `${LINKS}/${id}`, change);
 
 export async function revokeLink(id: number): Promise<void> {

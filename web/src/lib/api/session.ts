@@ -5,11 +5,13 @@ import type { Readiness, Session } from './types';
 
 /** How many questions were asked: only the answer to the newest counts, because an older one may name the owner of before. */
 let asked = 0;
+/** The timeout of the question: it is asked again when the server answers. */
+const LONGEST_MS = 10_000;
 
 /** Request the user's identity. A server without access control answers 404; then no key is needed. */
 export async function askSession(): Promise<void> {
   const question = ++asked;
-  const response = await fetch('/api/session').catch(() => null);
+  const response = await fetch('/api/session', { signal: AbortSignal.timeout(LONGEST_MS) }).catch(() => null);
   const who = response?.ok ? ((await response.json()) as Session) : null;
   if (question !== asked) return;
   if (who) session.begin(who);

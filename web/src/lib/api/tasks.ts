@@ -1,6 +1,6 @@
 import { i18n } from '../i18n/i18n.svelte';
 import { getJson, getPage, jsonOf, send, sendJson, type Page } from './http';
-import { resolved } from '../schema/fields';
+import { resolved } from '../schema/references';
 import type { Algorithm, Params, Preset, Schema, Step, Task, TaskStatus } from './types';
 
 export const TASKS = '/api/image-processing';

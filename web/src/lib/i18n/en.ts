@@ -50,6 +50,7 @@ export const en = {
   outdated: 'The server was updated. Reload the page to use the new version.',
   outdatedUploads: 'The server was updated. Reload the page when the uploads are done: after a reload, some files must be chosen again.',
   reload: 'Reload the page',
+  leftOut: (count: number) => plural(count, { one: '# file no longer exists and is left out', other: '# files no longer exist and are left out' }),
   unavailable: 'The service is not available right now. Your files and tasks are safe.',
 
   // Files
@@ -215,6 +216,7 @@ export const en = {
   findStep: 'Find a step',
   noStepFound: 'No step has this name',
   noSteps: 'Begin with a step',
+  brokenSteps: 'This address contains no steps that can be read. It may be incomplete.',
   noStepsHint: 'Steps run in order; the picture is decoded and encoded once.',
   presets: 'Presets',
   presetName: 'Name of the preset',
@@ -331,6 +333,7 @@ export const en = {
   fileNumber: (id: number) => `File ${id}`,
   progress: 'Progress',
   forExample: 'For example',
+  oneCause: 'One cause',
   showFiles: 'Show the files',
   zipPart: (part: number, parts: number) => `ZIP ${part} of ${parts}`,
   results: 'Results',

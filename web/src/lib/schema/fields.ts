@@ -1,6 +1,7 @@
 /** The form fields for a part of a JSON Schema. */
 
 import type { Json, Params, Schema } from '../api/types';
+import { resolved, without } from './references';
 
 export type Kind =
   | 'boolean'
@@ -26,18 +27,6 @@ export interface Field {
 
 const COLOR = /^\^\(#\(\[0-9a-fA-F\]/;
 const FILE = /(^|_)file_id$/;
-
-export function resolved(schema: Schema, root: Schema): Schema {
-  if (!schema.$ref) return schema;
-  const name = schema.$ref.replace('#/$defs/', '');
-  return { ...resolved(root.$defs?.[name] ?? {}, root), ...without(schema, '$ref') };
-}
-
-function without(schema: Schema, key: keyof Schema): Schema {
-  const rest = { ...schema };
-  delete rest[key];
-  return rest;
-}
 
 export function fieldOf(name: string, given: Schema, root: Schema): Field {
   const schema = resolved(given, root);
@@ -131,14 +120,22 @@ export function emptyOf(schema: Schema, root: Schema): Json {
 export type FormProblem = 'required' | 'fieldNotJson';
 
 export function problemOf(schema: Schema, params: Params, root = schema): FormProblem | null {
-  const isMissing = (schema.required ?? []).some((name) => {
-    const value = params[name];
-    return value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0);
-  });
-  if (isMissing) return 'required';
+  const needed = new Set(schema.required);
+  if (propertiesOf(schema).some(([name, property]) => isMissing(name, property, params[name], needed.has(name), root))) return 'required';
   return propertiesOf(schema).some(([name, property]) => isUnparsed(fieldOf(name, property, root), params[name], root))
     ? 'fieldNotJson'
     : null;
+}
+
+/** Whether a needed value, or one of an entry of a list, is missing. */
+export function isMissing(name: string, given: Schema, value: Json | undefined, needed: boolean, root: Schema): boolean {
+  if (value === undefined || value === null || value === '') return needed;
+  if (!Array.isArray(value)) return false;
+  if (value.length === 0) return needed;
+  const { kind, schema } = fieldOf(name, given, root);
+  if (kind !== 'list') return false;
+  const item = resolved(schema.items ?? {}, root);
+  return value.some((entry) => typeof entry !== 'object' || entry === null || problemOf(item, entry as Params, root) === 'required');
 }
 
 function isUnparsed(field: Field, value: Json | undefined, root: Schema): boolean {

@@ -1,11 +1,17 @@
 /** Whether the server answers; if not, it is polled every few seconds. */
 
 const RETRY_MS = 4000;
+/** How long to wait for an answer before asking whether the server is there at all. */
+const PATIENCE_MS = 8000;
+/** The timeout of this question, which costs the server nothing. */
+const ANSWER_MS = 5000;
 
 class Connection {
   away = $state(false);
   private timer: ReturnType<typeof setTimeout> | undefined;
   private readonly waiting = new Set<() => void>();
+  /** The question of all requests that have no answer yet. */
+  private doubt: Promise<boolean> | null = null;
 
   lost(): void {
     this.away = true;
@@ -44,9 +50,27 @@ class Connection {
     if (await this.isThere()) this.found();
   }
 
+  /**
+   * As long as an answer is awaited, ask from time to time whether the server is there: it may accept a connection and never answer.
+   * Call `onAway` if it is not. Return a function that ends this.
+   */
+  watch(onAway: () => void): () => void {
+    let isOver = false;
+    const look = async (): Promise<void> => {
+      const isThere = await (this.doubt ??= this.isThere().finally(() => (this.doubt = null)));
+      if (!isThere && !isOver) onAway();
+    };
+    const timer = setInterval(() => void look(), PATIENCE_MS);
+    return () => {
+      isOver = true;
+      clearInterval(timer);
+    };
+  }
+
   /** Ask the server whether it is there; if not, it is asked again until it answers. */
   async isThere(): Promise<boolean> {
-    const response = await fetch('/api/file-server/healthz', { cache: 'no-store' }).catch(() => null);
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const response = await fetch('/api/file-server/healthz', { cache: 'no-store', signal }).catch(() => null);
     if (response?.ok) return true;
     this.lost();
     return false;

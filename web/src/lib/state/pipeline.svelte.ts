@@ -2,10 +2,12 @@
 
 import type { Work } from '../api/tasks';
 import type { Algorithm, Params, Step } from '../api/types';
+import { i18n } from '../i18n/i18n.svelte';
 import { router } from '../router.svelte';
 import { problemOf, startOf } from '../schema/fields';
 import { dropInTab, keep, keepInTab, kept, keptInTab } from '../storage';
 import { session } from './session.svelte';
+import { toasts } from './toasts.svelte';
 
 export interface EditedStep extends Step {
   key: number;
@@ -96,14 +98,15 @@ class Pipeline {
       return;
     }
     if (location.hash.startsWith(HASH)) {
-      try {
-        this.load(decoded(location.hash.slice(HASH.length)));
+      const linked = decoded(location.hash.slice(HASH.length));
+      if (linked) {
+        this.load(linked);
         return;
-      } catch {
-        // The link was truncated: load the steps edited last.
       }
+      // Load the steps edited last instead.
+      toasts.show(i18n.t.brokenSteps, 'error');
     }
-    if (this.steps.length === 0) this.load(kept<Work>('draft', { steps: [], output: {} }));
+    if (this.steps.length === 0) this.load(workIn(kept<unknown>('draft', null)) ?? { steps: [], output: {} });
   }
 
   /** Store the steps for the next visit. */
@@ -156,10 +159,29 @@ function encoded(work: Work): string {
     .replaceAll('=', '');
 }
 
-function decoded(text: string): Work {
-  const bytes = Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (letter) => letter.charCodeAt(0));
-  const work = JSON.parse(new TextDecoder().decode(bytes)) as Work;
-  return { steps: work.steps, output: work.output };
+/** Return the steps in a text from an address; null if it was truncated or written by hand and has another shape. */
+function decoded(text: string): Work | null {
+  try {
+    const bytes = Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (letter) => letter.charCodeAt(0));
+    return workIn(JSON.parse(new TextDecoder().decode(bytes)));
+  } catch {
+    return null;
+  }
+}
+
+const isGroup = (value: unknown): value is Params => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Return the steps and the output that a value contains, null if it has another shape. Params may be left out, as in a request. */
+function workIn(value: unknown): Work | null {
+  if (!isGroup(value)) return null;
+  const { steps, output = {} } = value;
+  if (!Array.isArray(steps) || !isGroup(output)) return null;
+  const found = steps.map((step) => {
+    if (!isGroup(step)) return null;
+    const { algorithm, params = {} } = step;
+    return typeof algorithm === 'string' && isGroup(params) ? { algorithm, params } : null;
+  });
+  return found.every((step) => step !== null) ? { steps: found, output } : null;
 }
 
 export const pipeline = new Pipeline();

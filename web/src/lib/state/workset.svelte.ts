@@ -20,6 +20,8 @@ interface StoredSet {
 class Workset {
   files = $state.raw<FileRow[]>([]);
   error = $state.raw<unknown>(null);
+  /** How many files of the address no longer exist. */
+  gone = $state(0);
   /** The part of the address that lists these files. */
   private named = '';
   private request = new AbortController();
@@ -46,7 +48,9 @@ class Workset {
     const ids = idsOf(named);
     try {
       const found = new Map((ids.length > 0 ? await lookUp(ids, signal) : []).map((file) => [file.id, file]));
-      if (!signal.aborted) this.files = ids.flatMap((id) => found.get(id) ?? []);
+      if (signal.aborted) return;
+      this.files = ids.flatMap((id) => found.get(id) ?? []);
+      this.gone = ids.length - this.files.length;
     } catch (error) {
       if (signal.aborted) return;
       this.named = '';
@@ -59,6 +63,7 @@ class Workset {
     this.request.abort();
     this.named = named;
     this.files = [];
+    this.gone = 0;
     this.error = null;
     return (this.request = new AbortController());
   }

@@ -277,11 +277,11 @@ class UploadQueue {
     while (group.length < BATCH_FILES) {
       const next = this.waiting[0];
       if (!next) break;
-      if (group.length > 0 && (next.isLarge || next.unanswered > 0 || size + next.size > BATCH_BYTES)) break;
+      if (group.length > 0 && (next.isAlone || size + next.size > BATCH_BYTES)) break;
       this.waiting.shift();
       group.push(next);
       size += next.size;
-      if (next.isLarge || next.unanswered > 0) break;
+      if (next.isAlone) break;
     }
     return group;
   }
@@ -340,7 +340,13 @@ class UploadQueue {
   /** A request of these uploads failed: try again later what may succeed then, and fail the others. */
   private async failAll(group: readonly Ready[], error: unknown): Promise<void> {
     if (error instanceof Problem && !error.isAway) {
-      for (const upload of group) this.fail(upload, error);
+      // The server refuses a whole request for one name, or because not all of its files have room.
+      const mayBeOthers = group.length > 1 && !error.isPassing && error.status !== 401;
+      for (const upload of group) {
+        if (mayBeOthers) upload.wasRefused = true;
+        else this.fail(upload, error);
+      }
+      if (mayBeOthers) this.waitAgain(group);
       return;
     }
     // A file that was deleted after it was chosen looks like a lost connection.

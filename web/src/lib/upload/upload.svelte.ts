@@ -15,6 +15,8 @@ export class Upload {
   error = $state('');
   /** How often its request got no answer although the server is there. */
   unanswered = 0;
+  /** Whether the server refused a request with other files: this one may be the reason, or one of the others. */
+  wasRefused = false;
   /** When its first request began, in milliseconds; if it is resumable, the last one. */
   began: number | null = null;
 
@@ -41,6 +43,11 @@ export class Upload {
 
   get isLarge(): boolean {
     return this.size > SMALL_BYTES;
+  }
+
+  /** Whether it must have a request of its own. */
+  get isAlone(): boolean {
+    return this.isLarge || this.unanswered > 0 || this.wasRefused;
   }
 
   /** Whether the server may have stored the file and forgotten the key: then a retry would store it twice. */

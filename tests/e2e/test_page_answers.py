@@ -1,0 +1,467 @@
+"""The web page in a real browser: what the server refuses, delays or has changed, and what others do meanwhile."""
+
+import base64
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+
+from tests.support.browser import Page, holding, open_browser, prepared
+from tests.support.client import FILES, TASKS, ApiClient
+from tests.support.folders import temporary_folder
+from tests.support.images import photo
+from tests.support.owners import keys_of_owners
+from tests.support.processes import skip_where_missing
+from tests.support.runs import copies_of, ended_run, names_stored
+from tests.support.screens import address_of_steps, files_shown
+from tests.support.stacks import EmbeddedStack, FullStack
+from tests.support.waiting import wait_until
+
+GO = "history.pushState(null, '', arguments[0]); dispatchEvent(new PopStateEvent('popstate'))"
+"""Goes to another screen without loading a document, as a link of the page does."""
+
+
+def uploads_say(page: Page, text: str) -> None:
+    title = "return document.querySelector('section.panel header strong')?.innerText"
+    wait_until(lambda: page.browser.execute_script(title) == text, f"the uploads say {text!r}")
+
+
+def drop(page: Page, *paths: Path) -> None:
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        page.browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": data})
+
+
+@pytest.mark.parametrize(
+    "refused",
+    ["C:old", *(pytest.param(folder, marks=pytest.mark.thorough) for folder in ("...", f"{'d' * 250}/{'e' * 250}"))],
+)
+def test_a_refused_folder_fails_only_its_own_file(
+    pixmill: ApiClient, page: Page, name: str, tmp_path: Path, refused: str
+) -> None:
+    paths = [tmp_path / f"{name}-{number}.txt" for number in (1, 3)]
+    for path in paths:
+        path.write_bytes(b"text")
+    (tmp_path / refused).mkdir(parents=True)
+    (tmp_path / refused / f"{name}-2.txt").write_bytes(b"refused")
+    page.open(f"/files?q={name}")
+    page.says("Nothing matches")
+
+    drop(page, paths[0], tmp_path / refused.partition("/")[0], paths[1])
+    uploads_say(page, "1 file failed")
+
+    assert names_stored(pixmill, name) == [f"{name}-1", f"{name}-3"]
+    assert [row.text for row in page.all("section.panel li .clip")] == [f"{refused}/{name}-2.txt"]
+    assert page.first("section.panel li .why").text
+    page.first("section.panel header button:last-of-type").click()
+
+
+@pytest.mark.thorough
+def test_files_that_have_room_are_stored_next_to_one_that_has_not(strict: FullStack, name: str, tmp_path: Path) -> None:
+    with skip_where_missing(), open_browser() as browser, ApiClient(strict.url) as client:
+        room = 3_000_000
+        free = int(client.http.get(f"{FILES}/stats").json()["room_bytes"])
+        filling = client.upload(f"{name}.filling", secrets.token_bytes(free - room))["id"]
+        for number, size in ((1, 1_000_000), (2, room), (3, 1_000_000)):
+            (tmp_path / f"{name}-{number}.bin").write_bytes(secrets.token_bytes(size))
+        page = Page(browser, strict.url)
+        try:
+            page.open("/files")
+            page.choose_files(*sorted(tmp_path.glob("*.bin")))
+            uploads_say(page, "1 file failed")
+            stored = names_stored(client, f"{name}-")
+            reason = page.first("section.panel li .why").text
+        finally:
+            found = client.http.get(f"{FILES}/", params={"name": name}).json()
+            ids = [filling, *(file["id"] for file in found)]
+            client.http.post(f"{FILES}/delete", json={"ids": ids}).raise_for_status()
+            client.http.post(f"{FILES}/trash/empty", json={"ids": ids}).raise_for_status()
+
+    # Which one has no room depends on the order in which they arrive.
+    assert len(stored) in {1, 2}
+    assert "All files together may have at most" in reason
+
+
+def test_a_zip_is_made_of_the_results_that_still_exist(pixmill: ApiClient, page: Page, name: str) -> None:
+    batch_id = ended_run(pixmill, *(pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)))
+    tasks = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}).json()
+    pixmill.http.delete(f"{FILES}/{tasks[0]['result_id']}").raise_for_status()
+    record = "HTMLAnchorElement.prototype.click = function () { window.downloaded = [this.href, this.download]; };"
+    page.open(f"/runs/{batch_id}")
+    page.browser.execute_script(record)
+
+    page.button("Download ZIP").click()
+    page.says("1 file no longer exists and is left out")
+
+    wait_until(lambda: page.browser.execute_script("return window.downloaded"), "the ZIP is downloaded")
+    address, how = page.browser.execute_script("return window.downloaded")
+    assert parse_qs(urlsplit(address).query)["id"] == [str(tasks[1]["result_id"])]
+    assert how == ""
+    assert pixmill.http.get(address).headers["Content-Type"] == "application/zip"
+
+
+@pytest.mark.thorough
+def test_a_zip_that_fails_leaves_the_page_where_it_is(pixmill: ApiClient, page: Page, name: str) -> None:
+    batch_id = ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
+    [task] = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}).json()
+    page.open(f"/runs/{batch_id}")
+    # The result is deleted after the page has looked.
+    page.browser.execute_script(holding("path.endsWith('/lookup') && !window.release"))
+    page.button("Download ZIP").click()
+    wait_until(lambda: page.browser.execute_script("return 'release' in window"), "the rows are held")
+    pixmill.http.delete(f"{FILES}/{task['result_id']}").raise_for_status()
+
+    page.browser.execute_script("window.release()")
+    asked = "return performance.getEntriesByType('resource').length"
+    page.browser.execute_async_script(f"fetch('{FILES}/stats').then(() => setTimeout(arguments[0], 500))")
+
+    assert page.browser.execute_script(asked)
+    assert urlsplit(page.browser.current_url).path == f"/runs/{batch_id}"
+    assert "All done" in page.text()
+
+
+def test_the_steps_of_a_run_open_with_all_its_files(pixmill: ApiClient, page: Page, name: str) -> None:
+    first = pixmill.upload(f"{name}.png", photo())["id"]
+    broken = pixmill.upload(f"{name}.txt", b"not an image")["id"]
+    batch_id = ended_run(pixmill, first, broken)
+    page.open(f"/runs/{batch_id}")
+    page.button("Open the steps").click()
+    wait_until(lambda: "/process?files=" in page.browser.current_url, "the steps are opened")
+
+    assert parse_qs(urlsplit(page.browser.current_url).query)["files"] == [f"{broken},{first}"]
+
+
+@pytest.mark.thorough
+def test_the_steps_of_a_long_run_open_with_more_than_a_page_of_files(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
+    file_ids = [file_id]
+    for _ in range(11):
+        file_ids += copies_of(pixmill, file_id, name, 100)
+    wanted = {"file_ids": file_ids, "algorithm": "flip"}
+    batch_id = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
+    pixmill.http.delete(f"{FILES}/{file_ids[-1]}").raise_for_status()
+    page.open(f"/runs/{batch_id}")
+
+    page.button("Open the steps", "section.card").click()
+
+    page.says("Run on 1,100 files")
+    page.says("1 file no longer exists and is left out")
+
+
+def steps_link(text: str) -> str:
+    return "/process#s=" + base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        '{"steps": [{"algorithm": "resize", "params": null}], "output": {}}',
+        *(
+            pytest.param(text, marks=pytest.mark.thorough)
+            for text in ("null", "7", "{}", '{"steps": {}}', '{"steps": [null]}', '{"steps": [{"algorithm": 7}]}')
+        ),
+    ],
+)
+def test_a_link_of_another_shape_is_named_and_not_stored(page: Page, work: str) -> None:
+    page.browser.get("about:blank")
+    page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
+    page.says("Sepia")
+    page.browser.get("about:blank")
+    page.open(steps_link(work))
+
+    page.says("This address contains no steps that can be read.")
+
+    assert [step.text for step in page.all("aside ol strong")] == ["Sepia"]
+    stored = json.loads(page.browser.execute_script("return localStorage['pixmill.draft']"))
+    assert [step["algorithm"] for step in stored["steps"]] == ["sepia"]
+
+
+@pytest.mark.thorough
+def test_a_link_without_what_has_defaults_is_read(page: Page) -> None:
+    page.browser.get("about:blank")
+    page.open(steps_link('{"steps": [{"algorithm": "flip"}]}'))
+    page.says("Flip")
+
+    page.button("Add a step")
+    assert [step.text for step in page.all("aside ol strong")] == ["Flip"]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("params", [{"corners": "text"}, {"corners": 7}])
+def test_params_of_another_shape_break_no_screen(page: Page, params: Mapping[str, object]) -> None:
+    page.browser.get("about:blank")
+    page.errors()
+    page.open(address_of_steps([{"algorithm": "perspective", "params": params}]))
+
+    page.button("Add a step")
+    page.says("Corners")
+    assert page.errors() == []
+
+
+@pytest.mark.thorough
+def test_a_screen_that_fails_offers_a_way_on(pixmill: ApiClient, page: Page, name: str) -> None:
+    ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
+    # Nothing of the page may fail in this way; so a function of the browser does that only this screen uses.
+    with prepared(page, "Intl.RelativeTimeFormat = class { constructor() { throw new Error('a fault'); } };"):
+        page.open("/runs")
+        page.says("a fault")
+    page.button("Back to the files").click()
+
+    page.field("Search names and comments")
+
+
+def corners(page: Page) -> list[Mapping[str, object]]:
+    text = page.browser.current_url.partition("#s=")[2]
+    work = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    found: list[Mapping[str, object]] = work["steps"][0]["params"]["corners"]
+    return found
+
+
+def test_negative_numbers_are_typed_into_a_list(pixmill: ApiClient, page: Page, name: str) -> None:
+    given = [{"x": 0.2, "y": 0.1}, {"x": 0.9, "y": 0.2}, {"x": 0.8, "y": 0.9}, {"x": 0.1, "y": 0.7}]
+    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+    page.open(address_of_steps([{"algorithm": "perspective", "params": {"corners": given}}], file_id))
+    page.says("Run on 1 file")
+    field = page.first("aside .list input")
+
+    field.send_keys(Keys.CONTROL + "a", Keys.NULL, Keys.BACKSPACE)
+    page.says("Needed")
+    assert field.get_attribute("value") == ""
+    assert not page.all("footer button:enabled")
+    field.send_keys("-0.25")
+    wait_until(lambda: corners(page)[0] == {"x": -0.25, "y": 0.1}, "the number is in the address")
+
+    assert "Needed" not in page.text()
+    assert page.all("footer button:enabled")
+
+
+@pytest.mark.thorough
+def test_the_files_of_one_cause_are_shown_alone(pixmill: ApiClient, page: Page, name: str) -> None:
+    text, gone = (pixmill.upload(f"{name}-{kind}.txt", kind.encode())["id"] for kind in ("text", "gone"))
+    small = pixmill.upload(f"{name}-small.png", photo(10, 10))["id"]
+    wanted = {
+        "file_ids": [text, small, gone],
+        "algorithm": "crop",
+        "params": {"left": 100, "top": 100, "width": 5, "height": 5},
+    }
+    batch_id = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
+    wait_until(
+        lambda: pixmill.http.get(f"{TASKS}/batches/{batch_id}").json()["counts"]["error"] == 3, "all tasks have failed"
+    )
+    page.open(f"/runs/{batch_id}")
+    page.says("What went wrong")
+    [reason] = [card for card in page.all(".reason") if "outside" in card.text]
+
+    reason.find_element("css selector", "a[href*='/tasks']").click()
+    page.says("One cause")
+    page.says(f"{name}-small.png")
+    assert f"{name}-text" not in page.text()
+    page.button("Русский").click()
+    page.says("Одна причина")
+    wait_until(lambda: len(page.all("li.task")) == 1, "the same task is shown")
+    page.button("English").click()
+    page.button("One cause").click()
+
+    wait_until(lambda: len(page.all("li.task")) == 3, "all failed tasks are shown")
+
+
+@pytest.mark.thorough
+def test_a_run_that_another_program_starts_appears(pixmill: ApiClient, page: Page, name: str) -> None:
+    ended_run(pixmill, pixmill.upload(f"{name}-1.png", photo())["id"])
+    page.open("/runs")
+    page.first("main li.card")
+    opened = f"return performance.getEntriesByType('resource').some(({{name}}) => name.includes('{TASKS}/batches'))"
+    wait_until(lambda: page.browser.execute_script(opened), "the list is fetched")
+
+    batch_id = ended_run(pixmill, pixmill.upload(f"{name}-2.png", photo())["id"])
+
+    page.first(f"main a[href='/runs/{batch_id}']")
+
+
+REFUSING = """const answering = window.fetch;
+window.fetch = (path, options) => {
+    if (!path.includes('/batches?')) return answering(path, options);
+    const headers = {'Content-Type': 'application/problem+json'};
+    return Promise.resolve(new Response(JSON.stringify(PROBLEM), {status: 503, headers}));
+};"""
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("problem", "shown"),
+    [
+        ({"type": "urn:pixmill:problem:queue-full", "detail": "The queue is full."}, "The queue is full."),
+        ({}, "The service is not available right now."),
+    ],
+)
+def test_the_reason_of_a_refusal_is_shown(page: Page, problem: Mapping[str, str], shown: str) -> None:
+    with prepared(page, REFUSING.replace("PROBLEM", json.dumps(problem))):
+        page.open("/runs")
+        page.says(shown)
+
+
+@pytest.mark.thorough
+def test_a_date_that_is_typed_is_one_entry_of_the_history(page: Page) -> None:
+    page.open("/files?taken_from=2020-01-31")
+    field = page.field("Taken from")
+    before = page.browser.execute_script("return history.length")
+    addresses = """const push = history.pushState, replace = history.replaceState;
+        window.addresses = [];
+        history.pushState = function (...args) { addresses.push(args[2]); return push.apply(this, args); };
+        history.replaceState = function (...args) { addresses.push(args[2]); return replace.apply(this, args); };"""
+    page.browser.execute_script(addresses)
+
+    # Real keys: the driver would set the value of such a field at once.
+    page.browser.execute_script("arguments[0].focus()", field)
+    ActionChains(page.browser).send_keys("01302021").perform()
+    wait_until(lambda: page.browser.current_url.endswith("taken_from=2021-01-30"), "the date is in the address")
+
+    assert page.browser.execute_script("return history.length") == before + 1
+    assert not any("taken_from=0" in address for address in page.browser.execute_script("return addresses"))
+
+
+SILENT = """const answered = window.fetch;
+const start = window.setInterval, limit = AbortSignal.timeout;
+window.isSilent = true;
+// Less than a user waits, so that the test does not.
+window.setInterval = (work, ms, ...rest) => start(work, ms === 8000 ? 100 : ms, ...rest);
+AbortSignal.timeout = (ms) => limit.call(AbortSignal, ms === 5000 ? 100 : ms);
+window.fetch = (path, options) => {
+    if (!window.isSilent || !path.startsWith('/api/')) return answered(path, options);
+    const {signal} = options ?? {};
+    return new Promise((_, fail) => signal?.addEventListener('abort', () => fail(signal.reason)));
+};"""
+"""Lets no request to the API be answered while ``isSilent`` is true, as if the server accepted connections only."""
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("path", ["/files", "/runs", "/shared", "/trash", "/system"])
+def test_a_server_that_never_answers_is_named_and_asked_again(page: Page, path: str) -> None:
+    with prepared(page, SILENT):
+        page.open(path)
+        page.says("The server does not answer. Trying again by itself")
+        page.browser.execute_script("window.isSilent = false")
+        wait_until(lambda: "does not answer" not in page.text(), "the server answers again")
+
+    wait_until(lambda: not page.all("main [role=alert]"), "no error is shown")
+
+
+@pytest.mark.thorough
+def test_files_come_into_view_after_the_server_was_silent(pixmill: ApiClient, page: Page, name: str) -> None:
+    pixmill.upload(f"{name}.png", photo())
+    with prepared(page, SILENT):
+        page.open(f"/files?q={name}")
+        page.says("Trying again by itself")
+        page.browser.execute_script("window.isSilent = false")
+
+        wait_until(lambda: len(files_shown(page)) == 1, "the row is fetched again")
+
+
+@pytest.mark.thorough
+def test_what_is_entered_stays_while_the_server_is_silent(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    with prepared(page, SILENT.replace("window.isSilent = true", "window.isSilent = false")):
+        page.open(f"/files/{file_id}")
+        comment = page.field("Comment")
+        page.browser.execute_script("window.isSilent = true")
+        comment.send_keys("A comment", Keys.TAB)
+        page.says("Trying again by itself")
+
+        assert comment.get_attribute("value") == "A comment"
+        asks = "return dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+        assert page.browser.execute_script(asks) is False, "the browser would leave the page without a question"
+        page.browser.execute_script("window.isSilent = false")
+
+
+@pytest.mark.thorough
+def test_a_slow_answer_of_a_server_that_is_there_is_awaited(page: Page) -> None:
+    slow = SILENT.replace("!path.startsWith('/api/')", "!path.includes('/batches?')")
+    slow = slow.replace("ms === 5000 ? 100 : ms", "ms").replace("new Promise((_, fail)", "new Promise((done, fail)")
+    slow = slow.replace("=> signal?.add", "=> { window.answer = () => done(answered(path)); signal?.add")
+    slow = slow.replace("fail(signal.reason)));", "fail(signal.reason)); });")
+    asked = "return performance.getEntriesByType('resource').filter(({name}) => name.endsWith('/healthz')).length"
+    with prepared(page, slow):
+        page.open("/runs")
+        wait_until(lambda: page.browser.execute_script(asked) > 2, "the page has asked whether the server is there")
+        assert "does not answer" not in page.text()
+        page.browser.execute_script("window.isSilent = false; window.answer()")
+
+        page.first("main li.card, main a[href='/files']")
+
+
+@pytest.mark.thorough
+def test_an_update_is_named_when_the_server_answers_again(page: Page) -> None:
+    renewed = """const known = window.fetch;
+        window.isAway = false;
+        window.fetch = async (path, options) => {
+            if (window.isAway && path.startsWith('/api/')) throw new TypeError('away');
+            const answer = await known(path, options);
+            if (path !== '/') return answer;
+            return new Response((await answer.text()).replaceAll('/assets/index-', '/assets/index-other-'));
+        };"""
+    with prepared(page, renewed):
+        page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
+        page.says("Sepia")
+        page.browser.execute_script("window.isAway = true")
+        page.browser.execute_script(GO, "/shared")
+        page.says("Trying again by itself")
+        page.browser.execute_script("window.isAway = false")
+        page.says("The server was updated. Reload the page to use the new version.")
+        page.browser.execute_script(GO, "/process")
+        page.says("Sepia")
+
+    page.button("Reload the page").click()
+    page.says("Sepia")
+    assert "was updated" not in page.text()
+
+
+@pytest.mark.thorough
+def test_the_same_page_does_not_ask_to_be_reloaded(page: Page) -> None:
+    away = """const known = window.fetch;
+        window.isAway = false;
+        window.pages = 0;
+        window.fetch = (path, options) => {
+            if (window.isAway && path.startsWith('/api/')) return Promise.reject(new TypeError('away'));
+            return known(path, options).finally(() => setTimeout(() => { window.pages += path === '/'; }));
+        };"""
+    with prepared(page, away):
+        page.open("/shared")
+        page.button("Copy this as a command")
+        page.browser.execute_script("window.isAway = true")
+        page.browser.execute_script(GO, "/trash")
+        page.says("Trying again by itself")
+        page.browser.execute_script("window.isAway = false")
+        wait_until(lambda: page.browser.execute_script("return pages"), "the page has compared itself")
+
+        assert "was updated" not in page.text()
+
+
+@pytest.fixture(scope="module")
+def keys_stack() -> Iterator[EmbeddedStack]:
+    stack = EmbeddedStack(temporary_folder("page-answers"), {"ACCESS_AUTH__MODE": "keys"})
+    yield stack
+    stack.stop()
+
+
+@pytest.mark.thorough
+def test_a_zip_after_the_session_has_ended_asks_for_the_key(keys_stack: EmbeddedStack, name: str) -> None:
+    key = keys_of_owners(keys_stack, {"alice": "writer"})["alice"]
+    with skip_where_missing(), open_browser() as browser, ApiClient(keys_stack.url) as client:
+        client.http.headers["Authorization"] = f"Bearer {key}"
+        batch_id = ended_run(client, client.upload(f"{name}.png", photo())["id"])
+        page = Page(browser, keys_stack.url)
+        page.open(f"/runs/{batch_id}")
+        page.field("Key").send_keys(key + Keys.ENTER)
+        page.says("All done")
+        browser.delete_all_cookies()
+
+        page.button("Download ZIP").click()
+        page.field("Key", "dialog")
+
+        assert urlsplit(browser.current_url).path == f"/runs/{batch_id}"
+        assert "All done" in page.text()

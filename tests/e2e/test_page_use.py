@@ -1,0 +1,357 @@
+"""The web page in a real browser: languages, fingers and mice, copied commands, plain HTTP, and its policy."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from tests.support.browser import Page, open_browser
+from tests.support.client import FILES, TASKS, ApiClient
+from tests.support.environment import SCRIPTS
+from tests.support.images import photo, pixels
+from tests.support.processes import skip_where_missing
+from tests.support.runs import names_stored
+from tests.support.screens import address_of_steps, files_shown, open_gallery
+from tests.support.stacks import Stack
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.thorough
+
+RECORD_COPIES = "navigator.clipboard.writeText = async (text) => { window.copied = text; }"
+
+
+@pytest.mark.parametrize(
+    ("language", "files", "error"),
+    [("ru", "Файлы", "Файла 999999999 нет"), ("en", "Files", "There is no file"), ("fr", "Files", "There is no")],
+)
+def test_the_page_begins_in_the_language_of_the_browser(stack: Stack, language: str, files: str, error: str) -> None:
+    with skip_where_missing(), open_browser(language=language) as browser:
+        page = Page(browser, stack.url)
+        page.open("/system")
+        page.button(files, "nav")
+
+        # What the server says is in the same language.
+        ask = f"fetch('{FILES}/999999999').then((answer) => answer.json()).then(({{detail}}) => arguments[0](detail))"
+        assert browser.execute_script("return document.documentElement.lang") == ("ru" if language == "ru" else "en")
+        assert error in browser.execute_async_script(ask)
+
+
+def touch(page: Page, kind: str, *points: tuple[float, float]) -> None:
+    """Let the browser see a finger."""
+    places = [{"x": x, "y": y} for x, y in points]
+    page.browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+
+def center_of(page: Page, selector: str) -> tuple[float, float]:
+    rect = page.first(selector).rect
+    return rect["x"] + rect["width"] / 2, rect["y"] + rect["height"] / 2
+
+
+def test_a_long_press_selects_a_file_and_taps_select_others(pixmill: ApiClient, stack: Stack, name: str) -> None:
+    for number in (1, 2):
+        pixmill.upload(f"{name}-{number}.png", photo())
+    with skip_where_missing(), open_browser(390, 844) as browser:
+        page = Page(browser, stack.url)
+        browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+        open_gallery(page, name, 2)
+        first, second = (center_of(page, f"[role=option]:nth-of-type({number})") for number in (1, 2))
+
+        touch(page, "touchStart", first)
+        page.says("1 file selected")
+        touch(page, "touchEnd")
+        assert browser.current_url.endswith("sort=name"), "the end of the press opens nothing"
+        touch(page, "touchStart", second)
+        touch(page, "touchEnd")
+
+        page.says("2 files selected")
+
+
+def test_a_finger_that_moves_scrolls_and_selects_nothing(pixmill: ApiClient, stack: Stack, name: str) -> None:
+    pixmill.upload(f"{name}.png", photo())
+    with skip_where_missing(), open_browser(390, 844) as browser:
+        page = Page(browser, stack.url)
+        browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+        open_gallery(page, name, 1)
+        x, y = center_of(page, "[role=option]")
+
+        touch(page, "touchStart", (x, y))
+        touch(page, "touchMove", (x, y - 60))
+        # Longer than a long press.
+        browser.execute_async_script("setTimeout(arguments[0], 900)")
+        touch(page, "touchEnd")
+
+        assert "selected" not in page.text()
+        assert len(files_shown(page)) == 1
+
+
+def fields_of(page: Page, *labels: str) -> list[float]:
+    return [float(page.field(label).get_attribute("value") or "nan") for label in labels]
+
+
+def test_the_corner_of_a_part_is_dragged_by_mouse(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(600, 400))["id"]
+    params = {"left": 20, "top": 20, "width": 50, "height": 50, "unit": "percent"}
+    page.open(address_of_steps([{"algorithm": "crop", "params": params}], file_id))
+    page.button("The part").click()
+    corner = page.button("Lower right corner: 70%, 70%")
+    sheet = page.first(".sheet").rect
+
+    by = (round(sheet["width"] * 0.1), round(sheet["height"] * 0.2))
+    ActionChains(page.browser).drag_and_drop_by_offset(corner, *by).perform()
+    wait_until(lambda: fields_of(page, "Width")[0] > 50, "the part is larger")
+
+    left, top, width, height = fields_of(page, "Left", "Top", "Width", "Height")
+    assert (left, top) == (20, 20)
+    assert (width, height) == pytest.approx((60, 70), abs=2)
+
+
+def test_the_slider_shows_more_of_the_original(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+    page.open(address_of_steps([{"algorithm": "sepia", "params": {}}], file_id))
+    page.first(".after[src^='blob:']")
+    # It lies above the pictures, and nobody sees it.
+    [slider] = page.all("input[type=range][aria-label='Compare before and after']")
+    clip = "return document.querySelector('.compare .before').style.clipPath"
+    middle = page.browser.execute_script(clip)
+
+    slider.send_keys(Keys.HOME)
+    none = page.browser.execute_script(clip)
+    slider.send_keys(Keys.END)
+    whole = page.browser.execute_script(clip)
+
+    assert (middle, none, whole) == ("inset(0px 50% 0px 0px)", "inset(0px 100% 0px 0px)", "inset(0px 0% 0px 0px)")
+
+
+@pytest.mark.parametrize(("algorithm", "likeness"), [("invert", "SSIM"), ("flip", "")])
+def test_the_likeness_is_shown_where_pixels_stay(
+    pixmill: ApiClient, page: Page, name: str, algorithm: str, likeness: str
+) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+    page.open(address_of_steps([{"algorithm": algorithm, "params": {}}], file_id))
+    page.first(".after[src^='blob:']")
+    page.says(" ms")
+
+    if likeness:
+        page.says(likeness)
+    assert ("SSIM" in page.text()) == bool(likeness)
+
+
+def copied(page: Page, menu: str, item: str) -> str:
+    page.browser.execute_script(RECORD_COPIES)
+    page.browser.execute_script("delete window.copied")
+    page.button("Copy this as a command", menu).click()
+    page.button(item, menu).click()
+    return str(wait_until(lambda: page.browser.execute_script("return window.copied"), "the command is copied"))
+
+
+def run(command: str, folder: Path, python: bool = False) -> None:
+    environment = os.environ | {"PATH": f"{SCRIPTS}:{os.environ['PATH']}"}
+    words = [sys.executable, "-c", command] if python else ["sh", "-c", command]
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("form", ["Python", "pixmill"])
+def test_a_copied_run_makes_what_the_button_makes(
+    pixmill: ApiClient, page: Page, name: str, tmp_path: Path, form: str
+) -> None:
+    source = pixmill.upload(f"{name}.png", photo(30, 20))
+    page.browser.get("about:blank")
+    page.open(address_of_steps([{"algorithm": "invert", "params": {}}], source["id"]))
+    page.says("Run on 1 file")
+
+    run(copied(page, "aside header", f"Copy as {form}"), tmp_path, form == "Python")
+
+    [made] = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert (pixels(made.read_bytes()) == 255 - pixels(pixmill.download(source["id"]))).all()
+
+
+@pytest.mark.parametrize("form", ["curl", "Python", "pixmill"])
+def test_a_copied_upload_stores_the_file_in_the_folder(
+    pixmill: ApiClient, page: Page, name: str, tmp_path: Path, form: str
+) -> None:
+    (tmp_path / "photo.jpg").write_bytes(photo(30, 20, format="JPEG"))
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+
+    run(copied(page, ".toolbar", f"Upload: Copy as {form}"), tmp_path, form == "Python")
+
+    [file] = pixmill.http.get(f"{FILES}/", params={"folder": name}).json()
+    assert pixmill.download(file["id"]) == (tmp_path / "photo.jpg").read_bytes()
+
+
+def test_the_copied_commands_change_a_file_and_a_preset(
+    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
+) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(), folder=name)["id"]
+    page.open(f"/files/{file_id}")
+    page.field("Comment").send_keys("A comment", Keys.TAB)
+    page.says("Saved")
+    change = shlex.split(copied(page, "header", "Change: Copy as curl"))
+    page.browser.get("about:blank")
+    page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
+    page.button("Presets").click()
+    page.field("Name of the preset").send_keys(name)
+    save = copied(page, "aside form", "Save: Copy as curl")
+
+    run(save, tmp_path)
+
+    assert json.loads(change[change.index("-d") + 1]) == {"name": name, "comment": "A comment", "folder": name}
+    steps = pixmill.http.get(f"{TASKS}/presets/{name}").json()["params"]["steps"]
+    assert [step["algorithm"] for step in steps] == ["sepia"]
+
+
+def test_the_copied_commands_change_and_revoke_a_link(
+    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
+) -> None:
+    file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
+    wanted = {"file_ids": [file_id], "note": name}
+    token = pixmill.http.post(f"{FILES}/links", json=wanted).raise_for_status().json()["token"]
+    page.open("/shared")
+    page.button(f"Change: {name}").click()
+    page.field("Note", "dialog").send_keys("-new")
+    run(copied(page, "dialog", "Copy as curl"), tmp_path)
+    changed = pixmill.http.get(f"{FILES}/shared/{token}").json()["note"]
+    page.button("Close", "dialog").click()
+    page.button(f"Revoke: {name}").click()
+
+    run(copied(page, "dialog", "Copy as curl"), tmp_path)
+
+    assert changed == f"{name}-new"
+    assert pixmill.http.get(f"{FILES}/shared/{token}").status_code == 404
+
+
+def test_the_page_works_over_plain_http_under_a_name(
+    pixmill: ApiClient, stack: Stack, name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"{name}.bin"
+    # Larger than what is sent in a batch.
+    path.write_bytes(os.urandom(5_000_000))
+    small = tmp_path / f"{name}-small.png"
+    small.write_bytes(photo())
+    with skip_where_missing(), open_browser(hosts=["photos.example"]) as browser:
+        page = Page(browser, stack.url.replace("127.0.0.1", "photos.example"))
+        page.open(f"/files?q={name}")
+        page.says("Nothing matches")
+        missing = "return [isSecureContext, 'randomUUID' in crypto, 'subtle' in crypto, 'locks' in navigator]"
+        assert browser.execute_script(missing) == [False] * 4
+        assert browser.execute_script("return navigator.clipboard === undefined")
+        page.errors()
+
+        page.choose_files(path, small)
+        page.says("2 files uploaded")
+        wait_until(lambda: len(files_shown(page)) == 2, "the files are shown")
+        page.button("Copy this as a command", ".toolbar").click()
+        page.button("Copy as curl", ".toolbar").click()
+        page.says("Copied")
+        # The list of uploads covers the button.
+        page.button("Close", "section.panel").click()
+        page.first("[role=listbox]").send_keys(Keys.END, " ", "p")
+        page.button("Add a step").click()
+        page.field("Find a step", "dialog").send_keys("flip" + Keys.ENTER)
+        page.button("Run on 1 file").click()
+        page.says("All done")
+
+        assert page.errors() == []
+    assert {name, f"{name}-small"} <= {*names_stored(pixmill, name)}
+
+
+def test_every_screen_keeps_to_the_policy(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+    text_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
+    wanted = {"file_ids": [file_id, text_id], "algorithm": "flip"}
+    batch = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
+    link = {"file_ids": [file_id], "note": name, "password": "right"}
+    token = pixmill.http.post(f"{FILES}/links", json=link).raise_for_status().json()["token"]
+    crop = {"left": 20, "top": 20, "width": 50, "height": 50, "unit": "percent"}
+    screens = {
+        f"/files?q={name}": name,
+        f"/files/{file_id}": "SHA-256",
+        f"/files/{file_id}?tab=analysis": "Dominant colors",
+        f"/files/{file_id}?tab=history": "Flip",
+        "/trash": "Trash",
+        "/pipelines": "avatar",
+        "/runs": "2 files",
+        f"/runs/{batch}": "What went wrong",
+        "/tasks": "not an image",
+        "/shared": name,
+        "/system": "Room left",
+        f"/s/{token}": "These files have a password",
+        address_of_steps([{"algorithm": "crop", "params": crop}], file_id): "Before and after",
+    }
+    page.errors()
+
+    for address, text in screens.items():
+        page.open(address)
+        page.says(text)
+    page.button("The part").click()
+    page.button("Lower right corner: 70%, 70%")
+    page.open(f"/s/{token}")
+    page.field("Password").send_keys("right" + Keys.ENTER)
+    page.says("Download all")
+
+    # The browser also reports the answer that asks for the password.
+    assert [error for error in page.errors() if "status of 401" not in error] == []
+
+
+def test_the_ticked_rows_of_the_trash_leave_the_focus_with_the_button(
+    pixmill: ApiClient, page: Page, name: str
+) -> None:
+    ids = [pixmill.upload(f"{name}-{number}.txt", b"text")["id"] for number in (1, 2, 3)]
+    pixmill.http.post(f"{FILES}/delete", json={"ids": ids}).raise_for_status()
+    page.open("/trash")
+    page.says(f"{name}-1.txt")
+    [box] = [row for row in page.all("main li") if f"{name}-2" in row.text]
+    box.find_element(By.CSS_SELECTOR, "input").send_keys(Keys.SPACE)
+    restore = page.button("Restore", ".actions")
+
+    restore.send_keys(Keys.ENTER)
+    page.says("1 file is back")
+    wait_until(lambda: f"{name}-2" not in page.text(), "the row is gone")
+
+    wait_until(lambda: page.browser.switch_to.active_element == restore, "the button has the focus")
+
+
+def test_a_button_has_the_focus_again_after_its_work(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
+    wanted = {"file_ids": [file_id], "algorithm": "flip"}
+    batch = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
+    page.open(f"/runs/{batch}")
+    page.says("What went wrong")
+    retry = page.button("Retry", ".reason")
+
+    retry.send_keys(Keys.ENTER)
+    page.says("1 task runs again")
+
+    wait_until(
+        lambda: page.browser.execute_script("return document.activeElement.matches('main button, main a')"),
+        "a button of the screen has the focus",
+    )
+
+
+def test_screen_readers_hear_the_quarters_of_many_uploads(page: Page, name: str, tmp_path: Path) -> None:
+    for number in range(8):
+        (tmp_path / f"{name}-{number}.txt").write_bytes(b"text")
+    page.open(f"/files?folder={name}")
+    page.says("Nothing matches")
+    record = """window.heard = [];
+        const spoken = document.querySelector('#app > p[role=status]');
+        const changes = {subtree: true, characterData: true, childList: true};
+        new MutationObserver(() => heard.push(spoken.textContent)).observe(spoken, changes);"""
+    page.browser.execute_script(record)
+
+    page.choose_files(*sorted(tmp_path.glob("*.txt")))
+    title = "return document.querySelector('section.panel header strong')?.innerText"
+    wait_until(lambda: page.browser.execute_script(title) == "8 files uploaded", "all files are uploaded")
+
+    heard = page.browser.execute_script("return heard")
+    assert heard[0].startswith("0 of 8")
+    assert heard[-1].startswith("8 of 8")
+    assert len(heard) <= 5
