@@ -1,1 +1,0 @@
-import"./format-Bd3vP2Hz.js";import{At as e,Dt as t,Ot as n,Ut as r,X as i,Xt as a,cn as o,ht as s,sn as c}from"./contents-DR4nVSxH.js";var l=e(`<span> </span>`);function u(e,u){o(u,!0);var d=l(),f=a(d,!0);r(()=>{s(d,1,`status ${u.status??``}`,`svelte-hcghuu`),t(f,i.t.statuses[u.status])}),n(e,d),c()}export{u as t};
