@@ -214,7 +214,7 @@ def test_nginx_keeps_no_picture_on_disk_for_a_slow_client() -> None:
         if "proxy_pass http://$render" in location and "if ($limited_address) { return 404; }" not in location
     ]
 
-    assert len(public) == 2
+    assert len(public) == 3
     assert all("proxy_max_temp_file_size 0;" in location for location in public)
 
 

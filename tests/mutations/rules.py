@@ -149,24 +149,24 @@ MUTATIONS = [
     Mutation(
         rule="a task that is pending again is found although claims begin above it",
         file=_QUEUE_FRONT,
-        before="return sorted({*found, *self._returned}, key=_urgency)[:count]",
-        after="return found",
+        before="            [level, own, Task.id < begin, _RETURNED],\n",
+        after="",
         caught_by="image-processor/tests/services/jobs/test_queue_front.py::test_a_task_that_is_handed_back_is_the_first_again",
     ),
     Mutation(
         rule="claims begin above no task that a running transaction adds",
         file=_QUEUE_FRONT,
-        before="if oldest < self._seen.next_transaction:",
-        after="if oldest < 0:",
+        before="(known.later and first.oldest_transaction >= known.later)",
+        after="known.later",
         caught_by="image-processor/tests/services/jobs/test_queue_front.py::test_tasks_of_a_transaction_that_ends_late_are_found",
     ),
     Mutation(
-        rule="a claim reads no index entries of ended tasks again while a snapshot is held",
+        rule="claims begin above no task of a transaction whose id is the newest",
         file=_QUEUE_FRONT,
-        before="        Task.id >= lanes.c.begin,\n",
-        after="",
-        caught_by="image-processor/tests/services/jobs/test_claims_under_snapshot.py"
-        "::test_ended_tasks_of_other_owners_are_not_read_again",
+        before="            if not known.later and first.own_transaction != known.transaction:\n",
+        after="            if not known.later:\n",
+        caught_by="image-processor/tests/services/jobs/test_queue_front.py"
+        "::test_tasks_with_the_lower_ids_of_the_later_of_two_transactions_are_found",
     ),
     Mutation(
         rule="a task stays with its worker until its lease has run out",

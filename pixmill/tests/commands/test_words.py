@@ -31,6 +31,7 @@ FOR_PROGRAMS = {
     "What follows {} in the secret is not base64.",
     "the driver gave no reply to a call",
     "a preset has its own steps and output",
+    "a URL has at most {} bytes after the host; store the steps as a preset",
     "give widths or dprs, not both",
     "dprs need a width or a height to multiply",
     "a side of an image is 1 to {} pixels, also times its dpr",

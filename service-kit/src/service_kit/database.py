@@ -119,20 +119,24 @@ def _oldest_transaction_postgresql(_element: object, _compiler: SQLCompiler, **_
     return "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 
-class next_transaction(GenericFunction[int]):  # noqa: N801 (named as SQL functions are)
-    """An id that no transaction had when the statement began."""
+class own_transaction(GenericFunction[int]):  # noqa: N801 (named as SQL functions are)
+    """The id of this transaction, which it gets now if it has none.
+
+    It is greater than the ids of all transactions that wrote before this one began. (The end of a snapshot,
+    ``pg_snapshot_xmax``, is not: it only follows the last transaction that has ended.) SQLite has no such ids: 0.
+    """
 
     type = BigInteger()
     inherit_cache = True
 
 
-@compiles(next_transaction, "postgresql")
-def _next_transaction_postgresql(_element: object, _compiler: SQLCompiler, **_options: object) -> str:
-    return "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+@compiles(own_transaction, "postgresql")
+def _own_transaction_postgresql(_element: object, _compiler: SQLCompiler, **_options: object) -> str:
+    return "pg_current_xact_id()::text::bigint"
 
 
 @compiles(oldest_transaction, "sqlite")
-@compiles(next_transaction, "sqlite")
+@compiles(own_transaction, "sqlite")
 def _transaction_sqlite(_element: object, _compiler: SQLCompiler, **_options: object) -> str:
     return "0"
 

@@ -15,7 +15,6 @@ from service_kit.access.principals import READER, Limits, Scope
 from service_kit.access.wrong_keys import WrongKeys
 from service_kit.database import Database
 from service_kit.events import routes
-from service_kit.events import routes as routes_module
 from service_kit.events.routes import EventRoutes, Kind, application, id_in, ids_in
 from service_kit.events.rows import Events
 from service_kit.events.stream import EventStream
@@ -216,7 +215,7 @@ def test_a_listener_gets_the_events_of_the_owner_of_its_key(site: Site) -> None:
 
 
 def test_a_revoked_key_gets_no_further_event(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes_module, "READMIT_SECONDS", -1)
+    monkeypatch.setattr(routes, "READMIT_SECONDS", -1)
     made = site.keys.create(KeyRequest("ann", READER))
     measure(site.database, 1, owner="ann")
 
@@ -232,7 +231,7 @@ def test_a_revoked_key_gets_no_further_event(site: Site, monkeypatch: pytest.Mon
 
 
 def test_the_stream_of_a_revoked_key_ends_without_an_event(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes_module, "READMIT_SECONDS", 0.01)
+    monkeypatch.setattr(routes, "READMIT_SECONDS", 0.01)
     made = site.keys.create(KeyRequest("ann", READER))
     site.owners.limit("ann", Limits(listeners=1))
 
@@ -249,7 +248,7 @@ def test_the_stream_of_a_revoked_key_ends_without_an_event(site: Site, monkeypat
 
 
 def test_a_repeated_check_of_a_key_does_not_count_as_a_request(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes_module, "READMIT_SECONDS", -1)
+    monkeypatch.setattr(routes, "READMIT_SECONDS", -1)
     key = site.key("ann")
     site.owners.limit("ann", Limits(requests_per_second=1))
     measure(site.database, 1, owner="ann")
@@ -266,7 +265,7 @@ def test_a_repeated_check_of_a_key_does_not_count_as_a_request(site: Site, monke
 def test_a_silent_stream_goes_on_after_an_outage_of_the_keys(
     site: Site, access: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(routes_module, "READMIT_SECONDS", 0.01)
+    monkeypatch.setattr(routes, "READMIT_SECONDS", 0.01)
     monkeypatch.setattr(keys_module, "CACHE_SECONDS", 0.0)
     key = site.key("ann")
     failed: list[object] = []

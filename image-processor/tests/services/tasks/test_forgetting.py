@@ -123,6 +123,20 @@ def test_a_walk_does_not_read_what_the_last_one_deleted(each_database: Database)
     assert pages.most < 75, "a step reads 1,000 tasks, and the deleted ones have over 140 pages"
 
 
+def test_a_task_with_an_unexpected_id_is_deleted_when_a_walk_begins_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetting, "BEGIN_AGAIN_SECONDS", 0)
+    below = add_task(database, "finished", hours=3)
+    kept = add_task(database, "pending", hours=3)
+    retention = Retention(database, 2 * HOUR)
+    retention.run()
+
+    add_task(database, "finished", hours=3, id=below)
+
+    assert (retention.run(), ids(database)) == (1, [kept])
+
+
 def test_a_batch_goes_with_its_last_task(database: Database) -> None:
     gone, kept = add_batch(database), add_batch(database)
     for batch_id in (gone, gone, kept):

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -100,7 +101,7 @@ class EventRoutes(Generic[AnyEvent]):
         self._kind = kind
         self._gate = gate
         self._listeners = Listeners()
-        self._texts: dict[tuple[Position, Language], bytes] = {}
+        self._texts: OrderedDict[tuple[Position, Language], bytes] = OrderedDict()
         """The newest encoded events: each is encoded once for all listeners, also for those that come back."""
 
     async def events(self, request: Request) -> Response:
@@ -178,7 +179,7 @@ class EventRoutes(Generic[AnyEvent]):
             encoded = ServerSentEvent(data=data, event=name, id=str(position)).encode()
             self._texts[position, language] = encoded
             if len(self._texts) > MAX_TEXTS:
-                del self._texts[next(iter(self._texts))]
+                self._texts.popitem(last=False)
         return encoded
 
 

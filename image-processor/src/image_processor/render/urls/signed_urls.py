@@ -78,14 +78,6 @@ class UrlsOut(BaseModel):
     expires_at: int | None = Field(description="The Unix time at which the URLs expire; `null` if they do not expire.")
 
 
-_TOO_LONG = counted(
-    "a URL has at most {limit:,} byte after the host; store the steps as a preset",
-    "a URL has at most {limit:,} bytes after the host; store the steps as a preset",
-    "limit",
-    limit=MAX_URL_BYTES,
-)
-
-
 def check_gives_image(planned: Plan, pointer: str) -> None:
     """Check that a pipeline gives an image, which is all that a URL can give.
 
@@ -170,5 +162,11 @@ class UrlMaker:
         signature = NativeSigner(self._settings.secrets).sign(path)
         target = f"{self._settings.path}{signature}/{path.decode()}"
         if len(target.encode()) > MAX_URL_BYTES:
-            raise _invalid("/steps" if wanted.steps is not None else "/output", _TOO_LONG, "url_too_long")
+            detail = counted(
+                "a URL has at most {limit:,} byte after the host; store the steps as a preset",
+                "a URL has at most {limit:,} bytes after the host; store the steps as a preset",
+                "limit",
+                limit=MAX_URL_BYTES,
+            )
+            raise _invalid("/steps" if wanted.steps is not None else "/output", detail, "url_too_long")
         return base + target

@@ -28,7 +28,16 @@ from image_processor.services.jobs.transitions import (
     has_status,
     values_after_crash,
 )
-from image_processor.services.jobs.turns import CLAIMABLE_BY_ID, DUE_TASK, SUSPECT, URGENCY, DueTask, Turns
+from image_processor.services.jobs.turns import (
+    CLAIMABLE,
+    CLAIMABLE_BY_ID,
+    DUE_TASK,
+    LATER_OWNER,
+    SUSPECT,
+    URGENCY,
+    DueTask,
+    Turns,
+)
 
 log = structlog.get_logger()
 
@@ -98,18 +107,15 @@ class ClaimService:
     def is_pending_above(self, priority: int) -> bool:
         """Return whether a claimable task has a higher priority."""
         with self._database.connect() as connection:
-            return any(task.priority > priority for task in self._front.look(connection, 1))
+            found = connection.execute(_PENDING_ABOVE, {"priority": priority, **self._longest_delay})
+            return found.first() is not None
 
     def _claim(self, connection: Connection, holder: Holder, count: int, holds_others: bool) -> Sequence[Claim]:
         due = self._lock_front(connection, count)
-        chosen: list[DueTask] = []
-        for priority, tasks in groupby(due, key=lambda row: row.priority):
-            owners = self._front.owners(connection, priority)
-            if len(owners) > 1:
-                # Stop before a priority that several owners share, so that they take turns.
-                chosen = chosen or list(self._turns.lock(connection, priority, owners, len(due)) or tasks)
-                break
-            chosen += tasks
+        # Stop before the first task whose priority a later owner shares, so that owners take turns.
+        chosen: Sequence[DueTask] = list(takewhile(lambda row: row.later_owner is None, due))
+        if due and not chosen:
+            chosen = self._turns.lock(connection, due[0].priority, len(due)) or due
         ids = [row.id for row in _claimed_together(chosen, holds_others)]
         if not ids:
             return []
@@ -125,7 +131,10 @@ class ClaimService:
         return [_claim_of(rows[task_id], batches.get(rows[task_id].batch_id)) for task_id in ids]
 
     def _lock_front(self, connection: Connection, count: int) -> Sequence[DueTask]:
-        """Lock and return this process's share of the first claimable tasks, skipping those that others have locked."""
+        """Lock this process's share of the first claimable tasks, skipping those that others have locked.
+
+        :returns: the tasks, each with its ``later_owner``.
+        """
         looked_at = count * self._processes
         while True:
             front = self._front.look(connection, looked_at)
@@ -263,12 +272,13 @@ def _log_end(event: str, claim: Claim, outcome: Outcome, **state: str) -> None:
 
 
 _LOCK_FRONT = (
-    select(*DUE_TASK)
+    select(*DUE_TASK, LATER_OWNER)
     .where(Task.id.in_(bindparam("ids", expanding=True)), CLAIMABLE_BY_ID)
     .order_by(*URGENCY)
     .limit(bindparam("share", type_=Integer))
     .with_for_update(skip_locked=True)
 )
+_PENDING_ABOVE = select(Task.id).where(CLAIMABLE, Task.priority > bindparam("priority")).order_by(*URGENCY).limit(1)
 _CLAIM = (
     update(Task)
     .where(Task.id.in_(bindparam("ids", expanding=True)))

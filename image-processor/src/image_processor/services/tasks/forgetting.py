@@ -14,6 +14,10 @@ STEP = 1000
 MAX_SECONDS = 10.0
 """Seconds after which a run starts no further step, so that other chores get their turn."""
 
+BEGIN_AGAIN_SECONDS = 3600.0
+"""After this time a walk begins at the first id, which limits how long a task with an unexpected id is kept: for example
+one that an operator has copied from a backup."""
+
 # Avoids NOT EXISTS, for which a planner may read all tasks to join them.
 _HAS_NO_TASK = select(Task.id).where(Task.batch_id == Batch.id).limit(1).correlate(Batch).scalar_subquery().is_(None)
 
@@ -34,7 +38,7 @@ class Retention:
     It walks through the tasks by id up to the first young ones, because ids grow with time. So it needs no index of the
     times, and reads few tasks that it does not delete. The next walk begins at the first task that this one has kept:
     while an old snapshot is held, the index has an entry for each deleted task, and a walk from the first id would read
-    all of them.
+    all of them. Only one walk an hour does.
 
     :param seconds: how long a task is kept after it has ended; 0 keeps all.
     """
@@ -46,9 +50,13 @@ class Retention:
         """The id after which the next step begins."""
         self._first_kept: int | None = None
         """The first task that this walk has not deleted."""
+        self._begin_again_at = time.monotonic() + BEGIN_AGAIN_SECONDS
 
     def run(self) -> int:
         """Delete due tasks and return their number: :data:`STEP` or a few more if as many are due."""
+        if time.monotonic() >= self._begin_again_at:
+            self._after, self._first_kept = 0, None
+            self._begin_again_at = time.monotonic() + BEGIN_AGAIN_SECONDS
         deadline = time.monotonic() + MAX_SECONDS
         deleted, goes_on = 0, bool(self._seconds)
         while goes_on and deleted < STEP and time.monotonic() < deadline:
