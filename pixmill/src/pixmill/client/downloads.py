@@ -4,13 +4,14 @@ import hashlib
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from pixmill.client.answers import File
-from pixmill.client.exchange import Call, Exchange, Operation, Reply, get, once, work
+from pixmill.client.exchange import Call, Exchange, Operation, Reply, get, json_call, once, work
 from pixmill.client.files import FileFilter
-from pixmill.client.locks import opened_alone
+from pixmill.client.locks import delete_locked, opened_alone
 from pixmill.client.problems import DamagedTransferError, InUseError, UnexpectedAnswerError, UnreachableError
 from pixmill.client.settings import part_of
 from pixmill.client.targets import Destination, write_through
@@ -53,7 +54,7 @@ class DownloadOperations:
             target.check()
             return (yield from work(lambda: target.take(destination)))
         except DamagedTransferError:
-            part.unlink(missing_ok=True)
+            target.discard()
             raise
         finally:
             target.close()
@@ -72,17 +73,20 @@ class DownloadOperations:
     ) -> Operation[None]:
         """Write a ZIP of several files to a stream.
 
-        :param files: their ids, or a filter.
+        :param files: their ids, which a body contains because a URL may get too long; or a filter.
         :param restart: empties the stream, because an archive cannot be resumed.
         """
-        query = files.query() if isinstance(files, FileFilter) else [("id", str(file_id)) for file_id in files]
-        call = get(f"{FILES}/archive", query)
+        path = f"{FILES}/archive"
+        if isinstance(files, FileFilter):
+            asked = get(path, files.query())
+        else:
+            asked = json_call("POST", path, {"ids": list(files)}, repeatable=True)
         attempt = 0
         while True:
             attempt += 1
             sink = _Whole(stream)
             try:
-                reply = yield from once(Call("GET", call.path, call.query, _PLAIN, repeatable=True, sink=sink))
+                reply = yield from once(replace(asked, headers={**asked.headers, **_PLAIN}, sink=sink))
                 if not reply.is_success:
                     problem = reply.problem()
                     if attempt >= self._exchange.retries.attempts or problem.status not in (429, 502, 503, 504):
@@ -196,6 +200,10 @@ class _Part(_Target):
             # No open file can be renamed there.
             self.close()
         return destination.take(self._path)
+
+    def discard(self) -> None:
+        """Delete the partial file while no other program can write to it."""
+        delete_locked(self._opened, self._path)
 
     def close(self) -> None:
         self._opened.close()
