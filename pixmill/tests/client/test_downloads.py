@@ -14,6 +14,7 @@ from pixmill.client.exchange import Call, Exchange, Pause, Reply, Work
 from pixmill.client.locks import opened_alone
 from pixmill.client.saving import at_path
 from pixmill.client.settings import part_of
+from pixmill.client.uploads import Progress
 
 from pixmill import AsyncPixmill, DamagedTransferError, File, InUseError, Pixmill, Retries, UnreachableError
 from tests.support.answering import Answer, FakeServer, answering, file_row
@@ -274,3 +275,12 @@ def test_an_archive_in_a_folder_gets_a_number(fake_server: FakeServer, tmp_path:
 
     assert [path.name for path in paths] == ["files.zip", "files (2).zip"]
     assert {path.read_bytes() for path in paths} == {b"an archive"}
+
+
+def test_the_progress_of_an_archive_has_its_size(fake_server: FakeServer, tmp_path: Path) -> None:
+    reached: list[Progress] = []
+
+    with Pixmill(fake_server.url) as px:
+        px.files.zip([7], tmp_path / "all.zip", on_progress=reached.append)
+
+    assert (reached[-1].done, reached[-1].total) == (len(b"an archive"), len(b"an archive"))

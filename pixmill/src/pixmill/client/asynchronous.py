@@ -402,7 +402,14 @@ class AsyncFiles:
         await self.download_to(file, settings.appending(content))
         return bytes(content)
 
-    async def zip(self, files: Sequence[int] | FileFilter, to: str | Path, *, overwrite: bool = False) -> Path:
+    async def zip(
+        self,
+        files: Sequence[int] | FileFilter,
+        to: str | Path,
+        *,
+        overwrite: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> Path:
         """Write files into one ZIP archive at a path, or into a folder as ``files.zip``; return the path.
 
         :param files: at most 10,000 ids; or a filter with a condition, such as ``FileFilter(batch_id=7)`` for the
@@ -412,7 +419,9 @@ class AsyncFiles:
         :raises NotFoundError: an id does not exist, or no file matches.
         """
         with whole_file(destination(Path(to), ARCHIVE_NAME, overwrite=overwrite)) as file:
-            await self._driver.run(self._downloads.archive(files, file.stream, lambda: settings.emptied(file.stream)))
+            await self._driver.run(
+                self._downloads.archive(files, file.stream, lambda: settings.emptied(file.stream), on_progress)
+            )
         return file.path
 
     async def _found(self, file: File | int) -> File:

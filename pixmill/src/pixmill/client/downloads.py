@@ -14,7 +14,7 @@ from pixmill.client.files import FileFilter
 from pixmill.client.locks import delete_locked, opened_alone
 from pixmill.client.problems import DamagedTransferError, InUseError, UnexpectedAnswerError, UnreachableError
 from pixmill.client.settings import part_of
-from pixmill.client.targets import Destination, write_through
+from pixmill.client.targets import ARCHIVE_NAME, Destination, write_through
 from pixmill.client.uploads import FILES, OnProgress, Progress
 
 _PLAIN = {"Accept-Encoding": "identity"}
@@ -69,7 +69,11 @@ class DownloadOperations:
         target.check()
 
     def archive(
-        self, files: Sequence[int] | FileFilter, stream: Writable, restart: Callable[[], None]
+        self,
+        files: Sequence[int] | FileFilter,
+        stream: Writable,
+        restart: Callable[[], None],
+        on_progress: OnProgress | None = None,
     ) -> Operation[None]:
         """Write a ZIP of several files to a stream.
 
@@ -84,7 +88,7 @@ class DownloadOperations:
         attempt = 0
         while True:
             attempt += 1
-            sink = _Whole(stream)
+            sink = _Whole(stream, on_progress)
             try:
                 reply = yield from once(replace(asked, headers={**asked.headers, **_PLAIN}, sink=sink))
                 if not reply.is_success:
@@ -212,14 +216,22 @@ class _Part(_Target):
 class _Whole:
     """Receives the whole body of a successful response."""
 
-    def __init__(self, stream: Writable) -> None:
+    def __init__(self, stream: Writable, on_progress: OnProgress | None) -> None:
         self._stream = stream
+        self._on_progress = on_progress
+        self._done = 0
+        self._total: int | None = None
 
     def begin(self, reply: Reply) -> bool:
+        length = reply.headers.get("content-length", "")
+        self._total = int(length) if length.isdecimal() else None
         return reply.is_success
 
     def write(self, piece: bytes) -> None:
         self._stream.write(piece)
+        self._done += len(piece)
+        if self._on_progress is not None:
+            self._on_progress(Progress(ARCHIVE_NAME, self._done, self._total))
 
 
 def _start(reply: Reply) -> int:

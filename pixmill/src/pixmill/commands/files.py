@@ -642,14 +642,17 @@ def _get_archive(
         raise fail(text("no file matches"), Exit.NOT_FOUND)
     if output == "-":
         with tempfile.TemporaryDirectory(prefix="pixmill-") as folder:
-            with pixmill.files.zip(wanted, Path(folder, "files.zip")).open("rb") as archive:
+            with transfers(text("Downloading"), None) as moved:
+                path = pixmill.files.zip(wanted, folder, on_progress=moved)
+            with path.open("rb") as archive:
                 shutil.copyfileobj(archive, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         return
 
     if _is_folder(output):
         Path(output).mkdir(parents=True, exist_ok=True)
-    path = pixmill.files.zip(wanted, output, overwrite=force)
+    with transfers(text("Downloading"), None) as moved:
+        path = pixmill.files.zip(wanted, output, overwrite=force, on_progress=moved)
     emit_json({"path": str(path)}, as_json) if as_json else emit(str(path))
 
 
