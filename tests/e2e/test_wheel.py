@@ -139,6 +139,15 @@ def test_a_release_has_all_the_packages_that_the_extra_needs() -> None:
     projects = [tomllib.loads((PROJECT / package / "pyproject.toml").read_text())["project"] for package in PACKAGES]
     needed = {name for name in projects[-1]["optional-dependencies"]["serve"] if name.startswith("pixmill-")}
 
-    assert needed == {"pixmill-file-storage", "pixmill-image-processor", "pixmill-service-kit"}
-    assert needed | {"pixmill"} == {project["name"] for project in projects}
+    names = [project["name"] for project in projects]
+    assert names == ["pixmill-service-kit", "pixmill-file-storage", "pixmill-image-processor", "pixmill"]
+    assert {project["version"] for project in projects} == {projects[-1]["version"]}
+    assert needed == {f"{name}=={projects[-1]['version']}" for name in names[:-1]}
     assert f"for package in {' '.join(PACKAGES)}; do python -m build" in workflow
+
+
+def test_the_example_plugin_needs_a_package_of_the_release() -> None:
+    plugin = tomllib.loads((PROJECT / "docs/example-plugin/pyproject.toml").read_text())["project"]
+    service = tomllib.loads((PROJECT / "image-processor/pyproject.toml").read_text())["project"]
+
+    assert plugin["dependencies"] == [service["name"]]

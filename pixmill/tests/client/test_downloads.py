@@ -14,6 +14,7 @@ from pixmill.client.exchange import Call, Exchange, Pause, Reply, Work
 from pixmill.client.locks import opened_alone
 from pixmill.client.saving import at_path
 from pixmill.client.settings import part_of
+from pixmill.client.uploads import Progress
 
 from pixmill import AsyncPixmill, DamagedTransferError, File, InUseError, Pixmill, Retries, UnreachableError
 from tests.support.answering import Answer, FakeServer, answering, file_row
@@ -231,3 +232,55 @@ def test_an_archive_is_asked_for_again_while_the_server_is_busy() -> None:
 
     assert isinstance(pause, Pause)
     assert isinstance(again, Call)
+
+
+def test_a_file_gets_another_name_in_the_folder(fake_server: FakeServer, tmp_path: Path) -> None:
+    (tmp_path / "mine.jpg").write_bytes(b"mine")
+
+    with Pixmill(fake_server.url) as px:
+        path = px.files.download(7, tmp_path, name="mine.jpg")
+
+    assert (path, path.read_bytes()) == (tmp_path / "mine (2).jpg", CONTENT)
+
+
+def test_a_name_in_the_folder_leads_to_no_other_folder(fake_server: FakeServer, tmp_path: Path) -> None:
+    with Pixmill(fake_server.url) as px:
+        path = px.files.download(7, tmp_path, name="../outside.jpg")
+
+    assert path == tmp_path / "outside.jpg"
+
+
+def test_a_name_that_is_taken_during_the_download_costs_no_second_download(
+    fake_server: FakeServer, tmp_path: Path
+) -> None:
+    downloads = []
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        if path.endswith("/download"):
+            downloads.append(path)
+            (tmp_path / "photo.jpg").write_bytes(b"another")
+        return file_7(method, path, body)
+
+    fake_server.answer = answer
+
+    saved = download(fake_server.url, tmp_path)
+
+    assert (saved.name, len(downloads)) == ("photo (2).jpg", 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo (2).jpg", "photo.jpg"]
+
+
+def test_an_archive_in_a_folder_gets_a_number(fake_server: FakeServer, tmp_path: Path) -> None:
+    with Pixmill(fake_server.url) as px:
+        paths = [px.files.zip([7], tmp_path) for _ in range(2)]
+
+    assert [path.name for path in paths] == ["files.zip", "files (2).zip"]
+    assert {path.read_bytes() for path in paths} == {b"an archive"}
+
+
+def test_the_progress_of_an_archive_has_its_size(fake_server: FakeServer, tmp_path: Path) -> None:
+    reached: list[Progress] = []
+
+    with Pixmill(fake_server.url) as px:
+        px.files.zip([7], tmp_path / "all.zip", on_progress=reached.append)
+
+    assert (reached[-1].done, reached[-1].total) == (len(b"an archive"), len(b"an archive"))

@@ -48,21 +48,25 @@ def test_a_filter_repeats_what_may_be_any_of_several() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("files", "query"),
-    [
-        ([3, 1], [("id", "3"), ("id", "1")]),
-        (FileFilter(batch_id=7, sort="-size"), [("batch_id", "7"), ("sort", "-size")]),
-    ],
-    ids=["ids", "filter"],
-)
-def test_an_archive_is_asked_for_by_ids_or_by_a_filter(
-    files: Sequence[int] | FileFilter, query: Sequence[tuple[str, str]]
-) -> None:
-    effect = next(DOWNLOADS.archive(files, BytesIO(), restart=lambda: None))
+def test_an_archive_is_asked_for_by_a_filter_in_the_url() -> None:
+    wanted = FileFilter(batch_id=7, sort="-size")
+
+    effect = next(DOWNLOADS.archive(wanted, BytesIO(), restart=lambda: None))
 
     assert isinstance(effect, Call)
-    assert (effect.path, effect.query) == ("/api/file-server/archive", query)
+    assert (effect.method, effect.path) == ("GET", "/api/file-server/archive")
+    assert effect.query == [("batch_id", "7"), ("sort", "-size")]
+
+
+def test_an_archive_is_asked_for_by_ids_in_the_body_because_a_url_has_no_room_for_all() -> None:
+    ids = list(range(10_000, 0, -1))
+
+    effect = next(DOWNLOADS.archive(ids, BytesIO(), restart=lambda: None))
+
+    assert isinstance(effect, Call)
+    assert (effect.method, effect.path, effect.query) == ("POST", "/api/file-server/archive", ())
+    assert json.loads(effect.body or b"") == {"ids": ids}
+    assert effect.headers == {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
 
 def test_a_file_knows_its_batch() -> None:

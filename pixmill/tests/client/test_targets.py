@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from pixmill.client.targets import Destination, IfExists
+from pixmill.client.targets import Destination, IfExists, file_instead_of_folder
 
 
 @pytest.fixture
@@ -50,3 +50,15 @@ def test_a_name_without_an_extension_is_numbered_at_its_end(part: Path, tmp_path
     (tmp_path / "a").touch()
 
     assert Destination(tmp_path / "a", IfExists.NUMBER).take(part).name == "a (2)"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [("file", "file"), ("file/inner/more", "file"), ("link", "link"), ("folder", None), ("new/inner", None)],
+)
+def test_a_file_instead_of_a_folder_is_found_also_above_it(tmp_path: Path, wanted: str, found: str | None) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("nowhere")
+
+    assert file_instead_of_folder(tmp_path / wanted) == (None if found is None else tmp_path / found)

@@ -27,6 +27,7 @@ from pixmill import (
     InvalidError,
     Retries,
     StorageFullError,
+    UnavailableError,
     UnreachableError,
     UnsendableTextError,
 )
@@ -356,9 +357,17 @@ def test_an_upload_is_created_once_the_server_has_restarted(large: Path) -> None
     operation = OPERATIONS.upload(New(large, "large.bin"))
     next(operation)
 
-    pause = operation.send(Reply(502, {}))
+    pause = operation.send(Reply(503, {}))
     again = operation.send(None)
 
     assert isinstance(pause, Pause)
     assert isinstance(again, Call)
     assert (again.method, again.path) == ("POST", f"{UPLOADS}/")
+
+
+def test_an_upload_is_not_created_again_if_a_gateway_may_have_lost_the_response(large: Path) -> None:
+    operation = OPERATIONS.upload(New(large, "large.bin"))
+    next(operation)
+
+    with pytest.raises(UnavailableError):
+        operation.send(Reply(502, {}))

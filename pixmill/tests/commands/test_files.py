@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from errno import EACCES
@@ -28,6 +29,7 @@ from zipfile import ZipFile
 
 import pytest
 from pixmill.cli import app
+from pixmill.client.locks import locked
 from pixmill.client.places import state_folder
 from pixmill.commands.console import Exit
 from typer.testing import Result
@@ -184,10 +186,10 @@ def test_a_dry_run_names_only_the_files_that_the_server_does_not_have(
 class TusServer:
     """The answers of a server whose connection breaks while it takes the second chunk of an upload."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, breaks: bool = True) -> None:
         self.created = 0
         self.received = bytearray()
-        self.breaks = True
+        self.breaks = breaks
 
     def __call__(self, method: str, path: str, body: bytes) -> Answer | None:
         if method == "POST":
@@ -223,6 +225,54 @@ def test_stdin_goes_on_where_an_interrupted_command_stopped(fake_server: FakeSer
     assert list((state_folder() / "stdin").iterdir()) == []
 
 
+def test_stdin_deletes_what_killed_commands_left(
+    fake_server: FakeServer, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_server.answer = TusServer(breaks=False)
+    folder = state_folder() / "stdin"
+    folder.mkdir(parents=True)
+    for name in ("killed", "killed.lock", "running"):
+        (folder / name).write_bytes(CONTENT)
+    later = time.time() + 2 * 86_400
+    monkeypatch.setattr("time.time", lambda: later)
+
+    with locked(folder / "running.lock", "another program has the lock"):
+        run = command("put", "-", "--name", "a.bin", "-q", stdin=bytes(LARGE))
+        left = {path.name for path in folder.iterdir()}
+
+    assert (run.exit_code, left) == (0, {"running", "running.lock"}), run.stderr
+
+
+def test_stdin_leaves_what_another_command_has_just_begun(fake_server: FakeServer, command: Command) -> None:
+    fake_server.answer = TusServer(breaks=False)
+    folder = state_folder() / "stdin"
+    folder.mkdir(parents=True)
+    (folder / "begun").write_bytes(CONTENT)
+
+    command("put", "-", "--name", "a.bin", "-q", stdin=bytes(LARGE))
+
+    assert [path.name for path in folder.iterdir()] == ["begun"]
+
+
+def test_a_small_stdin_is_spooled_in_the_folder_for_temporary_files(
+    fake_server: FakeServer, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    spooled: list[bytes] = []
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        spooled.extend(found.read_bytes() for found in temporary.glob("*/*"))
+        return takes_each(method, path, body)
+
+    fake_server.answer = answer
+
+    command("put", "-", "--name", "a.txt", stdin=CONTENT)
+
+    assert (spooled, list(temporary.iterdir()), state_folder().exists()) == ([CONTENT], [], False)
+
+
 @contextmanager
 def unread_stdout() -> Iterator[None]:
     """Give the program a standard output whose reader has gone."""
@@ -241,6 +291,8 @@ def unread_stdout() -> Iterator[None]:
         (("api", "GET", "/api/file-server/1"), Exit.OK),
         (("api", "DELETE", "/api/file-server/1"), Exit.SOME_FAILED),
         (("show", "1"), Exit.OK),
+        (("trash",), Exit.OK),
+        (("trash", "--empty", "--yes"), Exit.SOME_FAILED),
     ],
 )
 @pytest.mark.usefixtures("files")
@@ -248,8 +300,11 @@ def test_a_command_that_stops_before_its_end_because_nobody_reads_it_fails_if_it
     fake_server: FakeServer, words: tuple[str, ...], code: Exit, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def answer(method: str, path: str, body: bytes) -> Answer:
-        is_batch = path.endswith("/batch")
-        return (OK, {"files": [{"file": ROW}] * 2}) if is_batch else stored(method, path, body)
+        if path.endswith("/batch"):
+            return OK, {"files": [{"file": ROW}] * 2}
+        if path.endswith("/trash/empty"):
+            return OK, {"removed": 1, "more": False}
+        return (OK, [ROW]) if path.partition("?")[0].endswith("/trash") else stored(method, path, body)
 
     fake_server.answer = answer
 
@@ -795,3 +850,44 @@ def test_only_folders_are_followed(fake_server: FakeServer, command: Command, wo
 
     assert (run.exit_code, fake_server.requests) == (Exit.USAGE, [])
     assert "--follow is for folders" in run.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("1", "--zip", "-o", "taken/"),
+        ("1", "--zip", "-o", "taken/all.zip"),
+        ("1", "-o", "taken/"),
+        ("1", "-o", "taken/a.txt"),
+        ("1", "-o", "taken/inner/"),
+        ("1", "2", "-o", "taken"),
+    ],
+    ids=" ".join,
+)
+def test_a_file_instead_of_the_folder_is_found_before_any_request(
+    fake_server: FakeServer, command: Command, words: tuple[str, ...]
+) -> None:
+    Path("taken").touch()
+
+    run = command("get", *words)
+
+    assert (run.exit_code, run.stderr) == (Exit.USAGE, "pixmill: 'taken' is a file; give a folder\n")
+    assert fake_server.requests == []
+
+
+def test_several_files_that_match_do_not_go_into_a_file(fake_server: FakeServer, command: Command) -> None:
+    fake_server.answer = lambda _method, _path, _body: (OK, [file_row(1), file_row(2)])
+    Path("taken").touch()
+
+    run = command("get", "--filter", "folder=a", "-o", "taken")
+
+    assert (run.exit_code, run.stderr) == (Exit.USAGE, "pixmill: 'taken' is a file; give a folder\n")
+
+
+@pytest.mark.parametrize("words", [("a.txt",), ("-", "--name", "a.txt")], ids=["file", "stdin"])
+def test_a_dry_run_needs_no_server(command: Command, words: tuple[str, ...]) -> None:
+    Path("a.txt").write_bytes(CONTENT)
+
+    run = command("put", *words, "--dry-run", "--profile", "missing", stdin=CONTENT)
+
+    assert (run.exit_code, run.stdout) == (0, "a.txt\n")

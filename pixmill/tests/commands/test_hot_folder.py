@@ -639,3 +639,17 @@ def test_the_files_before_an_error_of_the_whole_upload_are_remembered(
     assert (first.exit_code, first.stdout) == (Exit.UNREACHABLE, "1\tlarge.bin\n")
     assert (second.exit_code, second.stdout) == (Exit.UNREACHABLE, "")
     assert not any(digest.encode() in body for _, _, body in fake_server.requests)
+
+
+def test_a_file_in_place_of_a_folder_of_results_is_named(fake_server: FakeServer, command: Command) -> None:
+    keep_running({"7": {"deep/a.jpg": 1}}, fake_server)
+    fake_server.answer = run_of_two
+    Path("out").mkdir()
+    Path("out/deep").touch()
+
+    run = command(*SYNC)
+
+    assert (run.exit_code, run.stderr) == (
+        Exit.SOME_FAILED,
+        "deep/a.jpg: 'out/deep' is a file; give a folder\n",
+    )

@@ -144,6 +144,13 @@ def test_a_file_that_is_not_sent_advances_the_bar(terminal: io.StringIO) -> None
     assert "1.5/2.0 MB" in terminal.getvalue()
 
 
+def test_the_bar_of_a_transfer_of_unknown_size_learns_it_from_the_transfer(terminal: io.StringIO) -> None:
+    with progress.transfers("Downloading", None) as moved:
+        moved(Moved("files.zip", 1_500_000, 2_000_000))
+
+    assert "1.5/2.0 MB" in drawn_last(terminal, "Downloading")
+
+
 def test_the_bar_of_tasks_has_their_number_the_rate_and_the_time_left(terminal: io.StringIO) -> None:
     with progress.counted("Processing", 10) as reach:
         for done in range(1, 6):

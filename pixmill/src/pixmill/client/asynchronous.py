@@ -41,8 +41,8 @@ from pixmill.client.feed import BatchFeed, Feed, FileFeed
 from pixmill.client.files import FileFilter, FileOperations, links_call, trash_call
 from pixmill.client.images import PREVIEW_SIDE, THUMBNAIL, ImageOperations, Rendition, preview_of
 from pixmill.client.paging import PAGE
-from pixmill.client.saving import Saving, at_path, destination, result_names, without_result
-from pixmill.client.targets import whole_file
+from pixmill.client.saving import Saving, destination, in_folder, result_names, without_result
+from pixmill.client.targets import ARCHIVE_NAME, whole_file
 from pixmill.client.tasks import RunFailedError, TaskFilter, TaskOperations, batches_call, tasks_call
 from pixmill.client.uploads import New, OnProgress, UploadOperations, UploadOutcome
 from pixmill.steps import Chain, pipeline_of, request_of
@@ -362,13 +362,20 @@ class AsyncFiles:
         return await self._driver.run(self._operations.link(file_id, expires.total_seconds(), note))
 
     async def download(
-        self, file: File | int, to: str | Path, *, overwrite: bool = False, on_progress: OnProgress | None = None
+        self,
+        file: File | int,
+        to: str | Path,
+        *,
+        name: str | None = None,
+        overwrite: bool = False,
+        on_progress: OnProgress | None = None,
     ) -> Path:
         """Write a file's bytes to a path, or into a folder under the file's own name; return the path.
 
         The path appears only once the bytes are complete and verified. An interrupted download is resumed. A path that
         already has the same bytes is left as it is.
 
+        :param name: another name in the folder ``to``.
         :param overwrite: replace another file at the path. Otherwise, the name in a folder gets a number.
         :raises FileExistsError: another file is at the path, and ``overwrite`` is not set.
         :raises InUseError: another program is downloading this file to this path.
@@ -376,7 +383,10 @@ class AsyncFiles:
         :raises DamagedTransferError: the received bytes do not match the file's digest.
         """
         found = await self._found(file)
-        wanted = destination(Path(to), found, overwrite=overwrite)
+        if name is None:
+            wanted = destination(Path(to), found.filename, overwrite=overwrite)
+        else:
+            wanted = in_folder(Path(to), settings.safe_name(name), overwrite=overwrite)
         return await self._driver.run(self._downloads.to_path(found, wanted, on_progress))
 
     async def download_to(self, file: File | int, stream: Writable, *, on_progress: OnProgress | None = None) -> None:
@@ -392,18 +402,27 @@ class AsyncFiles:
         await self.download_to(file, settings.appending(content))
         return bytes(content)
 
-    async def zip(self, files: Sequence[int] | FileFilter, to: str | Path, *, overwrite: bool = False) -> Path:
-        """Write files into one ZIP archive.
+    async def zip(
+        self,
+        files: Sequence[int] | FileFilter,
+        to: str | Path,
+        *,
+        overwrite: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> Path:
+        """Write files into one ZIP archive at a path, or into a folder as ``files.zip``; return the path.
 
-        :param files: at most 1,000 ids; or a filter with a condition, such as ``FileFilter(batch_id=7)`` for the
+        :param files: at most 10,000 ids; or a filter with a condition, such as ``FileFilter(batch_id=7)`` for the
         results of a run, which may match as many files as the server's ``archive.max_files``.
-        :param overwrite: replace a file at the path.
+        :param overwrite: replace a file at the path. Otherwise, the name in a folder gets a number.
         :raises FileExistsError: a file is at the path, and ``overwrite`` is not set.
         :raises NotFoundError: an id does not exist, or no file matches.
         """
-        with whole_file(at_path(Path(to), overwrite=overwrite)) as file:
-            await self._driver.run(self._downloads.archive(files, file, lambda: settings.emptied(file)))
-        return Path(to)
+        with whole_file(destination(Path(to), ARCHIVE_NAME, overwrite=overwrite)) as file:
+            await self._driver.run(
+                self._downloads.archive(files, file.stream, lambda: settings.emptied(file.stream), on_progress)
+            )
+        return file.path
 
     async def _found(self, file: File | int) -> File:
         return file if isinstance(file, File) else await self.get(file)

@@ -4,16 +4,17 @@ import hashlib
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from pixmill.client.answers import File
-from pixmill.client.exchange import Call, Exchange, Operation, Reply, get, once, work
+from pixmill.client.exchange import Call, Exchange, Operation, Reply, get, json_call, once, work
 from pixmill.client.files import FileFilter
-from pixmill.client.locks import opened_alone
+from pixmill.client.locks import delete_locked, opened_alone
 from pixmill.client.problems import DamagedTransferError, InUseError, UnexpectedAnswerError, UnreachableError
 from pixmill.client.settings import part_of
-from pixmill.client.targets import Destination, write_through
+from pixmill.client.targets import ARCHIVE_NAME, Destination, write_through
 from pixmill.client.uploads import FILES, OnProgress, Progress
 
 _PLAIN = {"Accept-Encoding": "identity"}
@@ -53,7 +54,7 @@ class DownloadOperations:
             target.check()
             return (yield from work(lambda: target.take(destination)))
         except DamagedTransferError:
-            part.unlink(missing_ok=True)
+            target.discard()
             raise
         finally:
             target.close()
@@ -68,21 +69,28 @@ class DownloadOperations:
         target.check()
 
     def archive(
-        self, files: Sequence[int] | FileFilter, stream: Writable, restart: Callable[[], None]
+        self,
+        files: Sequence[int] | FileFilter,
+        stream: Writable,
+        restart: Callable[[], None],
+        on_progress: OnProgress | None = None,
     ) -> Operation[None]:
         """Write a ZIP of several files to a stream.
 
-        :param files: their ids, or a filter.
+        :param files: their ids, which a body contains because a URL may get too long; or a filter.
         :param restart: empties the stream, because an archive cannot be resumed.
         """
-        query = files.query() if isinstance(files, FileFilter) else [("id", str(file_id)) for file_id in files]
-        call = get(f"{FILES}/archive", query)
+        path = f"{FILES}/archive"
+        if isinstance(files, FileFilter):
+            asked = get(path, files.query())
+        else:
+            asked = json_call("POST", path, {"ids": list(files)}, repeatable=True)
         attempt = 0
         while True:
             attempt += 1
-            sink = _Whole(stream)
+            sink = _Whole(stream, on_progress)
             try:
-                reply = yield from once(Call("GET", call.path, call.query, _PLAIN, repeatable=True, sink=sink))
+                reply = yield from once(replace(asked, headers={**asked.headers, **_PLAIN}, sink=sink))
                 if not reply.is_success:
                     problem = reply.problem()
                     if attempt >= self._exchange.retries.attempts or problem.status not in (429, 502, 503, 504):
@@ -197,6 +205,10 @@ class _Part(_Target):
             self.close()
         return destination.take(self._path)
 
+    def discard(self) -> None:
+        """Delete the partial file while no other program can write to it."""
+        delete_locked(self._opened, self._path)
+
     def close(self) -> None:
         self._opened.close()
 
@@ -204,14 +216,22 @@ class _Part(_Target):
 class _Whole:
     """Receives the whole body of a successful response."""
 
-    def __init__(self, stream: Writable) -> None:
+    def __init__(self, stream: Writable, on_progress: OnProgress | None) -> None:
         self._stream = stream
+        self._on_progress = on_progress
+        self._done = 0
+        self._total: int | None = None
 
     def begin(self, reply: Reply) -> bool:
+        length = reply.headers.get("content-length", "")
+        self._total = int(length) if length.isdecimal() else None
         return reply.is_success
 
     def write(self, piece: bytes) -> None:
         self._stream.write(piece)
+        self._done += len(piece)
+        if self._on_progress is not None:
+            self._on_progress(Progress(ARCHIVE_NAME, self._done, self._total))
 
 
 def _start(reply: Reply) -> int:

@@ -28,8 +28,7 @@ def locked(path: Path, message: str) -> Iterator[None]:
         try:
             yield
         finally:
-            # Another program that has already opened the file notices that it is deleted.
-            path.unlink(missing_ok=True)
+            delete_locked(file, path)
 
 
 def opened_alone(path: Path) -> IO[bytes]:
@@ -50,9 +49,19 @@ def opened_alone(path: Path) -> IO[bytes]:
         file.close()
 
 
+def delete_locked(file: IO[bytes], path: Path) -> None:
+    """Delete a file that :func:`opened_alone` has opened."""
+    if sys.platform == "win32":
+        # No open file can be deleted there.
+        file.close()
+    # Elsewhere the lock is held: another program that has already opened the file notices that it is deleted.
+    path.unlink(missing_ok=True)
+
+
 def _lock(file: IO[bytes]) -> None:
     """:raises BlockingIOError: another program has locked the file."""
     if sys.platform == "win32":
+        # The locks of Windows would keep other programs from reading the file; docs/client.md says what follows.
         return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

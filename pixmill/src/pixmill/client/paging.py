@@ -16,5 +16,6 @@ def following(call: Call, reply: Reply) -> Call | None:
     found = _NEXT.search(reply.headers.get("link", ""))
     if found is None:
         return None
-    # Use only the query: behind a proxy the path may differ.
-    return replace(call, query=parse_qsl(urlsplit(found[1]).query, keep_blank_values=True))
+    # Use only the query, instead of one in the path: behind a proxy the path may differ.
+    query = parse_qsl(urlsplit(found[1]).query, keep_blank_values=True)
+    return replace(call, path=call.path.partition("?")[0], query=query)

@@ -1,7 +1,7 @@
 """The client's folders for state, configuration and cache, after the XDG Base Directory Specification."""
 
 import os
-import sys
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -43,11 +43,10 @@ def write_private(path: Path, text: str) -> None:
 
 
 def _write_names_through(folder: Path) -> None:
-    # Windows cannot open a folder.
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    # Windows and some file systems cannot open or sync a folder; the file has its name all the same.
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -27,10 +27,10 @@ class Saving:
             yield file, in_folder(self.folder, name, overwrite=self.overwrite)
 
 
-def destination(path: Path, file: File, *, overwrite: bool) -> Destination:
+def destination(path: Path, own_name: str, *, overwrite: bool) -> Destination:
     """Return where to write a file: inside a folder, it keeps its own name."""
     if path.is_dir():
-        return in_folder(path, safe_name(file.filename), overwrite=overwrite)
+        return in_folder(path, safe_name(own_name), overwrite=overwrite)
     return at_path(path, overwrite=overwrite)
 
 

@@ -14,6 +14,13 @@ from uuid import uuid4
 
 from pixmill.client.settings import part_of
 
+ARCHIVE_NAME = "files.zip"
+"""The name of an archive in a folder."""
+
+
+class TargetExistsError(FileExistsError):
+    """Another file is at the path of a target, and may not be replaced."""
+
 
 class IfExists(Enum):
     """What happens if the wanted path is another file's."""
@@ -33,7 +40,7 @@ class Destination:
     def holding(self, size: int, sha256: str) -> Path | None:
         """Return the path that already has these bytes, so that they need not be fetched.
 
-        :raises FileExistsError: the path has other bytes, which may not be replaced.
+        :raises TargetExistsError: the path has other bytes, which may not be replaced.
         """
         for path in self._allowed():
             if not os.path.lexists(path):
@@ -47,7 +54,7 @@ class Destination:
     def take(self, part: Path) -> Path:
         """Give a finished file this path or, if it is to be numbered, the first free one; return the path.
 
-        :raises FileExistsError: the path exists, and may not be replaced.
+        :raises TargetExistsError: the path exists, and may not be replaced.
         """
         if self.if_exists is IfExists.REPLACE:
             part.replace(self.path)
@@ -59,14 +66,25 @@ class Destination:
         raise _exists(self.path)
 
     def _allowed(self) -> Iterable[Path]:
-        return numbered(self.path) if self.if_exists is IfExists.NUMBER else [self.path]
+        return _numbered(self.path) if self.if_exists is IfExists.NUMBER else [self.path]
+
+
+@dataclass
+class WholeFile:
+    """A file while it is written.
+
+    :ivar path: afterwards, its path.
+    """
+
+    stream: IO[bytes]
+    path: Path
 
 
 @contextmanager
-def whole_file(destination: Destination) -> Iterator[IO[bytes]]:
-    """Open a file that appears at its destination only once it is complete.
+def whole_file(destination: Destination) -> Iterator[WholeFile]:
+    """Yield a file that appears at its destination only once it is complete.
 
-    :raises FileExistsError: the destination exists, and may not be replaced.
+    :raises TargetExistsError: the destination exists, and may not be replaced.
     """
     path = destination.path
     if destination.if_exists is IfExists.REFUSE and os.path.lexists(path):
@@ -75,11 +93,17 @@ def whole_file(destination: Destination) -> Iterator[IO[bytes]]:
     part = part_of(path, uuid4().hex[:8])
     try:
         with part.open("wb") as file:
-            yield file
+            whole = WholeFile(file, path)
+            yield whole
             write_through(file)
-        destination.take(part)
+        whole.path = destination.take(part)
     finally:
         part.unlink(missing_ok=True)
+
+
+def file_instead_of_folder(wanted: Path) -> Path | None:
+    """Return the file that stands where a folder is wanted, or where one of its parents is."""
+    return next((path for path in (wanted, *wanted.parents) if os.path.lexists(path) and not path.is_dir()), None)
 
 
 def with_number(name: str, number: int) -> str:
@@ -88,7 +112,7 @@ def with_number(name: str, number: int) -> str:
     return f"{stem} ({number}){dot}{extension}" if stem else f"{name} ({number})"
 
 
-def numbered(path: Path) -> Iterator[Path]:
+def _numbered(path: Path) -> Iterator[Path]:
     """Yield a path, then the same path with numbers: ``a.jpg``, ``a (2).jpg``, ``a (3).jpg``."""
     return chain([path], (path.with_name(with_number(path.name, number)) for number in count(2)))
 
@@ -128,5 +152,5 @@ def _has_bytes(path: Path, size: int, sha256: str) -> bool:
         return False
 
 
-def _exists(path: Path) -> FileExistsError:
-    return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+def _exists(path: Path) -> TargetExistsError:
+    return TargetExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))

@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from http.client import SERVICE_UNAVAILABLE
 from io import BytesIO
 from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
@@ -50,8 +51,6 @@ UPLOAD_PIECE_BYTES = 8 * 2**20
 """Bytes per request of a resumable upload."""
 LONG_COMMENT = 500
 """Maximum characters of a comment in a query string."""
-NOT_REACHED = frozenset({502, 503})
-"""Statuses with which a gateway answers while the server restarts."""
 FORBIDDEN_KEY = frozenset({"idempotency-key-reused", "idempotency-key-revoked"})
 """Problems that a retry with the same key does not solve."""
 _TUS = {"Tus-Resumable": "1.0.0"}
@@ -403,8 +402,8 @@ class _Resumable:
     def _sent_once(self, call: Call) -> Operation[Reply]:
         """Send the call that creates an upload.
 
-        It is not repeated after a lost response: nobody could find the first upload, which has a share of the owner's
-        limits until the server deletes it.
+        It is not repeated after a lost response, which a gateway reports as 502 or 504: nobody could find the first
+        upload, which has a share of the owner's limits until the server deletes it.
         """
         attempt = 0
         while True:
@@ -412,7 +411,7 @@ class _Resumable:
             try:
                 return (yield from self._exchange.send(call))
             except UnavailableError as problem:
-                if problem.status not in NOT_REACHED or attempt >= self._exchange.retries.attempts:
+                if problem.status != SERVICE_UNAVAILABLE or attempt >= self._exchange.retries.attempts:
                     raise
                 yield self._exchange.retries.pause(attempt, problem.retry_after)
 

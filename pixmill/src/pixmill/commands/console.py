@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from functools import partial
 from http.client import INTERNAL_SERVER_ERROR, METHOD_NOT_ALLOWED, MISDIRECTED_REQUEST
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,6 +32,7 @@ from pixmill.client.problems import (
     is_lasting,
 )
 from pixmill.client.sync import Pixmill
+from pixmill.client.targets import TargetExistsError, file_instead_of_folder
 from pixmill.client.tasks import RunFailedError
 from pixmill.commands.profiles_file import ProfileError, Server, server
 from pixmill.commands.translated import translated
@@ -280,8 +282,11 @@ def described(error: Exception) -> str:
         return f"{translated(str(error))}{known}"
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return text("there is no file '{path}'", path=error.filename)
-    if isinstance(error, FileExistsError) and error.filename is not None:
+    if isinstance(error, TargetExistsError):
         return text("'{path}' exists; add --force to replace it", path=error.filename)
+    if isinstance(error, FileExistsError | NotADirectoryError) and error.filename is not None:
+        path = file_instead_of_folder(Path(error.filename)) or error.filename
+        return text("'{path}' is a file; give a folder", path=path)
     if isinstance(error, RunFailedError):
         first, *others = sorted({no_result(task) for task in error.failed})
         known = plural(

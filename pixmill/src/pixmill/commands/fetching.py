@@ -3,14 +3,13 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 from pixmill.client.answers import File
 from pixmill.client.saving import formatted
 from pixmill.client.sync import Pixmill
-from pixmill.client.targets import numbered
+from pixmill.client.targets import file_instead_of_folder
 from pixmill.client.uploads import OnProgress
 from pixmill.commands.console import concerns_every_request
 from pixmill.commands.words import text
@@ -26,12 +25,12 @@ _SAMPLE = File(id=1, name="a", extension=".txt", comment="", size=0, sha256="", 
 def check_target(template: str | None, folder: Path | None) -> None:
     """Check what a command can know before it begins: the names in a folder, and the folder.
 
-    :raises ValueError: the template has an unknown field, or the folder is a file.
+    :raises ValueError: the template has an unknown field, or the folder or one of its parents is a file.
     """
     if template is not None:
         formatted(template, _SAMPLE)
-    if folder is not None and folder.exists() and not folder.is_dir():
-        raise ValueError(text("'{path}' is a file; give a folder", path=folder))
+    if folder is not None and (path := file_instead_of_folder(folder)) is not None:
+        raise ValueError(text("'{path}' is a file; give a folder", path=path))
 
 
 def fetched(
@@ -39,28 +38,16 @@ def fetched(
 ) -> Iterator[tuple[File, Future[Path]]]:
     """Download files; yield each with its path or its error, in their order.
 
-    :param overwrite: replace a file that exists; by default, the new file gets a number.
+    :param targets: the files, each with its path.
+    :param overwrite: whether a file replaces another one at its path, instead of getting a number.
     """
 
     def download(target: tuple[File, Path]) -> Path:
-        file, wanted = target
-        return at_free_path(
-            lambda path: pixmill.files.download(file, path, overwrite=overwrite, on_progress=on_progress), wanted
-        )
+        file, path = target
+        return pixmill.files.download(file, path.parent, name=path.name, overwrite=overwrite, on_progress=on_progress)
 
     for (file, _), saved in _in_parallel(targets, download, parallel):
         yield file, saved
-
-
-def at_free_path(save: Callable[[Path], Path], wanted: Path) -> Path:
-    """Save a file at a path of the command's choice, or with a number if another file is there; return the path.
-
-    :param save: raises ``FileExistsError`` if the file at a path may not be replaced.
-    """
-    paths = numbered(wanted)
-    while True:
-        with suppress(FileExistsError):
-            return save(next(paths))
 
 
 def _in_parallel(items: Sequence[T], work: Callable[[T], R], parallel: int) -> Iterator[tuple[T, Future[R]]]:

@@ -1,7 +1,5 @@
 """Commands for stored files: put, get, ls, show, info, rename, mv."""
 
-import hashlib
-import os
 import shutil
 import sys
 import tempfile
@@ -16,15 +14,12 @@ from typing import Annotated, NamedTuple, NoReturn
 import typer
 
 from pixmill.client.answers import File, Metadata
-from pixmill.client.drivers import PIECE
 from pixmill.client.files import FileFilter
-from pixmill.client.locks import locked
-from pixmill.client.places import state_folder
 from pixmill.client.problems import InvalidError, PixmillError
 from pixmill.client.saving import formatted
 from pixmill.client.settings import new_below, safe_name
 from pixmill.client.sync import Pixmill
-from pixmill.client.uploads import MEDIUM, OnProgress, UploadOutcome
+from pixmill.client.uploads import OnProgress, UploadOutcome
 from pixmill.commands import units
 from pixmill.commands.console import (
     FILE_FIELDS,
@@ -55,11 +50,12 @@ from pixmill.commands.console import (
     say,
     shown,
 )
-from pixmill.commands.fetching import PARALLEL, at_free_path, check_target, fetched
+from pixmill.commands.fetching import PARALLEL, check_target, fetched
 from pixmill.commands.file_filter import Conditions, Order, Origin, file_filter
 from pixmill.commands.paths import Placed, Selection, Stamp, say_linked, settled, stamp_of
 from pixmill.commands.progress import Transfers, transfers
 from pixmill.commands.rounds import Pauses
+from pixmill.commands.spooling import spooled_stdin
 from pixmill.commands.words import plural, text
 
 app = typer.Typer()
@@ -109,16 +105,23 @@ def put(
         if paths == ["-"]:
             if recursive or exclude or parallel is not None:
                 raise fail(text("stdin is one file: only --name, and no options for folders"), Exit.USAGE)
+            stdin_name = _name_of_stdin(name)
+            if dry_run and not skip_existing:
+                emit(stdin_name)
+                return
             with connected(url, profile) as pixmill:
-                _put_stdin(pixmill, _name_of_stdin(name), details, dry_run=dry_run, as_json=as_json, quiet=quiet)
+                _put_stdin(pixmill, stdin_name, details, dry_run=dry_run, as_json=as_json, quiet=quiet)
             return
         selection = Selection(recursive, glob or (), exclude or ())
         printer = _OutcomePrinter(as_json=as_json, quiet=quiet)
         found = _found(paths, name, selection, printer)
+        if dry_run and not skip_existing:
+            emit_lines(item.path for item in found)
+            printer.finish()
+            return
     if dry_run:
         with connected(url, profile) as pixmill:
-            wanted = _not_stored(pixmill, found, name, details) if skip_existing else found
-            emit_lines(item.path for item in wanted)
+            emit_lines(item.path for item in _not_stored(pixmill, found, name, details))
         printer.finish()
         return
     if follow:
@@ -153,6 +156,9 @@ def get(
     with reported():
         _check_get(output, name, parallel, as_zip=zip, as_json=as_json, force=force)
         wanted = file_filter(matching) if matching else ids_of(ids or ())
+        is_folder = _is_folder(output) or (not zip and isinstance(wanted, list) and len(set(wanted)) > 1)
+        if output != "-":
+            check_target(name, Path(output) if is_folder else Path(output).parent)
     with connected(url, profile, Exit.OK if output == "-" else Exit.SOME_FAILED) as pixmill:
         if zip:
             _get_archive(pixmill, wanted, output, force=force, as_json=as_json)
@@ -380,43 +386,10 @@ def _not_stored(pixmill: Pixmill, found: Iterable[Placed], name: str | None, det
             yield item
 
 
-@contextmanager
-def _spooled_stdin() -> Iterator[Path]:
-    """Yield a file with the bytes of stdin: an upload needs the size before it begins.
-
-    An upload of many bytes is remembered by the path and the time of its file. The same bytes have the same, so that
-    the same command continues the upload.
-    """
-    folder = state_folder() / "stdin"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Not a NamedTemporaryFile: Windows cannot open a file twice.
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        spooled = Path(temporary) / "stdin"
-        digest = hashlib.sha256()
-        with spooled.open("wb") as file:
-            while piece := sys.stdin.buffer.read(PIECE):
-                digest.update(piece)
-                file.write(piece)
-        if spooled.stat().st_size <= MEDIUM:
-            yield spooled
-            return
-        path = folder / digest.hexdigest()
-        with locked(folder / f"{path.name}.lock", text("another command is uploading the same bytes from stdin")):
-            spooled.replace(path)
-            os.utime(path, (0, 0))
-            try:
-                yield path
-            finally:
-                path.unlink()
-
-
 def _put_stdin(
     pixmill: Pixmill, name: str, details: "_Details", *, dry_run: bool, as_json: Fields | None, quiet: bool
 ) -> None:
-    if dry_run and not details.skip_existing:
-        emit(name)
-        return
-    with _spooled_stdin() as path:
+    with spooled_stdin() as path:
         if not dry_run:
             with transfers(text("Uploading"), path.stat().st_size) as moved:
                 file = _put_named(pixmill, path, name, details, moved)
@@ -595,10 +568,7 @@ def _noted(
 def _check_get(
     output: str, name: str | None, parallel: int | None, *, as_zip: bool, as_json: Fields | None, force: bool
 ) -> None:
-    """Refuse options that would have no effect, and names that no file can have.
-
-    :raises ValueError: the template of names has an unknown field.
-    """
+    """Refuse options that would have no effect."""
     if as_zip and name is not None:
         raise fail(text("--name is for single files, not for --zip"), Exit.USAGE)
     if as_zip and parallel is not None:
@@ -607,7 +577,6 @@ def _check_get(
         raise fail(text("stdout goes neither with --name nor with --parallel nor with --force"), Exit.USAGE)
     if as_json and output == "-":
         raise fail(text("--json needs a file: stdout takes the bytes"), Exit.USAGE)
-    check_target(name, None)
 
 
 def _get_to_stdout(pixmill: Pixmill, files: Sequence[File]) -> None:
@@ -636,6 +605,7 @@ def _get_files(
     as_json: Fields | None,
 ) -> None:
     """Download files into a folder; one that fails does not stop the others."""
+    check_target(template, folder)
     failed = False
     saved = 0
     folder.mkdir(parents=True, exist_ok=True)
@@ -672,15 +642,17 @@ def _get_archive(
         raise fail(text("no file matches"), Exit.NOT_FOUND)
     if output == "-":
         with tempfile.TemporaryDirectory(prefix="pixmill-") as folder:
-            with pixmill.files.zip(wanted, Path(folder, "files.zip")).open("rb") as archive:
+            with transfers(text("Downloading"), None) as moved:
+                path = pixmill.files.zip(wanted, folder, on_progress=moved)
+            with path.open("rb") as archive:
                 shutil.copyfileobj(archive, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         return
 
-    def save(path: Path) -> Path:
-        return pixmill.files.zip(wanted, path, overwrite=force)
-
-    path = at_free_path(save, Path(output, "files.zip")) if _is_folder(output) else save(Path(output))
+    if _is_folder(output):
+        Path(output).mkdir(parents=True, exist_ok=True)
+    with transfers(text("Downloading"), None) as moved:
+        path = pixmill.files.zip(wanted, output, overwrite=force, on_progress=moved)
     emit_json({"path": str(path)}, as_json) if as_json else emit(str(path))
 
 

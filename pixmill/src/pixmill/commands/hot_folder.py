@@ -23,6 +23,7 @@ from pixmill.client.problems import (
 )
 from pixmill.client.settings import safe_name
 from pixmill.client.sync import Pixmill
+from pixmill.client.targets import file_instead_of_folder
 from pixmill.commands.completing import complete_what
 from pixmill.commands.console import (
     Exit,
@@ -175,8 +176,8 @@ def sync(
     """Upload what is new or changed in a folder, process it, and fetch the results; repeat until Ctrl-C."""
     if out is not None and run is None:
         raise fail(text("--out needs --run"), Exit.USAGE)
-    if out is not None and out.exists() and not out.is_dir():
-        raise fail(text("'{path}' is a file; give a folder", path=out), Exit.USAGE)
+    if out is not None and (file := file_instead_of_folder(out)) is not None:
+        raise fail(text("'{path}' is a file; give a folder", path=file), Exit.USAGE)
     if once and every is not None:
         raise fail(text("--every is for several rounds, not for --once"), Exit.USAGE)
     if out is not None and folder.resolve().is_relative_to(out.resolve()):

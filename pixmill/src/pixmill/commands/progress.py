@@ -38,10 +38,10 @@ OTHER_LINES = 4
 class Transfers:
     """The total of several transfers.
 
-    :param show: called with the total number of bytes.
+    :param show: called with the total number of bytes, and the bytes of the latest transfer, if known.
     """
 
-    def __init__(self, show: Callable[[int], None]) -> None:
+    def __init__(self, show: Callable[[int, int | None], None]) -> None:
         self._show = show
         self._done: dict[str, int] = {}
         self._sum = 0
@@ -54,7 +54,7 @@ class Transfers:
             if moved.done == moved.total:
                 # Files may have equal names.
                 del self._done[moved.name]
-            self._show(self._sum)
+            self._show(self._sum, moved.total)
 
     def passing(self, outcomes: Iterable[UploadOutcome]) -> Iterator[UploadOutcome]:
         """Yield outcomes; count a file that the server already has as transferred, because its bytes are not sent."""
@@ -76,12 +76,12 @@ class _Rate(ProgressColumn):
 def transfers(verb: str, total: int | None) -> Iterator[Transfers]:
     """Show a progress bar with rate and remaining time.
 
-    :param total: total bytes, if known.
+    :param total: total bytes; ``None`` if there is one transfer, whose response says it.
     """
     columns = (TextColumn(verb), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(verb, total=total)
-        yield Transfers(lambda done: bar.update(task, completed=done))
+        yield Transfers(lambda done, latest: bar.update(task, completed=done, total=latest if total is None else total))
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def trash(
     """List the trash, or empty it."""
     if empty and quiet:
         raise fail(text("--quiet is for the list, not for --empty"), Exit.USAGE)
-    with connected(url, profile, Exit.OK) as pixmill:
+    with connected(url, profile, Exit.SOME_FAILED if empty else Exit.OK) as pixmill:
         if not empty:
             emit_rows(pixmill.files.trash(), COLUMNS, as_json=as_json, quiet=quiet)
         elif agreed(text("Remove everything in the trash for good?"), yes=yes):
