@@ -36,7 +36,6 @@ FOR_PROGRAMS = {
     "dprs need a width or a height to multiply",
     "a side of an image is 1 to {} pixels, also times its dpr",
     "a URL gives an image, and no analysis or tiles",
-    "a URL has at most {} bytes after the host; store the steps as a preset",
 }
 """Sentences that no command can print.
 

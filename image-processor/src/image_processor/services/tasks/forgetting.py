@@ -15,8 +15,8 @@ MAX_SECONDS = 10.0
 """Seconds after which a run starts no further step, so that other chores get their turn."""
 
 BEGIN_AGAIN_SECONDS = 3600.0
-"""After this time a walk begins at the first id, which limits how long a task with an unexpected id is kept: for example
-one that an operator has copied from a backup."""
+"""After this time a walk begins at the first id, so that it also finds tasks with unexpected ids, such as those that an
+operator has copied from a backup."""
 
 # Avoids NOT EXISTS, for which a planner may read all tasks to join them.
 _HAS_NO_TASK = select(Task.id).where(Task.batch_id == Batch.id).limit(1).correlate(Batch).scalar_subquery().is_(None)
