@@ -30,10 +30,14 @@ from service_kit.access.principals import LOCAL
 from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError
 from service_kit.migrations import migrate
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, make_url, select, update
 
 from tests.support.client import CERTIFICATES
 from tests.support.databases import postgres_database
+from tests.support.environment import ENVIRONMENT
+from tests.support.folders import temporary_folder
+from tests.support.processes import free_port
+from tests.support.servers import start_pgbouncer
 
 MAX_CRASHES = 3
 MAX_LOSSES = 4
@@ -318,7 +322,25 @@ def postgresql() -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize("name", ["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+@pytest.fixture(scope="module")
+def pooled(postgresql: str) -> Iterator[str]:
+    """Return the URL of the database through PgBouncer."""
+    direct, port = make_url(postgresql), free_port()
+    folder = temporary_folder("pooled-model")
+    folder.chmod(0o755)
+    pgbouncer = start_pgbouncer(folder, direct.port or 5432, port, ENVIRONMENT)
+    yield direct.set(port=port).update_query_dict({"prepared_statements": "off"}).render_as_string()
+    pgbouncer.stop()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sqlite",
+        pytest.param("postgresql", marks=pytest.mark.server),
+        pytest.param("pooled", marks=[pytest.mark.server, pytest.mark.thorough]),
+    ],
+)
 def test_the_services_behave_like_the_model(request: pytest.FixtureRequest, name: str) -> None:
     url: str = request.getfixturevalue(name)
     migrate(url, "image_processor")

@@ -67,11 +67,11 @@ def start_standby(folder: Path, primary_port: int, port: int, env: Mapping[str, 
 
 
 def start_pgbouncer(folder: Path, database_port: int, port: int, env: Mapping[str, str]) -> Process:
-    """Start a PgBouncer in transaction mode, with two database connections per role."""
+    """Start a PgBouncer in transaction mode, with two database connections per role and database."""
     users, settings = folder / "pgbouncer-users.txt", folder / "pgbouncer.ini"
-    users.write_text("".join(f'"{role}" ""\n' for role in DATABASE_ROLES))
+    users.write_text("".join(f'"{role}" ""\n' for role in ("pixmill", *DATABASE_ROLES)))
     settings.write_text(
-        f"[databases]\npixmill = host=127.0.0.1 port={database_port}\n"
+        f"[databases]\n* = host=127.0.0.1 port={database_port}\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
         f"auth_type = trust\nauth_file = {users}\npool_mode = transaction\ndefault_pool_size = 2\n"
         "max_client_conn = 500\n"

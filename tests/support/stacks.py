@@ -368,7 +368,11 @@ def substituted(template: Path, values: Mapping[str, str]) -> str:
     return re.sub(r"\$\{(\w+)\}", lambda found: variables[found[1]], template.read_text())
 
 
-STACKS: Mapping[str, type[EmbeddedStack] | type[FullStack]] = {"embedded": EmbeddedStack, "full": FullStack}
+STACKS: Mapping[str, type[EmbeddedStack] | type[FullStack]] = {
+    "embedded": EmbeddedStack,
+    "full": PooledStack if os.environ.get("PIXMILL_TEST_POOLED") == "true" else FullStack,
+}
+"""The stacks by name; with the variable, tests of the full stack run through PgBouncer."""
 
 
 def start(name: str, folder: Path, environment: Mapping[str, str] | None = None) -> EmbeddedStack | FullStack:
