@@ -461,6 +461,23 @@ def test_a_thumbnail_makes_neither_a_file_nor_a_task(pixmill: ApiClient, file_id
     assert pixmill.counts() == before
 
 
+@pytest.mark.parametrize(
+    ("method", "place"),
+    [
+        ("GET", "thumbnails/{file_id}/128"),
+        ("GET", f"thumbnails/sha256/{'0' * 64}/128"),
+        ("GET", "metadata/{file_id}"),
+        ("POST", "preview"),
+        ("POST", "render-urls"),
+        ("DELETE", "renders/{file_id}"),
+    ],
+)
+def test_an_unknown_parameter_is_refused(pixmill: ApiClient, file_id: object, method: str, place: str) -> None:
+    response = pixmill.http.request(method, f"{TASKS}/{place.format(file_id=file_id)}", params={"size": 1})
+
+    assert_problem(response, 422, "size")
+
+
 @pytest.mark.parametrize("place", ["1/100", "0/128", "x/128", "sha256/0123/128", f"sha256/{'0' * 64}/128"])
 def test_there_are_no_other_thumbnails(pixmill: ApiClient, place: str) -> None:
     assert pixmill.http.get(f"{TASKS}/thumbnails/{place}").status_code == 404

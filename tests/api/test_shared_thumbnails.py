@@ -52,6 +52,12 @@ def test_a_guest_gets_a_thumbnail_and_asks_for_it_again(pixmill: ApiClient, gues
     assert again.status_code == 304
 
 
+def test_a_shared_thumbnail_takes_no_parameter(pixmill: ApiClient, guest: httpx2.Client, file_id: int) -> None:
+    response = guest.get(f"{shared(pixmill, file_id)}/{file_id}/thumbnails/256", params={"size": 1})
+
+    assert_problem(response, 422, "size")
+
+
 def test_a_link_with_a_password_shows_thumbnails_after_it_was_given(
     pixmill: ApiClient, guest: httpx2.Client, file_id: int
 ) -> None:

@@ -87,6 +87,22 @@ def test_files_that_have_room_are_stored_next_to_one_that_has_not(strict: FullSt
     assert "All files together may have at most" in reason
 
 
+def test_the_folders_of_all_pages_are_shown(pixmill: ApiClient, page: Page, name: str) -> None:
+    for folder in ("first", "second", "third"):
+        pixmill.upload(f"{folder}.txt", b"text", folder=f"{name}/{folder}")
+    one_a_page = """const fetched = window.fetch;
+        window.fetch = (path, options) => fetched(path.endsWith('/folders') ? `${path}?limit=1` : path, options);"""
+
+    # No file of these folders is listed, so that the page knows them from their list only.
+    with prepared(page, one_a_page):
+        page.open(f"/files?folder={name}&q={name}-nothing")
+        inside = "return [...document.querySelectorAll('ul.inside a')].map((link) => link.innerText)"
+        wait_until(lambda: page.browser.execute_script(inside), "the folders are shown")
+        shown = page.browser.execute_script(inside)
+
+    assert shown == ["first", "second", "third"]
+
+
 def test_a_zip_is_made_of_the_results_that_still_exist(pixmill: ApiClient, page: Page, name: str) -> None:
     batch_id = ended_run(pixmill, *(pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)))
     tasks = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}).json()

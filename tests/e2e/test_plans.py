@@ -178,6 +178,12 @@ ROWS = [
     """
     INSERT INTO tasks (owner, source_id, source_name, source_extension, status, algorithm, priority, cache, result_key,
                        restarts, attempt, crashes, due_at, created_at, updated_at)
+    SELECT 'many', n, 'a', '.jpg', 'finished', 'flip', 0, true, md5(n::text), 0, 1, 0, 0, n, n
+    FROM generate_series(1, 100) n
+    """,
+    """
+    INSERT INTO tasks (owner, source_id, source_name, source_extension, status, algorithm, priority, cache, result_key,
+                       restarts, attempt, crashes, due_at, created_at, updated_at)
     SELECT CASE WHEN n < 4 THEN 'few' ELSE 'many' END, n, 'a', '.jpg', 'pending', 'flip', 0, true, md5(n::text),
            0, 0, 0, 0, n, n
     FROM generate_series(1, 1000000) n
@@ -805,6 +811,19 @@ def test_requests_of_one_owner_scan_no_table(jobs: svcs.Container, large: str) -
 
     assert len(listed) == 3
     assert_no_scan(explained, 18)
+
+
+@pytest.mark.parametrize("principal", [LOCAL, Principal("many", WRITER)])
+def test_the_newest_finished_tasks_are_found_below_a_million_newer_pending_ones(
+    jobs: svcs.Container, large: str, principal: Principal
+) -> None:
+    pages = PagesRead(jobs.get(Database).engine, large)
+
+    listed = jobs.get(TaskService).page(principal, 0, 20, TaskFilter(statuses=[TaskStatus.FINISHED]), newest_first=True)
+    pages.close()
+
+    assert len(listed) == 20
+    assert pages.most < 100
 
 
 def test_a_claim_reads_few_pages_although_an_owner_has_a_million_pending_tasks(

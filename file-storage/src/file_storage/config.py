@@ -140,9 +140,9 @@ class ArchiveSettings(Section):
         10_000,
         ge=1,
         le=100_000,
-        description="The maximum number of files in a ZIP archive that is requested by filters. If more files match,"
-        " the request gets 422. The names of all files are in memory while an archive is sent: about 2 KB each. 10,000"
-        " is the size of the largest batch.",
+        description="The maximum number of files in a ZIP archive that is requested by ids or filters; a request for"
+        " more gets 422. One request names at most 10,000 ids. The names of all files are in memory while an archive is"
+        " sent: about 2 KB each. 10,000 is the size of the largest batch.",
     )
 
 

@@ -80,6 +80,7 @@ def test_the_results_of_a_batch_are_deleted_and_restored(client: FlaskClient) ->
         ("batch_id=7&limit=1", 422, "invalid-fields"),
         ("batch_id=99", 404, "archive-empty"),
         ("source_id=1", 422, "archive-too-large"),
+        ("id=1&id=2&id=3&id=4", 422, "archive-too-large"),
         ("id=99", 404, "file-not-found"),
     ],
 )
@@ -91,6 +92,10 @@ def test_an_archive_that_cannot_be_is_refused(client: FlaskClient, query: str, s
 
 def test_an_archive_that_is_too_large_names_the_limit(client: FlaskClient) -> None:
     assert json.loads(client.get("/archive?source_id=1").data)["context"] == {"limit": LIMIT}
+
+
+def test_a_file_that_is_named_twice_counts_once(client: FlaskClient) -> None:
+    assert names_in(client.post("/archive", json={"ids": [1, 2, 2, 3, 3]})) == ["1.txt", "2.txt", "3.txt"]
 
 
 def test_only_our_own_processes_say_of_which_batch_a_file_is(client: FlaskClient) -> None:
@@ -199,6 +204,7 @@ def test_an_archive_of_several_tasks_has_their_results(client: FlaskClient) -> N
         ({"filter": {}}, 422, "invalid-fields", "/filter"),
         ({"filter": {"folder": ".."}}, 422, "invalid-fields", "/filter/folder"),
         ({"ids": [1, 99]}, 404, "file-not-found", "/ids"),
+        ({"ids": [1, 2, 3, 4]}, 422, "archive-too-large", None),
         ({"filter": {"batch_id": 99}}, 404, "archive-empty", None),
         ({"filter": {"source_id": 1}}, 422, "archive-too-large", None),
     ],

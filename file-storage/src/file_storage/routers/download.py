@@ -121,7 +121,7 @@ def download(path: FilePath, query: DownloadQuery) -> Response:
     "/archive",
     summary="Download files as a ZIP archive",
     description="By ids, or by the filters of a list in its order, such as batch_id for the results of a batch. The"
-    " setting archive.max_files limits the number of files that filters may match.",
+    " setting archive.max_files limits the number of files.",
     responses=ARCHIVE_RESPONSES | problem_responses(404, 414, 422),
 )
 @needs(Scope.FILES_READ)
@@ -149,8 +149,10 @@ def _with_ids(ids: Sequence[int], pointer: str) -> Sequence[File]:
     """Return the files with these ids, each once.
 
     :param pointer: JSON pointer to the ids in the request.
-    :raises DomainError: ``file-not-found``.
+    :raises DomainError: ``archive-too-large``; ``file-not-found``.
     """
+    if len(set(ids)) > (limit := _limit()):
+        raise _too_large(limit)
     found = {file.id: file for file in svcs.flask.get(FileService).to_send(principal(), ids)}
     if missing := [file_id for file_id in ids if file_id not in found]:
         raise files_not_found(missing, pointer)
@@ -162,19 +164,27 @@ def _matching(file_filter: FileFilter) -> Sequence[File]:
 
     :raises DomainError: ``archive-empty`` if no file matches; ``archive-too-large``.
     """
-    limit = svcs.flask.get(Settings).archive.max_files
+    limit = _limit()
     chosen = svcs.flask.get(FileService).chosen(principal(), file_filter, limit + 1)
     if not chosen:
         raise archive_empty()
     if len(chosen) > limit:
-        detail = counted(
-            "An archive may have at most {limit} file, but more files match; add a filter.",
-            "An archive may have at most {limit} files, but more files match; add a filter.",
-            "limit",
-            limit=limit,
-        )
-        raise DomainError("archive-too-large", detail)
+        raise _too_large(limit)
     return chosen
+
+
+def _limit() -> int:
+    return svcs.flask.get(Settings).archive.max_files
+
+
+def _too_large(limit: int) -> DomainError:
+    detail = counted(
+        "An archive may have at most {limit} file; choose fewer.",
+        "An archive may have at most {limit} files; choose fewer.",
+        "limit",
+        limit=limit,
+    )
+    return DomainError("archive-too-large", detail)
 
 
 def send_archive(files: Sequence[File]) -> Response:

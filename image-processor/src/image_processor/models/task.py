@@ -30,7 +30,9 @@ _PROCESSING = text("status = 'processing'")
 _HELD = text("claimed_by IS NOT NULL")
 _TAKEN = text("taken_until IS NOT NULL")
 _RESTARTABLE = text("status IN ('error', 'cancelled')")
+_FINISHED = text("status = 'finished'")
 _NOT_LOCAL = text("owner <> 'local'")
+_FINISHED_NOT_LOCAL = text("status = 'finished' AND owner <> 'local'")
 _IN_BATCH = text("batch_id IS NOT NULL")
 
 
@@ -120,6 +122,14 @@ class Task(Base):
         Index("tasks_held", "claimed_by", postgresql_where=_HELD, sqlite_where=_HELD),
         Index("tasks_restartable", "id", postgresql_where=_RESTARTABLE, sqlite_where=_RESTARTABLE),
         Index("tasks_unsuccessful", "owner", "status", "id", postgresql_where=_RESTARTABLE, sqlite_where=_RESTARTABLE),
+        Index("tasks_finished", "id", postgresql_where=_FINISHED, sqlite_where=_FINISHED),
+        Index(
+            "tasks_finished_owner",
+            "owner",
+            "id",
+            postgresql_where=_FINISHED_NOT_LOCAL,
+            sqlite_where=_FINISHED_NOT_LOCAL,
+        ),
         Index("tasks_source", "source_id", "id"),
         Index("tasks_algorithm", "algorithm", "id"),
         Index("tasks_owner", "owner", "id", postgresql_where=_NOT_LOCAL, sqlite_where=_NOT_LOCAL),

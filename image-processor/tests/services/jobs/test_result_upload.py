@@ -72,6 +72,17 @@ def test_the_result_of_a_file_with_the_longest_name_is_stored(
     assert names == [(claim.source_name, claim.source_extension)] * 2
 
 
+def test_the_result_of_a_long_name_with_two_dots_in_its_extension_is_stored(
+    database: Database, files: httpx2.Client, tmp_path: Path
+) -> None:
+    claim = replace(claim_of(1), source_name="n" * 253, source_extension=".foo.jpg")
+
+    [ended] = ResultUpload(FileStorage(files), ResultCache(database)).store([(claim, result_in(tmp_path, b"result"))])
+
+    row = stored(files, ended.outcome)
+    assert (row["name"], row["extension"]) == ("n" * 253 + ".f", ".jpg")
+
+
 @pytest.mark.parametrize(("extension", "expected"), [(None, ".jpg"), (".png", ".png")])
 def test_a_result_has_the_extension_of_its_format_or_else_of_the_source(
     database: Database, files: httpx2.Client, tmp_path: Path, extension: str | None, expected: str

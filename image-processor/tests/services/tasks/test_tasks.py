@@ -1,6 +1,7 @@
 """For a principal, the tasks of other owners do not exist; an administrator sees all."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -20,7 +21,7 @@ from image_processor.services.tasks.webhooks import payload
 from service_kit.access.principals import ALL_SCOPES, LOCAL, WRITER, Limits, Principal
 from service_kit.database import Database
 from service_kit.errors import DomainError
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import Connection, event, insert, select, text, update
 
 from tests.support.client import CERTIFICATES
 from tests.support.waiting import wait_until
@@ -45,6 +46,25 @@ def add_task(database: Database, owner: str, status: str = "pending") -> int:
 
 def listed(tasks: TaskService, principal: Principal, wanted: TaskFilter | None = None) -> Sequence[int]:
     return [task.id for task in tasks.page(principal, 0, 100, wanted or TaskFilter())]
+
+
+@pytest.mark.parametrize(("principal", "index"), [(LOCAL, "tasks_finished"), (ANN, "tasks_finished_owner")])
+def test_finished_tasks_have_an_index_of_their_own(
+    tasks: TaskService, database: Database, hints: Hints, principal: Principal, index: str
+) -> None:
+    finished, plans = TaskFilter(statuses=[TaskStatus.FINISHED]), list[str]()
+
+    def note(connection: Connection, _cursor: object, statement: str, parameters: tuple[object], *_: object) -> None:
+        if "FROM tasks" in statement and "LIMIT" in statement and "EXPLAIN" not in statement:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.append(" ".join(str(row[3]) for row in plan))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    tasks.page(principal, 0, 20, finished, newest_first=True)
+    BulkService(database, hints).forget(principal, finished)
+
+    assert len(plans) == 2
+    assert [plan for plan in plans if not re.search(rf"INDEX {index}\b", plan) or "TEMP B-TREE" in plan] == []
 
 
 @pytest.mark.parametrize("use", [TaskService.get, TaskService.cancel, TaskService.restart, TaskService.delete])

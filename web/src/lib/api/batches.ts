@@ -1,4 +1,4 @@
-import { getJson, getPage, jsonOf, nextPage, send, type Page } from './http';
+import { getJson, getPage, jsonOf, pages, send, type Page } from './http';
 import { batchBody, IDS, TASKS, type Work } from './tasks';
 import type { Batch, BatchDetail, Task } from './types';
 
@@ -28,11 +28,5 @@ export async function forgetBatch(id: number): Promise<void> {
 }
 
 /** Yield the tasks of a batch, all or those in a state, a page at a time. */
-export async function* batchTasks(id: number, status?: 'finished' | 'error'): AsyncGenerator<Task[]> {
-  let address: string | null = `${TASKS}/?batch_id=${id}${status ? `&status=${status}` : ''}&limit=${IDS}`;
-  while (address) {
-    const response: Response = await send(address);
-    yield await jsonOf<Task[]>(response);
-    address = nextPage(response);
-  }
-}
+export const batchTasks = (id: number, status?: 'finished' | 'error'): AsyncGenerator<Task[]> =>
+  pages(`${TASKS}/?batch_id=${id}${status ? `&status=${status}` : ''}&limit=${IDS}`);

@@ -1,4 +1,4 @@
-import { each, getJson, getPage, send, sendJson, type Page } from './http';
+import { each, getJson, getPage, pages, send, sendJson, type Page } from './http';
 import type { FileIndex, FileRow, TrashedFile } from './types';
 
 export const FILES = '/api/file-server';
@@ -76,8 +76,14 @@ export async function fileIndex(address: string, signal: AbortSignal): Promise<F
   return { ids: deltas.map((delta) => (id += delta)), ratios };
 }
 
-export const allFolders = async (): Promise<string[]> =>
-  (await getJson<{ folders: { folder: string }[] }>(`${FILES}/folders`)).folders.map(({ folder }) => folder);
+/** Return the folders of all files, from all pages of their list. */
+export async function allFolders(): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { folders } of pages<{ folders: { folder: string }[] }>(`${FILES}/folders`)) {
+    found.push(...folders.map(({ folder }) => folder));
+  }
+  return found;
+}
 
 /** Return the newer one of two rows of a file; if they changed in the same second, the one that arrived last. */
 export const newer = (known: FileRow | null | undefined, arrived: FileRow): FileRow =>

@@ -125,7 +125,7 @@ export async function sendJson<T>(method: string, path: string, body: unknown, s
 }
 
 /** Return the address of the next page, from the Link header. */
-export function nextPage(response: Response): string | null {
+function nextPage(response: Response): string | null {
   const link = response.headers.get('Link') ?? '';
   return /<([^>]*)>[^,]*rel="?next"?/.exec(link)?.[1] ?? null;
 }
@@ -138,6 +138,15 @@ export interface Page<Row> {
 export async function getPage<Row>(address: string, signal?: AbortSignal): Promise<Page<Row>> {
   const response = await send(address, { signal: signal ?? null });
   return { rows: await jsonOf(response), next: nextPage(response) };
+}
+
+/** Yield the answers of all pages, from that at the address. */
+export async function* pages<T>(address: string | null): AsyncGenerator<T> {
+  while (address) {
+    const response = await send(address);
+    yield await jsonOf<T>(response);
+    address = nextPage(response);
+  }
 }
 
 /** Run `work` on each item, a few at a time; return how many failed and the first error. */

@@ -87,6 +87,12 @@ class PreviewIn(BaseModel):
         return self
 
 
+class NoQuery(BaseModel):
+    """The query of a request that takes none: ignoring its parameters would mislead."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 class ApiRoutes:
     """Handles requests to these endpoints."""
 
@@ -125,6 +131,7 @@ class ApiRoutes:
         token, source = request.path_params["token"], _file_of(request)
         if not _TOKEN.fullmatch(token):
             raise nothing_here(request)
+        _refuse_query(request)
         refusal = await self._links.refusal(token, source.file_id, request.headers)
         if refusal is not None:
             headers = _PRIVATE | {"Cache-Control": "no-store", **refusal.headers}
@@ -135,7 +142,7 @@ class ApiRoutes:
 
     async def _thumbnail(self, request: Request, source: PlanSource) -> Response:
         size = _size_of(request)
-        principal = await admitted(self._gate, request, Scope.FILES_READ)
+        principal = await self._admitted(request, Scope.FILES_READ)
         found = await self._service.find(thumbnail_plan(source, size), principal=principal)
         # The bytes of a file never change. Private, because the request is authenticated.
         return await self._thumbnail_response(request, found, "private, max-age=31536000, immutable")
@@ -192,7 +199,7 @@ class ApiRoutes:
 
     async def preview(self, request: Request) -> Response:
         """``POST /api/image-processing/preview``."""
-        principal = await admitted(self._gate, request, Scope.FILES_READ)
+        principal = await self._admitted(request, Scope.FILES_READ)
         wanted = _validated(PreviewIn, await json_of(request))
         preset = None if wanted.preset is None else await self._preset(wanted.preset, principal)
         plan = preview_plan(wanted, None if preset is None else preset.params)
@@ -211,7 +218,7 @@ class ApiRoutes:
 
     async def urls(self, request: Request) -> Response:
         """``POST /api/image-processing/render-urls``."""
-        principal = await admitted(self._gate, request, Scope.LINKS_CREATE)
+        principal = await self._admitted(request, Scope.LINKS_CREATE)
         wanted = _validated(UrlRequest, await json_of(request))
         await self._owned(wanted.file_id, principal)
         remote = request.client.host if request.client else ""
@@ -234,7 +241,7 @@ class ApiRoutes:
 
     async def remove(self, request: Request) -> Response:
         """``DELETE /api/image-processing/renders/{file_id}``."""
-        principal = await admitted(self._gate, request, Scope.FILES_DELETE)
+        principal = await self._admitted(request, Scope.FILES_DELETE)
         file_id = _file_of(request).file_id
         # The remembered row may be outdated: the file may just have been deleted.
         self._rows.forget(file_id)
@@ -251,6 +258,15 @@ class ApiRoutes:
         """``GET /api/image-processing/renders/metrics``."""
         await admitted(self._gate, request, Scope.METRICS_READ)
         return Response(self._metrics.text(), media_type=MEDIA_TYPE)
+
+    async def _admitted(self, request: Request, scope: Scope) -> Principal:
+        """Return the principal of a request that takes no query; a stranger does not learn that it takes none.
+
+        :raises Problem: as :func:`admitted`; 422, the request has a query.
+        """
+        principal = await admitted(self._gate, request, scope)
+        _refuse_query(request)
+        return principal
 
     async def _preset(self, name: str, principal: Principal) -> FoundPreset:
         """Return the current preset, not a remembered one: users preview and sign presets that they just changed."""
@@ -335,6 +351,14 @@ def _validated(model: type[_Model], document: object) -> _Model:
         return model.model_validate(document)
     except ValidationError as error:
         raise invalid_request(error, document, "", model) from error
+
+
+def _refuse_query(request: Request) -> None:
+    """Refuse a request with query parameters, as the other services do.
+
+    :raises Problem: 422, it has some.
+    """
+    _validated(NoQuery, dict(request.query_params))
 
 
 def _file_of(request: Request) -> FileSource:

@@ -7,6 +7,9 @@ from image_processor.services.jobs.attempts import ResultFile, outcome_of
 from image_processor.services.jobs.outcomes import Claim, Ended, Finished, Outcome, for_each_owner
 from image_processor.services.jobs.result_cache import CacheHit, ResultCache
 
+MAX_NAME = 255
+"""Maximum number of characters of a file's name without its extension."""
+
 
 class ResultUpload:
     """Stores the results of attempts."""
@@ -49,4 +52,7 @@ class ResultUpload:
 
 def _new_file(claim: Claim, result: ResultFile) -> NewFile:
     extension = claim.source_extension if result.extension is None else result.extension
-    return NewFile(result.path, claim.source_name + extension, claim.result_key, claim.provenance)
+    # The file server splits a name at its last dot, but the extension of a copy may have several.
+    stem, dot, last = extension.rpartition(".")
+    name = f"{claim.source_name}{stem}"[:MAX_NAME] + dot + last
+    return NewFile(result.path, name, claim.result_key, claim.provenance)
