@@ -83,7 +83,7 @@ def preview_of(
     """Return the preview, as PNG by default, and its size before it was shrunk."""
     with tempfile.TemporaryDirectory() as folder:
         source, result = Path(folder, "source"), Path(folder, "result")
-        image.save(source, "PNG")
+        image.save(source, "TIFF" if image.mode == "CMYK" else "PNG")
         named = {number: Path(folder, f"file-{number}") for number in files or {}}
         for number, path in named.items():
             path.write_bytes((files or {})[number])
@@ -173,6 +173,17 @@ def test_a_scale_free_algorithm_is_so_with_extreme_params_and_lines_of_a_pixel(a
             preview, _ = preview_of(image, [extreme])
 
             assert_alike(preview, opened(result))
+
+
+def test_a_preview_is_shrunk_after_its_colors_are_converted() -> None:
+    pixels = numpy.tile(numpy.array([(255, 0, 0, 0), (0, 255, 255, 0)], "uint8")[None], (2 * SIDE, SIDE, 1))
+    image = Image.fromarray(pixels, "CMYK")
+    steps = [step("invert")]
+    result = processed(encoded(image, "TIFF"), PIPELINE, {"steps": steps, "output": {"format": "png"}})
+
+    preview, _ = preview_of(image, steps)
+
+    assert_alike(preview, opened(result))
 
 
 @pytest.mark.parametrize(
