@@ -184,6 +184,24 @@ def test_a_link_shows_pictures_that_no_browser_shows(pixmill: ApiClient, page: P
     wait_until(lambda: page.browser.execute_script(width) == 512, "the thumbnail is shown")
 
 
+def test_a_shared_thumbnail_is_asked_for_again_and_its_original_is_not(
+    pixmill: ApiClient, page: Page, name: str
+) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+    token = pixmill.http.post(f"{FILES}/links", json={"file_ids": [file_id]}).raise_for_status().json()["token"]
+    held = "window.setTimeout = (run, ms) => ms === 5000 ? (window.again = run, 0) : later(run, ms)"
+    shown = "const image = document.querySelector('li img'); return image?.naturalWidth > 0 && image.src"
+
+    with prepared(page, f"const later = setTimeout; {held}"):
+        with blocked(page, "*/thumbnails/*"):
+            page.open(f"/s/{token}")
+            wait_until(lambda: page.browser.execute_script("return 'again' in window"), "the thumbnail has failed")
+        page.browser.execute_script("window.again()")
+
+        wait_until(lambda: page.browser.execute_script(shown), "a picture is shown")
+        assert "/thumbnails/512" in page.browser.execute_script(shown)
+
+
 def test_the_page_runs_no_script_from_a_text(page: Page) -> None:
     page.open("/system")
     page.says("Works")

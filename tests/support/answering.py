@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from urllib.parse import urlsplit
@@ -22,12 +23,14 @@ class FakeServer:
     :ivar answer: decides the answers.
     :ivar requests: the method, path and body of each request.
     :ivar queries: the query of each request.
+    :ivar headers: the headers of each request, which ignore the case of names.
     """
 
     url: str
     answer: Answering = lambda _method, _path, _body: (200, {})
     requests: list[tuple[str, str, bytes]] = field(default_factory=list)
     queries: list[str] = field(default_factory=list)
+    headers: list[Message] = field(default_factory=list)
 
     def paths(self, ending: str) -> list[str]:
         return [path for _, path, _ in self.requests if path.endswith(ending)]
@@ -72,6 +75,7 @@ def answering() -> Iterator[FakeServer]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             path, query = urlsplit(self.path)[2:4]
             state.queries.append(query)
+            state.headers.append(self.headers)
             state.requests.append((self.command, path, body))
             answer = state.answer(self.command, path, body)
             if answer is None:

@@ -26,6 +26,7 @@ _REDIRECTS = {
 }
 
 _FILES: Mapping[str, Callable[[], bytes]] = {"/avif": lambda: _AVIF, "/real.png": lambda: photo(8, 6)}
+_ETAGS = {"/latin-1": '"\xe9"'}
 _STATUSES = {"/missing": 404, "/broken": 500}
 
 
@@ -66,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Origin
 
     def do_GET(self) -> None:
-        known = self.headers["If-None-Match"]
+        known, etag = self.headers["If-None-Match"], _ETAGS.get(self.path, '"1"')
         self.server.asked.append((self.path, known))
         if self.path in _STATUSES:
             self._answer(_STATUSES[self.path], b"")
@@ -90,10 +91,10 @@ class _Handler(BaseHTTPRequestHandler):
             case "/slow":
                 time.sleep(2)
                 self._answer(200, PICTURE)
-            case _ if known == '"1"':
+            case _ if known == etag:
                 self._answer(304, b"")
             case _:
-                self._answer(200, PICTURE, ETag='"1"')
+                self._answer(200, PICTURE, ETag=etag)
 
     def _answer(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)

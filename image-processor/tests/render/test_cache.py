@@ -312,3 +312,37 @@ def test_a_result_that_cannot_be_moved_stays_where_it_was_made(tmp_path: Path) -
 
     assert made.read_bytes() == b"pixels"
     assert keys_of(cache) == []
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+def test_a_result_that_cannot_be_deleted_is_not_found(tmp_path: Path, is_written: bool) -> None:
+    cache = RenderCache(tmp_path, 1000, write_seconds=EVER)
+    path = keep(cache, KEYS[0], b"a", 1)
+    if is_written:
+        cache.write()
+    path.unlink()
+    # No file, so it cannot be unlinked; the rights of a read-only folder do not bind root.
+    path.mkdir()
+
+    cache.forget_files([1])
+
+    assert cache.find(KEYS[0]) is None
+
+
+def test_the_bytes_are_bounded_while_the_index_cannot_be_written(tmp_path: Path) -> None:
+    cache = RenderCache(tmp_path, 320, write_seconds=0)
+    indexed = [keep(cache, f"{number:064x}", bytes(4)) for number in range(80)]
+    break_index(cache)
+
+    sizes = []
+    for number in range(80, 200):
+        indexed.append(keep(cache, f"{number:064x}", bytes(4)))
+        sizes.append(sum(path.stat().st_size for path in indexed if path.exists()))
+
+    assert max(sizes) <= 320
+    assert min(sizes) > 280
+    assert cache.bytes == sizes[-1]
+    mend_index(cache)
+    keep(cache, KEYS[0], bytes(4))
+    found = [path for path in indexed if (stored := cache.find(path.stem)) is not None and stored.is_whole]
+    assert sum(path.stat().st_size for path in found) <= cache.bytes <= 320

@@ -14,6 +14,7 @@ from typing import TypeVar
 import pytest
 from file_storage.app import create_app as create_file_server
 from image_processor.imaging.output import Output
+from image_processor.render import app
 from image_processor.render.cache import MAKING, ORIGINS, RenderCache
 from image_processor.render.config import RenderSettings
 from image_processor.render.failures import BUSY, LOST
@@ -380,6 +381,21 @@ def test_only_a_file_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         return error.value.kind
 
     assert with_service(tmp_path, work, processes=True) == LOST
+
+
+def test_a_sweep_that_fails_does_not_end_the_sweeper(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(app, "SWEEP_SECONDS", 0)
+
+    async def work(service: RenderService, _pool: Pool) -> bool:
+        # Each sweep raises a `sqlite3.Error`.
+        service._cache.close()
+        sweeper = asyncio.create_task(app._sweep(service))
+        await asyncio.wait({sweeper}, timeout=0.1)
+        is_running = not sweeper.done()
+        sweeper.cancel()
+        return is_running
+
+    assert with_service(tmp_path, work)
 
 
 def test_a_sweep_removes_the_results_of_files_that_are_gone(gallery: Gallery, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ class BrightnessParams(Params):
     )
 
 
-@algorithm(category="color", sequential=True, scale_free=True)
+@algorithm(category="color", sequential=True)
 def brightness(image: pyvips.Image, params: BrightnessParams) -> pyvips.Image:
     """Make the image brighter or darker by the same amount everywhere."""
     return with_tone(image, lambda value: value + params.amount / 100)

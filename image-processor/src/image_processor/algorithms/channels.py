@@ -35,7 +35,7 @@ class ChannelsParams(Params):
         return self.with_one_of("red", "green", "blue")
 
 
-@algorithm(category="color", sequential=True, scale_free=True)
+@algorithm(category="color", sequential=True)
 def channels(image: pyvips.Image, params: ChannelsParams) -> pyvips.Image:
     """Make red, green and blue brighter or darker, each by its own amount."""
 

@@ -16,7 +16,7 @@ class ContrastParams(Params):
     )
 
 
-@algorithm(category="color", sequential=True, scale_free=True)
+@algorithm(category="color", sequential=True)
 def contrast(image: pyvips.Image, params: ContrastParams) -> pyvips.Image:
     """Move tones away from middle gray, or towards it."""
     return with_tone(image, lambda value: (value - 0.5) * (1 + params.amount / 100) + 0.5)

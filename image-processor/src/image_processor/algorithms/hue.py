@@ -21,7 +21,7 @@ class HueParams(Params):
     )
 
 
-@algorithm(category="color", sequential=True, scale_free=True)
+@algorithm(category="color", sequential=True)
 def hue(image: pyvips.Image, params: HueParams) -> pyvips.Image:
     """Move all colors around the color wheel, as CSS's hue-rotate() does (Filter Effects 1, 9.6); gray is unchanged."""
     if is_gray(image):

@@ -162,7 +162,7 @@ def algorithm(
         gamuts too. Otherwise it gets gray or sRGB.
     :param first_frame_only: only the first frame of an animation is used.
     :param scale_free: with all params, the image keeps its size, and a shrunk image gives the shrunk result: each
-        value is a weighted sum of those at one place, and no length counts pixels.
+        value is a weighted sum of those at one place, none is ever clipped, and no length counts pixels.
     """
 
     def described(function: Run) -> Algorithm:

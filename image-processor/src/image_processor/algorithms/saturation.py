@@ -17,7 +17,7 @@ class SaturationParams(Params):
     )
 
 
-@algorithm(category="color", sequential=True, scale_free=True)
+@algorithm(category="color", sequential=True)
 def saturation(image: pyvips.Image, params: SaturationParams) -> pyvips.Image:
     """Make colors stronger or weaker; the luma is unchanged."""
     if is_gray(image):

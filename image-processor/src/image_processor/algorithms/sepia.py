@@ -20,7 +20,7 @@ class SepiaParams(Params):
     )
 
 
-@algorithm(category="color", sequential=True, scale_free=True)
+@algorithm(category="color", sequential=True)
 def sepia(image: pyvips.Image, params: SepiaParams) -> pyvips.Image:
     """Give the image the brown tone of an old photograph, as CSS's sepia() does (Filter Effects 1, 9.3)."""
     share = params.amount / 100

@@ -7,7 +7,7 @@ import asyncio
 import resource
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
@@ -168,11 +168,16 @@ def _metrics(pool: Pool, cache: RenderCache, origins: Origins) -> RenderMetrics:
 async def _sweep(service: RenderService) -> None:
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
-        # If the file server is unavailable, the next sweep removes them.
-        with suppress(DomainError):
+        try:
             removed = await service.sweep()
-            if removed:
-                log.info("results of deleted files removed", results=removed)
+        except DomainError:
+            # The file server is unavailable: the next sweep removes them.
+            continue
+        except Exception:
+            log.exception("results of deleted files are not removed")
+            continue
+        if removed:
+            log.info("results of deleted files removed", results=removed)
 
 
 async def _refuse_method(request: Request, error: Exception) -> Response:

@@ -45,9 +45,10 @@ WRITE_SECONDS = 0.05
 MOST_UNWRITTEN = 64
 """At this many waiting results, the index is written at once."""
 MOST_WITHOUT_INDEX = 1024
-"""While the index cannot be written, the cache has only this many new results."""
+"""While the index cannot be written, the cache has only this many new results, and no more bytes than ever."""
 _AT_ONCE = 32
 """The most results that one transaction removes."""
+_BEFORE_ALL = (0.0, "")
 _SPARE = 32
 """An eviction also frees 1/``_SPARE`` of ``max_bytes`` as room for the next results."""
 
@@ -101,6 +102,7 @@ class RenderCache:
         self._index.executescript(_SCHEMA)
         self._unwritten: dict[str, _Unwritten] = {}
         self._is_failing = False
+        self._passed = _BEFORE_ALL
         self._uses: dict[str, float] = {}
         self._write_seconds = write_seconds
         self._written = time.monotonic()
@@ -174,7 +176,8 @@ class RenderCache:
         self._unwritten = {}
         if self._is_failing:
             self._is_failing = False
-            # Files whose rows could not be removed were still counted.
+            # Rows that could not be removed can be now, and count until then.
+            self._passed = _BEFORE_ALL
             self.bytes = self._indexed_bytes()
 
     def _indexed_bytes(self) -> int:
@@ -210,8 +213,7 @@ class RenderCache:
 
     def _drop_unwritten(self, key: str) -> None:
         dropped = self._unwritten.pop(key, None)
-        if dropped is not None:
-            dropped.stored.path.unlink(missing_ok=True)
+        if dropped is not None and _deleted(dropped.stored.path):
             self.bytes -= dropped.stored.size
 
     def forget(self, key: str) -> None:
@@ -247,8 +249,7 @@ class RenderCache:
         count = 0
         for folder in self._results.iterdir():
             for path in folder.iterdir():
-                if self._found(path.stem) is None:
-                    path.unlink(missing_ok=True)
+                if self._found(path.stem) is None and _deleted(path):
                     count += 1
         return count
 
@@ -269,21 +270,38 @@ class RenderCache:
             return
         self.write()
         while self._lacks_room():
-            oldest = self._index.execute(
-                "SELECT key, bytes FROM results WHERE key != ? ORDER BY used LIMIT ?", (newest, _AT_ONCE)
-            ).fetchall()
+            oldest = self._oldest_but(newest)
             if not oldest:
+                self._drop_unwritten_but(newest)
                 return
-            excess, spare, keys = self.bytes - self._max_bytes, self._max_bytes // _SPARE, list[str]()
-            for key, size in oldest:
+            before = self.bytes
+            excess, spare, keys = before - self._max_bytes, self._max_bytes // _SPARE, list[str]()
+            for key, size, used in oldest:
                 if keys and excess + spare < size:
                     break
                 keys.append(key)
                 excess -= size
+                last = used, key
             if not self._remove(keys):
-                # Their rows are still the oldest: the next attempt would find them again.
-                return
+                # Their rows are still the oldest: without this, the next attempt would find them again.
+                self._passed = last
             self.evictions += len(keys)
+            if self.bytes == before:
+                return
+
+    def _oldest_but(self, newest: str) -> list[tuple[str, int, float]]:
+        """Return the key, the bytes and the last use of the oldest results in the index."""
+        return self._index.execute(
+            "SELECT key, bytes, used FROM results WHERE key != ? AND (used, key) > (?, ?) ORDER BY used, key LIMIT ?",
+            (newest, *self._passed, _AT_ONCE),
+        ).fetchall()
+
+    def _drop_unwritten_but(self, newest: str) -> None:
+        """Make room among the results that wait for the index: there are any only while it cannot be written."""
+        for key in list(self._unwritten):
+            if key != newest and self._lacks_room():
+                self._drop_unwritten(key)
+                self.evictions += 1
 
     def _lacks_room(self) -> bool:
         if self.bytes > self._max_bytes:
@@ -292,14 +310,21 @@ class RenderCache:
 
     def _remove(self, keys: Collection[str]) -> bool:
         """Remove results; return whether the index was written. A row without a file counts as no result."""
-        freed = 0
+        freed, left = 0, 0
         for key in keys:
             self._drop_unwritten(key)
             row = self._index.execute("SELECT extension, bytes FROM results WHERE key = ?", (key,)).fetchone()
-            if row is not None:
-                # Before the row, because a full disk may have no room for the change of the index.
-                self._path(key, row[0]).unlink(missing_ok=True)
-                freed += row[1]
+            if row is None:
+                continue
+            path, size = self._path(key, row[0]), row[1]
+            is_file = path.exists()
+            # Before the row, because a full disk may have no room for the change of the index.
+            if not _deleted(path):
+                continue
+            if is_file:
+                freed += size
+            else:
+                left += size
         try:
             with self._transaction():
                 rows = [(key,) for key in keys]
@@ -308,8 +333,10 @@ class RenderCache:
                 self._index.executemany("DELETE FROM digests WHERE key = ?", rows)
         except sqlite3.Error as error:
             self._failed(error)
+            self.bytes -= freed
             return False
-        self.bytes -= freed
+        # While the index failed, the bytes of a row without a file were subtracted with the file.
+        self.bytes -= freed if self._is_failing else freed + left
         return True
 
     @contextmanager
@@ -323,3 +350,13 @@ class RenderCache:
             if self._index.in_transaction:
                 self._index.execute("ROLLBACK")
             raise
+
+
+def _deleted(path: Path) -> bool:
+    """Delete a file; return whether it is gone. On a read-only disk it stays, and the next start deletes it."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.error("a result is not deleted", path=str(path), error=str(error))
+        return False
+    return True

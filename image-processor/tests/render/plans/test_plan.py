@@ -57,6 +57,15 @@ def test_the_digest_does_not_change_between_versions_unnoticed() -> None:
     assert FORM == 3
 
 
+def test_a_source_may_have_a_name_of_other_bytes_than_utf_8() -> None:
+    plans = [
+        thumbor_plan.plan_of(thumbor_url.parse(b"/unsafe/meta/https://a.example/" + name))
+        for name in (b"\xfe", b"\xff")
+    ]
+
+    assert plans[0].digest() != plans[1].digest()
+
+
 def test_the_digest_does_not_depend_on_the_source() -> None:
     first, other = (of_thumbor(f"300x200/smart/filters:blur(3)/{number}") for number in (42, 43))
 
@@ -178,3 +187,15 @@ def test_a_client_negotiates_only_the_format_of_an_image(dialect: str, path: str
             plan = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/{path}".encode()), of_imagor)
 
     assert plan.negotiated is negotiated
+
+
+@pytest.mark.parametrize("limit", [{"max_bytes": 1000}, {"min_ssim": 0.9}])
+def test_a_limit_of_the_format_auto_refuses_no_client_its_image(limit: dict[str, object]) -> None:
+    encoding = Encoding.by_url(Output.model_validate({"format": "auto", **limit}), chosen_by_client=False)
+
+    outputs = {name: encoding.in_format(name) for name in ("avif", "webp", "jpeg", "png", "gif", "tiff")}
+
+    limited = {name for name, output in outputs.items() if output.max_bytes or output.min_ssim}
+    assert limited == {"avif", "webp", "jpeg"}
+    # If no quality of these reaches it.
+    assert encoding.without_limit() is not None

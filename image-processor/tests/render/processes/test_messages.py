@@ -130,6 +130,12 @@ def test_a_pickle_is_not_run(tmp_path: Path) -> None:
                 saying("{n:d}", n="text"),
                 saying("{n}", singular="{n.__class__}"),
                 saying("{n}", inner=saying("{n.__class__}")["detail"]),
+                saying("{a}" * 9000, a="x" * 34_000),
+                saying("{n}", singular="{a}" * 9000, a="x" * 34_000),
+                saying("{n:f}" * 10_000, n=1e308),
+                saying("{a}" * 1000, a=saying("{b}" * 1000, b="x" * 1000)["detail"]),
+                saying("{a}", a="\ud800"),
+                {**REFUSED, "detail": {"text": "\ud800"}},
             )
         ),
         b'{"resident_bytes": 1, "extension": ".png", "seconds": {"render": 1e999}, "full_size": null}',

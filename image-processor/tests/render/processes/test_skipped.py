@@ -41,7 +41,9 @@ def test_a_source_of_the_wanted_format_is_sent_as_it_is(tmp_path: Path, options:
     assert result(tmp_path, options, content, format_name) == content
 
 
-@pytest.mark.parametrize(("options", "format"), [("w:8/skp:jpg/f:png", "PNG"), ("w:8/skp:png", "JPEG")])
+@pytest.mark.parametrize(
+    ("options", "format"), [("w:8/skp:jpg/f:png", "PNG"), ("w:8/skp:png", "JPEG"), ("w:8/skp:jpg/f:best", "JPEG")]
+)
 def test_a_source_of_another_format_is_processed(tmp_path: Path, options: str, format: str) -> None:
     made = opened(result(tmp_path, options, photo(32, 24, format="JPEG")))
 

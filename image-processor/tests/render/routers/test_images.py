@@ -29,9 +29,13 @@ KEY = "a key of more than sixteen bytes"
 MONTH = 30 * 86_400
 
 
+@pytest.fixture(autouse=True)
+def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXMILL_RENDER_INNER_SECRET", "a secret of at least thirty-two bytes")
+
+
 @pytest.fixture
 def origin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin]:
-    monkeypatch.setenv("PIXMILL_RENDER_INNER_SECRET", "a secret of at least thirty-two bytes")
     with Origin() as server, server.serving(monkeypatch):
         yield server
 
@@ -41,6 +45,7 @@ def settings(folder: Path, front: str = "") -> RenderSettings:
         {
             "presets": {},
             "native": {"keys": [KEY]},
+            **{dialect: {"unsafe": True} for dialect in ("thumbor", "imagor", "imgproxy")},
             "file_storage": {"url": "http://localhost:1", "blobs_folder": "", "blobs_url": ""},
             "front": {"url": front},
             "cache": {"folder": str(folder)},
@@ -53,7 +58,14 @@ def settings(folder: Path, front: str = "") -> RenderSettings:
 
 def headers_of(folder: Path, url: str, front: str = "", **options: object) -> Response:
     """Return the answer to a client that has the image at this URL, so that it need not be rendered."""
-    chosen, removals = settings(folder, front), Removals()
+    response = answer_to(settings(folder, front), signed(url, KEY, **options).encode())
+    assert response.status_code == 304, bytes(response.body)
+    return response
+
+
+def answer_to(chosen: RenderSettings, target: bytes) -> Response:
+    """Return the answer to a client that has the image at this path, so that it need not be rendered."""
+    folder, removals = Path(chosen.cache.folder), Removals()
 
     async def connected() -> dict[str, object]:
         await asyncio.Event().wait()
@@ -71,7 +83,7 @@ def headers_of(folder: Path, url: str, front: str = "", **options: object) -> Re
             "type": "http",
             "method": "GET",
             "path": "/",
-            "raw_path": signed(url, KEY, **options).encode(),
+            "raw_path": target,
             "query_string": b"",
             "headers": [(b"if-none-match", b"*")],
         }
@@ -81,9 +93,15 @@ def headers_of(folder: Path, url: str, front: str = "", **options: object) -> Re
             await rows.close()
             await nginx.close()
 
-    response = asyncio.run(run())
-    assert response.status_code == 304, bytes(response.body)
-    return response
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [(b"thumbor/unsafe/\xff", 400), (b"imagor/unsafe/\xff", 400), (b"imgproxy/_/w:\xff/plain/42", 404)],
+)
+def test_a_url_with_other_bytes_than_utf_8_is_refused(tmp_path: Path, path: bytes, status: int) -> None:
+    assert answer_to(settings(tmp_path), b"/img/" + path).status_code == status
 
 
 def max_age(response: Response) -> int:

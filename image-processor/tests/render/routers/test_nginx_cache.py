@@ -12,7 +12,7 @@ from image_processor.render.config import FrontCacheSettings
 from image_processor.render.plans.plan import Encoding, FileSource, RenderPlan, Wishes
 from image_processor.render.processes.job import StoredFile
 from image_processor.render.removals import Removals
-from image_processor.render.routers.nginx_cache import MOST_KEPT, NginxCache, forgetting
+from image_processor.render.routers.nginx_cache import LONGEST_SECONDS, MOST_KEPT, NginxCache, forgetting
 from image_processor.render.service import Found
 from image_processor.render.sources.freshness import Freshness
 from starlette.requests import Request
@@ -42,12 +42,19 @@ def found(seconds: float = 20, file: StoredFile = STORED) -> Found:
     return Found("key", PLAN, file, (), "source", None, time.monotonic() + seconds)
 
 
+def refuse_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(os, "utime", refuse)
+
+
 def wishing(wishes: Wishes) -> RenderPlan:
     return replace(PLAN, wishes=wishes)
 
 
 def request(method: str = "GET", **headers: str) -> Request:
-    raw = [(name.replace("_", "-").lower().encode(), value.encode()) for name, value in headers.items()]
+    raw = [(name.replace("_", "-").lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
     return Request({"type": "http", "method": method, "headers": raw})
 
 
@@ -163,6 +170,34 @@ def test_nginx_forgets_what_is_made_from_a_file_or_the_same_bytes(
     assert sorted(server.paths("")) == forgotten
 
 
+def test_nginx_forgets_an_image_of_a_client_whose_headers_are_not_ascii() -> None:
+    async def run(url: str) -> None:
+        nginx = nginx_cache(url)
+        nginx.offer(request(Accept="image/webp,\xe9"), TARGET, Response(), found(), 2**33)
+        await nginx.forget(42, None)
+        await nginx.close()
+
+    with answering() as server:
+        asyncio.run(run(server.url))
+
+    assert [headers["Accept"] for headers in server.headers] == ["image/webp,\xe9"]
+
+
+def test_what_nginx_has_not_forgotten_is_tried_again_by_the_next_removal() -> None:
+    async def run(url: str) -> None:
+        nginx = nginx_cache(url)
+        nginx.offer(request(), TARGET, Response(), found(), 2**33)
+        for _ in range(3):
+            await nginx.forget(42, None)
+        await nginx.close()
+
+    with answering() as server:
+        server.answer = lambda _method, _path, _body: None if len(server.requests) == 1 else (404, {})
+        asyncio.run(run(server.url))
+
+    assert len(server.requests) == 2
+
+
 def test_what_was_rendered_while_its_results_were_removed_is_not_kept() -> None:
     removals, response = Removals(), Response()
     nginx, rendered = nginx_cache(removals=removals), found()
@@ -207,9 +242,26 @@ def test_after_a_crash_a_removal_waits_until_what_nginx_may_keep_has_expired() -
     assert time.time() >= last_second + 1
 
 
+def test_the_mark_of_a_clock_that_was_set_back_does_not_last() -> None:
+    MARK.touch()
+    os.utime(MARK, (2**33, 2**33))
+
+    assert nginx_cache()._unknown_until <= time.time() + LONGEST_SECONDS
+
+
+def test_a_mark_that_cannot_be_changed_keeps_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    nginx = nginx_cache()
+    nginx.offer(request(), TARGET, Response(), found(), 2**33)
+    refuse_times(monkeypatch)
+
+    nginx.offer(request(), TARGET, Response(), found(), 2**33 + 1)
+
+    assert MARK.stat().st_mtime == 2**33
+
+
 def test_nginx_keeps_nothing_that_the_next_process_would_not_know_of() -> None:
     # A read-only disk would do the same, but not for root.
-    os.symlink("missing/file", MARK)
+    MARK.mkdir()
 
     assert offered() is None
 

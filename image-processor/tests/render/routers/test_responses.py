@@ -120,3 +120,7 @@ def test_a_known_version_is_not_sent_again(headers: dict[str, str], unchanged: b
 
 def test_a_file_name_has_a_form_for_old_clients() -> None:
     assert disposition("inline", 'é"a.webp') == "inline; filename=\"__a.webp\"; filename*=UTF-8''%C3%A9%22a.webp"
+
+
+def test_a_file_name_may_have_other_bytes_than_utf_8() -> None:
+    assert disposition("inline", "\udcff") == "inline; filename=\"_\"; filename*=UTF-8''%3F"

@@ -324,3 +324,19 @@ def test_a_304_may_forbid_to_keep_a_file(origin: Origin, tmp_path: Path) -> None
     asyncio.run(made.fetch(origin.url("/a.png")))
 
     assert [known for _, known in origin.asked] == [None, '"1"', None]
+
+
+def test_a_url_with_other_bytes_than_utf_8_is_asked_for_with_these(origin: Origin, tmp_path: Path) -> None:
+    asyncio.run(origins(tmp_path).fetch(origin.url("/\udcff.png")))
+
+    assert origin.asked == [("/%FF.png", None)]
+
+
+def test_the_version_of_a_file_is_sent_back_in_the_bytes_of_its_origin(origin: Origin, tmp_path: Path) -> None:
+    made = origins(tmp_path)
+    origin.control = "max-age=0"
+    asyncio.run(made.fetch(origin.url("/latin-1")))
+
+    asyncio.run(made.fetch(origin.url("/latin-1")))
+
+    assert [known for _, known in origin.asked] == [None, '"\xe9"']

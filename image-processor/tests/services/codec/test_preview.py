@@ -12,7 +12,7 @@ import pytest
 from image_processor.algorithms.registry import Algorithm, all_algorithms
 from image_processor.services.codec.plan import PIPELINE, plan_of
 from image_processor.services.codec.preview import write_preview
-from PIL import Image, ImageChops, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageColor, ImageFilter, ImageOps
 
 from tests.support.algorithm_runs import LIMITS, processed
 from tests.support.images import encoded, opened, photo
@@ -31,6 +31,22 @@ NOT_SHOWN = {
 }
 """Algorithms that no preview shows, with the reason."""
 
+SCALE_FREE = [algorithm for algorithm in all_algorithms().values() if algorithm.scale_free]
+EXTREMES: Mapping[str, Sequence[Mapping[str, object]]] = {
+    "auto_orient": [{}],
+    "colorize": [{"color": "#ff00ff", "amount": 100}, {"color": "#ff00ff", "red": 100, "green": 0, "blue": 50}],
+    "duotone": [{"shadows": "#ffffff", "highlights": "#000000"}],
+    "flip": [{"direction": "horizontal"}, {"direction": "vertical"}],
+    "flatten": [{"background": "#ff00ff"}, {"background": "#ff00ff40"}],
+    "gradient": [{"color": "#ffffff", "start": 50, "stop": 50}],
+    "grayscale": [{}],
+    "invert": [{}],
+    "monochrome": [{"color": "#ffffff", "amount": 100}],
+    "vignette": [{"amount": 100, "radius": 0, "color": "#ffffff"}, {"amount": 100, "radius": 100}],
+}
+"""Params at their limits, of each of these algorithms."""
+LINES = [("#000000", "#ffffff"), ("#ff0000", "#00ff00"), ("#ff0000ff", "#00ff0000")]
+
 Steps = Sequence[Mapping[str, object]]
 Wanted = Callable[[Image.Image], Image.Image]
 
@@ -47,6 +63,13 @@ def detailed(mode: str = "RGB") -> Image.Image:
     return made.convert(mode)
 
 
+def lined(color: str, other: str) -> Image.Image:
+    """Return a picture with lines of one pixel in two colors by turns."""
+    pair = [ImageColor.getrgb(name) for name in (color, other)]
+    mode = "RGBA" if len(pair[0]) == 4 else "RGB"
+    return Image.fromarray(numpy.tile(numpy.array(pair, "uint8")[None], (2 * SIDE, SIDE, 1)), mode)
+
+
 def step(algorithm: str, **params: object) -> dict[str, object]:
     return {"algorithm": algorithm, "params": params}
 
@@ -60,7 +83,7 @@ def preview_of(
     """Return the preview, as PNG by default, and its size before it was shrunk."""
     with tempfile.TemporaryDirectory() as folder:
         source, result = Path(folder, "source"), Path(folder, "result")
-        image.save(source, "PNG")
+        image.save(source, "TIFF" if image.mode == "CMYK" else "PNG")
         named = {number: Path(folder, f"file-{number}") for number in files or {}}
         for number, path in named.items():
             path.write_bytes((files or {})[number])
@@ -139,25 +162,46 @@ def test_every_algorithm_shows_what_its_task_makes(algorithm: Algorithm, mode: s
         assert_alike(preview, full, LIKE_LOSSY if algorithm.encodes else LIKE)
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize(
-    "extreme",
-    [
-        step("brightness", amount=60),
-        step("channels", red=100, blue=-100),
-        step("contrast", amount=100),
-        step("hue", degrees=180),
-        step("saturation", amount=100),
-        step("vignette", amount=100, radius=0),
-    ],
-    ids=lambda extreme: extreme["algorithm"],
-)
-def test_a_scale_free_algorithm_is_so_with_extreme_params(extreme: dict[str, object]) -> None:
-    result = processed(encoded(detailed(), "PNG"), PIPELINE, {"steps": [extreme], "output": {"format": "png"}})
+@pytest.mark.parametrize("algorithm", SCALE_FREE, ids=lambda algorithm: algorithm.name)
+def test_a_scale_free_algorithm_is_so_with_extreme_params_and_lines_of_a_pixel(algorithm: Algorithm) -> None:
+    for params in EXTREMES[algorithm.name]:
+        for colors in LINES:
+            image = lined(*colors)
+            extreme = step(algorithm.name, **params)
+            result = processed(encoded(image, "PNG"), PIPELINE, {"steps": [extreme], "output": {"format": "png"}})
 
-    preview, _ = preview_of(detailed(), [extreme])
+            preview, _ = preview_of(image, [extreme])
+
+            assert_alike(preview, opened(result))
+
+
+def test_a_preview_is_shrunk_after_its_colors_are_converted() -> None:
+    pixels = numpy.tile(numpy.array([(255, 0, 0, 0), (0, 255, 255, 0)], "uint8")[None], (2 * SIDE, SIDE, 1))
+    image = Image.fromarray(pixels, "CMYK")
+    steps = [step("invert")]
+    result = processed(encoded(image, "TIFF"), PIPELINE, {"steps": steps, "output": {"format": "png"}})
+
+    preview, _ = preview_of(image, steps)
 
     assert_alike(preview, opened(result))
+
+
+@pytest.mark.parametrize(
+    ("clipping", "colors", "average"),
+    [
+        (step("brightness", amount=50), ("#000000", "#ffffff"), (191, 191, 191)),
+        (step("channels", red=50), ("#000000", "#ff0000"), (191, 0, 0)),
+        (step("contrast", amount=100), ("#000000", "#808080"), (65, 65, 65)),
+        (step("sepia"), ("#000000", "#ffffff"), (128, 128, 120)),
+    ],
+    ids=lambda value: str(value["algorithm"]) if isinstance(value, dict) else "",
+)
+def test_a_preview_averages_what_a_clipping_step_makes(
+    clipping: dict[str, object], colors: tuple[str, str], average: tuple[int, int, int]
+) -> None:
+    preview, _ = preview_of(lined(*colors), [clipping])
+
+    assert opened(preview).resize((1, 1), Image.Resampling.BOX).getpixel((0, 0)) == pytest.approx(average, abs=2)
 
 
 def test_a_result_that_is_small_enough_is_not_resampled() -> None:

@@ -11,7 +11,8 @@ _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Range, Last-Event-ID"
 _ALLOWED_HEADERS += ", Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, Upload-Concat, Upload-Defer-Length"
 _EXPOSED_HEADERS = (
-    "Location, Link, ETag, Retry-After, X-Request-ID, Repr-Digest, Upload-Offset, Upload-Length, Tus-Resumable"
+    "Location, Link, ETag, Retry-After, X-Request-ID, Repr-Digest, Upload-Offset, Upload-Length, Tus-Resumable, "
+    "X-Pixmill-Full-Size, X-Pixmill-Ignored"
 )
 _SECONDS = "600"
 """How long a browser remembers the answer to a preflight."""

@@ -100,6 +100,8 @@ class Encoding:
         negotiated = output.format == "auto" or (chosen_by_client and output.format == "source")
         parts = dict(by_format or {})
         if output.format == "auto":
+            # Nor may a limit that PNG, for example, cannot meet refuse the image to such a client.
+            lossy_alone = lossy_alone or output.max_bytes is not None or output.min_ssim is not None
             output = output.model_copy(update={"format": "source"})
             if output.lossless:
                 # A client that accepts neither gets the format of the source, which may have no lossless form.
@@ -246,7 +248,9 @@ class RenderPlan:
             parts["max side"] = self.max_side
         if self.filters:
             parts["filters"] = [[filter_.name, filter_.args, filter_.done] for filter_ in self.filters]
-        return json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        # A URL may name a source by bytes that are not UTF-8.
+        return text.encode(errors="surrogatepass")
 
     def digest(self) -> str:
         """Return the SHA-256 of :meth:`canonical` in hexadecimal digits."""

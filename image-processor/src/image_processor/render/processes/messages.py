@@ -12,9 +12,10 @@ import struct
 from asyncio import StreamReader
 from collections.abc import Mapping
 from dataclasses import replace
+from string import Formatter
 from typing import BinaryIO, cast
 
-from service_kit.texts import Sentence, filled, placeholders, restored, stored
+from service_kit.texts import Sentence, filled, restored, stored
 
 from image_processor.render.failures import STATUSES
 from image_processor.render.processes.job import EXTENSIONS_OF_RESULTS, PARTS, Job, JobOutcome, Made, Refused
@@ -22,6 +23,10 @@ from image_processor.render.processes.job import EXTENSIONS_OF_RESULTS, PARTS, J
 MAX_ANSWER_BYTES = 64 * 1024
 _LONGEST_DETAIL = 1000
 """To how many characters a detail is cut whose message would be too long."""
+_LONGEST_FILLED = 1_000_000
+"""The most characters that a detail with its values may have, in any language."""
+_LONGEST_NUMBER = 500
+"""The most characters of a float with a format."""
 _MAX_SIDE = 10_000_000
 """The largest width or height that libvips knows."""
 _LENGTH = struct.Struct("!I")
@@ -137,26 +142,38 @@ def _size_of(value: object) -> tuple[int, int] | None:
 
 
 def _sentence_of(document: Mapping[str, object]) -> Sentence:
+    # A lone surrogate, which JSON can escape, could not be sent to a client.
+    json.dumps(document, ensure_ascii=False).encode()
     said = restored(document)
     _check(said)
     return said
 
 
-def _check(said: Sentence) -> None:
-    """Check that the templates of a sentence only insert its values.
+def _check(said: Sentence) -> int:
+    """Check that the templates of a sentence only insert its values; return the most characters that it can have.
 
-    A translation fills them again: ``{value.__class__…}`` would put this process's own secrets into a response.
+    A translation fills them again: ``{value.__class__…}`` would put this process's own secrets into a response, and a
+    long value in many places would take its memory.
 
     :raises ValueError: a template does something else; other errors of :meth:`str.format` too.
     """
     if not said.values:
         # Such a sentence is never filled.
-        return
+        return len(said)
+    longest = max(_check(value) if isinstance(value, Sentence) else _length_of(value) for value in said.values.values())
+    length = len(said)
     for template in (said.template, *([said.counted.singular] if said.counted is not None else [])):
-        for name, form in placeholders(template):
+        places = [(name, form or "") for _, name, form, _ in Formatter().parse(template) if name is not None]
+        for name, form in places:
             if not name.isidentifier() or not _FORMAT.fullmatch(form):
                 raise ValueError(name)
+        length = max(length, len(template) + len(places) * longest)
+        if length > _LONGEST_FILLED:
+            raise ValueError(length)
         filled(template, said.values)
-    for value in said.values.values():
-        if isinstance(value, Sentence):
-            _check(value)
+    return length
+
+
+def _length_of(value: object) -> int:
+    """Return the most characters of a value in any of its formats."""
+    return 2 * len(str(value)) + _LONGEST_NUMBER

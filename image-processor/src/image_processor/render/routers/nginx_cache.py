@@ -35,11 +35,11 @@ _AT_ONCE = 16
 
 @dataclass(frozen=True)
 class _CacheKey:
-    """The key of a cached response (`proxy_cache_key` in `config/nginx.conf`)."""
+    """The key of a cached response (`proxy_cache_key` in `config/nginx.conf`), in the bytes that the client sent."""
 
-    host: str
+    host: bytes
     target: bytes
-    accept: str
+    accept: bytes
 
 
 class NginxCache:
@@ -48,8 +48,8 @@ class NginxCache:
     Only images by URL are public to everyone who knows the URL. Thumbnails, metadata and previews need authentication,
     which nginx cannot check.
 
-    :param mark: a file whose time is that until which nginx may keep a response: after a crash, the next process of the
-        service does not know which ones.
+    :param mark: a file whose time is that until which nginx may keep a response: after a restart, the next process of
+        the service does not know which ones.
     :param removals: the removals of results.
     """
 
@@ -57,7 +57,8 @@ class NginxCache:
         self._kept: OrderedDict[_CacheKey, tuple[int, Sequence[StoredFile]]] = OrderedDict()
         self._mark = mark
         self._removals = removals
-        self._marked = self._unknown_until = _time_of(mark)
+        # A later time was written before the clock was set back.
+        self._marked = self._unknown_until = min(_time_of(mark), time.time() + LONGEST_SECONDS)
         self._http = None
         if settings.url:
             self._http = httpx2.AsyncClient(
@@ -97,7 +98,8 @@ class NginxCache:
         # The results of its files may have been removed while it was rendered.
         if self._removals.concern(files, found.removals):
             return
-        key = _CacheKey(request.headers.get("Host", ""), target, request.headers.get("Accept", ""))
+        host, accept = (request.headers.get(name, "").encode("latin-1") for name in ("Host", "Accept"))
+        key = _CacheKey(host, target, accept)
         self._kept.pop(key, None)
         self._drop_expired()
         if len(self._kept) >= MOST_KEPT or len(target) > LONGEST_TARGET_BYTES or not self._has_marked(last_second):
@@ -109,19 +111,21 @@ class NginxCache:
     async def forget(self, file_id: int, sha256: str | None) -> None:
         """Remove all responses that are made from a file, or from one with the same bytes, from nginx's cache.
 
-        After a crash of the service, wait until what nginx keeps since before it has expired.
+        After a restart of the service, wait until what nginx keeps since before it has expired.
 
         :param sha256: that of the file; ``None`` if it no longer exists.
         """
-        made_of_it = [
-            key
-            for key, (_, files) in self._kept.items()
-            if any(file.file_id == file_id or file.sha256 == sha256 for file in files)
-        ]
-        for key in made_of_it:
-            del self._kept[key]
+        made_of_it = {
+            key: kept
+            for key, kept in self._kept.items()
+            if any(file.file_id == file_id or file.sha256 == sha256 for file in kept[1])
+        }
         if self._http is not None:
-            await asyncio.gather(*(_forget(self._http, key) for key in made_of_it))
+            are_forgotten = await asyncio.gather(*(_forget(self._http, key) for key in made_of_it))
+            for (key, kept), is_forgotten in zip(made_of_it.items(), are_forgotten, strict=True):
+                # In the meantime, nginx may have received a newer response.
+                if is_forgotten and self._kept.get(key) is kept:
+                    del self._kept[key]
         # nginx sends a response during the whole last second.
         left = self._unknown_until + 1 - time.time()
         if left > 0:
@@ -136,8 +140,11 @@ class NginxCache:
         """Return whether the next process of the service will know that nginx keeps something until this second."""
         if last_second > self._marked:
             try:
-                self._mark.touch()
-                os.utime(self._mark, (last_second, last_second))
+                # Renamed, because a crash between the two steps must not shorten the time.
+                made = self._mark.with_name(f"{self._mark.name}.new")
+                made.touch()
+                os.utime(made, (last_second, last_second))
+                made.replace(self._mark)
             except OSError as error:
                 log.warning("nginx may keep nothing", error=str(error))
                 return False
@@ -160,13 +167,16 @@ def _time_of(mark: Path) -> float:
         return 0
 
 
-async def _forget(http: httpx2.AsyncClient, key: _CacheKey) -> None:
-    headers = {"Host": key.host, "Accept": key.accept, FORGET: "1"}
+async def _forget(http: httpx2.AsyncClient, key: _CacheKey) -> bool:
+    """Remove a response from nginx's cache; return whether nginx has answered."""
+    headers = {b"Host": key.host, b"Accept": key.accept, FORGET.encode(): b"1"}
     try:
         # Send the original target: httpx would normalize it, and nginx would not find the cached response.
         await http.get("/", headers=headers, extensions={"target": key.target})
     except httpx2.HTTPError as error:
         log.warning("nginx keeps an image for some seconds more", error=str(error) or type(error).__name__)
+        return False
+    return True
 
 
 def forgetting(request: Request) -> Response | None:

@@ -1,5 +1,6 @@
 """Builds responses of the render service: conditional requests, ranges, problems."""
 
+import json
 import os
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -13,7 +14,7 @@ from service_kit.languages import headers_of, language_of
 from service_kit.problems import Problem
 from service_kit.texts import counted, sentence
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 MEDIA_TYPES: Mapping[str, str] = {
     ".jpg": "image/jpeg",
@@ -93,7 +94,9 @@ def problem_response(request: Request, problem: Problem, headers: Mapping[str, s
     sent = {**common, **(headers or {}), **problem.headers}
     if problem.retry_after is not None and problem.status in (429, 503):
         sent["Retry-After"] = str(problem.retry_after)
-    return JSONResponse(problem.document(language), problem.status, sent, media_type="application/problem+json")
+    # A detail may name a part of a URL whose bytes are not UTF-8, which JSON cannot contain.
+    content = json.dumps(problem.document(language), ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    return Response(content, problem.status, sent, media_type="application/problem+json")
 
 
 def nothing_here(request: Request) -> Problem:
@@ -119,7 +122,7 @@ def server_timing(parts: Mapping[str, float], state: str = "miss") -> str:
 def disposition(kind: str, name: str) -> str:
     """Return a Content-Disposition (RFC 6266): an ASCII name for old clients, then the real name."""
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%/' else "_" for c in name)
-    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
 
 
 def _wanted_range(request: Request, size: int, tag: str) -> tuple[int, int] | None:

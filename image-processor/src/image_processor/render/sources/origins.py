@@ -196,7 +196,8 @@ class Origins:
 
     def _get(self, url: str, kept: Fetched | None) -> _Reply:
         deadline = time.monotonic() + self._settings.timeout_seconds
-        url = quote(url, safe=_SAFE)
+        # The bytes of a URL may be other text than UTF-8.
+        url = quote(url, safe=_SAFE, errors="surrogateescape")
         for _ in range(self._settings.max_redirects + 1):
             self._judged(url)
             target = self._folder / uuid4().hex
@@ -225,9 +226,9 @@ class Origins:
         headers["Host"] = urlsplit(url).netloc
         known: Mapping[str, str] = {} if kept is None else kept.said
         if "etag" in known:
-            headers["If-None-Match"] = known["etag"]
+            headers["If-None-Match"] = known["etag"].encode("latin-1")
         elif "last-modified" in known:
-            headers["If-Modified-Since"] = known["last-modified"]
+            headers["If-Modified-Since"] = known["last-modified"].encode("latin-1")
         left = max(0.1, deadline - time.monotonic())
         limits = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), left)}
         with self._pool.stream("GET", url, headers=headers, extensions=limits) as response:

@@ -1,17 +1,20 @@
 """Asks the file server whether a guest may see a file of a link for a set of files."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote
 
 import httpx2
 from service_kit.access.gate import SHARED_COOKIE
+from starlette.requests import cookie_parser
 
 from image_processor.render.config import RenderFileSettings
 from image_processor.render.failures import storage_unavailable
 
 _PASSED_ON = ("Content-Type", "Content-Language", "Retry-After", "Vary", "WWW-Authenticate")
+_TICKET = re.compile(r"[A-Za-z0-9._-]{1,500}")
+"""The form of what the file server gives; anything else could be another cookie."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +58,18 @@ class SharedLinks:
             raise storage_unavailable() from error
 
 
-def _of_the_guest(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers of the question: nothing of a key or session, and a challenge for which no browser asks."""
+def _of_the_guest(headers: Mapping[str, str]) -> dict[bytes, bytes]:
+    """Return the headers of the question: nothing of a key or session, and a challenge for which no browser asks.
+
+    The values are the bytes that the guest sent: httpx would encode text as ASCII.
+    """
     asked = {"Accept": "application/json", "Range": "bytes=0-0"}
     asked |= {name: headers[name] for name in ("Host", "Accept-Language") if name in headers}
     authorization = headers.get("Authorization", "")
     if authorization.lower().startswith("basic "):
         asked["Authorization"] = authorization
-    try:
-        ticket = SimpleCookie(headers.get("Cookie", "")).get(SHARED_COOKIE)
-    except CookieError:
-        ticket = None
-    return asked if ticket is None else asked | {"Cookie": f"{SHARED_COOKIE}={ticket.coded_value}"}
+    # The standard library's parser returns no cookie at all if one of them is unusual.
+    ticket = cookie_parser(headers.get("Cookie", "")).get(SHARED_COOKIE, "")
+    if _TICKET.fullmatch(ticket):
+        asked["Cookie"] = f"{SHARED_COOKIE}={ticket}"
+    return {name.encode(): value.encode("latin-1") for name, value in asked.items()}

@@ -42,7 +42,9 @@ def write_preview(
 
     place = _first_scale_free(plan.steps)
     inside = ResizeParams.model_validate({"width": max_side, "height": max_side, "fit": "inside"})
-    shrink = replace(resize, run=shrunk), inside
+    # Convert the colors first if a later step does so: a conversion from CMYK or a wide gamut may clip values.
+    keeps_colors = all(algorithm.any_color_space for algorithm, _ in plan.steps[place:])
+    shrink = replace(resize, run=shrunk, any_color_space=keeps_colors), inside
     # After an analysis, whose report is the result, nothing runs.
     steps = [*plan.steps[:place], shrink, *plan.steps[place:]]
     extension = process_image(source, files, result, replace(plan, steps=steps), limits)

@@ -179,7 +179,8 @@ class _Lowering:
             reading=self._reading(),
             files=self._files.all(),
             answer=self._answer(),
-            formats_as_they_are=tuple(self._texts("skip_processing")),
+            # `best` asks for the best format of all, and not for that of the source.
+            formats_as_they_are=() if self._get("format", str) == "best" else tuple(self._texts("skip_processing")),
             bounds=Bounds(
                 self._get("max_src_resolution", int) or None,
                 self._get("max_src_file_size", int) or None,
