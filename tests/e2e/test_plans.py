@@ -397,6 +397,21 @@ def large() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _every_statement_is_explained(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Check, when all tests of this file have run, that they have explained each statement of the sources."""
+    yield
+    run = {item.originalname for item in request.session.items if isinstance(item, pytest.Function)}
+    if any(name.startswith("test_") and name not in run for name in globals()):
+        return
+    missing = [
+        f"{site.module}:{site.first_line} {site.function}"
+        for site in sites()
+        if all((site.module, line) not in EXPLAINED for line in range(site.first_line, site.last_line + 1))
+    ]
+    assert not missing, "\n".join(missing)
+
+
 @pytest.fixture
 def environment(large: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     monkeypatch.setenv("PIXMILL_LINK_SECRET", "test-secret of 32 bytes and more.")
@@ -977,14 +992,3 @@ def test_the_audit_trail_scans_no_table(large: str) -> None:
     trail.close()
 
     assert_no_scan(explained, 8)
-
-
-def test_every_statement_of_the_sources_has_been_explained() -> None:
-    """Run the whole file: this test looks at what the others have explained."""
-    missing = [
-        f"{site.module}:{site.first_line} {site.function}"
-        for site in sites()
-        if all((site.module, line) not in EXPLAINED for line in range(site.first_line, site.last_line + 1))
-    ]
-
-    assert missing == []
