@@ -329,6 +329,18 @@ def test_a_result_that_cannot_be_deleted_is_not_found(tmp_path: Path, is_written
     assert cache.find(KEYS[0]) is None
 
 
+def test_a_result_that_cannot_be_removed_is_known(tmp_path: Path) -> None:
+    cache = RenderCache(tmp_path, 1000, write_seconds=0)
+    keep(cache, KEYS[0], b"a", 1)
+    removable = keep(cache, KEYS[1], b"b", 2)
+    break_index(cache)
+
+    cache.forget_files([2])
+
+    assert not removable.exists()
+    assert [cache.has_results_of(file_id) for file_id in (1, 2)] == [True, False]
+
+
 def test_the_bytes_are_bounded_while_the_index_cannot_be_written(tmp_path: Path) -> None:
     cache = RenderCache(tmp_path, 320, write_seconds=0)
     indexed = [keep(cache, f"{number:064x}", bytes(4)) for number in range(80)]

@@ -236,6 +236,11 @@ class RenderCache:
         self._remove(keys)
         return len(keys)
 
+    def has_results_of(self, file_id: int) -> bool:
+        """Return whether a result made from this stored file can be sent: its bytes could not be removed."""
+        results = (self._found(key) for key in self._keys_of(file_id))
+        return any(result is not None and result.is_whole for result in results)
+
     def file_ids(self, after: int, limit: int) -> list[int]:
         """Return at most ``limit`` ids above ``after`` of stored files with results, in ascending order."""
         self.write()
@@ -317,14 +322,14 @@ class RenderCache:
             if row is None:
                 continue
             path, size = self._path(key, row[0]), row[1]
-            is_file = path.exists()
             # Before the row, because a full disk may have no room for the change of the index.
-            if not _deleted(path):
-                continue
-            if is_file:
+            try:
+                path.unlink()
                 freed += size
-            else:
+            except FileNotFoundError:
                 left += size
+            except OSError as error:
+                _not_deleted(path, error)
         try:
             with self._transaction():
                 rows = [(key,) for key in keys]
@@ -357,6 +362,10 @@ def _deleted(path: Path) -> bool:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        log.error("a result is not deleted", path=str(path), error=str(error))
+        _not_deleted(path, error)
         return False
     return True
+
+
+def _not_deleted(path: Path, error: OSError) -> None:
+    log.error("a result is not deleted", path=str(path), error=str(error))

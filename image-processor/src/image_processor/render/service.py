@@ -22,6 +22,7 @@ from image_processor.render.failures import (
     NOT_RENDERABLE,
     STORAGE_UNAVAILABLE,
     TOO_SLOW,
+    busy,
     file_not_found,
     lost,
     not_renderable,
@@ -298,11 +299,16 @@ class RenderService:
 
         :param sha256: that of the file, whose results may have been rendered for another file with the same bytes;
             ``None`` if the file no longer exists.
+        :raises DomainError: results cannot be removed.
         """
         self._removals.add(file_id, sha256)
         self._rows.forget(file_id)
         removed = self._cache.forget_files([file_id])
-        return removed if sha256 is None else removed + self._cache.forget_bytes(sha256)
+        if sha256 is not None:
+            removed += self._cache.forget_bytes(sha256)
+        if self._cache.has_results_of(file_id):
+            raise busy(sentence("The disk of the render service cannot be written, so images remain; try again."))
+        return removed
 
     async def sweep(self) -> int:
         """Remove the results of files that no longer exist, some files at a time; return how many."""

@@ -197,5 +197,22 @@ def test_a_limit_of_the_format_auto_refuses_no_client_its_image(limit: dict[str,
 
     limited = {name for name, output in outputs.items() if output.max_bytes or output.min_ssim}
     assert limited == {"avif", "webp", "jpeg"}
-    # If no quality of these reaches it.
-    assert encoding.without_limit() is not None
+
+
+@pytest.mark.parametrize(
+    ("limits", "quality"),
+    [
+        ({"max_bytes": 1000}, 1),
+        ({"min_ssim": 0.9}, 100),
+        ({"min_ssim": 0.9, "quality": 60}, 60),
+        ({"min_ssim": 0.9, "max_bytes": 1000}, None),
+    ],
+)
+def test_a_limit_that_no_quality_meets_is_dropped(limits: dict[str, object], quality: int | None) -> None:
+    encoding = Encoding.by_url(Output.model_validate({"format": "auto", **limits}), chosen_by_client=False)
+
+    unlimited = encoding.without_limit()
+
+    assert unlimited is not None
+    output = unlimited.in_format("avif")
+    assert (output.max_bytes, output.min_ssim, output.quality) == (None, None, quality)

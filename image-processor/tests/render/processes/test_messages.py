@@ -123,6 +123,7 @@ def test_a_pickle_is_not_run(tmp_path: Path) -> None:
                 # A translation fills the template again.
                 saying("{n.__class__}"),
                 saying("{n[0]}"),
+                saying("{n!a}"),
                 saying("{n:>1000000000}"),
                 saying("{n:{m}}", m="1000000000"),
                 saying("{0}"),

@@ -76,8 +76,8 @@ def _sweep() -> None:
     for path in {entry.with_name(entry.name.removesuffix(LOCK)) for entry in _folder().glob("*")}:
         with suppress(OSError, InUseError):
             # Not the time of the last write, which is the same for each upload.
-            newest = max(entry.stat().st_ctime for entry in (path, _lock_of(path)) if entry.exists())
-            if newest < oldest:
+            newest = max((entry.stat().st_ctime for entry in (path, _lock_of(path)) if entry.exists()), default=None)
+            if newest is not None and newest < oldest:
                 with _locked(path):
                     path.unlink(missing_ok=True)
 

@@ -125,15 +125,19 @@ class Encoding:
     def without_limit(self) -> "Encoding | None":
         """Return the encoding to use if no quality meets the limit; ``None`` if that is an error.
 
-        It gives the smallest file for a limit of bytes, and that of the highest quality for an SSIM.
+        It gives the smallest file for a limit of bytes, that of the highest quality for an SSIM, and that of the usual
+        quality if there are both.
         """
         output = self.output
         if not self.lossy_alone or (output.max_bytes is None and output.min_ssim is None):
             return None
+        quality = output.quality
         if output.max_bytes is None:
-            return replace(self, output=output.model_copy(update={"min_ssim": None}))
-        quality = 1 if output.min_ssim is None else output.quality
-        return replace(self, output=output.model_copy(update={"max_bytes": None, "quality": quality}))
+            quality = quality or 100
+        elif output.min_ssim is None:
+            quality = 1
+        unlimited = {"max_bytes": None, "min_ssim": None, "quality": quality}
+        return replace(self, output=output.model_copy(update=unlimited))
 
 
 @dataclass(frozen=True)

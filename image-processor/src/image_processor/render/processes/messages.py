@@ -163,9 +163,9 @@ def _check(said: Sentence) -> int:
     longest = max(_check(value) if isinstance(value, Sentence) else _length_of(value) for value in said.values.values())
     length = len(said)
     for template in (said.template, *([said.counted.singular] if said.counted is not None else [])):
-        places = [(name, form or "") for _, name, form, _ in Formatter().parse(template) if name is not None]
-        for name, form in places:
-            if not name.isidentifier() or not _FORMAT.fullmatch(form):
+        places = [place[1:] for place in Formatter().parse(template) if place[1] is not None]
+        for name, form, conversion in places:
+            if not str(name).isidentifier() or not _FORMAT.fullmatch(form or "") or conversion:
                 raise ValueError(name)
         length = max(length, len(template) + len(places) * longest)
         if length > _LONGEST_FILLED:

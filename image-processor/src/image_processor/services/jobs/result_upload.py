@@ -54,5 +54,5 @@ def _new_file(claim: Claim, result: ResultFile) -> NewFile:
     extension = claim.source_extension if result.extension is None else result.extension
     # The file server splits a name at its last dot, but the extension of a copy may have several.
     stem, dot, last = extension.rpartition(".")
-    name = f"{claim.source_name}{stem}"[:MAX_NAME] + dot + last
+    name = f"{claim.source_name[: MAX_NAME - len(stem)]}{stem}{dot}{last}"
     return NewFile(result.path, name, claim.result_key, claim.provenance)
