@@ -369,6 +369,7 @@ class UploadQueue {
   }
 
   private progress(upload: Upload, sent: number): void {
+    if (sent > upload.sent) connection.sending = Date.now();
     this.sentBytes += sent - upload.sent;
     upload.sent = sent;
   }
