@@ -132,11 +132,15 @@ def test_a_zip_that_fails_leaves_the_page_where_it_is(pixmill: ApiClient, page: 
     wait_until(lambda: page.browser.execute_script("return 'release' in window"), "the rows are held")
     pixmill.http.delete(f"{FILES}/{task['result_id']}").raise_for_status()
 
+    record = """const click = HTMLAnchorElement.prototype.click;
+        HTMLAnchorElement.prototype.click = function () { window.downloaded = this.href; click.call(this); };"""
+    page.browser.execute_script(record)
     page.browser.execute_script("window.release()")
-    asked = "return performance.getEntriesByType('resource').length"
+    address = wait_until(lambda: page.browser.execute_script("return window.downloaded"), "the ZIP is asked for")
+    # The ZIP would be asked for before this answer.
     page.browser.execute_async_script(f"fetch('{FILES}/stats').then(() => setTimeout(arguments[0], 500))")
 
-    assert page.browser.execute_script(asked)
+    assert pixmill.http.get(address).status_code == 404
     assert urlsplit(page.browser.current_url).path == f"/runs/{batch_id}"
     assert "All done" in page.text()
 
@@ -291,9 +295,7 @@ def test_the_files_of_one_cause_are_shown_alone(pixmill: ApiClient, page: Page, 
 
 
 @pytest.mark.thorough
-def test_a_cause_whose_example_was_forgotten_shows_an_empty_list(
-    pixmill: ApiClient, page: Page, name: str
-) -> None:
+def test_a_cause_whose_example_was_forgotten_shows_an_empty_list(pixmill: ApiClient, page: Page, name: str) -> None:
     batch_id = ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
     [task] = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}).json()
 

@@ -333,15 +333,17 @@ def test_a_button_has_the_focus_again_after_its_work(pixmill: ApiClient, page: P
     batch = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
     page.open(f"/runs/{batch}")
     page.says("What went wrong")
+    # If the task ran again, its cause and the button would disappear meanwhile.
+    nothing = """const known = window.fetch;
+        window.fetch = (path, options) => path.endsWith('/restart')
+            ? Promise.resolve(new Response('{"task_ids": [], "more": false}')) : known(path, options);"""
+    page.browser.execute_script(nothing)
     retry = page.button("Retry", ".reason")
 
     retry.send_keys(Keys.ENTER)
-    page.says("1 task runs again")
+    page.says("0 tasks run again")
 
-    wait_until(
-        lambda: page.browser.execute_script("return document.activeElement.matches('main button, main a')"),
-        "a button of the screen has the focus",
-    )
+    wait_until(lambda: page.browser.switch_to.active_element == retry, "the button has the focus")
 
 
 def test_screen_readers_hear_the_quarters_of_many_uploads(page: Page, name: str, tmp_path: Path) -> None:
