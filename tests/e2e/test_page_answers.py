@@ -132,11 +132,15 @@ def test_a_zip_that_fails_leaves_the_page_where_it_is(pixmill: ApiClient, page: 
     wait_until(lambda: page.browser.execute_script("return 'release' in window"), "the rows are held")
     pixmill.http.delete(f"{FILES}/{task['result_id']}").raise_for_status()
 
+    record = """const click = HTMLAnchorElement.prototype.click;
+        HTMLAnchorElement.prototype.click = function () { window.downloaded = this.href; click.call(this); };"""
+    page.browser.execute_script(record)
     page.browser.execute_script("window.release()")
-    asked = "return performance.getEntriesByType('resource').length"
+    address = wait_until(lambda: page.browser.execute_script("return window.downloaded"), "the ZIP is asked for")
+    # The ZIP would be asked for before this answer.
     page.browser.execute_async_script(f"fetch('{FILES}/stats').then(() => setTimeout(arguments[0], 500))")
 
-    assert page.browser.execute_script(asked)
+    assert pixmill.http.get(address).status_code == 404
     assert urlsplit(page.browser.current_url).path == f"/runs/{batch_id}"
     assert "All done" in page.text()
 
@@ -222,6 +226,8 @@ def test_params_of_another_shape_break_no_screen(page: Page, params: Mapping[str
 @pytest.mark.thorough
 def test_a_screen_that_fails_offers_a_way_on(pixmill: ApiClient, page: Page, name: str) -> None:
     ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
+    page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
+    page.says("Sepia")
     # Nothing of the page may fail in this way; so a function of the browser does that only this screen uses.
     with prepared(page, "Intl.RelativeTimeFormat = class { constructor() { throw new Error('a fault'); } };"):
         page.open("/runs")
@@ -229,6 +235,8 @@ def test_a_screen_that_fails_offers_a_way_on(pixmill: ApiClient, page: Page, nam
     page.button("Back to the files").click()
 
     page.field("Search names and comments")
+    page.open("/process")
+    page.says("Sepia")
 
 
 def corners(page: Page) -> list[Mapping[str, object]]:
@@ -284,6 +292,18 @@ def test_the_files_of_one_cause_are_shown_alone(pixmill: ApiClient, page: Page, 
     page.button("One cause").click()
 
     wait_until(lambda: len(page.all("li.task")) == 3, "all failed tasks are shown")
+
+
+@pytest.mark.thorough
+def test_a_cause_whose_example_was_forgotten_shows_an_empty_list(pixmill: ApiClient, page: Page, name: str) -> None:
+    batch_id = ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
+    [task] = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}).json()
+
+    # No task has this id.
+    page.open(f"/tasks?run={batch_id}&cause={task['id'] + 1_000_000}")
+    page.says("No tasks")
+
+    assert not page.all("main [role=alert]")
 
 
 @pytest.mark.thorough

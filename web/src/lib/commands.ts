@@ -121,6 +121,6 @@ function valueOf(value: Exclude<Json, null>): string | null {
   if (Array.isArray(value)) return null;
   if (typeof value !== 'string') return String(value);
   // The command line parses a value as JSON if possible, and `|` starts the next step.
-  if (/^[-\d"[{]|^(true|false|null)$|["\\|\n]/.test(value) || value === '') return null;
+  if (/^\s*([-\d"[{]|(true|false|null|NaN|Infinity)\s*$)|["\\|\0-\x1f]/.test(value) || value === '') return null;
   return /^[\w.#-]+$/.test(value) ? value : `"${value}"`;
 }

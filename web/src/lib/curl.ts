@@ -10,7 +10,7 @@ export interface Request {
   save?: string;
   /** The files to send a separate request for; their ids follow the path. */
   each?: readonly number[];
-  /** The fields of a form that uploads a file. */
+  /** The fields of a form that uploads a file: `file` is `@` and its path, the others are text. */
   form?: Record<string, string>;
 }
 
@@ -26,7 +26,10 @@ function addressOf(path: string, each: readonly number[] | undefined): string {
 export function curl({ path, method, body, save, each, form }: Request): string {
   const parts = ['curl'];
   if (save) parts.push('-o', quoted(save));
-  for (const [name, value] of Object.entries(form ?? {})) parts.push('-F', quoted(`${name}=${value}`));
+  // With -F, curl would read a file that text such as `<secret` names.
+  for (const [name, value] of Object.entries(form ?? {})) {
+    parts.push(name === 'file' ? '-F' : '--form-string', quoted(`${name}=${value}`));
+  }
   if (method && !(method === 'POST' && (body !== undefined || form))) parts.push('-X', method);
   if (session.who?.mode === 'keys') parts.push('-H', '"Authorization: Bearer $PIXMILL_KEY"');
   if (body !== undefined) parts.push('-H', quoted('Content-Type: application/json'), '-d', quoted(JSON.stringify(body)));

@@ -4,6 +4,10 @@ import { tick } from 'svelte';
 
 const FOCUSABLE = ':is(a[href], summary, button, input, select, textarea):not(:disabled)';
 
+/** Return what got the focus by a key. A mouse has its place anyway, and its user may press a key that would act on what has the focus. */
+const visible = (target: EventTarget | null): HTMLElement | null =>
+  (target as HTMLElement).matches(':focus-visible') ? (target as HTMLElement) : null;
+
 const isLost = (): boolean => document.activeElement === document.body;
 
 /** Focus what the user works with now: the last dialog, the gallery, or the screen. */
@@ -16,12 +20,12 @@ export function focusScreen(): void {
 /** Give the focus back to a button that was disabled while it worked. */
 export function returnFocus(): void {
   let last: HTMLElement | null = null;
-  document.addEventListener('focusin', ({ target }) => (last = target as HTMLElement));
+  document.addEventListener('focusin', ({ target }) => (last = visible(target)));
   // The user went elsewhere; a button that is disabled only loses the focus.
   document.addEventListener('focusout', ({ target }) => {
     if ((target as HTMLElement).matches(':enabled')) last = null;
   });
-  const observer = new MutationObserver(() => isLost() && last?.matches(':enabled') && last.focus());
+  const observer = new MutationObserver(() => isLost() && last?.matches(':enabled') && last.focus({ preventScroll: true }));
   observer.observe(document.body, { subtree: true, attributeFilter: ['disabled'] });
 }
 
@@ -49,8 +53,7 @@ export function keepsFocus(element: HTMLElement): () => void {
     order = controls.indexOf(last!) - controls.length;
     path = location.pathname;
   }
-  // A mouse has its place anyway, and its user may press a key that would act on what got the focus.
-  const noteVisible = ({ target }: Event): void => note((target as Element).matches(':focus-visible') ? target : null);
+  const noteVisible = ({ target }: Event): void => note(visible(target));
   for (const type of ['focusin', 'pointerdown']) document.addEventListener(type, noteVisible, attached);
   element.addEventListener('keydown', ({ target }) => note(target));
   const observer = new MutationObserver(() => {

@@ -64,8 +64,8 @@ export function lost(): Problem {
 /** Return the reason why there is no answer: what the browser reports of a lost connection or a timeout is a Problem. */
 const reasonOf = (error: unknown): unknown => (/^(Type|Timeout)Error$/.test((error as Error).name) ? lost() : error);
 
-/** Whether a request only asks. */
-const isRead = (path: string, { method = 'GET' }: RequestInit): boolean => method === 'GET' || path.endsWith('/lookup');
+/** Whether a request may be given up, because it only asks. */
+const isRead = (path: string, { method = 'GET' }: RequestInit): boolean => method === 'GET' || /(lookup|preview)$/.test(path);
 
 /** Send a request; throw a Problem if the response is not successful. If the session ends, ask again after signing in. */
 export async function send(path: string, options: RequestInit = {}): Promise<Response> {

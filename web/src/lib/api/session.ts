@@ -12,12 +12,12 @@ const LONGEST_MS = 10_000;
 export async function askSession(): Promise<void> {
   const question = ++asked;
   const response = await fetch('/api/session', { signal: AbortSignal.timeout(LONGEST_MS) }).catch(() => null);
-  const who = response?.ok ? ((await response.json()) as Session) : null;
+  const who = response?.ok ? await (response.json() as Promise<Session>).catch(() => null) : null;
   if (question !== asked) return;
   if (who) session.begin(who);
   else if (response?.status === 401) session.end();
   else if (response?.status === 404) session.beginOpen();
-  else if (!response || response.status >= 500) connection.lost();
+  else if (response?.ok !== false || response.status >= 500) connection.lost();
 }
 
 export async function signIn(key: string): Promise<void> {
@@ -34,7 +34,7 @@ export async function signOut(): Promise<void> {
 }
 
 export const readiness = (service: string): Promise<Readiness> =>
-  fetch(`${service}/readyz`, { cache: 'no-store' }).then((response) => response.json() as Promise<Readiness>);
+  fetch(`${service}/readyz`, { cache: 'no-store', signal: AbortSignal.timeout(LONGEST_MS) }).then((response) => response.json() as Promise<Readiness>);
 
 export const version = async (service: string): Promise<string> =>
   (await getJson<{ info: { version: string } }>(`${service}/openapi.json`)).info.version;

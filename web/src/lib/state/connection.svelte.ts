@@ -5,10 +5,14 @@ const RETRY_MS = 4000;
 const PATIENCE_MS = 8000;
 /** The timeout of this question, which costs the server nothing. */
 const ANSWER_MS = 5000;
+/** How long the bytes of an upload that the browser has handed over may still fill the line, which the question shares. */
+const SENDING_MS = 120_000;
 
 class Connection {
   away = $state(false);
   private timer: ReturnType<typeof setTimeout> | undefined;
+  /** When an upload was last seen to send bytes. */
+  sending = -Infinity;
   private readonly waiting = new Set<() => void>();
   /** The question of all requests that have no answer yet. */
   private doubt: Promise<boolean> | null = null;
@@ -52,11 +56,12 @@ class Connection {
 
   /**
    * As long as an answer is awaited, ask from time to time whether the server is there: it may accept a connection and never answer.
-   * Call `onAway` if it is not. Return a function that ends this.
+   * Call `onAway` if it is not. While uploads fill the line, no answer in time means nothing. Return a function that ends this.
    */
   watch(onAway: () => void): () => void {
     let isOver = false;
     const look = async (): Promise<void> => {
+      if (Date.now() < this.sending + SENDING_MS) return;
       const isThere = await (this.doubt ??= this.isThere().finally(() => (this.doubt = null)));
       if (!isThere && !isOver) onAway();
     };

@@ -18,7 +18,7 @@ class Updates {
     const { src } = document.querySelector<HTMLScriptElement>('script[type=module]')!;
     const page = await fetch('/', { cache: 'no-cache' }).then((response) => (response.ok ? response.text() : '')).catch(() => '');
     // A proxy may answer something else while the server restarts.
-    this.found = page.includes('<script') && !page.includes(new URL(src).pathname);
+    this.found = page.includes('id="app"') && !page.includes(new URL(src).pathname);
   }
 }
 

@@ -1,7 +1,6 @@
 import { AWAY, languageHeader, Problem, secondsOf } from '../api/http';
 import { FILES } from '../api/files';
 import type { FileRow } from '../api/types';
-import { connection } from '../state/connection.svelte';
 
 export interface BatchResult {
   file?: FileRow;
@@ -23,18 +22,7 @@ export function sendBatch(
     request.open('POST', `${FILES}/batch`);
     for (const [header, value] of Object.entries(languageHeader())) request.setRequestHeader(header, value);
     request.responseType = 'json';
-    // The key makes it safe to send the files again.
-    const onAway = (): void => {
-      reject(new Problem(AWAY, 0, ''));
-      request.abort();
-    };
-    let stop = connection.watch(onAway);
-    request.upload.onprogress = ({ loaded, total }) => {
-      stop();
-      stop = connection.watch(onAway);
-      onProgress(total > 0 ? loaded / total : 0);
-    };
-    request.onloadend = () => stop();
+    request.upload.onprogress = ({ loaded, total }) => onProgress(total > 0 ? loaded / total : 0);
     request.onload = () => {
       const answer = request.response as { files?: BatchResult[]; type?: string; detail?: string } | null;
       if (answer?.files) {

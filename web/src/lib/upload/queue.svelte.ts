@@ -127,6 +127,7 @@ class UploadQueue {
     const failed = this.uploads.filter(({ state }) => state === 'failed');
     for (const upload of failed) {
       upload.unanswered = 0;
+      upload.wasRefused = false;
       this.again(upload);
     }
     this.failed = 0;
@@ -341,7 +342,7 @@ class UploadQueue {
   private async failAll(group: readonly Ready[], error: unknown): Promise<void> {
     if (error instanceof Problem && !error.isAway) {
       // The server refuses a whole request for one name, or because not all of its files have room.
-      const mayBeOthers = group.length > 1 && !error.isPassing && error.status !== 401;
+      const mayBeOthers = group.length > 1 && !error.isPassing && error.status !== 401 && error.status !== 403;
       for (const upload of group) {
         if (mayBeOthers) upload.wasRefused = true;
         else this.fail(upload, error);
@@ -369,6 +370,7 @@ class UploadQueue {
   }
 
   private progress(upload: Upload, sent: number): void {
+    if (sent > upload.sent) connection.sending = Date.now();
     this.sentBytes += sent - upload.sent;
     upload.sent = sent;
   }
