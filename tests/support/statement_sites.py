@@ -25,10 +25,12 @@ class Site(NamedTuple):
 
     :ivar module: the path of the file, below the folder of the sources.
     :ivar function: the names of the classes and functions around the call.
+    :ivar source: the call, as :mod:`ast` formats it.
     """
 
     module: str
     function: str
+    source: str
     first_line: int
     last_line: int
 
@@ -69,7 +71,7 @@ def _name_of(path: Path) -> str:
 def _sites_below(node: ast.AST, module: str, function: str) -> Iterator[Site]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Call) and _executes(child):
-            yield Site(module, function, child.lineno, child.end_lineno or child.lineno)
+            yield Site(module, function, ast.unparse(child), child.lineno, child.end_lineno or child.lineno)
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield from _sites_below(child, module, f"{function}.{child.name}".lstrip("."))
         else:
