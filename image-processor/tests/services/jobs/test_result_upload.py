@@ -80,7 +80,7 @@ def test_the_result_of_a_long_name_with_two_dots_in_its_extension_is_stored(
     [ended] = ResultUpload(FileStorage(files), ResultCache(database)).store([(claim, result_in(tmp_path, b"result"))])
 
     row = stored(files, ended.outcome)
-    assert (row["name"], row["extension"]) == ("n" * 253 + ".f", ".jpg")
+    assert (row["name"], row["extension"]) == ("n" * 251 + ".foo", ".jpg")
 
 
 @pytest.mark.parametrize(("extension", "expected"), [(None, ".jpg"), (".png", ".png")])
