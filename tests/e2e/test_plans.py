@@ -863,6 +863,16 @@ def test_requests_for_tasks_scan_no_table(jobs: svcs.Container, large: str) -> N
     assert_no_scan(explained, 27)
 
 
+def test_the_age_of_the_oldest_pending_task_is_found_without_the_ended_tasks(jobs: svcs.Container, large: str) -> None:
+    pages = PagesRead(jobs.get(Database).engine, large)
+
+    list(jobs.get(Collector).collect())
+    pages.close()
+
+    assert pages.statements >= 4
+    assert pages.most < 5000, "the ended tasks have tens of thousands of pages"
+
+
 def test_presets_scan_no_table(jobs: svcs.Container, large: str) -> None:
     explained, service = Explained(jobs.get(Database).engine, large), jobs.get(PresetService)
     params = {"steps": [{"algorithm": "flip"}]}
@@ -1121,6 +1131,17 @@ def test_access_scans_no_table(large: str) -> None:
         wrong.count("192.0.2.7")
 
     assert_no_scan(explained, 25)
+
+
+def test_a_page_of_keys_reads_no_earlier_key(large: str) -> None:
+    database = Database(large)
+    pages = PagesRead(database.engine, large)
+
+    found = KeyService(database).page(f"{100_000:012x}", 100)
+    pages.close()
+
+    assert len(found) == 100
+    assert 0 < pages.most < 30, "the earlier keys have thousands of pages"
 
 
 def test_the_audit_trail_scans_no_table(large: str) -> None:

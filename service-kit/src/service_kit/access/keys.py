@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, delete, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningDelete
 
@@ -87,7 +87,8 @@ class KeyService:
         statement = select(Key).order_by(Key.created_at, Key.id).limit(limit)
         if after:
             created = select(Key.created_at).where(Key.id == after).scalar_subquery()
-            statement = statement.where(or_(Key.created_at > created, and_(Key.created_at == created, Key.id > after)))
+            # With "or" instead, PostgreSQL would read all earlier keys.
+            statement = statement.where(tuple_(Key.created_at, Key.id) > tuple_(created, after))
         with self._database.read() as session:
             return session.scalars(statement).all()
 

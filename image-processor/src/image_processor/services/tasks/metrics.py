@@ -43,7 +43,10 @@ _WAITING_OWNERS = _FIRST_OWNERS.union_all(
 _OLDEST = (
     select(
         _first(
-            Task.created_at, Task.priority == _WAITING_OWNERS.c.priority, Task.owner == _WAITING_OWNERS.c.owner
+            Task.created_at,
+            Task.priority == _WAITING_OWNERS.c.priority,
+            # With an equality, PostgreSQL sorts by id alone and may read the primary key through all ended tasks.
+            Task.owner.between(_WAITING_OWNERS.c.owner, _WAITING_OWNERS.c.owner),
         ).label("created_at")
     )
     # Correlate with each owner: otherwise only the first owner of the highest priority would be considered.
