@@ -47,7 +47,7 @@ UNDISTURBED_SECONDS = 0.1
 """Delay before the first request for a task's status; by then an idle service has finished the task."""
 LOAD = 2000
 """Number of tasks that keep the worker busy."""
-WANTED_MS = {"full": 40, "embedded": 80}
+WANTED_MS = {"full": 30, "embedded": 80}
 SANDBOX_MOST = 1.05
 """Maximum time of the tasks with the sandbox, times that without it."""
 SANDBOX_ROUNDS = 10
