@@ -10,6 +10,11 @@ from image_processor.imaging.color import Color, in_color, ink, maximum
 from image_processor.imaging.params import hint
 from image_processor.imaging.picture import Picture
 
+TrimBox = tuple[int, int, int, int]
+"""Left, top, right and bottom, in pixels from the upper left corner."""
+
+Equal = Literal["none", "horizontal", "vertical", "both"]
+
 
 class TrimParams(Params):
     threshold: float = Field(
@@ -27,7 +32,7 @@ class TrimParams(Params):
         description="The corner whose pixel has the color to cut off: upper left or lower right.",
         json_schema_extra=hint(advanced=True),
     )
-    equal: Literal["none", "horizontal", "vertical", "both"] = Field(
+    equal: Equal = Field(
         "none",
         description="Whether to cut off equal amounts on the left and right (`horizontal`), at the top and bottom "
         "(`vertical`), or both; the side with less to cut off decides.",
@@ -52,8 +57,8 @@ def trim(picture: Picture, params: TrimParams) -> Picture:
     return picture.map(lambda frame: frame.crop(left, top, right - left, bottom - top))
 
 
-def box_of(picture: Picture, params: TrimParams) -> tuple[int, int, int, int] | None:
-    """Return left, top, right and bottom of the part that stays; ``None`` if the image has only one color."""
+def box_of(picture: Picture, params: TrimParams) -> TrimBox | None:
+    """Return the part that stays; ``None`` if the image has only one color."""
     boxes = [box for box in (_box(frame, params) for frame in picture.frames) if box is not None]
     if not boxes:
         return None
@@ -61,17 +66,23 @@ def box_of(picture: Picture, params: TrimParams) -> tuple[int, int, int, int] | 
     top = max(0, min(box[1] for box in boxes) - params.margin)
     right = min(picture.width, max(box[2] for box in boxes) + params.margin)
     bottom = min(picture.height, max(box[3] for box in boxes) + params.margin)
-    if params.equal in ("horizontal", "both"):
+    return balanced((left, top, right, bottom), picture, params.equal)
+
+
+def balanced(box: TrimBox, picture: Picture, equal: Equal) -> TrimBox:
+    """Return the part enlarged so that opposite edges lose equal amounts."""
+    left, top, right, bottom = box
+    if equal in ("horizontal", "both"):
         left = min(left, picture.width - right)
         right = picture.width - left
-    if params.equal in ("vertical", "both"):
+    if equal in ("vertical", "both"):
         top = min(top, picture.height - bottom)
         bottom = picture.height - top
     return left, top, right, bottom
 
 
-def _box(image: pyvips.Image, params: TrimParams) -> tuple[int, int, int, int] | None:
-    """Return left, top, right and bottom of the part that is not background; ``None`` if there is no such part."""
+def _box(image: pyvips.Image, params: TrimParams) -> TrimBox | None:
+    """Return the part that is not background; ``None`` if there is no such part."""
     if params.background is not None:
         image = in_color(image)
     x, y = (0, 0) if params.corner == "northwest" else (image.width - 1, image.height - 1)

@@ -34,6 +34,12 @@ def rgba(color: str) -> tuple[float, float, float, float]:
     return red, green, blue, alpha
 
 
+def pixel_of(color: str) -> pyvips.Image:
+    """Return an image of one pixel, with alpha."""
+    pixel = pyvips.Image.black(1, 1, bands=4).linear([1], list(rgba(color)))
+    return pixel.cast("uchar").copy(interpretation="srgb")
+
+
 def luma(red: float, green: float, blue: float) -> float:
     """Return the gray of the same brightness."""
     return RED * red + GREEN * green + BLUE * blue

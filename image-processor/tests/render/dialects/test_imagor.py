@@ -1,5 +1,7 @@
 """imagor's URLs, where they differ from thumbor's."""
 
+from base64 import urlsafe_b64encode
+
 import numpy
 import pytest
 import pyvips
@@ -138,6 +140,25 @@ def test_an_image_on_another_follows_its_sides(sides: str, size: tuple[int, int]
     assert (int(red.any(axis=0).sum()), int(red.any(axis=1).sum())) == size
 
 
+@pytest.mark.parametrize(
+    ("nested", "size"),
+    [
+        ("20x10/color:red", (20, 10)),
+        ("20x/color:red", (20, 20)),
+        ("fit-in/x10/color:red", (10, 10)),
+        ("color:red", (1, 1)),
+        ("f-4x10/color:red", (60, 10)),
+        ("fx/color:red", (64, 48)),
+    ],
+)
+def test_a_color_lies_on_an_image(nested: str, size: tuple[int, int]) -> None:
+    """imagor, filteroverlay.go: image; process.go: a side that is missing equals the other one."""
+    result = pixels(made(f"filters:image({nested},0,0)/42"))
+
+    red = (result[..., :3] == (255, 0, 0)).all(axis=2)
+    assert (int(red.any(axis=0).sum()), int(red.any(axis=1).sum())) == size
+
+
 def test_an_unknown_blend_mode_is_the_normal_one() -> None:
     """imagor, processor_test.go: "image with invalid blend mode fallback"."""
     normal, unknown = (
@@ -226,6 +247,55 @@ def test_an_alignment_chooses_the_part_that_stays(path: str, color: str) -> None
     }
 
 
+@pytest.mark.parametrize(
+    ("path", "color"),
+    [
+        # imagor, process.go: libvips decodes at the final size, and knows a low and a high end of both axes only.
+        ("64x12/left", "red"),
+        ("64x12/right", "blue"),
+        ("8x48/top", "red"),
+        ("8x48/bottom", "blue"),
+        ("8x48/right/top", "blue"),
+        ("8x48/left/bottom", "red"),
+        ("64x12/right/top", "red"),
+    ],
+)
+def test_one_alignment_is_for_the_other_axis_too(path: str, color: str) -> None:
+    image = Image.new("RGB", (64, 48), "red")
+    image.paste("blue", (0, 24, 64, 48) if "x12" in path else (32, 0, 64, 48))
+
+    plan = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/{path}/42".encode()))
+    result = opened(rendered(plan, encoded(image, "PNG"))).convert("RGB")
+
+    assert {result.getpixel((0, 0)), result.getpixel((result.width - 1, result.height - 1))} == {
+        ImageColor.getrgb(color)
+    }
+
+
+def test_a_share_is_a_box_of_truncated_sides() -> None:
+    """imagor, filter.go: proportion; libvips scales into the box."""
+    box = pyvips.Image.black(64, 48).thumbnail_image(9, height=7)
+
+    assert opened(made("filters:proportion(0.15)/42")).size == (box.width, box.height) == (9, 7)
+    assert opened(made("40x24/filters:proportion(0.3)/42")).size == (12, 7)
+    box = pyvips.Image.black(10, 48).thumbnail_image(1, height=7)
+    assert opened(made("10x48/filters:proportion(0.15)/42")).size == (box.width, box.height) == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("x", "left"),
+    # imagor, overlay.go: Go's division and conversion drop the fraction, of 12.16 and 31.36 here.
+    [("19p", 12), ("0.19", 12), ("49p", 31), ("-19p", 42), ("-0", 0), ("-0p", 0), ("1.9", 0)],
+)
+def test_a_place_drops_fractions_of_a_pixel(x: str, left: int) -> None:
+    over = encoded(Image.new("RGB", (10, 6), (255, 0, 0)), "PNG")
+
+    result = pixels(made(f"64x48/filters:watermark(7,{x},0)/color:black", {7: over}))
+
+    red = (result[..., :3] == (255, 0, 0)).all(axis=2).any(axis=0)
+    assert (int(red.argmax()), int(red.sum())) == (left, 10)
+
+
 def test_a_side_with_a_minus_is_mirrored() -> None:
     source = pixels(photo(64, 48))
 
@@ -244,6 +314,18 @@ def test_an_animation_is_not_trimmed(path: str) -> None:
     plan = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/{path}".encode()))
 
     assert [opened(rendered(plan, content)).size for content in (still, moving)] == [(30, 20), (60, 40)]
+
+
+@pytest.mark.parametrize("path", ["trim/42", "filters:trim()/42"])
+def test_transparent_parts_are_trimmed_like_magenta(path: str) -> None:
+    """imagor, process.go: findTrim."""
+    image = Image.new("RGBA", (60, 40), (0, 0, 0, 0))
+    image.paste((255, 0, 255, 255), (5, 5, 55, 35))
+    image.paste("green", (10, 5, 40, 25))
+
+    plan = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/{path}".encode()))
+
+    assert opened(rendered(plan, encoded(image, "PNG"))).size == (30, 20)
 
 
 @pytest.mark.parametrize("name", ["blur(5)", "sharpen(5)"])
@@ -425,6 +507,26 @@ def test_a_download_has_a_name() -> None:
     wishes = imagor_plan.plan_of(imagor_url.parse(b"/unsafe/filters:attachment(my%20cat.jpg):max_age(60)/42")).wishes
 
     assert (wishes.attachment, wishes.file_name, wishes.max_age) == (True, "my cat.jpg", 60)
+
+
+@pytest.mark.parametrize("name", ["bmp", "pdf"])
+def test_a_format_that_imagor_only_reads_becomes_jpeg(name: str) -> None:
+    """imagor, process.go: supportedSaveFormat."""
+    assert opened(made(f"filters:format({name})/42")).format == "JPEG"
+
+
+def test_what_follows_a_filter_is_dropped() -> None:
+    """imagor, parse.go: parseFilters."""
+    url = imagor_url.parse(b"/unsafe/filters:rotate(90)more:invert()/42")
+
+    assert [(filter_.name, filter_.args) for filter_ in url.filters] == [("rotate", "90"), ("invert", "")]
+
+
+def test_what_base64_holds_is_percent_encoded() -> None:
+    """imagor, parse.go: Apply."""
+    encoded_image = urlsafe_b64encode(b"https://example.com/a%20b+c.jpg").rstrip(b"=")
+
+    assert imagor_url.parse(b"/unsafe/b64:" + encoded_image).image == "https://example.com/a b c.jpg"
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,38 @@ def test_without_a_face_the_part_is_the_one_that_draws_the_eye(options: str) -> 
     assert made(options.format("obj:face")) == made(options.format("sm"))
 
 
+def test_transparent_parts_are_trimmed_like_magenta() -> None:
+    """imgproxy, vips.c: vips_trim."""
+    image = Image.new("RGBA", (60, 40), (0, 0, 0, 0))
+    image.paste((255, 0, 255, 255), (5, 5, 55, 35))
+    image.paste("green", (10, 5, 40, 25))
+
+    sizes = [opened(made(f"t:10{color}", encoded(image, "PNG"))).size for color in ("", ":ff00ff", ":000000")]
+
+    assert sizes == [(30, 20), (30, 20), (60, 40)]
+
+
+def test_a_line_of_one_pixel_does_not_hold_a_trim_up() -> None:
+    """libvips, vips_find_trim: the median of nine pixels takes noise away, unless it is line art."""
+    image = Image.new("RGB", (60, 40), "white")
+    image.paste("green", (10, 5, 40, 25))
+    image.paste("black", (0, 35, 60, 36))
+
+    assert opened(made("t:10", encoded(image, "PNG"))).size == (30, 20)
+
+
+def test_an_animation_is_not_trimmed() -> None:
+    """imgproxy, processing.go: transformAnimated."""
+    frames = [Image.new("RGB", (60, 40), "white") for _ in range(2)]
+    for frame, color in zip(frames, ("black", "red"), strict=True):
+        frame.paste(color, (10, 5, 40, 25))
+    moving = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], duration=100, lossless=True)
+
+    sizes = [opened(made(f"t:10/maf:{most}", moving)).size for most in (1, 2)]
+
+    assert sizes == [(30, 20), (60, 40)]
+
+
 def test_a_background_lies_under_a_transparent_image() -> None:
     clear = encoded(Image.new("RGBA", (8, 8), (0, 0, 0, 0)), "PNG")
 

@@ -21,7 +21,7 @@ from service_kit.texts import counted, sentence, text_of
 
 from image_processor.confinement.process_limits import limit_process
 from image_processor.confinement.sandbox import confine
-from image_processor.imaging.color import rgba
+from image_processor.imaging.color import pixel_of
 from image_processor.imaging.css_colors import canonical
 from image_processor.render.config import RenderSettings
 from image_processor.render.dialects.peer_meta import write_meta
@@ -148,7 +148,7 @@ class Renderer:
                 yield opened
             return
         try:
-            _write_color(cast(ColorSource, job.plan.source).color, path)
+            pixel_of(canonical(cast(ColorSource, job.plan.source).color)).pngsave(str(path))
             yield path
         finally:
             path.unlink(missing_ok=True)
@@ -254,11 +254,6 @@ def _format_of(source: Path, limits: ImageLimits, plan: RenderPlan) -> str:
         except pyvips.Error:
             loader = ""
         return READABLE.get(loader) or decode(source, limits, sequential=True, wanted=plan.reading).format
-
-
-def _write_color(color: str, path: Path) -> None:
-    pixel = pyvips.Image.black(1, 1, bands=4).linear([1], list(rgba(canonical(color))))
-    pixel.cast("uchar").copy(interpretation="srgb").pngsave(str(path))
 
 
 class _SourceFiles:

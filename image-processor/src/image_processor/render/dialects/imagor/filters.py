@@ -7,13 +7,12 @@ from service_kit.texts import sentence
 
 from image_processor.algorithms.trim import TrimParams
 from image_processor.imaging.css_colors import NAMES
-from image_processor.render.dialects.imagor.frame import AverageBehind, PartAfterwards, TrimAfterwards
+from image_processor.render.dialects.imagor.frame import AverageBehind, InProportion, PartAfterwards
 from image_processor.render.dialects.thumbor.filters import (
     AUTO,
     COMMON,
     Make,
     NotForFilterError,
-    Resized,
     State,
     color_of,
     contrasted,
@@ -24,6 +23,7 @@ from image_processor.render.dialects.thumbor.filters import (
     within,
 )
 from image_processor.render.dialects.thumbor.url import CornerTrim
+from image_processor.render.dialects.trimming import PeerTrim
 from image_processor.render.plans.deferred import PlannedStep, deferred
 from image_processor.render.plans.plan import step
 from image_processor.render.problems import unsupported
@@ -60,7 +60,7 @@ def _cut_out(args: Sequence[str]) -> Sequence[PlannedStep]:
 
 def _trimmed(args: Sequence[str]) -> Sequence[PlannedStep]:
     trim = CornerTrim(args[1] if len(args) > 1 else "top-left", whole(args, 0, 0))
-    return (deferred(TrimAfterwards(trim=trim_of(trim))),)
+    return (deferred(PeerTrim(trim=trim_of(trim))),)
 
 
 def trim_of(trim: CornerTrim) -> TrimParams:
@@ -130,7 +130,7 @@ def _in_space(args: Sequence[str]) -> Sequence[PlannedStep]:
 def _in_proportion(args: Sequence[str]) -> Sequence[PlannedStep]:
     share = number(args, 0)
     share = share / 100 if share > 1 else share
-    return (deferred(Resized(share=min(1.0, share))),) if 0 < share < 1 else ()
+    return (deferred(InProportion(share=share)),) if 0 < share < 1 else ()
 
 
 STEPS: Mapping[str, Make] = {
@@ -171,7 +171,7 @@ FILTERS: Mapping[str, State] = {
     "expire": State("yes", "the response is 410 after this time"),
     "fill": State("yes", "`pad` or `extend`; `auto` is the average color"),
     "focal": State("yes", "points and areas that the crop keeps in the middle"),
-    "format": State("part", "jpeg, png, webp, avif, gif and tiff; jxl, jp2, heif and bmp are refused"),
+    "format": State("part", "jpeg, png, webp, avif, gif and tiff; JPEG for bmp and pdf; jxl, jp2 and heif are refused"),
     "grayscale": State("yes", "`grayscale`"),
     "hue": State("yes", "`hue`"),
     "image": State("yes", "`stamp`; the other image may have its own size and filters, nested up to three deep"),

@@ -9,16 +9,18 @@ from pydantic import Field
 from image_processor.algorithms.extend import average_color
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.algorithms.stamp import StampParams, stamp
-from image_processor.algorithms.trim import TrimParams, box_of
+from image_processor.algorithms.trim import TrimBox, TrimParams
 from image_processor.imaging.alpha import faded
-from image_processor.imaging.color import Color
+from image_processor.imaging.color import Color, pixel_of
 from image_processor.imaging.composite import laid
 from image_processor.imaging.files import Files
 from image_processor.imaging.gravity import FocalPoint
 from image_processor.imaging.picture import Picture
 from image_processor.imaging.typeset import typeset
 from image_processor.render.dialects.rounding import half_up
-from image_processor.render.dialects.thumbor.filters import Canvas, PlacedFile, Resized, within
+from image_processor.render.dialects.thumbor.filters import Canvas, PlacedFile, within
+from image_processor.render.dialects.thumbor.url import digits
+from image_processor.render.dialects.trimming import PeerTrim, left_by_trim
 from image_processor.render.plans.deferred import Deferred, PlannedStep, Size, deferred, own
 from image_processor.render.plans.plan import step
 
@@ -63,8 +65,7 @@ class ImagorFrame(Deferred):
     def lowered_for(self, picture: Picture) -> Sequence[PlannedStep]:
         if self.turn:
             return [self._turned(), deferred(self.model_copy(update={"turn": 0}))]
-        # imagor does not trim animations.
-        box = box_of(picture, self.trim) if self.trim is not None and len(picture.frames) == 1 else None
+        box = left_by_trim(picture, self.trim) if self.trim is not None else None
         return self._after_trim(Size(picture.width, picture.height), box)
 
     def lowered(self, size: Size) -> Sequence[PlannedStep]:
@@ -76,7 +77,7 @@ class ImagorFrame(Deferred):
     def _turned(self) -> PlannedStep:
         return step("rotate", {"angle": self.turn})
 
-    def _after_trim(self, size: Size, trimmed: tuple[int, int, int, int] | None) -> Sequence[PlannedStep]:
+    def _after_trim(self, size: Size, trimmed: TrimBox | None) -> Sequence[PlannedStep]:
         steps, left, top, part = list[PlannedStep](), 0, 0, size
         if (box := self._box(size, trimmed)) is not None:
             left, top, right, bottom = box
@@ -86,7 +87,7 @@ class ImagorFrame(Deferred):
         directions = (("horizontal", self.flip_horizontal), ("vertical", self.flip_vertical))
         return [*steps, *(step("flip", {"direction": direction}) for direction, wanted in directions if wanted)]
 
-    def _box(self, size: Size, trimmed: tuple[int, int, int, int] | None) -> tuple[int, int, int, int] | None:
+    def _box(self, size: Size, trimmed: TrimBox | None) -> TrimBox | None:
         """Return the part that both the crop and the trim keep; ``None`` for the whole picture."""
         left = top = right = bottom = 0.0
         if self.crop is not None and any(self.crop):
@@ -118,7 +119,7 @@ class ImagorFrame(Deferred):
         width, height = self.width, self.height
         if self.adaptive and width and height and (size.width > size.height) != (width > height):
             width, height = height, width
-        if self.quick and not (self.stretch and not self.fit_in and not (width and height)):
+        if self._is_at_once():
             return self._resized_at_once(size, width, height, focus)
         width, height = self._in_proportion(size, width, height)
         is_smaller = width < size.width or height < size.height
@@ -131,7 +132,16 @@ class ImagorFrame(Deferred):
         if self.stretch:
             shrinks = width < size.width and height < size.height
             return _to(size, width, height) if self.upscale or shrinks else ()
-        return self._covered(size, width, height, focus, enlarge=True)
+        return self._covered(size, width, height, focus, self._gravity(), enlarge=True)
+
+    def _is_at_once(self) -> bool:
+        """Return whether imagor decodes the picture at its final size."""
+        if not self.quick or self.fit_in:
+            return self.quick
+        if not (self.width and self.height):
+            return not self.stretch
+        is_centered = self.halign in ("", "center") and self.valign in ("", "middle")
+        return self.stretch or self.smart or is_centered or not (self.halign and self.valign)
 
     def _resized_at_once(self, size: Size, width: int, height: int, focus: FocalPoint | None) -> Sequence[PlannedStep]:
         if not (width or height):
@@ -139,7 +149,7 @@ class ImagorFrame(Deferred):
         if width and height and not self.fit_in:
             if self.stretch:
                 return _to(size, width, height)
-            return self._covered(size, width, height, focus, enlarge=self.upscale)
+            return self._covered(size, width, height, focus, self._gravity_at_once(), enlarge=self.upscale)
         scale = min(wanted / own_side for wanted, own_side in ((width, size.width), (height, size.height)) if wanted)
         return _scaled(size, scale if self.upscale else min(scale, 1.0))
 
@@ -155,7 +165,7 @@ class ImagorFrame(Deferred):
         return width, height
 
     def _covered(
-        self, size: Size, width: int, height: int, focus: FocalPoint | None, *, enlarge: bool
+        self, size: Size, width: int, height: int, focus: FocalPoint | None, gravity: str, *, enlarge: bool
     ) -> Sequence[PlannedStep]:
         if (size.width, size.height) == (width, height):
             return ()
@@ -164,7 +174,7 @@ class ImagorFrame(Deferred):
             "height": height,
             "fit": "cover",
             "enlarge": enlarge,
-            "gravity": self._gravity(),
+            "gravity": gravity,
         }
         if focus is not None:
             params["focal"] = focus
@@ -174,6 +184,12 @@ class ImagorFrame(Deferred):
         if self.smart:
             return "attention"
         return f"{_VERTICAL.get(self.valign, '')}{_HORIZONTAL.get(self.halign, '')}" or "center"
+
+    def _gravity_at_once(self) -> str:
+        """Return the gravity while decoding; libvips then knows only a low and a high end, of either axis."""
+        gravity = self._gravity()
+        ends = {"north": "northwest", "west": "northwest", "south": "southeast", "east": "southeast"}
+        return ends.get(gravity, gravity)
 
 
 def _area(numbers: Sequence[float], size: Size) -> Edges:
@@ -232,6 +248,35 @@ def _pixels(length: float, side: int) -> float:
     return length * side if 0 < length < 1 else length
 
 
+class InProportion(Deferred):
+    """Resize by a share, as the filter ``proportion`` does: into a box whose sides are truncated."""
+
+    share: float
+
+    def sets_size(self) -> bool:
+        return True
+
+    def lowered(self, size: Size) -> Sequence[PlannedStep]:
+        width, height = int(size.width * self.share), int(size.height * self.share)
+        if min(width, height) < 1:
+            return ()
+        return _scaled(size, min(width / size.width, height / size.height))
+
+
+class PlacedOver(PlacedFile):
+    """Put a file on the picture where imagor does, which drops fractions of a pixel."""
+
+    def pixels_along(self, text: str, side: int) -> int:
+        if text.endswith("p"):
+            return digits(text[:-1]) * side // 100 if text[:-1].isdecimal() else 0
+        if text.startswith("0."):
+            return int(float(text) * side)
+        return digits(text) if text.isdecimal() else 0
+
+    def is_from_far(self, text: str, pixels: int) -> bool:
+        return text.startswith("-") and pixels > 0
+
+
 class AverageBehind(Deferred):
     """Put the average of the visible colors behind transparent parts, as ``background_color(auto)`` does."""
 
@@ -242,18 +287,6 @@ class AverageBehind(Deferred):
         if not picture.first.hasalpha():
             return ()
         return (step("flatten", {"background": average_color(picture.first)}),)
-
-
-class TrimAfterwards(Deferred):
-    """Trim the picture, as the filter ``trim`` does; leave animations unchanged."""
-
-    trim: TrimParams
-
-    def lowered(self, size: Size) -> Sequence[PlannedStep]:  # noqa: ARG002 (the signature of every deferred step)
-        return (PlannedStep("trim", self.trim),)
-
-    def lowered_for(self, picture: Picture) -> Sequence[PlannedStep]:
-        return self.lowered(Size(picture.width, picture.height)) if len(picture.frames) == 1 else ()
 
 
 NamedSteps = list[tuple[str, dict[str, object]]]
@@ -295,6 +328,9 @@ class InParent(Params):
     pixels: int = 0
     less: int | None = None
 
+    def is_set(self) -> bool:
+        return self.less is not None or self.pixels > 0
+
     def of(self, side: int) -> int:
         """Return the side in pixels.
 
@@ -306,10 +342,12 @@ class InParent(Params):
 class LaidOn(Deferred):
     """Overlay an image, after steps of its own, as the filter ``image`` does.
 
+    :param color: the color of an area to overlay in place of a file.
     :param steps: steps of the overlaid image; the first is a frame, whose sides are ``width`` and ``height``.
     """
 
-    place: PlacedFile
+    place: PlacedOver
+    color: Color | None = None
     width: InParent
     height: InParent
     steps: NamedSteps
@@ -319,24 +357,25 @@ class LaidOn(Deferred):
         (name, frame), *others = self.steps
         sides = {"width": self.width.of(size.width), "height": self.height.of(size.height)}
         steps = [(name, {**frame, **sides}), *others]
-        return [step("composed", {**placed.params.model_dump(), "steps": steps})]
+        return [step("composed", {**placed.params.model_dump(), "color": self.color, "steps": steps})]
 
 
 class ComposedParams(StampParams):
+    color: Color | None = Field(None, description="The color of an area in place of the other image.")
     steps: NamedSteps = Field(description="What is done with the other image first.")
 
 
 @algorithm
 def composed(picture: Picture, params: ComposedParams, files: Files) -> Picture:
     """Overlay another image, after steps of its own."""
-    over = Picture.of([files.image(params.file_id)])
+    over = Picture.of([files.image(params.file_id) if params.color is None else pixel_of(params.color)])
     for planned in restored(params.steps):
         own_algorithm, own_params = planned.resolved()
         made = own_algorithm.apply(over, own_params, files)
         if not isinstance(made, Picture):
             raise TypeError(f"{planned.name} made no picture")
         over = made
-    placed = StampParams.model_validate(params.model_dump(exclude={"steps"}))
+    placed = StampParams.model_validate(params.model_dump(exclude={"color", "steps"}))
     made = stamp.apply(picture, placed, _Prepared(over.first))
     if not isinstance(made, Picture):
         raise TypeError("stamp made no picture")
@@ -372,7 +411,7 @@ class Labeled(Deferred):
     bold: bool = False
 
     def lowered(self, size: Size) -> Sequence[PlannedStep]:
-        place = PlacedFile(file_id=1, x=self.x, y=self.y)
+        place = PlacedOver(file_id=1, x=self.x, y=self.y)
         (placed,) = place.lowered(size)
         at = placed.params.model_dump(include={"gravity", "x", "y"})
         params = {"text": self.text, "size": self.size, "color": self.color, "bold": self.bold, **at}
@@ -411,13 +450,13 @@ _DEFERRED: Mapping[str, type[Deferred]] = {
         ImagorFrame,
         AverageBehind,
         PartAfterwards,
-        TrimAfterwards,
+        PeerTrim,
         StillOnly,
         LaidOn,
         Labeled,
         Canvas,
-        PlacedFile,
-        Resized,
+        InProportion,
+        PlacedOver,
     )
 }
 

@@ -16,6 +16,7 @@ from image_processor.render.dialects.imagor.frame import (
     InParent,
     Labeled,
     LaidOn,
+    PlacedOver,
     StillOnly,
     named,
 )
@@ -26,7 +27,6 @@ from image_processor.render.dialects.thumbor.filters import (
     OUTPUTS,
     Canvas,
     NotForFilterError,
-    PlacedFile,
     color_of,
     format_of,
     number,
@@ -54,10 +54,10 @@ _DEEPEST = 3
 """The maximum depth of images on images."""
 _FORMATS = {
     **{name: name for name in ("jpeg", "png", "gif", "webp", "avif", "tiff")},
-    "jpg": "jpeg",
+    **dict.fromkeys(("jpg", "bmp", "pdf"), "jpeg"),
     "tif": "tiff",
 }
-_UNWRITTEN = ("jxl", "jp2", "heif", "bmp")
+_UNWRITTEN = ("jxl", "jp2", "heif")
 _BLENDS = {
     **{
         name: name
@@ -278,7 +278,7 @@ class _Lowering:
         if len(args) > 5:
             width, height = (100.0 if text == "none" else within(number([text], 0), 0, 1000) for text in args[4:6])
         x, y = args[1:3] if len(args) > 2 else ("0", "0")
-        placed = PlacedFile(
+        placed = PlacedOver(
             file_id=self._files.add(source_of(from_base64(unquote_plus(args[0])), SCHEME)),
             x=x,
             y=y,
@@ -299,21 +299,23 @@ class _Lowering:
         inner = _Lowering(nested, self._defaults, self._files, self._depth + 1)
         steps = inner.steps()
         self._ignored += inner._ignored
-        placed = PlacedFile(
-            file_id=self._files.add(source_of(nested.image, SCHEME)),
+        source = image_of(nested.image)
+        color = source.color if isinstance(source, ColorSource) else None
+        placed = PlacedOver(
+            file_id=self._files.add(source) if color is None else 1,
             x=args[1] if len(args) > 1 else "0",
             y=args[2] if len(args) > 2 else "0",
             alpha=number(args, 3, 0.0),
             blend=_BLENDS.get(args[4].lower() if len(args) > 4 else "", "normal"),
         )
-        if width is None and height is None and not nested.filters and not nested.has_geometry:
+        if color is None and width is None and height is None and not nested.filters and not nested.has_geometry:
             return (deferred(placed),)
-        laid = LaidOn(
-            place=placed,
-            width=width or InParent(pixels=int(nested.width)),
-            height=height or InParent(pixels=int(nested.height)),
-            steps=named(steps),
-        )
+        across = width or InParent(pixels=int(nested.width))
+        down = height or InParent(pixels=int(nested.height))
+        if color is not None:
+            # As for a color alone: a missing side equals the other one.
+            across, down = (across if across.is_set() else down), (down if down.is_set() else across)
+        laid = LaidOn(place=placed, color=color, width=across, height=down, steps=named(steps))
         return (deferred(laid),)
 
     def labeled(self, args: Sequence[str]) -> Sequence[PlannedStep]:

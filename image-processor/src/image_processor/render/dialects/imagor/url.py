@@ -95,7 +95,7 @@ def _filters_and_image(text: str) -> tuple[tuple[Filter, ...], str]:
             break
         elif letter == ":" and depth == 0:
             filters.append(Filter(name, args))
-            name = args = ""
+            name = args = word = ""
         else:
             word += letter
         depth += {"(": 1, ")": -1}.get(letter, 0)
@@ -105,10 +105,11 @@ def _filters_and_image(text: str) -> tuple[tuple[Filter, ...], str]:
 
 
 def _decoded(image: str) -> str:
-    """Decode the image as Go's QueryUnescape does, and base64url after ``b64:``."""
-    if re.search(r"%(?![0-9A-Fa-f]{2})", image):
-        return image  # not encoded at all
-    return from_base64(unquote_plus(image))
+    """Decode base64url after ``b64:``, and then the result as Go's QueryUnescape does, in imagor's order."""
+    text = from_base64(image)
+    if re.search(r"%(?![0-9A-Fa-f]{2})", text):
+        return text  # not encoded at all
+    return unquote_plus(text)
 
 
 def from_base64(text: str) -> str:

@@ -5,12 +5,14 @@ from typing import TypeVar, cast
 
 from service_kit.texts import sentence
 
+from image_processor.algorithms.trim import TrimParams
 from image_processor.imaging.output import Output
 from image_processor.imaging.source import Source
 from image_processor.render.dialects.imgproxy.frame import Gravity, ImgproxyFrame, Mark, NamedStep
 from image_processor.render.dialects.imgproxy.options import Value, Values
 from image_processor.render.dialects.named_sources import FileIds, source_of
 from image_processor.render.dialects.thumbor.filters import State
+from image_processor.render.dialects.trimming import PeerTrim
 from image_processor.render.plans.deferred import PlannedStep, deferred
 from image_processor.render.plans.plan import Bounds, Content, Encoding, PlanSource, RenderPlan, Wishes, step
 from image_processor.render.problems import bad_option, numbers_in_range, unsupported
@@ -57,7 +59,7 @@ _STATES: Mapping[str, State] = {
         "part", "sides, corners, `fp` and `sm`; `obj` and `objw` (Pro) find only faces; without a face, they are `sm`"
     ),
     "crop": State("yes", "`crop`"),
-    "trim": State("yes", "`trim`"),
+    "trim": State("yes", "`trim`; not for animations"),
     "padding": State("yes", "`pad`"),
     "auto_rotate": State("yes", "`source.upright`"),
     "rotate": State("yes", "`rotate`"),
@@ -268,7 +270,7 @@ class _Lowering:
         }
         if color := self._get("trim.color", str):
             params["background"] = color
-        return (step("trim", params),)
+        return (deferred(PeerTrim(trim=TrimParams.model_validate(params))),)
 
     def _objects(self) -> Sequence[PlannedStep]:
         if "crop_objects.classes" not in self._options:

@@ -315,10 +315,16 @@ class PlacedFile(Deferred):
         word, _, offset = text.partition("-")
         if word in words:
             return words[word], -digits(offset) if offset.isdecimal() else 0
-        found = _PLACE.fullmatch(text)
-        if found is None:
-            return near, 0
-        return (far if found[1] else near), place_along(text, side)
+        pixels = self.pixels_along(text.removeprefix("-"), side)
+        return (far if self.is_from_far(text, pixels) else near), pixels
+
+    def pixels_along(self, text: str, side: int) -> int:
+        """Return the pixels for which a place without its sign stands."""
+        return place_along(text, side)
+
+    def is_from_far(self, text: str, pixels: int) -> bool:  # noqa: ARG002 (imagor needs the pixels)
+        """Return whether the place is measured from the right or the lower edge."""
+        return _PLACE.fullmatch(text) is not None and text.startswith("-")
 
 
 class Resized(Deferred):
