@@ -181,7 +181,14 @@ def test_a_watermark_needs_no_place(mark: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "color"),
-    [("FFO", "#ffff00"), ("ff0", "#ffff00"), ("nothing", "#000000"), ("Yellow", "#ffff00"), ("", "#000000")],
+    [
+        ("FFO", "#ffff00"),
+        ("ff0", "#ffff00"),
+        ("ff000080", "#ff0000"),
+        ("nothing", "#000000"),
+        ("Yellow", "#ffff00"),
+        ("", "#000000"),
+    ],
 )
 def test_the_color_none_is_black(text: str, color: str) -> None:
     """imagor, color.go, and processor_test.go: "fit-in flip hue" with `fill(FFO)`."""
@@ -412,22 +419,38 @@ def test_an_argument_without_effect_is_listed(name: str, ignored: tuple[str, ...
     assert imagor_plan.plan_of(imagor_url.parse(f"/unsafe/filters:{name}/42".encode())).ignored == ignored
 
 
-def test_the_background_may_be_the_average_color() -> None:
-    """Its oracle is numpy's average of the visible pixels: half of them are red, and a quarter each green and clear."""
+@pytest.fixture
+def quarters() -> Image.Image:
+    """Return an image of 40 × 40 pixels: half of it red, a quarter green, a quarter transparent."""
     image = Image.new("RGBA", (40, 40), (200, 0, 0, 255))
     image.paste((0, 100, 0, 255), (20, 0, 40, 20))
     image.paste((0, 0, 255, 0), (20, 20, 40, 40))
-    visible = numpy.asarray(image).reshape(-1, 4)
-    average = visible[visible[:, 3] == 255][:, :3].mean(axis=0).round()
+    return image
 
+
+# imagor, filter.go: avgColorRGB; a quarter counts as white.
+AVERAGE = (round((200 * 2 + 255) / 4), round((100 + 255) / 4), round(255 / 4))
+
+
+def test_the_background_may_be_the_average_color(quarters: Image.Image) -> None:
     plan = imagor_plan.plan_of(imagor_url.parse(b"/unsafe/filters:background_color(auto)/42"))
-    result = opened(rendered(plan, encoded(image, "PNG"))).convert("RGB")
+    result = opened(rendered(plan, encoded(quarters, "PNG"))).convert("RGB")
 
-    assert numpy.abs(numpy.asarray(result.getpixel((30, 30))) - average).max() <= 1
+    assert result.getpixel((30, 30)) == AVERAGE
     assert result.getpixel((10, 10)) == (200, 0, 0)
 
-    over = pixels(made("filters:image(/filters:background_color(auto)/7)/42", {7: encoded(image, "PNG")}))
-    assert (over[30, 30, :3] == result.getpixel((30, 30))).all()
+    over = pixels(made("filters:image(/filters:background_color(auto)/7)/42", {7: encoded(quarters, "PNG")}))
+    assert (over[30, 30, :3] == AVERAGE).all()
+
+
+@pytest.mark.parametrize("path", ["fit-in/40x60/filters:fill(auto)/42", "filters:padding(auto,0,10)/42"])
+def test_the_average_color_fills_what_is_empty_and_transparent(quarters: Image.Image, path: str) -> None:
+    plan = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/{path}".encode()))
+    result = opened(rendered(plan, encoded(quarters, "PNG"))).convert("RGBA")
+
+    assert result.size == (40, 60)
+    assert [result.getpixel(place) for place in ((5, 5), (30, 40), (5, 55))] == [(*AVERAGE, 255)] * 3
+    assert result.getpixel((10, 20)) == (200, 0, 0, 255)
 
 
 def test_a_text_stands_at_its_place() -> None:

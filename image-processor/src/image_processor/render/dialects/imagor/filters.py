@@ -84,10 +84,10 @@ def filling(text: str) -> str:
 
 
 def painted(text: str) -> str:
-    """Return a color as imagor reads it: an unknown name is black, and an invalid digit counts as 0."""
+    """Return a color as imagor reads it: an unknown name is black, an invalid digit is 0, and alpha does not count."""
     name = unquote_plus(text).lower().removeprefix("#")
-    if len(name) in (3, 6) and name not in NAMES:
-        name = "".join(digit if digit in "0123456789abcdef" else "0" for digit in name)
+    if len(name) in (3, 6, 8) and name not in NAMES:
+        name = "".join(digit if digit in "0123456789abcdef" else "0" for digit in name[:6])
     try:
         return color_of(name) if name not in ("none", "transparent") else "#000000"
     except NotForFilterError:

@@ -11,6 +11,7 @@ from image_processor.algorithms.registry import Params, algorithm
 from image_processor.algorithms.stamp import StampParams, stamp
 from image_processor.algorithms.trim import TrimBox, TrimParams
 from image_processor.imaging.alpha import faded
+from image_processor.imaging.canvas import flattened
 from image_processor.imaging.color import Color, pixel_of
 from image_processor.imaging.composite import laid
 from image_processor.imaging.files import Files
@@ -278,7 +279,7 @@ class PlacedOver(PlacedFile):
 
 
 class AverageBehind(Deferred):
-    """Put the average of the visible colors behind transparent parts, as ``background_color(auto)`` does."""
+    """Put the average color behind transparent parts, as ``background_color(auto)`` does."""
 
     def lowered(self, size: Size) -> Sequence[PlannedStep]:  # noqa: ARG002 (the signature of every deferred step)
         return ()
@@ -286,7 +287,24 @@ class AverageBehind(Deferred):
     def lowered_for(self, picture: Picture) -> Sequence[PlannedStep]:
         if not picture.first.hasalpha():
             return ()
-        return (step("flatten", {"background": average_color(picture.first)}),)
+        return (step("flatten", {"background": _average(picture)}),)
+
+
+class AverageCanvas(Deferred):
+    """Put the picture on a canvas of its average color, also behind transparent parts, as ``fill(auto)`` does."""
+
+    canvas: Canvas
+
+    def lowered(self, size: Size) -> Sequence[PlannedStep]:
+        return self.canvas.lowered(size)
+
+    def lowered_for(self, picture: Picture) -> Sequence[PlannedStep]:
+        return self.canvas.model_copy(update={"color": _average(picture)}).lowered_for(picture)
+
+
+def _average(picture: Picture) -> str:
+    """Return the average color; transparent parts count as white, as in imagor."""
+    return average_color(flattened(picture.first, "#ffffff"))
 
 
 NamedSteps = list[tuple[str, dict[str, object]]]
@@ -449,6 +467,7 @@ _DEFERRED: Mapping[str, type[Deferred]] = {
     for deferred in (
         ImagorFrame,
         AverageBehind,
+        AverageCanvas,
         PartAfterwards,
         PeerTrim,
         StillOnly,

@@ -12,6 +12,7 @@ from image_processor.imaging.output import Output
 from image_processor.imaging.source import Source
 from image_processor.render.dialects.imagor.filters import FILTERS, STEPS, TRANSPARENT, filling, painted, trim_of
 from image_processor.render.dialects.imagor.frame import (
+    AverageCanvas,
     ImagorFrame,
     InParent,
     Labeled,
@@ -23,6 +24,7 @@ from image_processor.render.dialects.imagor.frame import (
 from image_processor.render.dialects.imagor.url import from_base64, parse, sides_of
 from image_processor.render.dialects.named_sources import FileIds, source_of
 from image_processor.render.dialects.thumbor.filters import (
+    AUTO,
     COMMON,
     OUTPUTS,
     Canvas,
@@ -269,7 +271,7 @@ class _Lowering:
             turned=self._turned,
             turns=True,
         )
-        return (deferred(canvas),)
+        return (deferred(AverageCanvas(canvas=canvas) if color == AUTO else canvas),)
 
     def placed(self, args: Sequence[str]) -> Sequence[PlannedStep]:
         if not args:
@@ -358,9 +360,8 @@ class _Lowering:
         top = whole(args, 2, left)
         right, bottom = (whole(args, 3), whole(args, 4)) if len(args) > 4 else (left, top)
         color = filling(args[0])
-        return (
-            deferred(Canvas(color=color, under=color != TRANSPARENT, left=left, top=top, right=right, bottom=bottom)),
-        )
+        canvas = Canvas(color=color, under=color != TRANSPARENT, left=left, top=top, right=right, bottom=bottom)
+        return (deferred(AverageCanvas(canvas=canvas) if color == AUTO else canvas),)
 
     def set_format(self, args: Sequence[str]) -> None:
         self._output |= format_of(args, _FORMATS, _UNWRITTEN)
