@@ -126,7 +126,9 @@ class ImagorSettings(PeerUrlSettings):
         description="The number of characters to which the signature is truncated, at least 17; 0: no truncation.",
     )
     quality: int = Field(75, ge=1, le=100, description="The quality of JPEG, WebP and AVIF if the URL specifies none.")
-    strip_metadata: bool = Field(default=False, description="Whether EXIF, XMP and IPTC are removed from results.")
+    strip_metadata: bool = Field(
+        default=False, description="Whether EXIF, XMP, IPTC and color profiles are removed from results."
+    )
 
     @model_validator(mode="after")
     def _check_truncation(self) -> Self:

@@ -498,6 +498,25 @@ def test_a_color_is_a_source() -> None:
     assert imagor_plan.plan_of(imagor_url.parse(b"/unsafe/10x10/color:red")).source == ColorSource("#ff0000")
 
 
+@pytest.mark.parametrize(
+    ("filter_", "setting", "metadata", "profile"),
+    [
+        ("quality(80)", False, "keep", "keep"),
+        ("strip_exif()", False, "strip", "keep"),
+        ("strip_icc()", False, "keep", "strip"),
+        # imagor, process.go: the colors become sRGB before everything is stripped.
+        ("strip_metadata()", False, "strip", "strip"),
+        ("quality(80)", True, "strip", "strip"),
+    ],
+)
+def test_what_is_stripped(filter_: str, setting: bool, metadata: str, profile: str) -> None:
+    defaults = imagor_plan.ImagorDefaults(strip_metadata=setting)
+
+    output = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/filters:{filter_}/42".encode()), defaults).encoding.output
+
+    assert (output.metadata, output.profile) == (metadata, profile)
+
+
 def test_lossless_is_for_formats_that_can_be_lossless() -> None:
     lossless, lossy = made("filters:lossless():format(webp)/42"), made("filters:lossless():format(jpeg)/42")
 

@@ -130,7 +130,9 @@ class _Lowering:
         self._depth = depth
         self._turned = False
         self._noted = list[NamedFilter]()
-        self._output: dict[str, object] = {"metadata": "strip" if defaults.strip_metadata else "keep"}
+        self._output: dict[str, object] = {"metadata": "keep"}
+        if defaults.strip_metadata:
+            self.strip_metadata(())
         self._by_format: Mapping[str, Mapping[str, object]] = {}
         self._frame: dict[str, object] = {}
         self._reading: dict[str, object] = {}
@@ -375,7 +377,12 @@ class _Lowering:
     def attach(self, args: Sequence[str]) -> None:
         self._wishes |= {"attachment": True, "file_name": unquote_plus(args[0]) if args else ""}
 
-    def strip_metadata(self, args: Sequence[str]) -> None:  # noqa: ARG002 (the signature of every filter)
+    def strip_metadata(self, args: Sequence[str]) -> None:
+        """Strip everything; imagor counts the profile too."""
+        self.strip_exif(args)
+        self.strip_profile(args)
+
+    def strip_exif(self, args: Sequence[str]) -> None:  # noqa: ARG002 (the signature of every filter)
         self._output["metadata"] = "strip"
 
     def strip_profile(self, args: Sequence[str]) -> None:  # noqa: ARG002
@@ -509,7 +516,7 @@ _SETTINGS: Mapping[str, Callable[[_Lowering, Sequence[str]], None]] = {
     "preview": _Lowering.store_nothing,
     "raw": _Lowering.send_original,
     "stretch": _Lowering.stretch,
-    "strip_exif": _Lowering.strip_metadata,
+    "strip_exif": _Lowering.strip_exif,
     "strip_icc": _Lowering.strip_profile,
     "strip_metadata": _Lowering.strip_metadata,
     "upscale": _Lowering.upscale,
