@@ -41,10 +41,14 @@ def chosen_in(page: Page, group: str) -> list[object]:
     return list(page.browser.execute_script(script, f"{group} input:checked"))
 
 
-def gravity(page: Page) -> object:
-    """Return the choice in the address, which is what a run takes."""
-    text = page.browser.current_url.partition("#s=")[2]
-    return json.loads(base64.urlsafe_b64decode(f"{text}=="))["steps"][0]["params"].get("gravity")
+def await_gravity(page: Page, place: str) -> None:
+    """Wait until the address has this place, which is what a run takes."""
+
+    def given() -> object:
+        text = page.browser.current_url.partition("#s=")[2]
+        return json.loads(base64.urlsafe_b64decode(f"{text}=="))["steps"][0]["params"].get("gravity")
+
+    wait_until(lambda: given() == place, f"the place is {place}")
 
 
 def test_a_place_that_is_pressed_on_the_picture_is_that_of_the_form(
@@ -56,10 +60,10 @@ def test_a_place_that_is_pressed_on_the_picture_is_that_of_the_form(
     assert [chosen_in(page, group) for group in groups] == [["southeast"], ["southeast"]], "the default is shown"
 
     choose(page, ON_THE_PICTURE, "north")
-    wait_until(lambda: gravity(page) == "north", "the place is in the address")
+    await_gravity(page, "north")
     assert [chosen_in(page, group) for group in groups] == [["north"], ["north"]]
     choose(page, IN_THE_FORM, "west")
-    wait_until(lambda: gravity(page) == "west", "the other place is in the address")
+    await_gravity(page, "west")
 
     assert [chosen_in(page, group) for group in groups] == [["west"], ["west"]]
 
@@ -81,7 +85,7 @@ def test_an_arrow_key_chooses_the_place_in_its_direction(
 
     for key, place in keys.items():
         press(page, group, key)
-        wait_until(lambda place=place: gravity(page) == place, f"the place is {place}")
+        await_gravity(page, place)
         assert page.browser.execute_script("return document.activeElement.value") == place
     press(page, group, Keys.ARROW_UP)
 

@@ -72,27 +72,27 @@ const mayEnd = (path: string, { method = 'GET' }: RequestInit): boolean =>
 /** How long a body may stand still: it may be long, and the line slow. */
 const STILL_MS = 30_000;
 
-/** Let the body of a response end with a Problem if the connection breaks off within it or, with a limit, if it stands still. */
-function steady(response: Response, path: string, limited: boolean): Response {
+/** Return a response with its whole body; throw a Problem if the connection breaks off within it or, with a limit, if it stands still. */
+async function whole(response: Response, path: string, limited: boolean): Promise<Response> {
   const reader = response.body?.getReader();
   if (!reader) return response;
-  const pull = async (body: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  for (;;) {
     let timer: ReturnType<typeof setInterval> | undefined;
     const end = new Promise<never>((_, reject) => {
       if (limited) timer = setInterval(() => connection.isFull || reject(lost(path)), STILL_MS);
     });
     try {
       const { done, value } = await Promise.race([reader.read(), end]);
-      if (done) body.close();
-      else body.enqueue(value);
+      if (done) return new Response(new Blob(parts), response);
+      parts.push(value);
     } catch (error) {
       void reader.cancel().catch(() => undefined);
       throw reasonOf(error, path);
     } finally {
       clearInterval(timer);
     }
-  };
-  return new Response(new ReadableStream({ pull, cancel: (reason) => reader.cancel(reason) }, { highWaterMark: 0 }), response);
+  }
 }
 
 /** Send a request; throw a Problem if the response is not successful. If the session ends, ask again after signing in. */
@@ -119,8 +119,7 @@ export async function sendOnce(path: string, options: RequestInit): Promise<Resp
   });
   const signal = options.signal ? AbortSignal.any([options.signal, given.signal]) : given.signal;
   try {
-    const headers = { ...languageHeader(), ...options.headers };
-    response = steady(await fetch(path, { ...options, signal, headers }), path, limited);
+    response = await fetch(path, { ...options, signal, headers: { ...languageHeader(), ...options.headers } });
   } catch (error) {
     throw reasonOf(error, path);
   } finally {
@@ -128,8 +127,9 @@ export async function sendOnce(path: string, options: RequestInit): Promise<Resp
   }
   // A proxy answers so for a service that does not.
   if (response.status !== 502 && response.status !== 504) connection.found(path);
-  if (response.ok) return response;
-  throw await problemOf(response);
+  const read = await whole(response, path, limited);
+  if (read.ok) return read;
+  throw await problemOf(read);
 }
 
 export const jsonOf = <T>(response: Response): Promise<T> => response.json() as Promise<T>;

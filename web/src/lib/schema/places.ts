@@ -1,4 +1,4 @@
-/** The choices of a field of the kind `gravity`: the nine places of a picture, and others that are no place. */
+/** The choices of a field of the kind `gravity`: the nine places of a picture, and others. */
 
 import type { Schema } from '../api/types';
 
@@ -9,7 +9,7 @@ export const PLACES: readonly (readonly string[])[] = [
   ['southwest', 'south', 'southeast'],
 ];
 
-/** Return the choices that are no place, such as the part that draws the eye. */
+/** Return the choices besides the places, such as the part that draws the eye. */
 export const othersOf = (schema: Schema): string[] =>
   (schema.enum ?? []).filter((choice) => choice !== null).map(String).filter((choice) => !PLACES.flat().includes(choice));
 
@@ -21,7 +21,7 @@ const STEPS: Record<string, readonly [across: number, down: number]> = {
 };
 
 /** Return the choice that lies in a direction, or nothing at the edge. The other choices follow below the places, one a row. */
-function beside(choice: string, [across, down]: readonly [number, number], others: readonly string[]): string | undefined {
+function toward(choice: string, [across, down]: readonly [number, number], others: readonly string[]): string | undefined {
   const rows = [...PLACES, ...others.map((other) => [other])];
   const row = rows.findIndex((choices) => choices.includes(choice));
   const target = rows[row + down] ?? [];
@@ -37,7 +37,7 @@ export const arrowsChoose = (schema: Schema) => (group: HTMLElement): (() => voi
     const direction = STEPS[event.key];
     if (!direction || !(event.target instanceof HTMLInputElement)) return;
     event.preventDefault();
-    const next = beside(event.target.value, direction, othersOf(schema));
+    const next = toward(event.target.value, direction, othersOf(schema));
     const radio = [...group.querySelectorAll('input')].find(({ value }) => value === next);
     radio?.focus();
     radio?.click();

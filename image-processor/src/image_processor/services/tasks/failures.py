@@ -1,4 +1,4 @@
-"""Tells for which cause a task failed, and finds the tasks of a batch that failed for the same cause."""
+"""Finds the cause of a failed task, and the tasks of a batch that failed for the same one."""
 
 import re
 from collections.abc import Hashable, Iterator, Sequence

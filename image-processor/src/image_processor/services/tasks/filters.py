@@ -18,8 +18,8 @@ ENDED = (TaskStatus.FINISHED, *RESTARTABLE)
 class TaskFilter:
     """A filter of tasks: every condition must match one of its values; empty and ``None`` match all.
 
-    :ivar cause: the key of a cause, for which the tasks failed. It is no condition on a column, see
-        :func:`image_processor.services.tasks.failures.failures_of`.
+    :ivar cause: the key of the cause for which the tasks failed;
+        :func:`image_processor.services.tasks.failures.failures_of` finds them.
     """
 
     ids: Collection[int] = ()
