@@ -51,9 +51,7 @@ def await_gravity(page: Page, place: str) -> None:
     wait_until(lambda: given() == place, f"the place is {place}")
 
 
-def test_a_place_that_is_pressed_on_the_picture_is_that_of_the_form(
-    pixmill: ApiClient, page: Page, name: str
-) -> None:
+def test_a_place_that_is_pressed_on_the_picture_is_that_of_the_form(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
     open_places(page, address_of_steps([WATERMARK], file_id))
     groups = (ON_THE_PICTURE, IN_THE_FORM)
@@ -70,9 +68,7 @@ def test_a_place_that_is_pressed_on_the_picture_is_that_of_the_form(
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("group", [ON_THE_PICTURE, IN_THE_FORM])
-def test_an_arrow_key_chooses_the_place_in_its_direction(
-    pixmill: ApiClient, page: Page, name: str, group: str
-) -> None:
+def test_an_arrow_key_chooses_the_place_in_its_direction(pixmill: ApiClient, page: Page, name: str, group: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
     step = {"algorithm": "thumbnail", "params": {"crop": True, "gravity": "northwest"}}
     open_places(page, address_of_steps([step], file_id))
@@ -108,9 +104,7 @@ def test_the_choices_below_the_places_are_reached_by_arrow_keys(pixmill: ApiClie
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("size", [(1000, 4), (4, 1000), (60, 40)])
-def test_places_are_large_enough_for_a_finger(
-    pixmill: ApiClient, page: Page, name: str, size: tuple[int, int]
-) -> None:
+def test_places_are_large_enough_for_a_finger(pixmill: ApiClient, page: Page, name: str, size: tuple[int, int]) -> None:
     file_id = pixmill.upload(f"{name}.png", photo(*size))["id"]
     open_places(page, address_of_steps([WATERMARK], file_id))
 
@@ -136,7 +130,7 @@ def test_places_on_a_picture_are_accessible(pixmill: ApiClient, page: Page, name
         assert violations(page) == []
         assert violations(page, of_colors=True) == []
     finally:
-        prefer_dark(page.browser, False)
+        prefer_dark(page.browser, dark=False)
 
 
 @pytest.mark.thorough

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.browser import Page, prepared
+from tests.support.browser import Page, blocked, prepared
 from tests.support.client import FILES, ApiClient
 from tests.support.images import photo
 from tests.support.runs import names_stored
@@ -170,9 +170,7 @@ def test_a_long_answer_is_not_cut_while_it_arrives(page: Page) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("fault", [HANGS, STANDS_STILL], ids=["no answer", "standing still"])
-def test_a_guest_reads_that_the_link_does_not_answer(
-    pixmill: ApiClient, page: Page, name: str, fault: str
-) -> None:
+def test_a_guest_reads_that_the_link_does_not_answer(pixmill: ApiClient, page: Page, name: str, fault: str) -> None:
     token = shared_token(pixmill, name)
     condition = "/shared/.test(path)" if fault == STANDS_STILL else "path.startsWith('/api/file-server')"
     with prepared(page, faulty(fault, condition)):
@@ -200,3 +198,32 @@ def test_a_guest_reads_that_the_password_gets_no_answer(pixmill: ApiClient, page
         page.button("Open").click()
 
         page.says(f"{name}.txt")
+
+
+@pytest.mark.thorough
+def test_a_dialog_opens_while_the_server_is_away(page: Page) -> None:
+    page.open("/files")
+    names = "return performance.getEntriesByType('resource').map(({name}) => name).join()"
+
+    def are_fetched() -> bool:
+        return all(dialog in page.browser.execute_script(names) for dialog in ("HelpDialog", "DeleteDialog"))
+
+    wait_until(are_fetched, "the dialogs are fetched")
+
+    with blocked(page, "*/assets/*", "*/api/*"):
+        page.button("Keyboard shortcuts").click()
+
+        page.first("dialog[open] kbd")
+
+
+@pytest.mark.thorough
+def test_a_dialog_that_cannot_be_fetched_opens_later(page: Page) -> None:
+    with blocked(page, "*HelpDialog*"):
+        page.open("/files")
+        page.button("Keyboard shortcuts").click()
+        page.first(".toast")
+        assert not page.all("dialog[open]")
+
+    page.button("Keyboard shortcuts").click()
+
+    page.first("dialog[open] kbd")

@@ -1,7 +1,7 @@
 """Finds the cause of a failed task, and the tasks of a batch that failed for the same one."""
 
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from hashlib import sha256
 from itertools import islice
 
@@ -14,7 +14,6 @@ from image_processor.services.causes import KindOfProblem
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _KEY = re.compile(r"([1-9][0-9]{0,17})-[0-9a-f]{16}")
 """What :func:`cause_key` returns."""
-_AT_ONCE = 1000
 
 
 def numberless(text: str) -> str:
@@ -28,14 +27,14 @@ def kind_of(error: str, problem: str | None) -> Hashable:
 
 
 def cause_key(batch_id: int, error: str, problem: str | None) -> str:
-    """Return the name of a cause in a batch. It remains valid when the task that it was read from is restarted or deleted."""
+    """Return the name of a cause in a batch, which remains valid when the task with this error is restarted."""
     return f"{batch_id}-{sha256(repr(kind_of(error, problem)).encode()).hexdigest()[:16]}"
 
 
 def failures_of(
     session: Session, key: str, conditions: Sequence[ColumnElement[bool]], order: UnaryExpression[int], limit: int
 ) -> Sequence[int]:
-    """Return the ids of the first ``limit`` tasks in the order that meet the conditions and failed for the cause ``key``."""
+    """Return the ids of the first ``limit`` tasks of a cause, in the order, that meet the conditions."""
     parsed = _KEY.fullmatch(key)
     if parsed is None:
         return []
@@ -45,11 +44,7 @@ def failures_of(
         .where(*conditions, Task.batch_id == batch_id, Task.status == TaskStatus.ERROR)
         .order_by(order)
     )
-
-    def matching() -> Iterator[int]:
-        with session.execute(failed, execution_options={"yield_per": _AT_ONCE}) as rows:
-            for task_id, error, problem in rows:
-                if cause_key(batch_id, error, problem) == key:
-                    yield task_id
-
-    return list(islice(matching(), limit))
+    same = (
+        task_id for task_id, error, problem in session.execute(failed) if cause_key(batch_id, error, problem) == key
+    )
+    return list(islice(same, limit))
