@@ -84,7 +84,8 @@ async function whole(response: Response, path: string, limited: boolean): Promis
     });
     try {
       const { done, value } = await Promise.race([reader.read(), end]);
-      if (done) return new Response(new Blob(parts), response);
+      // Some responses may not have a body, not even an empty one.
+      if (done) return new Response(parts.length > 0 ? new Blob(parts) : null, response);
       parts.push(value);
     } catch (error) {
       void reader.cancel().catch(() => undefined);
