@@ -35,6 +35,8 @@ export default defineConfig({
     license: { fileName: 'LICENSES.md' },
     rollupOptions: {
       output: {
+        // What loads at once is one file: several small ones compress worse.
+        codeSplitting: { groups: [{ name: 'index', tags: ['$initial'] }] },
         entryFileNames: 'assets/[name]-[hash].js',
         // The servers accept no further dot in these names.
         chunkFileNames: ({ name }) => `assets/${name.replaceAll('.', '-')}-[hash].js`,

@@ -102,6 +102,20 @@ def test_the_list_is_filtered(pixmill: ApiClient) -> None:
     assert listed(pixmill, source_id=good["source_id"], algorithm="resize") == []
 
 
+@pytest.mark.both_stacks
+def test_the_list_has_the_tasks_of_one_cause(pixmill: ApiClient) -> None:
+    text, small = pixmill.upload("text.jpg", b"just text")["id"], pixmill.upload("small.png", photo(10, 10))["id"]
+    wanted = {"file_ids": [text, small], "algorithm": "crop", "params": {"left": 50, "top": 50}}
+    created = pixmill.post_tasks(wanted).json()
+    for task_id in created["task_ids"]:
+        pixmill.wait_for_task(task_id)
+
+    causes = pixmill.http.get(f"{TASKS}/batches/{created['batch_id']}").json()["errors"]
+
+    assert [listed(pixmill, cause=cause["key"]) for cause in causes] == [[cause["task_id"]] for cause in causes]
+    assert sorted(cause["task_id"] for cause in causes) == created["task_ids"]
+
+
 def test_the_link_to_the_next_page_keeps_the_filter(pixmill: ApiClient) -> None:
     mine = [failed_task(pixmill) for _ in range(3)]
 

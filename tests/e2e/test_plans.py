@@ -896,9 +896,10 @@ def test_batches_scan_no_table(jobs: svcs.Container, large: str) -> None:
     batches.page(LOCAL, 0, 20, newest_first=True)
     batches.page(LOCAL, 500, 20, newest_first=False)
     batches.get(LOCAL, 50)
-    assert batches.get(LOCAL, 61_000).causes
+    [cause, *_] = batches.get(LOCAL, 61_000).causes
     service.page(LOCAL, 0, 100, TaskFilter(batch_id=50))
     service.page(LOCAL, 0, 100, TaskFilter(batch_id=50, statuses=[TaskStatus.ERROR]), newest_first=True)
+    assert service.page(LOCAL, 0, 100, TaskFilter(cause=cause.key_in(61_000)))
     bulk.cancel(LOCAL, TaskFilter(ids=ids))
     bulk.restart(LOCAL, TaskFilter(ids=ids))
     bulk.cancel(LOCAL, TaskFilter(batch_id=50))

@@ -205,6 +205,13 @@ MUTATIONS = [
         caught_by="image-processor/tests/background/test_heartbeat.py::test_the_lease_of_a_dead_process_is_not_renewed",
     ),
     Mutation(
+        rule="the list of a cause has no tasks that failed for another one",
+        file="image-processor/src/image_processor/services/tasks/failures.py",
+        before="if cause_key(batch_id, error, problem) == key",
+        after="if key",
+        caught_by="image-processor/tests/services/tasks/test_failures.py::test_each_cause_lists_its_tasks",
+    ),
+    Mutation(
         rule="a task has the params of its batch",
         file=_CLAIMS,
         before="shared = batch or _Shared(row.params, None)",

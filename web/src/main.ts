@@ -4,7 +4,5 @@ import App from './App.svelte';
 import { loadLanguage } from './lib/i18n/languages';
 
 const target = document.getElementById('app');
-if (target) {
-  await loadLanguage();
-  mount(App, { target });
-}
+// No await here: the texts of a language import this file, and would wait for its end.
+if (target) void loadLanguage().then(() => mount(App, { target }));

@@ -1,6 +1,7 @@
 /** Params that can be drawn on a picture, in fractions of its sides. */
 
 import type { Json, Params, Schema } from './api/types';
+import { fieldOf } from './schema/fields';
 import { resolved } from './schema/references';
 
 export interface Point {
@@ -20,8 +21,12 @@ export interface Target {
   name: string;
   /** The server's name of the parameter. */
   title: string;
-  kind: 'part' | 'point' | 'corners' | 'rectangles';
+  kind: 'part' | 'point' | 'corners' | 'rectangles' | 'places';
+  /** What the parameter may be; for an area, the params of the step. */
+  schema: Schema;
 }
+
+type Parameter = Pick<Target, 'name' | 'kind'>;
 
 export interface Size {
   width: number;
@@ -33,11 +38,14 @@ const KINDS = new Set<string>(['point', 'corners', 'rectangles']);
 
 export function targetsOf(schema: Schema): Target[] {
   const properties = Object.entries(schema.properties ?? {});
-  const targets: Target[] = PART.every((name) => schema.properties?.[name]) ? [{ name: '', title: '', kind: 'part' }] : [];
+  const targets: Target[] = PART.every((name) => schema.properties?.[name]) ? [{ name: '', title: '', kind: 'part', schema }] : [];
   for (const [name, property] of properties) {
+    const field = fieldOf(name, property, schema);
+    const title = field.schema.title ?? name;
+    if (field.kind === 'gravity') targets.push({ name, title, kind: 'places', schema: field.schema });
     const inner = [property, ...(property.anyOf ?? [])].map((option) => resolved(option, schema)['x-pixmill']?.widget);
     const kind = inner.find((widget) => widget !== undefined && KINDS.has(widget));
-    if (kind) targets.push({ name, title: resolved(property, schema).title ?? name, kind: kind as Target['kind'] });
+    if (kind) targets.push({ name, title, kind: kind as Target['kind'], schema: field.schema });
   }
   return targets;
 }
@@ -46,8 +54,17 @@ const round = (value: number, digits: number): number => Math.round(value * 10 *
 export const within = (value: number, low = 0, high = 1): number => Math.min(high, Math.max(low, value));
 const isNumber = (value: Json | undefined): value is number => typeof value === 'number';
 
-/** Return the rectangles in params; an area without a position is centered. */
-export function rectsOf({ name, kind }: Target, params: Params, size: Size): Rect[] {
+/** Return where an area is that has no position of its own: a focal point overrides the gravity. What draws the eye is not known here. */
+function placed(params: Params, width: number, height: number): Point {
+  const [focal] = pointsOf({ name: 'focal', kind: 'point' }, params);
+  if (focal) return { x: within(focal.x - width / 2, 0, 1 - width), y: within(focal.y - height / 2, 0, 1 - height) };
+  const gravity = String(params.gravity);
+  const share = (low: string, high: string): number => (gravity.includes(low) ? 0 : gravity.includes(high) ? 1 : 0.5);
+  return { x: (1 - width) * share('west', 'east'), y: (1 - height) * share('north', 'south') };
+}
+
+/** Return the rectangles in params. */
+export function rectsOf({ name, kind }: Parameter, params: Params, size: Size): Rect[] {
   if (kind === 'rectangles') {
     const areas = params[name];
     return Array.isArray(areas) ? (areas as unknown as Rect[]).map((area) => ({ ...area })) : [];
@@ -58,17 +75,18 @@ export function rectsOf({ name, kind }: Target, params: Params, size: Size): Rec
   const [left, top] = [share(params.left, size.width), share(params.top, size.height)];
   const width = share(params.width, size.width) ?? 1 - (left ?? 0);
   const height = share(params.height, size.height) ?? 1 - (top ?? 0);
-  return [{ left: left ?? (1 - width) / 2, top: top ?? (1 - height) / 2, width, height }];
+  const { x, y } = placed(params, width, height);
+  return [{ left: left ?? x, top: top ?? y, width, height }];
 }
 
-export function pointsOf({ name, kind }: Target, params: Params): Point[] {
+export function pointsOf({ name, kind }: Parameter, params: Params): Point[] {
   const value = params[name];
   if (kind === 'corners') return Array.isArray(value) ? (value as unknown as Point[]).map((point) => ({ ...point })) : [];
   return value && typeof value === 'object' && !Array.isArray(value) ? [{ x: Number(value.x), y: Number(value.y) }] : [];
 }
 
 /** Return params with these rectangles. A drawn area is in percent, so that it fits each picture of a run. */
-export function withRects({ name, kind }: Target, params: Params, rects: readonly Rect[]): Params {
+export function withRects({ name, kind }: Parameter, params: Params, rects: readonly Rect[]): Params {
   if (kind === 'rectangles') {
     const areas = rects.map(({ left, top, width, height }) => ({
       left: round(left, 3),
@@ -94,7 +112,7 @@ export function withRects({ name, kind }: Target, params: Params, rects: readonl
   };
 }
 
-export function withPoints({ name, kind }: Target, params: Params, points: readonly Point[]): Params {
+export function withPoints({ name, kind }: Parameter, params: Params, points: readonly Point[]): Params {
   const rounded = points.map(({ x, y }) => ({ x: round(x, 3), y: round(y, 3) }));
   const [first] = rounded;
   return { ...params, [name]: kind === 'corners' ? rounded : (first ?? null) };

@@ -64,6 +64,7 @@ class CauseOut(BaseModel):
     type: str | None = Field(
         description="The type of the problems, as a URN; null for tasks that ended before tasks had problems."
     )
+    key: str = Field(description="Selects the tasks with such an error in the list of tasks, as `cause`.")
     tasks: int = Field(description="The number of tasks that ended with such an error.")
     task_id: int = Field(description="The id of the first of these tasks.")
     error: str = Field(description="The error of that task, in English.")
@@ -168,14 +169,15 @@ def _detail_as_json(detail: BatchDetail, language: Language) -> dict[str, object
         "ended_at": date_or_none(detail.progress.ended_at),
         "rate": round(detail.progress.rate, 3),
         "seconds_left": detail.progress.seconds_left,
-        "errors": [_cause_as_json(cause, language) for cause in detail.causes],
+        "errors": [_cause_as_json(cause, detail.row.batch.id, language) for cause in detail.causes],
     }
 
 
-def _cause_as_json(cause: ErrorGroup, language: Language) -> dict[str, object]:
+def _cause_as_json(cause: ErrorGroup, batch_id: int, language: Language) -> dict[str, object]:
     return {
         "cause": translated(cause.cause, language),
         "type": cause.type,
+        "key": cause.key_in(batch_id),
         "tasks": cause.tasks,
         "task_id": cause.example.task_id,
         "error": cause.example.error,

@@ -168,6 +168,9 @@ class TaskQuery(PageQuery[int]):
     batch_id: Annotated[Annotated[int, Field(ge=1, le=MAX_ID)] | None, OPTIONAL] = Field(
         None, description="Only tasks of this batch."
     )
+    cause: Annotated[Annotated[str, Field(max_length=64)] | None, OPTIONAL] = Field(
+        None, description="Only tasks that failed for this cause: the `key` of one of a batch's `errors`."
+    )
 
 
 _TASKS = array_response({"$ref": "#/components/schemas/Task"})
@@ -209,7 +212,7 @@ def create_tasks() -> Response:
 @needs(Scope.TASKS_READ)
 def list_tasks(query: TaskQuery) -> Response:
     wanted = TaskFilter(
-        query.id or (), query.status or (), query.algorithm or (), query.source_id or (), query.batch_id
+        query.id or (), query.status or (), query.algorithm or (), query.source_id or (), query.batch_id, query.cause
     )
     service = svcs.flask.get(TaskService)
     page = partial(service.page, principal(), wanted=wanted, newest_first=query.sort == "-id")

@@ -1,6 +1,6 @@
 import { getJson, getPage, jsonOf, pages, send, type Page } from './http';
 import { batchBody, IDS, TASKS, type Work } from './tasks';
-import type { Batch, BatchDetail, Task } from './types';
+import type { Batch, BatchDetail, Cause, Task } from './types';
 
 export const BATCHES = `${TASKS}/batches`;
 
@@ -27,6 +27,9 @@ export async function forgetBatch(id: number): Promise<void> {
   }
 }
 
-/** Yield the tasks of a batch, all or those in a state, a page at a time. */
-export const batchTasks = (id: number, status?: 'finished' | 'error'): AsyncGenerator<Task[]> =>
+/** Yield the tasks of a batch that failed for a cause, a page at a time. */
+export const tasksOfCause = ({ key }: Cause): AsyncGenerator<Task[]> => pages(`${TASKS}/?cause=${key}&limit=${IDS}`);
+
+/** Yield the tasks of a batch, all or those that have a result, a page at a time. */
+export const batchTasks = (id: number, status?: 'finished'): AsyncGenerator<Task[]> =>
   pages(`${TASKS}/?batch_id=${id}${status ? `&status=${status}` : ''}&limit=${IDS}`);

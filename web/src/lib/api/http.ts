@@ -55,17 +55,46 @@ export async function problemOf(response: Response): Promise<Problem> {
   }
 }
 
-/** Note that the server does not answer; return the Problem that says so. */
-export function lost(): Problem {
-  connection.lost();
+/** Note that the service of a path does not answer; return the Problem that says so. */
+function lost(path: string): Problem {
+  connection.lost(path);
   return new Problem(AWAY, 0, '');
 }
 
 /** Return the reason why there is no answer: what the browser reports of a lost connection or a timeout is a Problem. */
-const reasonOf = (error: unknown): unknown => (/^(Type|Timeout)Error$/.test((error as Error).name) ? lost() : error);
+const reasonOf = (error: unknown, path: string): unknown =>
+  /^(Type|Timeout)Error$/.test((error as Error).name) ? lost(path) : error;
 
-/** Whether a request may be given up, because it only asks. */
-const isRead = (path: string, { method = 'GET' }: RequestInit): boolean => method === 'GET' || /(lookup|preview)$/.test(path);
+/** Whether a request may be given up, because it only asks, or does no harm if the user repeats it. */
+const mayEnd = (path: string, { method = 'GET' }: RequestInit): boolean =>
+  method === 'GET' || /(lookup|preview|session|unlock)$/.test(path);
+
+/** How long a body may stand still: it may be long, and the line slow. */
+const STILL_MS = 30_000;
+
+/** Return a response with its whole body; throw a Problem if the connection breaks off within it or, with a limit, if it stands still. */
+async function whole(response: Response, path: string, limited: boolean): Promise<Response> {
+  const reader = response.body?.getReader();
+  if (!reader) return response;
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  for (;;) {
+    let timer: ReturnType<typeof setInterval> | undefined;
+    const end = new Promise<never>((_, reject) => {
+      if (limited) timer = setInterval(() => connection.isFull || reject(lost(path)), STILL_MS);
+    });
+    try {
+      const { done, value } = await Promise.race([reader.read(), end]);
+      // Some responses may not have a body, not even an empty one.
+      if (done) return new Response(parts.length > 0 ? new Blob(parts) : null, response);
+      parts.push(value);
+    } catch (error) {
+      void reader.cancel().catch(() => undefined);
+      throw reasonOf(error, path);
+    } finally {
+      clearInterval(timer);
+    }
+  }
+}
 
 /** Send a request; throw a Problem if the response is not successful. If the session ends, ask again after signing in. */
 export async function send(path: string, options: RequestInit = {}): Promise<Response> {
@@ -84,31 +113,27 @@ export async function send(path: string, options: RequestInit = {}): Promise<Res
 export async function sendOnce(path: string, options: RequestInit): Promise<Response> {
   let response: Response;
   const given = new AbortController();
-  const stop = connection.watch(() => {
+  const limited = mayEnd(path, options);
+  const stop = connection.watch(path, () => {
     // What changes something may have arrived: only its own answer says so.
-    if (isRead(path, options)) given.abort(lost());
+    if (limited) given.abort(lost(path));
   });
   const signal = options.signal ? AbortSignal.any([options.signal, given.signal]) : given.signal;
   try {
     response = await fetch(path, { ...options, signal, headers: { ...languageHeader(), ...options.headers } });
   } catch (error) {
-    throw reasonOf(error);
+    throw reasonOf(error, path);
   } finally {
     stop();
   }
-  connection.found();
-  if (response.ok) return response;
-  throw await problemOf(response);
+  // A proxy answers so for a service that does not.
+  if (response.status !== 502 && response.status !== 504) connection.found(path);
+  const read = await whole(response, path, limited);
+  if (read.ok) return read;
+  throw await problemOf(read);
 }
 
-/** Return the JSON of a response; throw a Problem if the connection broke off or timed out within it. */
-export async function jsonOf<T>(response: Response): Promise<T> {
-  try {
-    return (await response.json()) as T;
-  } catch (error) {
-    throw reasonOf(error);
-  }
-}
+export const jsonOf = <T>(response: Response): Promise<T> => response.json() as Promise<T>;
 
 export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
   return jsonOf(await send(path, { signal: signal ?? null }));

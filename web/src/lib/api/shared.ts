@@ -1,8 +1,7 @@
 /** The content of a link for a set of files. A link needs no key, so 401 asks for its password, not for signing in. */
 
-import { connection } from '../state/connection.svelte';
 import { FILES } from './files';
-import { jsonOf, languageHeader, lost, problemOf } from './http';
+import { jsonOf, sendOnce } from './http';
 
 export interface SharedFile {
   id: number;
@@ -23,20 +22,13 @@ export interface SharedSet {
   files: SharedFile[];
 }
 
-async function ask(path: string, options: RequestInit): Promise<Response> {
-  // With JSON, this page asks for the password; otherwise the browser would show its own prompt.
-  const headers = { Accept: 'application/json', 'Content-Type': 'application/json', ...languageHeader() };
-  const response = await fetch(path, { ...options, headers }).catch(() => null);
-  if (response === null) throw lost();
-  connection.found();
-  if (response.ok) return response;
-  throw await problemOf(response);
-}
+// With JSON, this page asks for the password; otherwise the browser would show its own prompt.
+const headers = { Accept: 'application/json', 'Content-Type': 'application/json' };
 
 export async function sharedSet(token: string): Promise<SharedSet> {
-  return jsonOf(await ask(`${FILES}/shared/${token}`, {}));
+  return jsonOf(await sendOnce(`${FILES}/shared/${token}`, { headers }));
 }
 
 export async function unlock(token: string, password: string): Promise<void> {
-  await ask(`${FILES}/shared/${token}/unlock`, { method: 'POST', body: JSON.stringify({ password }) });
+  await sendOnce(`${FILES}/shared/${token}/unlock`, { method: 'POST', headers, body: JSON.stringify({ password }) });
 }

@@ -29,7 +29,7 @@ export async function createTasks(fileIds: readonly number[], work: Work): Promi
   return (await sendJson<{ task_ids: number[] }>('POST', `${TASKS}/`, batchBody(fileIds, work))).task_ids;
 }
 
-export const taskPage = (address: string, signal?: AbortSignal): Promise<Page<Task>> => getPage(address, signal);
+export const taskPage = (address: string): Promise<Page<Task>> => getPage(address);
 
 export const getTask = (id: number): Promise<Task> => getJson(`${TASKS}/${id}`);
 

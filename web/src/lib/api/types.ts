@@ -83,6 +83,8 @@ export interface Cause {
   cause: string;
   /** The type of their problems; null for tasks of earlier versions. */
   type: string | null;
+  /** Selects its tasks in a list. */
+  key: string;
   tasks: number;
   task_id: number;
   /** In English; `problem.detail` is in the language of the page. */

@@ -42,8 +42,10 @@ export const en = {
 
   // Errors
   openToOthers: 'This server asks for no key: everyone who reaches it can see, change and delete everything.',
-  away: 'The server does not answer. Trying again by itself; nothing you entered is lost.',
   noAnswer: 'The server does not answer.',
+  filesAway: 'Processing works; the files do not answer.',
+  processingAway: 'Files work; processing does not answer.',
+  againByItself: 'Trying again by itself; nothing you entered is lost.',
   requestId: (id: string) => `Request ${id}`,
   failed: 'This did not work',
   notFound: 'There is no such file. It may have been deleted.',

@@ -1,9 +1,8 @@
 /** The choice of the language: the stored one, or the first of the browser's languages that the page supports. */
 
-import { explain } from '../errors';
-import { Outdated, part } from '../latest';
-import { toasts } from '../state/toasts.svelte';
+import { part } from '../latest';
 import { keep, kept } from '../storage';
+import { tell } from '../tell';
 import { en } from './en';
 import { i18n, type Language } from './i18n.svelte';
 
@@ -13,8 +12,7 @@ async function use(language: Language): Promise<boolean> {
     i18n.use(language, language === 'ru' ? (await part(() => import('./ru'))).ru : en);
     return true;
   } catch (caught) {
-    const reload = caught instanceof Outdated ? { name: i18n.t.reload, run: () => location.reload() } : null;
-    toasts.show(explain(caught), 'error', reload);
+    tell(caught);
     return false;
   }
 }

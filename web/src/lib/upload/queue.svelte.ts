@@ -257,7 +257,7 @@ class UploadQueue {
   }
 
   private get maySend(): boolean {
-    return !this.paused && !this.refused && !connection.away && !session.needsKey && !session.isDoubtful;
+    return !this.paused && !this.refused && !connection.takesNoFiles && !session.needsKey && !session.isDoubtful;
   }
 
   private start(): void {

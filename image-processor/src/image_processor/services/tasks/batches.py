@@ -1,7 +1,6 @@
 """Reads batches for users: their tasks by status, their progress, and the causes of errors."""
 
 import math
-import re
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +15,13 @@ from sqlalchemy.orm import Session
 
 from image_processor.models import Batch, Task, TaskStatus
 from image_processor.services.causes import KindOfProblem
+from image_processor.services.tasks.failures import cause_key, kind_of, numberless
 from image_processor.services.tasks.filters import UNENDED, visible_to
 
 RECENT_SECONDS = 60
 """Time over which the rate of a running batch is measured."""
 MAX_CAUSES = 50
 """Maximum number of causes of errors in an answer; the most frequent are listed."""
-
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 Counts = Mapping[TaskStatus, int]
 """The number of tasks in each status."""
@@ -99,6 +97,10 @@ class ErrorGroup(NamedTuple):
     tasks: int
     example: Failure
 
+    def key_in(self, batch_id: int) -> str:
+        """Return the key that selects these tasks in a list."""
+        return cause_key(batch_id, self.example.error, self.example.problem)
+
 
 class BatchDetail(NamedTuple):
     """A batch with its progress and the causes of its errors, the most frequent first."""
@@ -165,7 +167,7 @@ def causes_of(failures: Sequence[Failure]) -> Sequence[ErrorGroup]:
     counts: Counter[Hashable] = Counter()
     examples: dict[Hashable, Failure] = {}
     for failure in failures:
-        key = _numberless(failure.error) if failure.problem is None else KindOfProblem(failure.problem).key
+        key = kind_of(failure.error, failure.problem)
         counts[key] += failure.tasks
         examples[key] = min(examples.get(key, failure), failure, key=lambda known: known.task_id)
     return [_cause(tasks, examples[key]) for key, tasks in counts.most_common(MAX_CAUSES)]
@@ -173,13 +175,9 @@ def causes_of(failures: Sequence[Failure]) -> Sequence[ErrorGroup]:
 
 def _cause(tasks: int, example: Failure) -> ErrorGroup:
     if example.problem is None:
-        return ErrorGroup(_numberless(example.error), None, tasks, example)
+        return ErrorGroup(numberless(example.error), None, tasks, example)
     kind = KindOfProblem(example.problem)
     return ErrorGroup(kind.sentence, kind.type, tasks, example)
-
-
-def _numberless(text: str) -> str:
-    return _NUMBER.sub("…", text)
 
 
 def _rate(tasks: int, seconds: float) -> float:

@@ -16,13 +16,18 @@ ENDED = (TaskStatus.FINISHED, *RESTARTABLE)
 
 @dataclass(frozen=True)
 class TaskFilter:
-    """A filter of tasks: every condition must match one of its values; empty and ``None`` match all."""
+    """A filter of tasks: every condition must match one of its values; empty and ``None`` match all.
+
+    :ivar cause: the key of the cause for which the tasks failed;
+        :func:`image_processor.services.tasks.failures.failures_of` finds them.
+    """
 
     ids: Collection[int] = ()
     statuses: Collection[TaskStatus] = ()
     algorithms: Collection[str] = ()
     source_ids: Collection[int] = ()
     batch_id: int | None = None
+    cause: str | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = []

@@ -18,6 +18,7 @@ from image_processor.services.codec.plan import PIPELINE, plan_of
 from image_processor.services.files.client import FileStorage, FileStorageUnavailableError, SourceFile
 from image_processor.services.presets.presets import NamedPreset, find_preset
 from image_processor.services.tasks.changes import cancel_tasks, restart_tasks
+from image_processor.services.tasks.failures import failures_of
 from image_processor.services.tasks.filters import ENDED, RESTARTABLE, TaskFilter, visible_to
 from image_processor.services.tasks.forgetting import delete_tasks
 from image_processor.services.tasks.idempotency import (
@@ -166,9 +167,12 @@ class TaskService:
         if after:
             conditions.append(Task.id < after if newest_first else Task.id > after)
         # An expression makes the planner sort the tasks of a batch instead of reading all tasks in id order.
-        key = Task.id if wanted.batch_id is None else Task.id + literal_column("0")
+        of_all = wanted.batch_id is None and wanted.cause is None
+        key = Task.id if of_all else Task.id + literal_column("0")
         order = key.desc() if newest_first else key.asc()
         with self._database.read() as session:
+            if wanted.cause is not None:
+                conditions = [Task.id.in_(failures_of(session, wanted.cause, conditions, order, limit))]
             return session.scalars(select(Task).where(*conditions).order_by(order).limit(limit)).all()
 
     def cancel(self, principal: Principal, task_id: int) -> Task:

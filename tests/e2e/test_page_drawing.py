@@ -1,0 +1,173 @@
+"""The web page in a real browser: params that are chosen on the picture."""
+
+import base64
+import json
+
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+
+from tests.e2e.test_page import violations
+from tests.support.browser import Page, prefer_dark
+from tests.support.client import ApiClient
+from tests.support.images import photo
+from tests.support.screens import address_of_steps
+from tests.support.waiting import wait_until
+
+WATERMARK = {"algorithm": "watermark", "params": {"mark": {"text": "Pixmill"}}}
+ON_THE_PICTURE = ".preview [role=radiogroup]"
+IN_THE_FORM = "aside [role=radiogroup][aria-label=Gravity]"
+
+
+def open_places(page: Page, address: str, title: str = "Gravity") -> None:
+    page.open(address)
+    page.button(title).click()
+    wait_until(lambda: page.all(f"{ON_THE_PICTURE} img"), "the picture is shown")
+
+
+def choose(page: Page, group: str, place: str) -> None:
+    """Press a place where a finger or a mouse would."""
+    page.first(f"{group} label:has([value={place}])").click()
+
+
+def press(page: Page, group: str, key: str) -> None:
+    """Press a key on what is chosen in a group. The inputs are invisible: their labels show the places."""
+    page.browser.execute_script("document.querySelector(arguments[0]).focus()", f"{group} input:checked")
+    ActionChains(page.browser).send_keys(key).perform()
+
+
+def chosen_in(page: Page, group: str) -> list[object]:
+    script = "return [...document.querySelectorAll(arguments[0])].map(({value}) => value)"
+    return list(page.browser.execute_script(script, f"{group} input:checked"))
+
+
+def await_gravity(page: Page, place: str) -> None:
+    """Wait until the address has this place, which is what a run takes."""
+
+    def given() -> object:
+        text = page.browser.current_url.partition("#s=")[2]
+        return json.loads(base64.urlsafe_b64decode(f"{text}=="))["steps"][0]["params"].get("gravity")
+
+    wait_until(lambda: given() == place, f"the place is {place}")
+
+
+def test_a_place_that_is_pressed_on_the_picture_is_that_of_the_form(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+    open_places(page, address_of_steps([WATERMARK], file_id))
+    groups = (ON_THE_PICTURE, IN_THE_FORM)
+    assert [chosen_in(page, group) for group in groups] == [["southeast"], ["southeast"]], "the default is shown"
+
+    choose(page, ON_THE_PICTURE, "north")
+    await_gravity(page, "north")
+    assert [chosen_in(page, group) for group in groups] == [["north"], ["north"]]
+    choose(page, IN_THE_FORM, "west")
+    await_gravity(page, "west")
+
+    assert [chosen_in(page, group) for group in groups] == [["west"], ["west"]]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("group", [ON_THE_PICTURE, IN_THE_FORM])
+def test_an_arrow_key_chooses_the_place_in_its_direction(pixmill: ApiClient, page: Page, name: str, group: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+    step = {"algorithm": "thumbnail", "params": {"crop": True, "gravity": "northwest"}}
+    open_places(page, address_of_steps([step], file_id))
+    keys = {
+        Keys.ARROW_DOWN: "west",
+        Keys.ARROW_RIGHT: "center",
+        Keys.ARROW_UP: "north",
+        Keys.ARROW_LEFT: "northwest",
+    }
+
+    for key, place in keys.items():
+        press(page, group, key)
+        await_gravity(page, place)
+        assert page.browser.execute_script("return document.activeElement.value") == place
+    press(page, group, Keys.ARROW_UP)
+
+    assert chosen_in(page, group) == ["northwest"], "nothing lies beyond the edge"
+
+
+@pytest.mark.thorough
+def test_the_choices_below_the_places_are_reached_by_arrow_keys(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+    step = {"algorithm": "crop", "params": {"width": 20, "height": 20, "gravity": "southeast"}}
+    open_places(page, address_of_steps([step], file_id))
+
+    chosen = []
+    for key in (Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ARROW_UP, Keys.ARROW_UP):
+        press(page, ON_THE_PICTURE, key)
+        chosen += chosen_in(page, ON_THE_PICTURE)
+
+    assert chosen == ["attention", "entropy", "entropy", "attention", "southwest"]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("size", [(1000, 4), (4, 1000), (60, 40)])
+def test_places_are_large_enough_for_a_finger(pixmill: ApiClient, page: Page, name: str, size: tuple[int, int]) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(*size))["id"]
+    open_places(page, address_of_steps([WATERMARK], file_id))
+
+    sides = """return [...document.querySelectorAll(arguments[0])].flatMap((place) => {
+        const {width, height} = place.getBoundingClientRect();
+        return [width, height];
+    })"""
+    measured = page.browser.execute_script(sides, f"{ON_THE_PICTURE} input")
+
+    assert len(measured) == 18
+    assert min(measured) >= 24
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("dark", [False, True])
+def test_places_on_a_picture_are_accessible(pixmill: ApiClient, page: Page, name: str, dark: bool) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+    step = {"algorithm": "resize", "params": {"width": 30, "height": 30, "fit": "cover", "gravity": "attention"}}
+    prefer_dark(page.browser, dark)
+    try:
+        open_places(page, address_of_steps([step], file_id))
+
+        assert violations(page) == []
+        assert violations(page, of_colors=True) == []
+    finally:
+        prefer_dark(page.browser, dark=False)
+
+
+@pytest.mark.thorough
+def test_places_have_names_in_both_languages(pixmill: ApiClient, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+    open_places(page, address_of_steps([WATERMARK], file_id))
+
+    english = [page.all(f"{ON_THE_PICTURE} [value={place}]")[0].accessible_name for place in ("north", "southwest")]
+    page.button("Русский").click()
+    try:
+        group = f"{ON_THE_PICTURE}[aria-label='Положение']"
+        wait_until(lambda: page.all(group), "the group has a Russian name")
+        russian = [page.all(f"{group} [value={place}]")[0].accessible_name for place in ("north", "southwest")]
+    finally:
+        page.button("English").click()
+
+    assert english == ["North", "Southwest"]
+    assert russian == ["Сверху", "Слева снизу"]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("params", "part"),
+    [
+        ({"gravity": "north"}, "25%, 0%, 50%, 50%"),
+        ({"gravity": "southwest"}, "0%, 50%, 50%, 50%"),
+        ({"gravity": "southwest", "left": 10}, "10%, 50%, 50%, 50%"),
+        ({"gravity": "southwest", "focal": {"x": 0.6, "y": 0.1}}, "35%, 0%, 50%, 50%"),
+    ],
+)
+def test_a_part_without_a_position_is_drawn_where_the_crop_takes_it(
+    pixmill: ApiClient, page: Page, name: str, params: dict[str, object], part: str
+) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+    step = {"algorithm": "crop", "params": {"width": 50, "height": 50, "unit": "percent", **params}}
+    page.open(address_of_steps([step], file_id))
+
+    page.button("The part").click()
+
+    page.button(f"Part 1: {part}")
