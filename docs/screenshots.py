@@ -8,11 +8,11 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
-from selenium.webdriver.common.by import By
 from skimage import data
 
-from tests.support.browser import Page, open_browser
+from tests.support.browser import Page, open_page, start_chromium
 from tests.support.client import ApiClient
+from tests.support.screens import files_shown
 from tests.support.stacks import EmbeddedStack
 from tests.support.waiting import wait_until
 
@@ -55,40 +55,39 @@ def _take_pictures(url: str) -> None:
     with ApiClient(url) as pixmill:
         ids = [pixmill.upload(name, (Path(data.__file__).parent / name).read_bytes())["id"] for name in PHOTOS]
     chosen = ",".join(str(file_id) for file_id in ids[-4:])
-    with open_browser(*SIZE) as browser:
-        page = Page(browser, url)
-        _process(page, chosen)
-        _save(page, "page-process.webp")
-        page.open("/files")
-        _await_pictures(page)
-        for cell in page.all("[role=option]")[:3]:
-            cell.find_element(By.CSS_SELECTOR, "[data-check]").click()
-        _save(page, "page-files.webp")
-    with open_browser(*SIZE, dark=True) as browser:
-        page = Page(browser, url)
-        page.open(f"/files/{ids[-1]}?tab=analysis")
-        page.says("Dominant colors")
-        _await_pictures(page)
-        _save(page, "page-file-dark.webp")
+    with start_chromium() as chromium:
+        with open_page(chromium, url, *SIZE) as page:
+            _process(page, chosen)
+            _save(page, "page-process.webp")
+            page.open("/files")
+            _await_pictures(page)
+            for cell in files_shown(page).all()[:3]:
+                cell.locator("[data-check]").click()
+            _save(page, "page-files.webp")
+        with open_page(chromium, url, *SIZE, dark=True) as page:
+            page.open(f"/files/{ids[-1]}?tab=analysis")
+            page.says("Dominant colors")
+            _await_pictures(page)
+            _save(page, "page-file-dark.webp")
 
 
 def _process(page: Page, files: str) -> None:
     steps = base64.urlsafe_b64encode(json.dumps(WORK).encode()).decode().rstrip("=")
     page.open(f"/process?files={files}#s={steps}")
     # Without a preview the picture shows the original.
-    wait_until(lambda: page.all(".compare input") or "no live preview" in page.text(), "the preview is there")
+    preview = page.tab.locator(".compare input")
+    wait_until(lambda: preview.count() or "no live preview" in page.text(), "the preview is there")
     _await_pictures(page)
 
 
 def _await_pictures(page: Page) -> None:
-    complete = "return [...document.images].length > 0 && [...document.images].every((image) => image.complete)"
-    wait_until(lambda: page.browser.execute_script(complete), "all pictures are loaded")
+    complete = "[...document.images].length > 0 && [...document.images].every((image) => image.complete)"
+    wait_until(lambda: page.tab.evaluate(complete), "all pictures are loaded")
 
 
 def _save(page: Page, name: str) -> None:
-    # The page fades pictures in.
-    page.browser.execute_script("document.getAnimations().forEach((animation) => animation.finish())")
-    Image.open(io.BytesIO(page.browser.get_screenshot_as_png())).save(IMAGES / name, quality=88)
+    # The page fades pictures in; without animations they are there.
+    Image.open(io.BytesIO(page.tab.screenshot(animations="disabled"))).save(IMAGES / name, quality=88)
 
 
 if __name__ == "__main__":

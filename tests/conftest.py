@@ -16,11 +16,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
+from tests.support.browser import start_chromium
 from tests.support.client import ApiClient
 from tests.support.environment import STRICT, TUNED
 from tests.support.folders import temporary_folder
 from tests.support.images import FALLBACK_SIZE, photo
+from tests.support.processes import skip_where_missing
 from tests.support.stacks import EmbeddedStack, FullStack, Stack, start
 
 HERE = Path(__file__).parent
@@ -91,6 +94,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         if params.get("stack") == "embedded" and item.get_closest_marker("both_stacks") is None:
             item.add_marker("thorough")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A browser, which ends with the module: tests of other modules may call ``asyncio.run``."""
+    with skip_where_missing(), start_chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

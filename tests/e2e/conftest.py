@@ -4,16 +4,16 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser
 
-from tests.support.browser import Page, open_browser
-from tests.support.processes import skip_where_missing
+from tests.support.browser import Page, open_page
 from tests.support.stacks import Stack
 
 
 @pytest.fixture(scope="module")
-def page(stack: Stack) -> Iterator[Page]:
-    with skip_where_missing(), open_browser() as browser:
-        yield Page(browser, stack.url)
+def page(chromium: Browser, stack: Stack) -> Iterator[Page]:
+    with open_page(chromium, stack.url) as page:
+        yield page
 
 
 @pytest.fixture

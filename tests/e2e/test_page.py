@@ -10,25 +10,28 @@ import secrets
 import shlex
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from selenium.common.exceptions import ElementNotInteractableException, StaleElementReferenceException
-from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
+from playwright.sync_api import Browser, Error, Locator, expect
 
 from tests.support.browser import (
     RECORD_LANGUAGES,
     Page,
+    append,
     await_held,
     blocked,
+    box_of,
+    drag,
+    drop,
+    enter,
     holding,
     languages_of,
-    open_browser,
-    prefer_dark,
-    prepared,
+    network,
+    open_page,
+    press,
     release,
 )
 from tests.support.client import FILES, TASKS, ApiClient
@@ -36,9 +39,8 @@ from tests.support.environment import PROJECT
 from tests.support.folders import temporary_folder
 from tests.support.images import photo, pixels
 from tests.support.owners import keys_of_owners
-from tests.support.processes import skip_where_missing
 from tests.support.runs import names_stored, run_of_failures
-from tests.support.screens import address_of_steps, files_shown, open_gallery
+from tests.support.screens import address_of_steps, files_shown, open_gallery, steps_shown, uploads_say
 from tests.support.stacks import EmbeddedStack, FullStack, Stack
 from tests.support.waiting import wait_until
 
@@ -47,8 +49,13 @@ DIST = PROJECT / "web" / "dist"
 
 def add_step(page: Page, algorithm: str) -> None:
     page.button("Add a step").click()
-    page.field("Find a step", "dialog").send_keys(algorithm + Keys.ENTER)
-    wait_until(lambda: not page.all("dialog[open]"), "the dialog is closed")
+    enter(page.field("Find a step", "dialog"), algorithm)
+    expect(page.tab.locator("dialog[open]")).to_have_count(0)
+
+
+def first_lines(elements: Locator) -> list[str]:
+    """Return the first line of each element's text, such as the name of a file."""
+    return [text.strip().partition("\n")[0] for text in elements.all_inner_texts()]
 
 
 @pytest.mark.both_stacks
@@ -58,7 +65,7 @@ def test_the_start_page_shows_the_files(pixmill: ApiClient, page: Page, name: st
     page.open("/")
     page.says(name)
 
-    assert page.browser.title == "Files · Pixmill"
+    assert page.tab.title() == "Files · Pixmill"
 
 
 @pytest.mark.both_stacks
@@ -108,25 +115,27 @@ def test_the_page_is_small() -> None:
     assert size([f"assets/{file.name}" for file in (DIST / "assets").iterdir()]) < 200_000
 
 
-def test_the_first_screen_transfers_few_bytes(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_the_first_screen_transfers_few_bytes(pixmill: ApiClient, chromium: Browser, stack: Stack, name: str) -> None:
     file_id = pixmill.upload(f"{name}.jpg", photo(1600, 1200, format="JPEG"), folder=name)["id"]
     copies = [{"file_id": file_id, "name": name} for _ in range(99)]
     pixmill.http.post(f"{FILES}/copies", json={"copies": copies}).raise_for_status()
-    page.browser.execute_cdp_cmd("Network.enable", {})
-    page.browser.execute_cdp_cmd("Network.clearBrowserCache", {})
-
-    page.open(f"/files?folder={name}")
-    page.says("100 files")
     pictures = "[...document.querySelectorAll('[role=option] img')]"
     in_view = f"{pictures}.filter((picture) => picture.getBoundingClientRect().top < innerHeight)"
-    shown = f"return {in_view}.length >= 15 && {in_view}.every(({{naturalWidth}}) => naturalWidth > 0)"
-    wait_until(lambda: page.browser.execute_script(shown), "the pictures of the window are shown")
-
+    shown = f"{in_view}.length >= 15 && {in_view}.every(({{naturalWidth}}) => naturalWidth > 0)"
     # Some of the rows below, which are fetched too, may have come already.
-    transferred = f"""const below = new Set({pictures}.slice({in_view}.length).map(({{src}}) => src));
+    transferred = f"""() => {{
+        const below = new Set({pictures}.slice({in_view}.length).map(({{src}}) => src));
         return performance.getEntries().filter((entry) => 'transferSize' in entry && !below.has(entry.name))
-        .map(({{name, transferSize}}) => [new URL(name).pathname, transferSize])"""
-    sizes = page.browser.execute_script(transferred)
+            .map(({{name, transferSize}}) => [new URL(name).pathname, transferSize]);
+    }}"""
+
+    # Its cache is empty.
+    with open_page(chromium, stack.url) as page:
+        page.open(f"/files?folder={name}")
+        page.says("100 files")
+        wait_until(lambda: page.tab.evaluate(shown), "the pictures of the window are shown")
+        sizes = page.tab.evaluate(transferred)
+
     assets = sum(size for path, size in sizes if path.startswith("/assets/"))
     on_disk = sum((DIST / path[1:]).stat().st_size for path, _ in sizes if path.startswith("/assets/"))
     assert 0 < assets < on_disk / 2, "the server compresses what the page loads"
@@ -159,18 +168,17 @@ def test_a_set_of_files_opens_with_its_password(pixmill: ApiClient, page: Page, 
     page.open(f"/s/{token}")
     page.field("Password")
     assert violations(page) == []
-    page.browser.execute_script(RECORD_LANGUAGES)
-    page.field("Password").send_keys("wrong" + Keys.ENTER)
+    page.run(RECORD_LANGUAGES)
+    enter(page.field("Password"), "wrong")
     page.says("This is not the password.")
     assert languages_of(page, token) == {"en"}
     assert name not in page.text()
-    page.field("Password").clear()
-    page.field("Password").send_keys("right" + Keys.ENTER)
+    enter(page.field("Password"), "right")
     page.says(f"For {name}")
 
     page.says(f"{name}-1.png")
-    loaded = "return [...document.images].filter((image) => image.naturalWidth > 0).length"
-    wait_until(lambda: page.browser.execute_script(loaded) == 2, "both pictures are shown")
+    loaded = "[...document.images].filter((image) => image.naturalWidth > 0).length"
+    wait_until(lambda: page.tab.evaluate(loaded) == 2, "both pictures are shown")
 
 
 def test_a_link_shows_pictures_that_no_browser_shows(pixmill: ApiClient, page: Page, name: str) -> None:
@@ -180,8 +188,8 @@ def test_a_link_shows_pictures_that_no_browser_shows(pixmill: ApiClient, page: P
     page.open(f"/s/{token}")
 
     page.says(f"{name}.tif")
-    width = "return document.querySelector('li img')?.naturalWidth ?? 0"
-    wait_until(lambda: page.browser.execute_script(width) == 512, "the thumbnail is shown")
+    width = "document.querySelector('li img')?.naturalWidth ?? 0"
+    wait_until(lambda: page.tab.evaluate(width) == 512, "the thumbnail is shown")
 
 
 def test_a_shared_thumbnail_is_asked_for_again_and_its_original_is_not(
@@ -189,14 +197,14 @@ def test_a_shared_thumbnail_is_asked_for_again_and_its_original_is_not(
 ) -> None:
     file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
     token = pixmill.http.post(f"{FILES}/links", json={"file_ids": [file_id]}).raise_for_status().json()["token"]
-    given_up = "return document.querySelector('li') !== null && document.querySelector('li img') === null"
-    shown = "const image = document.querySelector('li img'); return image?.naturalWidth > 0 && image.src"
+    given_up = "document.querySelector('li') !== null && document.querySelector('li img') === null"
+    shown = "[...document.querySelectorAll('li img')].find((image) => image.naturalWidth > 0)?.src"
 
-    with blocked(page, "*/thumbnails/*"):
+    with blocked(page, "/thumbnails/"):
         page.open(f"/s/{token}")
-        wait_until(lambda: page.browser.execute_script(given_up), "the thumbnail has failed")
+        wait_until(lambda: page.tab.evaluate(given_up), "the thumbnail has failed")
     # The page notices by itself that the server is there again.
-    source = wait_until(lambda: page.browser.execute_script(shown), "a picture is shown")
+    source = wait_until(lambda: page.tab.evaluate(shown), "a picture is shown")
 
     assert "/thumbnails/512" in source
 
@@ -205,17 +213,12 @@ def test_the_page_runs_no_script_from_a_text(page: Page) -> None:
     page.open("/system")
     page.says("Works")
 
-    refusal = page.browser.execute_script(
-        "try { document.body.insertAdjacentHTML('beforeend', '<i>x</i>'); return 'done'; } catch (e) { return e.name; }"
-    )
+    insert = """() => {
+        try { document.body.insertAdjacentHTML('beforeend', '<i>x</i>'); return 'done'; } catch (e) { return e.name; }
+    }"""
+    refusal = page.tab.evaluate(insert)
 
     assert refusal == "TypeError"
-
-
-def panel_says(page: Page, text: str) -> None:
-    """Wait for the title of the uploads; screen readers also hear "0 of 2 files uploaded"."""
-    title = "return document.querySelector('section.panel header strong')?.innerText"
-    wait_until(lambda: page.browser.execute_script(title) == text, f"the uploads say {text!r}")
 
 
 def test_chosen_files_are_uploaded(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
@@ -224,13 +227,13 @@ def test_chosen_files_are_uploaded(pixmill: ApiClient, page: Page, name: str, tm
         path.write_bytes(photo(20 + index, 10))
 
     page.open(f"/files?q={name}")
-    page.browser.execute_script(RECORD_LANGUAGES)
+    page.run(RECORD_LANGUAGES)
     page.choose_files(*paths)
-    panel_says(page, "3 files uploaded")
+    uploads_say(page, "3 files uploaded")
     assert languages_of(page, "/batch") == {"en"}
     assert violations(page) == []
 
-    wait_until(lambda: len(files_shown(page)) == 3, "the files are in the gallery")
+    expect(files_shown(page)).to_have_count(3)
     stored = pixmill.http.get(f"{FILES}/", params={"name": name}).json()
     assert {pixmill.download(file["id"]) for file in stored} == {path.read_bytes() for path in paths}
 
@@ -241,55 +244,41 @@ def test_a_large_file_is_uploaded_in_resumable_parts(pixmill: ApiClient, page: P
     path.write_bytes(content)
 
     page.open("/files")
-    page.browser.execute_script(RECORD_LANGUAGES)
+    page.run(RECORD_LANGUAGES)
     page.choose_files(path)
-    panel_says(page, "1 file uploaded")
+    uploads_say(page, "1 file uploaded")
     assert languages_of(page, "/uploads/") == {"en"}
 
     [stored] = pixmill.http.get(f"{FILES}/", params={"name": name}).json()
     assert pixmill.download(stored["id"]) == content
-    requests = page.browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    requests = page.tab.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert any(f"{FILES}/uploads/" in request for request in requests)
 
 
-TUS_BEGUN = "return Object.keys(localStorage).some((key) => key.startsWith('tus::'))"
-
-
-@contextmanager
-def network(page: Page, *, upload: float = -1, answer_after: float = 0, offline: bool = False) -> Iterator[None]:
-    """Limit the bytes per second that the browser sends, delay the responses that it receives, or cut it off."""
-    usual = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-    page.browser.execute_cdp_cmd("Network.enable", {})
-    page.browser.execute_cdp_cmd(
-        "Network.emulateNetworkConditions",
-        {**usual, "offline": offline, "uploadThroughput": upload, "latency": answer_after * 1000},
-    )
-    try:
-        yield
-    finally:
-        page.browser.execute_cdp_cmd("Network.emulateNetworkConditions", usual)
+TUS_BEGUN = "Object.keys(localStorage).some((key) => key.startsWith('tus::'))"
 
 
 @pytest.mark.thorough
-def test_uploads_wait_while_the_service_behind_nginx_restarts(strict: FullStack, name: str, tmp_path: Path) -> None:
+def test_uploads_wait_while_the_service_behind_nginx_restarts(
+    strict: FullStack, chromium: Browser, name: str, tmp_path: Path
+) -> None:
     contents = {f"{name}-small": secrets.token_bytes(1000), f"{name}-large": secrets.token_bytes(5_000_000)}
     for stem, content in contents.items():
         (tmp_path / f"{stem}.bin").write_bytes(content)
 
-    with skip_where_missing(), open_browser() as browser, ApiClient(strict.url) as client:
-        page = Page(browser, strict.url)
+    with open_page(chromium, strict.url) as page, ApiClient(strict.url) as client:
         page.open("/files")
-        wait_until(lambda: page.all("#upload-files"), "the field for files")
+        page.button("Upload")
         strict.file_storage.kill()
         try:
             page.choose_files(*tmp_path.glob("*.bin"))
             page.says("Waiting for the server, 0 of 2 uploaded")
             # Until tus gives up too.
-            wait_until(lambda: not page.all("section.panel li .number"), "both uploads wait")
+            expect(page.tab.locator("section.panel li .number")).to_have_count(0)
         finally:
             strict.file_storage.start()
             strict.await_ready()
-        panel_says(page, "2 files uploaded")
+        uploads_say(page, "2 files uploaded")
 
         stored = {stem: client.http.get(f"{FILES}/", params={"name": stem}).json() for stem in contents}
         assert {stem: client.download(file["id"]) for stem, [file] in stored.items()} == contents
@@ -305,15 +294,15 @@ def test_large_files_of_the_same_name_go_each_to_its_folder(
         path.write_bytes(content)
         os.utime(path, (1_000_000_000, 1_000_000_000))
     page.open("/files")
-    wait_until(lambda: page.all("input[webkitdirectory]"), "the field for a folder")
+    choice = page.tab.locator("input[webkitdirectory]")
 
     with network(page, upload=100_000):
-        page.all("input[webkitdirectory]")[0].send_keys(str(tmp_path / f"{name}-0"))
-        wait_until(lambda: page.browser.execute_script(TUS_BEGUN), "the first upload has begun")
+        choice.set_input_files(tmp_path / f"{name}-0")
+        wait_until(lambda: page.tab.evaluate(TUS_BEGUN), "the first upload has begun")
         page.button("Stop and clear").click()
     for index in (1, 0):
-        page.all("input[webkitdirectory]")[0].send_keys(str(tmp_path / f"{name}-{index}"))
-        panel_says(page, "1 file uploaded")
+        choice.set_input_files(tmp_path / f"{name}-{index}")
+        uploads_say(page, "1 file uploaded")
         page.button("Close", "section.panel").click()
 
     for index, content in enumerate(contents):
@@ -325,7 +314,7 @@ def test_large_files_of_the_same_name_go_each_to_its_folder(
 def test_a_file_that_was_deleted_fails_alone(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
     paths = pictures(tmp_path, name, 3)
     page.open("/files")
-    wait_until(lambda: page.all("#upload-files"), "the field for files")
+    page.button("Upload")
 
     with network(page, offline=True):
         page.choose_files(*paths)
@@ -334,15 +323,9 @@ def test_a_file_that_was_deleted_fails_alone(pixmill: ApiClient, page: Page, nam
     page.says("1 file failed")
 
     page.says("The browser can no longer read this file")
-    assert [element.text for element in page.all("section.panel li .clip")] == [paths[1].name]
+    assert page.tab.locator("section.panel li .clip").all_inner_texts() == [paths[1].name]
     assert names_stored(pixmill, name) == [paths[0].stem, paths[2].stem]
     page.button("Close", "section.panel").click()
-
-
-def drag(page: Page, kind: str, *paths: Path) -> None:
-    """Let the browser see files that are dragged over the page."""
-    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
-    page.browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": data})
 
 
 def test_dropped_files_are_uploaded_next_to_an_unreadable_one(
@@ -354,23 +337,22 @@ def test_dropped_files_are_uploaded_next_to_an_unreadable_one(
     page.open(f"/files?q={name}")
     page.says("Nothing matches")
 
-    for kind in ("dragEnter", "dragOver", "drop"):
-        drag(page, kind, *paths)
+    drop(page, *paths)
 
     page.says("1 file or folder could not be read")
-    panel_says(page, "2 files uploaded")
+    uploads_say(page, "2 files uploaded")
     assert names_stored(pixmill, name) == [paths[0].stem, paths[2].stem]
 
 
 def wait_until_kept(page: Page) -> None:
     """Wait until the page would let the user leave it without a question."""
-    leaves = "return dispatchEvent(new Event('beforeunload', {cancelable: true}))"
-    wait_until(lambda: page.browser.execute_script(leaves), "the browser keeps all uploads")
+    leaves = "dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+    wait_until(lambda: page.tab.evaluate(leaves), "the browser keeps all uploads")
 
 
 def tus_requests(page: Page) -> list[str]:
     """Return the addresses of the page's tus requests since it was loaded."""
-    requests = page.browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    requests = page.tab.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
     return [request for request in requests if f"{FILES}/uploads/" in request]
 
 
@@ -405,9 +387,9 @@ def test_uploads_go_on_after_a_reload(pixmill: ApiClient, page: Page, name: str,
     with network(page, upload=200_000):
         page.choose_files(*(tmp_path / f"{stem}.bin" for stem in reversed(contents)))
         wait_until(lambda: names_stored(pixmill, name), "the first files are stored")
-        wait_until(lambda: page.browser.execute_script(TUS_BEGUN), "the large upload has begun")
+        wait_until(lambda: page.tab.evaluate(TUS_BEGUN), "the large upload has begun")
         wait_until_kept(page)
-        page.browser.refresh()
+        page.tab.reload()
         page.says("from before the reload go")
     page.button("Close", "section.panel")
 
@@ -416,9 +398,9 @@ def test_uploads_go_on_after_a_reload(pixmill: ApiClient, page: Page, name: str,
     assert {file["name"]: pixmill.download(file["id"]) for file in stored} == contents
     assert tus_requests(page)
     assert not any(request.endswith("/uploads/") for request in tus_requests(page)), "the server's bytes are sent again"
-    page.browser.refresh()
+    page.tab.reload()
     page.says(f"{len(contents)} files")
-    assert not page.all("section.panel")
+    assert page.tab.locator("section.panel").count() == 0
 
 
 def test_files_whose_response_is_lost_are_stored_once(
@@ -432,9 +414,9 @@ def test_files_whose_response_is_lost_are_stored_once(
         page.choose_files(*paths)
         wait_until(lambda: len(names_stored(pixmill, name)) == 3, "the files are stored")
         wait_until_kept(page)
-        page.browser.get("about:blank")
+        page.tab.goto("about:blank")
     page.open(f"/files?folder={name}")
-    panel_says(page, "3 files uploaded")
+    uploads_say(page, "3 files uploaded")
 
     assert names_stored(pixmill, name) == [path.stem for path in paths]
 
@@ -451,15 +433,15 @@ def test_a_file_that_is_too_large_to_keep_is_chosen_again(
 
     with network(page, upload=1_000_000):
         page.choose_files(path)
-        wait_until(lambda: page.browser.execute_script(TUS_BEGUN), "the upload has begun")
-        page.browser.get("about:blank")
+        wait_until(lambda: page.tab.evaluate(TUS_BEGUN), "the upload has begun")
+        page.tab.goto("about:blank")
         page.open("/trash")
         page.says("1 file must be chosen again")
-    assert [row.text.split("\n")[0] for row in page.all("section.panel li")] == [f"{name}/{path.name}"]
-    page.all("#upload-again")[0].send_keys(str(other))
+    assert first_lines(page.tab.locator("section.panel li")) == [f"{name}/{path.name}"]
+    page.tab.locator("#upload-again").set_input_files(other)
     page.says("1 file is not one of the missing ones")
-    page.all("#upload-again")[0].send_keys(str(path))
-    panel_says(page, "1 file uploaded")
+    page.tab.locator("#upload-again").set_input_files(path)
+    uploads_say(page, "1 file uploaded")
 
     [stored] = pixmill.http.get(f"{FILES}/", params={"name": name}).json()
     assert (stored["size"], stored["folder"]) == (path.stat().st_size, name)
@@ -471,52 +453,47 @@ def test_a_file_whose_bytes_the_browser_lost_is_chosen_again_in_the_gallery(
 ) -> None:
     paths = pictures(tmp_path, name, 2)
     with kept_offline(page, name, paths):
-        page.browser.execute_async_script(
-            """const [done] = arguments;
-            indexedDB.open('pixmill').onsuccess = ({target: {result}}) => {
-                const transaction = result.transaction('files', 'readwrite');
-                transaction.objectStore('files').clear();
-                transaction.oncomplete = () => { result.close(); done(); };
-            };"""
+        page.tab.evaluate(
+            """() => new Promise((done) => {
+                indexedDB.open('pixmill').onsuccess = ({target: {result}}) => {
+                    const transaction = result.transaction('files', 'readwrite');
+                    transaction.objectStore('files').clear();
+                    transaction.oncomplete = () => { result.close(); done(); };
+                };
+            })"""
         )
-        page.browser.get("about:blank")
+        page.tab.goto("about:blank")
 
     page.open(f"/files?folder={name}")
     page.says("2 files must be chosen again")
     page.choose_files(*paths)
-    panel_says(page, "2 files uploaded")
+    uploads_say(page, "2 files uploaded")
 
     assert names_stored(pixmill, name) == [path.stem for path in paths]
 
 
 def test_only_one_window_sends_an_upload(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
     paths = pictures(tmp_path, name, 4)
-    first = page.browser.current_window_handle
-    page.browser.switch_to.new_window("window")
-    page.open(f"/files?folder={name}")
-    page.says("Nothing matches")
+    with page.another_window() as paused:
+        paused.open(f"/files?folder={name}")
+        paused.says("Nothing matches")
+        with network(paused, offline=True):
+            paused.choose_files(*paths[:3])
+            wait_until_kept(paused)
+            paused.button("Pause", "section.panel").click()
 
-    with network(page, offline=True):
-        page.choose_files(*paths[:3])
-        wait_until_kept(page)
-        page.button("Pause", "section.panel").click()
-    page.browser.switch_to.new_window("window")
-    page.open(f"/files?folder={name}")
-    page.choose_files(paths[3])
-    panel_says(page, "1 file uploaded")
-    assert names_stored(pixmill, name) == [paths[3].stem]
+        with paused.another_window() as second:
+            second.open(f"/files?folder={name}")
+            second.choose_files(paths[3])
+            uploads_say(second, "1 file uploaded")
+            assert names_stored(pixmill, name) == [paths[3].stem]
 
-    paused, second = page.browser.window_handles[-2:]
-    page.browser.switch_to.window(paused)
-    page.browser.close()
-    page.browser.switch_to.window(second)
-    page.browser.refresh()
-    page.says("Paused at 0 of 3")
-    page.button("Resume", "section.panel").click()
-    panel_says(page, "3 files uploaded")
-    assert names_stored(pixmill, name) == [path.stem for path in paths]
-    page.browser.close()
-    page.browser.switch_to.window(first)
+            paused.tab.close()
+            second.tab.reload()
+            second.says("Paused at 0 of 3")
+            second.button("Resume", "section.panel").click()
+            uploads_say(second, "3 files uploaded")
+            assert names_stored(pixmill, name) == [path.stem for path in paths]
 
 
 @pytest.mark.parametrize("database", ["null", "{ open() { throw new DOMException('', 'SecurityError'); } }"])
@@ -525,11 +502,11 @@ def test_files_are_uploaded_without_a_database_of_the_browser(
 ) -> None:
     path = tmp_path / f"{name}.png"
     path.write_bytes(photo())
-    with prepared(page, f"Object.defineProperty(window, 'indexedDB', {{value: {database}}})"):
+    with page.tab.add_init_script(f"Object.defineProperty(window, 'indexedDB', {{value: {database}}})"):
         page.errors()
         page.open(f"/files?folder={name}")
         page.choose_files(path)
-        panel_says(page, "1 file uploaded")
+        uploads_say(page, "1 file uploaded")
 
         assert page.errors() == []
     assert names_stored(pixmill, name) == [path.stem]
@@ -540,61 +517,64 @@ def test_uploads_of_a_crashed_tab_go_on_after_its_silence(
 ) -> None:
     paths = pictures(tmp_path, name, 2)
     with kept_offline(page, name, paths):
-        find_mark = "return Object.keys(localStorage).find((key) => key.startsWith('pixmill.uploads.tab.'))"
-        mark = page.browser.execute_script(find_mark)
-        page.browser.get("about:blank")
+        find_mark = "Object.keys(localStorage).find((key) => key.startsWith('pixmill.uploads.tab.'))"
+        mark = page.tab.evaluate(find_mark)
+        page.tab.goto("about:blank")
     page.open(f"{FILES}/healthz")
     # The process of the closed page may remove its mark after this page has begun.
-    is_removed = "return localStorage.getItem(arguments[0]) === null"
-    wait_until(lambda: page.browser.execute_script(is_removed, mark), "the closed page has removed its mark")
-    page.browser.execute_script("localStorage.setItem(arguments[0], Date.now())", mark)
+    is_removed = "(mark) => localStorage.getItem(mark) === null"
+    wait_until(lambda: page.tab.evaluate(is_removed, mark), "the closed page has removed its mark")
+    page.tab.evaluate("(mark) => localStorage.setItem(mark, Date.now())", mark)
 
     collect = """const set = setTimeout;
         window.later = [];
         window.setTimeout = (work, ms, ...rest) => (ms < 60_000 ? set(work, ms, ...rest) : (later.push(work), 0));"""
-    with prepared(page, collect):
+    with page.tab.add_init_script(collect):
         page.open(f"/files?folder={name}")
-        wait_until(lambda: page.browser.execute_script("return later.length"), "the page will look again")
-        assert not page.all("section.panel")
-        page.browser.execute_script("localStorage.setItem(arguments[0], 0); for (const work of later) work()", mark)
-        panel_says(page, "2 files uploaded")
+        wait_until(lambda: page.tab.evaluate("later.length"), "the page will look again")
+        assert page.tab.locator("section.panel").count() == 0
+        look_again = "(mark) => { localStorage.setItem(mark, 0); for (const work of later) work(); }"
+        page.tab.evaluate(look_again, mark)
+        uploads_say(page, "2 files uploaded")
 
     assert names_stored(pixmill, name) == [path.stem for path in paths]
 
 
-HOLD_DATABASE = """const [stores, done] = arguments;
-const begin = IDBDatabase.prototype.transaction;
-indexedDB.open('pixmill').onsuccess = ({target: {result: database}}) => {
-    const transaction = database.transaction(stores, 'readwrite');
-    window.holds = true;
-    window.waiting = [];
-    transaction.oncomplete = () => database.close();
-    // A transaction ends as soon as it has nothing to do.
-    const goOn = () => { if (window.holds) transaction.objectStore(stores[0]).count().onsuccess = goOn; };
-    transaction.objectStore(stores[0]).count().onsuccess = () => { goOn(); done(); };
-    IDBDatabase.prototype.transaction = function (names, mode) {
-        window.waiting.push([names].flat().join());
-        return begin.call(this, names, mode);
+HOLD_DATABASE = """(stores) => new Promise((done) => {
+    const begin = IDBDatabase.prototype.transaction;
+    indexedDB.open('pixmill').onsuccess = ({target: {result: database}}) => {
+        const transaction = database.transaction(stores, 'readwrite');
+        window.holds = true;
+        window.waiting = [];
+        transaction.oncomplete = () => database.close();
+        // A transaction ends as soon as it has nothing to do.
+        const goOn = () => { if (window.holds) transaction.objectStore(stores[0]).count().onsuccess = goOn; };
+        transaction.objectStore(stores[0]).count().onsuccess = () => { goOn(); done(); };
+        IDBDatabase.prototype.transaction = function (names, mode) {
+            window.waiting.push([names].flat().join());
+            return begin.call(this, names, mode);
+        };
     };
-};"""
+})"""
 """Lets every other transaction on these stores of the browser's database wait, and records them."""
 
-LET_GO = """const [done] = arguments;
-indexedDB.open('pixmill').onsuccess = ({target: {result: database}}) => {
-    const last = database.transaction(['entries', 'files'], 'readwrite');
-    last.oncomplete = () => { database.close(); setTimeout(done); };
-    window.holds = false;
-};"""
-"""Ends this; calls back after the transactions that wait, and after what the page does next."""
+LET_GO = """() => new Promise((done) => {
+    indexedDB.open('pixmill').onsuccess = ({target: {result: database}}) => {
+        const last = database.transaction(['entries', 'files'], 'readwrite');
+        last.oncomplete = () => { database.close(); setTimeout(done); };
+        window.holds = false;
+    };
+})"""
+"""Ends this, after the transactions that wait, and after what the page does next."""
 
 
 def hold_database(page: Page, *stores: str) -> None:
-    page.browser.execute_async_script(HOLD_DATABASE, list(stores))
+    page.tab.evaluate(HOLD_DATABASE, stores)
 
 
 def await_transaction(page: Page, stores: str) -> None:
-    asked = "return window.waiting.includes(arguments[0])"
-    wait_until(lambda: page.browser.execute_script(asked, stores), "the page uses the database")
+    asked = "(stores) => window.waiting.includes(stores)"
+    wait_until(lambda: page.tab.evaluate(asked, stores), "the page uses the database")
 
 
 @pytest.mark.thorough
@@ -611,13 +591,13 @@ def test_an_upload_that_ends_while_the_database_is_read_does_not_begin_again(
         wait_until_kept(page)
         hold_database(page, "entries", "files")
         # As if the user came back to this tab: the page looks for the uploads of closed ones.
-        page.browser.execute_script("document.dispatchEvent(new Event('visibilitychange'))")
+        page.tab.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         await_transaction(page, "entries,files")
-        panel_says(page, "Uploading 0 of 1")
-    panel_says(page, "1 file uploaded")
-    page.browser.execute_async_script(LET_GO)
+        uploads_say(page, "Uploading 0 of 1")
+    uploads_say(page, "1 file uploaded")
+    page.tab.evaluate(LET_GO)
 
-    panel_says(page, "1 file uploaded")
+    uploads_say(page, "1 file uploaded")
     assert names_stored(pixmill, name) == [name]
 
 
@@ -629,7 +609,7 @@ def test_nothing_is_sent_that_the_user_stopped_while_the_database_was_read(
     paths = pictures(tmp_path, name, 2)
     with kept_offline(page, name, paths):
         page.button("Pause", "section.panel").click()
-        page.browser.get("about:blank")
+        page.tab.goto("about:blank")
     page.open(f"/files?folder={name}")
     page.says("Paused at 0 of 2")
     hold_database(page, "files")
@@ -637,21 +617,21 @@ def test_nothing_is_sent_that_the_user_stopped_while_the_database_was_read(
     page.button("Resume", "section.panel").click()
     await_transaction(page, "files")
     page.button(button, "section.panel").click()
-    page.browser.execute_async_script(LET_GO)
-    sent = page.browser.execute_script(
-        "return performance.getEntriesByType('resource').filter(({name}) => name.endsWith('/batch')).length"
+    page.tab.evaluate(LET_GO)
+    sent = page.tab.evaluate(
+        "performance.getEntriesByType('resource').filter(({name}) => name.endsWith('/batch')).length"
     )
     if button == "Pause":
         page.button("Resume", "section.panel").click()
-        panel_says(page, "2 files uploaded")
+        uploads_say(page, "2 files uploaded")
 
     assert (sent, len(names_stored(pixmill, name))) == (0, stored_later)
-    page.browser.refresh()
+    page.tab.reload()
     page.says("2 files" if stored_later else "Nothing matches")
-    assert not page.all("section.panel")
+    assert page.tab.locator("section.panel").count() == 0
 
 
-LATER = "const now = Date.now; Date.now = () => now() + arguments[0] * 3600_000"
+LATER = "(hours) => { const now = Date.now; Date.now = () => now() + hours * 3600_000; }"
 """Let the page's clock say that this many more hours have passed."""
 
 
@@ -665,40 +645,40 @@ def test_a_retry_after_the_server_forgot_the_key_is_the_users_decision(
         page.choose_files(*paths)
         wait_until(lambda: len(names_stored(pixmill, name)) == 2, "the files are stored")
         wait_until_kept(page)
-        begun = """const [done] = arguments;
+        begun = """() => new Promise((done) => {
             indexedDB.open('pixmill').onsuccess = ({target: {result}}) => {
                 result.transaction('entries').objectStore('entries').getAll().onsuccess = ({target}) => {
                     result.close();
                     done(target.result.map(({sent}) => typeof sent));
                 };
-            };"""
-        assert page.browser.execute_async_script(begun) == ["number"] * 2
+            };
+        })"""
+        assert page.tab.evaluate(begun) == ["number"] * 2
         page.button("Pause", "section.panel").click()
-    page.browser.execute_script(LATER, 23)
-    with blocked(page, f"*{FILES}/batch"):
+    page.tab.evaluate(LATER, 23)
+    with blocked(page, f"{FILES}/batch$"):
         page.button("Resume", "section.panel").click()
         page.says("2 files failed")
-    page.browser.execute_script(LATER, 2)
-    sent = "return performance.getEntriesByType('resource').filter(({name}) => name.endsWith('/batch')).length"
-    before = page.browser.execute_script(sent)
+    page.tab.evaluate(LATER, 2)
+    sent = "performance.getEntriesByType('resource').filter(({name}) => name.endsWith('/batch')).length"
+    before = page.tab.evaluate(sent)
 
     page.button("Retry all", "section.panel").click()
     page.says("2 files must be chosen again")
     page.says("the server may have the file")
-    assert page.browser.execute_script(sent) == before
+    assert page.tab.evaluate(sent) == before
 
-    page.all("#upload-again")[0].send_keys("\n".join(map(str, paths)))
-    panel_says(page, "2 files uploaded")
-    page.browser.refresh()
+    page.tab.locator("#upload-again").set_input_files(paths)
+    uploads_say(page, "2 files uploaded")
+    page.tab.reload()
     page.says("2 files")
-    assert not page.all("section.panel")
+    assert page.tab.locator("section.panel").count() == 0
 
 
 def test_a_pause_belongs_to_one_window(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
     paths = [tmp_path / f"{name}-{index}.bin" for index in range(2)]
     for path in paths:
         path.write_bytes(secrets.token_bytes(3_000_000))
-    first = page.browser.current_window_handle
     page.open(f"/files?folder={name}")
     page.says("Nothing matches")
     # Offline throughout, so that this window never adopts the uploads of the other one while that reloads.
@@ -707,25 +687,23 @@ def test_a_pause_belongs_to_one_window(pixmill: ApiClient, page: Page, name: str
         wait_until_kept(page)
         page.button("Pause", "section.panel").click()
 
-        page.browser.switch_to.new_window("window")
-        page.open(f"/files?folder={name}")
-        page.says("Nothing matches")
-        with network(page, upload=20_000):
-            page.choose_files(paths[1])
-            wait_until_kept(page)
-            page.browser.refresh()
-            page.says("1 upload from before the reload goes on")
-        panel_says(page, "1 file uploaded")
-        assert names_stored(pixmill, name) == [paths[1].stem]
-        page.browser.close()
-        page.browser.switch_to.window(first)
+        with page.another_window() as other:
+            other.open(f"/files?folder={name}")
+            other.says("Nothing matches")
+            with network(other, upload=20_000):
+                other.choose_files(paths[1])
+                wait_until_kept(other)
+                other.tab.reload()
+                other.says("1 upload from before the reload goes on")
+            uploads_say(other, "1 file uploaded")
+            assert names_stored(pixmill, name) == [paths[1].stem]
 
-    online = "const [done] = arguments; fetch('/api/session').then(() => done(true), () => done(false))"
-    wait_until(lambda: page.browser.execute_async_script(online), "the first window is online again")
-    page.browser.refresh()
+    online = "fetch('/api/session').then(() => true, () => false)"
+    wait_until(lambda: page.tab.evaluate(online), "this window is online again")
+    page.tab.reload()
     page.says("Paused at 0 of 1")
     page.button("Resume", "section.panel").click()
-    panel_says(page, "1 file uploaded")
+    uploads_say(page, "1 file uploaded")
     assert names_stored(pixmill, name) == [path.stem for path in paths]
 
 
@@ -739,28 +717,30 @@ def open_stack() -> Iterator[EmbeddedStack]:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("width", [390, 1280])
-def test_each_screen_of_an_open_server_says_that_it_is_open(open_stack: EmbeddedStack, width: int) -> None:
+def test_each_screen_of_an_open_server_says_that_it_is_open(
+    open_stack: EmbeddedStack, chromium: Browser, width: int
+) -> None:
     english = "This server asks for no key: everyone who reaches it can see, change and delete everything."
     russian = "Сервер не просит ключ: каждый, кому он доступен, может всё увидеть, изменить и удалить."
 
-    with skip_where_missing(), open_browser(width) as browser:
-        page = Page(browser, open_stack.url)
+    with open_page(chromium, open_stack.url, width) as page:
         for path in ("/files", "/process", "/runs", "/tasks", "/shared", "/system", "/trash", "/s/a-token"):
             page.open(path)
             notice = page.first("[role=note]")
-            assert notice.text == english
+            assert notice.inner_text() == english
             # It covers nothing, but for the rounding of sizes, and nobody can close it.
-            assert notice.rect["y"] + notice.rect["height"] < page.first("main").rect["y"] + 1
-            assert not page.all("[role=note] button")
+            place = box_of(notice)
+            assert place["y"] + place["height"] < box_of(page.first("main"))["y"] + 1
+            assert page.tab.locator("[role=note] button").count() == 0
         page.button("Русский").click()
-        wait_until(lambda: page.first("[role=note]").text == russian, "the notice in Russian")
+        expect(page.tab.get_by_role("note")).to_have_text(russian)
 
 
 def test_a_server_for_this_machine_does_not_say_that_it_is_open(page: Page) -> None:
     page.open("/system")
     page.says("Only this machine, without a key")
 
-    assert not page.all("[role=note]")
+    assert page.tab.locator("[role=note]").count() == 0
 
 
 @pytest.fixture
@@ -778,21 +758,20 @@ def owners(keys_stack: EmbeddedStack) -> Mapping[str, str]:
 
 @pytest.mark.thorough
 def test_uploads_wait_for_their_owner(
-    keys_stack: EmbeddedStack, owners: Mapping[str, str], name: str, tmp_path: Path
+    keys_stack: EmbeddedStack, chromium: Browser, owners: Mapping[str, str], name: str, tmp_path: Path
 ) -> None:
     alice, bob = owners["alice"], owners["bob"]
     paths = pictures(tmp_path, name, 4)
 
-    with skip_where_missing(), open_browser() as browser, ApiClient(keys_stack.url) as client:
-        page = Page(browser, keys_stack.url)
+    with open_page(chromium, keys_stack.url) as page, ApiClient(keys_stack.url) as client:
 
         def change_owner(key: str) -> None:
             page.button("Sign out").click()
-            page.field("Key").send_keys(key + Keys.ENTER)
+            enter(page.field("Key"), key)
             page.button("Sign out")
 
         page.open("/files")
-        page.field("Key").send_keys(alice + Keys.ENTER)
+        enter(page.field("Key"), alice)
         with network(page, upload=100):
             page.choose_files(*paths[:3])
             wait_until_kept(page)
@@ -800,31 +779,26 @@ def test_uploads_wait_for_their_owner(
             page.button("System").click()
             page.button("Sign out")
             assert "Paused at 0 of 3" in page.text()
-        first = browser.current_window_handle
-        browser.switch_to.new_window("window")
-        second = browser.current_window_handle
-        page.open("/files")
-        with network(page, upload=100):
-            page.choose_files(paths[3])
-            wait_until_kept(page)
-            page.button("Pause", "section.panel").click()
-        browser.switch_to.window(first)
-        change_owner(bob)
-        page.says("bob")
-        browser.switch_to.window(second)
-        wait_until(lambda: not page.all("section.panel"), "the other window has no uploads of the earlier owner")
-        page.open("/system")
-        page.says("bob")
-        browser.close()
-        browser.switch_to.window(first)
+        with page.another_window() as other:
+            other.open("/files")
+            with network(other, upload=100):
+                other.choose_files(paths[3])
+                wait_until_kept(other)
+                other.button("Pause", "section.panel").click()
+            change_owner(bob)
+            page.says("bob")
+            # The other window has no uploads of the earlier owner.
+            expect(other.tab.locator("section.panel")).to_have_count(0)
+            other.open("/system")
+            other.says("bob")
         page.open("/files")
         page.choose_files(paths[0])
-        panel_says(page, "1 file uploaded")
+        uploads_say(page, "1 file uploaded")
         page.open("/system")
         change_owner(alice)
         page.says("Paused at 0 of 4")
         page.button("Resume", "section.panel").click()
-        panel_says(page, "4 files uploaded")
+        uploads_say(page, "4 files uploaded")
 
         client.http.headers["Authorization"] = f"Bearer {bob}"
         assert names_stored(client, name) == [paths[0].stem]
@@ -834,60 +808,58 @@ def test_uploads_wait_for_their_owner(
 
 @pytest.mark.thorough
 def test_an_owner_who_takes_over_a_page_does_not_get_its_uploads(
-    keys_stack: EmbeddedStack, owners: Mapping[str, str], name: str, tmp_path: Path
+    keys_stack: EmbeddedStack, chromium: Browser, owners: Mapping[str, str], name: str, tmp_path: Path
 ) -> None:
     path = tmp_path / f"{name}.bin"
     with path.open("wb") as file:
         # Too large to keep: the browser asks before it leaves a page with this upload.
         file.truncate(64 * 2**20 + 1)
 
-    with skip_where_missing(), open_browser() as browser, ApiClient(keys_stack.url) as client:
-        page = Page(browser, keys_stack.url)
+    with open_page(chromium, keys_stack.url) as page, ApiClient(keys_stack.url) as client:
         page.open("/files")
         page.field("Key")
         assert violations(page) == []
-        page.field("Key").send_keys(owners["alice"] + Keys.ENTER)
+        enter(page.field("Key"), owners["alice"])
         page.says("Drop")
         page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
         page.says("Sepia")
         for key, text in (("alice", "Sepia"), ("bob", "Begin with a step"), ("alice", "Begin with a step")):
-            browser.delete_all_cookies()
+            page.tab.context.clear_cookies()
             page.open("/s/a-token")
             page.says("This link")
             page.open("/process")
-            page.field("Key").send_keys(owners[key] + Keys.ENTER)
+            enter(page.field("Key"), owners[key])
             page.says(text)
         page.open("/files")
         page.says("Drop")
         with network(page, upload=1000):
             page.choose_files(path)
             page.button("Pause", "section.panel").click()
-        browser.execute_script("localStorage['pixmill.draft'] = '{}'; localStorage['pixmill.theme'] = '\"dark\"'")
-        browser.delete_all_cookies()
-        # The browser's question, which this driver always answers with "Leave".
+        page.run("localStorage['pixmill.draft'] = '{}'; localStorage['pixmill.theme'] = '\"dark\"'")
+        page.tab.context.clear_cookies()
+        # The browser's question, which Playwright always answers with "Leave".
         asked = "addEventListener('beforeunload', (event) => { sessionStorage.asked = event.defaultPrevented; })"
-        browser.execute_script(asked)
-        page.field("Search names and comments").send_keys(name)
+        page.run(asked)
+        page.field("Search names and comments").fill(name)
         page.field("Key", "dialog")
         assert violations(page) == []
-        page.field("Key", "dialog").send_keys(owners["bob"] + Keys.ENTER)
-        wait_until(lambda: browser.execute_script("return sessionStorage.asked"), "the page is reloaded")
-        assert browser.execute_script("return sessionStorage.asked") == "false"
+        enter(page.field("Key", "dialog"), owners["bob"])
+        page.tab.wait_for_function("() => sessionStorage.asked")
+        assert page.tab.evaluate("sessionStorage.asked") == "false"
         page.open("/system")
         page.says("bob")
-        stored = "return [localStorage['pixmill.draft'] ?? null, localStorage['pixmill.theme']]"
-        assert browser.execute_script(stored) == [None, '"dark"']
+        stored = "[localStorage['pixmill.draft'] ?? null, localStorage['pixmill.theme']]"
+        assert page.tab.evaluate(stored) == [None, '"dark"']
 
         client.http.headers["Authorization"] = f"Bearer {owners['bob']}"
         assert names_stored(client, name) == []
 
         page.button("Sign out").click()
-        page.field("Key").send_keys(owners["carol"] + Keys.ENTER)
+        enter(page.field("Key"), owners["carol"])
         page.says("carol")
         page.button("Files").click()
         page.says("No files yet")
-        for kind in ("dragEnter", "dragOver"):
-            drag(page, kind, path)
+        drag(page, path)
         assert "Drop" not in page.text()
 
 
@@ -899,20 +871,18 @@ def test_the_next_page_is_shown_once(pixmill: ApiClient, page: Page, name: str) 
     rows = "main li"
 
     page.open("/shared")
-    with blocked(page, "*after=*"):
+    with blocked(page, "after="):
         page.button("Show more").click()
         page.says("The server does not answer.")
     page.button("Try again", "main").click()
-    wait_until(lambda: len(page.all(rows)) == count, "the second page is shown")
+    expect(page.tab.locator(rows)).to_have_count(count)
     page.open("/shared")
     page.button("Show more")
-    page.browser.execute_script(
-        "const more = [...document.querySelectorAll('main button')].at(-1); more.click(); more.click();"
-    )
-    wait_until(lambda: len(page.all(rows)) == count, "the second page is shown")
-    asked = "return performance.getEntriesByType('resource').filter(({name}) => name.includes('after=')).length"
+    page.run("const more = [...document.querySelectorAll('main button')].at(-1); more.click(); more.click();")
+    expect(page.tab.locator(rows)).to_have_count(count)
+    asked = "performance.getEntriesByType('resource').filter(({name}) => name.includes('after=')).length"
 
-    assert page.browser.execute_script(asked) == 1
+    assert page.tab.evaluate(asked) == 1
     # Otherwise the links of later tests would be on the second page.
     pixmill.http.delete(f"{FILES}/{file_id}").raise_for_status()
 
@@ -922,29 +892,28 @@ def test_an_error_of_the_gallery_is_mended_by_keyboard(pixmill: ApiClient, page:
     for index in range(60):
         pixmill.upload(f"{name}-{index}.txt", b"text %d" % index)
 
-    with blocked(page, "*/file-server/lookup*", "*/healthz*"):
-        page.open(f"/files?q={name}")
-        again = page.first("[role=alert] button")
-        assert again.rect["y"] < 800
-        assert not page.all("[role=listbox] [role=alert]")
-        page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/healthz*"]})
+    with blocked(page, "/healthz"):
+        with blocked(page, "/file-server/lookup"):
+            page.open(f"/files?q={name}")
+            again = page.first("[role=alert] button")
+            assert box_of(again)["y"] < 800
+            assert page.tab.locator("[role=listbox] [role=alert]").count() == 0
+            button = again.element_handle()
         # The page also asks again by itself, and may have done so before the key is pressed.
-        with suppress(StaleElementReferenceException, ElementNotInteractableException):
-            again.send_keys(Keys.SPACE)
+        with suppress(Error):
+            button.press("Space")
 
-        wait_until(lambda: files_shown(page), "the rows are shown")
-    assert not page.all("[role=alert]")
-    assert not page.all("[role=option][aria-selected=true]")
+        files_shown(page).first.wait_for()
+    assert page.tab.locator("[role=alert]").count() == 0
+    assert page.tab.locator("[role=option][aria-selected=true]").count() == 0
 
 
 def test_an_update_of_the_server_is_named(page: Page) -> None:
     page.open("/system")
     page.says("Works")
 
-    with blocked(page, "*/assets/Trash-*"):
-        page.browser.execute_script(
-            "history.pushState(null, '', '/trash'); dispatchEvent(new PopStateEvent('popstate'))"
-        )
+    with blocked(page, "/assets/Trash-"):
+        page.go("/trash")
         page.says("The server was updated. Reload the page to use the new version.")
     page.button("Reload the page").click()
 
@@ -955,13 +924,13 @@ def test_the_page_speaks_english_where_its_russian_is_gone(page: Page) -> None:
     page.open("/system")
     page.says("Works")
 
-    with blocked(page, "*/assets/ru-*"):
+    with blocked(page, "/assets/ru-"):
         page.button("Русский").click()
         page.says("The server was updated. Reload the page to use the new version.")
         page.open("/system")
         page.says("Works")
-        assert not page.all(".toast")
-        page.browser.execute_script("localStorage.setItem('pixmill.language', '\"ru\"')")
+        assert page.tab.locator(".toast").count() == 0
+        page.tab.evaluate("localStorage.setItem('pixmill.language', '\"ru\"')")
         page.open("/system")
         page.says("The server was updated. Reload the page to use the new version.")
         page.says("Works")
@@ -982,7 +951,7 @@ def test_a_failed_task_is_explained_in_russian(pixmill: ApiClient, page: Page, n
     page.open(f"/files/{file_id}?tab=history")
     page.says(answer["error"])
 
-    with blocked(page, "*/catalog", "*/healthz"):
+    with blocked(page, "/catalog$", "/healthz$"):
         page.button("Русский").click()
         page.says("Сервер не отвечает")
         page.says(answer["problem"]["detail"])
@@ -1006,13 +975,13 @@ def test_a_failed_task_is_explained_in_russian(pixmill: ApiClient, page: Page, n
 def test_late_names_do_not_replace_those_of_the_chosen_language(page: Page, address: str) -> None:
     hold_english = holding("path.endsWith('/catalog') && options.headers['Accept-Language'] === 'en'")
     names = "[...document.querySelectorAll('option, li')].map(({innerText}) => innerText).join()"
-    with prepared(page, hold_english):
+    with page.tab.add_init_script(hold_english):
         page.open(address)
         await_held(page, "the English answer is held")
         page.button("Русский").click()
-        wait_until(lambda: "Сепия" in page.browser.execute_script(f"return {names}"), "the names are in Russian")
+        wait_until(lambda: "Сепия" in page.tab.evaluate(names), "the names are in Russian")
         release(page)
-        shown = page.browser.execute_script(f"return {names}")
+        shown = page.tab.evaluate(names)
         page.button("English").click()
 
     assert "Сепия" in shown
@@ -1021,13 +990,13 @@ def test_late_names_do_not_replace_those_of_the_chosen_language(page: Page, addr
 def test_the_copied_commands_do_what_the_buttons_do(pixmill: ApiClient, page: Page, name: str) -> None:
     pixmill.upload(f"{name}.png", photo())
     [file] = open_gallery(page, name, 1)
-    file.find_element(By.CSS_SELECTOR, "[data-check]").click()
-    page.browser.execute_script("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    file.locator("[data-check]").click()
+    page.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
 
     page.button("Copy this as a command", "[role=toolbar]").click()
     page.button("Delete: Copy as curl", "[role=toolbar]").click()
     page.says("Copied")
-    command = str(page.browser.execute_script("return window.copied"))
+    command = str(page.tab.evaluate("window.copied"))
     subprocess.run(shlex.split(command), check=True, capture_output=True)
 
     assert names_stored(pixmill, name) == []
@@ -1040,24 +1009,24 @@ def test_search_filters_and_order_are_in_the_address(pixmill: ApiClient, page: P
 
     page.open("/files")
     search = page.field("Search names and comments")
-    search.send_keys(f"{name} ")
-    wait_until(lambda: page.browser.current_url.endswith(f"/files?q={name}"), "the search is done")
-    wait_until(lambda: len(files_shown(page)) == 3, "all files with the name are shown")
-    assert search.get_attribute("value") == f"{name} ", "the next word would be joined to this one"
-    page.field("Type").send_keys("Images")
-    page.field("Order").send_keys("Name, Z")
-    wait_until(lambda: len(files_shown(page)) == 2, "only images are shown")
+    search.press_sequentially(f"{name} ")
+    page.tab.wait_for_url(lambda url: url.endswith(f"/files?q={name}"))
+    expect(files_shown(page)).to_have_count(3)
+    assert search.input_value() == f"{name} ", "the next word would be joined to this one"
+    page.field("Type").select_option(label="Images")
+    page.field("Order").select_option(label="Name, Z to A")
+    expect(files_shown(page)).to_have_count(2)
 
-    assert page.browser.current_url.endswith(f"/files?q={name}&type=image%2F*&sort=-name")
-    page.browser.refresh()
-    wait_until(lambda: len(files_shown(page)) == 2, "the address shows the same")
-    assert [file.text.split("\n")[0] for file in files_shown(page)] == [f"{name}-2", f"{name}-1"]
-    files_shown(page)[0].click()
+    assert page.address().endswith(f"/files?q={name}&type=image%2F*&sort=-name")
+    page.tab.reload()
+    expect(files_shown(page)).to_have_count(2)
+    assert first_lines(files_shown(page)) == [f"{name}-2", f"{name}-1"]
+    files_shown(page).first.click()
     page.says("Download")
-    page.first("body").send_keys(Keys.ESCAPE)
-    wait_until(lambda: page.browser.current_url.endswith(f"/files?q={name}&type=image%2F*&sort=-name"), "the way back")
+    page.tab.keyboard.press("Escape")
+    page.tab.wait_for_url(lambda url: url.endswith(f"/files?q={name}&type=image%2F*&sort=-name"))
     page.open(f"/files?q={name}&since=x&taken_from=y&taken_to=z")
-    wait_until(lambda: len(files_shown(page)) == 3, "filters that make no sense are ignored")
+    expect(files_shown(page)).to_have_count(3)
 
 
 def test_files_are_deleted_by_keyboard_and_brought_back(pixmill: ApiClient, page: Page, name: str) -> None:
@@ -1066,16 +1035,16 @@ def test_files_are_deleted_by_keyboard_and_brought_back(pixmill: ApiClient, page
     open_gallery(page, name, 4)
     gallery = page.first("[role=listbox]")
 
-    gallery.send_keys(Keys.HOME, " ", Keys.SHIFT + Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    press(gallery, "Home", "Space", "Shift+ArrowRight", "ArrowRight")
     page.says("3 files selected")
-    gallery.send_keys(Keys.NULL, Keys.DELETE)
+    press(gallery, "Delete")
     page.says("3 files are in the trash")
     assert names_stored(pixmill, name) == [f"{name}-4"]
-    gallery.send_keys(Keys.CONTROL + "z", Keys.NULL)
+    press(gallery, "Control+z")
     page.says("3 files are back")
 
     assert names_stored(pixmill, name) == [f"{name}-{number}" for number in (1, 2, 3, 4)]
-    wait_until(lambda: len(files_shown(page)) == 4, "the files are in the gallery again")
+    expect(files_shown(page)).to_have_count(4)
 
 
 def test_the_trash_restores_a_file_and_is_emptied(pixmill: ApiClient, page: Page, name: str) -> None:
@@ -1101,15 +1070,14 @@ def test_a_chosen_folder_is_kept_and_filters(pixmill: ApiClient, page: Page, nam
     (folder.parent / f"{name}-album.png").write_bytes(photo())
 
     page.open(f"/files?q={name}")
-    wait_until(lambda: page.all("input[webkitdirectory]"), "the field for a folder")
-    page.all("input[webkitdirectory]")[0].send_keys(str(folder.parent))
-    panel_says(page, "2 files uploaded")
+    page.tab.locator("input[webkitdirectory]").set_input_files(folder.parent)
+    uploads_say(page, "2 files uploaded")
     page.button(f"album-{name}").click()
-    wait_until(lambda: len(files_shown(page)) == 2, "only the files in the folder are shown")
+    expect(files_shown(page)).to_have_count(2)
     page.button("may").click()
-    wait_until(lambda: len(files_shown(page)) == 1, "only the file in the folder below is shown")
+    expect(files_shown(page)).to_have_count(1)
 
-    assert page.browser.current_url.endswith(f"folder=album-{name}%2Fmay")
+    assert page.address().endswith(f"folder=album-{name}%2Fmay")
     [file] = pixmill.http.get(f"{FILES}/", params={"folder": f"album-{name}/may"}).json()
     assert file["name"] == f"{name}-may"
 
@@ -1117,17 +1085,16 @@ def test_a_chosen_folder_is_kept_and_filters(pixmill: ApiClient, page: Page, nam
 def test_what_others_upload_appears_without_losing_the_selection(pixmill: ApiClient, page: Page, name: str) -> None:
     first = pixmill.upload(f"{name}-1.png", photo(), folder=name)["id"]
     page.open(f"/files?folder={name}")
-    wait_until(lambda: len(files_shown(page)) == 1, "the file is shown")
-    page.first("[role=listbox]").send_keys(" ")
+    expect(files_shown(page)).to_have_count(1)
+    press(page.first("[role=listbox]"), "Space")
     page.says("1 file selected")
 
     pixmill.upload(f"{name}-2.png", photo(), folder=name)
-    wait_until(lambda: len(files_shown(page)) == 2, "the new file appears")
+    expect(files_shown(page)).to_have_count(2)
 
-    selected = page.all("[role=option][aria-selected=true]")
-    assert [element.text.split("\n")[0] for element in selected] == [f"{name}-1"]
+    assert first_lines(page.tab.locator("[role=option][aria-selected=true]")) == [f"{name}-1"]
     pixmill.http.delete(f"{FILES}/{first}").raise_for_status()
-    wait_until(lambda: len(files_shown(page)) == 1, "the deleted file disappears")
+    expect(files_shown(page)).to_have_count(1)
 
 
 RECORD_LOOKUPS = """const {fetch} = window;
@@ -1147,31 +1114,31 @@ def test_a_long_list_has_its_end_and_few_rows_in_the_document(pixmill: ApiClient
     # Not by time, because a list of months would need some rows from everywhere.
     page.open(f"/files?folder={name}&sort=name")
     page.says("2,001 files")
-    wait_until(lambda: files_shown(page), "the first rows are shown")
-    page.browser.execute_script(RECORD_LOOKUPS)
+    files_shown(page).first.wait_for()
+    page.run(RECORD_LOOKUPS)
     gallery = page.first("[role=listbox]")
 
-    gallery.send_keys(Keys.END)
+    gallery.press("End")
     page.says(f"{name}z")
-    assert 0 < len(files_shown(page)) < 80
+    assert 0 < files_shown(page).count() < 80
     in_order = pixmill.http.get(f"{FILES}/index", params={"folder": name, "sort": "name"}).json()["ids"]
-    looked_up = page.browser.execute_script("return window.lookedUp")
+    looked_up = page.tab.evaluate("window.lookedUp")
     assert last in looked_up
     assert set(looked_up) <= set(in_order[-80:]), "rows between the first and the last are loaded"
-    gallery.send_keys(Keys.CONTROL + "a", Keys.NULL)
+    press(gallery, "Control+a")
     page.says("2,001 files selected")
 
-    requests = page.browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    requests = page.tab.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert sum("/index?" in request for request in requests) == 1
     assert not any(f"{FILES}/?" in request for request in requests), "no page of the list is loaded"
 
-    gallery.send_keys("p")
+    press(gallery, "p")
     page.says("Run on 2,001 files")
-    address = page.browser.current_url
-    page.browser.back()
-    page.first("[role=listbox]").send_keys(Keys.HOME, " ", "p")
+    address = page.address()
+    page.tab.go_back()
+    press(page.first("[role=listbox]"), "Home", "Space", "p")
     page.says("Run on 2,000 files")
-    page.browser.get(address)
+    page.tab.goto(address)
     page.says("Run on 2,001 files")
 
 
@@ -1190,14 +1157,14 @@ PATIENT_TOAST = """{
 
 def test_a_file_is_renamed(pixmill: ApiClient, page: Page, name: str) -> None:
     file = pixmill.upload(f"{name}.png", photo())
-    with prepared(page, PATIENT_TOAST):
+    with page.tab.add_init_script(PATIENT_TOAST):
         page.open(f"/files/{file['id']}")
 
-    page.field("Name").send_keys(Keys.CONTROL + "a", Keys.NULL, f"{name}-renamed", Keys.TAB)
+    enter(page.field("Name"), f"{name}-renamed", "Tab")
     page.says("Saved")
-    wait_until(lambda: page.browser.execute_script("return window.ended") > 1, "the time of the message is over")
+    wait_until(lambda: page.tab.evaluate("window.ended") > 1, "the time of the message is over")
     assert "Saved" in page.text(), "its button has the focus"
-    page.browser.execute_script("document.activeElement.blur()")
+    page.tab.evaluate("document.activeElement.blur()")
     wait_until(lambda: "Saved" not in page.text(), "the message disappears")
 
     assert pixmill.http.get(f"{FILES}/{file['id']}").json()["name"] == f"{name}-renamed"
@@ -1205,43 +1172,43 @@ def test_a_file_is_renamed(pixmill: ApiClient, page: Page, name: str) -> None:
 
 def test_a_picture_is_loaded_again_when_the_server_answers_again(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
-    loaded = "return document.querySelector('.viewer img')?.naturalWidth"
+    loaded = "document.querySelector('.viewer img')?.naturalWidth"
 
-    with blocked(page, "*/thumbnails/*", f"*{FILES}/{file_id}/*"):
+    with blocked(page, "/thumbnails/", f"{FILES}/{file_id}/"):
         page.open(f"/files/{file_id}")
         page.says("The picture could not be loaded")
-        page.button("Try again", ".viewer").send_keys(Keys.ENTER)
-        assert page.browser.execute_script("return document.activeElement.matches('.viewer')")
+        page.button("Try again", ".viewer").press("Enter")
+        assert page.tab.evaluate("document.activeElement.matches('.viewer')")
         page.button("Try again", ".viewer")
-        page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": [f"*{FILES}/{file_id}"]})
-        page.field("Name").send_keys("-renamed", Keys.TAB)
+    with blocked(page, f"{FILES}/{file_id}$"):
+        append(page.field("Name"), "-renamed", "Tab")
         page.says("The server does not answer.")
-    page.field("Name").send_keys("-again", Keys.TAB)
+    append(page.field("Name"), "-again", "Tab")
     page.says("Saved")
 
-    wait_until(lambda: page.browser.execute_script(loaded) == 60, "the picture is shown")
+    wait_until(lambda: page.tab.evaluate(loaded) == 60, "the picture is shown")
 
 
 def test_escape_closes_a_menu_and_then_the_file(pixmill: ApiClient, page: Page, name: str) -> None:
     for number in (1, 2, 3):
         pixmill.upload(f"{name}-{number}.png", photo())
     open_gallery(page, name, 3)
-    page.first("[role=listbox]").send_keys(Keys.ARROW_RIGHT, Keys.ENTER)
+    press(page.first("[role=listbox]"), "ArrowRight", "Enter")
     page.field("Name")
 
     # The history moves later: without a count, a test would not see that the page has already left.
     count = """const back = history.back.bind(history);
         window.backs = 0;
         history.back = () => { window.backs += 1; back(); };"""
-    page.browser.execute_script(count)
-    page.button("Copy this as a command").send_keys(Keys.ENTER, Keys.ESCAPE)
-    assert page.browser.execute_script("return backs") == 0
-    page.button("Copy this as a command").send_keys(Keys.ESCAPE)
-    assert page.browser.execute_script("return backs") == 1
-    wait_until(lambda: len(files_shown(page)) == 3, "the gallery is shown")
+    page.run(count)
+    press(page.button("Copy this as a command"), "Enter", "Escape")
+    assert page.tab.evaluate("backs") == 0
+    page.button("Copy this as a command").press("Escape")
+    assert page.tab.evaluate("backs") == 1
+    expect(files_shown(page)).to_have_count(3)
 
-    place = "return document.getElementById(document.activeElement.getAttribute('aria-activedescendant'))?.innerText"
-    wait_until(lambda: f"{name}-2" in (page.browser.execute_script(place) or ""), "the gallery has its place again")
+    place = "document.getElementById(document.activeElement.getAttribute('aria-activedescendant'))?.innerText"
+    wait_until(lambda: f"{name}-2" in (page.tab.evaluate(place) or ""), "the gallery has its place again")
 
 
 def test_an_image_is_analyzed_without_a_task(pixmill: ApiClient, page: Page, name: str) -> None:
@@ -1251,17 +1218,17 @@ def test_an_image_is_analyzed_without_a_task(pixmill: ApiClient, page: Page, nam
     page.open(f"/files/{file['id']}?tab=analysis")
     page.says("Dominant colors")
 
-    assert page.all("[aria-label='Shares of dark to light, by channel'] path")
-    with blocked(page, "*/metadata/*", "*/healthz"):
+    assert page.tab.locator("[aria-label='Shares of dark to light, by channel'] path").count() > 0
+    with blocked(page, "/metadata/", "/healthz$"):
         page.button("Русский").click()
         page.first("[role=tabpanel] [role=alert]")
         page.says("Главные цвета")
         page.button("English").click()
-        wait_until(lambda: not page.all("[role=tabpanel] [role=alert]"), "the analysis is in the language of the page")
+        expect(page.tab.locator("[role=tabpanel] [role=alert]")).to_have_count(0)
         page.button("Русский").click()
         page.first("[role=tabpanel] [role=alert]")
     page.button("Попробовать снова", "[role=tabpanel]").click()
-    wait_until(lambda: not page.all("[role=tabpanel] [role=alert]"), "the image is analyzed again")
+    expect(page.tab.locator("[role=tabpanel] [role=alert]")).to_have_count(0)
     page.button("English").click()
     assert pixmill.counts() == before
 
@@ -1276,16 +1243,16 @@ def test_a_result_leads_to_its_source_and_back(pixmill: ApiClient, page: Page, n
     page.says("Results")
     page.first(f"a[href='/files/{result}']").click()
 
-    wait_until(lambda: page.browser.current_url.endswith(f"/files/{result}"), "the result is shown again")
+    page.tab.wait_for_url(lambda url: url.endswith(f"/files/{result}"))
 
 
 def test_a_pipeline_runs_on_the_selected_files(pixmill: ApiClient, page: Page, name: str) -> None:
     for number in (1, 2):
         pixmill.upload(f"{name}-{number}.png", photo(30, 20))
     first, second = open_gallery(page, name, 2)
-    page.browser.execute_script("localStorage.clear()")
+    page.tab.evaluate("localStorage.clear()")
 
-    first.find_element(By.CSS_SELECTOR, "[data-check]").click()
+    first.locator("[data-check]").click()
     second.click()
     page.button("Process", "[role=toolbar]").click()
     add_step(page, "invert")
@@ -1293,7 +1260,7 @@ def test_a_pipeline_runs_on_the_selected_files(pixmill: ApiClient, page: Page, n
     page.button("Run on 2 files").click()
     page.says("All done")
 
-    assert "#" not in page.browser.current_url
+    assert "#" not in page.address()
     stored = pixmill.http.get(f"{FILES}/", params={"name": name, "sort": "id"}).json()
     sources, results = stored[:2], stored[2:]
     assert len(results) == 2
@@ -1305,25 +1272,25 @@ def test_a_pipeline_runs_on_the_selected_files(pixmill: ApiClient, page: Page, n
 def test_a_preset_of_the_server_fills_the_steps(pixmill: ApiClient, page: Page, name: str) -> None:
     file = pixmill.upload(f"{name}.png", photo())
     page.open("/process")
-    page.browser.execute_script("localStorage.clear()")
+    page.tab.evaluate("localStorage.clear()")
     page.open(f"/process?files={file['id']}")
 
     page.button("avatar").click()
 
-    wait_until(lambda: "#s=" in page.browser.current_url, "the steps are in the address")
-    assert page.field("Width").get_attribute("value") == "256"
-    assert page.first("[aria-controls] .small").text.startswith("WEBP")
+    page.tab.wait_for_url(lambda url: "#s=" in url)
+    assert page.field("Width").input_value() == "256"
+    assert page.first("[aria-controls] .small").inner_text().startswith("WEBP")
 
 
 def test_the_files_of_an_address_are_fetched_once_in_its_order(pixmill: ApiClient, page: Page, name: str) -> None:
     first, second = (pixmill.upload(f"{name}-{number}.png", photo()) for number in (1, 2))
 
     page.open(f"/process?files={second['id']},{first['id']}")
-    wait_until(lambda: len(page.all("[aria-pressed] img")) == 2, "both files are shown")
+    expect(page.tab.locator("[aria-pressed] img")).to_have_count(2)
 
-    names = [image.get_attribute("alt") for image in page.all("[aria-pressed] img")]
+    names = page.tab.locator("[aria-pressed] img").evaluate_all("(images) => images.map(({alt}) => alt)")
     assert names == [f"{name}-2", f"{name}-1"]
-    requests = page.browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    requests = page.tab.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert sum("/lookup" in request for request in requests) == 1
 
 
@@ -1332,12 +1299,11 @@ def test_a_late_answer_does_not_change_the_files_of_a_run(pixmill: ApiClient, pa
     page.open("/process")
     page.says("Add a step")
     hold_first = holding("path.endsWith('/lookup') && !window.release")
-    page.browser.execute_script(hold_first)
-    show = "history.pushState(null, '', `/process?files=${arguments[0]}`); dispatchEvent(new PopStateEvent('popstate'))"
+    page.run(hold_first)
 
-    page.browser.execute_script(show, f"{ids[0]},{ids[1]}")
+    page.go(f"/process?files={ids[0]},{ids[1]}")
     await_held(page, "the first answer is held")
-    page.browser.execute_script(show, ids[2])
+    page.go(f"/process?files={ids[2]}")
     page.says("Run on 1 file")
     release(page)
 
@@ -1348,46 +1314,40 @@ def test_every_change_of_a_step_is_in_the_address(page: Page) -> None:
     page.open(address_of_steps([{"algorithm": "resize", "params": {"width": 1}}]))
     width = page.field("Width")
     # Browsers limit how often a page may change its address.
-    change = """const [field, done] = arguments;
-        (async () => {
-            for (let width = 2; width <= 400; width += 1) {
-                field.value = width;
-                field.dispatchEvent(new InputEvent('input', {bubbles: true}));
-                for (let turn = 0; turn < 3; turn += 1) await null;
-            }
-        })().then(done);"""
-    page.browser.execute_async_script(change, width)
+    change = """async (field) => {
+        for (let width = 2; width <= 400; width += 1) {
+            field.value = width;
+            field.dispatchEvent(new InputEvent('input', {bubbles: true}));
+            for (let turn = 0; turn < 3; turn += 1) await null;
+        }
+    }"""
+    width.evaluate(change)
 
     def written() -> object:
-        text = page.browser.current_url.partition("#s=")[2]
+        text = page.address().partition("#s=")[2]
         return json.loads(base64.urlsafe_b64decode(f"{text}=="))["steps"][0]["params"]["width"]
 
     wait_until(lambda: written() == 400, "the address contains the last change")
 
     # Sooner than the page may write the second change into the address.
-    change_and_leave = """const [field, width, leave] = arguments;
+    change_and_leave = """async (field, [width, leave]) => {
         for (const value of [width, width + 1]) {
             field.value = value;
             field.dispatchEvent(new InputEvent('input', {bubbles: true}));
             for (let turn = 0; turn < 3; turn += 1) await null;
         }
         if (leave === 'reload') setTimeout(() => location.reload());
-        else history.back();"""
-
-    def shows(width: int) -> bool:
-        field = page.named("input", "Width")
-        with suppress(StaleElementReferenceException):
-            return field is not None and field.get_attribute("value") == str(width)
-        return False
-
-    page.browser.execute_script(f"return (async () => {{ {change_and_leave} }})()", page.field("Width"), 401, "reload")
-    wait_until(lambda: shows(402), "the reloaded page has the last change")
+        else history.back();
+    }"""
+    page.field("Width").evaluate(change_and_leave, [401, "reload"])
+    # The reloaded page, and then the entry of the history, have the last change.
+    expect(page.fields("Width")).to_have_value("402")
     page.button("Files").click()
     page.button("Process").click()
-    page.browser.execute_script(f"return (async () => {{ {change_and_leave} }})()", page.field("Width"), 501, "back")
+    page.field("Width").evaluate(change_and_leave, [501, "back"])
     page.field("Search names and comments")
-    page.browser.forward()
-    wait_until(lambda: shows(502), "the entry of the history has the last change")
+    page.tab.go_forward()
+    expect(page.fields("Width")).to_have_value("502")
 
 
 def test_steps_are_edited_by_keyboard(pixmill: ApiClient, page: Page, name: str) -> None:
@@ -1395,34 +1355,34 @@ def test_steps_are_edited_by_keyboard(pixmill: ApiClient, page: Page, name: str)
     page.open(address_of_steps([{"algorithm": step, "params": {}} for step in ("flip", "invert", "sepia")], file_id))
     page.says("Run on 1 file")
 
-    def press(*keys: str) -> None:
-        page.browser.switch_to.active_element.send_keys(*keys)
+    keyboard = page.tab.keyboard
 
     def focused(text: str) -> None:
-        wait_until(lambda: text in page.browser.switch_to.active_element.text.split("\n"), f"{text!r} has the focus")
+        element = page.tab.locator(":focus")
+        wait_until(lambda: text in element.inner_text().split("\n"), f"{text!r} has the focus")
 
-    press(Keys.TAB)
-    press(Keys.ENTER)
-    assert page.browser.switch_to.active_element.tag_name == "main"
-    assert "#s=" in page.browser.current_url
+    keyboard.press("Tab")
+    keyboard.press("Enter")
+    assert page.tab.evaluate("document.activeElement.localName") == "main"
+    assert "#s=" in page.address()
 
-    page.first("aside ol button").send_keys(Keys.ALT + Keys.ARROW_DOWN)
-    press(Keys.ALT + Keys.ARROW_DOWN)
+    page.first("aside ol button").press("Alt+ArrowDown")
+    keyboard.press("Alt+ArrowDown")
     focused("Flip")
-    assert [step.text for step in page.all("aside ol strong")] == ["Invert", "Sepia", "Flip"]
-    page.button("Move up", "aside ol").send_keys(Keys.SPACE)
-    press(Keys.SPACE)
+    assert steps_shown(page) == ["Invert", "Sepia", "Flip"]
+    page.button("Move up", "aside ol").press("Space")
+    keyboard.press("Space")
     focused("Flip")
-    assert [step.text for step in page.all("aside ol strong")] == ["Flip", "Invert", "Sepia"]
-    page.button("Remove", "aside ol").send_keys(Keys.SPACE)
+    assert steps_shown(page) == ["Flip", "Invert", "Sepia"]
+    page.button("Remove", "aside ol").press("Space")
     focused("Invert")
-    press(Keys.SPACE)
+    keyboard.press("Space")
     with network(page, answer_after=100):
-        page.button("Remove", "aside ol").send_keys(Keys.SPACE)
+        page.button("Remove", "aside ol").press("Space")
         focused("Sepia")
         page.says("Making the preview")
-        press(Keys.SPACE)
-        page.button("Remove", "aside ol").send_keys(Keys.SPACE)
+        keyboard.press("Space")
+        page.button("Remove", "aside ol").press("Space")
         focused("Add a step")
         wait_until(lambda: "Making the preview" not in page.text(), "the preview is not awaited any longer")
 
@@ -1434,18 +1394,17 @@ def test_a_field_whose_json_is_invalid_prevents_the_run(pixmill: ApiClient, page
     page.button("Run on 1 file")
 
     field = page.field("Kernel")
-    field.send_keys(Keys.CONTROL + "a", Keys.NULL, "[1, 2", Keys.TAB)
+    enter(field, "[1, 2", "Tab")
     page.says("This is not JSON")
-    described = page.browser.execute_script(
-        "return document.getElementById(arguments[0].getAttribute('aria-describedby'))?.innerText", field
-    )
+    describe = "(field) => document.getElementById(field.getAttribute('aria-describedby'))?.innerText"
+    described = field.evaluate(describe)
     assert described == "This is not JSON"
-    assert not page.all("footer button:enabled")
+    assert page.tab.locator("footer button:enabled").count() == 0
     page.first("aside ol button").click()
     assert "This is not JSON" in page.text()
     page.first("aside ol button").click()
-    assert page.field("Kernel").get_attribute("value") == "[1, 2"
-    page.field("Kernel").send_keys(Keys.CONTROL + "a", Keys.NULL, str(kernel), Keys.TAB)
+    assert page.field("Kernel").input_value() == "[1, 2"
+    enter(page.field("Kernel"), str(kernel), "Tab")
 
     page.button("Run on 1 file")
     assert "This is not JSON" not in page.text()
@@ -1454,7 +1413,7 @@ def test_a_field_whose_json_is_invalid_prevents_the_run(pixmill: ApiClient, page
 def test_a_failed_task_shows_its_reason_and_runs_again(pixmill: ApiClient, page: Page, name: str) -> None:
     file = pixmill.upload(f"{name}.txt", b"not an image")
     page.open("/process")
-    page.browser.execute_script("localStorage.clear()")
+    page.tab.evaluate("localStorage.clear()")
     page.open(f"/process?files={file['id']}")
 
     add_step(page, "sepia")
@@ -1477,17 +1436,16 @@ def test_a_run_is_the_same_in_every_browser(pixmill: ApiClient, page: Page, name
     page.says("2 finished")
     page.says("1 failed")
     page.says("not an image")
-    wait_until(lambda: len(page.all("main li a[href^='/files/'] img")) == 2, "both results are shown")
+    expect(page.tab.locator("main li a[href^='/files/'] img")).to_have_count(2)
     page.button("Show the files").click()
 
     page.says(f"{name}.txt")
-    assert page.browser.current_url.endswith(f"/tasks?run={batch_id}&status=error")
+    assert page.address().endswith(f"/tasks?run={batch_id}&status=error")
 
 
 @pytest.mark.thorough
-def test_a_run_says_whether_its_numbers_are_live(strict: FullStack, name: str) -> None:
-    with skip_where_missing(), open_browser() as browser, ApiClient(strict.url) as client:
-        page = Page(browser, strict.url)
+def test_a_run_says_whether_its_numbers_are_live(strict: FullStack, chromium: Browser, name: str) -> None:
+    with open_page(chromium, strict.url) as page, ApiClient(strict.url) as client:
         strict.worker.kill()
         try:
             file_id = client.upload(f"{name}.png", photo())["id"]
@@ -1503,10 +1461,10 @@ def test_a_run_says_whether_its_numbers_are_live(strict: FullStack, name: str) -
             numbers = (
                 f"performance.getEntriesByType('resource').filter(({{name}}) => name.endsWith('/batches/{batch_id}'))"
             )
-            count = browser.execute_script(f"return {numbers}.length")
-            wait_until(lambda: browser.execute_script(f"return {numbers}.length") > count, "the numbers are fresh")
+            count = page.tab.evaluate(f"{numbers}.length")
+            wait_until(lambda: page.tab.evaluate(f"{numbers}.length") > count, "the numbers are fresh")
             # Later than the next refresh, which was planned before the language changes.
-            browser.execute_script("let now = performance.now(); performance.now = () => (now += 60_000)")
+            page.run("let now = performance.now(); performance.now = () => (now += 60_000)")
             page.button("Русский").click()
             page.says("Задачи")
         finally:
@@ -1528,9 +1486,8 @@ def test_shift_selects_from_the_task_that_was_clicked(pixmill: ApiClient, page: 
 
     # It is shown above the other two.
     pixmill.create_tasks([file_id], "sepia")
-    wait_until(lambda: len(page.all("li.task")) == 3, "the new task is shown")
-    click = "arguments[0].dispatchEvent(new MouseEvent('click', {shiftKey: true, bubbles: true}))"
-    page.browser.execute_script(click, page.field(f"Task {task_ids[0]}"))
+    expect(page.tab.locator("li.task")).to_have_count(3)
+    page.field(f"Task {task_ids[0]}").click(modifiers=["Shift"])
 
     page.says("2 tasks selected")
     assert violations(page) == []
@@ -1543,13 +1500,13 @@ def test_a_page_that_is_asked_for_during_a_refresh_is_shown(pixmill: ApiClient, 
     is_further = "path.includes('after=') && !window.further && (window.further = true)"
     is_held = f"path.includes('batch_id=') && ({is_refresh} || {is_further})"
 
-    with prepared(page, holding(is_held)):
+    with page.tab.add_init_script(holding(is_held)):
         page.open(f"/tasks?run={batch_id}")
         await_held(page, "the refresh is held")
-        page.browser.execute_script("window.refresh = window.release; delete window.release;")
+        page.run("window.refresh = window.release; delete window.release;")
         page.button("Show more").click()
         await_held(page, "the further page is held")
-        page.browser.execute_script("window.refresh()")
+        page.tab.evaluate("window.refresh()")
 
         page.field("Select all 101 shown")
 
@@ -1572,7 +1529,7 @@ def test_many_tasks_are_forgotten_with_one_request(pixmill: ApiClient, page: Pag
 
     # A batch is deleted with its last task.
     assert pixmill.http.get(f"{TASKS}/batches/{batch_id}").status_code == 404
-    requests = page.browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    requests = page.tab.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert sum(request.endswith("/forget") for request in requests) == 1
 
 
@@ -1580,7 +1537,7 @@ def test_a_preset_is_saved_for_every_browser(pixmill: ApiClient, page: Page, nam
     page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
 
     page.button("Presets").click()
-    page.field("Name of the preset").send_keys(name + Keys.ENTER)
+    enter(page.field("Name of the preset"), name)
     page.says("The preset is saved")
 
     saved = pixmill.http.get(f"{TASKS}/presets/{name}").json()
@@ -1595,7 +1552,7 @@ def test_a_chosen_file_is_removed_next_to_a_deleted_one(pixmill: ApiClient, page
     page.button(f"Remove: {name}-1").click()
 
     def others() -> object:
-        text = page.browser.current_url.partition("#s=")[2]
+        text = page.address().partition("#s=")[2]
         return json.loads(base64.urlsafe_b64decode(f"{text}=="))["steps"][0]["params"]["others"]
 
     wait_until(lambda: others() != [gone, first, second], "the address has changed")
@@ -1610,10 +1567,10 @@ def test_a_part_is_drawn_by_keyboard(pixmill: ApiClient, page: Page, name: str) 
     page.open(address_of_steps([{"algorithm": "crop", "params": params}], file_id))
 
     page.button("The part").click()
-    page.button("Part 1: 20%, 20%, 50%, 50%").send_keys(Keys.ARROW_RIGHT, Keys.SHIFT + Keys.ARROW_DOWN)
-    page.button("Lower right corner: 71%, 80%").send_keys(Keys.ARROW_LEFT)
+    press(page.button("Part 1: 20%, 20%, 50%, 50%"), "ArrowRight", "Shift+ArrowDown")
+    page.button("Lower right corner: 71%, 80%").press("ArrowLeft")
 
-    fields = {label: page.field(label).get_attribute("value") for label in ("Left", "Top", "Width", "Height")}
+    fields = {label: page.field(label).input_value() for label in ("Left", "Top", "Width", "Height")}
     assert fields == {"Left": "21", "Top": "30", "Width": "49", "Height": "50"}
 
 
@@ -1643,19 +1600,18 @@ def test_a_link_for_several_files_is_made_and_revoked(pixmill: ApiClient, page: 
     for number in (1, 2):
         pixmill.upload(f"{name}-{number}.png", photo())
     first, second = open_gallery(page, name, 2)
-    first.find_element(By.CSS_SELECTOR, "[data-check]").click()
+    first.locator("[data-check]").click()
     second.click()
 
     assert violations(page) == []
     page.button("Link", "[role=toolbar]").click()
-    page.field("Note", "dialog").send_keys(name)
+    page.field("Note", "dialog").fill(name)
     assert violations(page) == []
     page.button("Create a link", "dialog").click()
     page.button("Copy", "dialog").click()
     page.first("dialog [role=status] .toast")
     assert violations(page) == []
-    address = page.field("Link", "dialog").get_attribute("value")
-    assert address is not None
+    address = page.field("Link", "dialog").input_value()
     shared = f"{FILES}/shared/{address.rpartition('/')[2]}"
     assert len(pixmill.http.get(shared).json()["files"]) == 2
     page.open("/shared")
@@ -1672,9 +1628,9 @@ def test_a_pipeline_is_renamed_and_deleted(pixmill: ApiClient, page: Page, name:
     page.open("/pipelines")
 
     page.button(f"Rename: {name}").click()
-    page.field("Name", "dialog").send_keys("-2")
+    append(page.field("Name", "dialog"), "-2")
     assert violations(page) == []
-    page.field("Name", "dialog").send_keys(Keys.ENTER)
+    page.field("Name", "dialog").press("Enter")
     page.says("Renamed")
     statuses = [pixmill.http.get(f"{TASKS}/presets/{name}{end}").status_code for end in ("", "-2")]
     page.button(f"Delete: {name}-2").click()
@@ -1691,8 +1647,8 @@ def test_a_recent_pipeline_is_opened_with_its_steps(pixmill: ApiClient, page: Pa
 
     page.button("Open: Flip → Flip").click()
 
-    wait_until(lambda: "#s=" in page.browser.current_url, "the steps are in the address")
-    assert len(page.all("aside ol > li")) == 2
+    page.tab.wait_for_url(lambda url: "#s=" in url)
+    assert page.tab.locator("aside ol > li").count() == 2
 
 
 def test_selected_files_move_to_a_folder(pixmill: ApiClient, page: Page, name: str) -> None:
@@ -1704,9 +1660,9 @@ def test_selected_files_move_to_a_folder(pixmill: ApiClient, page: Page, name: s
     second.click()
 
     page.button("Move to a folder", "[role=toolbar]").click()
-    page.field("Folder", "dialog").send_keys(f"{name}/new")
+    page.field("Folder", "dialog").fill(f"{name}/new")
     assert violations(page) == []
-    page.field("Folder", "dialog").send_keys(Keys.ENTER)
+    page.field("Folder", "dialog").press("Enter")
     page.says(f"2 files are now in {name}/new")
 
     assert len(pixmill.http.get(f"{FILES}/", params={"folder": f"{name}/new"}).json()) == 2
@@ -1720,7 +1676,7 @@ def test_files_that_were_moved_go_back_each_to_its_folder(pixmill: ApiClient, pa
     first.click()
     second.click()
     page.button("Move to a folder", "[role=toolbar]").click()
-    page.field("Folder", "dialog").send_keys(f"{name}/new" + Keys.ENTER)
+    enter(page.field("Folder", "dialog"), f"{name}/new")
 
     page.button("Undo").click()
     page.says("2 files are back where they were")
@@ -1733,23 +1689,23 @@ def test_keys_act_where_nothing_is_typed(pixmill: ApiClient, page: Page, name: s
     page.open(f"/files/{file_id}")
     page.says(name)
 
-    page.first("body").send_keys("s")
+    page.tab.keyboard.press("s")
     page.says("A link that downloads this file")
-    page.browser.switch_to.active_element.send_keys(Keys.ESCAPE)
-    wait_until(lambda: not page.all("dialog[open]"), "the dialog is closed")
-    page.first("body").send_keys("/")
+    page.tab.keyboard.press("Escape")
+    expect(page.tab.locator("dialog[open]")).to_have_count(0)
+    page.tab.keyboard.press("/")
     search = page.field("Search names and comments")
-    wait_until(lambda: page.browser.switch_to.active_element == search, "the search has the focus")
-    search.send_keys("sr?")
+    expect(search).to_be_focused()
+    page.tab.keyboard.type("sr?")
 
-    assert search.get_attribute("value") == "sr?"
-    assert page.all("dialog[open]") == []
-    wait_until(lambda: page.browser.current_url.endswith("/files?q=sr%3F"), "the search is done")
-    page.browser.back()
+    assert search.input_value() == "sr?"
+    assert page.tab.locator("dialog[open]").count() == 0
+    page.tab.wait_for_url(lambda url: url.endswith("/files?q=sr%3F"))
+    page.tab.go_back()
     page.says("Download")
     # Before this entry of the history there is no screen.
-    page.first("body").send_keys(Keys.ESCAPE)
-    wait_until(lambda: page.browser.current_url.endswith("/files"), "the gallery is shown")
+    page.tab.keyboard.press("Escape")
+    page.tab.wait_for_url(lambda url: url.endswith("/files"))
 
 
 def test_a_month_of_photos_is_gone_to(pixmill: ApiClient, page: Page, name: str) -> None:
@@ -1763,33 +1719,28 @@ def test_a_month_of_photos_is_gone_to(pixmill: ApiClient, page: Page, name: str)
         pixmill.http.post(f"{FILES}/copies", json={"copies": copies}).raise_for_status()
     page.open(f"/files?folder={name}&sort=taken_at")
 
-    page.field("Go to a month").send_keys("February 2020")
+    page.field("Go to a month").select_option(label="February 2020")
 
-    at_edge = "return document.elementFromPoint(300, 200).closest('[role=option]')?.innerText ?? ''"
-    wait_until(lambda: f"{name}-2" in page.browser.execute_script(at_edge), "the month is shown")
+    at_edge = "document.elementFromPoint(300, 200).closest('[role=option]')?.innerText ?? ''"
+    wait_until(lambda: f"{name}-2" in page.tab.evaluate(at_edge), "the month is shown")
 
 
 @pytest.mark.thorough
 def test_many_windows_share_one_stream_of_events(pixmill: ApiClient, page: Page, name: str) -> None:
-    first = page.browser.current_window_handle
     page.open(f"/files?folder={name}")
-    # A browser opens six connections to a server.
-    for _ in range(7):
-        page.browser.switch_to.new_window("window")
-        page.open(f"/files?folder={name}")
-        page.says("Nothing matches")
-    windows = [handle for handle in page.browser.window_handles if handle != first]
+    with ExitStack() as opened:
+        # A browser opens six connections to a server.
+        windows = [opened.enter_context(page.another_window()) for _ in range(7)]
+        for window in windows:
+            window.open(f"/files?folder={name}")
+            window.says("Nothing matches")
 
-    # Close the window that listens for all: another window takes over.
-    page.browser.switch_to.window(first)
-    page.browser.get("about:blank")
-    pixmill.upload(f"{name}.png", photo(), folder=name)
-    for window in windows:
-        page.browser.switch_to.window(window)
-        page.says(name)
-        page.browser.close()
-
-    page.browser.switch_to.window(first)
+        # Close the window that listens for all: another window takes over.
+        page.tab.goto("about:blank")
+        pixmill.upload(f"{name}.png", photo(), folder=name)
+        for window in windows:
+            window.says(name)
+            window.tab.close()
 
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -1799,13 +1750,13 @@ OF_COLORS = ["color-contrast", "link-in-text-block"]
 
 def violations(page: Page, *, of_colors: bool = False) -> list[str]:
     """Return the violations that axe finds in the page now, with their places."""
-    if not page.browser.execute_script("return 'axe' in window"):
-        page.browser.execute_script((PROJECT / "web/node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
-    run = """const [rules, done] = arguments;
-        axe.run(document, {runOnly: rules}).then(({violations}) => done(
-            violations.flatMap(({id, nodes}) => nodes.map(({target}) => `${location.pathname} ${id}: ${target}`))))"""
-    rules = OF_COLORS if of_colors else WCAG
-    return [str(found) for found in page.browser.execute_async_script(run, rules)]
+    if not page.tab.evaluate("'axe' in window"):
+        page.run((PROJECT / "web/node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
+    find = """async (rules) => {
+        const {violations} = await axe.run(document, {runOnly: rules});
+        return violations.flatMap(({id, nodes}) => nodes.map(({target}) => `${location.pathname} ${id}: ${target}`));
+    }"""
+    return [str(found) for found in page.tab.evaluate(find, OF_COLORS if of_colors else WCAG)]
 
 
 def text_of_each_screen(pixmill: ApiClient, name: str) -> Mapping[str, str]:
@@ -1832,10 +1783,11 @@ def text_of_each_screen(pixmill: ApiClient, name: str) -> Mapping[str, str]:
     }
 
 
-STILL = """const [done] = arguments;
+STILL = """() => new Promise((done) => {
     const moving = () => document.getAnimations().filter((animation) => animation instanceof CSSTransition);
     const wait = () => requestAnimationFrame(() => moving().length ? wait() : done());
-    requestAnimationFrame(wait);"""
+    requestAnimationFrame(wait);
+})"""
 """Waits until the colors that change with the scheme have changed: buttons pass through others."""
 
 
@@ -1843,12 +1795,12 @@ def test_every_screen_can_be_used_by_everybody(pixmill: ApiClient, page: Page, n
     found: list[str] = []
 
     for address, text in text_of_each_screen(pixmill, name).items():
-        prefer_dark(page.browser, dark=True)
+        page.tab.emulate_media(color_scheme="dark")
         page.open(address)
         page.says(text)
         found += [f"dark {problem}" for problem in violations(page, of_colors=True)]
-        prefer_dark(page.browser, dark=False)
-        page.browser.execute_async_script(STILL)
+        page.tab.emulate_media(color_scheme="light")
+        page.tab.evaluate(STILL)
         found += [f"light {problem}" for problem in violations(page)]
     page.button("Corners").click()
     page.button("Upper left corner: 20%, 10%")
@@ -1864,12 +1816,11 @@ def test_every_screen_can_be_used_by_everybody(pixmill: ApiClient, page: Page, n
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_every_screen_that_begins_in_a_scheme_can_be_used_by_everybody(
-    pixmill: ApiClient, stack: Stack, name: str, width: int, dark: bool
+    pixmill: ApiClient, chromium: Browser, stack: Stack, name: str, width: int, dark: bool
 ) -> None:
     found: list[str] = []
 
-    with skip_where_missing(), open_browser(width, dark=dark) as browser:
-        page = Page(browser, stack.url)
+    with open_page(chromium, stack.url, width, dark=dark) as page:
         for address, text in text_of_each_screen(pixmill, name).items():
             page.open(address)
             page.says(text)
@@ -1878,7 +1829,7 @@ def test_every_screen_that_begins_in_a_scheme_can_be_used_by_everybody(
     assert found == []
 
 
-WIDER = """return [...document.querySelectorAll(':root, body *:not(main nav, [role=group])')]
+WIDER = """[...document.querySelectorAll(':root, body *:not(main nav, [role=group])')]
     .filter((element) => element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 1)
     .filter((element) => element === document.documentElement
         || ['auto', 'scroll'].includes(getComputedStyle(element).overflowX))
@@ -1887,33 +1838,34 @@ WIDER = """return [...document.querySelectorAll(':root, body *:not(main nav, [ro
 
 Only the path of folders and the row of files below a preview may do so.
 """
-UNREACHABLE = """const kinds = 'a[href]:not(.skip), button, input, select, textarea, summary';
-return [...document.querySelectorAll(kinds)].filter((control) => {
-    const {width, height} = control.getBoundingClientRect();
-    if (control.disabled || !control.checkVisibility({visibilityProperty: true, opacityProperty: true})) return false;
-    if (width < 2 || height < 2) return false;
-    control.scrollIntoView({block: 'center', inline: 'nearest', behavior: 'instant'});
-    const places = [control, ...(control.labels ?? [])];
-    const points = [...control.getClientRects()].flatMap(({left, top, width, height}) =>
-        [0.1, 0.5, 0.9].map((share) => [left + width * share, top + height / 2]));
-    const targets = points.map(([x, y]) => document.elementFromPoint(x, y));
-    return !targets.some((target) => target && places.some((place) => place.contains(target)));
-}).map((control) => `${location.pathname} ${control.tagName} ${control.ariaLabel ?? control.innerText}`)"""
+UNREACHABLE = """() => {
+    const kinds = 'a[href]:not(.skip), button, input, select, textarea, summary';
+    return [...document.querySelectorAll(kinds)].filter((control) => {
+        const {width, height} = control.getBoundingClientRect();
+        const visible = control.checkVisibility({visibilityProperty: true, opacityProperty: true});
+        if (control.disabled || !visible || width < 2 || height < 2) return false;
+        control.scrollIntoView({block: 'center', inline: 'nearest', behavior: 'instant'});
+        const places = [control, ...(control.labels ?? [])];
+        const points = [...control.getClientRects()].flatMap(({left, top, width, height}) =>
+            [0.1, 0.5, 0.9].map((share) => [left + width * share, top + height / 2]));
+        const targets = points.map(([x, y]) => document.elementFromPoint(x, y));
+        return !targets.some((target) => target && places.some((place) => place.contains(target)));
+    }).map((control) => `${location.pathname} ${control.tagName} ${control.ariaLabel ?? control.innerText}`);
+}"""
 """The visible controls that a finger cannot touch, because they are outside of the window or covered."""
 
 
-def test_every_screen_fits_a_phone(pixmill: ApiClient, stack: Stack, name: str) -> None:
+def test_every_screen_fits_a_phone(pixmill: ApiClient, chromium: Browser, stack: Stack, name: str) -> None:
     long_name = f"{name}-{'x' * 80}"
     screens = text_of_each_screen(pixmill, long_name)
     found: list[str] = []
 
-    with skip_where_missing(), open_browser(360, 740) as browser:
-        page = Page(browser, stack.url)
+    with open_page(chromium, stack.url, 360, 740) as page:
         for address, text in screens.items():
             page.open(address)
             page.says(text)
-            found += browser.execute_script(WIDER)
-            found += browser.execute_script(UNREACHABLE)
+            found += page.tab.evaluate(WIDER)
+            found += page.tab.evaluate(UNREACHABLE)
 
     assert found == []
 
@@ -1929,13 +1881,13 @@ def test_the_page_speaks_russian(pixmill: ApiClient, page: Page, name: str) -> N
     page.says("Файлы")
     page.open(address_of_steps([{"algorithm": "extend", "params": {"mode": "copy"}}], *file_ids))
     page.says(extend["summary"])
-    shown = "return [...document.querySelectorAll('li .label, li option')].map(({textContent}) => textContent)"
+    shown = "[...document.querySelectorAll('li .label, li option')].map(({textContent}) => textContent)"
     named = {fields[field]["title"] for field in ("width", "aspect_ratio", "gravity", "mode", "background")}
-    assert {*named, *fields["mode"]["x-pixmill"]["labels"].values()} <= {*page.browser.execute_script(shown)}
+    assert {*named, *fields["mode"]["x-pixmill"]["labels"].values()} <= {*page.tab.evaluate(shown)}
     page.first("li .head").click()
     page.says(f"{extend['title']}\n{fields['mode']['x-pixmill']['labels']['copy']}")
     first, second = open_gallery(page, name, 2)
-    first.find_element(By.CSS_SELECTOR, "[data-check]").click()
+    first.locator("[data-check]").click()
     page.says("Выбран 1 файл")
     second.click()
     page.says("Выбрано 2 файла")
@@ -1951,7 +1903,7 @@ def test_the_api_page_shows_every_operation(page: Page, pixmill: ApiClient, plac
     operations = sum(len(methods) for methods in described)
     page.errors()
     page.open(f"{place}/docs")
-    wait_until(lambda: page.all(".opblock"), "the operations are shown")
+    page.first(".opblock")
 
-    assert len(page.all(".opblock")) == operations > 0
+    assert page.tab.locator(".opblock").count() == operations > 0
     assert page.errors() == []

@@ -8,33 +8,17 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.common.keys import Keys
+from playwright.sync_api import Browser, expect
 
-from tests.support.browser import Page, open_browser, prepared
+from tests.support.browser import Page, drop, enter, open_page, press
 from tests.support.client import FILES, TASKS, ApiClient
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
 from tests.support.owners import keys_of_owners
-from tests.support.processes import skip_where_missing
 from tests.support.runs import copies_of, ended_run, names_stored
-from tests.support.screens import address_of_steps, files_shown
+from tests.support.screens import address_of_steps, files_shown, steps_shown, uploads_say
 from tests.support.stacks import EmbeddedStack, FullStack
 from tests.support.waiting import wait_until
-
-GO = "history.pushState(null, '', arguments[0]); dispatchEvent(new PopStateEvent('popstate'))"
-"""Goes to another screen without loading a document, as a link of the page does."""
-
-
-def uploads_say(page: Page, text: str) -> None:
-    title = "return document.querySelector('section.panel header strong')?.innerText"
-    wait_until(lambda: page.browser.execute_script(title) == text, f"the uploads say {text!r}")
-
-
-def drop(page: Page, *paths: Path) -> None:
-    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
-    for kind in ("dragEnter", "dragOver", "drop"):
-        page.browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": data})
 
 
 @pytest.mark.parametrize(
@@ -56,26 +40,27 @@ def test_a_refused_folder_fails_only_its_own_file(
     uploads_say(page, "1 file failed")
 
     assert names_stored(pixmill, name) == [f"{name}-1", f"{name}-3"]
-    assert [row.text for row in page.all("section.panel li .clip")] == [f"{refused}/{name}-2.txt"]
-    assert page.first("section.panel li .why").text
+    assert page.tab.locator("section.panel li .clip").all_inner_texts() == [f"{refused}/{name}-2.txt"]
+    assert page.first("section.panel li .why").inner_text()
     page.first("section.panel header button:last-of-type").click()
 
 
 @pytest.mark.thorough
-def test_files_that_have_room_are_stored_next_to_one_that_has_not(strict: FullStack, name: str, tmp_path: Path) -> None:
-    with skip_where_missing(), open_browser() as browser, ApiClient(strict.url) as client:
+def test_files_that_have_room_are_stored_next_to_one_that_has_not(
+    strict: FullStack, chromium: Browser, name: str, tmp_path: Path
+) -> None:
+    with open_page(chromium, strict.url) as page, ApiClient(strict.url) as client:
         room = 3_000_000
         free = int(client.http.get(f"{FILES}/stats").json()["room_bytes"])
         filling = client.upload(f"{name}.filling", secrets.token_bytes(free - room))["id"]
         for number, size in ((1, 1_000_000), (2, room + 1_000_000), (3, 1_000_000)):
             (tmp_path / f"{name}-{number}.bin").write_bytes(secrets.token_bytes(size))
-        page = Page(browser, strict.url)
         try:
             page.open("/files")
             page.choose_files(*sorted(tmp_path.glob("*.bin")))
             uploads_say(page, "1 file failed")
             stored = names_stored(client, f"{name}-")
-            reason = page.first("section.panel li .why").text
+            reason = page.first("section.panel li .why").inner_text()
         finally:
             found = client.http.get(f"{FILES}/", params={"name": name}).json()
             ids = [filling, *(file["id"] for file in found)]
@@ -93,11 +78,11 @@ def test_the_folders_of_all_pages_are_shown(pixmill: ApiClient, page: Page, name
         window.fetch = (path, options) => fetched(path.endsWith('/folders') ? `${path}?limit=1` : path, options);"""
 
     # No file of these folders is listed, so that the page knows them from their list only.
-    with prepared(page, one_a_page):
+    with page.tab.add_init_script(one_a_page):
         page.open(f"/files?folder={name}&q={name}-nothing")
-        inside = "return [...document.querySelectorAll('ul.inside a')].map((link) => link.innerText)"
-        wait_until(lambda: page.browser.execute_script(inside), "the folders are shown")
-        shown = page.browser.execute_script(inside)
+        inside = "[...document.querySelectorAll('ul.inside a')].map((link) => link.innerText)"
+        wait_until(lambda: page.tab.evaluate(inside), "the folders are shown")
+        shown = page.tab.evaluate(inside)
 
     assert shown == ["first", "second", "third"]
 
@@ -108,13 +93,13 @@ def test_a_zip_is_made_of_the_results_that_still_exist(pixmill: ApiClient, page:
     pixmill.http.delete(f"{FILES}/{tasks[0]['result_id']}").raise_for_status()
     record = "HTMLAnchorElement.prototype.click = function () { window.downloaded = [this.href, this.download]; };"
     page.open(f"/runs/{batch_id}")
-    page.browser.execute_script(record)
+    page.run(record)
 
     page.button("Download ZIP").click()
     page.says("1 file no longer exists and is left out")
 
-    wait_until(lambda: page.browser.execute_script("return window.downloaded"), "the ZIP is downloaded")
-    address, how = page.browser.execute_script("return window.downloaded")
+    wait_until(lambda: page.tab.evaluate("window.downloaded"), "the ZIP is downloaded")
+    address, how = page.tab.evaluate("window.downloaded")
     assert parse_qs(urlsplit(address).query)["id"] == [str(tasks[1]["result_id"])]
     assert how == ""
     assert pixmill.http.get(address).headers["Content-Type"] == "application/zip"
@@ -126,23 +111,23 @@ def test_a_zip_that_fails_leaves_the_page_where_it_is(pixmill: ApiClient, page: 
     page.open(f"/runs/{batch_id}")
     # A result may be deleted after the page has looked: the server refuses such a ZIP.
     refused = f"{FILES}/archive?id=999999999"
-    page.browser.execute_script(
-        """const click = HTMLAnchorElement.prototype.click, refused = arguments[0];
+    refuse = """(refused) => {
+        const {click} = HTMLAnchorElement.prototype;
         HTMLAnchorElement.prototype.click = function () {
             window.wanted = this.href;
             this.href = refused;
             click.call(this);
-        };""",
-        refused,
-    )
+        };
+    }"""
+    page.tab.evaluate(refuse, refused)
 
     page.button("Download ZIP").click()
-    wanted = wait_until(lambda: page.browser.execute_script("return window.wanted"), "the ZIP is asked for")
+    wanted = wait_until(lambda: page.tab.evaluate("window.wanted"), "the ZIP is asked for")
     # The ZIP was asked for before this answer.
-    page.browser.execute_async_script(f"fetch('{FILES}/stats').then(() => setTimeout(arguments[0], 500))")
+    page.tab.evaluate(f"fetch('{FILES}/stats').then(() => new Promise((done) => setTimeout(done, 500)))")
 
     assert (pixmill.http.get(wanted).status_code, pixmill.http.get(refused).status_code) == (200, 404)
-    assert urlsplit(page.browser.current_url).path == f"/runs/{batch_id}"
+    assert urlsplit(page.address()).path == f"/runs/{batch_id}"
     assert "All done" in page.text()
 
 
@@ -152,9 +137,9 @@ def test_the_steps_of_a_run_open_with_all_its_files(pixmill: ApiClient, page: Pa
     batch_id = ended_run(pixmill, first, broken)
     page.open(f"/runs/{batch_id}")
     page.button("Open the steps").click()
-    wait_until(lambda: "/process?files=" in page.browser.current_url, "the steps are opened")
+    page.tab.wait_for_url(lambda url: "/process?files=" in url)
 
-    assert parse_qs(urlsplit(page.browser.current_url).query)["files"] == [f"{broken},{first}"]
+    assert parse_qs(urlsplit(page.address()).query)["files"] == [f"{broken},{first}"]
 
 
 @pytest.mark.thorough
@@ -189,33 +174,33 @@ def steps_link(text: str) -> str:
     ],
 )
 def test_a_link_of_another_shape_is_named_and_not_stored(page: Page, work: str) -> None:
-    page.browser.get("about:blank")
+    page.tab.goto("about:blank")
     page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
     page.says("Sepia")
-    page.browser.get("about:blank")
+    page.tab.goto("about:blank")
     page.open(steps_link(work))
 
     page.says("This address contains no steps that can be read.")
 
-    assert [step.text for step in page.all("aside ol strong")] == ["Sepia"]
-    stored = json.loads(page.browser.execute_script("return localStorage['pixmill.draft']"))
+    assert steps_shown(page) == ["Sepia"]
+    stored = json.loads(page.tab.evaluate("localStorage['pixmill.draft']"))
     assert [step["algorithm"] for step in stored["steps"]] == ["sepia"]
 
 
 @pytest.mark.thorough
 def test_a_link_without_what_has_defaults_is_read(page: Page) -> None:
-    page.browser.get("about:blank")
+    page.tab.goto("about:blank")
     page.open(steps_link('{"steps": [{"algorithm": "flip"}]}'))
     page.says("Flip")
 
     page.button("Add a step")
-    assert [step.text for step in page.all("aside ol strong")] == ["Flip"]
+    assert steps_shown(page) == ["Flip"]
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("params", [{"corners": "text"}, {"corners": 7}])
 def test_params_of_another_shape_break_no_screen(page: Page, params: Mapping[str, object]) -> None:
-    page.browser.get("about:blank")
+    page.tab.goto("about:blank")
     page.errors()
     page.open(address_of_steps([{"algorithm": "perspective", "params": params}]))
 
@@ -230,7 +215,7 @@ def test_a_screen_that_fails_offers_a_way_on(pixmill: ApiClient, page: Page, nam
     page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
     page.says("Sepia")
     # Nothing of the page may fail in this way; so a function of the browser does that only this screen uses.
-    with prepared(page, "Intl.RelativeTimeFormat = class { constructor() { throw new Error('a fault'); } };"):
+    with page.tab.add_init_script("Intl.RelativeTimeFormat = class { constructor() { throw new Error('a fault'); } };"):
         page.open("/runs")
         page.says("a fault")
     page.button("Back to the files").click()
@@ -241,7 +226,7 @@ def test_a_screen_that_fails_offers_a_way_on(pixmill: ApiClient, page: Page, nam
 
 
 def corners(page: Page) -> list[Mapping[str, object]]:
-    text = page.browser.current_url.partition("#s=")[2]
+    text = page.address().partition("#s=")[2]
     work = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     found: list[Mapping[str, object]] = work["steps"][0]["params"]["corners"]
     return found
@@ -254,15 +239,15 @@ def test_negative_numbers_are_typed_into_a_list(pixmill: ApiClient, page: Page, 
     page.says("Run on 1 file")
     field = page.first("aside .list input")
 
-    field.send_keys(Keys.CONTROL + "a", Keys.NULL, Keys.BACKSPACE)
+    press(field, "Control+a", "Backspace")
     page.says("Needed")
-    assert field.get_attribute("value") == ""
-    assert not page.all("footer button:enabled")
-    field.send_keys("-0.25")
+    assert field.input_value() == ""
+    assert page.tab.locator("footer button:enabled").count() == 0
+    field.press_sequentially("-0.25")
     wait_until(lambda: corners(page)[0] == {"x": -0.25, "y": 0.1}, "the number is in the address")
 
     assert "Needed" not in page.text()
-    assert page.all("footer button:enabled")
+    assert page.tab.locator("footer button:enabled").count() > 0
 
 
 @pytest.mark.thorough
@@ -280,19 +265,19 @@ def test_the_files_of_one_cause_are_shown_alone(pixmill: ApiClient, page: Page, 
     )
     page.open(f"/runs/{batch_id}")
     page.says("What went wrong")
-    [reason] = [card for card in page.all(".reason") if "outside" in card.text]
+    reason = page.tab.locator(".reason").filter(has_text="outside")
 
-    reason.find_element("css selector", "a[href*='/tasks']").click()
+    reason.locator("a[href*='/tasks']").click()
     page.says("One cause")
     page.says(f"{name}-small.png")
     assert f"{name}-text" not in page.text()
     page.button("Русский").click()
     page.says("Одна причина")
-    wait_until(lambda: len(page.all("li.task")) == 1, "the same task is shown")
+    expect(page.tab.locator("li.task")).to_have_count(1)
     page.button("English").click()
     page.button("One cause").click()
 
-    wait_until(lambda: len(page.all("li.task")) == 3, "all failed tasks are shown")
+    expect(page.tab.locator("li.task")).to_have_count(3)
 
 
 @pytest.mark.thorough
@@ -304,7 +289,7 @@ def test_a_cause_whose_example_was_forgotten_shows_an_empty_list(pixmill: ApiCli
     page.open(f"/tasks?run={batch_id}&cause={task['id'] + 1_000_000}")
     page.says("No tasks")
 
-    assert not page.all("main [role=alert]")
+    assert page.tab.locator("main [role=alert]").count() == 0
 
 
 @pytest.mark.thorough
@@ -312,8 +297,8 @@ def test_a_run_that_another_program_starts_appears(pixmill: ApiClient, page: Pag
     ended_run(pixmill, pixmill.upload(f"{name}-1.png", photo())["id"])
     page.open("/runs")
     page.first("main li.card")
-    opened = f"return performance.getEntriesByType('resource').some(({{name}}) => name.includes('{TASKS}/batches'))"
-    wait_until(lambda: page.browser.execute_script(opened), "the list is fetched")
+    opened = f"performance.getEntriesByType('resource').some(({{name}}) => name.includes('{TASKS}/batches'))"
+    wait_until(lambda: page.tab.evaluate(opened), "the list is fetched")
 
     batch_id = ended_run(pixmill, pixmill.upload(f"{name}-2.png", photo())["id"])
 
@@ -337,7 +322,7 @@ window.fetch = (path, options) => {
     ],
 )
 def test_the_reason_of_a_refusal_is_shown(page: Page, problem: Mapping[str, str], shown: str) -> None:
-    with prepared(page, REFUSING.replace("PROBLEM", json.dumps(problem))):
+    with page.tab.add_init_script(REFUSING.replace("PROBLEM", json.dumps(problem))):
         page.open("/runs")
         page.says(shown)
 
@@ -350,15 +335,15 @@ def test_a_date_that_is_typed_is_one_entry_of_the_history(page: Page) -> None:
         window.addresses = [], window.pushed = 0;
         history.pushState = function (...args) { pushed++; addresses.push(args[2]); return push.apply(this, args); };
         history.replaceState = function (...args) { addresses.push(args[2]); return replace.apply(this, args); };"""
-    page.browser.execute_script(addresses)
+    page.run(addresses)
 
-    # Real keys: the driver would set the value of such a field at once.
-    page.browser.execute_script("arguments[0].focus()", field)
-    ActionChains(page.browser).send_keys("01302021").perform()
-    wait_until(lambda: page.browser.current_url.endswith("taken_from=2021-01-30"), "the date is in the address")
+    # Real keys: Playwright would set the value of such a field at once.
+    field.focus()
+    page.tab.keyboard.type("01302021")
+    page.tab.wait_for_url(lambda url: url.endswith("taken_from=2021-01-30"))
 
-    assert page.browser.execute_script("return pushed") == 1
-    assert not any("taken_from=0" in address for address in page.browser.execute_script("return addresses"))
+    assert page.tab.evaluate("pushed") == 1
+    assert not any("taken_from=0" in address for address in page.tab.evaluate("addresses"))
 
 
 SILENT = """const answered = window.fetch;
@@ -378,40 +363,40 @@ window.fetch = (path, options) => {
 @pytest.mark.thorough
 @pytest.mark.parametrize("path", ["/files", "/runs", "/shared", "/trash", "/system"])
 def test_a_server_that_never_answers_is_named_and_asked_again(page: Page, path: str) -> None:
-    with prepared(page, SILENT):
+    with page.tab.add_init_script(SILENT):
         page.open(path)
         page.says("The server does not answer. Trying again by itself")
-        page.browser.execute_script("window.isSilent = false")
+        page.tab.evaluate("window.isSilent = false")
         wait_until(lambda: "does not answer" not in page.text(), "the server answers again")
 
-    wait_until(lambda: not page.all("main [role=alert]"), "no error is shown")
+    expect(page.tab.locator("main [role=alert]")).to_have_count(0)
 
 
 @pytest.mark.thorough
 def test_files_come_into_view_after_the_server_was_silent(pixmill: ApiClient, page: Page, name: str) -> None:
     pixmill.upload(f"{name}.png", photo())
-    with prepared(page, SILENT):
+    with page.tab.add_init_script(SILENT):
         page.open(f"/files?q={name}")
         page.says("Trying again by itself")
-        page.browser.execute_script("window.isSilent = false")
+        page.tab.evaluate("window.isSilent = false")
 
-        wait_until(lambda: len(files_shown(page)) == 1, "the row is fetched again")
+        expect(files_shown(page)).to_have_count(1)
 
 
 @pytest.mark.thorough
 def test_what_is_entered_stays_while_the_server_is_silent(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo())["id"]
-    with prepared(page, SILENT.replace("window.isSilent = true", "window.isSilent = false")):
+    with page.tab.add_init_script(SILENT.replace("window.isSilent = true", "window.isSilent = false")):
         page.open(f"/files/{file_id}")
         comment = page.field("Comment")
-        page.browser.execute_script("window.isSilent = true")
-        comment.send_keys("A comment", Keys.TAB)
+        page.tab.evaluate("window.isSilent = true")
+        enter(comment, "A comment", "Tab")
         page.says("Trying again by itself")
 
-        assert comment.get_attribute("value") == "A comment"
-        asks = "return dispatchEvent(new Event('beforeunload', {cancelable: true}))"
-        assert page.browser.execute_script(asks) is False, "the browser would leave the page without a question"
-        page.browser.execute_script("window.isSilent = false")
+        assert comment.input_value() == "A comment"
+        asks = "dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+        assert page.tab.evaluate(asks) is False, "the browser would leave the page without a question"
+        page.tab.evaluate("window.isSilent = false")
 
 
 @pytest.mark.thorough
@@ -420,12 +405,12 @@ def test_a_slow_answer_of_a_server_that_is_there_is_awaited(page: Page) -> None:
     slow = slow.replace("ms === 5000 ? 100 : ms", "ms").replace("new Promise((_, fail)", "new Promise((done, fail)")
     slow = slow.replace("=> signal?.add", "=> { window.answer = () => done(answered(path)); signal?.add")
     slow = slow.replace("fail(signal.reason)));", "fail(signal.reason)); });")
-    asked = "return performance.getEntriesByType('resource').filter(({name}) => name.endsWith('/healthz')).length"
-    with prepared(page, slow):
+    asked = "performance.getEntriesByType('resource').filter(({name}) => name.endsWith('/healthz')).length"
+    with page.tab.add_init_script(slow):
         page.open("/runs")
-        wait_until(lambda: page.browser.execute_script(asked) > 2, "the page has asked whether the server is there")
+        wait_until(lambda: page.tab.evaluate(asked) > 2, "the page has asked whether the server is there")
         assert "does not answer" not in page.text()
-        page.browser.execute_script("window.isSilent = false; window.answer()")
+        page.tab.evaluate("window.isSilent = false; window.answer()")
 
         page.first("main li.card, main a[href='/files']")
 
@@ -440,15 +425,15 @@ def test_an_update_is_named_when_the_server_answers_again(page: Page) -> None:
             if (path !== '/') return answer;
             return new Response((await answer.text()).replaceAll('/assets/index-', '/assets/index-other-'));
         };"""
-    with prepared(page, renewed):
+    with page.tab.add_init_script(renewed):
         page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
         page.says("Sepia")
-        page.browser.execute_script("window.isAway = true")
-        page.browser.execute_script(GO, "/shared")
+        page.tab.evaluate("window.isAway = true")
+        page.go("/shared")
         page.says("Trying again by itself")
-        page.browser.execute_script("window.isAway = false")
+        page.tab.evaluate("window.isAway = false")
         page.says("The server was updated. Reload the page to use the new version.")
-        page.browser.execute_script(GO, "/process")
+        page.go("/process")
         page.says("Sepia")
 
     page.button("Reload the page").click()
@@ -465,14 +450,14 @@ def test_the_same_page_does_not_ask_to_be_reloaded(page: Page) -> None:
             if (window.isAway && path.startsWith('/api/')) return Promise.reject(new TypeError('away'));
             return known(path, options).finally(() => setTimeout(() => { window.pages += path === '/'; }));
         };"""
-    with prepared(page, away):
+    with page.tab.add_init_script(away):
         page.open("/shared")
         page.button("Copy this as a command")
-        page.browser.execute_script("window.isAway = true")
-        page.browser.execute_script(GO, "/trash")
+        page.tab.evaluate("window.isAway = true")
+        page.go("/trash")
         page.says("Trying again by itself")
-        page.browser.execute_script("window.isAway = false")
-        wait_until(lambda: page.browser.execute_script("return pages"), "the page has compared itself")
+        page.tab.evaluate("window.isAway = false")
+        wait_until(lambda: page.tab.evaluate("pages"), "the page has compared itself")
 
         assert "was updated" not in page.text()
 
@@ -485,19 +470,20 @@ def keys_stack() -> Iterator[EmbeddedStack]:
 
 
 @pytest.mark.thorough
-def test_a_zip_after_the_session_has_ended_asks_for_the_key(keys_stack: EmbeddedStack, name: str) -> None:
+def test_a_zip_after_the_session_has_ended_asks_for_the_key(
+    keys_stack: EmbeddedStack, chromium: Browser, name: str
+) -> None:
     key = keys_of_owners(keys_stack, {"alice": "writer"})["alice"]
-    with skip_where_missing(), open_browser() as browser, ApiClient(keys_stack.url) as client:
+    with open_page(chromium, keys_stack.url) as page, ApiClient(keys_stack.url) as client:
         client.http.headers["Authorization"] = f"Bearer {key}"
         batch_id = ended_run(client, client.upload(f"{name}.png", photo())["id"])
-        page = Page(browser, keys_stack.url)
         page.open(f"/runs/{batch_id}")
-        page.field("Key").send_keys(key + Keys.ENTER)
+        enter(page.field("Key"), key)
         page.says("All done")
-        browser.delete_all_cookies()
+        page.tab.context.clear_cookies()
 
         page.button("Download ZIP").click()
         page.field("Key", "dialog")
 
-        assert urlsplit(browser.current_url).path == f"/runs/{batch_id}"
+        assert urlsplit(page.address()).path == f"/runs/{batch_id}"
         assert "All done" in page.text()

@@ -8,80 +8,79 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
+from playwright.sync_api import Browser, expect
 
 from tests.support.browser import (
     RECORD_LANGUAGES,
     Page,
+    append,
     await_held,
     blocked,
+    drop,
+    enter,
     holding,
     languages_of,
-    open_browser,
-    prepared,
+    open_page,
+    press,
     release,
 )
 from tests.support.client import FILES, TASKS, ApiClient
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
 from tests.support.owners import keys_of_owners
-from tests.support.processes import skip_where_missing
 from tests.support.runs import copies_of, ended_run, names_stored, run_of_failures
-from tests.support.screens import address_of_steps, files_shown, open_gallery
+from tests.support.screens import address_of_steps, files_shown, open_gallery, steps_shown
 from tests.support.stacks import EmbeddedStack
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.thorough
 
 STEPS = [{"algorithm": "sepia", "params": {}}]
-GO = "history.pushState(null, '', arguments[0]); dispatchEvent(new PopStateEvent('popstate'))"
-"""Goes to another screen without loading a document, as a link of the page does."""
 
 
 def requests(page: Page, end: str) -> int:
     """Return how many answers of addresses with this end the page has received."""
-    asked = "return performance.getEntriesByType('resource').filter(({name}) => name.endsWith(arguments[0])).length"
-    return int(page.browser.execute_script(asked, end))
+    asked = "(end) => performance.getEntriesByType('resource').filter(({name}) => name.endsWith(end)).length"
+    return int(page.tab.evaluate(asked, end))
 
 
 def title_of_dialog(page: Page) -> str:
-    return " ".join(heading.text for heading in page.all("dialog[open] h2"))
+    return " ".join(page.tab.locator("dialog[open] h2").all_inner_texts())
 
 
 def test_a_run_that_starts_late_leaves_the_user_alone(pixmill: ApiClient, page: Page, name: str) -> None:
     first, second = (pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2))
     page.open(address_of_steps(STEPS, first))
-    page.browser.execute_script(holding(f"path === '{TASKS}/' && options.method === 'POST'"))
+    page.run(holding(f"path === '{TASKS}/' && options.method === 'POST'"))
 
     page.button("Run on 1 file").click()
     await_held(page, "the answer to the run is held")
-    page.browser.execute_script(GO, f"/files?q={name}-2")
-    wait_until(lambda: len(files_shown(page)) == 1, "the other file is shown")
-    page.first("[role=listbox]").send_keys(Keys.HOME, " ")
+    page.go(f"/files?q={name}-2")
+    expect(files_shown(page)).to_have_count(1)
+    press(page.first("[role=listbox]"), "Home", "Space")
     page.says("1 file selected")
     release(page)
     page.says("Run started")
 
     assert "1 file selected" in page.text()
-    assert urlsplit(page.browser.current_url).path == "/files"
+    assert urlsplit(page.address()).path == "/files"
     pixmill.http.delete(f"{FILES}/{second}").raise_for_status()
 
 
 def test_a_deletion_that_ends_late_leaves_the_user_alone(pixmill: ApiClient, page: Page, name: str) -> None:
     ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
     open_gallery(page, name, 2)
-    page.browser.execute_script(GO, f"/files/{ids[0]}")
-    page.browser.execute_script(holding("path.endsWith('/delete')"))
+    page.go(f"/files/{ids[0]}")
+    page.run(holding("path.endsWith('/delete')"))
 
     page.button("Delete").click()
     await_held(page, "the answer to the deletion is held")
-    page.browser.execute_script(GO, "/system")
+    page.go("/system")
     page.says("Works")
     release(page)
     page.says("is in the trash")
 
-    assert urlsplit(page.browser.current_url).path == "/system"
+    assert urlsplit(page.address()).path == "/system"
 
 
 def test_the_steps_of_a_failed_task_open_with_its_own_file(pixmill: ApiClient, page: Page, name: str) -> None:
@@ -90,32 +89,32 @@ def test_the_steps_of_a_failed_task_open_with_its_own_file(pixmill: ApiClient, p
     [task_id] = pixmill.create_tasks([broken], "flip")
     wait_until(lambda: pixmill.http.get(f"{TASKS}/{task_id}").json()["status"] == "error", "the task has failed")
     open_gallery(page, name, 2)
-    page.first("[role=listbox]").send_keys(Keys.HOME, " ")
+    press(page.first("[role=listbox]"), "Home", "Space")
     page.says("1 file selected")
 
-    with blocked(page, "*/lookup"):
-        page.browser.execute_script(GO, f"/tasks?file={broken}")
+    with blocked(page, "/lookup$"):
+        page.go(f"/tasks?file={broken}")
         page.button("Open the steps").click()
-        wait_until(lambda: "files=" in page.browser.current_url, "the address names the files")
+        page.tab.wait_for_url(lambda url: "files=" in url)
 
-    assert parse_qs(urlsplit(page.browser.current_url).query)["files"] == [str(broken)]
+    assert parse_qs(urlsplit(page.address()).query)["files"] == [str(broken)]
 
 
 def test_a_second_deletion_by_keyboard_follows_the_first(pixmill: ApiClient, page: Page, name: str) -> None:
     for number in (1, 2, 3):
         pixmill.upload(f"{name}-{number}.png", photo())
     open_gallery(page, name, 3)
-    page.browser.execute_script(holding("path.endsWith('/delete') && !window.release"))
+    page.run(holding("path.endsWith('/delete') && !window.release"))
     gallery = page.first("[role=listbox]")
 
-    gallery.send_keys(Keys.HOME, " ", Keys.DELETE)
+    press(gallery, "Home", "Space", "Delete")
     await_held(page, "the answer to the first deletion is held")
     # The event of the first deletion may remove its file before this key arrives; the last file is the same either way.
-    gallery.send_keys(Keys.END, " ", Keys.DELETE)
+    press(gallery, "End", "Space", "Delete")
     release(page)
 
     wait_until(lambda: names_stored(pixmill, name) == [f"{name}-2"], "both files are deleted")
-    wait_until(lambda: len(files_shown(page)) == 1, "one file is left in the gallery")
+    expect(files_shown(page)).to_have_count(1)
     assert requests(page, "/delete") == 2
 
 
@@ -134,18 +133,18 @@ def test_a_late_answer_closes_only_its_own_dialog(pixmill: ApiClient, page: Page
     file_id = pixmill.upload(f"{name}.png", photo())["id"]
     first, second = (set_link(pixmill, f"{name}-{number}", file_id) for number in (1, 2))
     page.open("/shared")
-    page.browser.execute_script(holding("options?.method === 'PATCH'"))
+    page.run(holding("options?.method === 'PATCH'"))
 
     page.button(f"Change: {name}-1").click()
-    page.field("Note", "dialog").send_keys("-new", Keys.ENTER)
+    append(page.field("Note", "dialog"), "-new", "Enter")
     await_held(page, "the answer to the change is held")
     page.button("Close", "dialog").click()
     page.button(f"Change: {name}-2").click()
-    page.field("Note", "dialog").send_keys("-entered")
+    append(page.field("Note", "dialog"), "-entered")
     release(page)
     page.says("Saved")
 
-    assert page.field("Note", "dialog").get_attribute("value") == f"{name}-2-entered"
+    assert page.field("Note", "dialog").input_value() == f"{name}-2-entered"
     assert [note_of(pixmill, link_id) for link_id in (first, second)] == [f"{name}-1-new", f"{name}-2"]
 
 
@@ -155,7 +154,7 @@ def test_a_longer_link_keeps_the_note_of_another_tab(pixmill: ApiClient, page: P
 
     page.button(f"Change: {name}").click()
     pixmill.http.patch(f"{FILES}/links/{link_id}", json={"note": f"{name}-other"}).raise_for_status()
-    page.field("It works for", "dialog").send_keys(Keys.ARROW_DOWN)
+    page.field("It works for", "dialog").press("ArrowDown")
     page.button("Save", "dialog").click()
     page.says("Saved")
 
@@ -171,10 +170,10 @@ def test_a_late_new_name_closes_only_its_own_dialog(pixmill: ApiClient, page: Pa
     for number in (1, 2):
         make_preset(pixmill, f"{name}-{number}")
     page.open("/pipelines")
-    page.browser.execute_script(holding("options?.method === 'PUT'"))
+    page.run(holding("options?.method === 'PUT'"))
 
     page.button(f"Rename: {name}-1").click()
-    page.field("Name", "dialog").send_keys("-new", Keys.ENTER)
+    append(page.field("Name", "dialog"), "-new", "Enter")
     await_held(page, "the answer to the new name is held")
     page.button("Close", "dialog").click()
     page.button(f"Rename: {name}-2").click()
@@ -190,7 +189,7 @@ def test_a_renamed_pipeline_keeps_the_steps_of_another_tab(pixmill: ApiClient, p
 
     page.button(f"Rename: {name}").click()
     make_preset(pixmill, name, "flip")
-    page.field("Name", "dialog").send_keys("-new", Keys.ENTER)
+    append(page.field("Name", "dialog"), "-new", "Enter")
     page.says("Renamed")
 
     steps = pixmill.http.get(f"{TASKS}/presets/{name}-new").json()["params"]["steps"]
@@ -200,13 +199,13 @@ def test_a_renamed_pipeline_keeps_the_steps_of_another_tab(pixmill: ApiClient, p
 def test_a_list_of_presets_that_comes_late_keeps_a_saved_one(pixmill: ApiClient, page: Page, name: str) -> None:
     page.open(address_of_steps(STEPS))
     page.button("Presets").click()
-    page.browser.execute_script(holding("path.endsWith('/presets') && !window.release"))
+    page.run(holding("path.endsWith('/presets') && !window.release"))
     page.button("All pipelines").click()
     await_held(page, "the list is held")
-    page.browser.execute_script(GO, address_of_steps(STEPS))
+    page.go(address_of_steps(STEPS))
 
     page.button("Presets").click()
-    page.field("Name of the preset").send_keys(name + Keys.ENTER)
+    enter(page.field("Name of the preset"), name)
     page.says("The preset is saved")
     release(page)
     page.button("Presets").click()
@@ -225,7 +224,7 @@ def test_a_row_that_comes_late_does_not_replace_a_newer_one(pixmill: ApiClient, 
         change = pixmill.http.patch(f"{FILES}/{file['id']}", json={"name": next(names)}).json()
         return str(change["name"]) if change["updated_at"] != file["updated_at"] else None
 
-    with prepared(page, holding("path.endsWith('/lookup') && !window.release")):
+    with page.tab.add_init_script(holding("path.endsWith('/lookup') && !window.release")):
         page.open(f"/files?q={name}")
         await_held(page, "the row is held")
         newest = wait_until(rename, "the file is changed in a later second")
@@ -246,13 +245,13 @@ window.fetch = (path, options) => {
 def test_a_name_and_a_comment_are_stored_in_their_order(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo())["id"]
     page.open(f"/files/{file_id}")
-    page.browser.execute_script(holding("options?.method === 'PATCH' && !window.release"))
-    page.browser.execute_script(COUNT_CHANGES)
+    page.run(holding("options?.method === 'PATCH' && !window.release"))
+    page.run(COUNT_CHANGES)
 
-    page.field("Name").send_keys("-new", Keys.TAB)
+    append(page.field("Name"), "-new", "Tab")
     await_held(page, "the answer to the name is held")
-    page.field("Comment").send_keys("A comment", Keys.TAB)
-    assert page.browser.execute_script("return window.changes") == 1, "two requests at once may arrive in another order"
+    enter(page.field("Comment"), "A comment", "Tab")
+    assert page.tab.evaluate("window.changes") == 1, "two requests at once may arrive in another order"
     release(page)
 
     def stored() -> list[object]:
@@ -260,22 +259,22 @@ def test_a_name_and_a_comment_are_stored_in_their_order(pixmill: ApiClient, page
         return [file["name"], file["comment"]]
 
     wait_until(lambda: stored() == [f"{name}-new", "A comment"], "both are stored")
-    assert page.field("Comment").get_attribute("value") == "A comment"
+    assert page.field("Comment").input_value() == "A comment"
 
 
 def test_text_that_is_typed_while_an_answer_comes_stays(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo())["id"]
     page.open(f"/files/{file_id}")
-    page.browser.execute_script(holding("options?.method === 'PATCH' && !window.release"))
+    page.run(holding("options?.method === 'PATCH' && !window.release"))
     comment = page.field("Comment")
 
-    comment.send_keys("First", Keys.TAB)
+    enter(comment, "First", "Tab")
     await_held(page, "the answer to the comment is held")
-    comment.send_keys(" and more")
+    append(comment, " and more")
     release(page)
     page.says("Saved")
-    typed = comment.get_attribute("value")
-    comment.send_keys(Keys.TAB)
+    typed = comment.input_value()
+    comment.press("Tab")
 
     assert typed == "First and more"
     file = f"{FILES}/{file_id}"
@@ -284,38 +283,37 @@ def test_text_that_is_typed_while_an_answer_comes_stays(pixmill: ApiClient, page
 
 def test_a_refused_text_stays_when_another_field_is_stored(pixmill: ApiClient, page: Page, name: str) -> None:
     page.open(f"/files/{pixmill.upload(f'{name}.png', photo())['id']}")
-    page.browser.execute_script(holding("options?.method === 'PATCH' && !window.release"))
+    page.run(holding("options?.method === 'PATCH' && !window.release"))
     folder = page.field("Folder")
 
-    page.field("Comment").send_keys("A comment", Keys.TAB)
+    enter(page.field("Comment"), "A comment", "Tab")
     await_held(page, "the answer to the comment is held")
-    folder.send_keys("a/../b", Keys.TAB)
+    enter(folder, "a/../b", "Tab")
     release(page)
     page.says("must consist of names")
-    page.field("Name").send_keys("-new", Keys.TAB)
+    append(page.field("Name"), "-new", "Tab")
     page.says(f"{name}-new")
 
-    assert folder.get_attribute("value") == "a/../b"
+    assert folder.input_value() == "a/../b"
 
 
 def test_a_late_retry_does_not_undo_a_newer_text(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo())["id"]
     page.open(f"/files/{file_id}")
     busy = "new Response('{}', {status: 503, headers: {'Content-Type': 'application/problem+json'}})"
-    page.browser.execute_script(
+    page.run(
         f"const fetched = window.fetch; window.sent = 0; window.fetch = (path, options) =>"
         f" options?.method === 'PATCH' && !window.sent++ ? Promise.resolve({busy}) : fetched(path, options);"
     )
     comment = page.field("Comment")
 
-    comment.send_keys("Older", Keys.TAB)
+    enter(comment, "Older", "Tab")
     retry = page.button("Retry")
-    comment.clear()
-    comment.send_keys("Newer", Keys.TAB)
+    enter(comment, "Newer", "Tab")
     page.says("Saved")
     retry.click()
 
-    assert page.browser.execute_script("return window.sent") == 2
+    assert page.tab.evaluate("window.sent") == 2
     assert pixmill.http.get(f"{FILES}/{file_id}").json()["comment"] == "Newer"
 
 
@@ -324,10 +322,10 @@ def test_a_comment_is_stored_when_the_server_answers_again(pixmill: ApiClient, p
     page.open(f"/files/{file_id}")
     comment = page.field("Comment")
 
-    with blocked(page, f"*{FILES}/*"):
-        comment.send_keys("A comment", Keys.TAB)
+    with blocked(page, f"{FILES}/"):
+        enter(comment, "A comment", "Tab")
         page.says("Trying again by itself")
-        page.browser.execute_script(GO, "/files")
+        page.go("/files")
     page.says("Saved")
 
     assert pixmill.http.get(f"{FILES}/{file_id}").json()["comment"] == "A comment"
@@ -336,13 +334,14 @@ def test_a_comment_is_stored_when_the_server_answers_again(pixmill: ApiClient, p
 def test_a_second_click_makes_no_second_link(pixmill: ApiClient, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo())["id"]
     page.open(f"/files/{file_id}")
-    page.browser.execute_script(holding("path.endsWith('/links') && !window.release"))
+    page.run(holding("path.endsWith('/links') && !window.release"))
 
     page.button("Link").click()
     create = page.button("Create a link", "dialog")
     create.click()
     await_held(page, "the link is held")
-    create.click()
+    # Playwright would wait until the button is enabled.
+    create.click(force=True)
     release(page)
     page.field("Link", "dialog")
 
@@ -364,14 +363,14 @@ def owners(keys_stack: EmbeddedStack) -> Mapping[str, str]:
 
 
 @pytest.fixture
-def locked(keys_stack: EmbeddedStack) -> Iterator[Page]:
+def locked(keys_stack: EmbeddedStack, chromium: Browser) -> Iterator[Page]:
     """Return a page that asks for a key."""
-    with skip_where_missing(), open_browser() as browser:
-        yield Page(browser, keys_stack.url)
+    with open_page(chromium, keys_stack.url) as page:
+        yield page
 
 
 def sign_in(page: Page, key: str, within: str = "main") -> None:
-    page.field("Key", within).send_keys(key + Keys.ENTER)
+    enter(page.field("Key", within), key)
 
 
 def test_a_session_that_ends_keeps_the_further_runs(
@@ -386,17 +385,17 @@ def test_a_session_that_ends_keeps_the_further_runs(
     locked.open("/runs")
     sign_in(locked, owners["alice"])
     locked.button("Show more").click()
-    wait_until(lambda: len(locked.all(rows)) == 21, "the further run is shown")
+    expect(locked.tab.locator(rows)).to_have_count(21)
 
-    locked.browser.delete_all_cookies()
+    locked.tab.context.clear_cookies()
     # As if the user came back to this tab: the page asks whose the session is.
-    locked.browser.execute_script("document.dispatchEvent(new Event('visibilitychange'))")
+    locked.tab.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     sign_in(locked, owners["alice"], "dialog")
-    wait_until(lambda: not locked.all("dialog"), "the session has begun again")
-    first = f"fetch('{TASKS}/batches?limit=20').then(() => setTimeout(arguments[0]))"
-    locked.browser.execute_async_script(first)
+    expect(locked.tab.locator("dialog")).to_have_count(0)
+    first = f"fetch('{TASKS}/batches?limit=20').then(() => new Promise((done) => setTimeout(done)))"
+    locked.tab.evaluate(first)
 
-    assert len(locked.all(rows)) == 21
+    assert locked.tab.locator(rows).count() == 21
 
 
 def steps_of(address: str) -> object:
@@ -410,33 +409,35 @@ def test_a_link_leads_where_it_pointed_after_signing_in(owners: Mapping[str, str
     locked.open("/system")
     sign_in(locked, owners["alice"])
     locked.button("Sign out")
-    locked.browser.delete_all_cookies()
+    locked.tab.context.clear_cookies()
     link = address_of_steps(STEPS)
 
-    with prepared(locked, holding("path === '/api/session' && !options.method")):
+    with locked.tab.add_init_script(holding("path === '/api/session' && !options.method")):
         locked.open(link)
         # The page shows the screen before it knows that a key is needed.
         sign_in(locked, owners[owner])
         locked.says("Sepia")
 
-    assert json.loads(locked.browser.execute_script("return localStorage['pixmill.session.owner']")) == owner
-    assert steps_of(locked.browser.current_url) == STEPS
+    assert json.loads(locked.tab.evaluate("localStorage['pixmill.session.owner']")) == owner
+    assert steps_of(locked.address()) == STEPS
 
 
 def test_the_names_of_a_session_that_begins_later_are_in_their_own_language(
     owners: Mapping[str, str], locked: Page
 ) -> None:
-    names = "return [...document.querySelectorAll('option')].map(({innerText}) => innerText).join()"
+    names = "[...document.querySelectorAll('option')].map(({innerText}) => innerText).join()"
 
     def shown() -> str:
-        return str(locked.browser.execute_script(names))
+        return str(locked.tab.evaluate(names))
 
     # Only the requests of the screen say that a key is needed, so that it asks for the names before.
-    with prepared(locked, holding("path === '/api/session' && !options.method || path.includes('/batches?')")):
+    with locked.tab.add_init_script(
+        holding("path === '/api/session' && !options.method || path.includes('/batches?')")
+    ):
         locked.open("/tasks")
         wait_until(lambda: requests(locked, "/catalog") == 1, "the names are asked for")
         locked.button("Русский").click()
-        locked.field("Ключ", "main").send_keys(owners["alice"] + Keys.ENTER)
+        enter(locked.field("Ключ", "main"), owners["alice"])
         wait_until(lambda: "Сепия" in shown(), "the names are in Russian")
         locked.button("English").click()
         wait_until(lambda: "All algorithms" in shown(), "the page is in English")
@@ -457,34 +458,34 @@ def test_a_late_answer_for_a_run_leaves_the_user_where_they_went(
     page.open(f"/runs/{batch_id}")
     page.says("All done")
 
-    page.browser.execute_script(holding(held))
+    page.run(holding(held))
     page.button(button).click()
     await_held(page, "the answer is held")
     page.button("Process").click()
-    wait_until(lambda: "#s=" in page.browser.current_url, "the steps that were edited before are in the address")
-    address = page.browser.current_url
+    page.tab.wait_for_url(lambda url: "#s=" in url)
+    address = page.address()
     release(page)
 
-    assert page.browser.current_url == address
-    assert [step.text for step in page.all("aside ol strong")] == ["Sepia"]
+    assert page.address() == address
+    assert steps_shown(page) == ["Sepia"]
 
 
 def test_the_steps_of_a_run_open_with_its_files_or_not_at_all(pixmill: ApiClient, page: Page, name: str) -> None:
     source, _ = (pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2))
     batch_id = ended_run(pixmill, source)
     [other] = open_gallery(page, f"{name}-2", 1)
-    other.find_element(By.CSS_SELECTOR, "[data-check]").click()
+    other.locator("[data-check]").click()
     page.says("1 file selected")
-    page.browser.execute_script(GO, f"/runs/{batch_id}")
+    page.go(f"/runs/{batch_id}")
 
-    with blocked(page, "*limit=1000*"):
+    with blocked(page, "limit=1000"):
         page.button("Open the steps").click()
-        wait_until(lambda: "does not answer" in page.first(".toast").text, "a message says why nothing happens")
-    with blocked(page, "*/file-server/lookup"):
+        expect(page.tab.locator(".toast").first).to_contain_text("does not answer")
+    with blocked(page, "/file-server/lookup$"):
         page.button("Open the steps").click()
-        wait_until(lambda: "/process?files=" in page.browser.current_url, "the steps are opened")
+        page.tab.wait_for_url(lambda url: "/process?files=" in url)
 
-    assert f"/process?files={source}#" in f"{page.browser.current_url}#"
+    assert f"/process?files={source}#" in f"{page.address()}#"
 
 
 def test_a_zip_of_many_results_is_offered_while_the_run_goes_on(pixmill: ApiClient, page: Page, name: str) -> None:
@@ -503,7 +504,7 @@ def test_a_zip_of_many_results_is_offered_while_the_run_goes_on(pixmill: ApiClie
             const json = async () => { const [row] = await answer.json(); return Array(1001).fill(row); };
             return {ok: true, headers: answer.headers, json};
         };"""
-    page.browser.execute_script(holding("path.includes('status=finished&limit=1000')") + repeat)
+    page.run(holding("path.includes('status=finished&limit=1000')") + repeat)
 
     page.button("Download ZIP").click()
     await_held(page, "the list of results is held")
@@ -527,14 +528,14 @@ def test_a_refresh_before_the_answer_mixes_no_tasks_of_two_filters(pixmill: ApiC
     page.field(f"Task {finished}")
 
     # The stream of events, which starts again with each filter, refreshes the first page.
-    page.browser.execute_script(holding("path.includes('status=error') && !window.release"))
+    page.run(holding("path.includes('status=error') && !window.release"))
     page.button("failed").click()
     await_held(page, "the first answer is held")
     page.field("Select all 100 shown")
     release(page)
 
     page.button("Show more")
-    assert page.named("input", f"Task {finished}") is None
+    assert page.fields(f"Task {finished}").count() == 0
 
 
 def test_a_change_of_a_task_keeps_the_language_and_the_ticks(pixmill: ApiClient, page: Page, name: str) -> None:
@@ -545,7 +546,7 @@ def test_a_change_of_a_task_keeps_the_language_and_the_ticks(pixmill: ApiClient,
     page.field("Select all 101 shown")
     page.field(f"Task {found[1]['id']}").click()
 
-    page.browser.execute_script(holding("path.includes('after=')"))
+    page.run(holding("path.includes('after=')"))
     page.button("Русский").click()
     await_held(page, "the second page in Russian is held")
     page.button("Повторить", "main li").click()
@@ -564,7 +565,7 @@ def test_a_removed_link_does_not_come_back_with_an_older_answer(pixmill: ApiClie
     page.open("/shared")
     page.button(f"Change: {name}-1").click()
 
-    page.browser.execute_script(holding("path.includes('/links?')"))
+    page.run(holding("path.includes('/links?')"))
     page.button("Save", "dialog").click()
     await_held(page, "the list that contains both links is held")
     page.button(f"Revoke: {name}-2").click()
@@ -587,13 +588,13 @@ def test_a_closed_dialog_moves_no_further_file_and_keeps_the_selection(
     second.click()
     page.button("Move to a folder", "[role=toolbar]").click()
 
-    page.browser.execute_script(holding(f"path.endsWith('/{ids.get(held, held)}')"))
-    page.browser.execute_script(RECORD_LANGUAGES)
-    page.field("Folder", "dialog").send_keys(name + Keys.ENTER)
+    page.run(holding(f"path.endsWith('/{ids.get(held, held)}')"))
+    page.run(RECORD_LANGUAGES)
+    enter(page.field("Folder", "dialog"), name)
     await_held(page, "an answer is held")
     if moved:
-        done = "return document.querySelector('dialog progress').value"
-        wait_until(lambda: page.browser.execute_script(done) == 1, "the second file is moved")
+        done = "document.querySelector('dialog progress').value"
+        wait_until(lambda: page.tab.evaluate(done) == 1, "the second file is moved")
     page.button("Cancel", "dialog").click()
     third.click()
     page.says("3 files selected")
@@ -612,13 +613,13 @@ def test_a_restored_file_takes_no_ticks_from_the_others_in_the_trash(pixmill: Ap
     rows = "main li"
     page.open("/trash")
     page.button("Show more").click()
-    wait_until(lambda: len(page.all(rows)) == count, "the second page is shown")
-    page.browser.execute_script("document.querySelectorAll('main li input')[1].click()")
+    expect(page.tab.locator(rows)).to_have_count(count)
+    page.tab.evaluate("document.querySelectorAll('main li input')[1].click()")
     page.says("1 file selected")
 
-    page.browser.execute_script("document.querySelector('main li button').click()")
+    page.tab.evaluate("document.querySelector('main li button').click()")
     page.says("1 file is back")
-    wait_until(lambda: len(page.all(rows)) == count - 1, "the restored file is gone, and the second page is shown")
+    expect(page.tab.locator(rows)).to_have_count(count - 1)
 
     assert "1 file selected" in page.text()
 
@@ -643,7 +644,7 @@ window.fetch = (path, options) => {
 
 def sent(page: Page, method: str) -> int:
     """Return how many requests the page has sent with a method since the script :data:`COUNT_SENT`."""
-    return int(page.browser.execute_script("return window.sent[arguments[0]] ?? 0", method))
+    return int(page.tab.evaluate("(method) => window.sent[method] ?? 0", method))
 
 
 @pytest.mark.parametrize(
@@ -663,39 +664,35 @@ def test_after_a_failed_reload_no_page_stays_in_the_other_language(
         page.button("Show more").click()
     page.field(f"Select all {shown} shown")
 
-    page.browser.execute_script(failing_once(failing))
+    page.run(failing_once(failing))
     page.button("Русский").click()
     page.says("Не получилось")
     page.button(then).click()
 
     wait_until(lambda: page.text().count(found[0]["problem"]["detail"]) == 101, "all reasons are in Russian")
-    assert not page.all("main [role=alert]")
+    assert page.tab.locator("main [role=alert]").count() == 0
     page.button("English").click()
-
-
-def steps_shown(page: Page) -> list[str]:
-    return [step.text for step in page.all("aside ol strong")]
 
 
 def open_steps(page: Page, algorithm: str, title: str) -> None:
     """Open the screen for a step, after another one: it reads the address once."""
-    page.browser.execute_script(GO, "/system")
+    page.go("/system")
     page.says("Works")
-    page.browser.execute_script(GO, address_of_steps([{"algorithm": algorithm, "params": {}}]))
+    page.go(address_of_steps([{"algorithm": algorithm, "params": {}}]))
     wait_until(lambda: steps_shown(page) == [title], "the step is shown")
     page.button("Presets").click()
 
 
 def test_two_saves_of_a_preset_are_stored_and_shown_in_their_order(pixmill: ApiClient, page: Page, name: str) -> None:
     page.open("/system")
-    page.browser.execute_script(holding("options?.method === 'PUT' && !window.release"))
-    page.browser.execute_script(COUNT_SENT)
+    page.run(holding("options?.method === 'PUT' && !window.release"))
+    page.run(COUNT_SENT)
 
     open_steps(page, "sepia", "Sepia")
-    page.field("Name of the preset").send_keys(name + Keys.ENTER)
+    enter(page.field("Name of the preset"), name)
     await_held(page, "the answer to the first save is held")
     open_steps(page, "invert", "Invert")
-    page.field("Name of the preset").send_keys(name + Keys.ENTER)
+    enter(page.field("Name of the preset"), name)
     assert sent(page, "PUT") == 1, "two requests at once may arrive in another order"
     release(page)
 
@@ -709,20 +706,20 @@ def test_two_saves_of_a_preset_are_stored_and_shown_in_their_order(pixmill: ApiC
 
 def test_the_name_of_another_preset_stays_when_one_is_saved_late(page: Page, name: str) -> None:
     # An address that differs only after `#`, or not at all, may load no page.
-    page.browser.get("about:blank")
+    page.tab.goto("about:blank")
     page.open(address_of_steps(STEPS))
-    page.browser.execute_script(holding("options?.method === 'PUT' && !window.release"))
+    page.run(holding("options?.method === 'PUT' && !window.release"))
 
     page.button("Presets").click()
     field = page.field("Name of the preset")
-    field.send_keys(name + Keys.ENTER)
+    enter(field, name)
     await_held(page, "the answer to the save is held")
-    field.send_keys("-other")
+    append(field, "-other")
     release(page)
     page.says("The preset is saved")
 
-    assert field.get_attribute("value") == f"{name}-other"
-    assert field.is_displayed()
+    assert field.input_value() == f"{name}-other"
+    assert field.is_visible()
 
 
 @pytest.mark.parametrize("path", ["/shared", "/pipelines", "/tasks", "/s/"])
@@ -735,12 +732,12 @@ def test_what_could_not_be_shown_is_shown_when_the_server_answers_again(
     make_preset(pixmill, name)
     ended_run(pixmill, file_id)
 
-    with blocked(page, "*/api/*"):
+    with blocked(page, "/api/"):
         page.open(f"{path}{token}" if path == "/s/" else path)
         page.says("This did not work")
 
     page.says(name)
-    wait_until(lambda: not page.all("main [role=alert]"), "no error is shown")
+    expect(page.tab.locator("main [role=alert]")).to_have_count(0)
 
 
 def test_a_file_counts_as_deleted_only_when_the_server_has_said_so(pixmill: ApiClient, page: Page, name: str) -> None:
@@ -748,7 +745,7 @@ def test_a_file_counts_as_deleted_only_when_the_server_has_said_so(pixmill: ApiC
     batch_id = ended_run(pixmill, file_id)
     pixmill.http.delete(f"{FILES}/{file_id}").raise_for_status()
 
-    with prepared(page, holding("path.endsWith('/lookup')")):
+    with page.tab.add_init_script(holding("path.endsWith('/lookup')")):
         page.open(f"/tasks?run={batch_id}")
         await_held(page, "the rows of the files are held")
         page.says(name)
@@ -764,8 +761,8 @@ def test_a_second_click_restarts_no_task_twice(pixmill: ApiClient, page: Page, n
     batch_id = ended_run(pixmill, file_id)
     page.open(f"/tasks?run={batch_id}")
     retry = page.button("Retry", "main li")
-    page.browser.execute_script(holding("path.endsWith('/restart') && !window.release"))
-    page.browser.execute_script(COUNT_SENT)
+    page.run(holding("path.endsWith('/restart') && !window.release"))
+    page.run(COUNT_SENT)
 
     retry.click()
     await_held(page, "the answer to the restart is held")
@@ -781,24 +778,24 @@ def test_a_link_is_changed_and_revoked_once(pixmill: ApiClient, page: Page, name
     set_link(pixmill, name, pixmill.upload(f"{name}.png", photo())["id"])
     page.open("/shared")
     page.button(f"Change: {name}").click()
-    page.browser.execute_script(holding("options?.method === 'PATCH'"))
-    page.browser.execute_script(COUNT_SENT)
+    page.run(holding("options?.method === 'PATCH'"))
+    page.run(COUNT_SENT)
 
     note = page.field("Note", "dialog")
-    note.send_keys("-new", Keys.ENTER)
+    append(note, "-new", "Enter")
     await_held(page, "the answer to the change is held")
-    note.send_keys(Keys.ENTER)
+    note.press("Enter")
     changes = sent(page, "PATCH")
     release(page)
     page.says("Saved")
-    page.browser.execute_script("delete window.release; delete window.late")
-    page.browser.execute_script(holding("options?.method === 'DELETE'"))
+    page.run("delete window.release; delete window.late")
+    page.run(holding("options?.method === 'DELETE'"))
     for _ in range(2):
         page.button(f"Revoke: {name}-new").click()
         page.button("Revoke", "dialog").click()
         await_held(page, "the answer to the revocation is held")
     revocations = sent(page, "DELETE")
-    page.browser.execute_script("window.release()")
+    page.tab.evaluate("window.release()")
     page.says("The link is revoked")
 
     assert (changes, revocations) == (1, 1)
@@ -818,12 +815,12 @@ def test_the_trash_shows_what_a_failed_deletion_has_left(pixmill: ApiClient, pag
             return {ok: true, headers: answer.headers, json};
         };"""
     second = failing_once("path.endsWith('/trash/empty') && window.empties++ > 0")
-    page.browser.execute_script(f"window.empties = 0; {second}")
-    page.browser.execute_script(in_part)
+    page.run(f"window.empties = 0; {second}")
+    page.run(in_part)
 
     page.button("Empty the trash").click()
     page.button("Empty the trash", "dialog").click()
-    wait_until(lambda: page.all(".toast.error"), "a message says that it failed")
+    page.first(".toast.error")
 
     wait_until(lambda: name not in page.text(), "the file is gone")
 
@@ -833,9 +830,9 @@ def test_signing_out_says_that_the_server_is_away(owners: Mapping[str, str], loc
     sign_in(locked, owners["alice"])
     leave = locked.button("Sign out")
 
-    with blocked(locked, "*/api/session"):
+    with blocked(locked, "/api/session$"):
         leave.click()
-        wait_until(lambda: "does not answer" in locked.first(".toast").text, "a message says why nothing happens")
+        expect(locked.tab.locator(".toast").first).to_contain_text("does not answer")
     locked.button("Sign out").click()
 
     locked.field("Key", "main")
@@ -851,7 +848,7 @@ def test_a_refusal_follows_the_language(pixmill: ApiClient, page: Page, locked: 
         (locked, "/files", "Key", "This key does not exist", "Такого ключа нет"),
     ):
         shown.open(path)
-        shown.field(field, "main").send_keys("wrong" + Keys.ENTER)
+        enter(shown.field(field, "main"), "wrong")
         shown.says(english)
         shown.button("Русский").click()
         shown.says(russian)
@@ -863,10 +860,10 @@ def test_a_link_whose_files_fail_to_come_after_its_password_says_so(pixmill: Api
     link = {"file_ids": [file_id], "password": "right"}
     token = pixmill.http.post(f"{FILES}/links", json=link).raise_for_status().json()["token"]
     page.open(f"/s/{token}")
-    page.field("Password").send_keys("right")
-    page.browser.execute_script(failing_once(f"path.endsWith('/{token}')"))
+    page.field("Password").fill("right")
+    page.run(failing_once(f"path.endsWith('/{token}')"))
 
-    page.field("Password").send_keys(Keys.ENTER)
+    page.field("Password").press("Enter")
     page.says("This did not work")
     page.button("Try again").click()
 
@@ -884,7 +881,7 @@ def test_the_system_names_what_does_not_work(page: Page) -> None:
             if (path.endsWith('/stats')) return Promise.resolve(new Response('{"title": "None"}', {status: 500}));
             return well(path, options);
         };"""
-    with prepared(page, unavailable):
+    with page.tab.add_init_script(unavailable):
         page.open("/system")
         page.says("None")
         page.button("Русский").click()
@@ -910,12 +907,12 @@ AWAY = """const fetched = window.fetch;
 
 @pytest.mark.parametrize(("screen", "address"), [("/trash", f"{FILES}/trash"), ("/runs", f"{TASKS}/batches")])
 def test_a_list_is_fetched_once_when_the_server_answers_again(page: Page, screen: str, address: str) -> None:
-    with prepared(page, AWAY.replace("LIST", json.dumps(address))):
+    with page.tab.add_init_script(AWAY.replace("LIST", json.dumps(address))):
         page.open(screen)
         page.says("The server does not answer.")
-        page.browser.execute_script("window.away = false")
-        wait_until(lambda: not page.all("main [role=alert]"), "the list is shown")
-        sent = page.browser.execute_script("return window.sent")
+        page.tab.evaluate("window.away = false")
+        expect(page.tab.locator("main [role=alert]")).to_have_count(0)
+        sent = page.tab.evaluate("window.sent")
 
     assert sent == 1
 
@@ -933,17 +930,18 @@ window.EventSource = class extends Source {
 def test_a_run_is_fetched_once_when_the_server_answers_again(pixmill: ApiClient, page: Page, name: str) -> None:
     batch_id = ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
     away = AWAY.replace("LIST", json.dumps(f"{TASKS}/batches/{batch_id}"))
-    opened = f"return sources.some(({{url, readyState}}) => url.endsWith('{TASKS}/events') && readyState === 1)"
+    opened = f"sources.some(({{url, readyState}}) => url.endsWith('{TASKS}/events') && readyState === 1)"
 
-    with prepared(page, f"{away}{KEEP_SOURCES}"), blocked(page, f"*{TASKS}/events*"):
-        page.open(f"/runs/{batch_id}")
-        page.says("The server does not answer.")
-        page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
-        page.browser.execute_script("window.away = false")
+    with page.tab.add_init_script(f"{away}{KEEP_SOURCES}"):
+        with blocked(page, f"{TASKS}/events"):
+            page.open(f"/runs/{batch_id}")
+            page.says("The server does not answer.")
+        page.tab.evaluate("window.away = false")
         page.says("All done")
-        wait_until(lambda: page.browser.execute_script(opened), "the stream of events has begun again")
+        wait_until(lambda: page.tab.evaluate(opened), "the stream of events has begun again")
         # The page asks in a task of its own after the stream has begun.
-        sent = page.browser.execute_async_script("setTimeout(() => setTimeout(() => arguments[0](window.sent)))")
+        later = "new Promise((done) => setTimeout(() => setTimeout(() => done(window.sent))))"
+        sent = page.tab.evaluate(later)
 
     assert sent == 1
 
@@ -970,10 +968,10 @@ def test_a_run_is_fetched_again_after_a_request_that_hangs(pixmill: ApiClient, p
     batch_id = ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
     hang = HANG.replace("ADDRESS", json.dumps(f"/batches/{batch_id}")).replace("AT;", f"{at};")
 
-    with prepared(page, hang):
+    with page.tab.add_init_script(hang):
         page.open(f"/runs/{batch_id}")
-        wait_until(lambda: page.browser.execute_script("return window.hangs"), "the request hangs")
-        page.browser.execute_script("window.expire()")
+        wait_until(lambda: page.tab.evaluate("window.hangs"), "the request hangs")
+        page.tab.evaluate("window.expire()")
         page.says("All done")
 
 
@@ -992,11 +990,11 @@ def test_an_answer_that_breaks_off_is_fetched_again(pixmill: ApiClient, page: Pa
     ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
 
     # The header asks for the same list.
-    with prepared(page, BREAK_OFF):
+    with page.tab.add_init_script(BREAK_OFF):
         page.open("/runs")
         page.says("The server does not answer.")
         page.first("main li.card")
-    wait_until(lambda: not page.all("main [role=alert]"), "no error is shown")
+    expect(page.tab.locator("main [role=alert]")).to_have_count(0)
 
 
 HOLD_POLLS = """const {setTimeout: start, clearTimeout: end, fetch: ask} = window;
@@ -1016,13 +1014,13 @@ window.fetch = (path, options) => ask(path, options).finally(() => {
 
 
 def test_trying_again_adds_no_further_polling(page: Page) -> None:
-    with prepared(page, HOLD_POLLS), blocked(page, "*/api/*"):
+    with page.tab.add_init_script(HOLD_POLLS), blocked(page, "/api/"):
         page.open("/runs")
         again = page.button("Try again", "[role=status]")
         for _ in range(3):
             again.click()
-        wait_until(lambda: page.browser.execute_script("return asked === 3"), "the page has asked three times")
-        polls = page.browser.execute_script("return polls.size")
+        wait_until(lambda: page.tab.evaluate("asked === 3"), "the page has asked three times")
+        polls = page.tab.evaluate("polls.size")
 
     assert polls == 1
 
@@ -1033,30 +1031,30 @@ def test_a_deletion_is_undone_once(pixmill: ApiClient, page: Page, name: str) ->
     open_gallery(page, name, 2)
     gallery = page.first("[role=listbox]")
 
-    gallery.send_keys(Keys.HOME, Keys.DELETE)
+    press(gallery, "Home", "Delete")
     undo = page.button("Undo")
-    gallery.send_keys(Keys.CONTROL + "z", Keys.NULL)
+    press(gallery, "Control+z")
     page.says("1 file is back")
-    page.browser.execute_script(holding("path.endsWith('/restore')"))
+    page.run(holding("path.endsWith('/restore')"))
     undo.click()
-    wait_until(lambda: page.named(".toasts button", "Undo") is None, "the message is gone")
+    expect(page.buttons("Undo", ".toasts")).to_have_count(0)
     # A second request would be answered, and held, before this one is answered.
-    page.browser.execute_async_script(f"fetch('{FILES}/stats').then(() => arguments[0]())")
+    page.tab.evaluate(f"fetch('{FILES}/stats').then(() => null)")
 
-    assert not page.browser.execute_script("return 'release' in window")
+    assert not page.tab.evaluate("'release' in window")
 
 
 def test_a_file_that_was_deleted_unnoticed_is_not_selected(pixmill: ApiClient, page: Page, name: str) -> None:
     deleted, _ = (pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2))
 
-    with blocked(page, "*/events*", "*/lookup*"):
-        page.open(f"/files?q={name}")
-        page.first("[role=listbox]").send_keys(Keys.CONTROL + "a", Keys.NULL)
-        page.says("2 files selected")
-        pixmill.http.delete(f"{FILES}/{deleted}").raise_for_status()
+    with blocked(page, "/events"):
+        with blocked(page, "/lookup"):
+            page.open(f"/files?q={name}")
+            press(page.first("[role=listbox]"), "Control+a")
+            page.says("2 files selected")
+            pixmill.http.delete(f"{FILES}/{deleted}").raise_for_status()
         # The page tries again by itself.
-        page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/events*"]})
-        wait_until(lambda: len(files_shown(page)) == 1, "the other file is shown")
+        expect(files_shown(page)).to_have_count(1)
 
     assert "1 file selected" in page.text()
 
@@ -1069,32 +1067,32 @@ def test_what_failed_on_a_screen_is_tried_again(pixmill: ApiClient, page: Page, 
         (f"/files/{file_id}", "path.includes('source_id=')", "aside li a[href^='/files/']"),
         (address_of_steps(STEPS, file_id), "path.endsWith('/preview')", ".after[src^='blob:']"),
     ):
-        with prepared(page, failing_once(failing)):
+        with page.tab.add_init_script(failing_once(failing)):
             page.open(path)
             page.button("Try again", "[role=alert]").click()
             page.first(result)
-        wait_until(lambda: not page.all("[role=alert]"), "no error is shown")
-    with prepared(page, failing_once("path.endsWith('/lookup')")):
+        expect(page.tab.locator("[role=alert]")).to_have_count(0)
+    with page.tab.add_init_script(failing_once("path.endsWith('/lookup')")):
         page.open(f"/runs/{batch_id}")
         page.first("main li a[href^='/files/'] img")
 
-    assert page.browser.execute_script("return window.failed") > 1
+    assert page.tab.evaluate("window.failed") > 1
 
 
 def test_the_choice_of_a_file_says_what_it_knows(page: Page) -> None:
     files = "path.includes('/file-server/?')"
     page.open(address_of_steps([{"algorithm": "montage", "params": {}}]))
     page.button("Choose files", "aside li")
-    page.browser.execute_script(holding(files))
+    page.run(holding(files))
     page.button("Choose files", "aside li").click()
     await_held(page, "the answer is held")
-    early = page.first("dialog").text
-    page.browser.refresh()
+    early = page.first("dialog").inner_text()
+    page.tab.reload()
     page.button("Choose files", "aside li")
-    page.browser.execute_script(failing_once(files))
+    page.run(failing_once(files))
     page.button("Choose files", "aside li").click()
     page.button("Try again", "dialog").click()
-    wait_until(lambda: not page.all("dialog [role=alert]"), "no error is shown")
+    expect(page.tab.locator("dialog [role=alert]")).to_have_count(0)
 
     assert "Nothing matches" not in early
 
@@ -1107,20 +1105,20 @@ window.setTimeout = (work, ms, ...rest) => begin(() => { work(); window.shown +=
 
 def test_a_file_is_not_asked_about_the_results_of_others(pixmill: ApiClient, page: Page, name: str) -> None:
     other, file_id = (pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2))
-    asked = f"""return performance.getEntriesByType('resource')
+    asked = f"""performance.getEntriesByType('resource')
         .filter(({{name}}) => name.includes('source_id={file_id}') && name.includes('file-server')).length"""
-    with prepared(page, f"{COUNT_SHOWN}{KEEP_SOURCES}"):
+    with page.tab.add_init_script(f"{COUNT_SHOWN}{KEEP_SOURCES}"):
         page.open(f"/files/{file_id}")
-        opened = f"return sources.some(({{url, readyState}}) => url.endsWith('{FILES}/events') && readyState === 1)"
-        wait_until(lambda: page.browser.execute_script(opened), "the page listens")
-        wait_until(lambda: page.browser.execute_script(asked) == 1, "the results are fetched")
+        opened = f"sources.some(({{url, readyState}}) => url.endsWith('{FILES}/events') && readyState === 1)"
+        wait_until(lambda: page.tab.evaluate(opened), "the page listens")
+        wait_until(lambda: page.tab.evaluate(asked) == 1, "the results are fetched")
 
         ended_run(pixmill, other)
-        wait_until(lambda: page.browser.execute_script("return shown"), "the other result is known")
+        wait_until(lambda: page.tab.evaluate("shown"), "the other result is known")
         ended_run(pixmill, file_id)
         page.first("aside li a[href^='/files/']")
 
-    assert page.browser.execute_script(asked) == 2
+    assert page.tab.evaluate(asked) == 2
 
 
 HOLD_END = """const {webkitGetAsEntry} = DataTransferItem.prototype;
@@ -1138,11 +1136,9 @@ DataTransferItem.prototype.webkitGetAsEntry = function () {
 """Holds the end of the list of a dropped folder."""
 
 
-def drop(page: Page, folder: Path) -> None:
+def drop_held(page: Page, folder: Path) -> None:
     """Drop a folder, and wait until the end of its list is held."""
-    data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
-    for kind in ("dragEnter", "dragOver", "drop"):
-        page.browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": data})
+    drop(page, folder)
     await_held(page, "the end of the folder is held")
 
 
@@ -1154,16 +1150,16 @@ def test_no_file_of_a_dropped_folder_is_added_after_the_user_has_stopped(
     # More than the page adds at once.
     for number in range(510):
         (folder / f"{name}-{number}.txt").write_bytes(b"")
-    with prepared(page, HOLD_END):
+    with page.tab.add_init_script(HOLD_END):
         page.open(f"/files?q={name}")
         page.says("Nothing matches")
 
-    drop(page, folder)
+    drop_held(page, folder)
     page.first("section.panel header button:last-of-type").click()
-    wait_until(lambda: not page.all("section.panel"), "the uploads are removed")
+    expect(page.tab.locator("section.panel")).to_have_count(0)
     release(page)
 
-    assert not page.all("section.panel")
+    assert page.tab.locator("section.panel").count() == 0
 
 
 def test_a_dropped_folder_is_uploaded_after_the_list_of_earlier_uploads_is_closed(
@@ -1174,15 +1170,15 @@ def test_a_dropped_folder_is_uploaded_after_the_list_of_earlier_uploads_is_close
     (folder / f"{name}-2.txt").write_bytes(b"")
     earlier = tmp_path / f"{name}-1.txt"
     earlier.write_bytes(b"")
-    with prepared(page, HOLD_END):
+    with page.tab.add_init_script(HOLD_END):
         page.open(f"/files?q={name}")
         page.says("Nothing matches")
     page.choose_files(earlier)
     page.button("Close", "section.panel")
 
-    drop(page, folder)
+    drop_held(page, folder)
     page.button("Close", "section.panel").click()
-    wait_until(lambda: not page.all("section.panel"), "the list of earlier uploads is closed")
+    expect(page.tab.locator("section.panel")).to_have_count(0)
     release(page)
 
     wait_until(lambda: names_stored(pixmill, name) == [f"{name}-1", f"{name}-2"], "the file in the folder is stored")

@@ -9,91 +9,94 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
+from playwright.sync_api import Browser, CDPSession, Locator, expect
 
-from tests.support.browser import Page, open_browser
+from tests.support.browser import PLAIN_HOST, Page, append, box_of, enter, open_page, press
 from tests.support.client import FILES, TASKS, ApiClient
 from tests.support.environment import SCRIPTS
 from tests.support.images import photo, pixels
-from tests.support.processes import skip_where_missing
 from tests.support.runs import names_stored
-from tests.support.screens import address_of_steps, files_shown, open_gallery
+from tests.support.screens import address_of_steps, files_shown, open_gallery, uploads_say
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.thorough
 
-RECORD_COPIES = "navigator.clipboard.writeText = async (text) => { window.copied = text; }"
+RECORD_COPIES = "delete window.copied; navigator.clipboard.writeText = async (text) => { window.copied = text; }"
 
 
 @pytest.mark.parametrize(
     ("language", "files", "error"),
     [("ru", "Файлы", "Файла 999999999 нет"), ("en", "Files", "There is no file"), ("fr", "Files", "There is no")],
 )
-def test_the_page_begins_in_the_language_of_the_browser(stack: Stack, language: str, files: str, error: str) -> None:
-    with skip_where_missing(), open_browser(language=language) as browser:
-        page = Page(browser, stack.url)
+def test_the_page_begins_in_the_language_of_the_browser(
+    chromium: Browser, stack: Stack, language: str, files: str, error: str
+) -> None:
+    with open_page(chromium, stack.url, language=language) as page:
         page.open("/system")
         page.button(files, "nav")
 
         # What the server says is in the same language.
-        ask = f"fetch('{FILES}/999999999').then((answer) => answer.json()).then(({{detail}}) => arguments[0](detail))"
-        assert browser.execute_script("return document.documentElement.lang") == ("ru" if language == "ru" else "en")
-        assert error in browser.execute_async_script(ask)
+        ask = f"fetch('{FILES}/999999999').then((answer) => answer.json()).then(({{detail}}) => detail)"
+        assert page.tab.evaluate("document.documentElement.lang") == ("ru" if language == "ru" else "en")
+        assert error in page.tab.evaluate(ask)
 
 
-def touch(page: Page, kind: str, *points: tuple[float, float]) -> None:
-    """Let the browser see a finger."""
+def finger_of(page: Page) -> CDPSession:
+    """Return what moves a finger: Playwright itself only taps."""
+    return page.tab.context.new_cdp_session(page.tab)
+
+
+def touch(finger: CDPSession, kind: str, *points: tuple[float, float]) -> None:
     places = [{"x": x, "y": y} for x, y in points]
-    page.browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+    finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
 
 
-def center_of(page: Page, selector: str) -> tuple[float, float]:
-    rect = page.first(selector).rect
-    return rect["x"] + rect["width"] / 2, rect["y"] + rect["height"] / 2
+def center_of(element: Locator) -> tuple[float, float]:
+    box = box_of(element)
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
-def test_a_long_press_selects_a_file_and_taps_select_others(pixmill: ApiClient, stack: Stack, name: str) -> None:
+def test_a_long_press_selects_a_file_and_taps_select_others(
+    pixmill: ApiClient, chromium: Browser, stack: Stack, name: str
+) -> None:
     for number in (1, 2):
         pixmill.upload(f"{name}-{number}.png", photo())
-    with skip_where_missing(), open_browser(390, 844) as browser:
-        page = Page(browser, stack.url)
-        browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
-        open_gallery(page, name, 2)
-        first, second = (center_of(page, f"[role=option]:nth-of-type({number})") for number in (1, 2))
+    with open_page(chromium, stack.url, 390, 844) as page:
+        finger = finger_of(page)
+        first, second = open_gallery(page, name, 2)
 
-        touch(page, "touchStart", first)
+        touch(finger, "touchStart", center_of(first))
         page.says("1 file selected")
-        touch(page, "touchEnd")
-        assert browser.current_url.endswith("sort=name"), "the end of the press opens nothing"
-        touch(page, "touchStart", second)
-        touch(page, "touchEnd")
+        touch(finger, "touchEnd")
+        assert page.address().endswith("sort=name"), "the end of the press opens nothing"
+        second.tap()
 
         page.says("2 files selected")
 
 
-def test_a_finger_that_moves_scrolls_and_selects_nothing(pixmill: ApiClient, stack: Stack, name: str) -> None:
+def test_a_finger_that_moves_scrolls_and_selects_nothing(
+    pixmill: ApiClient, chromium: Browser, stack: Stack, name: str
+) -> None:
     pixmill.upload(f"{name}.png", photo())
-    with skip_where_missing(), open_browser(390, 844) as browser:
-        page = Page(browser, stack.url)
-        browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
-        open_gallery(page, name, 1)
-        x, y = center_of(page, "[role=option]")
+    with open_page(chromium, stack.url, 390, 844) as page:
+        finger = finger_of(page)
+        page.tab.clock.install()
+        [file] = open_gallery(page, name, 1)
+        x, y = center_of(file)
 
-        touch(page, "touchStart", (x, y))
-        touch(page, "touchMove", (x, y - 60))
+        touch(finger, "touchStart", (x, y))
+        touch(finger, "touchMove", (x, y - 60))
         # Longer than a long press.
-        browser.execute_async_script("setTimeout(arguments[0], 900)")
-        touch(page, "touchEnd")
+        page.tab.clock.run_for(900)
+        touch(finger, "touchEnd")
 
         assert "selected" not in page.text()
-        assert len(files_shown(page)) == 1
+        assert files_shown(page).count() == 1
 
 
 def fields_of(page: Page, *labels: str) -> list[float]:
-    return [float(page.field(label).get_attribute("value") or "nan") for label in labels]
+    return [float(page.field(label).input_value() or "nan") for label in labels]
 
 
 def test_the_corner_of_a_part_is_dragged_by_mouse(pixmill: ApiClient, page: Page, name: str) -> None:
@@ -102,10 +105,13 @@ def test_the_corner_of_a_part_is_dragged_by_mouse(pixmill: ApiClient, page: Page
     page.open(address_of_steps([{"algorithm": "crop", "params": params}], file_id))
     page.button("The part").click()
     corner = page.button("Lower right corner: 70%, 70%")
-    sheet = page.first(".sheet").rect
+    sheet = box_of(page.first(".sheet"))
+    x, y = center_of(corner)
 
-    by = (round(sheet["width"] * 0.1), round(sheet["height"] * 0.2))
-    ActionChains(page.browser).drag_and_drop_by_offset(corner, *by).perform()
+    corner.hover()
+    page.tab.mouse.down()
+    page.tab.mouse.move(x + sheet["width"] * 0.1, y + sheet["height"] * 0.2)
+    page.tab.mouse.up()
     wait_until(lambda: fields_of(page, "Width")[0] > 50, "the part is larger")
 
     left, top, width, height = fields_of(page, "Left", "Top", "Width", "Height")
@@ -117,15 +123,14 @@ def test_the_slider_shows_more_of_the_original(pixmill: ApiClient, page: Page, n
     file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
     page.open(address_of_steps([{"algorithm": "sepia", "params": {}}], file_id))
     page.first(".after[src^='blob:']")
-    # It lies above the pictures, and nobody sees it.
-    [slider] = page.all("input[type=range][aria-label='Compare before and after']")
-    clip = "return document.querySelector('.compare .before').style.clipPath"
-    middle = page.browser.execute_script(clip)
+    slider = page.field("Compare before and after")
+    clip = "document.querySelector('.compare .before').style.clipPath"
+    middle = page.tab.evaluate(clip)
 
-    slider.send_keys(Keys.HOME)
-    none = page.browser.execute_script(clip)
-    slider.send_keys(Keys.END)
-    whole = page.browser.execute_script(clip)
+    slider.press("Home")
+    none = page.tab.evaluate(clip)
+    slider.press("End")
+    whole = page.tab.evaluate(clip)
 
     assert (middle, none, whole) == ("inset(0px 50% 0px 0px)", "inset(0px 100% 0px 0px)", "inset(0px 0% 0px 0px)")
 
@@ -145,11 +150,10 @@ def test_the_likeness_is_shown_where_pixels_stay(
 
 
 def copied(page: Page, menu: str, item: str) -> str:
-    page.browser.execute_script(RECORD_COPIES)
-    page.browser.execute_script("delete window.copied")
+    page.run(RECORD_COPIES)
     page.button("Copy this as a command", menu).click()
     page.button(item, menu).click()
-    return str(wait_until(lambda: page.browser.execute_script("return window.copied"), "the command is copied"))
+    return str(wait_until(lambda: page.tab.evaluate("window.copied"), "the command is copied"))
 
 
 def run(command: str, folder: Path, python: bool = False) -> None:
@@ -164,7 +168,7 @@ def test_a_copied_run_makes_what_the_button_makes(
     pixmill: ApiClient, page: Page, name: str, tmp_path: Path, form: str
 ) -> None:
     source = pixmill.upload(f"{name}.png", photo(30, 20))
-    page.browser.get("about:blank")
+    page.tab.goto("about:blank")
     page.open(address_of_steps([{"algorithm": "invert", "params": {}}], source["id"]))
     page.says("Run on 1 file")
 
@@ -200,13 +204,13 @@ def test_the_copied_commands_change_a_file_and_a_preset(
 ) -> None:
     file_id = pixmill.upload(f"{name}.png", photo(), folder=name)["id"]
     page.open(f"/files/{file_id}")
-    page.field("Comment").send_keys("A comment", Keys.TAB)
+    enter(page.field("Comment"), "A comment", "Tab")
     page.says("Saved")
     change = shlex.split(copied(page, "header", "Change: Copy as curl"))
-    page.browser.get("about:blank")
+    page.tab.goto("about:blank")
     page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
     page.button("Presets").click()
-    page.field("Name of the preset").send_keys(name)
+    page.field("Name of the preset").fill(name)
     save = copied(page, "aside form", "Save: Copy as curl")
 
     run(save, tmp_path)
@@ -224,7 +228,7 @@ def test_the_copied_commands_change_and_revoke_a_link(
     token = pixmill.http.post(f"{FILES}/links", json=wanted).raise_for_status().json()["token"]
     page.open("/shared")
     page.button(f"Change: {name}").click()
-    page.field("Note", "dialog").send_keys("-new")
+    append(page.field("Note", "dialog"), "-new")
     run(copied(page, "dialog", "Copy as curl"), tmp_path)
     changed = pixmill.http.get(f"{FILES}/shared/{token}").json()["note"]
     page.button("Close", "dialog").click()
@@ -237,33 +241,32 @@ def test_the_copied_commands_change_and_revoke_a_link(
 
 
 def test_the_page_works_over_plain_http_under_a_name(
-    pixmill: ApiClient, stack: Stack, name: str, tmp_path: Path
+    pixmill: ApiClient, chromium: Browser, stack: Stack, name: str, tmp_path: Path
 ) -> None:
     path = tmp_path / f"{name}.bin"
     # Larger than what is sent in a batch.
     path.write_bytes(os.urandom(5_000_000))
     small = tmp_path / f"{name}-small.png"
     small.write_bytes(photo())
-    with skip_where_missing(), open_browser(hosts=["photos.example"]) as browser:
-        page = Page(browser, stack.url.replace("127.0.0.1", "photos.example"))
+    with open_page(chromium, stack.url.replace("127.0.0.1", PLAIN_HOST)) as page:
         page.open(f"/files?q={name}")
         page.says("Nothing matches")
-        missing = "return [isSecureContext, 'randomUUID' in crypto, 'subtle' in crypto, 'locks' in navigator]"
-        assert browser.execute_script(missing) == [False] * 4
-        assert browser.execute_script("return navigator.clipboard === undefined")
+        missing = "[isSecureContext, 'randomUUID' in crypto, 'subtle' in crypto, 'locks' in navigator]"
+        assert page.tab.evaluate(missing) == [False] * 4
+        assert page.tab.evaluate("navigator.clipboard === undefined")
         page.errors()
 
         page.choose_files(path, small)
         page.says("2 files uploaded")
-        wait_until(lambda: len(files_shown(page)) == 2, "the files are shown")
+        expect(files_shown(page)).to_have_count(2)
         page.button("Copy this as a command", ".toolbar").click()
         page.button("Copy as curl", ".toolbar").click()
         page.says("Copied")
         # The list of uploads covers the button.
         page.button("Close", "section.panel").click()
-        page.first("[role=listbox]").send_keys(Keys.END, " ", "p")
+        press(page.first("[role=listbox]"), "End", "Space", "p")
         page.button("Add a step").click()
-        page.field("Find a step", "dialog").send_keys("flip" + Keys.ENTER)
+        enter(page.field("Find a step", "dialog"), "flip")
         page.button("Run on 1 file").click()
         page.says("All done")
 
@@ -302,7 +305,7 @@ def test_every_screen_keeps_to_the_policy(pixmill: ApiClient, page: Page, name: 
     page.button("The part").click()
     page.button("Lower right corner: 70%, 70%")
     page.open(f"/s/{token}")
-    page.field("Password").send_keys("right" + Keys.ENTER)
+    enter(page.field("Password"), "right")
     page.says("Download all")
 
     # The browser also reports the answer that asks for the password.
@@ -316,15 +319,14 @@ def test_the_ticked_rows_of_the_trash_leave_the_focus_with_the_button(
     pixmill.http.post(f"{FILES}/delete", json={"ids": ids}).raise_for_status()
     page.open("/trash")
     page.says(f"{name}-1.txt")
-    [box] = [row for row in page.all("main li") if f"{name}-2" in row.text]
-    box.find_element(By.CSS_SELECTOR, "input").send_keys(Keys.SPACE)
+    page.tab.locator("main li").filter(has_text=f"{name}-2").locator("input").press("Space")
     restore = page.button("Restore", ".actions")
 
-    restore.send_keys(Keys.ENTER)
+    restore.press("Enter")
     page.says("1 file is back")
     wait_until(lambda: f"{name}-2" not in page.text(), "the row is gone")
 
-    wait_until(lambda: page.browser.switch_to.active_element == restore, "the button has the focus")
+    expect(restore).to_be_focused()
 
 
 def test_a_button_has_the_focus_again_after_its_work(pixmill: ApiClient, page: Page, name: str) -> None:
@@ -337,13 +339,13 @@ def test_a_button_has_the_focus_again_after_its_work(pixmill: ApiClient, page: P
     nothing = """const known = window.fetch;
         window.fetch = (path, options) => path.endsWith('/restart')
             ? Promise.resolve(new Response('{"task_ids": [], "more": false}')) : known(path, options);"""
-    page.browser.execute_script(nothing)
+    page.run(nothing)
     retry = page.button("Retry", ".reason")
 
-    retry.send_keys(Keys.ENTER)
+    retry.press("Enter")
     page.says("0 tasks run again")
 
-    wait_until(lambda: page.browser.switch_to.active_element == retry, "the button has the focus")
+    expect(retry).to_be_focused()
 
 
 def test_screen_readers_hear_the_quarters_of_many_uploads(page: Page, name: str, tmp_path: Path) -> None:
@@ -355,13 +357,12 @@ def test_screen_readers_hear_the_quarters_of_many_uploads(page: Page, name: str,
         const spoken = document.querySelector('#app > p[role=status]');
         const changes = {subtree: true, characterData: true, childList: true};
         new MutationObserver(() => heard.push(spoken.textContent)).observe(spoken, changes);"""
-    page.browser.execute_script(record)
+    page.run(record)
 
     page.choose_files(*sorted(tmp_path.glob("*.txt")))
-    title = "return document.querySelector('section.panel header strong')?.innerText"
-    wait_until(lambda: page.browser.execute_script(title) == "8 files uploaded", "all files are uploaded")
+    uploads_say(page, "8 files uploaded")
 
-    heard = page.browser.execute_script("return heard")
+    heard = page.tab.evaluate("heard")
     assert heard[0].startswith("0 of 8")
     assert heard[-1].startswith("8 of 8")
     assert len(heard) <= 5

@@ -13,12 +13,12 @@ import pytest
 from file_storage.app import create_app as create_file_server
 from image_processor.app import create_app as create_image_processing
 from image_processor.render.app import create_app as create_render
-from selenium.webdriver.common.keys import Keys
+from playwright.sync_api import Browser
 from service_kit.access.app import create_app as create_access
 from starlette.routing import Route
 
 from tests.support.applications import configure_applications
-from tests.support.browser import Page, open_browser
+from tests.support.browser import enter, open_page
 from tests.support.client import FILES, TASKS, ApiClient
 from tests.support.environment import (
     ENVIRONMENT,
@@ -30,7 +30,6 @@ from tests.support.environment import (
 )
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
-from tests.support.processes import skip_where_missing
 from tests.support.stacks import EmbeddedStack
 
 pytestmark = pytest.mark.both_stacks
@@ -381,33 +380,32 @@ def test_the_secret_of_a_process_opens_only_the_routes_of_its_job(
     assert {route for route in opened if "<new_name:name>" not in route} == OF_PROCESSES[secret]
 
 
-def test_the_page_asks_for_a_key(keys_stack: EmbeddedStack, secrets: Mapping[str, str]) -> None:
-    with skip_where_missing(), open_browser() as browser:
-        page = Page(browser, keys_stack.url)
+def test_the_page_asks_for_a_key(keys_stack: EmbeddedStack, chromium: Browser, secrets: Mapping[str, str]) -> None:
+    with open_page(chromium, keys_stack.url) as page:
         page.open("/files")
-        page.field("Key").send_keys("pxm_wrong", Keys.ENTER)
+        enter(page.field("Key"), "pxm_wrong")
         page.says("This key does not exist")
-        page.field("Key").clear()
-        page.field("Key").send_keys(secrets["writer"], Keys.ENTER)
+        enter(page.field("Key"), secrets["writer"])
 
         page.button("Upload")
 
 
-def test_what_was_typed_outlives_the_session(keys_stack: EmbeddedStack, secrets: Mapping[str, str]) -> None:
+def test_what_was_typed_outlives_the_session(
+    keys_stack: EmbeddedStack, chromium: Browser, secrets: Mapping[str, str]
+) -> None:
     headers = {"Authorization": f"Bearer {secrets['writer']}"}
-    with ApiClient(keys_stack.url) as client, skip_where_missing(), open_browser() as browser:
+    with ApiClient(keys_stack.url) as client, open_page(chromium, keys_stack.url) as page:
         client.http.headers.update(headers)
         file_id = client.upload("typed.txt", b"text")["id"]
-        page = Page(browser, keys_stack.url)
         page.open(f"/files/{file_id}")
-        page.field("Key").send_keys(secrets["writer"], Keys.ENTER)
+        enter(page.field("Key"), secrets["writer"])
         comment = page.field("Comment")
-        browser.delete_all_cookies()
-        comment.send_keys("a long comment", Keys.TAB)
-        page.field("Key", "dialog").send_keys(secrets["writer"], Keys.ENTER)
+        page.tab.context.clear_cookies()
+        enter(comment, "a long comment", "Tab")
+        enter(page.field("Key", "dialog"), secrets["writer"])
         page.says("Saved")
 
-        assert comment.get_attribute("value") == "a long comment"
+        assert comment.input_value() == "a long comment"
         assert client.http.get(f"{FILES}/{file_id}").json()["comment"] == "a long comment"
 
 

@@ -1,151 +1,219 @@
 """Pixmill's page in a real browser."""
 
+import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
+from functools import reduce
 from pathlib import Path
-from typing import cast
+from typing import Any
 
-from selenium.common.exceptions import StaleElementReferenceException
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
+from playwright.sync_api import Browser, ConsoleMessage, FloatRect, Locator, expect, sync_playwright
+from playwright.sync_api import Page as Tab
 
 from tests.support.processes import find_program
-from tests.support.waiting import wait_until
+from tests.support.waiting import STATE_SECONDS, wait_until
 
-_CANDIDATES = """
-const [selector, name] = arguments;
-const plain = (text) => text.replace(/\\s+/g, '').toLowerCase();
-return [...document.querySelectorAll(selector)].filter((element) => {
-    const labels = [...(element.labels ?? [])].map((label) => label.textContent);
-    const texts = [element.textContent, element.ariaLabel, element.title, element.placeholder, ...labels];
-    return texts.some((text) => text && plain(text).includes(plain(name)));
-});
-"""
-"""Elements that may have an accessible name: asking the browser about every element takes seconds."""
+PLAIN_HOST = "photos.example"
+"""A name that leads to this machine: a page under it is not secure over plain HTTP."""
+
+# Playwright lists all roles in the type of its argument.
+_FIELDS: Sequence[Any] = ("textbox", "searchbox", "combobox", "listbox", "spinbutton", "slider", "checkbox", "radio")
 
 
 @contextmanager
-def open_browser(
-    width: int = 1280, height: int = 800, *, language: str = "en", dark: bool = False, hosts: Sequence[str] = ()
-) -> Iterator[Chrome]:
-    """Start a browser with an empty profile and a viewport of this size.
+def start_chromium() -> Iterator[Browser]:
+    """Start a browser without a window.
 
-    :param hosts: names that lead to this machine; a page under them is not secure over plain HTTP.
+    Until it ends, an event loop runs in this thread, and ``asyncio.run`` fails.
     """
-    options = ChromeOptions()
-    # Without these options Chromium connects to Google's servers.
-    for option in ("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "disable-background-networking"):
-        options.add_argument(f"--{option}")
-    options.add_argument(f"--lang={language}")
-    options.add_argument("--hide-scrollbars")
-    if hosts:
-        rules = ", ".join(f"MAP {host} 127.0.0.1" for host in hosts)
-        options.add_argument(f"--host-resolver-rules={rules}")
-    options.add_experimental_option("prefs", {"intl.accept_languages": language})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    options.binary_location = find_program("chromium")
-    with Chrome(options=options, service=Service(find_program("chromedriver"))) as chrome:
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        prefer_dark(chrome, dark)
-        yield chrome
+    # Without the first two options Chromium connects to Google's servers.
+    options = ["--disable-background-networking", "--disable-quic", "--disable-gpu", "--lang=en"]
+    options.append(f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1")
+    program = find_program("chromium")
+    expect.set_options(timeout=STATE_SECONDS * 1000)
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=program, args=options) as browser:
+        yield browser
 
 
-def prefer_dark(chrome: Chrome, dark: bool) -> None:
-    """Emulate the system preferences for dark or light pages and reduced motion, so that colors change at once."""
-    features = [
-        {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
-        {"name": "prefers-reduced-motion", "value": "reduce"},
-    ]
-    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+@contextmanager
+def open_page(
+    chromium: Browser, url: str, width: int = 1280, height: int = 800, *, language: str = "en", dark: bool = False
+) -> Iterator["Page"]:
+    """Open a window of this size with an empty profile; a narrow one is a phone's."""
+    is_phone = width < 600
+    with chromium.new_context(
+        viewport={"width": width, "height": height},
+        is_mobile=is_phone,
+        has_touch=is_phone,
+        locale=language,
+        color_scheme="dark" if dark else "light",
+        # Colors change at once.
+        reduced_motion="reduce",
+    ) as context:
+        context.set_default_timeout(STATE_SECONDS * 1000)
+        yield Page(context.new_page(), url)
 
 
 class Page:
     """The page as a user operates it: found by visible texts and roles."""
 
-    def __init__(self, browser: Chrome, url: str) -> None:
-        self.browser = browser
+    def __init__(self, tab: Tab, url: str) -> None:
+        self.tab = tab
         self.url = url
+        self._errors: list[str] = []
+        tab.on("console", self._note_error)
+        tab.on("pageerror", lambda error: self._errors.append(str(error)))
+
+    def _note_error(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self._errors.append(message.text)
 
     def open(self, path: str) -> None:
-        self.browser.get(f"{self.url}{path}")
+        self.tab.goto(f"{self.url}{path}")
 
-    def all(self, selector: str) -> list[WebElement]:
-        return self.browser.find_elements(By.CSS_SELECTOR, selector)
+    def address(self) -> str:
+        """Return the address now; Playwright's own note of it is renewed only while it waits."""
+        return str(self.tab.evaluate("location.href"))
 
-    def first(self, selector: str) -> WebElement:
+    def go(self, path: str) -> None:
+        """Go to another screen without loading a document, as a link of the page does."""
+        go = "(path) => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')); }"
+        self.tab.evaluate(go, path)
+
+    @contextmanager
+    def another_window(self) -> Iterator["Page"]:
+        """Open another window of the same browser."""
+        with self.tab.context.new_page() as tab:
+            yield Page(tab, self.url)
+
+    def run(self, script: str) -> None:
+        """Run the statements of a script."""
+        self.tab.evaluate(f"() => {{ {script} }}")
+
+    def first(self, selector: str) -> Locator:
         """Wait for the first visible element of a selector."""
+        return _awaited(self.tab.locator(selector))
 
-        def visible() -> WebElement | None:
-            with suppress(StaleElementReferenceException):
-                return next((element for element in self.all(selector) if element.is_displayed()), None)
-            return None
+    def button(self, text: str, within: str = "body") -> Locator:
+        """Wait for an enabled button or link whose accessible name is ``text``; it may be disabled later."""
+        found = self.buttons(text, within)
+        _awaited(found.and_(self.tab.locator(":not(:disabled)")))
+        return _awaited(found)
 
-        return wait_until(visible, selector)
+    def buttons(self, text: str, within: str = "body") -> Locator:
+        """Return the buttons and links whose accessible name is ``text``, however many there are now."""
+        place = self.tab.locator(within)
+        button = place.get_by_role("button", name=text, exact=True)
+        link = place.get_by_role("link", name=text, exact=True)
+        # The button of a menu is a summary, for which Playwright knows no role.
+        labeled = place.locator("summary").and_(self.tab.get_by_label(text, exact=True))
+        plain = place.locator("summary:not([aria-label])").filter(has_text=re.compile(rf"^\s*{re.escape(text)}\s*$"))
+        return button.or_(link).or_(labeled).or_(plain)
 
-    def button(self, text: str, within: str = "body") -> WebElement:
-        """Wait for an enabled button or link whose text or accessible name is ``text``."""
-        kinds = ", ".join(f"{within} {kind}" for kind in ("button", "a", "summary"))
+    def field(self, label: str, within: str = "body") -> Locator:
+        """Wait for a field whose accessible name is ``label``."""
+        return _awaited(self.fields(label, within))
 
-        def usable() -> WebElement | None:
-            found = self.named(kinds, text)
-            return found if found is not None and found.is_enabled() else None
-
-        return wait_until(usable, f"a button that says {text!r}")
-
-    def field(self, label: str, within: str = "body") -> WebElement:
-        """Wait for a field by its label."""
-        kinds = ", ".join(f"{within} {kind}" for kind in ("input", "textarea", "select"))
-        return wait_until(lambda: self.named(kinds, label), f"a field labeled {label!r}")
-
-    def named(self, selector: str, name: str) -> WebElement | None:
-        """Return the first visible element of a selector with this accessible name."""
-        # The page may replace an element during this check.
-        with suppress(StaleElementReferenceException):
-            for element in self.browser.execute_script(_CANDIDATES, selector, name):
-                if element.accessible_name.strip() == name and element.is_displayed():
-                    return cast(WebElement, element)
-        return None
+    def fields(self, label: str, within: str = "body") -> Locator:
+        """Return the fields whose accessible name is ``label``, however many there are now."""
+        place = self.tab.locator(within)
+        return reduce(Locator.or_, (place.get_by_role(role, name=label, exact=True) for role in _FIELDS))
 
     def says(self, text: str) -> None:
         """Wait until the page shows this text."""
-        wait_until(lambda: text in self.text(), f"the page says {text!r}")
+        self.tab.wait_for_function("(text) => document.body.innerText.includes(text)", arg=text)
 
     def text(self) -> str:
-        return str(self.browser.execute_script("return document.body.innerText"))
+        return self.tab.locator("body").inner_text()
 
     def choose_files(self, *paths: Path) -> None:
         """Choose files as in the file dialog of the upload button."""
-        wait_until(lambda: self.all("#upload-files"), "the field for files")
-        self.all("#upload-files")[0].send_keys("\n".join(map(str, paths)))
+        self.tab.locator("#upload-files").set_input_files(paths)
 
     def errors(self) -> list[str]:
         """Return the errors on the browser's console since the last call, such as blocked scripts and styles."""
-        entries = self.browser.get_log("browser")  # type: ignore[no-untyped-call]  # selenium has not typed it
-        return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
+        # An answer of the browser comes after the messages that are older.
+        self.tab.evaluate("0")
+        found, self._errors = self._errors, []
+        return found
+
+
+def _awaited(found: Locator) -> Locator:
+    first = found.filter(visible=True).first
+    first.wait_for()
+    return first
+
+
+def enter(field: Locator, text: str, key: str = "Enter") -> None:
+    """Let a field contain a text, and press a key in it."""
+    field.fill(text)
+    field.press(key)
+
+
+def append(field: Locator, text: str, *keys: str) -> None:
+    """Type a text after the one that a field contains, then press keys."""
+    field.press("End")
+    field.press_sequentially(text)
+    for key in keys:
+        field.press(key)
+
+
+def press(place: Locator, *keys: str) -> None:
+    """Press keys one after the other, beginning in this element: a key may move the focus."""
+    place.focus()
+    for key in keys:
+        place.page.keyboard.press(key)
+
+
+def box_of(element: Locator) -> FloatRect:
+    """Return the place of a visible element in the window."""
+    box = element.bounding_box()
+    assert box is not None
+    return box
+
+
+def is_focused(element: Locator) -> bool:
+    return bool(element.evaluate("(element) => element === document.activeElement"))
+
+
+def blocked(page: Page, *addresses: str) -> AbstractContextManager[object]:
+    """Let requests of the window fail whose addresses match one of these regular expressions."""
+    return page.tab.route(re.compile("|".join(addresses)), lambda route: route.abort())
 
 
 @contextmanager
-def blocked(page: Page, *addresses: str) -> Iterator[None]:
-    """Let the browser's requests to these addresses fail."""
-    page.browser.execute_cdp_cmd("Network.enable", {})
-    page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": list(addresses)})
+def network(page: Page, *, upload: float = -1, answer_after: float = 0, offline: bool = False) -> Iterator[None]:
+    """Limit the bytes per second that a window sends, delay the responses that it receives, or cut it off."""
+    usual = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    limited = {**usual, "offline": offline, "uploadThroughput": upload, "latency": answer_after * 1000}
+    # Playwright itself only cuts off all windows.
+    session = page.tab.context.new_cdp_session(page.tab)
+    session.send("Network.enable")
+    session.send("Network.emulateNetworkConditions", limited)
     try:
         yield
     finally:
-        page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+        session.send("Network.emulateNetworkConditions", usual)
+        session.detach()
 
 
-@contextmanager
-def prepared(page: Page, script: str) -> Iterator[None]:
-    """Run a script in each page that the browser loads, before the page's own."""
-    added = page.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
-    try:
-        yield
-    finally:
-        page.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+def _drag(page: Page, paths: tuple[Path, ...], *kinds: str) -> None:
+    # A script cannot make files that are read from this machine's disk.
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    session = page.tab.context.new_cdp_session(page.tab)
+    for kind in kinds:
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": data})
+    session.detach()
+
+
+def drag(page: Page, *paths: Path) -> None:
+    """Drag files and folders over the page."""
+    _drag(page, paths, "dragEnter", "dragOver")
+
+
+def drop(page: Page, *paths: Path) -> None:
+    """Drop files and folders on the page."""
+    _drag(page, paths, "dragEnter", "dragOver", "drop")
 
 
 def holding(condition: str) -> str:
@@ -153,7 +221,6 @@ def holding(condition: str) -> str:
 
     :param condition: which answers, by the ``path`` and ``options`` of their requests.
     """
-    # A constant named fetch would hide the new window.fetch from the page.
     return f"""const fetched = window.fetch;
         window.fetch = async (path, options) => {{
             const answer = await fetched(path, options);
@@ -168,13 +235,13 @@ def holding(condition: str) -> str:
 
 def await_held(page: Page, state: str) -> None:
     """Wait until the script of :func:`holding` holds an answer."""
-    wait_until(lambda: page.browser.execute_script("return 'release' in window"), state)
+    wait_until(lambda: page.tab.evaluate("'release' in window"), state)
 
 
 def release(page: Page) -> None:
     """Release the held answer, and wait until the page has handled it."""
-    page.browser.execute_script("window.release()")
-    wait_until(lambda: page.browser.execute_script("return window.late"), "the held answer has arrived")
+    page.tab.evaluate("window.release()")
+    wait_until(lambda: page.tab.evaluate("window.late"), "the held answer has arrived")
 
 
 RECORD_LANGUAGES = """const {fetch} = window, {open, setRequestHeader} = XMLHttpRequest.prototype;
@@ -197,5 +264,5 @@ XMLHttpRequest.prototype.setRequestHeader = function (name, value) {
 
 def languages_of(page: Page, part: str) -> set[object]:
     """Return the recorded languages of the requests to addresses with this part."""
-    recorded = page.browser.execute_script("return window.languages")
+    recorded = page.tab.evaluate("window.languages")
     return {language for path, language in recorded.items() if part in path}

@@ -43,8 +43,8 @@ ENVIRONMENT = {
 }
 _SOURCES = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
 """Servers run the same sources as the tests: ``tests.mutations`` runs both on a modified copy."""
-_SOURCES.append(str(PROJECT / "tests/support/absent"))
-ENVIRONMENT["PYTHONPATH"] = os.pathsep.join(_SOURCES)
+if _SOURCES:
+    ENVIRONMENT["PYTHONPATH"] = _SOURCES[0]
 MISBEHAVING = {"PYTHONPATH": os.pathsep.join([str(PROJECT / "tests/faults/plugin"), *_SOURCES])}
 """Additional variables that install the algorithms crash, hang, hoard and pause."""
 
