@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Error, Locator, expect
 
+from tests.support.accessibility import violations
 from tests.support.browser import (
     RECORD_LANGUAGES,
     Page,
@@ -1741,22 +1742,6 @@ def test_many_windows_share_one_stream_of_events(pixmill: ApiClient, page: Page,
         for window in windows:
             window.says(name)
             window.tab.close()
-
-
-WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-OF_COLORS = ["color-contrast", "link-in-text-block"]
-"""The only ones of these rules that depend on colors and may therefore find other violations in a dark page."""
-
-
-def violations(page: Page, *, of_colors: bool = False) -> list[str]:
-    """Return the violations that axe finds in the page now, with their places."""
-    if not page.tab.evaluate("'axe' in window"):
-        page.run((PROJECT / "web/node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
-    find = """async (rules) => {
-        const {violations} = await axe.run(document, {runOnly: rules});
-        return violations.flatMap(({id, nodes}) => nodes.map(({target}) => `${location.pathname} ${id}: ${target}`));
-    }"""
-    return [str(found) for found in page.tab.evaluate(find, OF_COLORS if of_colors else WCAG)]
 
 
 def text_of_each_screen(pixmill: ApiClient, name: str) -> Mapping[str, str]:

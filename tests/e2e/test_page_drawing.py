@@ -4,11 +4,10 @@ import base64
 import json
 
 import pytest
-from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.common.keys import Keys
+from playwright.sync_api import expect
 
-from tests.e2e.test_page import violations
-from tests.support.browser import Page, prefer_dark
+from tests.support.accessibility import violations
+from tests.support.browser import Page, box_of
 from tests.support.client import ApiClient
 from tests.support.images import photo
 from tests.support.screens import address_of_steps
@@ -22,7 +21,7 @@ IN_THE_FORM = "aside [role=radiogroup][aria-label=Gravity]"
 def open_places(page: Page, address: str, title: str = "Gravity") -> None:
     page.open(address)
     page.button(title).click()
-    wait_until(lambda: page.all(f"{ON_THE_PICTURE} img"), "the picture is shown")
+    page.first(f"{ON_THE_PICTURE} img")
 
 
 def choose(page: Page, group: str, place: str) -> None:
@@ -30,22 +29,15 @@ def choose(page: Page, group: str, place: str) -> None:
     page.first(f"{group} label:has([value={place}])").click()
 
 
-def press(page: Page, group: str, key: str) -> None:
-    """Press a key on what is chosen in a group. The inputs are invisible: their labels show the places."""
-    page.browser.execute_script("document.querySelector(arguments[0]).focus()", f"{group} input:checked")
-    ActionChains(page.browser).send_keys(key).perform()
-
-
 def chosen_in(page: Page, group: str) -> list[object]:
-    script = "return [...document.querySelectorAll(arguments[0])].map(({value}) => value)"
-    return list(page.browser.execute_script(script, f"{group} input:checked"))
+    return [place.input_value() for place in page.tab.locator(f"{group} input:checked").all()]
 
 
 def await_gravity(page: Page, place: str) -> None:
     """Wait until the address has this place, which is what a run takes."""
 
     def given() -> object:
-        text = page.browser.current_url.partition("#s=")[2]
+        text = page.address().partition("#s=")[2]
         return json.loads(base64.urlsafe_b64decode(f"{text}=="))["steps"][0]["params"].get("gravity")
 
     wait_until(lambda: given() == place, f"the place is {place}")
@@ -72,18 +64,13 @@ def test_an_arrow_key_chooses_the_place_in_its_direction(pixmill: ApiClient, pag
     file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
     step = {"algorithm": "thumbnail", "params": {"crop": True, "gravity": "northwest"}}
     open_places(page, address_of_steps([step], file_id))
-    keys = {
-        Keys.ARROW_DOWN: "west",
-        Keys.ARROW_RIGHT: "center",
-        Keys.ARROW_UP: "north",
-        Keys.ARROW_LEFT: "northwest",
-    }
+    keys = {"ArrowDown": "west", "ArrowRight": "center", "ArrowUp": "north", "ArrowLeft": "northwest"}
 
     for key, place in keys.items():
-        press(page, group, key)
+        page.tab.locator(f"{group} input:checked").press(key)
         await_gravity(page, place)
-        assert page.browser.execute_script("return document.activeElement.value") == place
-    press(page, group, Keys.ARROW_UP)
+        expect(page.tab.locator(f"{group} input:checked")).to_be_focused()
+    page.tab.locator(f"{group} input:checked").press("ArrowUp")
 
     assert chosen_in(page, group) == ["northwest"], "nothing lies beyond the edge"
 
@@ -95,8 +82,8 @@ def test_the_choices_below_the_places_are_reached_by_arrow_keys(pixmill: ApiClie
     open_places(page, address_of_steps([step], file_id))
 
     chosen = []
-    for key in (Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ARROW_UP, Keys.ARROW_UP):
-        press(page, ON_THE_PICTURE, key)
+    for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp", "ArrowUp"):
+        page.tab.locator(f"{ON_THE_PICTURE} input:checked").press(key)
         chosen += chosen_in(page, ON_THE_PICTURE)
 
     assert chosen == ["attention", "entropy", "entropy", "attention", "southwest"]
@@ -108,14 +95,10 @@ def test_places_are_large_enough_for_a_finger(pixmill: ApiClient, page: Page, na
     file_id = pixmill.upload(f"{name}.png", photo(*size))["id"]
     open_places(page, address_of_steps([WATERMARK], file_id))
 
-    sides = """return [...document.querySelectorAll(arguments[0])].flatMap((place) => {
-        const {width, height} = place.getBoundingClientRect();
-        return [width, height];
-    })"""
-    measured = page.browser.execute_script(sides, f"{ON_THE_PICTURE} input")
+    boxes = [box_of(place) for place in page.tab.locator(f"{ON_THE_PICTURE} input").all()]
 
-    assert len(measured) == 18
-    assert min(measured) >= 24
+    assert len(boxes) == 9
+    assert min(min(box["width"], box["height"]) for box in boxes) >= 24
 
 
 @pytest.mark.thorough
@@ -123,14 +106,14 @@ def test_places_are_large_enough_for_a_finger(pixmill: ApiClient, page: Page, na
 def test_places_on_a_picture_are_accessible(pixmill: ApiClient, page: Page, name: str, dark: bool) -> None:
     file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
     step = {"algorithm": "resize", "params": {"width": 30, "height": 30, "fit": "cover", "gravity": "attention"}}
-    prefer_dark(page.browser, dark)
+    page.tab.emulate_media(color_scheme="dark" if dark else "light")
     try:
         open_places(page, address_of_steps([step], file_id))
 
         assert violations(page) == []
         assert violations(page, of_colors=True) == []
     finally:
-        prefer_dark(page.browser, dark=False)
+        page.tab.emulate_media(color_scheme="light")
 
 
 @pytest.mark.thorough
@@ -138,17 +121,16 @@ def test_places_have_names_in_both_languages(pixmill: ApiClient, page: Page, nam
     file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
     open_places(page, address_of_steps([WATERMARK], file_id))
 
-    english = [page.all(f"{ON_THE_PICTURE} [value={place}]")[0].accessible_name for place in ("north", "southwest")]
+    north, southwest = (page.tab.locator(f"{ON_THE_PICTURE} [value={place}]") for place in ("north", "southwest"))
+    expect(north).to_have_accessible_name("North")
+    expect(southwest).to_have_accessible_name("Southwest")
     page.button("Русский").click()
     try:
-        group = f"{ON_THE_PICTURE}[aria-label='Положение']"
-        wait_until(lambda: page.all(group), "the group has a Russian name")
-        russian = [page.all(f"{group} [value={place}]")[0].accessible_name for place in ("north", "southwest")]
+        expect(page.tab.locator(ON_THE_PICTURE)).to_have_accessible_name("Положение")
+        expect(north).to_have_accessible_name("Сверху")
+        expect(southwest).to_have_accessible_name("Слева снизу")
     finally:
         page.button("English").click()
-
-    assert english == ["North", "Southwest"]
-    assert russian == ["Сверху", "Слева снизу"]
 
 
 @pytest.mark.thorough

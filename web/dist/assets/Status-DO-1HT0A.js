@@ -1,1 +1,0 @@
-import"./format-Y1pY9lNK.js";import{Dt as e,Wt as t,X as n,Zt as r,cn as i,ht as a,jt as o,kt as s,ln as c}from"./contents-BoNELrnq.js";var l=o(`<span> </span>`);function u(o,u){c(u,!0);var d=l(),f=r(d,!0);t(()=>{a(d,1,`status ${u.status??``}`,`svelte-hcghuu`),e(f,n.t.statuses[u.status])}),s(o,d),i()}export{u as t};

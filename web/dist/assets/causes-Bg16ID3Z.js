@@ -1,1 +1,0 @@
-function e({type:e,cause:t},{problem:n,error:r=``},i){if((n?.type??null)!==e)return!1;if(e!==null&&i.filter(t=>t.type===e).length===1)return!0;let a=t.split(`…`).map(e=>e.replaceAll(/[\\^$.*+?()[\]{}|]/g,`\\$&`));return RegExp(`^${a.join(`.*`)}$`,`s`).test(n?.detail??r)}export{e as t};

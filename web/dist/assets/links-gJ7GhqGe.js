@@ -1,1 +1,0 @@
-import{R as e,i as t,j as n,z as r}from"./contents-BoNELrnq.js";var i=`${t}/links`,a=e=>n(e),o=e=>r(`POST`,i,e),s=(e,t)=>r(`PATCH`,`${i}/${e}`,t);async function c(t){await e(`${i}/${t}`,{method:`DELETE`})}export{c as a,a as i,s as n,o as r,i as t};
