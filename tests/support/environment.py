@@ -46,7 +46,7 @@ _SOURCES = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
 _SOURCES.append(str(PROJECT / "tests/support/absent"))
 ENVIRONMENT["PYTHONPATH"] = os.pathsep.join(_SOURCES)
 MISBEHAVING = {"PYTHONPATH": os.pathsep.join([str(PROJECT / "tests/faults/plugin"), *_SOURCES])}
-"""Additional variables that install the algorithms crash, hang, hoard and pause."""
+"""Additional variables that install the algorithms break_out, crash, hang, hoard and pause."""
 
 LEASE_SECONDS = 3
 LEASE = MISBEHAVING | {"WORKER_LEASE__SECONDS": str(LEASE_SECONDS), "WORKER_LEASE__HEARTBEAT_SECONDS": "0.5"}
