@@ -29,8 +29,8 @@ from image_processor.handler.celery_app import WORK, allow_root, create_celery
 from image_processor.handler.confinement import confine_worker
 from image_processor.handler.consumer import WorkConsumer
 from image_processor.handler.crash import crash_reason, crash_reporting_request, overran
-from image_processor.handler.pool import WorkPool
 from image_processor.handler.shutdown import GracefulShutdown
+from image_processor.handler.work_pool import WorkPool
 from image_processor.handler.worker_process import WorkerProcess
 from image_processor.injectors import create_worker_registry
 from image_processor.services.jobs.leases import LeaseService

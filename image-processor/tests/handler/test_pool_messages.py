@@ -128,10 +128,7 @@ def test_the_longest_name_of_an_error_fits_in_a_message() -> None:
         b"[" * MAX_BYTES,
         b"7" * MAX_BYTES,
         pickle.dumps((READY, (7, None, SUCCESS, 12))),
-        *(
-            json.dumps(document).encode()
-            for document in DOCUMENTS
-        ),
+        *(json.dumps(document).encode() for document in DOCUMENTS),
         b"[0, [7, null, 1e999, 4711, null]]",
     ],
 )

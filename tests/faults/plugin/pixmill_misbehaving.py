@@ -1,4 +1,4 @@
-"""Algorithms that crash, hang, take too much memory or attack the main process; found through entry points, like those of any plugin."""
+"""Algorithms that crash, hang, take too much memory or attack the worker; found through entry points, as any plugin."""
 
 import os
 import pickle
@@ -66,8 +66,8 @@ def pause(image: pyvips.Image, params: PauseParams) -> pyvips.Image:
 
 @algorithm
 def break_out(image: pyvips.Image, params: BreakOutParams) -> pyvips.Image:
-    """Send the worker's main process a pickle that creates a file, as a picture would that has taken this process over."""
-    pipe = current_process().outq  # what billiard adds
+    """Send the worker's main process a pickle that creates a file, as a hostile picture would."""
+    pipe = current_process().outq  # type: ignore[attr-defined]  # what billiard adds
     pipe._writer.send_bytes(pickle.dumps(_Creation(params.path)))
     time.sleep(600)
     return image

@@ -114,7 +114,7 @@ def content_of(message: object) -> bytes:
 def message_in(content: bytes) -> Message | None:
     """Return the message of billiard that a process sent as JSON.
 
-    :raises RefusedMessageError: it is none.
+    :raises RefusedMessageError: it is something else.
     """
     try:
         match json.loads(content):

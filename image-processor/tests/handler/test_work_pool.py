@@ -13,8 +13,8 @@ import pytest
 from billiard import current_process
 from billiard.exceptions import WorkerLostError
 from billiard.pool import ACK, DEATH, ApplyResult
-from image_processor.handler.pool import EventPool, ThreadedPool
 from image_processor.handler.pool_messages import FailedProcessError, UndecodedReader, content_of
+from image_processor.handler.work_pool import EventPool, ThreadedPool
 from kombu.asynchronous import Hub, set_event_loop
 from structlog.testing import capture_logs
 
@@ -99,7 +99,7 @@ def framed(content: bytes) -> bytes:
 
 
 def error_of(result: ApplyResult) -> BaseException:
-    with pytest.raises(Exception) as raised:  # noqa: PT011 (billiard wraps the error)
+    with pytest.raises(Exception) as raised:
         result.get(0)
     error: BaseException = getattr(raised.value, "exc", raised.value)
     return error
@@ -116,7 +116,9 @@ def test_an_error_of_a_process_is_known_by_its_name(running: RunningPool) -> Non
     assert error.name == "MemoryError"
 
 
-@pytest.mark.parametrize("kind", ["pickle", *(pytest.param(kind, marks=pytest.mark.thorough) for kind in ("garbage", "half"))])
+@pytest.mark.parametrize(
+    "kind", ["pickle", *(pytest.param(kind, marks=pytest.mark.thorough) for kind in ("garbage", "half"))]
+)
 def test_a_process_that_sends_no_message_is_lost_and_replaced(running: RunningPool, kind: str, tmp_path: Path) -> None:
     hostile = framed(pickle_that_creates(tmp_path / "run"))
     content = {"pickle": hostile * 20, "garbage": b"\xff" * 5000, "half": hostile[:-1]}[kind]
@@ -145,7 +147,9 @@ def test_a_process_cannot_have_another_one_killed(running: RunningPool) -> None:
 @pytest.mark.parametrize(
     "message", [(WORKER_UP, ()), (ACK, (10**9, None, 1.5, 1, None)), (DEATH, (-1, 0))], ids=["up", "ack", "death"]
 )
-def test_a_message_at_the_wrong_time_changes_nothing(running: RunningPool, message: tuple[int, tuple[Any, ...]]) -> None:
+def test_a_message_at_the_wrong_time_changes_nothing(
+    running: RunningPool, message: tuple[int, tuple[Any, ...]]
+) -> None:
     kind, args = message
     content = content_of((kind, args or (running.process(),)))
 
