@@ -67,6 +67,33 @@ def test_a_restored_sentence_keeps_the_template_of_a_nested_one() -> None:
     assert nested.template == "At most {limit:,} pixels."
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{n.__class__}",
+        "{n[0]}",
+        "{n!a}",
+        "{n:>1000000000}",
+        "{n:{m}}",
+        "{0}",
+        "{}",
+        "{n:08d}",
+        "{n",
+        "{n:.99f}",
+        7,
+        None,
+    ],
+)
+@pytest.mark.parametrize("place", ["template", "singular"])
+def test_a_stored_template_that_does_more_than_insert_values_is_not_restored(place: str, template: object) -> None:
+    document = {"text": "2 of 3", "template": "{n} of {m}", "values": {"n": 2, "m": 3}, "singular": "1", "number": "n"}
+
+    found = restored({**document, place: template})
+
+    assert found == "2 of 3"
+    assert (found.values == {}) is (place == "template" or isinstance(template, str))
+
+
 def test_another_process_gets_the_sentence_with_its_values() -> None:
     copy = pickle.loads(pickle.dumps(LIMIT))
 

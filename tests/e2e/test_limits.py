@@ -37,15 +37,15 @@ def await_status(pixmill: ApiClient, task_id: int, status: str) -> None:
     wait_until(lambda: pixmill.http.get(f"{TASKS}/{task_id}").json()["status"] == status, f"the task is {status}")
 
 
-def one_line_of(log: Path, words: str) -> str:
-    [line] = [line for line in log.read_text().splitlines() if words in line]
-    return line
+def lines_of(log: Path, words: str) -> list[str]:
+    return [line for line in log.read_text().splitlines() if words in line]
 
 
 @pytest.mark.parametrize(
     ("algorithm", "words"),
     [
         pytest.param("crash", "Gave up after 3 crashes: the task crashed its process", marks=pytest.mark.thorough),
+        pytest.param("break_out", "Gave up after 3 crashes: the task crashed its process", marks=pytest.mark.thorough),
         ("hang", "Gave up: it took longer than 8 seconds. Make the image smaller first"),
         ("hoard", "The image needs more memory than a worker may use."),
     ],
@@ -62,6 +62,21 @@ def test_a_task_that_exceeds_a_limit_ends_in_error_and_others_finish(
     task = pixmill.wait_for_task(bad)
     assert task["status"] == "error"
     assert words in str(task["error"])
+
+
+def test_a_picture_that_takes_a_process_over_runs_nothing_outside_the_sandbox(
+    pixmill: ApiClient, limited: Stack
+) -> None:
+    created = limited.folder / "created"
+    source_id = pixmill.upload("p.png", photo())["id"]
+
+    bad = pixmill.create_tasks([source_id], "break_out", {"path": str(created)})[0]
+    wait_until(lambda: "message of a process refused" in limited.worker_log.read_text(), "the message is refused")
+    pixmill.http.post(f"{TASKS}/{bad}/cancel")
+    good = pixmill.create_tasks([source_id], "resize", {"width": 10})[0]
+
+    assert pixmill.wait_for_task(good)["status"] == "finished"
+    assert not created.exists()
 
 
 def test_a_task_of_files_that_are_too_large_together_ends_in_error(pixmill: ApiClient) -> None:
@@ -101,7 +116,8 @@ def test_a_cancelled_task_is_stopped_and_leaves_no_result(pixmill: ApiClient, li
     wait_until(lambda: folders_in(limited.scratch) <= folders_before, "the scratch folder has no folder of a task")
 
     assert cancelled["status"] == "cancelled"
-    assert f'"task_id": {task_id}' in one_line_of(limited.worker_log, "cancelled task stopped")
+    stopped = lines_of(limited.worker_log, "cancelled task stopped")
+    assert sum(f'"task_id": {task_id},' in line for line in stopped) == 1
     time.sleep(2)  # long enough for another attempt to start
     assert pixmill.http.get(f"{TASKS}/{task_id}").json()["status"] == "cancelled"
     assert pixmill.counts()[0] == files_before + 1

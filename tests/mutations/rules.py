@@ -200,7 +200,7 @@ MUTATIONS = [
     Mutation(
         rule="the heartbeat does not renew the leases of ended processes",
         file="image-processor/src/image_processor/background/heartbeat.py",
-        before="self._leases.holding_processes(self._worker) if _lives(process)]",
+        before="self._leases.holding_processes(self._worker) if _is_child(process)]",
         after="self._leases.holding_processes(self._worker)]",
         caught_by="image-processor/tests/background/test_heartbeat.py::test_the_lease_of_a_dead_process_is_not_renewed",
     ),
@@ -953,11 +953,48 @@ MUTATIONS = [
         "test_clients_keep_an_image_no_longer_than_its_origin_says",
     ),
     Mutation(
-        rule="the template in an answer of a render process only inserts values",
+        rule="the sentence in an answer of a render process has a limited length in every language",
         file="image-processor/src/image_processor/render/processes/messages.py",
         before="    _check(said)\n    return said\n",
         after="    return said\n",
         caught_by="image-processor/tests/render/processes/test_messages.py::test_other_data_than_an_answer_is_malformed",
+    ),
+    Mutation(
+        rule="the template in an answer of a render process only inserts values",
+        file="image-processor/src/image_processor/render/processes/messages.py",
+        before="    if stored(said) != document:\n",
+        after="    if not said:\n",
+        caught_by="image-processor/tests/render/processes/test_messages.py::test_other_data_than_an_answer_is_malformed",
+    ),
+    Mutation(
+        rule="a stored template only inserts values",
+        file="service-kit/src/service_kit/texts.py",
+        before=" or not all(map(_only_inserts, templates))",
+        after="",
+        caught_by="service-kit/tests/test_texts.py::"
+        "test_a_stored_template_that_does_more_than_insert_values_is_not_restored",
+    ),
+    Mutation(
+        rule="the main process of a worker takes only data from its processes",
+        file="image-processor/src/image_processor/worker.py",
+        before=", worker_pool=WorkPool",
+        after="",
+        caught_by="tests/e2e/test_limits.py::test_a_picture_that_takes_a_process_over_runs_nothing_outside_the_sandbox",
+    ),
+    Mutation(
+        rule="a process of a worker cannot have another one killed by announcing its end",
+        file="image-processor/src/image_processor/handler/work_pool.py",
+        before="    handler.state_handlers[pool.DEATH] = lambda *_: None\n",
+        after="",
+        caught_by="image-processor/tests/handler/test_work_pool.py::test_a_process_cannot_have_another_one_killed",
+    ),
+    Mutation(
+        rule="a worker kills no process but its own for a row that names it",
+        file="image-processor/src/image_processor/background/heartbeat.py",
+        before="            if _is_child(process):\n",
+        after="            if process:\n",
+        caught_by="image-processor/tests/background/test_heartbeat.py::"
+        "test_a_process_of_others_is_not_killed_for_a_row_that_names_it",
     ),
     Mutation(
         rule="an index that cannot be written fails no picture",

@@ -46,7 +46,7 @@ _SOURCES = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
 if _SOURCES:
     ENVIRONMENT["PYTHONPATH"] = _SOURCES[0]
 MISBEHAVING = {"PYTHONPATH": os.pathsep.join([str(PROJECT / "tests/faults/plugin"), *_SOURCES])}
-"""Additional variables that install the algorithms crash, hang, hoard and pause."""
+"""Additional variables that install the algorithms break_out, crash, hang, hoard and pause."""
 
 LEASE_SECONDS = 3
 LEASE = MISBEHAVING | {"WORKER_LEASE__SECONDS": str(LEASE_SECONDS), "WORKER_LEASE__HEARTBEAT_SECONDS": "0.5"}

@@ -30,6 +30,7 @@ from image_processor.handler.confinement import confine_worker
 from image_processor.handler.consumer import WorkConsumer
 from image_processor.handler.crash import crash_reason, crash_reporting_request, overran
 from image_processor.handler.shutdown import GracefulShutdown
+from image_processor.handler.work_pool import WorkPool
 from image_processor.handler.worker_process import WorkerProcess
 from image_processor.injectors import create_worker_registry
 from image_processor.services.jobs.leases import LeaseService
@@ -47,7 +48,7 @@ except OSError as error:
     exit_with(SettingsError(f"scratch_folder {settings.scratch_folder} cannot be created: {error}"))
 
 app = create_celery(settings.broker)
-app.conf.update(worker_concurrency=settings.processes, worker_consumer=WorkConsumer)
+app.conf.update(worker_concurrency=settings.processes, worker_consumer=WorkConsumer, worker_pool=WorkPool)
 database = fork_safe_database(settings.database.url, settings.database.pool_size)
 services = svcs.Container(create_worker_registry(settings, database, app, WORKER))
 """The services of the main process; each other process has its own."""

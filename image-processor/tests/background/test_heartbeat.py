@@ -1,10 +1,12 @@
 """The heartbeat renews leases, kills processes of cancelled tasks and records the death of processes."""
 
+import os
 import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 from image_processor.background import heartbeat as heartbeat_module
@@ -74,6 +76,14 @@ def dead() -> int:
     process = subprocess.Popen(["true"])
     process.wait()
     return process.pid
+
+
+@pytest.fixture
+def stranger() -> Iterator[int]:
+    """Return the id of a process that is not a child of this one."""
+    started = subprocess.run(["sh", "-c", "sleep 600 >&- & echo $!"], stdout=subprocess.PIPE, check=True)
+    yield int(started.stdout)
+    os.kill(int(started.stdout), signal.SIGKILL)
 
 
 @pytest.fixture
@@ -262,6 +272,19 @@ def test_the_process_of_a_cancelled_task_is_killed(
     start_heartbeat()
 
     assert living.wait(STATE_SECONDS) == -signal.SIGKILL
+
+
+def test_a_process_of_others_is_not_killed_for_a_row_that_names_it(
+    start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, hooks: Hooks, stranger: int
+) -> None:
+    [cancelled] = hold_tasks(database, claims, stranger)
+    cancel(database, cancelled)
+
+    start_heartbeat()
+    wait_until(partial(hooks.has_lost, 1))
+
+    # In the state of a killed process there would be an X or Z.
+    assert Path(f"/proc/{stranger}/stat").read_text().split()[2] == "S"
 
 
 def test_a_process_that_gave_up_its_cancelled_task_is_not_killed(

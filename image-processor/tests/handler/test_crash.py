@@ -14,6 +14,7 @@ from image_processor.config import BrokerSettings
 from image_processor.handler.celery_app import QUEUE, WORK, create_celery
 from image_processor.handler.consumer import WorkConsumer
 from image_processor.handler.crash import crash_reason, crash_reporting_request, overran
+from image_processor.handler.pool_messages import FailedProcessError
 from image_processor.handler.queue import CeleryTaskQueue
 from image_processor.handler.time_limit import time_limit
 
@@ -122,6 +123,10 @@ def test_a_killed_process_counts_as_crashed() -> None:
 
 def test_an_unexpected_error_is_named() -> None:
     assert crash_reason(ZeroDivisionError("secret"), 20) == "an unexpected error (ZeroDivisionError)"
+
+
+def test_an_unexpected_error_that_a_process_reported_is_named() -> None:
+    assert crash_reason(FailedProcessError("ZeroDivisionError"), 20) == "an unexpected error (ZeroDivisionError)"
 
 
 def test_the_consumer_omits_only_the_queues_for_delayed_messages() -> None:

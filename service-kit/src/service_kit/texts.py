@@ -1,11 +1,14 @@
 """Translatable sentences: an English template and its values."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from string import Formatter
 from typing import NamedTuple, Self, TypeAlias
 
 Value: TypeAlias = str | int | float | bool | Sequence["Value"] | Mapping[str, "Value"] | None
 """A value in a template. It is part of the JSON of a problem."""
+_STORED_FORMAT = re.compile(r",?(\.\d)?[dfgs%]?")
+"""The formats of a value in a sentence that another process has stored."""
 
 
 class Counted(NamedTuple):
@@ -133,14 +136,32 @@ def stored(sentence: str) -> dict[str, Value]:
 
 
 def restored(document: Mapping[str, object]) -> Sentence:
-    """Return the sentence from the output of :func:`stored`."""
+    """Return the sentence from the output of :func:`stored`; only its English text if a template does more than insert.
+
+    A process that a picture has taken over may have stored it: ``{value.__class__…}`` would reveal the secrets of the
+    process that fills the template, and a width of a billion would take its memory.
+    """
     said, template, values = str(document["text"]), document.get("template"), document.get("values")
-    if not isinstance(template, str) or not isinstance(values, Mapping):
-        return Sentence(said, {})
-    found = {name: restored(value) if _is_stored(value) else value for name, value in values.items()}
     singular, number = document.get("singular"), document.get("number")
     is_counted = isinstance(singular, str) and isinstance(number, str)
-    return Sentence(template, found, said, Counted(str(singular), str(number)) if is_counted else None)
+    templates = (template, singular) if is_counted else (template,)
+    if not isinstance(values, Mapping) or not all(map(_only_inserts, templates)):
+        return Sentence(said, {})
+    found = {name: restored(value) if _is_stored(value) else value for name, value in values.items()}
+    return Sentence(str(template), found, said, Counted(str(singular), str(number)) if is_counted else None)
+
+
+def _only_inserts(template: object) -> bool:
+    """Return whether a template only inserts values by their names, in a format without a width."""
+    if not isinstance(template, str):
+        return False
+    try:
+        return all(
+            name is None or (name.isidentifier() and _STORED_FORMAT.fullmatch(form or "") and not conversion)
+            for _, name, form, conversion in Formatter().parse(template)
+        )
+    except ValueError:
+        return False
 
 
 def _is_stored(value: object) -> bool:

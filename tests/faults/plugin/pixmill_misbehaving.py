@@ -1,11 +1,14 @@
-"""Algorithms that crash, hang, or take too much memory; found through entry points, like those of any plugin."""
+"""Algorithms that crash, hang, take too much memory or attack the worker; found through entry points, as any plugin."""
 
 import os
+import pickle
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pyvips
+from billiard import current_process
 from image_processor.algorithms.registry import Params, algorithm
 from pydantic import Field
 
@@ -16,6 +19,18 @@ class NoParams(Params):
 
 class PauseParams(Params):
     seconds: float = Field(ge=0, le=600)
+
+
+class BreakOutParams(Params):
+    path: str = Field("/dev/null/created", description="A file outside the sandbox.")
+
+
+class _Creation:
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (Path(self._path),)
 
 
 @algorithm
@@ -46,4 +61,13 @@ def pause(image: pyvips.Image, params: PauseParams) -> pyvips.Image:
     """Wait, and return the image unchanged."""
     # libfaketime, used by the tests of clocks, breaks time.sleep.
     threading.Event().wait(params.seconds)
+    return image
+
+
+@algorithm
+def break_out(image: pyvips.Image, params: BreakOutParams) -> pyvips.Image:
+    """Send the worker's main process a pickle that creates a file, as a hostile picture would."""
+    pipe = current_process().outq  # type: ignore[attr-defined]  # what billiard adds
+    pipe._writer.send_bytes(pickle.dumps(_Creation(params.path)))
+    time.sleep(600)
     return image

@@ -84,15 +84,16 @@ class Heartbeat:
 
     def _renew_leases(self) -> None:
         # If a process died without a report, its lease must expire to make the task pending again.
-        living = [process for process in self._leases.holding_processes(self._worker) if _lives(process)]
+        living = [process for process in self._leases.holding_processes(self._worker) if _is_child(process)]
         if living:
             self._leases.heartbeat(self._worker, living)
 
     def _kill_cancelled(self) -> None:
         for task_id, process in self._leases.take_cancelled(self._worker):
             log.info("cancelled task stopped", task_id=task_id, process=process)
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+            if _is_child(process):
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
             self._discard(Holder(self._worker, process))
             # Release its other tasks before reporting the death, so that they count no crash.
             self._leases.release(self._worker, process)
@@ -111,9 +112,13 @@ class Heartbeat:
             self._on_hint_lost()
 
 
-def _lives(process: int) -> bool:
+def _is_child(process: int) -> bool:
+    """Return whether this process has such a child, which may have ended a moment ago.
+
+    A process that a picture has taken over can write any number into the row of a task.
+    """
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except (OSError, OverflowError):
         return False
     return True

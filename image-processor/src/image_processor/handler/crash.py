@@ -7,6 +7,8 @@ from billiard.exceptions import WorkerLostError
 from celery.worker.request import Request
 from service_kit.texts import counted, sentence
 
+from image_processor.handler.pool_messages import FailedProcessError
+
 CrashReport = Callable[[int, BaseException], None]
 
 
@@ -15,7 +17,6 @@ def crash_reporting_request(report: CrashReport) -> type[Request]:
 
     class CrashReportingRequest(Request):
         def on_failure(self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False) -> None:
-            # Must run before Celery's own handling, which raises a MemoryError again.
             # billiard wraps a process's errors to keep their tracebacks.
             error = exc_info.exception
             if self.worker_pid is not None and error is not None:
@@ -28,7 +29,8 @@ def crash_reporting_request(report: CrashReport) -> type[Request]:
 def crash_reason(error: BaseException, max_seconds: float) -> str:
     """Return why a process died, in words for the user who created the task."""
     if not isinstance(error, WorkerLostError):
-        return sentence("an unexpected error ({name})", name=type(error).__name__)
+        name = error.name if isinstance(error, FailedProcessError) else type(error).__name__
+        return sentence("an unexpected error ({name})", name=name)
     if overran(error):
         return counted(
             "it took longer than {seconds:g} second",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 from image_processor.config import RetrySettings
 from image_processor.models import Callback, Task, TaskEvent
-from image_processor.services.causes import Cause, problem_document
+from image_processor.services.causes import Cause, KindOfProblem, problem_document
 from image_processor.services.codec.errors import ImageError
 from image_processor.services.files.client import FileStorageUnavailableError, SourceError
 from image_processor.services.jobs.attempts import outcome_of
@@ -179,3 +179,9 @@ def test_an_outcome_without_a_cause_is_a_problem_of_a_general_type(
 
 def test_a_task_from_before_has_no_problem() -> None:
     assert problem_document(None) is None
+
+
+def test_a_problem_whose_template_reaches_beyond_its_values_reveals_nothing() -> None:
+    row = {"cause": Cause.TASK_FAILED, "text": "It failed.", "template": "{n.__class__}", "values": {"n": 1}}
+
+    assert KindOfProblem(json.dumps(row)).sentence == "It failed."

@@ -18,3 +18,10 @@ def test_a_failed_attempt_leaves_no_mark(tmp_path: Path) -> None:
         raise ZeroDivisionError
 
     assert find_attempt_in_progress(tmp_path) is None
+
+
+@pytest.mark.parametrize("name", ["", "7", "7-", "x-1", "7-1-1", "7-1.png", "9" * 19 + "-1", "7-" + "9" * 10])
+def test_a_file_of_another_name_marks_nothing(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"in-progress-{name}").touch()
+
+    assert find_attempt_in_progress(tmp_path) is None

@@ -1,6 +1,7 @@
 """Manages a worker's scratch folder for sources and results of running tasks."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,7 @@ class AttemptInProgress(NamedTuple):
 
 
 _PREFIX = "in-progress-"
+_MARK = re.compile(_PREFIX + r"([0-9]{1,18})-([0-9]{1,9})")
 
 
 @contextmanager
@@ -53,6 +55,7 @@ def in_progress(folder: Path, task_id: int, attempt: int) -> Iterator[None]:
 def find_attempt_in_progress(folder: Path) -> AttemptInProgress | None:
     """Return the attempt whose mark a killed process left in the folder."""
     for mark in folder.glob(f"{_PREFIX}*"):
-        task_id, attempt = mark.name.removeprefix(_PREFIX).split("-")
-        return AttemptInProgress(int(task_id), int(attempt))
+        # A picture that has taken the process over may have made a file of any name.
+        if found := _MARK.fullmatch(mark.name):
+            return AttemptInProgress(int(found[1]), int(found[2]))
     return None

@@ -1,0 +1,162 @@
+"""The messages of a pool's processes to the worker's main process, as JSON from which it takes only data.
+
+A picture may take a process over. Billiard's messages are pickles: reading one would run the attacker's code in the
+main process, which is outside the sandbox.
+"""
+
+import json
+import math
+import os
+import select
+import struct
+from typing import TypeVar
+
+from billiard import pool
+from billiard.connection import Connection
+from billiard.einfo import ExceptionInfo
+from billiard.queues import _SimpleQueue  # type: ignore[attr-defined]  # the stubs lack it
+from celery.concurrency.asynpool import WORKER_UP  # type: ignore[attr-defined]  # likewise
+
+_LENGTH = struct.Struct("!i")
+MAX_BYTES = select.PIPE_BUF - _LENGTH.size
+"""A pipe takes a message of this length completely or not at all, so its reader never waits for the rest."""
+_LONGEST_NAME = 100
+
+Message = tuple[int, tuple[object, ...]]
+"""What billiard expects: the kind of the message and its arguments."""
+_Kind = TypeVar("_Kind", bound=Connection)
+
+
+class RefusedMessageError(OSError):
+    """A process sent something else than a message. Billiard treats an ``OSError`` as the end of the connection."""
+
+
+class FailedProcessError(Exception):
+    """Stands for an error of a process, of which only the name is known.
+
+    :ivar name: the name of the error's class.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+class ResultReader(Connection):
+    """The end of a pipe at which the main process reads the messages of one or several processes."""
+
+    def recv(self) -> Message | None:
+        """Return the next message; ``None`` is the main process's own sign that no more will come.
+
+        :raises EOFError: the pipe is closed.
+        :raises RefusedMessageError: a process sent something else, or too much.
+        :raises BlockingIOError: there is no message, and the pipe does not block.
+        """
+        length = os.read(self.fileno(), _LENGTH.size)
+        if not length:
+            raise EOFError
+        if len(length) < _LENGTH.size:
+            raise RefusedMessageError("no length")
+        (size,) = _LENGTH.unpack(length)
+        if not 0 < size <= MAX_BYTES:
+            raise RefusedMessageError(f"{size} bytes")
+        if not self.poll(0):
+            raise RefusedMessageError("no content")
+        content = os.read(self.fileno(), size)
+        if len(content) < size:
+            raise RefusedMessageError("not all of its content")
+        return message_in(content)
+
+    def discard(self) -> None:
+        """Discard what the pipe contains."""
+        while not self.closed and self.poll(0) and os.read(self.fileno(), select.PIPE_BUF):
+            pass
+
+
+class UndecodedReader(Connection):
+    """The main process's end of a pipe to processes: it empties the pipe, into which they could have written too."""
+
+    def recv(self) -> bytes:
+        return self.recv_bytes()
+
+
+class ResultQueue(_SimpleQueue):  # type: ignore[misc]  # the stubs lack it
+    """The pipe from processes to the main process. It has no lock: a process may be killed at any time."""
+
+    _reader: Connection
+
+    def __init__(self, *, blocks: bool) -> None:
+        super().__init__(rnonblock=not blocks)
+        self._reader = converted(self._reader, ResultReader)
+
+    def put(self, message: object) -> None:
+        self.send_payload(content_of(message))
+
+    def get(self) -> Message | None:
+        found: Message | None = self._reader.recv()
+        return found
+
+
+def converted(reader: Connection, kind: type[_Kind]) -> _Kind:
+    """Return a reader of this kind for a pipe, and close the other one."""
+    with reader:
+        return kind(os.dup(reader.fileno()), writable=False)
+
+
+def content_of(message: object) -> bytes:
+    """Return a message of billiard as JSON, with an error by its name."""
+    match message:
+        case (pool.READY, (job, index, outcome, descriptor)):
+            message = pool.READY, (job, index, _facts_of(outcome), descriptor)
+    return json.dumps(message).encode()
+
+
+def message_in(content: bytes) -> Message | None:
+    """Return the message of billiard that a process sent as JSON.
+
+    :raises RefusedMessageError: it is something else.
+    """
+    try:
+        match json.loads(content):
+            case None:
+                return None
+            case [pool.ACK, [int(job), None, float(seconds), int(process), None]] if math.isfinite(seconds):
+                return pool.ACK, (job, None, seconds, process, None)
+            case [pool.READY, [int(job), None, [bool(returned), None | str() as error], int(descriptor)]]:
+                return pool.READY, (job, None, _outcome_of(returned, error), descriptor)
+            case [pool.DEATH, [int(process), int(status)]]:
+                return pool.DEATH, (process, status)
+            case [kind, [int(process)]] if kind == WORKER_UP:
+                return WORKER_UP, (process,)
+    # The errors of any other data: an attacker chooses what it contains.
+    except (RecursionError, ValueError) as error:
+        raise RefusedMessageError(type(error).__name__) from error
+    raise RefusedMessageError("no message of a pool")
+
+
+def _facts_of(outcome: object) -> tuple[bool, str | None]:
+    """Return whether Celery's function returned, and the name of the error, if any."""
+    match outcome:
+        case (True, (1, ExceptionInfo() as info, _)):
+            return True, _name_of(info)
+        case (False, ExceptionInfo() as info):
+            return False, _name_of(info)
+    return True, None
+
+
+def _name_of(info: ExceptionInfo) -> str:
+    return info.type.__name__[:_LONGEST_NAME] if info.type is not None else Exception.__name__
+
+
+def _outcome_of(returned: bool, error: str | None) -> tuple[bool, object]:
+    """Return what billiard expects: the return value of Celery's function or the error that it raised."""
+    if error is None:
+        return True, (0, "None", 0.0)
+    if len(error) > _LONGEST_NAME or not error.isidentifier():
+        raise ValueError(error)
+    try:
+        raise FailedProcessError(error)
+    except FailedProcessError:
+        # It reads the error that is being handled.
+        info = ExceptionInfo()
+    return (True, (1, info, 0.0)) if returned else (False, info)

@@ -1,0 +1,189 @@
+"""The pools of a worker run no code that one of their processes sends, and lose only that process."""
+
+import os
+import signal
+import struct
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from billiard import current_process
+from billiard.exceptions import WorkerLostError
+from billiard.pool import ACK, DEATH, ApplyResult
+from image_processor.handler.pool_messages import FailedProcessError, UndecodedReader, content_of
+from image_processor.handler.work_pool import EventPool, ThreadedPool
+from kombu.asynchronous import Hub, set_event_loop
+from structlog.testing import capture_logs
+
+from tests.support.hostile_renders import pickle_that_creates
+from tests.support.waiting import STATE_SECONDS, wait_until
+
+DONE = (0, "None", 0.0)
+WORKER_UP = 15
+
+
+class RunningPool:
+    """A pool of one process, and what makes it take messages while a test waits."""
+
+    def __init__(self, pool: Any, turn: Callable[[], object]) -> None:
+        self.pool = pool
+        self._turn = turn
+
+    def run(self, function: Callable[..., object], *args: object) -> ApplyResult:
+        """Run a function in the process until its outcome is known."""
+        result: ApplyResult = self.pool.apply_async(function, args)
+        self.wait_until(result.ready)
+        return result
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        def met() -> bool:
+            self._turn()
+            return condition()
+
+        wait_until(met)
+
+    def process(self) -> int:
+        [process] = self.pool._pool
+        return int(process.pid)
+
+
+@pytest.fixture(params=["event loop", "thread"])
+def running(request: pytest.FixtureRequest) -> Iterator[RunningPool]:
+    if request.param == "thread":
+        threaded = ThreadedPool(1, lost_worker_timeout=0.1)
+        yield RunningPool(threaded, lambda: None)
+        threaded.terminate()
+        return
+    hub = Hub()
+    set_event_loop(hub)
+    pool = EventPool(1, threads=False)
+    pool.register_with_event_loop(hub)
+    hub.call_repeatedly(0.01, lambda: None)
+    loop = hub.loop
+    yield RunningPool(pool, lambda: next(loop))
+    kill_all(pool)
+    hub.close()
+    set_event_loop(None)
+
+
+def kill_all(pool: Any) -> None:
+    for process in pool._pool:
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+
+
+def succeed() -> tuple[int, str, float]:
+    return DONE
+
+
+def fail() -> None:
+    raise MemoryError
+
+
+def send(content: bytes) -> None:
+    """Write into the process's pipe, and go on."""
+    pipe = current_process().outq  # type: ignore[attr-defined]  # what billiard adds
+    os.write(pipe._writer.fileno(), content)
+
+
+def send_and_stay(content: bytes) -> None:
+    send(content)
+    time.sleep(STATE_SECONDS)
+
+
+def framed(content: bytes) -> bytes:
+    return struct.pack("!i", len(content)) + content
+
+
+def error_of(result: ApplyResult) -> BaseException:
+    with pytest.raises(Exception) as raised:
+        result.get(0)
+    error: BaseException = getattr(raised.value, "exc", raised.value)
+    return error
+
+
+def test_a_task_that_returned_is_done(running: RunningPool) -> None:
+    assert running.run(succeed).get(0) == DONE
+
+
+def test_an_error_of_a_process_is_known_by_its_name(running: RunningPool) -> None:
+    error = error_of(running.run(fail))
+
+    assert isinstance(error, FailedProcessError)
+    assert error.name == "MemoryError"
+
+
+@pytest.mark.parametrize(
+    "kind", ["pickle", *(pytest.param(kind, marks=pytest.mark.thorough) for kind in ("garbage", "half"))]
+)
+def test_a_process_that_sends_no_message_is_lost_and_replaced(running: RunningPool, kind: str, tmp_path: Path) -> None:
+    hostile = framed(pickle_that_creates(tmp_path / "run"))
+    content = {"pickle": hostile * 20, "garbage": b"\xff" * 5000, "half": hostile[:-1]}[kind]
+    before = running.process()
+
+    with capture_logs() as logs:
+        result = running.run(send_and_stay, content)
+
+    assert isinstance(error_of(result), WorkerLostError)
+    assert not (tmp_path / "run").exists()
+    assert [line["process"] for line in logs if line["event"] == "message of a process refused"] == [before]
+    assert running.run(succeed).get(0) == DONE
+    assert running.process() != before
+
+
+def test_a_process_cannot_have_another_one_killed(running: RunningPool) -> None:
+    with subprocess.Popen(["sleep", "600"]) as other:
+        running.run(send, framed(content_of((DEATH, (other.pid, 0)))))
+        ended = other.poll()
+        other.kill()
+
+    assert ended is None
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    "message", [(WORKER_UP, ()), (ACK, (10**9, None, 1.5, 1, None)), (DEATH, (-1, 0))], ids=["up", "ack", "death"]
+)
+def test_a_message_at_the_wrong_time_changes_nothing(
+    running: RunningPool, message: tuple[int, tuple[Any, ...]]
+) -> None:
+    kind, args = message
+    content = content_of((kind, args or (running.process(),)))
+
+    running.run(send, framed(content))
+
+    assert running.run(succeed).get(0) == DONE
+
+
+def test_tasks_left_in_a_pipe_are_not_decoded(running: RunningPool) -> None:
+    [process] = running.pool._pool
+
+    assert isinstance(process.inq._reader, UndecodedReader)
+
+
+@pytest.mark.thorough
+def test_the_pipe_that_all_processes_inherit_ends_nothing(tmp_path: Path) -> None:
+    pool = ThreadedPool(1, lost_worker_timeout=0.1)
+    pool._outqueue.send_payload(pickle_that_creates(tmp_path / "run"))
+
+    done = pool.apply_async(succeed).get(STATE_SECONDS)
+    pool.terminate()
+
+    assert done == DONE
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_idle_process_survives_what_another_one_sends() -> None:
+    pool: Any = ThreadedPool(2, lost_worker_timeout=0.1)
+    before = {process.pid for process in pool._pool}
+
+    pool.apply_async(send_and_stay, (b"\xff" * 100,)).wait(STATE_SECONDS)
+    done = pool.apply_async(succeed).get(STATE_SECONDS)
+    left = before & {process.pid for process in pool._pool}
+    pool.terminate()
+
+    assert done == DONE
+    assert len(left) == 1
