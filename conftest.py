@@ -2,6 +2,7 @@
 
 import fcntl
 import functools
+import gc
 import os
 import signal
 import sys
@@ -55,14 +56,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByStack |
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Let one test runner collect first: it saves the compiled tests, which otherwise every runner would compile."""
-    if not hasattr(session.config, "workerinput"):
-        return (yield)
-    with open(__file__) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            fcntl.flock(lock, fcntl.LOCK_SH)
-        return (yield)
+    # All objects of the collected tests stay, so that looking for garbage among them only takes time.
+    gc.disable()
+    try:
+        if not hasattr(session.config, "workerinput"):
+            return (yield)
+        with open(__file__) as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                fcntl.flock(lock, fcntl.LOCK_SH)
+            return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

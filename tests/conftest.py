@@ -13,6 +13,7 @@ Tests of these have the marker ``both_stacks``. ``make test-all`` also runs the 
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -85,11 +86,17 @@ def stack(request: pytest.FixtureRequest) -> Stack:
     return started
 
 
+# Cached, because each test runner asks for sixteen thousand tests of a few hundred modules.
+@cache
+def starts_servers(module: Path) -> bool:
+    return any(module.is_relative_to(HERE / name) for name in ("api", "e2e", "faults", "security", "compose"))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests that start servers as ``server``, and those on the embedded stack as ``thorough``, with exceptions."""
     for item in items:
-        if any(item.path.is_relative_to(HERE / name) for name in ("api", "e2e", "faults", "security", "compose")):
+        if starts_servers(item.path):
             item.add_marker("server")
         params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         if params.get("stack") == "embedded" and item.get_closest_marker("both_stacks") is None:

@@ -9,6 +9,7 @@ import structlog
 import svcs
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
+from file_storage.services import passwords
 from service_kit.settings import load
 
 from tests.support.databases import empty_sqlite
@@ -28,6 +29,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("FILE_STORAGE_STORAGE__FOLDER", str(tmp_path))
     monkeypatch.setenv("FILE_STORAGE_STORAGE__RESERVE_BYTES", "0")
     monkeypatch.setenv("FILE_STORAGE_UPLOAD__BODY_FOLDER", "")
+    # A fifth of the time; test_passwords.py hashes as long as a link does.
+    monkeypatch.setattr(passwords, "_TIMES", 1)
     loaded = load(Settings)
     empty_sqlite(tmp_path / "files.db", "file_storage")
     empty_sqlite(tmp_path / "access.db", "service_kit.access")

@@ -19,12 +19,11 @@ from file_storage.services.promises import Promises
 from file_storage.services.uploads import NewUpload, UploadService
 from service_kit.access.principals import LOCAL
 from service_kit.database import Database
-from service_kit.migrations import migrate
 from service_kit.settings import load
 from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
-from tests.support.databases import postgres_database
+from tests.support.databases import migrated_postgres_database
 from tests.support.stored import stored, unlimited
 from tests.support.waiting import wait_until
 
@@ -37,8 +36,7 @@ def shared(
     if request.param == "sqlite":
         yield settings, svcs.Container(create_registry(settings))
         return
-    with postgres_database("housekeeping") as url:
-        migrate(url, "file_storage")
+    with migrated_postgres_database("housekeeping", "file_storage") as url:
         monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", url)
         on_server = load(Settings)
         yield on_server, svcs.Container(create_registry(on_server))

@@ -12,10 +12,9 @@ from image_processor.services.jobs.claims import ClaimService
 from image_processor.services.jobs.leases import LeaseService
 from image_processor.services.tasks.queue import Hints
 from service_kit.database import Database
-from service_kit.migrations import migrate
 from sqlalchemy import delete
 
-from tests.support.databases import empty_sqlite, postgres_database
+from tests.support.databases import empty_sqlite, migrated_postgres_database
 
 
 @pytest.fixture
@@ -26,8 +25,7 @@ def database(tmp_path: Path) -> Database:
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
     """Return the URL of a PostgreSQL database with the newest schema."""
-    with postgres_database("tasks") as url:
-        migrate(url, "image_processor")
+    with migrated_postgres_database("tasks", "image_processor") as url:
         yield url
 
 

@@ -39,7 +39,7 @@ PORTRAITS = 100
 
 
 def searched(image: Image.Image) -> list[Face]:
-    return faces_of(pyvips.Image.new_from_buffer(encoded(image, "PNG"), ""))
+    return faces_of(pyvips.Image.new_from_buffer(encoded(image, "PNG", compress_level=1), ""))
 
 
 def in_common(face: Face, other: Face) -> float:

@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from functools import cache
 
 import cv2
 import numpy
@@ -28,7 +28,8 @@ def ellipse() -> numpy.ndarray:
     return alpha
 
 
-def hiding(color: Sequence[int]) -> bytes:
+@cache
+def hiding(color: tuple[int, int, int]) -> bytes:
     colors = textured(WIDTH, HEIGHT)
     colors[ellipse() == 0] = color
     return encoded(Image.fromarray(numpy.dstack([colors, ellipse()])), "PNG")

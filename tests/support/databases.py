@@ -52,12 +52,37 @@ def postgres_database(name: str) -> Iterator[str]:
 
     :returns: its URL.
     """
-    with skip_where_missing():
-        port = next(iter(_servers), None) or _start()
-    database = f"{name}-{next(_numbers)}"
-    _execute(port, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+    with _copy_of("template1", name) as url:
+        yield url
+
+
+@contextmanager
+def migrated_postgres_database(name: str, package: str) -> Iterator[str]:
+    """Create a database with the newest schema of a package for the block, in the same server.
+
+    :returns: its URL.
+    """
+    with _copy_of(_migrated_template(package), name) as url:
+        yield url
+
+
+@cache
+def _migrated_template(package: str) -> str:
+    """Create a database that others are copied from, and which remains until the server stops; return its name."""
+    name = f"migrated-{package}"
+    port = _port()
+    _execute(port, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    migrate(_url(port, name), package)
+    return name
+
+
+@contextmanager
+def _copy_of(template: str, name: str) -> Iterator[str]:
+    port, database = _port(), f"{name}-{next(_numbers)}"
+    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    _execute(port, copy.format(sql.Identifier(database), sql.Identifier(template)))
     try:
-        yield f"postgresql+psycopg://pixmill@127.0.0.1:{port}/{database}"
+        yield _url(port, database)
     finally:
         _execute(port, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
 
@@ -86,8 +111,7 @@ def empty_database(kind: str, folder: Path, package: str) -> Iterator[Database]:
     if kind == "sqlite":
         yield Database(empty_sqlite(folder / "empty.db", package))
         return
-    with postgres_database("empty") as url:
-        migrate(url, package)
+    with migrated_postgres_database("empty", package) as url:
         database = Database(url)
         yield database
         database.engine.dispose()
@@ -99,10 +123,17 @@ def stop_postgres() -> None:
         _servers.popitem()[1].stop()
 
 
-def _start() -> int:
-    port = free_port()
-    _servers[port] = start_postgres(temporary_folder("postgres"), port, ENVIRONMENT)
-    return port
+def _port() -> int:
+    """Return the port of the server, which the first caller starts."""
+    if not _servers:
+        port = free_port()
+        with skip_where_missing():
+            _servers[port] = start_postgres(temporary_folder("postgres"), port, ENVIRONMENT)
+    return next(iter(_servers))
+
+
+def _url(port: int, database: str) -> str:
+    return f"postgresql+psycopg://pixmill@127.0.0.1:{port}/{database}"
 
 
 def _execute(port: int, statement: sql.Composed) -> None:

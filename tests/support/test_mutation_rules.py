@@ -1,6 +1,7 @@
 """The mutations of ``make test-all`` match the sources and name tests of ``make test``."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ def test_a_mutation_names_quick_tests(mutation: Mutation) -> None:
         assert "thorough" not in functions.get(name.partition("[")[0], "")
 
 
+@cache
 def decorators_of(path: Path) -> dict[str, str]:
     """Return the decorators of the module's functions, by their names."""
     tree = ast.parse(path.read_text("utf-8"))

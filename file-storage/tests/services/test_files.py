@@ -15,12 +15,11 @@ from file_storage.services.trash import TrashService
 from service_kit.access.principals import LOCAL
 from service_kit.database import Database
 from service_kit.errors import DomainError
-from service_kit.migrations import migrate
 from service_kit.settings import load
 from sqlalchemy import event, update
 from sqlalchemy.exc import OperationalError
 
-from tests.support.databases import postgres_database
+from tests.support.databases import migrated_postgres_database
 from tests.support.stored import stored
 
 
@@ -95,8 +94,7 @@ def test_a_revocation_deletes_a_file_that_an_upload_stores_meanwhile_when_repeat
 @pytest.mark.server
 @pytest.mark.usefixtures("settings")
 def test_a_key_whose_file_is_deleted_during_the_upload_asks_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    with postgres_database("keys") as url:
-        migrate(url, "file_storage")
+    with migrated_postgres_database("keys", "file_storage") as url:
         monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", url)
         services = svcs.Container(create_registry(load(Settings)))
         files, file = services.get(FileService), stored(services, b"content", "key")

@@ -22,11 +22,10 @@ from file_storage.storage import Staging, StorageFullError
 from service_kit.access.principals import LOCAL, WRITER, Limits, Principal
 from service_kit.database import Database
 from service_kit.errors import DomainError
-from service_kit.migrations import migrate
 from service_kit.settings import load
 from sqlalchemy import update
 
-from tests.support.databases import postgres_database
+from tests.support.databases import migrated_postgres_database
 
 GB = 10**9
 ROOM = 10 * GB
@@ -38,8 +37,7 @@ FIRST, SECOND = "a" * 32, "b" * 32
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    with postgres_database("promises") as url:
-        migrate(url, "file_storage")
+    with migrated_postgres_database("promises", "file_storage") as url:
         yield url
 
 

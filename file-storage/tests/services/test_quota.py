@@ -18,10 +18,9 @@ from file_storage.services.uploads import NewUpload, UploadService
 from file_storage.storage import Staging
 from service_kit.access.principals import LOCAL, WRITER, Limits, Principal
 from service_kit.errors import DomainError
-from service_kit.migrations import migrate
 from service_kit.settings import load
 
-from tests.support.databases import postgres_database
+from tests.support.databases import migrated_postgres_database
 from tests.support.stored import stored
 
 
@@ -65,8 +64,7 @@ def test_processes_share_the_quota(limited: svcs.Container, settings: Settings) 
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    with postgres_database("quota") as url:
-        migrate(url, "file_storage")
+    with migrated_postgres_database("quota", "file_storage") as url:
         yield url
 
 

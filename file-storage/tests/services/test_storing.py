@@ -25,12 +25,11 @@ from file_storage.storage import StorageFullError
 from service_kit.access.principals import LOCAL, WRITER, Limits, Principal
 from service_kit.database import Database
 from service_kit.errors import DomainError
-from service_kit.migrations import migrate
 from service_kit.settings import load
 from sqlalchemy import event, func, select, update
 from structlog.testing import capture_logs
 
-from tests.support.databases import postgres_database
+from tests.support.databases import migrated_postgres_database
 from tests.support.stored import stored, unlimited
 
 pytestmark = pytest.mark.slow
@@ -44,8 +43,7 @@ Act = Callable[[svcs.Container], object]
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    with postgres_database("storing") as url:
-        migrate(url, "file_storage")
+    with migrated_postgres_database("storing", "file_storage") as url:
         yield url
 
 

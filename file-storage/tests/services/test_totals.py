@@ -23,11 +23,10 @@ from file_storage.services.trash import TrashService
 from file_storage.services.uploads import NewUpload, UploadService
 from service_kit.access.principals import LOCAL, WRITER, Principal
 from service_kit.database import Database
-from service_kit.migrations import migrate
 from service_kit.settings import load
 from sqlalchemy import func, insert, select, text, update
 
-from tests.support.databases import postgres_database
+from tests.support.databases import migrated_postgres_database
 from tests.support.images import photo
 from tests.support.stored import stored, unlimited
 from tests.support.waiting import wait_until
@@ -35,8 +34,7 @@ from tests.support.waiting import wait_until
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    with postgres_database("totals") as url:
-        migrate(url, "file_storage")
+    with migrated_postgres_database("totals", "file_storage") as url:
         yield url
 
 

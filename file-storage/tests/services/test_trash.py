@@ -25,12 +25,11 @@ from prometheus_client.registry import Collector
 from service_kit.access.principals import ALL_SCOPES, LOCAL, WRITER, Limits, Principal
 from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError
-from service_kit.migrations import migrate
 from service_kit.settings import load
 from sqlalchemy import event, func, select, text, update
 from structlog.testing import capture_logs
 
-from tests.support.databases import postgres_database
+from tests.support.databases import migrated_postgres_database
 from tests.support.stored import stored
 
 pytestmark = pytest.mark.slow
@@ -41,8 +40,7 @@ DAY = 86_400
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    with postgres_database("trash") as url:
-        migrate(url, "file_storage")
+    with migrated_postgres_database("trash", "file_storage") as url:
         yield url
 
 

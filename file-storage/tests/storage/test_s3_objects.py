@@ -20,11 +20,10 @@ from file_storage.storage.blob_store import blob_path
 from service_kit.access.principals import LOCAL, WRITER, Limits, Principal
 from service_kit.database import Database
 from service_kit.errors import DomainError
-from service_kit.migrations import migrate
 from service_kit.settings import load
 from sqlalchemy import Connection, create_engine, delete, event, func, select, text
 
-from tests.support.databases import postgres_database
+from tests.support.databases import migrated_postgres_database
 from tests.support.object_store import ObjectStore
 from tests.support.stored import stored
 from tests.support.waiting import STATE_SECONDS
@@ -42,8 +41,7 @@ _LOCKING = text("""
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    with postgres_database("objects") as url:
-        migrate(url, "file_storage")
+    with migrated_postgres_database("objects", "file_storage") as url:
         yield url
 
 

@@ -8,11 +8,10 @@ import pytest
 from service_kit.access.models import WrongKey
 from service_kit.access.wrong_keys import FAILURES_PER_MINUTE, WrongKeys
 from service_kit.forking import fork_safe_database
-from service_kit.migrations import migrate
 from service_kit.problems import Problem
 from sqlalchemy import delete, select, update
 
-from tests.support.databases import empty_sqlite, postgres_database
+from tests.support.databases import empty_sqlite, migrated_postgres_database
 
 STRANGER, NEIGHBOR = "192.0.2.7", "192.0.2.8"
 
@@ -22,8 +21,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     if request.param == "sqlite":
         yield empty_sqlite(tmp_path_factory.mktemp("wrong-keys") / "access.db", "service_kit.access")
         return
-    with postgres_database("wrong-keys") as url:
-        migrate(url, "service_kit.access")
+    with migrated_postgres_database("wrong-keys", "service_kit.access") as url:
         yield url
 
 
