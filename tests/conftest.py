@@ -56,7 +56,7 @@ def tuned() -> Iterator[EmbeddedStack]:
     stack = start("embedded", temporary_folder("tuned"), TUNED)
     assert isinstance(stack, EmbeddedStack)
     with ApiClient(stack.url) as client:
-        assert client.upload("fallback.png", photo(*FALLBACK_SIZE))["id"] == 1
+        assert client.files.upload(photo(*FALLBACK_SIZE), name="fallback.png").id == 1
     yield stack
     stack.stop()
 
