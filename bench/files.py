@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.client import FILES, ApiClient
+from tests.support.client import FILES, Served
 from tests.support.environment import ENVIRONMENT
 from tests.support.processes import Process, accepts, find_program, free_port
 from tests.support.stacks import FullStack
@@ -117,7 +117,7 @@ def large_files(ours: str, theirs: str, folder: Path, size: int) -> None:
 
         return measure
 
-    with ApiClient(ours) as pixmill:
+    with Served(ours) as pixmill:
         plain, durable, as_body, as_form = best(*map(with_new_bytes, (dav, dav_synced, raw, form)))
         file_id = pixmill.http.get(f"{FILES}/").json()[0]["id"]
     print(f"upload of {size / GIB:.2f} GiB: DAV PUT {megabytes / plain:.0f} MB/s,", end=" ")
@@ -210,8 +210,8 @@ def small_uploads(ours: str, theirs: str, folder: Path, programs: Mapping[str, P
 def small_downloads(ours: str, theirs: str, folder: Path, programs: Mapping[str, Process]) -> None:
     content = os.urandom(4096)
     (folder / "peer/small.bin").write_bytes(content)
-    with ApiClient(ours) as pixmill:
-        file_id = pixmill.upload("small.bin", content)["id"]
+    with Served(ours) as pixmill:
+        file_id = pixmill.files.upload(content, name="small.bin").id
     for clients in CLIENTS:
         static = wrk(f"{theirs}/small.bin", clients, {})
         download = wrk(f"{ours}{FILES}/{file_id}/download", clients, programs)

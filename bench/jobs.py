@@ -27,7 +27,7 @@ from sqlalchemy import select
 
 from bench.bare import drafted, thumbnail
 from bench.photographs import photographs
-from tests.support.client import FILES, TASKS, ApiClient
+from tests.support.client import FILES, TASKS, Served, ended_task
 from tests.support.processes import memory_of, processes_of
 from tests.support.stacks import STACKS, EmbeddedStack, FullStack
 
@@ -69,34 +69,34 @@ def bare(peer: Peer, paths: Sequence[Path], width: int, count: int) -> float:
         return count / (time.perf_counter() - began)
 
 
-def service(pixmill: ApiClient, paths: Sequence[Path], width: int, count: int, at_most: float) -> float:
+def service(pixmill: Served, paths: Sequence[Path], width: int, count: int, at_most: float) -> float:
     """Return the tasks per second of the whole service, from the POST of a batch to the end of its last task.
 
     :param at_most: an upper bound of the result.
     """
-    originals = [int(str(pixmill.upload(path.name, path.read_bytes())["id"])) for path in paths]
+    originals = [pixmill.files.upload(path.read_bytes(), name=path.name).id for path in paths]
     copies = [copy_of(pixmill, originals[n % len(originals)]) for n in range(count)]
     params = {"width": width, "output": {"quality": QUALITY}}
     body = {"file_ids": copies, "algorithm": "resize", "params": params, "cache": False}
     began = time.perf_counter()
-    pixmill.post_tasks(body).raise_for_status()
+    pixmill.http.post(f"{TASKS}/", json=body).raise_for_status()
     time.sleep(count / at_most)  # earlier polling would slow down the measured work
     await_all(pixmill)
     return count / (time.perf_counter() - began)
 
 
-def copy_of(pixmill: ApiClient, file_id: int) -> int:
+def copy_of(pixmill: Served, file_id: int) -> int:
     return int(pixmill.http.post(f"{FILES}/{file_id}/copy", json={}).raise_for_status().json()["id"])
 
 
-def await_all(pixmill: ApiClient) -> None:
+def await_all(pixmill: Served) -> None:
     """Wait until no task is left; poll rarely, so as not to slow the service down."""
     for status in ("pending", "processing"):
         while pixmill.http.get(f"{TASKS}/", params={"status": status, "limit": 1}).json():
             time.sleep(0.1)
 
 
-def latency(pixmill: ApiClient, database: Database, file_id: int) -> list[float]:
+def latency(pixmill: Served, database: Database, file_id: int) -> list[float]:
     """Return the milliseconds from the POST of a small task until its row says finished, by the database's clock.
 
     No client polls in the meantime: responses would take CPU time from the task.
@@ -107,7 +107,7 @@ def latency(pixmill: ApiClient, database: Database, file_id: int) -> list[float]
         task_id = post_small_task(pixmill, file_id)
         began[task_id] = moment
         time.sleep(UNDISTURBED_SECONDS)
-        pixmill.wait_for_task(task_id)
+        ended_task(pixmill, task_id)
     finished = select(TaskEvent.task_id, TaskEvent.created_at).where(
         TaskEvent.task_id.in_(began), TaskEvent.status == "finished"
     )
@@ -115,12 +115,12 @@ def latency(pixmill: ApiClient, database: Database, file_id: int) -> list[float]
         return [(ended - began[task_id]) * 1000 for task_id, ended in session.execute(finished)]
 
 
-def post_small_task(pixmill: ApiClient, file_id: int) -> int:
+def post_small_task(pixmill: Served, file_id: int) -> int:
     body = {"file_ids": [file_id], "algorithm": "resize", "params": {"width": 128}, "cache": False, "priority": 9}
-    return int(pixmill.post_tasks(body).json()["task_ids"][0])
+    return int(pixmill.http.post(f"{TASKS}/", json=body).json()["task_ids"][0])
 
 
-def polled_latency(pixmill: ApiClient, file_id: int) -> list[float]:
+def polled_latency(pixmill: Served, file_id: int) -> list[float]:
     """Return the milliseconds from the POST of a small task until a polling client sees it finished."""
     samples = []
     for _ in range(LATENCY_SAMPLES):
@@ -134,7 +134,7 @@ def polled_latency(pixmill: ApiClient, file_id: int) -> list[float]:
     return samples
 
 
-def event_delays(pixmill: ApiClient, file_id: int) -> list[float]:
+def event_delays(pixmill: Served, file_id: int) -> list[float]:
     """Return the milliseconds from seeing a task finished until its event arrives; never below 0."""
     received: dict[int, float] = {}
     listening, ended = threading.Event(), threading.Event()
@@ -163,12 +163,12 @@ def event_delays(pixmill: ApiClient, file_id: int) -> list[float]:
     return [max(0.0, received[task_id] - moment) * 1000 for task_id, moment in seen.items()]
 
 
-def begin_load(pixmill: ApiClient, paths: Sequence[Path]) -> None:
+def begin_load(pixmill: Served, paths: Sequence[Path]) -> None:
     """Create a batch of large photographs that keeps every worker process busy while latency is measured."""
-    originals = [int(str(pixmill.upload(path.name, path.read_bytes())["id"])) for path in paths]
+    originals = [pixmill.files.upload(path.read_bytes(), name=path.name).id for path in paths]
     file_ids = [copy_of(pixmill, originals[n % len(originals)]) for n in range(LOAD)]
     body = {"file_ids": file_ids, "algorithm": "resize", "params": {"width": 1024}, "cache": False}
-    pixmill.post_tasks(body).raise_for_status()
+    pixmill.http.post(f"{TASKS}/", json=body).raise_for_status()
 
 
 def tasks_database(stack: Stack) -> Database:
@@ -189,13 +189,13 @@ def percentiles(samples: Sequence[float]) -> str:
 
 
 @contextmanager
-def started(name: str, settings: Mapping[str, str]) -> Iterator[tuple[Stack, ApiClient]]:
+def started(name: str, settings: Mapping[str, str]) -> Iterator[tuple[Stack, Served]]:
     with tempfile.TemporaryDirectory() as data:
         Path(data).chmod(0o755)
         quiet = {"FILE_STORAGE_LOG__LEVEL": "warning", "IMAGE_PROCESSOR_LOG__LEVEL": "warning"}
         stack = STACKS[name](Path(data), {**quiet, **settings})
         try:
-            with ApiClient(stack.url) as pixmill:
+            with Served(stack.url) as pixmill:
                 yield stack, pixmill
         finally:
             stack.stop()
@@ -240,9 +240,9 @@ def check_sandbox(count: int, folder: Path) -> bool:
     return cost <= SANDBOX_MOST
 
 
-def measure(name: str, stack: Stack, pixmill: ApiClient, count: int, folder: Path) -> None:
+def measure(name: str, stack: Stack, pixmill: Served, count: int, folder: Path) -> None:
     small = photographs(folder, 640, 480, VARIANTS)
-    file_id = int(str(pixmill.upload("small.jpg", small[0].read_bytes())["id"]))
+    file_id = pixmill.files.upload(small[0].read_bytes(), name="small.jpg").id
     database = tasks_database(stack)
     idle = percentiles(latency(pixmill, database, file_id))
     print(f"{name}: idle latency {idle} (wanted p50 {WANTED_MS[name]} ms)", flush=True)
@@ -271,7 +271,7 @@ def measure(name: str, stack: Stack, pixmill: ApiClient, count: int, folder: Pat
     body = {"file_ids": [copy_of(pixmill, file_id) for _ in range(10_000)], "algorithm": "flip"}
     print(f"{name}: 10,000 files made by copy in {time.perf_counter() - began:.1f} s", flush=True)
     began = time.perf_counter()
-    pixmill.post_tasks(body).raise_for_status()
+    pixmill.http.post(f"{TASKS}/", json=body).raise_for_status()
     print(f"{name}: batch of 10,000 answered in {time.perf_counter() - began:.2f} s", flush=True)
     await_all(pixmill)
     print(f"{name}: 10,000 cached tasks, {10_000 / (time.perf_counter() - began):.0f} tasks/s", flush=True)

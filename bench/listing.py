@@ -11,7 +11,7 @@ from pathlib import Path
 
 import sqlalchemy
 
-from tests.support.client import FILES, ApiClient
+from tests.support.client import FILES, Served
 from tests.support.processes import memory_of, processes_of
 from tests.support.stacks import FullStack
 
@@ -69,7 +69,7 @@ def fill(url: str, count: int) -> None:
     engine.dispose()
 
 
-def milliseconds(pixmill: ApiClient, query: str) -> list[float]:
+def milliseconds(pixmill: Served, query: str) -> list[float]:
     samples = []
     for _ in range(TIMES):
         began = time.perf_counter()
@@ -78,7 +78,7 @@ def milliseconds(pixmill: ApiClient, query: str) -> list[float]:
     return samples
 
 
-def unlimited(stack: FullStack, pixmill: ApiClient) -> str:
+def unlimited(stack: FullStack, pixmill: Served) -> str:
     """Stream the whole list; return its size, its time, and the growth of the service's memory."""
     workers = [number for number, command in processes_of(stack.folder).items() if "file-storage/wsgi" in command]
     before = {number: memory_of(number) for number in workers}
@@ -103,7 +103,7 @@ def main() -> None:
             began = time.perf_counter()
             fill(stack.environment["FILE_STORAGE_DATABASE__URL"], chosen.count)
             print(f"{chosen.count:,} files made in {time.perf_counter() - began:.0f} s", flush=True)
-            with ApiClient(stack.url) as pixmill:
+            with Served(stack.url) as pixmill:
                 for name, query in QUERIES.items():
                     samples = milliseconds(pixmill, query)
                     slow = "" if max(samples[1:]) < WANTED_MS else f"  (wanted {WANTED_MS} ms)"

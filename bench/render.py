@@ -27,7 +27,7 @@ import pyvips
 from bench.bare import thumbnail
 from bench.files import peer as nginx
 from bench.photographs import photographs
-from tests.support.client import FILES, TASKS, ApiClient
+from tests.support.client import FILES, TASKS, Served
 from tests.support.environment import ENVIRONMENT, PROJECT
 from tests.support.processes import Process, accepts, free_port, memory_of
 from tests.support.render_service import render_processes, signed
@@ -193,7 +193,7 @@ def _thumbnail_of(job: tuple[str, str, int, int | None]) -> None:
     thumbnail(*job)
 
 
-def misses(ours: str, pixmill: ApiClient, folder: Path) -> None:
+def misses(ours: str, pixmill: Served, folder: Path) -> None:
     pictures = folder / "photographs"
     pictures.mkdir()
     with thumbor(folder) as of_the_first, ipx(folder) as of_the_second:
@@ -210,11 +210,11 @@ def misses(ours: str, pixmill: ApiClient, folder: Path) -> None:
             report(work.name, median_rates(measures))
 
 
-def copies(pixmill: ApiClient, sources: Sequence[Path], count: int) -> list[int]:
+def copies(pixmill: Served, sources: Sequence[Path], count: int) -> list[int]:
     """Upload this many copies of the photographs, made different by a few bytes after the image; return the ids."""
     contents = [path.read_bytes() for path in sources]
     numbered = (contents[number % len(contents)] + number.to_bytes(4, "big") for number in range(count))
-    return [int(str(pixmill.upload("photograph.jpg", content)["id"])) for content in numbered]
+    return [pixmill.files.upload(content, name="photograph.jpg").id for content in numbered]
 
 
 def median_rates(measures: Mapping[str, Callable[[], float]]) -> dict[str, float]:
@@ -236,9 +236,9 @@ def report(name: str, rates: Mapping[str, float]) -> None:
     )
 
 
-def hits(stack: FullStack, pixmill: ApiClient, folder: Path) -> None:
+def hits(stack: FullStack, pixmill: Served, folder: Path) -> None:
     [photograph] = photographs(folder, 640, 480, 1)
-    file_id = int(str(pixmill.upload(photograph.name, photograph.read_bytes())["id"]))
+    file_id = pixmill.files.upload(photograph.read_bytes(), name=photograph.name).id
     path = of_pixmill(WORKS[0], file_id)
     answer = pixmill.http.get(path).raise_for_status()
     # The per-address limit of requests is far below the measured rates.
@@ -265,7 +265,7 @@ def hits(stack: FullStack, pixmill: ApiClient, folder: Path) -> None:
     )
 
 
-def latencies(pixmill: ApiClient, file_id: int, seconds: float) -> list[float]:
+def latencies(pixmill: Served, file_id: int, seconds: float) -> list[float]:
     """Return the milliseconds of requests to both APIs, sent twenty times a second."""
     samples = []
     until = time.perf_counter() + seconds
@@ -278,9 +278,9 @@ def latencies(pixmill: ApiClient, file_id: int, seconds: float) -> list[float]:
     return samples
 
 
-def saturation(stack: FullStack, pixmill: ApiClient, folder: Path, seconds: float) -> None:
+def saturation(stack: FullStack, pixmill: Served, folder: Path, seconds: float) -> None:
     sources = photographs(folder, 1632, 1224, VARIANTS)
-    file_ids = [int(str(pixmill.upload(path.name, path.read_bytes())["id"])) for path in sources]
+    file_ids = [pixmill.files.upload(path.read_bytes(), name=path.name).id for path in sources]
     idle = _p99(latencies(pixmill, file_ids[0], seconds / 2))
     # The width makes each render different. wrk sends them: threads of this process would delay its own samples.
     chance = random.Random(5)
@@ -307,10 +307,10 @@ def _p99(samples: Sequence[float]) -> float:
     return statistics.quantiles(samples, n=100)[98]
 
 
-def memory(stack: FullStack, pixmill: ApiClient, folder: Path, count: int) -> None:
+def memory(stack: FullStack, pixmill: Served, folder: Path, count: int) -> None:
     """Render ``count`` different pictures; print the memory of the largest process after a tenth and at the end."""
     file_ids = [
-        int(str(pixmill.upload(path.name, path.read_bytes())["id"]))
+        pixmill.files.upload(path.read_bytes(), name=path.name).id
         for size in ((640, 480), (1632, 1224), (2040, 1400))
         for path in photographs(folder, *size, VARIANTS)
     ]
@@ -360,7 +360,7 @@ def main() -> None:
             folder.chmod(0o755)
             stack = FullStack(folder, settings)
             ends.callback(stack.stop)
-            pixmill = ends.enter_context(ApiClient(stack.url))
+            pixmill = ends.enter_context(Served(stack.url))
             if "misses" in wanted:
                 misses(stack.url, pixmill, folder)
             if "saturation" in wanted:

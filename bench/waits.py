@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.client import FILES, TASKS, ApiClient
+from tests.support.client import FILES, TASKS, Served
 from tests.support.environment import MISBEHAVING
 from tests.support.images import photo
 from tests.support.slow_clients import (
@@ -59,14 +59,17 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def upload_seconds(client: ApiClient) -> float:
+def upload_seconds(client: Served) -> float:
     """Return the median time of several uploads, run one after the other."""
-    return statistics.median(seconds_of(lambda: client.upload("quick.bin", b"quick")) for _ in range(UPLOADS))
+    return statistics.median(
+        seconds_of(lambda: client.http.post(f"{FILES}/", files={"file": ("quick.bin", b"quick")}))
+        for _ in range(UPLOADS)
+    )
 
 
-def with_slow_clients(stack: Stack, client: ApiClient) -> Iterator[Measured]:
+def with_slow_clients(stack: Stack, client: Served) -> Iterator[Measured]:
     """Yield the time of an upload with each kind of slow clients, as a multiple of the idle stack's."""
-    large = client.upload("large.bin", os.urandom(30_000_000))["id"]
+    large = client.files.upload(os.urandom(30_000_000), name="large.bin").id
     kinds = {"downloads": [download_request(large)] * SLOW_CLIENTS}
     kinds["conditional ranges"] = [download_request(large, f"If-Match: *\r\n{RANGES}")] * SLOW_CLIENTS
     if isinstance(stack, FullStack):
@@ -84,24 +87,24 @@ def with_slow_clients(stack: Stack, client: ApiClient) -> Iterator[Measured]:
             yield Measured(f"upload during slow {kind}, times idle", upload_seconds(client) / idle, MAX_SLOWDOWN)
 
 
-def resumable_uploads(client: ApiClient) -> list[str]:
+def resumable_uploads(client: Served) -> list[str]:
     """Start resumable uploads; return for each a request that sends only its beginning."""
     begin = {"Tus-Resumable": "1.0.0", "Upload-Length": "1000000"}
     urls = [client.http.post(f"{FILES}/uploads/", headers=begin).headers["Location"] for _ in range(SLOW_CLIENTS)]
     return [resumable_upload(url) for url in urls]
 
 
-def long_list(client: ApiClient) -> str:
+def long_list(client: Served) -> str:
     """Store enough files for their list to exceed the socket buffers; return the request for the list."""
     for number in range(LISTED):
-        client.upload(f"{number}.txt", b"listed", comment="c" * 10_000)
+        client.files.upload(b"listed", name=f"{number}.txt", comment="c" * 10_000)
     return f"GET {FILES}/ HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def cancelling(stack: Stack, client: ApiClient) -> Measured:
+def cancelling(stack: Stack, client: Served) -> Measured:
     """Measure the time from cancelling a task until its process in the worker is gone."""
-    source = client.upload("p.png", photo())["id"]
-    [task_id] = client.create_tasks([source], "pause", {"seconds": 60})
+    source = client.files.upload(photo(), name="p.png").id
+    [task_id] = client.run([source], "pause", params={"seconds": 60}).task_ids
     wait_until(lambda: client.http.get(f"{TASKS}/{task_id}").json()["status"] == "processing", "the task runs")
 
     def cancel() -> None:
@@ -111,12 +114,12 @@ def cancelling(stack: Stack, client: ApiClient) -> Measured:
     return Measured("cancelled task until its process is gone, seconds", seconds_of(cancel), CANCEL_SECONDS)
 
 
-def without_rabbitmq(stack: FullStack, client: ApiClient) -> Measured:
+def without_rabbitmq(stack: FullStack, client: Served) -> Measured:
     """Measure the POST of a batch while RabbitMQ is down."""
-    source = client.upload("p.png", photo())["id"]
+    source = client.files.upload(photo(), name="p.png").id
     stack.rabbitmq.kill()
     try:
-        seconds = seconds_of(lambda: client.create_tasks([source], "flip"))
+        seconds = seconds_of(lambda: client.run([source], "flip"))
     finally:
         stack.rabbitmq.start()
     return Measured("batch without RabbitMQ, seconds", seconds, BATCH_SECONDS)
@@ -128,7 +131,7 @@ def waits(name: str) -> Iterator[Measured]:
         Path(folder).chmod(0o755)
         stack = start(name, Path(folder), MISBEHAVING)
         try:
-            with ApiClient(stack.url) as client:
+            with Served(stack.url) as client:
                 yield cancelling(stack, client)
                 yield from with_slow_clients(stack, client)
                 if isinstance(stack, FullStack):

@@ -11,7 +11,7 @@ from PIL import Image
 from skimage import data
 
 from tests.support.browser import Page, open_page, start_chromium
-from tests.support.client import ApiClient
+from tests.support.client import Served
 from tests.support.screens import files_shown
 from tests.support.stacks import EmbeddedStack
 from tests.support.waiting import wait_until
@@ -52,8 +52,8 @@ def main() -> int:
 
 
 def _take_pictures(url: str) -> None:
-    with ApiClient(url) as pixmill:
-        ids = [pixmill.upload(name, (Path(data.__file__).parent / name).read_bytes())["id"] for name in PHOTOS]
+    with Served(url) as pixmill:
+        ids = [pixmill.files.upload((Path(data.__file__).parent / name).read_bytes(), name=name).id for name in PHOTOS]
     chosen = ",".join(str(file_id) for file_id in ids[-4:])
     with start_chromium() as chromium:
         with open_page(chromium, url, *SIZE) as page:

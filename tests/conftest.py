@@ -20,7 +20,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.support.browser import start_chromium
-from tests.support.client import ApiClient
+from tests.support.client import Served
 from tests.support.environment import STRICT, TUNED
 from tests.support.folders import temporary_folder
 from tests.support.images import FALLBACK_SIZE, photo
@@ -59,8 +59,8 @@ def tuned() -> Iterator[EmbeddedStack]:
     """An embedded stack with an operator's settings for images by URL, and small limits for images and waits."""
     stack = start("embedded", temporary_folder("tuned"), TUNED)
     assert isinstance(stack, EmbeddedStack)
-    with ApiClient(stack.url) as client:
-        assert client.upload("fallback.png", photo(*FALLBACK_SIZE))["id"] == 1
+    with Served(stack.url) as client:
+        assert client.files.upload(photo(*FALLBACK_SIZE), name="fallback.png").id == 1
     yield stack
     stack.stop()
 
@@ -111,6 +111,6 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def pixmill(stack: Stack) -> Iterator[ApiClient]:
-    with ApiClient(stack.url) as client:
+def pixmill(stack: Stack) -> Iterator[Served]:
+    with Served(stack.url) as client:
         yield client

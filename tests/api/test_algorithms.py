@@ -6,68 +6,70 @@ import zipfile
 
 import pytest
 from image_processor.algorithms.registry import all_algorithms
+from pixmill.client.answers import File
 
-from tests.support.client import FILES, TASKS, ApiClient, assert_problem
+from tests.support.client import TASKS, Served, assert_problem, ended_task, processed_bytes, stored_so_far
 from tests.support.images import opened, photo
 
 
-def result_of(pixmill: ApiClient, task_id: int) -> dict[str, object]:
+def result_of(pixmill: Served, task_id: int) -> File:
     """Wait for the task; return its result file."""
-    task = pixmill.wait_for_task(task_id)
-    assert task["status"] == "finished", task
-    file: dict[str, object] = pixmill.http.get(f"{FILES}/{task['result_id']}").json()
-    return file
+    task = ended_task(pixmill, task_id)
+    assert task.result_id is not None, task
+    return pixmill.files.get(task.result_id)
 
 
 @pytest.mark.both_stacks
-def test_a_pipeline_runs_all_its_steps(pixmill: ApiClient) -> None:
+def test_a_pipeline_runs_all_its_steps(pixmill: Served) -> None:
     steps = [
         {"algorithm": "resize", "params": {"width": 32}},
         {"algorithm": "grayscale"},
         {"algorithm": "border", "params": {"width": 2, "color": "#ff0000"}},
     ]
 
-    result = opened(pixmill.process(photo(), "p.png", "pipeline", {"steps": steps, "output": {"format": "webp"}}))
+    result = opened(
+        processed_bytes(pixmill, photo(), "p.png", "pipeline", {"steps": steps, "output": {"format": "webp"}})
+    )
 
     assert (result.format, result.size) == ("WEBP", (36, 28))
     red, green, blue = result.convert("RGB").getpixel((0, 0))  # type: ignore[misc]  # a pixel of RGB
     assert red > 200 > 60 > max(green, blue)
 
 
-def test_a_result_of_another_format_has_its_extension(pixmill: ApiClient) -> None:
-    source = pixmill.upload("Photo.JPG", photo(format="JPEG"))["id"]
+def test_a_result_of_another_format_has_its_extension(pixmill: Served) -> None:
+    source = pixmill.files.upload(photo(format="JPEG"), name="Photo.JPG").id
 
-    made = result_of(pixmill, pixmill.create_tasks([source], "flip", {"output": {"format": "webp"}})[0])
-    again = result_of(pixmill, pixmill.create_tasks([source], "flip", {"output": {"format": "webp"}})[0])
-    same = result_of(pixmill, pixmill.create_tasks([source], "flip")[0])
+    made = result_of(pixmill, pixmill.run([source], "flip", params={"output": {"format": "webp"}}).task_ids[0])
+    again = result_of(pixmill, pixmill.run([source], "flip", params={"output": {"format": "webp"}}).task_ids[0])
+    same = result_of(pixmill, pixmill.run([source], "flip").task_ids[0])
 
-    assert (made["name"], made["extension"], made["media_type"]) == ("Photo", ".webp", "image/webp")
-    assert again["extension"] == ".webp", "a cached result has the extension too"
-    assert same["extension"] == ".jpg", "the extension of the source"
-
-
-def test_an_analysis_is_a_json_file(pixmill: ApiClient) -> None:
-    source = pixmill.upload("p.png", photo())["id"]
-
-    file = result_of(pixmill, pixmill.create_tasks([source], "info")[0])
-
-    assert file["extension"] == ".json"
-    assert json.loads(pixmill.download(file["id"]))["width"] == 64
+    assert (made.name, made.extension, made.media_type) == ("Photo", ".webp", "image/webp")
+    assert again.extension == ".webp", "a cached result has the extension too"
+    assert same.extension == ".jpg", "the extension of the source"
 
 
-def test_an_analysis_may_end_a_pipeline(pixmill: ApiClient) -> None:
+def test_an_analysis_is_a_json_file(pixmill: Served) -> None:
+    source = pixmill.files.upload(photo(), name="p.png").id
+
+    file = result_of(pixmill, pixmill.run([source], "info").task_ids[0])
+
+    assert file.extension == ".json"
+    assert json.loads(pixmill.files.read(file))["width"] == 64
+
+
+def test_an_analysis_may_end_a_pipeline(pixmill: Served) -> None:
     steps = [{"algorithm": "resize", "params": {"width": 10}}, {"algorithm": "info"}]
 
-    assert json.loads(pixmill.process(photo(), "p.png", "pipeline", {"steps": steps}))["width"] == 10
+    assert json.loads(processed_bytes(pixmill, photo(), "p.png", "pipeline", {"steps": steps}))["width"] == 10
 
 
-def test_tiles_are_a_zip(pixmill: ApiClient) -> None:
-    source = pixmill.upload("p.png", photo(600, 400))["id"]
+def test_tiles_are_a_zip(pixmill: Served) -> None:
+    source = pixmill.files.upload(photo(600, 400), name="p.png").id
 
-    file = result_of(pixmill, pixmill.create_tasks([source], "tile")[0])
+    file = result_of(pixmill, pixmill.run([source], "tile").task_ids[0])
 
-    assert file["extension"] == ".zip"
-    assert zipfile.ZipFile(io.BytesIO(pixmill.download(file["id"]))).testzip() is None
+    assert file.extension == ".zip"
+    assert zipfile.ZipFile(io.BytesIO(pixmill.files.read(file))).testzip() is None
 
 
 @pytest.mark.parametrize(
@@ -80,11 +82,11 @@ def test_tiles_are_a_zip(pixmill: ApiClient) -> None:
     ],
 )
 def test_the_error_for_a_misspelled_param_lists_the_params(
-    pixmill: ApiClient, algorithm: str, params: dict[str, object], pointer: str, known: str
+    pixmill: Served, algorithm: str, params: dict[str, object], pointer: str, known: str
 ) -> None:
-    source = pixmill.upload("p.png", photo())["id"]
+    source = pixmill.files.upload(photo(), name="p.png").id
 
-    response = pixmill.post_tasks({"file_ids": [source], "algorithm": algorithm, "params": params})
+    response = pixmill.http.post(f"{TASKS}/", json={"file_ids": [source], "algorithm": algorithm, "params": params})
 
     assert_problem(response, 422, "the fields are: ")
     [wrong] = response.json()["errors"]
@@ -92,56 +94,56 @@ def test_the_error_for_a_misspelled_param_lists_the_params(
     assert known in wrong["detail"].split("the fields are: ")[1].split(", ")
 
 
-def test_a_preset_is_a_pipeline_with_a_name(pixmill: ApiClient) -> None:
+def test_a_preset_is_a_pipeline_with_a_name(pixmill: Served) -> None:
     presets = {preset["name"]: preset["params"] for preset in pixmill.http.get(f"{TASKS}/presets").json()}
-    source = pixmill.upload("me.jpg", photo(400, 300, format="JPEG"))["id"]
+    source = pixmill.files.upload(photo(400, 300, format="JPEG"), name="me.jpg").id
 
-    response = pixmill.post_tasks({"file_ids": [source], "preset": "avatar"})
+    response = pixmill.http.post(f"{TASKS}/", json={"file_ids": [source], "preset": "avatar"})
 
     assert response.status_code == 201, response.text
     task_id = response.json()["task_ids"][0]
-    result = opened(pixmill.download(result_of(pixmill, task_id)["id"]))
+    result = opened(pixmill.files.read(result_of(pixmill, task_id)))
     assert (result.format, result.size) == ("WEBP", (256, 256))
     task = pixmill.http.get(f"{TASKS}/{task_id}").json()
     assert (task["algorithm"], task["params"]) == ("pipeline", presets["avatar"])
 
 
-def test_params_may_name_another_file(pixmill: ApiClient) -> None:
-    source = pixmill.upload("p.png", photo())["id"]
-    mark = pixmill.upload("mark.png", photo(20, 20, mode="RGBA"))["id"]
+def test_params_may_name_another_file(pixmill: Served) -> None:
+    source = pixmill.files.upload(photo(), name="p.png").id
+    mark = pixmill.files.upload(photo(20, 20, mode="RGBA"), name="mark.png").id
     params = {"mark": {"file_id": mark}, "opacity": 100}
 
-    file = result_of(pixmill, pixmill.create_tasks([source], "watermark", params)[0])
+    file = result_of(pixmill, pixmill.run([source], "watermark", params=params).task_ids[0])
 
-    assert opened(pixmill.download(file["id"])).size == (64, 48)
-
-
-def test_an_image_may_be_overlaid_on_itself(pixmill: ApiClient) -> None:
-    source = pixmill.upload("p.png", photo())["id"]
-
-    file = result_of(pixmill, pixmill.create_tasks([source], "overlay", {"file_id": source})[0])
-
-    assert opened(pixmill.download(file["id"])).size == (64, 48)
+    assert opened(pixmill.files.read(file)).size == (64, 48)
 
 
-def test_the_cache_key_includes_the_content_of_named_files(pixmill: ApiClient) -> None:
-    source = pixmill.upload("p.png", photo())["id"]
-    marks = [pixmill.upload("mark.png", photo(*size))["id"] for size in ((20, 20), (20, 20), (20, 10))]
-    tasks = [pixmill.create_tasks([source], "watermark", {"mark": {"file_id": mark}})[0] for mark in marks]
+def test_an_image_may_be_overlaid_on_itself(pixmill: Served) -> None:
+    source = pixmill.files.upload(photo(), name="p.png").id
 
-    first, equal, other = (result_of(pixmill, task)["sha256"] for task in tasks)
+    file = result_of(pixmill, pixmill.run([source], "overlay", params={"file_id": source}).task_ids[0])
+
+    assert opened(pixmill.files.read(file)).size == (64, 48)
+
+
+def test_the_cache_key_includes_the_content_of_named_files(pixmill: Served) -> None:
+    source = pixmill.files.upload(photo(), name="p.png").id
+    marks = [pixmill.files.upload(photo(*size), name="mark.png").id for size in ((20, 20), (20, 20), (20, 10))]
+    tasks = [pixmill.run([source], "watermark", params={"mark": {"file_id": mark}}).task_ids[0] for mark in marks]
+
+    first, equal, other = (result_of(pixmill, task).sha256 for task in tasks)
 
     assert first == equal != other
 
 
-def test_a_named_file_that_is_not_an_image_ends_the_task_in_error(pixmill: ApiClient) -> None:
-    source = pixmill.upload("p.png", photo())["id"]
-    other = pixmill.upload("x.txt", b"no image")["id"]
+def test_a_named_file_that_is_not_an_image_ends_the_task_in_error(pixmill: Served) -> None:
+    source = pixmill.files.upload(photo(), name="p.png").id
+    other = pixmill.files.upload(b"no image", name="x.txt").id
 
-    task = pixmill.wait_for_task(pixmill.create_tasks([source], "overlay", {"file_id": other})[0])
+    task = ended_task(pixmill, pixmill.run([source], "overlay", params={"file_id": other}).task_ids[0])
 
-    assert task["status"] == "error"
-    assert f"File {other}" in str(task["error"])
+    assert task.status == "error"
+    assert f"File {other}" in str(task.error)
 
 
 STEPS_OF = {
@@ -168,14 +170,16 @@ STEPS_OF = {
 
 
 @pytest.mark.parametrize(("steps", "status", "word"), STEPS_OF.values(), ids=STEPS_OF.keys())
-def test_an_invalid_pipeline_creates_no_task(pixmill: ApiClient, steps: list[object], status: int, word: str) -> None:
-    source = pixmill.upload("p.png", photo())["id"]
-    before = pixmill.counts()
+def test_an_invalid_pipeline_creates_no_task(pixmill: Served, steps: list[object], status: int, word: str) -> None:
+    source = pixmill.files.upload(photo(), name="p.png").id
+    before = stored_so_far(pixmill)
 
-    response = pixmill.post_tasks({"file_ids": [source], "algorithm": "pipeline", "params": {"steps": steps}})
+    response = pixmill.http.post(
+        f"{TASKS}/", json={"file_ids": [source], "algorithm": "pipeline", "params": {"steps": steps}}
+    )
 
     assert_problem(response, status, word)
-    assert pixmill.counts() == before
+    assert stored_so_far(pixmill) == before
 
 
 @pytest.mark.parametrize(
@@ -187,26 +191,29 @@ def test_an_invalid_pipeline_creates_no_task(pixmill: ApiClient, steps: list[obj
         ({}, 422, "either algorithm"),
     ],
 )
-def test_an_invalid_preset_creates_no_task(pixmill: ApiClient, body: dict[str, object], status: int, word: str) -> None:
-    source = pixmill.upload("p.png", photo())["id"]
+def test_an_invalid_preset_creates_no_task(pixmill: Served, body: dict[str, object], status: int, word: str) -> None:
+    source = pixmill.files.upload(photo(), name="p.png").id
 
-    assert_problem(pixmill.post_tasks({"file_ids": [source], **body}), status, word)
+    assert_problem(pixmill.http.post(f"{TASKS}/", json={"file_ids": [source], **body}), status, word)
 
 
 @pytest.mark.both_stacks
-def test_every_algorithm_runs_on_the_server(pixmill: ApiClient) -> None:
-    source = pixmill.upload("p.png", photo())["id"]
-    others = {2: pixmill.upload("q.png", photo(mode="RGBA"))["id"], 3: pixmill.upload("r.png", photo())["id"]}
-    cube = pixmill.upload("film.cube", b"LUT_1D_SIZE 2\n0 0 0\n1 1 1\n")["id"]
+def test_every_algorithm_runs_on_the_server(pixmill: Served) -> None:
+    source = pixmill.files.upload(photo(), name="p.png").id
+    others: dict[int, object] = {
+        2: pixmill.files.upload(photo(mode="RGBA"), name="q.png").id,
+        3: pixmill.files.upload(photo(), name="r.png").id,
+    }
+    cube = pixmill.files.upload(b"LUT_1D_SIZE 2\n0 0 0\n1 1 1\n", name="film.cube").id
 
     tasks = {}
     for algorithm in all_algorithms().values():
         params = with_files(algorithm.example, {2: cube} if algorithm.name == "lut" else others)
-        tasks[algorithm.name] = pixmill.create_tasks([source], algorithm.name, params)[0]
+        tasks[algorithm.name] = pixmill.run([source], algorithm.name, params=params).task_ids[0]
 
-    ended = {name: pixmill.wait_for_task(task_id) for name, task_id in tasks.items()}
-    assert "No face" in str(ended.pop("crop_faces")["error"])
-    assert {name: task["error"] for name, task in ended.items() if task["status"] != "finished"} == {}
+    ended = {name: ended_task(pixmill, task_id) for name, task_id in tasks.items()}
+    assert "No face" in str(ended.pop("crop_faces").error)
+    assert {name: task.error for name, task in ended.items() if task.status != "finished"} == {}
 
 
 def with_files(params: object, files: dict[int, object]) -> dict[str, object]:
@@ -224,7 +231,7 @@ def with_files(params: object, files: dict[int, object]) -> dict[str, object]:
     return made
 
 
-def test_the_list_of_algorithms_describes_their_params(pixmill: ApiClient) -> None:
+def test_the_list_of_algorithms_describes_their_params(pixmill: Served) -> None:
     algorithms = {item["name"]: item for item in pixmill.http.get(f"{TASKS}/algorithms").json()}
 
     assert len(algorithms) >= 58

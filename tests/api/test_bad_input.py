@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.client import FILES, TASKS, ApiClient, assert_problem
+from tests.support.client import FILES, TASKS, Served, assert_problem, ended_task, stored_so_far
 from tests.support.environment import MAX_UPLOAD
 from tests.support.images import photo, png_bomb
 from tests.support.stacks import Stack
@@ -17,11 +17,11 @@ MULTIPART = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 
 
 @pytest.fixture
-def unchanged(pixmill: ApiClient, stack: Stack) -> Iterator[None]:
+def unchanged(pixmill: Served, stack: Stack) -> Iterator[None]:
     """Check that the test leaves no file, no task and no staging file."""
-    before = pixmill.counts()
+    before = stored_so_far(pixmill)
     yield
-    assert pixmill.counts() == before
+    assert stored_so_far(pixmill) == before
     if stack.files.is_absolute():
         assert list((stack.files / "staging").iterdir()) == []
 
@@ -58,7 +58,7 @@ BAD_UPLOADS = {
 @pytest.mark.both_stacks
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize(("body", "status", "word"), BAD_UPLOADS.values(), ids=BAD_UPLOADS.keys())
-def test_bad_uploads_are_refused(pixmill: ApiClient, body: bytes, status: int, word: str) -> None:
+def test_bad_uploads_are_refused(pixmill: Served, body: bytes, status: int, word: str) -> None:
     response = pixmill.http.post(f"{FILES}/", content=body, headers=MULTIPART)
 
     assert_problem(response, status, word)
@@ -69,7 +69,7 @@ def test_bad_uploads_are_refused(pixmill: ApiClient, body: bytes, status: int, w
 @pytest.mark.parametrize(
     ("content_type", "content"), [("application/json", b"{}"), ("text/plain", b"{}"), ("image/jpeg", bytes(4_000_000))]
 )
-def test_an_upload_of_another_content_type_is_refused(pixmill: ApiClient, content_type: str, content: bytes) -> None:
+def test_an_upload_of_another_content_type_is_refused(pixmill: Served, content_type: str, content: bytes) -> None:
     response = pixmill.http.post(f"{FILES}/", content=content, headers={"Content-Type": content_type})
 
     assert_problem(response, 415, "multipart/form-data")
@@ -77,18 +77,18 @@ def test_an_upload_of_another_content_type_is_refused(pixmill: ApiClient, conten
 
 @pytest.mark.both_stacks
 @pytest.mark.usefixtures("unchanged")
-def test_an_upload_over_the_limit_is_refused(pixmill: ApiClient, stack: Stack) -> None:
+def test_an_upload_over_the_limit_is_refused(pixmill: Served, stack: Stack) -> None:
     if stack.name == "remote":
         pytest.skip("its limit is 5 GiB")
 
-    response = pixmill.post_file("large.bin", bytes(MAX_UPLOAD + 2 * 1024 * 1024))
+    response = pixmill.http.post(f"{FILES}/", files={"file": ("large.bin", bytes(MAX_UPLOAD + 2 * 1024 * 1024))})
 
     assert_problem(response, 413, "bytes")
 
 
 @pytest.mark.both_stacks
 @pytest.mark.usefixtures("unchanged")
-def test_a_client_that_disconnects_leaves_nothing(pixmill: ApiClient, stack: Stack) -> None:
+def test_a_client_that_disconnects_leaves_nothing(pixmill: Served, stack: Stack) -> None:
     address = urlsplit(stack.url)
     lines = [
         f"POST {FILES}/ HTTP/1.1",
@@ -117,9 +117,7 @@ def test_a_client_that_disconnects_leaves_nothing(pixmill: ApiClient, stack: Sta
         ("archive.tar.gz", "archive.tar", ".gz"),
     ],
 )
-def test_names_are_cleaned_and_unicode_survives(
-    pixmill: ApiClient, client_name: str, name: str, extension: str
-) -> None:
+def test_names_are_cleaned_and_unicode_survives(pixmill: Served, client_name: str, name: str, extension: str) -> None:
     body = part("file", client_name, b"x") + END
 
     file = pixmill.http.post(f"{FILES}/", content=body, headers=MULTIPART).json()
@@ -154,7 +152,7 @@ BAD_TASKS: dict[str, tuple[object, int, str]] = {
 
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize(("body", "status", "word"), BAD_TASKS.values(), ids=BAD_TASKS.keys())
-def test_bad_batches_are_refused(pixmill: ApiClient, body: object, status: int, word: str) -> None:
+def test_bad_batches_are_refused(pixmill: Served, body: object, status: int, word: str) -> None:
     response = pixmill.http.post(f"{TASKS}/", content=json.dumps(body), headers={"Content-Type": "application/json"})
 
     assert_problem(response, status, word)
@@ -163,24 +161,24 @@ def test_bad_batches_are_refused(pixmill: ApiClient, body: object, status: int, 
 @pytest.mark.both_stacks
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000], ids=["empty", "open", "not UTF-8", "deep"])
-def test_a_body_that_is_not_json_is_refused(pixmill: ApiClient, body: bytes) -> None:
+def test_a_body_that_is_not_json_is_refused(pixmill: Served, body: bytes) -> None:
     response = pixmill.http.post(f"{TASKS}/", content=body, headers={"Content-Type": "application/json"})
 
     assert_problem(response, 400, "JSON")
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_a_batch_of_another_content_type_is_refused(pixmill: ApiClient) -> None:
+def test_a_batch_of_another_content_type_is_refused(pixmill: Served) -> None:
     response = pixmill.http.post(f"{TASKS}/", content=b"{}", headers={"Content-Type": "text/plain"})
 
     assert_problem(response, 415, "application/json")
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_a_batch_with_an_unknown_file_creates_no_task(pixmill: ApiClient) -> None:
+def test_a_batch_with_an_unknown_file_creates_no_task(pixmill: Served) -> None:
     known = [file["id"] for file in pixmill.http.get(f"{FILES}/").json()][:2]
 
-    response = pixmill.post_tasks({"file_ids": [*known, 987_654_321], "algorithm": "flip"})
+    response = pixmill.http.post(f"{TASKS}/", json={"file_ids": [*known, 987_654_321], "algorithm": "flip"})
 
     assert_problem(response, 404, "987654321")
 
@@ -188,18 +186,18 @@ def test_a_batch_with_an_unknown_file_creates_no_task(pixmill: ApiClient) -> Non
 @pytest.mark.both_stacks
 @pytest.mark.parametrize("place", [FILES, TASKS])
 @pytest.mark.parametrize("file_id", ["0", "999999999", str(2**63), "9" * 300])
-def test_unknown_ids_get_404(pixmill: ApiClient, place: str, file_id: str) -> None:
+def test_unknown_ids_get_404(pixmill: Served, place: str, file_id: str) -> None:
     assert_problem(pixmill.http.get(f"{place}/{file_id}"), 404, "there is no")
 
 
 @pytest.mark.both_stacks
 @pytest.mark.parametrize("path", [f"{FILES}/x", f"{FILES}/-1", f"{TASKS}/1/2/3"])
-def test_unknown_paths_get_404(pixmill: ApiClient, path: str) -> None:
+def test_unknown_paths_get_404(pixmill: Served, path: str) -> None:
     assert_problem(pixmill.http.get(path), 404, "nothing")
 
 
 @pytest.mark.both_stacks
-def test_another_method_gets_405_with_allow(pixmill: ApiClient) -> None:
+def test_another_method_gets_405_with_allow(pixmill: Served) -> None:
     response = pixmill.http.put(f"{TASKS}/", content=b"")
 
     assert_problem(response, 405, "PUT")
@@ -208,54 +206,56 @@ def test_another_method_gets_405_with_allow(pixmill: ApiClient) -> None:
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "offset=3"])
 @pytest.mark.parametrize("place", [FILES, TASKS])
-def test_a_wrong_query_is_refused(pixmill: ApiClient, place: str, query: str) -> None:
+def test_a_wrong_query_is_refused(pixmill: Served, place: str, query: str) -> None:
     assert_problem(pixmill.http.get(f"{place}/?{query}"), 422, query.split("=")[0])
 
 
 @pytest.mark.parametrize("place", [FILES, TASKS])
-def test_the_error_for_a_misspelled_parameter_lists_the_parameters(pixmill: ApiClient, place: str) -> None:
+def test_the_error_for_a_misspelled_parameter_lists_the_parameters(pixmill: Served, place: str) -> None:
     assert_problem(pixmill.http.get(f"{place}/?limits=3"), 422, "/limits: Unknown field; the fields are: limit, ")
 
 
 @pytest.mark.parametrize("field", ["name", "extension", "media_type"])
-def test_a_filter_with_a_nul_is_refused(pixmill: ApiClient, field: str) -> None:
+def test_a_filter_with_a_nul_is_refused(pixmill: Served, field: str) -> None:
     assert_problem(pixmill.http.get(f"{FILES}/", params={field: "a\0b"}), 422, field)
 
 
-def test_a_comment_with_a_nul_is_refused(pixmill: ApiClient) -> None:
-    file_id = pixmill.upload("a.txt", b"x")["id"]
+def test_a_comment_with_a_nul_is_refused(pixmill: Served) -> None:
+    file_id = pixmill.files.upload(b"x", name="a.txt").id
 
-    assert_problem(pixmill.post_file("a.txt", b"x", comment="a\0b"), 422, "comment")
+    assert_problem(
+        pixmill.http.post(f"{FILES}/", files={"file": ("a.txt", b"x")}, data={"comment": "a\0b"}), 422, "comment"
+    )
     assert_problem(pixmill.http.patch(f"{FILES}/{file_id}", json={"comment": "a\0b"}), 422, "comment")
     assert_problem(pixmill.http.put(f"{FILES}/", params={"name": "a", "comment": "a\0b"}), 422, "comment")
 
 
 @pytest.mark.both_stacks
 @pytest.mark.parametrize("target", ["?name=...", "?name=a.bin&colour=red", "a.bin?colour=red"])
-def test_a_large_refused_body_gets_its_response(pixmill: ApiClient, target: str) -> None:
+def test_a_large_refused_body_gets_its_response(pixmill: Served, target: str) -> None:
     assert_problem(pixmill.http.put(f"{FILES}/{target}", content=bytes(20_000_000)), 422, "")
 
 
 @pytest.mark.parametrize("after", [-1, 2**63])
-def test_an_impossible_cursor_is_refused(pixmill: ApiClient, after: int) -> None:
+def test_an_impossible_cursor_is_refused(pixmill: Served, after: int) -> None:
     assert_problem(pixmill.http.get(f"{TASKS}/?after={after}"), 422, "after")
     assert_problem(pixmill.http.get(f"{FILES}/?after={after}"), 404, "Link header")
 
 
 @pytest.mark.parametrize("body", [{"name": ""}, {"name": "x" * 256}, {"size": 3}, {"name": 3}, []])
-def test_a_wrong_change_is_refused(pixmill: ApiClient, body: object) -> None:
-    file = pixmill.upload("a.txt", b"x")
+def test_a_wrong_change_is_refused(pixmill: Served, body: object) -> None:
+    file = pixmill.files.upload(b"x", name="a.txt")
 
-    response = pixmill.http.patch(f"{FILES}/{file['id']}", json=body)
+    response = pixmill.http.patch(f"{FILES}/{file.id}", json=body)
 
     assert_problem(response, 422, "")
-    assert pixmill.http.get(f"{FILES}/{file['id']}").json() == file
+    assert pixmill.files.get(file.id) == file
 
 
-def test_only_a_task_in_error_can_be_restarted(pixmill: ApiClient) -> None:
-    task = pixmill.wait_for_task(pixmill.create_tasks([pixmill.upload("p.png", photo())["id"]], "flip")[0])
+def test_only_a_task_in_error_can_be_restarted(pixmill: Served) -> None:
+    task = ended_task(pixmill, pixmill.run([pixmill.files.upload(photo(), name="p.png").id], "flip").task_ids[0])
 
-    assert_problem(pixmill.http.post(f"{TASKS}/{task['id']}/restart"), 409, "finished")
+    assert_problem(pixmill.http.post(f"{TASKS}/{task.id}/restart"), 409, "finished")
     assert_problem(pixmill.http.post(f"{TASKS}/999999999/restart"), 404, "999999999")
 
 
@@ -271,13 +271,13 @@ BAD_IMAGES = {
 
 
 @pytest.mark.parametrize(("name", "make", "word"), BAD_IMAGES.values(), ids=BAD_IMAGES.keys())
-def test_bad_images_end_in_error_and_leave_no_file(pixmill: ApiClient, name: str, make, word: str) -> None:  # type: ignore[no-untyped-def]  # a lambda of the table
-    source = pixmill.upload(name, make())
-    files_before = pixmill.counts()[0]
+def test_bad_images_end_in_error_and_leave_no_file(pixmill: Served, name: str, make, word: str) -> None:  # type: ignore[no-untyped-def]  # a lambda of the table
+    source = pixmill.files.upload(make(), name=name)
+    files_before = stored_so_far(pixmill)[0]
 
-    task = pixmill.wait_for_task(pixmill.create_tasks([source["id"]], "flip")[0])
+    task = ended_task(pixmill, pixmill.run([source.id], "flip").task_ids[0])
 
-    assert task["status"] == "error"
-    assert word in str(task["error"])
-    assert "/" not in str(task["error"]), "the error must not contain a path of the server"
-    assert pixmill.counts()[0] == files_before
+    assert task.status == "error"
+    assert word in str(task.error)
+    assert "/" not in str(task.error), "the error must not contain a path of the server"
+    assert stored_so_far(pixmill)[0] == files_before

@@ -1,28 +1,29 @@
 """Uploads of many files in one request, on both stacks."""
 
 import json
+from collections.abc import Mapping
 from uuid import uuid4
 
 import httpx2
 import pytest
 
-from tests.support.client import FILES, ApiClient, assert_problem
+from tests.support.client import FILES, Served, assert_problem
 
 pytestmark = pytest.mark.both_stacks
 
 
-def post_batch(pixmill: ApiClient, *contents: bytes, json_part: object = None) -> httpx2.Response:
+def post_batch(pixmill: Served, *contents: bytes, json_part: object = None) -> httpx2.Response:
     files = [("file", (f"{n}.txt", content)) for n, content in enumerate(contents)]
     return pixmill.http.post(
         f"{FILES}/batch", files=files, data={} if json_part is None else {"json": json.dumps(json_part)}
     )
 
 
-def count(pixmill: ApiClient) -> int:
+def count(pixmill: Served) -> int:
     return len(pixmill.http.get(f"{FILES}/").json())
 
 
-def test_each_part_becomes_a_file(pixmill: ApiClient) -> None:
+def test_each_part_becomes_a_file(pixmill: Served) -> None:
     response = post_batch(pixmill, b"one", b"two", b"three")
 
     assert response.status_code == 200
@@ -32,10 +33,10 @@ def test_each_part_becomes_a_file(pixmill: ApiClient) -> None:
         ("1", ".txt", 3),
         ("2", ".txt", 5),
     ]
-    assert [pixmill.download(file["id"]) for file in files] == [b"one", b"two", b"three"]
+    assert [pixmill.files.read(file["id"]) for file in files] == [b"one", b"two", b"three"]
 
 
-def test_names_and_comments_are_in_the_order_of_the_files(pixmill: ApiClient) -> None:
+def test_names_and_comments_are_in_the_order_of_the_files(pixmill: Served) -> None:
     json_part = [{"name": "Берег"}, {"comment": "the second"}]
 
     first, second = (item["file"] for item in post_batch(pixmill, b"1", b"2", json_part=json_part).json()["files"])
@@ -44,7 +45,7 @@ def test_names_and_comments_are_in_the_order_of_the_files(pixmill: ApiClient) ->
     assert (second["name"], second["comment"]) == ("1", "the second")
 
 
-def test_every_file_may_have_the_longest_comment(pixmill: ApiClient) -> None:
+def test_every_file_may_have_the_longest_comment(pixmill: Served) -> None:
     comment = "🏖" * 10_000
 
     files = post_batch(pixmill, *[b"x"] * 100, json_part=[{"comment": comment}] * 100).json()["files"]
@@ -52,7 +53,7 @@ def test_every_file_may_have_the_longest_comment(pixmill: ApiClient) -> None:
     assert [item["file"]["comment"] for item in files] == [comment] * 100
 
 
-def test_the_same_keys_give_the_same_files(pixmill: ApiClient) -> None:
+def test_the_same_keys_give_the_same_files(pixmill: Served) -> None:
     json_part = [{"idempotency_key": uuid4().hex} for _ in range(3)]
 
     first = post_batch(pixmill, b"1", b"2", b"3", json_part=json_part).json()
@@ -61,7 +62,7 @@ def test_the_same_keys_give_the_same_files(pixmill: ApiClient) -> None:
     assert again == first
 
 
-def test_a_key_used_for_other_bytes_does_not_affect_other_files(pixmill: ApiClient) -> None:
+def test_a_key_used_for_other_bytes_does_not_affect_other_files(pixmill: Served) -> None:
     json_part = [{"idempotency_key": uuid4().hex}, {}]
     post_batch(pixmill, b"before", b"x", json_part=json_part)
 
@@ -71,19 +72,19 @@ def test_a_key_used_for_other_bytes_does_not_affect_other_files(pixmill: ApiClie
         422,
         "urn:pixmill:problem:idempotency-key-reused",
     )
-    assert pixmill.download(stored["file"]["id"]) == b"other"
+    assert pixmill.files.read(stored["file"]["id"]) == b"other"
 
 
-def test_shared_bytes_stay_until_the_last_file_is_deleted(pixmill: ApiClient) -> None:
+def test_shared_bytes_stay_until_the_last_file_is_deleted(pixmill: Served) -> None:
     content = uuid4().bytes
     first, second = (item["file"]["id"] for item in post_batch(pixmill, content, content).json()["files"])
 
     pixmill.http.delete(f"{FILES}/{first}").raise_for_status()
 
-    assert pixmill.download(second) == content
+    assert pixmill.files.read(second) == content
 
 
-def test_an_invalid_batch_is_refused_and_nothing_is_stored(pixmill: ApiClient) -> None:
+def test_an_invalid_batch_is_refused_and_nothing_is_stored(pixmill: Served) -> None:
     key = {"idempotency_key": "the same"}
     before = count(pixmill)
 
@@ -102,47 +103,47 @@ def test_an_invalid_batch_is_refused_and_nothing_is_stored(pixmill: ApiClient) -
     assert count(pixmill) == before
 
 
-def post_copies(pixmill: ApiClient, *copies: dict[str, object]) -> httpx2.Response:
+def post_copies(pixmill: Served, *copies: Mapping[str, object]) -> httpx2.Response:
     return pixmill.http.post(f"{FILES}/copies", json={"copies": copies})
 
 
-def test_many_files_are_copied_at_once(pixmill: ApiClient) -> None:
+def test_many_files_are_copied_at_once(pixmill: Served) -> None:
     content = uuid4().bytes
-    first, second = pixmill.upload("a.jpg", content), pixmill.upload("b.png", b"another")
+    first, second = pixmill.files.upload(content, name="a.jpg"), pixmill.files.upload(b"another", name="b.png")
 
     response = post_copies(
         pixmill,
-        {"file_id": first["id"]},
-        {"file_id": second["id"], "name": "renamed"},
-        {"file_id": first["id"], "extension": ".webp"},
+        {"file_id": first.id},
+        {"file_id": second.id, "name": "renamed"},
+        {"file_id": first.id, "extension": ".webp"},
     )
 
     assert response.status_code == 200, response.text
     copies = [item["file"] for item in response.json()["files"]]
     assert [copy["name"] + copy["extension"] for copy in copies] == ["a.jpg", "renamed.png", "a.webp"]
     for source in (first, second):
-        pixmill.http.delete(f"{FILES}/{source['id']}").raise_for_status()
-    assert [pixmill.download(copy["id"]) for copy in copies] == [content, b"another", content]
+        pixmill.http.delete(f"{FILES}/{source.id}").raise_for_status()
+    assert [pixmill.files.read(copy["id"]) for copy in copies] == [content, b"another", content]
 
 
-def test_the_same_keys_give_the_same_copies(pixmill: ApiClient) -> None:
-    source = pixmill.upload("a.jpg", uuid4().bytes)["id"]
+def test_the_same_keys_give_the_same_copies(pixmill: Served) -> None:
+    source = pixmill.files.upload(uuid4().bytes, name="a.jpg").id
     wanted: list[dict[str, object]] = [{"file_id": source, "idempotency_key": uuid4().hex} for _ in range(3)]
 
     assert post_copies(pixmill, *wanted).json() == post_copies(pixmill, *wanted).json()
 
 
-def test_a_copy_of_a_missing_file_does_not_affect_other_copies(pixmill: ApiClient) -> None:
-    source = pixmill.upload("a.jpg", b"bytes")["id"]
+def test_a_copy_of_a_missing_file_does_not_affect_other_copies(pixmill: Served) -> None:
+    source = pixmill.files.upload(b"bytes", name="a.jpg").id
 
     missing, made = post_copies(pixmill, {"file_id": 2**40}, {"file_id": source}).json()["files"]
 
     assert (missing["problem"]["status"], missing["problem"]["type"]) == (404, "urn:pixmill:problem:file-not-found")
-    assert pixmill.download(made["file"]["id"]) == b"bytes"
+    assert pixmill.files.read(made["file"]["id"]) == b"bytes"
 
 
-def test_invalid_copies_are_refused_and_none_is_made(pixmill: ApiClient) -> None:
-    source = pixmill.upload("a.jpg", b"bytes")["id"]
+def test_invalid_copies_are_refused_and_none_is_made(pixmill: Served) -> None:
+    source = pixmill.files.upload(b"bytes", name="a.jpg").id
     before = count(pixmill)
     key = {"file_id": source, "idempotency_key": "the same"}
 

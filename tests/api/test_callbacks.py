@@ -8,7 +8,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from pixmill import Pixmill, WebhookError, verify_webhook
-from tests.support.client import ApiClient
+from tests.support.client import TASKS, Served, ended_task, new_key
 from tests.support.environment import CALLBACK_SECRET
 from tests.support.images import photo
 from tests.support.receiver import Receiver
@@ -23,20 +23,20 @@ def receiver(stack: Stack) -> Iterator[Receiver]:
         yield server
 
 
-def create(pixmill: ApiClient, url: str, content: bytes) -> int:
-    source = pixmill.upload("p.png", content)
-    response = pixmill.post_tasks({"file_ids": [source["id"]], "algorithm": "flip", "callback_url": url})
+def create(pixmill: Served, url: str, content: bytes) -> int:
+    source = pixmill.files.upload(content, name="p.png")
+    response = pixmill.http.post(f"{TASKS}/", json={"file_ids": [source.id], "algorithm": "flip", "callback_url": url})
     assert response.status_code == 201, response.text
     task_id: int = response.json()["task_ids"][0]
     return task_id
 
 
-def test_a_finished_task_sends_a_signed_webhook(pixmill: ApiClient, receiver: Receiver) -> None:
+def test_a_finished_task_sends_a_signed_webhook(pixmill: Served, receiver: Receiver) -> None:
     task_id = create(pixmill, receiver.url, photo())
     receiver.await_count(1)
 
     headers, body = receiver.received[0]
-    task = pixmill.wait_for_task(task_id)
+    task = ended_task(pixmill, task_id)
     secret = base64.b64encode(CALLBACK_SECRET.encode()).decode()
     assert Webhook(secret).verify(body, {name.lower(): value for name, value in headers.items()})
     task_out = {
@@ -44,12 +44,12 @@ def test_a_finished_task_sends_a_signed_webhook(pixmill: ApiClient, receiver: Re
         "owner": "local",
         "attempt": 1,
         "status": "finished",
-        "result_id": task["result_id"],
+        "result_id": task.result_id,
     }
     assert json.loads(body) == {"type": "task.finished", "task": task_out}
 
 
-def test_the_webhook_of_a_failed_task_has_its_error(pixmill: ApiClient, receiver: Receiver) -> None:
+def test_the_webhook_of_a_failed_task_has_its_error(pixmill: Served, receiver: Receiver) -> None:
     create(pixmill, receiver.url, b"just text")
     receiver.await_count(1)
 
@@ -59,9 +59,9 @@ def test_the_webhook_of_a_failed_task_has_its_error(pixmill: ApiClient, receiver
 
 
 def test_a_key_verifies_the_webhooks_of_its_tasks_and_another_key_of_its_owner_does_not(
-    stack: Stack, pixmill: ApiClient, receiver: Receiver
+    stack: Stack, pixmill: Served, receiver: Receiver
 ) -> None:
-    keys = [pixmill.make_key("hooked", "writer") for _ in range(2)]
+    keys = [new_key(pixmill, "hooked", "writer") for _ in range(2)]
     with Pixmill(stack.url, key=keys[0]) as mine, Pixmill(stack.url, key=keys[1]) as other:
         source = mine.files.upload(photo(), name="p.png")
         run = mine.run([source], "flip", callback_url=receiver.url)
@@ -75,7 +75,7 @@ def test_a_key_verifies_the_webhooks_of_its_tasks_and_another_key_of_its_owner_d
         verify_webhook(*receiver.received[0], others_secret)
 
 
-def test_a_refused_webhook_is_sent_again_with_the_same_id(pixmill: ApiClient, receiver: Receiver) -> None:
+def test_a_refused_webhook_is_sent_again_with_the_same_id(pixmill: Served, receiver: Receiver) -> None:
     receiver.refusals = 1
     create(pixmill, receiver.url, photo())
     receiver.await_count(2)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.client import FILES, ApiClient, assert_problem
+from tests.support.client import FILES, Served, assert_problem
 from tests.support.images import photo
 from tests.support.waiting import wait_until
 
@@ -22,11 +22,11 @@ CONTENT = bytes(range(256)) * 40
 
 
 @pytest.fixture
-def url(pixmill: ApiClient) -> str:
-    return f"{FILES}/{pixmill.upload('данные.bin', CONTENT)['id']}/download"
+def url(pixmill: Served) -> str:
+    return f"{FILES}/{pixmill.files.upload(CONTENT, name='данные.bin').id}/download"
 
 
-def test_a_download_has_its_name_type_and_digest(pixmill: ApiClient, url: str) -> None:
+def test_a_download_has_its_name_type_and_digest(pixmill: Served, url: str) -> None:
     headers = pixmill.http.get(url).headers
 
     assert headers["Content-Length"] == str(len(CONTENT))
@@ -40,7 +40,7 @@ def test_a_download_has_its_name_type_and_digest(pixmill: ApiClient, url: str) -
     assert "X-Accel-Redirect" not in headers and "X-Sendfile" not in headers
 
 
-def test_head_is_get_without_the_body(pixmill: ApiClient, url: str) -> None:
+def test_head_is_get_without_the_body(pixmill: Served, url: str) -> None:
     head = pixmill.http.head(url)
 
     assert (head.status_code, head.content) == (200, b"")
@@ -49,15 +49,20 @@ def test_head_is_get_without_the_body(pixmill: ApiClient, url: str) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Range": "bytes=5-9"}, {"If-Match": "*"}])
-def test_files_with_shared_bytes_have_their_own_last_modified(pixmill: ApiClient, headers: dict[str, str]) -> None:
+def test_files_with_shared_bytes_have_their_own_last_modified(pixmill: Served, headers: dict[str, str]) -> None:
     content = uuid4().bytes
-    files = [pixmill.upload("first.bin", content)]
+    files = [pixmill.files.upload(content, name="first.bin")]
     time.sleep(1.1)
-    files += [pixmill.http.post(f"{FILES}/{files[0]['id']}/copy", json={}).json(), pixmill.upload("third.bin", content)]
+    files += [
+        pixmill.files.copy(files[0].id),
+        pixmill.files.upload(content, name="third.bin"),
+    ]
 
-    answers = [pixmill.http.get(f"{FILES}/{file['id']}/download", headers=headers) for file in files]
+    answers = [pixmill.http.get(f"{FILES}/{file.id}/download", headers=headers) for file in files]
 
-    assert [answer.headers.get_list("Last-Modified") for answer in answers] == [[file["created_at"]] for file in files]
+    assert [answer.headers.get_list("Last-Modified") for answer in answers] == [
+        [file.document["created_at"]] for file in files
+    ]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +81,7 @@ def test_files_with_shared_bytes_have_their_own_last_modified(pixmill: ApiClient
         (f"bytes=-{10**23}", 0, 10_240),
     ],
 )
-def test_a_range_gets_206(pixmill: ApiClient, url: str, wanted: str, first: int, stop: int) -> None:
+def test_a_range_gets_206(pixmill: Served, url: str, wanted: str, first: int, stop: int) -> None:
     response = pixmill.http.get(url, headers={"Range": wanted})
 
     assert response.status_code == 206
@@ -85,7 +90,7 @@ def test_a_range_gets_206(pixmill: ApiClient, url: str, wanted: str, first: int,
 
 
 @pytest.mark.parametrize("condition", [None, "If-Match", "If-Range"])
-def test_several_ranges_get_multipart(pixmill: ApiClient, url: str, condition: str | None) -> None:
+def test_several_ranges_get_multipart(pixmill: Served, url: str, condition: str | None) -> None:
     conditions = {condition: pixmill.http.head(url).headers["ETag"]} if condition else {}
 
     response = pixmill.http.get(url, headers={"Range": "bytes=0-4,100-109"} | conditions)
@@ -98,14 +103,14 @@ def test_several_ranges_get_multipart(pixmill: ApiClient, url: str, condition: s
         assert head + CONTENT[first:stop] + b"\r\n--" in response.content
 
 
-def test_ranges_outside_the_file_are_ignored(pixmill: ApiClient, url: str) -> None:
+def test_ranges_outside_the_file_are_ignored(pixmill: Served, url: str) -> None:
     response = pixmill.http.get(url, headers={"Range": "bytes=5-9,10240-"})
 
     assert (response.status_code, response.content) == (206, CONTENT[5:10])
     assert response.headers["Content-Range"] == "bytes 5-9/10240"
 
 
-def test_a_range_outside_the_file_gets_416(pixmill: ApiClient, url: str) -> None:
+def test_a_range_outside_the_file_gets_416(pixmill: Served, url: str) -> None:
     response = pixmill.http.get(url, headers={"Range": "bytes=10240-"})
 
     assert_problem(response, 416, "10240 bytes")
@@ -114,7 +119,7 @@ def test_a_range_outside_the_file_gets_416(pixmill: ApiClient, url: str) -> None
 
 
 @pytest.mark.parametrize("wanted", ["0-,0-", "-1,0-", "0-9999,9000-", ",".join(f"{n}-{n}" for n in range(0, 99, 3))])
-def test_ranges_that_cost_more_than_the_file_get_the_whole_file(pixmill: ApiClient, url: str, wanted: str) -> None:
+def test_ranges_that_cost_more_than_the_file_get_the_whole_file(pixmill: Served, url: str, wanted: str) -> None:
     response = pixmill.http.get(url, headers={"Range": f"bytes={wanted}"})
 
     assert (response.status_code, response.content) == (200, CONTENT)
@@ -122,7 +127,7 @@ def test_ranges_that_cost_more_than_the_file_get_the_whole_file(pixmill: ApiClie
 
 
 @pytest.mark.parametrize("wanted", ["bytes=9-5", "lines=1-2", "bytes=x", "bytes=0x1-0x2"])
-def test_an_invalid_range_is_ignored(pixmill: ApiClient, url: str, wanted: str) -> None:
+def test_an_invalid_range_is_ignored(pixmill: Served, url: str, wanted: str) -> None:
     response = pixmill.http.get(url, headers={"Range": wanted})
 
     assert (response.status_code, response.content) == (200, CONTENT)
@@ -135,7 +140,7 @@ RANGES = st.text("bytesBYTES=-, 0123456789x;*", max_size=30) | st.lists(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(RANGES.map(str.strip))
-def test_for_any_range_the_bytes_match_content_range(pixmill: ApiClient, url: str, wanted: str) -> None:
+def test_for_any_range_the_bytes_match_content_range(pixmill: Served, url: str, wanted: str) -> None:
     response = pixmill.http.get(url, headers={"Range": wanted})
 
     content_range = re.fullmatch(r"bytes (\d+)-(\d+)/10240", response.headers.get("Content-Range", ""))
@@ -150,7 +155,7 @@ def test_for_any_range_the_bytes_match_content_range(pixmill: ApiClient, url: st
             assert_problem(response, 416, "10240 bytes")
 
 
-def test_if_range_decides_between_a_part_and_the_whole_file(pixmill: ApiClient, url: str) -> None:
+def test_if_range_decides_between_a_part_and_the_whole_file(pixmill: Served, url: str) -> None:
     etag = pixmill.http.get(url).headers["ETag"]
 
     part = pixmill.http.get(url, headers={"Range": "bytes=0-4", "If-Range": etag})
@@ -160,7 +165,7 @@ def test_if_range_decides_between_a_part_and_the_whole_file(pixmill: ApiClient, 
     assert (whole.status_code, whole.content) == (200, CONTENT)
 
 
-def test_a_cached_file_is_not_sent_again(pixmill: ApiClient, url: str) -> None:
+def test_a_cached_file_is_not_sent_again(pixmill: Served, url: str) -> None:
     etag = pixmill.http.get(url).headers["ETag"]
 
     response = pixmill.http.get(url, headers={"If-None-Match": etag})
@@ -224,7 +229,7 @@ TAG, OTHER, EARLIER, LATER = "{etag}", '"other"', "Mon, 01 Jan 2001 00:00:00 GMT
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_conditions_follow_rfc_9110(
-    pixmill: ApiClient, url: str, method: str, status: int, headers: dict[str, str]
+    pixmill: Served, url: str, method: str, status: int, headers: dict[str, str]
 ) -> None:
     now = pixmill.http.head(url).headers
     sent = {name: value.format(etag=now["ETag"], modified=now["Last-Modified"]) for name, value in headers.items()}
@@ -255,8 +260,8 @@ def test_conditions_follow_rfc_9110(
         ("a.bin", b"\0\1", "attachment"),
     ],
 )
-def test_only_files_without_scripts_are_shown_inline(pixmill: ApiClient, name: str, content: bytes, kind: str) -> None:
-    file_id = pixmill.upload(name, content)["id"]
+def test_only_files_without_scripts_are_shown_inline(pixmill: Served, name: str, content: bytes, kind: str) -> None:
+    file_id = pixmill.files.upload(content, name=name).id
 
     headers = pixmill.http.get(f"{FILES}/{file_id}/download", params={"disposition": "inline"}).headers
 
@@ -264,10 +269,10 @@ def test_only_files_without_scripts_are_shown_inline(pixmill: ApiClient, name: s
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_several_files_are_downloaded_as_an_archive(pixmill: ApiClient) -> None:
-    first = pixmill.upload("снимок.bin", CONTENT)["id"]
-    second = pixmill.upload("снимок.bin", b"another")["id"]
-    third = pixmill.upload("Снимок.bin", b"")["id"]
+def test_several_files_are_downloaded_as_an_archive(pixmill: Served) -> None:
+    first = pixmill.files.upload(CONTENT, name="снимок.bin").id
+    second = pixmill.files.upload(b"another", name="снимок.bin").id
+    third = pixmill.files.upload(b"", name="Снимок.bin").id
 
     response = pixmill.http.get(
         f"{FILES}/archive", params=[("id", str(number)) for number in (first, second, third, first)]
@@ -281,15 +286,15 @@ def test_several_files_are_downloaded_as_an_archive(pixmill: ApiClient) -> None:
     assert contents == {"снимок.bin": CONTENT, "снимок (2).bin": b"another", "Снимок (3).bin": b""}
 
 
-def test_an_archive_of_a_missing_file_is_refused(pixmill: ApiClient) -> None:
-    file_id = pixmill.upload("a.bin", CONTENT)["id"]
+def test_an_archive_of_a_missing_file_is_refused(pixmill: Served) -> None:
+    file_id = pixmill.files.upload(CONTENT, name="a.bin").id
 
     assert_problem(pixmill.http.get(f"{FILES}/archive", params={"id": [str(file_id), "999999999"]}), 404, "999999999")
     assert_problem(pixmill.http.get(f"{FILES}/archive"), 422, "id")
 
 
-def test_a_signed_link_downloads_until_it_expires(pixmill: ApiClient) -> None:
-    file_id = pixmill.upload("a.bin", CONTENT)["id"]
+def test_a_signed_link_downloads_until_it_expires(pixmill: Served) -> None:
+    file_id = pixmill.files.upload(CONTENT, name="a.bin").id
 
     long, short = (pixmill.http.post(f"{FILES}/{file_id}/links", json={"expires_in": seconds}) for seconds in (3600, 1))
 
@@ -300,8 +305,8 @@ def test_a_signed_link_downloads_until_it_expires(pixmill: ApiClient) -> None:
     assert_problem(pixmill.http.get(short.json()["url"]), 410, "expired")
 
 
-def test_a_link_has_the_host_of_the_request(pixmill: ApiClient) -> None:
-    file_id = pixmill.upload("a.bin", CONTENT)["id"]
+def test_a_link_has_the_host_of_the_request(pixmill: Served) -> None:
+    file_id = pixmill.files.upload(CONTENT, name="a.bin").id
 
     link = pixmill.http.post(f"{FILES}/{file_id}/links", json={}, headers={"Host": "photos.example"})
 
@@ -309,8 +314,8 @@ def test_a_link_has_the_host_of_the_request(pixmill: ApiClient) -> None:
     assert link.headers["Location"] == link.json()["url"]
 
 
-def test_a_changed_link_is_refused(pixmill: ApiClient) -> None:
-    file_id = pixmill.upload("a.bin", CONTENT)["id"]
+def test_a_changed_link_is_refused(pixmill: Served) -> None:
+    file_id = pixmill.files.upload(CONTENT, name="a.bin").id
     url = pixmill.http.post(f"{FILES}/{file_id}/links", json={}).json()["url"]
 
     for changed in (url[:-1] + ("A" if url[-1] != "A" else "B"), url.replace("links/", "links/9"), url[:-10]):
@@ -318,30 +323,30 @@ def test_a_changed_link_is_refused(pixmill: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 604_801, "1", None])
-def test_a_link_is_valid_for_at_most_a_week(pixmill: ApiClient, seconds: object) -> None:
-    file_id = pixmill.upload("a.bin", CONTENT)["id"]
+def test_a_link_is_valid_for_at_most_a_week(pixmill: Served, seconds: object) -> None:
+    file_id = pixmill.files.upload(CONTENT, name="a.bin").id
 
     assert_problem(pixmill.http.post(f"{FILES}/{file_id}/links", json={"expires_in": seconds}), 422, "expires_in")
 
 
-def test_a_link_to_a_deleted_file_gets_404(pixmill: ApiClient) -> None:
-    file_id = pixmill.upload("a.bin", CONTENT)["id"]
+def test_a_link_to_a_deleted_file_gets_404(pixmill: Served) -> None:
+    file_id = pixmill.files.upload(CONTENT, name="a.bin").id
     url = pixmill.http.post(f"{FILES}/{file_id}/links", json={}).json()["url"]
     pixmill.http.delete(f"{FILES}/{file_id}")
 
     assert_problem(pixmill.http.get(url), 404, "deleted")
 
 
-def test_a_file_of_a_set_is_sent_like_a_download(pixmill: ApiClient) -> None:
-    file = pixmill.upload("a.bin", CONTENT)
-    wanted = {"file_ids": [file["id"]], "password": "a password"}
+def test_a_file_of_a_set_is_sent_like_a_download(pixmill: Served) -> None:
+    file = pixmill.files.upload(CONTENT, name="a.bin")
+    wanted = {"file_ids": [file.id], "password": "a password"}
     link = pixmill.http.post(f"{FILES}/links", json=wanted).raise_for_status().json()
     [shown] = pixmill.http.get(link["api_url"], auth=("", "a password")).json()["files"]
-    asked = [{}, {"Range": "bytes=5-9"}, {"Range": "bytes=0-1,5-9"}, {"If-None-Match": f'"{file["sha256"]}"'}]
+    asked = [{}, {"Range": "bytes=5-9"}, {"Range": "bytes=0-1,5-9"}, {"If-None-Match": f'"{file.sha256}"'}]
 
     for headers in asked:
         by_link = pixmill.http.get(shown["download_url"], headers=headers, auth=("", "a password"))
-        by_id = pixmill.http.get(f"{FILES}/{file['id']}/download", headers=headers)
+        by_id = pixmill.http.get(f"{FILES}/{file.id}/download", headers=headers)
         assert (by_link.status_code, len(by_link.content)) == (by_id.status_code, len(by_id.content))
         assert by_link.headers.get("ETag") == by_id.headers.get("ETag")
     head = pixmill.http.head(shown["download_url"], auth=("", "a password"))
@@ -351,5 +356,5 @@ def test_a_file_of_a_set_is_sent_like_a_download(pixmill: ApiClient) -> None:
         assert zipped.read("a.bin") == CONTENT
 
 
-def test_a_download_of_a_missing_file_gets_404(pixmill: ApiClient) -> None:
+def test_a_download_of_a_missing_file_gets_404(pixmill: Served) -> None:
     assert_problem(pixmill.http.get(f"{FILES}/999999999/download"), 404, "999999999")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import httpx2
 import pytest
 
-from tests.support.client import CERTIFICATES, FILES, TASKS, ApiClient, assert_problem
+from tests.support.client import CERTIFICATES, FILES, TASKS, Served, assert_problem, ended_task, new_key
 from tests.support.images import photo
 from tests.support.stacks import Stack
 from tests.support.waiting import STATE_SECONDS, wait_until
@@ -20,7 +20,7 @@ WAIT_SECONDS = STATE_SECONDS
 Event = dict[str, str]
 
 
-def test_the_openapi_document_describes_the_stream(pixmill: ApiClient) -> None:
+def test_the_openapi_document_describes_the_stream(pixmill: Served) -> None:
     document = pixmill.http.get(f"{TASKS}/openapi.json").json()
 
     assert "text/event-stream" in document["paths"]["/events"]["get"]["responses"]["200"]["content"]
@@ -94,12 +94,12 @@ def listening(
         listener._response.extensions["network_stream"].close()
 
 
-def task_on_a_photo(pixmill: ApiClient) -> int:
-    return pixmill.create_tasks([pixmill.upload("p.png", photo())["id"]], "flip")[0]
+def task_on_a_photo(pixmill: Served) -> int:
+    return pixmill.run([pixmill.files.upload(photo(), name="p.png").id], "flip").task_ids[0]
 
 
 @pytest.mark.both_stacks
-def test_every_change_of_a_task_is_an_event_in_order(stack: Stack, pixmill: ApiClient) -> None:
+def test_every_change_of_a_task_is_an_event_in_order(stack: Stack, pixmill: Served) -> None:
     with listening(stack) as listener:
         task_id = task_on_a_photo(pixmill)
         listener.await_status(task_id, "finished")
@@ -108,7 +108,7 @@ def test_every_change_of_a_task_is_an_event_in_order(stack: Stack, pixmill: ApiC
 
 
 @pytest.mark.both_stacks
-def test_a_listener_continues_where_it_stopped(stack: Stack, pixmill: ApiClient) -> None:
+def test_a_listener_continues_where_it_stopped(stack: Stack, pixmill: Served) -> None:
     with listening(stack) as first:
         task_id = task_on_a_photo(pixmill)
         first.await_status(task_id, "finished")
@@ -123,8 +123,8 @@ def test_a_listener_continues_where_it_stopped(stack: Stack, pixmill: ApiClient)
 
 
 @pytest.mark.both_stacks
-def test_a_batch_ends_with_an_event_after_those_of_its_tasks(stack: Stack, pixmill: ApiClient) -> None:
-    files = [pixmill.upload(f"{number}.png", photo())["id"] for number in range(3)]
+def test_a_batch_ends_with_an_event_after_those_of_its_tasks(stack: Stack, pixmill: Served) -> None:
+    files = [pixmill.files.upload(photo(), name=f"{number}.png").id for number in range(3)]
 
     with listening(stack, headers={"Last-Event-ID": "0-0"}) as listener:
         created = pixmill.http.post(f"{TASKS}/", json={"file_ids": files, "algorithm": "flip"}).json()
@@ -137,7 +137,7 @@ def test_a_batch_ends_with_an_event_after_those_of_its_tasks(stack: Stack, pixmi
 
 
 @pytest.mark.parametrize("event_id", [f"{2**62}-1", f"0-{2**62}"])
-def test_an_event_id_from_before_a_restore_hides_no_events(stack: Stack, pixmill: ApiClient, event_id: str) -> None:
+def test_an_event_id_from_before_a_restore_hides_no_events(stack: Stack, pixmill: Served, event_id: str) -> None:
     with listening(stack, headers={"Last-Event-ID": event_id}) as listener:
         task_id = task_on_a_photo(pixmill)
         listener.await_status(task_id, "finished")
@@ -146,7 +146,7 @@ def test_an_event_id_from_before_a_restore_hides_no_events(stack: Stack, pixmill
 
 
 @pytest.mark.both_stacks
-def test_a_filter_by_id_hides_other_tasks(stack: Stack, pixmill: ApiClient) -> None:
+def test_a_filter_by_id_hides_other_tasks(stack: Stack, pixmill: Served) -> None:
     first = task_on_a_photo(pixmill)
     second = first + 1
 
@@ -157,9 +157,9 @@ def test_a_filter_by_id_hides_other_tasks(stack: Stack, pixmill: ApiClient) -> N
     assert listener.statuses(first) == []
 
 
-def test_the_event_of_a_failed_task_has_its_error(stack: Stack, pixmill: ApiClient) -> None:
+def test_the_event_of_a_failed_task_has_its_error(stack: Stack, pixmill: Served) -> None:
     with listening(stack) as listener:
-        task_id = pixmill.create_tasks([pixmill.upload("t.jpg", b"text")["id"]], "flip")[0]
+        task_id = pixmill.run([pixmill.files.upload(b"text", name="t.jpg").id], "flip").task_ids[0]
         listener.await_status(task_id, "error")
 
     task = listener.data_of("task")[-1]
@@ -167,44 +167,44 @@ def test_the_event_of_a_failed_task_has_its_error(stack: Stack, pixmill: ApiClie
 
 
 @pytest.mark.parametrize("event_id", ["x", "1", "1-x", "-1-2", f"0-{2**64}"])
-def test_a_wrong_last_event_id_is_refused(pixmill: ApiClient, event_id: str) -> None:
+def test_a_wrong_last_event_id_is_refused(pixmill: Served, event_id: str) -> None:
     assert_problem(pixmill.http.get(EVENTS, headers={"Last-Event-ID": event_id}), 400, "Last-Event-ID")
 
 
 @pytest.mark.parametrize("task_id", ["x", "-1", "9" * 30])
-def test_a_wrong_id_is_refused(pixmill: ApiClient, task_id: str) -> None:
+def test_a_wrong_id_is_refused(pixmill: Served, task_id: str) -> None:
     assert_problem(pixmill.http.get(EVENTS, params={"id": task_id}), 422, "ids")
 
 
-def test_another_method_is_refused(pixmill: ApiClient) -> None:
+def test_another_method_is_refused(pixmill: Served) -> None:
     response = pixmill.http.post(EVENTS)
 
     assert_problem(response, 405, "POST")
     assert response.headers["Allow"] == "GET, HEAD"
 
 
-def test_a_slash_at_the_end_changes_nothing(pixmill: ApiClient) -> None:
+def test_a_slash_at_the_end_changes_nothing(pixmill: Served) -> None:
     with pixmill.http.stream("GET", f"{EVENTS}/") as response:
         assert response.headers["Content-Type"].startswith("text/event-stream")
 
 
 @pytest.mark.both_stacks
-def test_many_listeners_do_not_starve_the_api(stack: Stack, pixmill: ApiClient) -> None:
+def test_many_listeners_do_not_starve_the_api(stack: Stack, pixmill: Served) -> None:
     limits = httpx2.Limits(max_connections=None)
     with httpx2.Client(base_url=stack.url, timeout=WAIT_SECONDS, limits=limits, trust_env=False) as http:
         streams = [http.send(http.build_request("GET", EVENTS), stream=True) for _ in range(40)]
         lines = [stream.iter_lines() for stream in streams]
 
         task_id = task_on_a_photo(pixmill)
-        assert pixmill.wait_for_task(task_id)["status"] == "finished"
+        assert ended_task(pixmill, task_id).status == "finished"
         events = [next(event for event in events_in(stream) if is_of_task(event, task_id)) for stream in lines]
 
     assert {json.loads(event["data"])["status"] for event in events} == {"pending"}
 
 
-def test_a_listener_whose_key_was_revoked_gets_no_more_events(pixmill: ApiClient) -> None:
+def test_a_listener_whose_key_was_revoked_gets_no_more_events(pixmill: Served) -> None:
     made = pixmill.http.post("/api/keys", json={"owner": "listening", "role": "writer"}).json()
-    revoked, valid = made["secret"], pixmill.make_key("listening", "writer")
+    revoked, valid = made["secret"], new_key(pixmill, "listening", "writer")
     picture = {"file": ("a.png", photo(20, 10))}
     file_id = pixmill.http.post(f"{FILES}/", files=picture, headers={"Authorization": f"Bearer {valid}"}).json()["id"]
     body = {"file_ids": [file_id], "algorithm": "flip", "cache": False}
@@ -228,9 +228,9 @@ def test_a_listener_whose_key_was_revoked_gets_no_more_events(pixmill: ApiClient
 
 
 @pytest.mark.both_stacks
-def test_every_change_of_a_file_is_an_event_in_order(stack: Stack, pixmill: ApiClient) -> None:
+def test_every_change_of_a_file_is_an_event_in_order(stack: Stack, pixmill: Served) -> None:
     with listening(stack, service=FILES) as listener:
-        file_id = pixmill.upload("a.txt", b"text")["id"]
+        file_id = pixmill.files.upload(b"text", name="a.txt").id
         pixmill.http.patch(f"{FILES}/{file_id}", json={"name": "b"}).raise_for_status()
         pixmill.http.delete(f"{FILES}/{file_id}").raise_for_status()
         wait_until(lambda: "deleted" in listener.changes(file_id), "the deletion is sent")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.client import FILES, ApiClient, assert_problem
+from tests.support.client import FILES, Served, assert_problem
 from tests.support.images import photo
 from tests.support.stacks import Stack
 
@@ -30,8 +30,11 @@ def mark() -> str:
 @pytest.fixture(scope="module")
 def ids(stack: Stack, mark: str) -> Iterator[dict[str, object]]:
     """Return the ids of the files by their names."""
-    with ApiClient(stack.url) as pixmill:
-        yield {name: pixmill.upload(mark + name, content)["id"] for name, content in zip(NAMES, CONTENTS, strict=True)}
+    with Served(stack.url) as pixmill:
+        yield {
+            name: pixmill.files.upload(content, name=mark + name).id
+            for name, content in zip(NAMES, CONTENTS, strict=True)
+        }
 
 
 @pytest.mark.parametrize(
@@ -66,7 +69,7 @@ def ids(stack: Stack, mark: str) -> Iterator[dict[str, object]]:
     ],
 )
 def test_files_are_found(
-    pixmill: ApiClient, mark: str, ids: dict[str, object], query: dict[str, str], names: list[str]
+    pixmill: Served, mark: str, ids: dict[str, object], query: dict[str, str], names: list[str]
 ) -> None:
     found = [file["id"] for file in pixmill.http.get(f"{FILES}/", params=query).raise_for_status().json()]
 
@@ -74,9 +77,7 @@ def test_files_are_found(
 
 
 @pytest.mark.parametrize("sort", ["id", "-id", "name", "-name", "size", "-size", "created_at", "-created_at"])
-def test_pages_follow_each_other_in_every_order(
-    pixmill: ApiClient, mark: str, ids: dict[str, object], sort: str
-) -> None:
+def test_pages_follow_each_other_in_every_order(pixmill: Served, mark: str, ids: dict[str, object], sort: str) -> None:
     query = {"name": mark, "sort": sort}
     whole = [file["id"] for file in pixmill.http.get(f"{FILES}/", params=query).json()]
 
@@ -91,12 +92,12 @@ def test_pages_follow_each_other_in_every_order(
     assert set(paged) == set(ids.values())
 
 
-def test_files_are_found_by_their_time(pixmill: ApiClient, mark: str, ids: dict[str, object]) -> None:
-    file_id = pixmill.upload(f"{mark}first.txt", b"1")["id"]
+def test_files_are_found_by_their_time(pixmill: Served, mark: str, ids: dict[str, object]) -> None:
+    file_id = pixmill.files.upload(b"1", name=f"{mark}first.txt").id
     time.sleep(0.05)
     between = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     time.sleep(0.05)
-    later_id = pixmill.upload(f"{mark}second.txt", b"2")["id"]
+    later_id = pixmill.files.upload(b"2", name=f"{mark}second.txt").id
 
     later = pixmill.http.get(f"{FILES}/", params={"name": mark, "created_after": between}).json()
     earlier = pixmill.http.get(f"{FILES}/", params={"name": mark, "created_before": between}).json()
@@ -107,8 +108,8 @@ def test_files_are_found_by_their_time(pixmill: ApiClient, mark: str, ids: dict[
         pixmill.http.delete(f"{FILES}/{each}")
 
 
-def test_a_renamed_file_is_found_by_its_new_name(pixmill: ApiClient, mark: str) -> None:
-    file_id = pixmill.upload(f"{mark}before.txt", b"1")["id"]
+def test_a_renamed_file_is_found_by_its_new_name(pixmill: Served, mark: str) -> None:
+    file_id = pixmill.files.upload(b"1", name=f"{mark}before.txt").id
     pixmill.http.patch(f"{FILES}/{file_id}", json={"name": f"{mark} Nachher"})
 
     found = pixmill.http.get(f"{FILES}/", params={"name": f"{mark} NACHHER.TXT"}).json()
@@ -117,11 +118,11 @@ def test_a_renamed_file_is_found_by_its_new_name(pixmill: ApiClient, mark: str) 
     pixmill.http.delete(f"{FILES}/{file_id}")
 
 
-def test_a_file_has_the_type_and_size_of_its_content(pixmill: ApiClient) -> None:
-    file = pixmill.upload("a.txt", photo(12, 34))
+def test_a_file_has_the_type_and_size_of_its_content(pixmill: Served) -> None:
+    file = pixmill.files.upload(photo(12, 34), name="a.txt")
 
-    assert (file["media_type"], file["width"], file["height"]) == ("image/png", 12, 34)
-    headers = pixmill.http.get(f"{FILES}/{file['id']}/download").headers
+    assert (file.media_type, file.width, file.height) == ("image/png", 12, 34)
+    headers = pixmill.http.get(f"{FILES}/{file.id}/download").headers
     assert headers["Content-Type"] == "image/png"
 
 
@@ -136,7 +137,7 @@ def test_a_file_has_the_type_and_size_of_its_content(pixmill: ApiClient) -> None
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_a_wrong_query_is_refused(pixmill: ApiClient, query: dict[str, str], field: str) -> None:
+def test_a_wrong_query_is_refused(pixmill: Served, query: dict[str, str], field: str) -> None:
     response = pixmill.http.get(f"{FILES}/", params=query)
 
     assert_problem(response, 422, "")
@@ -160,5 +161,5 @@ def test_a_wrong_query_is_refused(pixmill: ApiClient, query: dict[str, str], fie
         {"after": cursor("{}"), "sort": "size"},
     ],
 )
-def test_an_invalid_cursor_is_refused(pixmill: ApiClient, query: dict[str, str]) -> None:
+def test_an_invalid_cursor_is_refused(pixmill: Served, query: dict[str, str]) -> None:
     assert_problem(pixmill.http.get(f"{FILES}/", params=query), 404, "Link header")

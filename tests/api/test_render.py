@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from tests.support.client import CERTIFICATES, FILES, TASKS, ApiClient, assert_problem, http
+from tests.support.client import CERTIFICATES, FILES, TASKS, Served, assert_problem, http, new_key, stored_so_far
 from tests.support.images import opened, photo
 from tests.support.processes import frozen
 from tests.support.raw_http import begun
@@ -24,29 +24,29 @@ RENDERS = "pixmill_renders_total"
 
 
 @pytest.fixture
-def file_id(pixmill: ApiClient) -> Iterator[object]:
+def file_id(pixmill: Served) -> Iterator[object]:
     """Return the id of a photograph that no other test uses, so that the cache contains no render of it."""
-    yield pixmill.upload("photo.jpg", _new_photo())["id"]
+    yield pixmill.files.upload(_new_photo(), name="photo.jpg").id
 
 
 @pytest.fixture
-def behind_nginx(full: Stack) -> Iterator[ApiClient]:
+def behind_nginx(full: Stack) -> Iterator[Served]:
     """Return the stack that has nginx."""
-    with ApiClient(full.url) as pixmill:
+    with Served(full.url) as pixmill:
         yield pixmill
 
 
 @pytest.fixture
-def photo_id(behind_nginx: ApiClient) -> object:
+def photo_id(behind_nginx: Served) -> object:
     """Return the same as `file_id`, on the stack that has nginx."""
-    return behind_nginx.upload("photo.jpg", _new_photo())["id"]
+    return behind_nginx.files.upload(_new_photo(), name="photo.jpg").id
 
 
 def _new_photo() -> bytes:
     return photo(600 + time.time_ns() % 1000, 400, format="JPEG")
 
 
-def test_a_signed_url_gives_a_picture_of_its_size(pixmill: ApiClient, file_id: object) -> None:
+def test_a_signed_url_gives_a_picture_of_its_size(pixmill: Served, file_id: object) -> None:
     response = pixmill.http.get(signed(file_id, w=200))
 
     assert response.status_code == 200, response.text
@@ -55,7 +55,7 @@ def test_a_signed_url_gives_a_picture_of_its_size(pixmill: ApiClient, file_id: o
 
 
 @pytest.mark.both_stacks
-def test_a_picture_may_be_shown_by_other_sites_and_runs_nothing(pixmill: ApiClient, file_id: object) -> None:
+def test_a_picture_may_be_shown_by_other_sites_and_runs_nothing(pixmill: Served, file_id: object) -> None:
     headers = pixmill.http.get(signed(file_id, w=200)).headers
 
     assert headers["Cross-Origin-Resource-Policy"] == "cross-origin"
@@ -64,7 +64,7 @@ def test_a_picture_may_be_shown_by_other_sites_and_runs_nothing(pixmill: ApiClie
     assert headers.get_list("Date") == [headers["Date"]]
 
 
-def test_caches_may_keep_a_picture_up_to_the_expiry_of_its_url(pixmill: ApiClient, file_id: object) -> None:
+def test_caches_may_keep_a_picture_up_to_the_expiry_of_its_url(pixmill: Served, file_id: object) -> None:
     unlimited = pixmill.http.get(signed(file_id, w=200)).headers["Cache-Control"]
     limited = pixmill.http.get(signed(file_id, w=200, exp=int(time.time()) + 1000)).headers["Cache-Control"]
 
@@ -72,36 +72,36 @@ def test_caches_may_keep_a_picture_up_to_the_expiry_of_its_url(pixmill: ApiClien
     assert 0 < int(limited.removeprefix("private, max-age=")) <= 1000
 
 
-def test_an_expired_url_answers_410(pixmill: ApiClient, file_id: object) -> None:
+def test_an_expired_url_answers_410(pixmill: Served, file_id: object) -> None:
     assert_problem(pixmill.http.get(signed(file_id, w=200, exp=1_000_000_000)), 410, "expired")
 
 
-def test_a_wrong_signature_answers_403(pixmill: ApiClient, file_id: object) -> None:
+def test_a_wrong_signature_answers_403(pixmill: Served, file_id: object) -> None:
     forged = signed(file_id, "a key that the server has not", w=200)
 
     assert_problem(pixmill.http.get(forged), 403, "signature")
 
 
-def test_a_dialect_without_a_key_answers_404(pixmill: ApiClient, file_id: object) -> None:
+def test_a_dialect_without_a_key_answers_404(pixmill: Served, file_id: object) -> None:
     for path in (f"/img/thumbor/unsafe/200x0/{file_id}", f"/img/imgproxy/insecure/w:200/plain/{file_id}"):
         assert_problem(pixmill.http.get(path), 404, "nothing")
 
 
-def test_a_missing_file_answers_404_and_no_cache_keeps_that(pixmill: ApiClient) -> None:
+def test_a_missing_file_answers_404_and_no_cache_keeps_that(pixmill: Served) -> None:
     response = pixmill.http.get(signed(987_654_321, w=200))
 
     assert_problem(response, 404, "987654321")
     assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_a_file_that_is_not_a_picture_answers_422(pixmill: ApiClient) -> None:
-    text = pixmill.upload("a.txt", b"no picture")["id"]
+def test_a_file_that_is_not_a_picture_answers_422(pixmill: Served) -> None:
+    text = pixmill.files.upload(b"no picture", name="a.txt").id
 
     assert_problem(pixmill.http.get(signed(text, w=200)), 422, "image")
 
 
 @pytest.mark.both_stacks
-def test_another_method_answers_405(pixmill: ApiClient, file_id: object) -> None:
+def test_another_method_answers_405(pixmill: Served, file_id: object) -> None:
     response = pixmill.http.post(signed(file_id, w=200), content=b"")
 
     assert_problem(response, 405, "POST")
@@ -109,7 +109,7 @@ def test_another_method_answers_405(pixmill: ApiClient, file_id: object) -> None
 
 
 @pytest.mark.both_stacks
-def test_a_known_etag_answers_304_without_a_render(pixmill: ApiClient, stack: Stack, file_id: object) -> None:
+def test_a_known_etag_answers_304_without_a_render(pixmill: Served, stack: Stack, file_id: object) -> None:
     url = signed(file_id, w=210)
     tag = pixmill.http.get(url).headers["ETag"]
     pixmill.http.delete(f"{TASKS}/renders/{file_id}").raise_for_status()
@@ -122,7 +122,7 @@ def test_a_known_etag_answers_304_without_a_render(pixmill: ApiClient, stack: St
     assert metric(stack, RENDERS) == before
 
 
-def test_a_picture_that_is_not_newer_answers_304(pixmill: ApiClient, file_id: object) -> None:
+def test_a_picture_that_is_not_newer_answers_304(pixmill: Served, file_id: object) -> None:
     url = signed(file_id, w=210)
     modified = pixmill.http.get(url).headers["Last-Modified"]
 
@@ -132,7 +132,7 @@ def test_a_picture_that_is_not_newer_answers_304(pixmill: ApiClient, file_id: ob
 
 
 @pytest.mark.both_stacks
-def test_head_says_what_get_gives(pixmill: ApiClient, file_id: object) -> None:
+def test_head_says_what_get_gives(pixmill: Served, file_id: object) -> None:
     url = signed(file_id, w=220)
 
     head, get = pixmill.http.head(url), pixmill.http.get(url)
@@ -143,12 +143,12 @@ def test_head_says_what_get_gives(pixmill: ApiClient, file_id: object) -> None:
         assert head.headers[name] == get.headers[name]
 
 
-def test_head_of_a_missing_file_answers_404(pixmill: ApiClient) -> None:
+def test_head_of_a_missing_file_answers_404(pixmill: Served) -> None:
     assert pixmill.http.head(signed(987_654_321, w=200)).status_code == 404
 
 
 @pytest.mark.both_stacks
-def test_a_range_gives_these_bytes(pixmill: ApiClient, file_id: object) -> None:
+def test_a_range_gives_these_bytes(pixmill: Served, file_id: object) -> None:
     url = signed(file_id, w=230)
     whole = pixmill.http.get(url).content
 
@@ -159,14 +159,14 @@ def test_a_range_gives_these_bytes(pixmill: ApiClient, file_id: object) -> None:
     assert response.content == whole[10:20]
 
 
-def test_a_range_after_the_end_answers_416(pixmill: ApiClient, file_id: object) -> None:
+def test_a_range_after_the_end_answers_416(pixmill: Served, file_id: object) -> None:
     response = pixmill.http.get(signed(file_id, w=230), headers={"Range": "bytes=99999999-"})
 
     assert_problem(response, 416, "bytes")
     assert response.headers["Content-Range"].startswith("bytes */")
 
 
-def test_a_range_of_another_version_gives_all_bytes(pixmill: ApiClient, file_id: object) -> None:
+def test_a_range_of_another_version_gives_all_bytes(pixmill: Served, file_id: object) -> None:
     response = pixmill.http.get(signed(file_id, w=230), headers={"Range": "bytes=10-19", "If-Range": '"older"'})
 
     assert response.status_code == 200
@@ -182,7 +182,7 @@ def test_a_range_of_another_version_gives_all_bytes(pixmill: ApiClient, file_id:
         ("*/*", "image/jpeg"),
     ],
 )
-def test_the_client_chooses_the_format(pixmill: ApiClient, file_id: object, accept: str, media_type: str) -> None:
+def test_the_client_chooses_the_format(pixmill: Served, file_id: object, accept: str, media_type: str) -> None:
     response = pixmill.http.get(signed(file_id, w=240), headers={"Accept": accept})
 
     assert response.headers["Content-Type"] == media_type
@@ -191,7 +191,7 @@ def test_the_client_chooses_the_format(pixmill: ApiClient, file_id: object, acce
 
 @pytest.mark.parametrize("options", [{"p": "web"}, {"p": "avatar", "f": "auto"}])
 def test_the_client_chooses_the_format_that_a_url_calls_auto(
-    pixmill: ApiClient, file_id: object, options: dict[str, str]
+    pixmill: Served, file_id: object, options: dict[str, str]
 ) -> None:
     url = signed(file_id, **options)
 
@@ -202,14 +202,14 @@ def test_the_client_chooses_the_format_that_a_url_calls_auto(
     assert webp.headers["ETag"] != jpeg.headers["ETag"]
 
 
-def test_a_url_that_names_a_format_does_not_vary(pixmill: ApiClient, file_id: object) -> None:
+def test_a_url_that_names_a_format_does_not_vary(pixmill: Served, file_id: object) -> None:
     response = pixmill.http.get(signed(f"{file_id}.png", w=240), headers={"Accept": "image/avif"})
 
     assert response.headers["Content-Type"] == "image/png"
     assert "Vary" not in response.headers
 
 
-def test_a_deleted_file_ends_its_pictures(pixmill: ApiClient, file_id: object) -> None:
+def test_a_deleted_file_ends_its_pictures(pixmill: Served, file_id: object) -> None:
     url = signed(file_id, w=250)
     assert pixmill.http.get(url).status_code == 200
 
@@ -219,7 +219,7 @@ def test_a_deleted_file_ends_its_pictures(pixmill: ApiClient, file_id: object) -
 
 
 @pytest.mark.both_stacks
-def test_removing_the_renders_of_a_deleted_file_ends_them_at_once(pixmill: ApiClient, file_id: object) -> None:
+def test_removing_the_renders_of_a_deleted_file_ends_them_at_once(pixmill: Served, file_id: object) -> None:
     url = signed(file_id, w=250)
     assert pixmill.http.get(url).status_code == 200
     pixmill.http.delete(f"{FILES}/{file_id}").raise_for_status()
@@ -230,7 +230,7 @@ def test_removing_the_renders_of_a_deleted_file_ends_them_at_once(pixmill: ApiCl
     assert pixmill.http.get(url).status_code == 404
 
 
-def test_removed_renders_are_made_again(pixmill: ApiClient, stack: Stack, file_id: object) -> None:
+def test_removed_renders_are_made_again(pixmill: Served, stack: Stack, file_id: object) -> None:
     url = signed(file_id, w=250)
     first = pixmill.http.get(url).content
     pixmill.http.delete(f"{TASKS}/renders/{file_id}").raise_for_status()
@@ -243,10 +243,10 @@ def test_removed_renders_are_made_again(pixmill: ApiClient, stack: Stack, file_i
 
 
 def test_the_renders_of_a_file_are_removed_though_they_were_made_for_another_one_with_the_same_bytes(
-    pixmill: ApiClient, stack: Stack
+    pixmill: Served, stack: Stack
 ) -> None:
     content = _new_photo()
-    rendered, same = (pixmill.upload(name, content)["id"] for name in ("photo.jpg", "same.jpg"))
+    rendered, same = (pixmill.files.upload(content, name=name).id for name in ("photo.jpg", "same.jpg"))
     url = signed(rendered, w=256)
     pixmill.http.get(url).raise_for_status()
     before = metric(stack, RENDERS)
@@ -257,9 +257,9 @@ def test_the_renders_of_a_file_are_removed_though_they_were_made_for_another_one
     assert metric(stack, RENDERS) == before + 1
 
 
-def test_the_audit_trail_says_who_removed_renders_and_signed_urls(pixmill: ApiClient) -> None:
+def test_the_audit_trail_says_who_removed_renders_and_signed_urls(pixmill: Served) -> None:
     owner = f"owner-{time.time_ns()}"
-    headers = {"Authorization": f"Bearer {pixmill.make_key(owner, 'writer')}"}
+    headers = {"Authorization": f"Bearer {new_key(pixmill, owner, 'writer')}"}
     files = {"file": ("a.png", photo(50, 40))}
     file_id = pixmill.http.post(f"{FILES}/", files=files, headers=headers).json()["id"]
 
@@ -274,7 +274,7 @@ def test_the_audit_trail_says_who_removed_renders_and_signed_urls(pixmill: ApiCl
     wait_until(lambda: made <= recorded(), "the entries are written")
 
 
-def test_nginx_sends_an_image_that_is_asked_for_often(full: Stack, behind_nginx: ApiClient, photo_id: object) -> None:
+def test_nginx_sends_an_image_that_is_asked_for_often(full: Stack, behind_nginx: Served, photo_id: object) -> None:
     url = signed(photo_id, w=251)
     first = _kept_by_nginx(behind_nginx, url)
     before = metric(full, "pixmill_render_hits_total")
@@ -286,7 +286,7 @@ def test_nginx_sends_an_image_that_is_asked_for_often(full: Stack, behind_nginx:
     assert "X-Accel-Expires" not in response.headers
 
 
-def test_nginx_sends_an_image_whose_url_expires(full: Stack, behind_nginx: ApiClient, photo_id: object) -> None:
+def test_nginx_sends_an_image_whose_url_expires(full: Stack, behind_nginx: Served, photo_id: object) -> None:
     url = signed(photo_id, w=250, exp=int(time.time()) + 1000)
     first = _kept_by_nginx(behind_nginx, url)
     before = metric(full, "pixmill_render_hits_total")
@@ -299,7 +299,7 @@ def test_nginx_sends_an_image_whose_url_expires(full: Stack, behind_nginx: ApiCl
 
 
 def test_nginx_answers_conditions_and_the_service_ranges_of_a_kept_image(
-    full: Stack, behind_nginx: ApiClient, photo_id: object
+    full: Stack, behind_nginx: Served, photo_id: object
 ) -> None:
     url = signed(photo_id, w=252)
     content = _kept_by_nginx(behind_nginx, url)
@@ -316,9 +316,7 @@ def test_nginx_answers_conditions_and_the_service_ranges_of_a_kept_image(
     assert_problem(wrong, 416, "bytes")
 
 
-def test_nginx_keeps_an_image_for_each_format_that_a_client_may_choose(
-    behind_nginx: ApiClient, photo_id: object
-) -> None:
+def test_nginx_keeps_an_image_for_each_format_that_a_client_may_choose(behind_nginx: Served, photo_id: object) -> None:
     url = signed(photo_id, w=253)
     accepted = {"*/*": "jpeg", "image/avif,image/webp,*/*": "avif", "image/webp": "webp", "image/avif;q=0": "jpeg"}
 
@@ -331,7 +329,7 @@ def test_nginx_keeps_an_image_for_each_format_that_a_client_may_choose(
 
 
 def test_what_nginx_keeps_ends_at_once_when_the_renders_of_a_file_are_removed(
-    behind_nginx: ApiClient, photo_id: object
+    behind_nginx: Served, photo_id: object
 ) -> None:
     urls = [signed(photo_id, w=254, fn="a b+c'~%.jpg"), signed(photo_id, w=255)]
     for url in urls:
@@ -344,10 +342,10 @@ def test_what_nginx_keeps_ends_at_once_when_the_renders_of_a_file_are_removed(
 
 
 def test_what_nginx_keeps_ends_when_the_renders_of_another_file_with_the_same_bytes_are_removed(
-    full: Stack, behind_nginx: ApiClient
+    full: Stack, behind_nginx: Served
 ) -> None:
     content = _new_photo()
-    rendered, same = (behind_nginx.upload(name, content)["id"] for name in ("photo.jpg", "same.jpg"))
+    rendered, same = (behind_nginx.files.upload(content, name=name).id for name in ("photo.jpg", "same.jpg"))
     url = signed(rendered, w=258)
     _kept_by_nginx(behind_nginx, url)
     before = metric(full, RENDERS)
@@ -358,7 +356,7 @@ def test_what_nginx_keeps_ends_when_the_renders_of_another_file_with_the_same_by
     assert metric(full, RENDERS) == before + 1
 
 
-def test_nginx_keeps_nothing_that_needs_a_key(full: Stack, behind_nginx: ApiClient, photo_id: object) -> None:
+def test_nginx_keeps_nothing_that_needs_a_key(full: Stack, behind_nginx: Served, photo_id: object) -> None:
     place = f"{TASKS}/thumbnails/{photo_id}/128"
     for _ in range(3):
         behind_nginx.http.get(place).raise_for_status()
@@ -369,7 +367,7 @@ def test_nginx_keeps_nothing_that_needs_a_key(full: Stack, behind_nginx: ApiClie
     assert metric(full, "pixmill_render_hits_total") == before + 1
 
 
-def test_clients_cannot_have_nginx_forget_an_image(behind_nginx: ApiClient, photo_id: object) -> None:
+def test_clients_cannot_have_nginx_forget_an_image(behind_nginx: Served, photo_id: object) -> None:
     url = signed(photo_id, w=257)
     _kept_by_nginx(behind_nginx, url)
 
@@ -379,7 +377,7 @@ def test_clients_cannot_have_nginx_forget_an_image(behind_nginx: ApiClient, phot
     assert response.headers["Server-Timing"] == "cache;desc=hit"
 
 
-def _kept_by_nginx(pixmill: ApiClient, url: str) -> bytes:
+def _kept_by_nginx(pixmill: Served, url: str) -> bytes:
     """Request an image until nginx serves it from its cache; return its bytes."""
 
     def content() -> bytes | None:
@@ -391,7 +389,7 @@ def _kept_by_nginx(pixmill: ApiClient, url: str) -> bytes:
 
 
 def test_a_crowd_that_wants_the_same_picture_waits_for_one_render(
-    pixmill: ApiClient, stack: Stack, file_id: object
+    pixmill: Served, stack: Stack, file_id: object
 ) -> None:
     url = f"{stack.url}{signed(file_id, w=260)}"
     renders, joined = metric(stack, RENDERS), metric(stack, "pixmill_render_joined_total")
@@ -410,7 +408,7 @@ def test_a_crowd_that_wants_the_same_picture_waits_for_one_render(
 
 
 def test_a_killed_process_fails_what_it_was_rendering_and_nothing_else(
-    pixmill: ApiClient, stack: Stack, file_id: object
+    pixmill: Served, stack: Stack, file_id: object
 ) -> None:
     url = f"{stack.url}{signed(file_id, w=270)}"
     # A stack is ready before its render service has started all its processes.
@@ -435,7 +433,7 @@ def _content_of(url: str) -> bytes | None:
 
 
 @pytest.mark.parametrize("size", [128, 1024])
-def test_a_thumbnail_is_a_webp_that_fits_and_never_changes(pixmill: ApiClient, file_id: object, size: int) -> None:
+def test_a_thumbnail_is_a_webp_that_fits_and_never_changes(pixmill: Served, file_id: object, size: int) -> None:
     response = pixmill.http.get(f"{TASKS}/thumbnails/{file_id}/{size}")
 
     assert response.status_code == 200, response.text
@@ -444,7 +442,7 @@ def test_a_thumbnail_is_a_webp_that_fits_and_never_changes(pixmill: ApiClient, f
     assert max(opened(response.content).size) <= size
 
 
-def test_a_thumbnail_is_found_by_the_bytes_of_its_file(pixmill: ApiClient, file_id: object) -> None:
+def test_a_thumbnail_is_found_by_the_bytes_of_its_file(pixmill: Served, file_id: object) -> None:
     sha256 = pixmill.http.get(f"{FILES}/{file_id}").json()["sha256"]
 
     by_bytes = pixmill.http.get(f"{TASKS}/thumbnails/sha256/{sha256}/256")
@@ -453,12 +451,12 @@ def test_a_thumbnail_is_found_by_the_bytes_of_its_file(pixmill: ApiClient, file_
     assert by_bytes.content == pixmill.http.get(f"{TASKS}/thumbnails/{file_id}/256").content
 
 
-def test_a_thumbnail_makes_neither_a_file_nor_a_task(pixmill: ApiClient, file_id: object) -> None:
-    before = pixmill.counts()
+def test_a_thumbnail_makes_neither_a_file_nor_a_task(pixmill: Served, file_id: object) -> None:
+    before = stored_so_far(pixmill)
 
     pixmill.http.get(f"{TASKS}/thumbnails/{file_id}/256").raise_for_status()
 
-    assert pixmill.counts() == before
+    assert stored_so_far(pixmill) == before
 
 
 @pytest.mark.parametrize(
@@ -472,19 +470,19 @@ def test_a_thumbnail_makes_neither_a_file_nor_a_task(pixmill: ApiClient, file_id
         ("DELETE", "renders/{file_id}"),
     ],
 )
-def test_an_unknown_parameter_is_refused(pixmill: ApiClient, file_id: object, method: str, place: str) -> None:
+def test_an_unknown_parameter_is_refused(pixmill: Served, file_id: object, method: str, place: str) -> None:
     response = pixmill.http.request(method, f"{TASKS}/{place.format(file_id=file_id)}", params={"size": 1})
 
     assert_problem(response, 422, "size")
 
 
 @pytest.mark.parametrize("place", ["1/100", "0/128", "x/128", "sha256/0123/128", f"sha256/{'0' * 64}/128"])
-def test_there_are_no_other_thumbnails(pixmill: ApiClient, place: str) -> None:
+def test_there_are_no_other_thumbnails(pixmill: Served, place: str) -> None:
     assert pixmill.http.get(f"{TASKS}/thumbnails/{place}").status_code == 404
 
 
 @pytest.mark.both_stacks
-def test_a_thumbnail_needs_a_key_where_others_do(pixmill: ApiClient, file_id: object) -> None:
+def test_a_thumbnail_needs_a_key_where_others_do(pixmill: Served, file_id: object) -> None:
     # A request that comes through a proxy is not from this machine's own user.
     response = pixmill.http.get(f"{TASKS}/thumbnails/{file_id}/128", headers={"X-Forwarded-For": "192.0.2.1"})
 
@@ -492,8 +490,8 @@ def test_a_thumbnail_needs_a_key_where_others_do(pixmill: ApiClient, file_id: ob
 
 
 @pytest.mark.both_stacks
-def test_metadata_is_returned_without_a_task_and_kept(pixmill: ApiClient, stack: Stack, file_id: object) -> None:
-    before = pixmill.counts()
+def test_metadata_is_returned_without_a_task_and_kept(pixmill: Served, stack: Stack, file_id: object) -> None:
+    before = stored_so_far(pixmill)
     url = f"{TASKS}/metadata/{file_id}"
 
     first = pixmill.http.get(url)
@@ -507,12 +505,12 @@ def test_metadata_is_returned_without_a_task_and_kept(pixmill: ApiClient, stack:
     assert again.json() == {"colors": first.json()["colors"]}
     assert unchanged.status_code == 304
     assert metric(stack, RENDERS) == made
-    assert pixmill.counts() == before
+    assert stored_so_far(pixmill) == before
     assert first.headers["Cache-Control"].startswith("private")
 
 
-def test_metadata_that_cannot_be_read_is_a_problem(pixmill: ApiClient) -> None:
-    text = pixmill.upload("a.txt", b"no picture")["id"]
+def test_metadata_that_cannot_be_read_is_a_problem(pixmill: Served) -> None:
+    text = pixmill.files.upload(b"no picture", name="a.txt").id
 
     assert_problem(pixmill.http.get(f"{TASKS}/metadata/{text}"), 422, "image")
     assert_problem(pixmill.http.get(f"{TASKS}/metadata/{text}", params={"parts": "faces"}), 422, "faces")
@@ -521,8 +519,8 @@ def test_metadata_that_cannot_be_read_is_a_problem(pixmill: ApiClient) -> None:
 
 
 @pytest.mark.both_stacks
-def test_an_owner_s_preset_works_in_previews_and_urls_which_follow_its_changes(pixmill: ApiClient) -> None:
-    key = pixmill.make_key(f"owner-{time.time_ns()}", "writer")
+def test_an_owner_s_preset_works_in_previews_and_urls_which_follow_its_changes(pixmill: Served) -> None:
+    key = new_key(pixmill, f"owner-{time.time_ns()}", "writer")
     headers = {"Authorization": f"Bearer {key}"}
     source = pixmill.http.post(
         f"{FILES}/", files={"file": ("a.jpg", photo(300, 200, format="JPEG"))}, headers=headers
@@ -552,9 +550,9 @@ def test_an_owner_s_preset_works_in_previews_and_urls_which_follow_its_changes(p
 
 
 @pytest.mark.both_stacks
-def test_a_preview_gives_what_the_steps_make_smaller(pixmill: ApiClient, file_id: object) -> None:
+def test_a_preview_gives_what_the_steps_make_smaller(pixmill: Served, file_id: object) -> None:
     steps = [{"algorithm": "rotate", "params": {"angle": 90}}, {"algorithm": "grayscale"}]
-    before = pixmill.counts()
+    before = stored_so_far(pixmill)
 
     response = pixmill.http.post(
         f"{TASKS}/preview",
@@ -566,12 +564,12 @@ def test_a_preview_gives_what_the_steps_make_smaller(pixmill: ApiClient, file_id
     assert "render;dur=" in response.headers["Server-Timing"]
     assert opened(response.content).height == 100
     assert opened(response.content).mode == "L"
-    assert pixmill.counts() == before
+    assert stored_so_far(pixmill) == before
 
 
 @pytest.mark.both_stacks
-def test_a_preview_counts_pixels_of_the_whole_picture(pixmill: ApiClient) -> None:
-    file_id = pixmill.upload("photo.png", photo(1600, 1200))["id"]
+def test_a_preview_counts_pixels_of_the_whole_picture(pixmill: Served) -> None:
+    file_id = pixmill.files.upload(photo(1600, 1200), name="photo.png").id
     params = {"unit": "px", "left": 1200, "top": 0, "width": 200, "height": 300}
 
     response = pixmill.http.post(
@@ -591,7 +589,7 @@ def test_a_preview_counts_pixels_of_the_whole_picture(pixmill: ApiClient) -> Non
     assert max(ImageStat.Stat(difference).mean) < 1
 
 
-def test_a_preview_of_an_analysis_is_json(pixmill: ApiClient, file_id: object) -> None:
+def test_a_preview_of_an_analysis_is_json(pixmill: Served, file_id: object) -> None:
     response = pixmill.http.post(f"{TASKS}/preview", json={"file_id": file_id, "steps": [{"algorithm": "info"}]})
 
     assert response.status_code == 200, response.text
@@ -613,18 +611,18 @@ def test_a_preview_of_an_analysis_is_json(pixmill: ApiClient, file_id: object) -
         ({"steps": []}, 422, "file_id"),
     ],
 )
-def test_a_wrong_preview_is_refused_with_the_field(pixmill: ApiClient, body: object, status: int, word: str) -> None:
+def test_a_wrong_preview_is_refused_with_the_field(pixmill: Served, body: object, status: int, word: str) -> None:
     assert_problem(pixmill.http.post(f"{TASKS}/preview", json=body), status, word)
 
 
-def test_a_body_that_is_not_json_is_refused(pixmill: ApiClient) -> None:
+def test_a_body_that_is_not_json_is_refused(pixmill: Served) -> None:
     assert_problem(
         pixmill.http.post(f"{TASKS}/preview", content=b"{", headers={"Content-Type": "application/json"}), 400, "json"
     )
 
 
 @pytest.mark.both_stacks
-def test_a_preview_is_stopped_when_its_client_leaves(pixmill: ApiClient, stack: Stack, file_id: object) -> None:
+def test_a_preview_is_stopped_when_its_client_leaves(pixmill: Served, stack: Stack, file_id: object) -> None:
     left = 'reason="client left"'
     killed = metric(stack, "pixmill_render_killed_total", left)
     body = json.dumps({"file_id": file_id, "steps": [{"algorithm": "grayscale"}]}).encode()
@@ -639,7 +637,7 @@ def test_a_preview_is_stopped_when_its_client_leaves(pixmill: ApiClient, stack: 
 
 
 @pytest.mark.both_stacks
-def test_urls_for_a_page_are_signed_and_give_their_sizes(pixmill: ApiClient, file_id: object) -> None:
+def test_urls_for_a_page_are_signed_and_give_their_sizes(pixmill: Served, file_id: object) -> None:
     wanted = {"file_id": file_id, "widths": [100, 200], "formats": ["avif", "webp"], "expires_in": 3600}
 
     made = pixmill.http.post(f"{TASKS}/render-urls", json=wanted)
@@ -654,7 +652,7 @@ def test_urls_for_a_page_are_signed_and_give_their_sizes(pixmill: ApiClient, fil
     assert made.json()["expires_at"] > time.time()
 
 
-def test_a_url_with_steps_gives_what_they_make(pixmill: ApiClient, file_id: object) -> None:
+def test_a_url_with_steps_gives_what_they_make(pixmill: Served, file_id: object) -> None:
     wanted = {"file_id": file_id, "steps": [{"algorithm": "grayscale"}], "output": {"format": "png"}}
 
     made = pixmill.http.post(f"{TASKS}/render-urls", json=wanted)
@@ -663,7 +661,7 @@ def test_a_url_with_steps_gives_what_they_make(pixmill: ApiClient, file_id: obje
     assert opened(pixmill.http.get(made.json()["url"]).content).mode == "L"
 
 
-def test_a_url_with_an_output_alone_is_the_image_in_it(pixmill: ApiClient, file_id: object) -> None:
+def test_a_url_with_an_output_alone_is_the_image_in_it(pixmill: Served, file_id: object) -> None:
     made = pixmill.http.post(f"{TASKS}/render-urls", json={"file_id": file_id, "output": {"format": "png"}})
 
     assert made.status_code == 201, made.text
@@ -679,7 +677,7 @@ def test_a_url_with_an_output_alone_is_the_image_in_it(pixmill: ApiClient, file_
     ],
 )
 def test_wrong_steps_of_a_url_are_refused_where_they_stand(
-    pixmill: ApiClient, file_id: object, wrong: dict[str, object], pointer: str
+    pixmill: Served, file_id: object, wrong: dict[str, object], pointer: str
 ) -> None:
     refused = pixmill.http.post(f"{TASKS}/render-urls", json={"file_id": file_id, **wrong})
 
@@ -687,7 +685,7 @@ def test_wrong_steps_of_a_url_are_refused_where_they_stand(
     assert [error["pointer"] for error in refused.json()["errors"]] == [pointer]
 
 
-def test_urls_of_missing_files_and_presets_are_refused(pixmill: ApiClient, file_id: object) -> None:
+def test_urls_of_missing_files_and_presets_are_refused(pixmill: Served, file_id: object) -> None:
     missing = pixmill.http.post(f"{TASKS}/render-urls", json={"file_id": 987_654_321})
     unknown = pixmill.http.post(f"{TASKS}/render-urls", json={"file_id": file_id, "preset": "no-such"})
 
@@ -696,8 +694,8 @@ def test_urls_of_missing_files_and_presets_are_refused(pixmill: ApiClient, file_
 
 
 @pytest.mark.both_stacks
-def test_the_file_of_another_owner_does_not_exist(pixmill: ApiClient, stack: Stack, file_id: object) -> None:
-    key = pixmill.make_key(f"owner-{time.time_ns()}", "writer")
+def test_the_file_of_another_owner_does_not_exist(pixmill: Served, stack: Stack, file_id: object) -> None:
+    key = new_key(pixmill, f"owner-{time.time_ns()}", "writer")
     sha256 = pixmill.http.get(f"{FILES}/{file_id}").json()["sha256"]
 
     with httpx2.Client(
@@ -716,9 +714,9 @@ def test_the_file_of_another_owner_does_not_exist(pixmill: ApiClient, stack: Sta
     assert [response.status_code for response in responses] == [404] * 7
 
 
-def test_an_owner_sees_its_own_files(pixmill: ApiClient, stack: Stack) -> None:
-    key = pixmill.make_key(f"owner-{time.time_ns()}", "reader")
-    writer = pixmill.make_key("owner-of-thumbnails", "writer")
+def test_an_owner_sees_its_own_files(pixmill: Served, stack: Stack) -> None:
+    key = new_key(pixmill, f"owner-{time.time_ns()}", "reader")
+    writer = new_key(pixmill, "owner-of-thumbnails", "writer")
     headers = {"Authorization": f"Bearer {writer}"}
     file = pixmill.http.post(f"{FILES}/", files={"file": ("a.png", photo(50, 40))}, headers=headers).json()
 

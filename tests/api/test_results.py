@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from image_processor.services.files.client import SMALL_BYTES, FileStorage, NewFile, ResultRevokedError
 
-from tests.support.client import CERTIFICATES, FILES, ApiClient, assert_problem
+from tests.support.client import CERTIFICATES, FILES, Served, assert_problem
 from tests.support.stacks import Stack
 
 
@@ -29,9 +29,7 @@ def key() -> str:
     return uuid4().hex
 
 
-def test_the_result_of_the_first_attempt_stays(
-    storage: FileStorage, pixmill: ApiClient, tmp_path: Path, key: str
-) -> None:
+def test_the_result_of_the_first_attempt_stays(storage: FileStorage, pixmill: Served, tmp_path: Path, key: str) -> None:
     (tmp_path / "first").write_bytes(b"by one encoder")
     (tmp_path / "second").write_bytes(b"by another")
 
@@ -39,11 +37,11 @@ def test_the_result_of_the_first_attempt_stays(
     second = store(storage, tmp_path / "second", key)
 
     assert first == second
-    assert pixmill.download(first) == b"by one encoder"
+    assert pixmill.files.read(first) == b"by one encoder"
 
 
 def test_many_results_are_stored_each_under_its_own_name(
-    storage: FileStorage, pixmill: ApiClient, tmp_path: Path, key: str
+    storage: FileStorage, pixmill: Served, tmp_path: Path, key: str
 ) -> None:
     contents = [b"", b"small", b"small", b"other", bytes(SMALL_BYTES + 1), bytes(SMALL_BYTES + 2)]
     files = [NewFile(tmp_path / str(n), f'a "quoted" {n} 50%22.png', f"{key}-{n}") for n in range(len(contents))]
@@ -53,14 +51,14 @@ def test_many_results_are_stored_each_under_its_own_name(
     stored = storage.store(files)
 
     assert len(set(stored)) == len(contents)
-    assert [pixmill.download(file_id) for file_id in stored] == contents
+    assert [pixmill.files.read(file_id) for file_id in stored if isinstance(file_id, int)] == contents
     names = [pixmill.http.get(f"{FILES}/{file_id}").json()["name"] for file_id in stored]
     assert names == [f'a "quoted" {n} 50%22' for n in range(len(contents))]
     assert storage.store(files) == stored
 
 
 def test_a_revoked_key_does_not_affect_other_results(
-    storage: FileStorage, pixmill: ApiClient, tmp_path: Path, key: str
+    storage: FileStorage, pixmill: Served, tmp_path: Path, key: str
 ) -> None:
     files = [NewFile(tmp_path / str(n), f"{n}.txt", f"{key}-{n}") for n in range(3)]
     for file in files:
@@ -70,10 +68,11 @@ def test_a_revoked_key_does_not_affect_other_results(
     first, revoked, last = storage.store(files)
 
     assert isinstance(revoked, ResultRevokedError)
-    assert [pixmill.download(first), pixmill.download(last)] == [b"0.txt", b"2.txt"]
+    assert isinstance(first, int) and isinstance(last, int)
+    assert [pixmill.files.read(first), pixmill.files.read(last)] == [b"0.txt", b"2.txt"]
 
 
-def test_a_revoked_key_stores_no_result(storage: FileStorage, pixmill: ApiClient, tmp_path: Path, key: str) -> None:
+def test_a_revoked_key_stores_no_result(storage: FileStorage, pixmill: Served, tmp_path: Path, key: str) -> None:
     (tmp_path / "result").write_bytes(b"unwanted")
     made = store(storage, tmp_path / "result", key)
 
@@ -84,7 +83,7 @@ def test_a_revoked_key_stores_no_result(storage: FileStorage, pixmill: ApiClient
     assert_problem(pixmill.http.get(f"{FILES}/{made}"), 404, "no file")
 
 
-def test_a_file_is_found_by_its_key(storage: FileStorage, pixmill: ApiClient, tmp_path: Path, key: str) -> None:
+def test_a_file_is_found_by_its_key(storage: FileStorage, pixmill: Served, tmp_path: Path, key: str) -> None:
     (tmp_path / "result").write_bytes(b"x")
     made = store(storage, tmp_path / "result", key)
 

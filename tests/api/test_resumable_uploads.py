@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
-from tests.support.client import FILES, ApiClient, assert_problem
+from tests.support.client import FILES, Served, assert_problem
 from tests.support.images import photo
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
@@ -26,19 +26,19 @@ def metadata(**values: str) -> dict[str, str]:
     return {"Upload-Metadata": ",".join(f"{key} {b64encode(value.encode()).decode()}" for key, value in values.items())}
 
 
-def begin(pixmill: ApiClient, **headers: str) -> str:
+def begin(pixmill: Served, **headers: str) -> str:
     sent = TUS | {name.replace("_", "-"): value for name, value in headers.items()}
     response = pixmill.http.post(UPLOADS, headers=sent)
     assert response.status_code == 201, response.text
     return response.headers["Location"]
 
 
-def patch(pixmill: ApiClient, url: str, offset: int, content: bytes, **headers: str) -> httpx2.Response:
+def patch(pixmill: Served, url: str, offset: int, content: bytes, **headers: str) -> httpx2.Response:
     sent = TUS | BYTES | {"Upload-Offset": str(offset)} | {name.replace("_", "-"): v for name, v in headers.items()}
     return pixmill.http.patch(url, content=content, headers=sent)
 
 
-def head(pixmill: ApiClient, url: str) -> httpx2.Response:
+def head(pixmill: Served, url: str) -> httpx2.Response:
     return pixmill.http.head(url, headers=TUS)
 
 
@@ -47,7 +47,7 @@ def checksum(algorithm: str, content: bytes) -> str:
 
 
 @pytest.mark.parametrize("url", [UPLOADS, f"{UPLOADS}x"])
-def test_options_lists_the_extensions(pixmill: ApiClient, url: str) -> None:
+def test_options_lists_the_extensions(pixmill: Served, url: str) -> None:
     response = pixmill.http.options(url)
 
     assert response.status_code == 204
@@ -65,13 +65,13 @@ def test_options_lists_the_extensions(pixmill: ApiClient, url: str) -> None:
     assert int(response.headers["Tus-Max-Size"]) > 0
 
 
-def test_uploads_need_no_slash_at_the_end(pixmill: ApiClient) -> None:
+def test_uploads_need_no_slash_at_the_end(pixmill: Served) -> None:
     response = pixmill.http.post(UPLOADS.rstrip("/"), headers=TUS | {"Upload-Length": "3"})
 
     assert response.status_code == 201, response.text
 
 
-def test_an_upload_in_pieces_is_a_file(pixmill: ApiClient) -> None:
+def test_an_upload_in_pieces_is_a_file(pixmill: Served) -> None:
     described = metadata(filename="Отчёт.BIN", comment="in pieces")
     url = begin(pixmill, Upload_Length=str(len(CONTENT)), **described)
 
@@ -88,10 +88,10 @@ def test_an_upload_in_pieces_is_a_file(pixmill: ApiClient) -> None:
     file = pixmill.http.get(last.headers["Content-Location"]).json()
     assert str(file["id"]) == last.headers["Pixmill-File-Id"]
     assert (file["name"], file["extension"], file["comment"]) == ("Отчёт", ".bin", "in pieces")
-    assert pixmill.download(file["id"]) == CONTENT
+    assert pixmill.files.read(file["id"]) == CONTENT
 
 
-def test_a_finished_upload_still_names_its_file(pixmill: ApiClient) -> None:
+def test_a_finished_upload_still_names_its_file(pixmill: Served) -> None:
     url = begin(pixmill, Upload_Length="3")
     done = patch(pixmill, url, 0, b"abc")
 
@@ -101,7 +101,7 @@ def test_a_finished_upload_still_names_its_file(pixmill: ApiClient) -> None:
     assert again.headers["Pixmill-File-Id"] == done.headers["Pixmill-File-Id"]
 
 
-def test_uploads_with_the_same_idempotency_key_are_one_file(pixmill: ApiClient) -> None:
+def test_uploads_with_the_same_idempotency_key_are_one_file(pixmill: Served) -> None:
     key = os.urandom(8).hex()
     ids = set()
     for _ in range(2):
@@ -112,7 +112,7 @@ def test_uploads_with_the_same_idempotency_key_are_one_file(pixmill: ApiClient) 
     assert ids == {str(used["id"])}
 
 
-def test_an_upload_may_begin_with_its_bytes(pixmill: ApiClient) -> None:
+def test_an_upload_may_begin_with_its_bytes(pixmill: Served) -> None:
     content = photo(30, 20)
     headers = TUS | BYTES | {"Upload-Length": str(len(content))} | metadata(filename="p.png")
 
@@ -122,13 +122,13 @@ def test_an_upload_may_begin_with_its_bytes(pixmill: ApiClient) -> None:
     assert pixmill.http.get(response.headers["Content-Location"]).json()["media_type"] == "image/png"
 
 
-def test_an_empty_upload_is_a_file_at_once(pixmill: ApiClient) -> None:
+def test_an_empty_upload_is_a_file_at_once(pixmill: Served) -> None:
     response = pixmill.http.post(UPLOADS, headers=TUS | {"Upload-Length": "0"})
 
-    assert pixmill.download(response.headers["Pixmill-File-Id"]) == b""
+    assert pixmill.files.read(int(response.headers["Pixmill-File-Id"])) == b""
 
 
-def test_the_length_may_be_declared_later_but_only_once(pixmill: ApiClient) -> None:
+def test_the_length_may_be_declared_later_but_only_once(pixmill: Served) -> None:
     url = begin(pixmill, Upload_Defer_Length="1")
     patch(pixmill, url, 0, b"abc")
     before = head(pixmill, url)
@@ -140,10 +140,10 @@ def test_the_length_may_be_declared_later_but_only_once(pixmill: ApiClient) -> N
     assert (before.headers["Upload-Defer-Length"], "Upload-Length" in before.headers) == ("1", False)
     assert declared.headers["Upload-Offset"] == "4"
     assert_problem(changed, 400, "6 bytes")
-    assert pixmill.download(last.headers["Pixmill-File-Id"]) == b"abcdef"
+    assert pixmill.files.read(int(last.headers["Pixmill-File-Id"])) == b"abcdef"
 
 
-def test_a_length_below_the_received_bytes_is_refused(pixmill: ApiClient) -> None:
+def test_a_length_below_the_received_bytes_is_refused(pixmill: Served) -> None:
     url = begin(pixmill, Upload_Defer_Length="1")
     patch(pixmill, url, 0, b"12345")
 
@@ -155,7 +155,7 @@ def test_a_length_below_the_received_bytes_is_refused(pixmill: ApiClient) -> Non
 
 
 @pytest.mark.parametrize("algorithm", ["sha1", "md5", "sha256"])
-def test_a_checksum_keeps_or_discards_a_piece(pixmill: ApiClient, algorithm: str) -> None:
+def test_a_checksum_keeps_or_discards_a_piece(pixmill: Served, algorithm: str) -> None:
     url = begin(pixmill, Upload_Length="6")
 
     wrong = patch(pixmill, url, 0, b"abX", Upload_Checksum=checksum(algorithm, b"abc"))
@@ -168,14 +168,14 @@ def test_a_checksum_keeps_or_discards_a_piece(pixmill: ApiClient, algorithm: str
 
 
 @pytest.mark.parametrize("value", ["crc32 AAAA", "sha1", "sha1 not-base64!", ""])
-def test_an_unknown_checksum_is_refused(pixmill: ApiClient, value: str) -> None:
+def test_an_unknown_checksum_is_refused(pixmill: Served, value: str) -> None:
     url = begin(pixmill, Upload_Length="3")
 
     assert patch(pixmill, url, 0, b"abc", Upload_Checksum=value).status_code == 400
     assert head(pixmill, url).headers["Upload-Offset"] == "0"
 
 
-def test_parts_are_concatenated(pixmill: ApiClient) -> None:
+def test_parts_are_concatenated(pixmill: Served) -> None:
     parts = [begin(pixmill, Upload_Length="3", Upload_Concat="partial") for _ in range(2)]
     for url, content in zip(parts, (b"abc", b"def"), strict=True):
         assert "Pixmill-File-Id" not in patch(pixmill, url, 0, content).headers
@@ -184,14 +184,14 @@ def test_parts_are_concatenated(pixmill: ApiClient) -> None:
     final = pixmill.http.post(UPLOADS, headers=TUS | {"Upload-Concat": concat} | metadata(filename="whole.txt"))
 
     assert final.status_code == 201
-    assert pixmill.download(final.headers["Pixmill-File-Id"]) == b"defabc"
+    assert pixmill.files.read(int(final.headers["Pixmill-File-Id"])) == b"defabc"
     state = head(pixmill, final.headers["Location"])
     assert (state.headers["Upload-Concat"], state.headers["Upload-Length"]) == (concat, "6")
     assert head(pixmill, parts[0]).headers["Upload-Concat"] == "partial"
     assert_problem(patch(pixmill, final.headers["Location"], 6, b""), 403, "accepts no bytes")
 
 
-def test_only_complete_parts_are_concatenated(pixmill: ApiClient) -> None:
+def test_only_complete_parts_are_concatenated(pixmill: Served) -> None:
     part = begin(pixmill, Upload_Length="3", Upload_Concat="partial")
     whole = begin(pixmill, Upload_Length="3")
 
@@ -200,7 +200,7 @@ def test_only_complete_parts_are_concatenated(pixmill: ApiClient) -> None:
         assert_problem(response, 400, url.rsplit("/", 1)[1])
 
 
-def test_a_terminated_upload_is_deleted_and_its_file_stays(pixmill: ApiClient) -> None:
+def test_a_terminated_upload_is_deleted_and_its_file_stays(pixmill: Served) -> None:
     unfinished, finished = begin(pixmill, Upload_Length="3"), begin(pixmill, Upload_Length="3")
     file_id = patch(pixmill, finished, 0, b"abc").headers["Pixmill-File-Id"]
 
@@ -208,10 +208,10 @@ def test_a_terminated_upload_is_deleted_and_its_file_stays(pixmill: ApiClient) -
         assert pixmill.http.delete(url, headers=TUS).status_code == 204
         assert head(pixmill, url).status_code == 404
 
-    assert pixmill.download(file_id) == b"abc"
+    assert pixmill.files.read(int(file_id)) == b"abc"
 
 
-def test_methods_may_be_overridden(pixmill: ApiClient) -> None:
+def test_methods_may_be_overridden(pixmill: Served) -> None:
     url = begin(pixmill, Upload_Length="3")
     headers = TUS | BYTES | {"Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"}
 
@@ -221,7 +221,7 @@ def test_methods_may_be_overridden(pixmill: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("version", [{}, {"Tus-Resumable": "0.2.2"}])
-def test_another_version_is_refused(pixmill: ApiClient, version: dict[str, str]) -> None:
+def test_another_version_is_refused(pixmill: Served, version: dict[str, str]) -> None:
     response = pixmill.http.post(UPLOADS, headers=version | {"Upload-Length": "3"})
 
     assert_problem(response, 412, "1.0.0")
@@ -246,11 +246,11 @@ def test_another_version_is_refused(pixmill: ApiClient, version: dict[str, str])
         ({"Upload-Concat": f"final;{UPLOADS}nothing", "Upload-Length": "3"}, 400),
     ],
 )
-def test_an_invalid_creation_is_refused(pixmill: ApiClient, headers: dict[str, str], status: int) -> None:
+def test_an_invalid_creation_is_refused(pixmill: Served, headers: dict[str, str], status: int) -> None:
     assert_problem(pixmill.http.post(UPLOADS, headers=TUS | headers), status, "")
 
 
-def test_an_invalid_patch_is_refused(pixmill: ApiClient) -> None:
+def test_an_invalid_patch_is_refused(pixmill: Served) -> None:
     url = begin(pixmill, Upload_Length="6")
     patch(pixmill, url, 0, b"abc")
 
@@ -262,7 +262,7 @@ def test_an_invalid_patch_is_refused(pixmill: ApiClient) -> None:
     assert head(pixmill, url).headers["Upload-Offset"] == "3"
 
 
-def test_bytes_received_before_a_broken_connection_are_stored(pixmill: ApiClient, stack: Stack) -> None:
+def test_bytes_received_before_a_broken_connection_are_stored(pixmill: Served, stack: Stack) -> None:
     url = begin(pixmill, Upload_Length=str(len(CONTENT)))
 
     with _half_sent(stack, url, CONTENT[:200_000]):
@@ -271,10 +271,10 @@ def test_bytes_received_before_a_broken_connection_are_stored(pixmill: ApiClient
     offset = _offset(pixmill, url)
     assert offset <= 200_000
     rest = _when_free(lambda: patch(pixmill, url, offset, CONTENT[offset:]))
-    assert pixmill.download(rest.headers["Pixmill-File-Id"]) == CONTENT
+    assert pixmill.files.read(int(rest.headers["Pixmill-File-Id"])) == CONTENT
 
 
-def test_the_second_of_two_concurrent_writers_gets_423(pixmill: ApiClient, stack: Stack) -> None:
+def test_the_second_of_two_concurrent_writers_gets_423(pixmill: Served, stack: Stack) -> None:
     url = begin(pixmill, Upload_Length=str(len(CONTENT)))
 
     with _half_sent(stack, url, CONTENT[:200_000]):
@@ -282,7 +282,7 @@ def test_the_second_of_two_concurrent_writers_gets_423(pixmill: ApiClient, stack
         assert_problem(patch(pixmill, url, offset, CONTENT[offset:]), 423, "another request")
 
 
-def _offset(pixmill: ApiClient, url: str) -> int:
+def _offset(pixmill: Served, url: str) -> int:
     return int(head(pixmill, url).headers["Upload-Offset"])
 
 

@@ -7,13 +7,13 @@ from email.utils import parsedate_to_datetime
 import httpx2
 import pytest
 
-from tests.support.client import FILES, TASKS, ApiClient, assert_problem
+from tests.support.client import FILES, TASKS, Served, assert_problem
 
 pytestmark = pytest.mark.both_stacks
 
 
 @pytest.mark.parametrize("place", [FILES, TASKS, ""])
-def test_each_service_has_health_checks(pixmill: ApiClient, place: str) -> None:
+def test_each_service_has_health_checks(pixmill: Served, place: str) -> None:
     live, ready = pixmill.http.get(f"{place}/healthz"), pixmill.http.get(f"{place}/readyz")
 
     assert (live.status_code, live.json()["status"]) == (200, "ok")
@@ -21,7 +21,7 @@ def test_each_service_has_health_checks(pixmill: ApiClient, place: str) -> None:
     assert ready.json()["dependencies"]["database"] == "ok"
 
 
-def test_the_page_links_to_both_apis(pixmill: ApiClient) -> None:
+def test_the_page_links_to_both_apis(pixmill: Served) -> None:
     page = pixmill.http.get("/")
 
     assert page.status_code == 200
@@ -31,7 +31,7 @@ def test_the_page_links_to_both_apis(pixmill: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/tasks", f"{FILES}/docs", f"{FILES}/healthz", "/nothing"])
-def test_every_response_forbids_content_sniffing(pixmill: ApiClient, path: str) -> None:
+def test_every_response_forbids_content_sniffing(pixmill: Served, path: str) -> None:
     assert pixmill.http.get(path).headers.get_list("X-Content-Type-Options") == ["nosniff"]
 
 
@@ -39,20 +39,20 @@ def test_every_response_forbids_content_sniffing(pixmill: ApiClient, path: str) 
     "path", ["/etc/passwd", "/1", "/api", "/api/", "//api/file-server/x/", f"{FILES}/x/y", f"{TASKS}/x/y"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-def test_unknown_addresses_get_a_problem(pixmill: ApiClient, method: str, path: str) -> None:
+def test_unknown_addresses_get_a_problem(pixmill: Served, method: str, path: str) -> None:
     response = pixmill.http.request(method, f"{path}?a=b", content=b"{}" * 100_000)
 
     assert_problem(response, 404, "nothing")
 
 
-def test_an_unknown_address_is_answered_in_the_language_of_the_client(pixmill: ApiClient) -> None:
+def test_an_unknown_address_is_answered_in_the_language_of_the_client(pixmill: Served) -> None:
     answer = pixmill.http.get("/nothing", headers={"Accept-Language": "ru"})
 
     assert answer.json()["title"] == "Не найдено"
     assert (answer.headers["Content-Language"], answer.headers["Vary"]) == ("ru", "Accept-Language")
 
 
-def test_the_page_accepts_no_post(pixmill: ApiClient) -> None:
+def test_the_page_accepts_no_post(pixmill: Served) -> None:
     response = pixmill.http.post("/", content=b"{}" * 100_000)
 
     assert response.status_code in (404, 405)
@@ -60,16 +60,16 @@ def test_the_page_accepts_no_post(pixmill: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_an_unexpected_body_is_ignored(pixmill: ApiClient, method: str) -> None:
-    file = pixmill.upload("a.txt", b"a")
+def test_an_unexpected_body_is_ignored(pixmill: Served, method: str) -> None:
+    file = pixmill.files.upload(b"a", name="a.txt")
 
-    response = pixmill.http.request(method, f"{FILES}/{file['id']}", content=b"{}" * 100_000)
+    response = pixmill.http.request(method, f"{FILES}/{file.id}", content=b"{}" * 100_000)
 
     assert response.status_code == (204 if method == "DELETE" else 200)
 
 
 @pytest.mark.parametrize("place", [FILES, TASKS])
-def test_each_api_has_an_openapi_document_and_a_page(pixmill: ApiClient, place: str) -> None:
+def test_each_api_has_an_openapi_document_and_a_page(pixmill: Served, place: str) -> None:
     document = pixmill.http.get(f"{place}/openapi.json").json()
     page = pixmill.http.get(f"{place}/docs", follow_redirects=True)
 
@@ -80,11 +80,11 @@ def test_each_api_has_an_openapi_document_and_a_page(pixmill: ApiClient, place: 
 
 
 @pytest.mark.parametrize("path", ["/", "/nowhere", f"{FILES}/?limit=1", f"{FILES}/{{id}}/download", f"{FILES}/0"])
-def test_every_response_has_a_date(pixmill: ApiClient, path: str) -> None:
-    file = pixmill.upload("a.txt", b"a")
+def test_every_response_has_a_date(pixmill: Served, path: str) -> None:
+    file = pixmill.files.upload(b"a", name="a.txt")
 
     before = int(time.time())
-    answers = [pixmill.http.request(method, path.format(**file)) for method in ("GET", "HEAD")]
+    answers = [pixmill.http.request(method, path.format(id=file.id)) for method in ("GET", "HEAD")]
     after = time.time()
 
     for answer in answers:
@@ -92,11 +92,11 @@ def test_every_response_has_a_date(pixmill: ApiClient, path: str) -> None:
         assert before <= parsedate_to_datetime(date).timestamp() <= after
 
 
-def test_a_response_has_a_request_id(pixmill: ApiClient) -> None:
+def test_a_response_has_a_request_id(pixmill: Served) -> None:
     assert pixmill.http.get(f"{FILES}/").headers["X-Request-ID"]
 
 
-def test_the_same_idempotency_key_makes_one_file(pixmill: ApiClient) -> None:
+def test_the_same_idempotency_key_makes_one_file(pixmill: Served) -> None:
     def post(key: str, content: bytes) -> httpx2.Response:
         return pixmill.http.post(f"{FILES}/", files={"file": ("a.txt", content)}, headers={"Idempotency-Key": key})
 
@@ -107,7 +107,7 @@ def test_the_same_idempotency_key_makes_one_file(pixmill: ApiClient) -> None:
     assert_problem(other, 422, "Idempotency-Key")
 
 
-def test_a_chunked_upload_is_stored(pixmill: ApiClient) -> None:
+def test_a_chunked_upload_is_stored(pixmill: Served) -> None:
     def body() -> Iterator[bytes]:
         yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="c.txt"\r\n\r\n'
         for _ in range(10):
@@ -118,4 +118,4 @@ def test_a_chunked_upload_is_stored(pixmill: ApiClient) -> None:
     response = pixmill.http.post(f"{FILES}/", content=body(), headers=headers)
 
     assert response.status_code == 201, response.text
-    assert pixmill.download(response.json()["id"]) == b"chunk " * 10_000
+    assert pixmill.files.read(response.json()["id"]) == b"chunk " * 10_000

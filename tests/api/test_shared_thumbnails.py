@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from tests.support.client import CERTIFICATES, FILES, ApiClient, assert_problem
+from tests.support.client import CERTIFICATES, FILES, Served, assert_problem
 from tests.support.images import opened, photo
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
@@ -24,23 +24,23 @@ def guest(stack: Stack) -> Iterator[httpx2.Client]:
 
 
 @pytest.fixture
-def file_id(pixmill: ApiClient) -> int:
+def file_id(pixmill: Served) -> int:
     return uploaded(pixmill)
 
 
-def uploaded(pixmill: ApiClient) -> int:
+def uploaded(pixmill: Served) -> int:
     """Return the id of a new photograph, of which no thumbnail is in the cache."""
-    return int(str(pixmill.upload("photo.jpg", photo(600 + time.time_ns() % 1000, 400, format="JPEG"))["id"]))
+    return pixmill.files.upload(photo(600 + time.time_ns() % 1000, 400, format="JPEG"), name="photo.jpg").id
 
 
-def shared(pixmill: ApiClient, *file_ids: int, **fields: object) -> str:
+def shared(pixmill: Served, *file_ids: int, **fields: object) -> str:
     """Create a link; return the path of its API."""
     made = pixmill.http.post(f"{FILES}/links", json={"file_ids": file_ids, **fields})
     assert made.status_code == 201, made.text
     return f"{FILES}/shared/{made.json()['token']}"
 
 
-def test_a_guest_gets_a_thumbnail_and_asks_for_it_again(pixmill: ApiClient, guest: httpx2.Client, file_id: int) -> None:
+def test_a_guest_gets_a_thumbnail_and_asks_for_it_again(pixmill: Served, guest: httpx2.Client, file_id: int) -> None:
     address = f"{shared(pixmill, file_id)}/{file_id}/thumbnails/256"
 
     first = guest.get(address)
@@ -52,14 +52,14 @@ def test_a_guest_gets_a_thumbnail_and_asks_for_it_again(pixmill: ApiClient, gues
     assert again.status_code == 304
 
 
-def test_a_shared_thumbnail_takes_no_parameter(pixmill: ApiClient, guest: httpx2.Client, file_id: int) -> None:
+def test_a_shared_thumbnail_takes_no_parameter(pixmill: Served, guest: httpx2.Client, file_id: int) -> None:
     response = guest.get(f"{shared(pixmill, file_id)}/{file_id}/thumbnails/256", params={"size": 1})
 
     assert_problem(response, 422, "size")
 
 
 def test_a_link_with_a_password_shows_thumbnails_after_it_was_given(
-    pixmill: ApiClient, guest: httpx2.Client, file_id: int
+    pixmill: Served, guest: httpx2.Client, file_id: int
 ) -> None:
     link = shared(pixmill, file_id, password=WORD)
     address = f"{link}/{file_id}/thumbnails/128"
@@ -76,7 +76,7 @@ def test_a_link_with_a_password_shows_thumbnails_after_it_was_given(
     assert [right.status_code, with_cookie.status_code] == [200, 200]
 
 
-def test_wrong_passwords_count_as_those_of_the_link(pixmill: ApiClient, guest: httpx2.Client, file_id: int) -> None:
+def test_wrong_passwords_count_as_those_of_the_link(pixmill: Served, guest: httpx2.Client, file_id: int) -> None:
     link = shared(pixmill, file_id, password=WORD)
 
     wrong = [guest.get(f"{link}/{file_id}/thumbnails/128", auth=("", "guess")).status_code for _ in range(10)]
@@ -89,7 +89,7 @@ def test_wrong_passwords_count_as_those_of_the_link(pixmill: ApiClient, guest: h
 
 
 def test_a_revoked_link_shows_no_thumbnail_not_even_a_known_one(
-    pixmill: ApiClient, guest: httpx2.Client, file_id: int
+    pixmill: Served, guest: httpx2.Client, file_id: int
 ) -> None:
     made = pixmill.http.post(f"{FILES}/links", json={"file_ids": [file_id]}).json()
     address = f"{FILES}/shared/{made['token']}/{file_id}/thumbnails/128"
@@ -101,7 +101,7 @@ def test_a_revoked_link_shows_no_thumbnail_not_even_a_known_one(
     assert_problem(guest.get(address, headers={"If-None-Match": known.headers["ETag"]}), 404, "link")
 
 
-def test_an_expired_link_shows_no_thumbnail(pixmill: ApiClient, guest: httpx2.Client, file_id: int) -> None:
+def test_an_expired_link_shows_no_thumbnail(pixmill: Served, guest: httpx2.Client, file_id: int) -> None:
     address = f"{shared(pixmill, file_id, expires_in=1)}/{file_id}/thumbnails/128"
 
     wait_until(lambda: guest.get(address).status_code == 404, "the link has expired")
@@ -110,7 +110,7 @@ def test_an_expired_link_shows_no_thumbnail(pixmill: ApiClient, guest: httpx2.Cl
 
 
 def test_a_link_shows_its_own_files_in_the_sizes_of_thumbnails(
-    pixmill: ApiClient, guest: httpx2.Client, file_id: int
+    pixmill: Served, guest: httpx2.Client, file_id: int
 ) -> None:
     link, other = shared(pixmill, file_id), uploaded(pixmill)
     pixmill.http.get(f"/api/image-processing/thumbnails/{other}/128").raise_for_status()
@@ -120,8 +120,8 @@ def test_a_link_shows_its_own_files_in_the_sizes_of_thumbnails(
     assert guest.get(f"{FILES}/shared/nothing/{file_id}/thumbnails/128").status_code == 404
 
 
-def test_a_file_that_is_not_a_picture_has_no_thumbnail(pixmill: ApiClient, guest: httpx2.Client) -> None:
-    files = [int(str(pixmill.upload(name, content)["id"])) for name, content in (("a.txt", b"text"), ("b.bin", b""))]
+def test_a_file_that_is_not_a_picture_has_no_thumbnail(pixmill: Served, guest: httpx2.Client) -> None:
+    files = [pixmill.files.upload(content, name=name).id for name, content in (("a.txt", b"text"), ("b.bin", b""))]
     link = shared(pixmill, *files)
 
     statuses = [guest.get(f"{link}/{number}/thumbnails/128").status_code for number in files]

@@ -1,10 +1,11 @@
-"""The examples of the specification."""
+"""The examples of the specification, as requests and responses."""
 
 import re
+from collections.abc import Mapping
 
 import pytest
 
-from tests.support.client import FILES, TASKS, ApiClient
+from tests.support.client import FILES, TASKS, Served, ended_task
 from tests.support.images import opened, photo
 
 pytestmark = pytest.mark.both_stacks
@@ -13,8 +14,27 @@ HTTP_DATE = r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT
 PDF = b"%PDF-1.4\n" + bytes(range(256)) * 955 + b"x" * 152
 
 
-def test_a_pdf_is_stored_with_the_keys_of_the_specification(pixmill: ApiClient) -> None:
-    file = pixmill.upload("subka.pdf", PDF, comment="doc")
+def uploaded(pixmill: Served, name: str, content: bytes, **fields: str) -> dict[str, object]:
+    response = pixmill.http.post(f"{FILES}/", files={"file": (name, content)}, data=fields)
+    assert response.status_code == 201, response.text
+    file: dict[str, object] = response.json()
+    return file
+
+
+def downloaded(pixmill: Served, file_id: object) -> bytes:
+    response = pixmill.http.get(f"{FILES}/{file_id}/download")
+    assert response.status_code == 200, response.text
+    return response.content
+
+
+def flip_of(pixmill: Served, file: Mapping[str, object]) -> int:
+    response = pixmill.http.post(f"{TASKS}/", json={"file_ids": [file["id"]], "algorithm": "flip", "params": None})
+    assert response.status_code == 201, response.text
+    return int(response.json()["task_ids"][0])
+
+
+def test_a_pdf_is_stored_with_the_keys_of_the_specification(pixmill: Served) -> None:
+    file = uploaded(pixmill, "subka.pdf", PDF, comment="doc")
 
     assert {key: file[key] for key in ("name", "extension", "comment", "size")} == {
         "name": "subka",
@@ -27,14 +47,14 @@ def test_a_pdf_is_stored_with_the_keys_of_the_specification(pixmill: ApiClient) 
 
 
 @pytest.mark.parametrize("content", [PDF, b"", b"\r\n--x\r\n", bytes(3_000_000)], ids=["pdf", "empty", "crlf", "zeros"])
-def test_any_file_is_downloaded_unchanged(pixmill: ApiClient, content: bytes) -> None:
-    file = pixmill.upload("any.bin", content)
+def test_any_file_is_downloaded_unchanged(pixmill: Served, content: bytes) -> None:
+    file = uploaded(pixmill, "any.bin", content)
 
-    assert pixmill.download(file["id"]) == content
+    assert downloaded(pixmill, file["id"]) == content
 
 
-def test_the_list_has_every_file_newest_last(pixmill: ApiClient) -> None:
-    first, second = pixmill.upload("a.txt", b"a"), pixmill.upload("b.txt", b"b")
+def test_the_list_has_every_file_newest_last(pixmill: Served) -> None:
+    first, second = uploaded(pixmill, "a.txt", b"a"), uploaded(pixmill, "b.txt", b"b")
 
     listed = pixmill.http.get(f"{FILES}/").json()
 
@@ -42,15 +62,15 @@ def test_the_list_has_every_file_newest_last(pixmill: ApiClient) -> None:
     assert pixmill.http.get(FILES).json() == listed
 
 
-def test_a_file_is_found_by_its_id(pixmill: ApiClient) -> None:
-    file = pixmill.upload("a.txt", b"a")
+def test_a_file_is_found_by_its_id(pixmill: Served) -> None:
+    file = uploaded(pixmill, "a.txt", b"a")
 
     assert pixmill.http.get(f"{FILES}/{file['id']}").json() == file
     assert pixmill.http.get(f"{FILES}/{file['id']}/").json() == file
 
 
-def test_patch_changes_name_and_comment(pixmill: ApiClient) -> None:
-    file = pixmill.upload("a.txt", b"a")
+def test_patch_changes_name_and_comment(pixmill: Served) -> None:
+    file = uploaded(pixmill, "a.txt", b"a")
 
     response = pixmill.http.patch(f"{FILES}/{file['id']}", json={"name": "имя файла", "comment": "комментарий"})
 
@@ -60,15 +80,15 @@ def test_patch_changes_name_and_comment(pixmill: ApiClient) -> None:
     assert pixmill.http.get(f"{FILES}/{file['id']}").json() == changed
 
 
-def test_patch_of_one_key_leaves_the_other(pixmill: ApiClient) -> None:
-    file = pixmill.upload("a.txt", b"a", comment="kept")
+def test_patch_of_one_key_leaves_the_other(pixmill: Served) -> None:
+    file = uploaded(pixmill, "a.txt", b"a", comment="kept")
 
     changed = pixmill.http.patch(f"{FILES}/{file['id']}", json={"name": "b"}).json()
 
     assert (changed["name"], changed["comment"]) == ("b", "kept")
 
 
-def test_name_and_comment_may_be_in_a_json_part(pixmill: ApiClient) -> None:
+def test_name_and_comment_may_be_in_a_json_part(pixmill: Served) -> None:
     json_part = (None, b'{"name": "subka", "comment": "doc"}', "application/json")
 
     file = pixmill.http.post(f"{FILES}/", files={"file": ("x.pdf", b"%PDF"), "json": json_part}).json()
@@ -76,8 +96,8 @@ def test_name_and_comment_may_be_in_a_json_part(pixmill: ApiClient) -> None:
     assert (file["name"], file["extension"], file["comment"]) == ("subka", ".pdf", "doc")
 
 
-def test_a_deleted_file_is_gone(pixmill: ApiClient) -> None:
-    file = pixmill.upload("a.txt", b"a")
+def test_a_deleted_file_is_gone(pixmill: Served) -> None:
+    file = uploaded(pixmill, "a.txt", b"a")
 
     response = pixmill.http.delete(f"{FILES}/{file['id']}")
 
@@ -87,25 +107,24 @@ def test_a_deleted_file_is_gone(pixmill: ApiClient) -> None:
     assert pixmill.http.get(f"{FILES}/{file['id']}/download").status_code == 404
 
 
-def test_equal_files_survive_the_deletion_of_one(pixmill: ApiClient) -> None:
-    first, second = pixmill.upload("a.txt", b"the same"), pixmill.upload("b.txt", b"the same")
+def test_equal_files_survive_the_deletion_of_one(pixmill: Served) -> None:
+    first, second = uploaded(pixmill, "a.txt", b"the same"), uploaded(pixmill, "b.txt", b"the same")
 
     pixmill.http.delete(f"{FILES}/{first['id']}")
 
-    assert pixmill.download(second["id"]) == b"the same"
+    assert downloaded(pixmill, second["id"]) == b"the same"
 
 
-def test_a_batch_is_resized_and_each_result_is_a_file(pixmill: ApiClient) -> None:
-    sources = [pixmill.upload(f"p{n}.png", photo(60 + n, 40)) for n in range(3)]
+def test_a_batch_is_resized_and_each_result_is_a_file(pixmill: Served) -> None:
+    sources = [uploaded(pixmill, f"p{n}.png", photo(60 + n, 40)) for n in range(3)]
 
-    response = pixmill.post_tasks(
-        {"file_ids": [s["id"] for s in sources], "algorithm": "resize", "params": {"width": 128, "height": 128}}
-    )
+    batch = {"file_ids": [s["id"] for s in sources], "algorithm": "resize", "params": {"width": 128, "height": 128}}
+    response = pixmill.http.post(f"{TASKS}/", json=batch)
 
     assert response.status_code == 201
     assert next(iter(response.json())) == "task_ids"
     for source, task_id in zip(sources, response.json()["task_ids"], strict=True):
-        task = pixmill.wait_for_task(task_id)
+        task = ended_task(pixmill, task_id).document
         specified = {
             "id": task_id,
             "source_id": source["id"],
@@ -115,32 +134,32 @@ def test_a_batch_is_resized_and_each_result_is_a_file(pixmill: ApiClient) -> Non
             "params": {"width": 128, "height": 128},
         }
         assert list(task)[: len(specified)] == list(specified)
-        assert task == task | specified
-        assert opened(pixmill.download(task["result_id"])).size == (128, 128)
+        assert task == dict(task) | specified
+        assert opened(downloaded(pixmill, task["result_id"])).size == (128, 128)
         result = pixmill.http.get(f"{FILES}/{task['result_id']}").json()
         assert (result["name"], result["extension"]) == (source["name"], ".png")
 
 
-def test_params_stay_null_where_none_were_given(pixmill: ApiClient) -> None:
-    source = pixmill.upload("p.png", photo())
+def test_params_stay_null_where_none_were_given(pixmill: Served) -> None:
+    source = uploaded(pixmill, "p.png", photo())
 
-    task_id = pixmill.create_tasks([source["id"]], "flip", None)[0]
+    task_id = flip_of(pixmill, source)
 
     assert pixmill.http.get(f"{TASKS}/{task_id}").json()["params"] is None
 
 
-def test_the_task_list_has_every_task_newest_last(pixmill: ApiClient) -> None:
-    task_id = pixmill.create_tasks([pixmill.upload("p.png", photo())["id"]], "flip")[0]
-    task = pixmill.wait_for_task(task_id)
+def test_the_task_list_has_every_task_newest_last(pixmill: Served) -> None:
+    task_id = flip_of(pixmill, uploaded(pixmill, "p.png", photo()))
+    task = ended_task(pixmill, task_id).document
 
     assert pixmill.http.get(f"{TASKS}/").json()[-1] == task
 
 
-def test_a_failed_task_says_why_and_can_be_restarted(pixmill: ApiClient) -> None:
-    source = pixmill.upload("not-an-image.jpg", b"just text")
-    task_id = pixmill.create_tasks([source["id"]], "flip")[0]
+def test_a_failed_task_says_why_and_can_be_restarted(pixmill: Served) -> None:
+    source = uploaded(pixmill, "not-an-image.jpg", b"just text")
+    task_id = flip_of(pixmill, source)
 
-    failed = pixmill.wait_for_task(task_id)
+    failed = ended_task(pixmill, task_id).document
     response = pixmill.http.post(f"{TASKS}/{task_id}/restart")
 
     assert failed["status"] == "error"
@@ -150,11 +169,11 @@ def test_a_failed_task_says_why_and_can_be_restarted(pixmill: ApiClient) -> None
     pending = {"status": "pending", "started_at": None, "ended_at": None}
     kept = failed.keys() - {"error", "problem"}
     assert response.json() == {key: failed[key] for key in kept} | pending
-    assert pixmill.wait_for_task(task_id)["status"] == "error"
+    assert ended_task(pixmill, task_id).document["status"] == "error"
 
 
-def test_pages_follow_the_link_header(pixmill: ApiClient) -> None:
-    ids = [pixmill.upload(f"{n}.txt", b"x")["id"] for n in range(3)]
+def test_pages_follow_the_link_header(pixmill: Served) -> None:
+    ids = [uploaded(pixmill, f"{n}.txt", b"x")["id"] for n in range(3)]
     after = int(str(ids[0])) - 1
 
     first = pixmill.http.get(f"{FILES}/", params={"limit": 2, "after": after})

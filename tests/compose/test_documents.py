@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.client import FILES, TASKS, ApiClient, http, is_ready
+from tests.support.client import FILES, TASKS, Served, http, is_ready, processed_bytes
 from tests.support.documents import Block, all_blocks, assert_runs, is_translation
 from tests.support.environment import PROJECT
 from tests.support.images import photo
@@ -54,9 +54,9 @@ def test_the_command_in_the_readme_starts_the_stack(environment: dict[str, str],
     process.popen.wait()
 
 
-def test_a_backup_is_restored(pixmill: ApiClient, environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_backup_is_restored(pixmill: Served, environment: dict[str, str], tmp_path: Path) -> None:
     backup, restore = BACKUP
-    pixmill.process(photo(80, 60), "kept.png", "flip")
+    processed_bytes(pixmill, photo(80, 60), "kept.png", "flip")
     before = listed()
 
     assert_runs(backup, tmp_path, environment, seconds=500)

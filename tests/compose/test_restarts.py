@@ -3,11 +3,12 @@
 import os
 import subprocess
 import time
+from collections.abc import Sequence
 
 import httpx2
 import pytest
 
-from tests.support.client import FILES, TASKS, ApiClient, http, is_ready
+from tests.support.client import FILES, TASKS, Served, http, is_ready
 from tests.support.images import photo
 from tests.support.waiting import wait_until
 
@@ -20,7 +21,7 @@ def restart(service: str, url: str) -> None:
     wait_until(lambda: all(is_ready(f"{url}{place}") for place in (FILES, TASKS)), "both services are ready")
 
 
-def await_all(url: str, task_ids: list[int]) -> list[dict[str, object]]:
+def await_all(url: str, task_ids: Sequence[int]) -> list[dict[str, object]]:
     deadline = time.monotonic() + RECOVERY_SECONDS
     tasks: list[dict[str, object]] = []
     while time.monotonic() < deadline:
@@ -38,10 +39,10 @@ def await_all(url: str, task_ids: list[int]) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_restart_loses_no_task(pixmill: ApiClient, service: str) -> None:
+def test_a_restart_loses_no_task(pixmill: Served, service: str) -> None:
     name = f"restart-{service}"
-    ids = [pixmill.upload(f"{name}.jpg", photo(2000, 1500, format="JPEG"))["id"] for _ in range(20)]
-    task_ids = pixmill.create_tasks(ids, "resize", {"width": 900})
+    ids = [pixmill.files.upload(photo(2000, 1500, format="JPEG"), name=f"{name}.jpg").id for _ in range(20)]
+    task_ids = pixmill.run(ids, "resize", params={"width": 900}).task_ids
 
     restart(service, os.environ["PIXMILL_URL"])
     tasks = await_all(os.environ["PIXMILL_URL"], task_ids)

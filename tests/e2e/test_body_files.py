@@ -12,7 +12,7 @@ import httpx2
 import psutil
 import pytest
 
-from tests.support.client import FILES, ApiClient, assert_problem, http
+from tests.support.client import FILES, Served, assert_problem, http
 from tests.support.processes import children_of, frozen
 from tests.support.stacks import FullStack
 from tests.support.waiting import wait_until
@@ -40,8 +40,8 @@ def await_complete_body(folder: Path) -> Path:
 
 
 def test_a_form_is_stored_and_its_body_file_deleted(full: FullStack, incoming: Path) -> None:
-    with ApiClient(full.url) as pixmill:
-        stored = pixmill.upload("large.bin", CONTENT)
+    with Served(full.url) as pixmill:
+        stored = pixmill.http.post(f"{FILES}/", files={"file": ("large.bin", CONTENT)}).json()
 
     assert (stored["size"], stored["sha256"]) == (len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
     await_empty(incoming)
@@ -126,8 +126,8 @@ def assert_stored(full: FullStack, response: httpx2.Response) -> None:
     assert response.status_code == 201, response.text
     stored = response.json()
     assert (stored["size"], stored["sha256"]) == (len(LARGE), hashlib.sha256(LARGE).hexdigest())
-    with ApiClient(full.url) as pixmill:
-        assert pixmill.download(stored["id"]) == LARGE
+    with Served(full.url) as pixmill:
+        assert pixmill.files.read(stored["id"]) == LARGE
 
 
 def test_a_large_body_is_read_while_it_arrives(full: FullStack, incoming: Path, staging: Path) -> None:
@@ -248,5 +248,5 @@ def test_a_client_cannot_name_a_body_file_by_another_spelling_of_the_url(full: F
     file = http.post(address, content=b"mine", headers=headers).json()
 
     assert "id" in file, file
-    with ApiClient(full.url) as client:
-        assert client.download(file["id"]) == b"mine"
+    with Served(full.url) as client:
+        assert client.files.read(file["id"]) == b"mine"

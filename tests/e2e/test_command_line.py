@@ -10,7 +10,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from tests.support.client import ApiClient
+from tests.support.client import Served
 from tests.support.commands import run_command
 from tests.support.environment import ENVIRONMENT, SCRIPTS
 from tests.support.images import opened, photo
@@ -77,7 +77,7 @@ def test_json_has_a_line_for_each_file_as_the_api_shows_it(pixmill_command: Run,
     [line] = pixmill_command("put", "a.txt", "--json").stdout.splitlines()
 
     file = json.loads(line)
-    with ApiClient(stack.url) as api:
+    with Served(stack.url) as api:
         assert file == api.http.get(f"/api/file-server/{file['id']}").json()
 
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pixmill.client.answers import Task
 
-from tests.support.client import FILES, TASKS, ApiClient
+from tests.support.client import FILES, TASKS, Served, ended_task
 from tests.support.environment import PROJECT
 from tests.support.stacks import Stack
 
@@ -29,9 +30,9 @@ UNCLEAR = re.compile(r"crash|unexpected error|took longer|/|Traceback")
 
 
 @pytest.fixture(scope="module")
-def corpus(embedded: Stack) -> Iterator[tuple[ApiClient, dict[int, Path]]]:
+def corpus(embedded: Stack) -> Iterator[tuple[Served, dict[int, Path]]]:
     """Return a client, and the files of the corpus by their ids."""
-    with ApiClient(embedded.url) as pixmill:
+    with Served(embedded.url) as pixmill:
         uploaded = {}
         for path in sorted(path for path in CORPUS.rglob("*") if path.is_file()):
             response = pixmill.http.put(f"{FILES}/", params={"name": path.name}, content=path.read_bytes())
@@ -41,25 +42,25 @@ def corpus(embedded: Stack) -> Iterator[tuple[ApiClient, dict[int, Path]]]:
 
 
 @pytest.mark.parametrize("batch", BATCHES)
-def test_every_file_ends_finished_or_in_a_clear_error(corpus: tuple[ApiClient, dict[int, Path]], batch: str) -> None:
+def test_every_file_ends_finished_or_in_a_clear_error(corpus: tuple[Served, dict[int, Path]], batch: str) -> None:
     pixmill, files = corpus
     assert len(files) > 1000, "run scripts/fetch-corpus"
 
     body = {"file_ids": list(files), "cache": False, **BATCHES[batch]}
-    task_ids = pixmill.post_tasks(body).json()["task_ids"]
+    task_ids = pixmill.http.post(f"{TASKS}/", json=body).json()["task_ids"]
     # Wait in the order of the tasks, so that the timeout restarts with each.
-    tasks = [pixmill.wait_for_task(task_id) for task_id in task_ids]
+    tasks = [ended_task(pixmill, task_id) for task_id in task_ids]
 
-    unclear = [(files[int(str(task["source_id"]))].name, task["error"]) for task in tasks if is_unclear(task)]
+    unclear = [(files[task.source_id].name, task.error) for task in tasks if is_unclear(task)]
     assert unclear == []
-    assert Counter(task["status"] for task in tasks)["finished"] > 350
+    assert Counter(task.status for task in tasks)["finished"] > 350
 
 
-def is_unclear(task: dict[str, object]) -> bool:
-    return task["status"] == "error" and UNCLEAR.search(str(task["error"])) is not None
+def is_unclear(task: Task) -> bool:
+    return task.status == "error" and UNCLEAR.search(str(task.error)) is not None
 
 
-def test_errors_are_short(corpus: tuple[ApiClient, dict[int, Path]]) -> None:
+def test_errors_are_short(corpus: tuple[Served, dict[int, Path]]) -> None:
     pixmill, files = corpus
 
     errors = pixmill.http.get(f"{TASKS}/", params={"status": "error", "algorithm": "info"}).json()

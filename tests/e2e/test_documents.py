@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pixmill.commands.console import EXIT_CODES
 
-from tests.support.client import FILES, TASKS, ApiClient, http, is_ready
+from tests.support.client import FILES, TASKS, Served, http, is_ready
 from tests.support.commands import forking_program
 from tests.support.documents import (
     PRINTED_URL,
@@ -116,7 +116,7 @@ def readers(clone: Clone) -> Iterator[Mapping[str, str]]:
 
 def await_tasks(clone: Clone) -> None:
     def none_runs() -> bool:
-        with ApiClient(clone.url) as client:
+        with Served(clone.url) as client:
             tasks = client.http.get(f"{TASKS}/").json()
             return all(task["status"] not in ("pending", "processing") for task in tasks)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.client import FILES, ApiClient, assert_problem
+from tests.support.client import FILES, Served, assert_problem, ended_task, result_bytes
 from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
 from tests.support.images import opened, photo
 from tests.support.processes import Process, children_of, free_port, processes_of
@@ -84,13 +84,13 @@ def test_no_process_is_left_when_the_launcher_dies(tmp_path: Path) -> None:
 @pytest.mark.thorough
 def test_several_ranges_get_the_whole_file_where_there_is_no_disk_space_for_them(tmp_path: Path) -> None:
     first = EmbeddedStack(tmp_path)
-    with ApiClient(first.url) as client:
-        file = client.upload("a.bin", b"0123456789")
+    with Served(first.url) as client:
+        file = client.files.upload(b"0123456789", name="a.bin")
     first.stop()
 
     full = EmbeddedStack(tmp_path, {"FILE_STORAGE_STORAGE__RESERVE_BYTES": str(2**62)})
-    with ApiClient(full.url) as client:
-        response = client.http.get(f"{FILES}/{file['id']}/download", headers={"Range": "bytes=0-1,4-5"})
+    with Served(full.url) as client:
+        response = client.http.get(f"{FILES}/{file.id}/download", headers={"Range": "bytes=0-1,4-5"})
     full.stop()
 
     assert (response.status_code, response.content) == (200, b"0123456789")
@@ -99,15 +99,15 @@ def test_several_ranges_get_the_whole_file_where_there_is_no_disk_space_for_them
 @pytest.mark.thorough
 def test_tasks_continue_after_a_restart(tmp_path: Path) -> None:
     first = EmbeddedStack(tmp_path)
-    with ApiClient(first.url) as client:
-        source = client.upload("p.png", photo(1200, 900))
-        task_ids = [client.create_tasks([source["id"]], "resize", {"width": 1000 + n})[0] for n in range(30)]
+    with Served(first.url) as client:
+        source = client.files.upload(photo(1200, 900), name="p.png")
+        task_ids = [client.run([source.id], "resize", params={"width": 1000 + n}).task_ids[0] for n in range(30)]
     first.stop()
 
     second = EmbeddedStack(tmp_path)
-    with ApiClient(second.url) as client:
-        tasks = [client.wait_for_task(task_id) for task_id in task_ids]
-        widths = [opened(client.download(task["result_id"])).width for task in tasks]
+    with Served(second.url) as client:
+        tasks = [ended_task(client, task_id) for task_id in task_ids]
+        widths = [opened(result_bytes(client, task)).width for task in tasks]
     second.stop()
 
     assert widths == [1000 + n for n in range(30)]
@@ -206,10 +206,10 @@ def test_a_wrong_setting_stops_the_start_with_one_clear_line(name: str, value: s
 @pytest.mark.thorough
 def test_files_are_checked_while_the_server_runs(tmp_path: Path) -> None:
     stack = EmbeddedStack(tmp_path)
-    with ApiClient(stack.url) as pixmill:
-        pixmill.upload("whole.bin", b"whole")
-        lost = pixmill.upload("lost.bin", b"lost")
-    [blob] = (stack.files / "blobs").rglob(str(lost["sha256"]))
+    with Served(stack.url) as pixmill:
+        pixmill.files.upload(b"whole", name="whole.bin")
+        lost = pixmill.files.upload(b"lost", name="lost.bin")
+    [blob] = (stack.files / "blobs").rglob(str(lost.sha256))
     blob.unlink()
 
     checked = maintain("fsck", stack.data)
@@ -218,7 +218,7 @@ def test_files_are_checked_while_the_server_runs(tmp_path: Path) -> None:
 
     events = [json.loads(line) for line in checked.stderr.splitlines()]
     assert [(line["event"], line.get("file_ids")) for line in events] == [
-        ("blob lost", [lost["id"]]),
+        ("blob lost", [lost.id]),
         ("files checked", None),
     ]
     assert checked.returncode == 1
@@ -241,7 +241,7 @@ def test_a_body_that_is_too_long_is_refused(embedded: EmbeddedStack) -> None:
     pieces = (bytes(1024 * 1024) for _ in range(257))
     length = {"Content-Length": str(257 * 1024 * 1024)}
 
-    with ApiClient(embedded.url) as client:
+    with Served(embedded.url) as client:
         response = client.http.put(f"{FILES}/a.bin", content=pieces, headers=length)
 
     assert_problem(response, 413, "268435456")
@@ -251,7 +251,7 @@ def test_a_body_that_is_too_long_is_refused(embedded: EmbeddedStack) -> None:
 def test_the_page_is_compressed_for_clients_that_accept_it(
     embedded: EmbeddedStack, accepted: str, encoding: str | None
 ) -> None:
-    with ApiClient(embedded.url) as client:
+    with Served(embedded.url) as client:
         [asset] = re.findall(r'src="(/assets/[\w-]+\.js)"', client.http.get("/").text)
 
         response = client.http.get(asset, headers={"Accept-Encoding": accepted})

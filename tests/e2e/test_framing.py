@@ -11,7 +11,7 @@ from functools import cache
 import httpx2
 import pytest
 
-from tests.support.client import FILES, ApiClient
+from tests.support.client import FILES, Served, stored_so_far
 from tests.support.raw_http import CLOSE, answers, received
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
@@ -28,8 +28,8 @@ CHUNKED = f"{PUT}Transfer-Encoding: chunked\r\n\r\n"
 @cache
 def places(url: str) -> dict[str, str]:
     """Return each way of downloading a file from the stack at this URL."""
-    with ApiClient(url) as client:
-        file_id = client.upload("a.txt", CONTENT)["id"]
+    with Served(url) as client:
+        file_id = client.files.upload(CONTENT, name="a.txt").id
         link = client.http.post(f"{FILES}/{file_id}/links", json={}).headers["Location"]
     path = f"{FILES}/{file_id}/download"
     return {"download": path, "inline": f"{path}?disposition=inline", "link": httpx2.URL(link).raw_path.decode()}
@@ -39,7 +39,7 @@ def places(url: str) -> dict[str, str]:
 def test_chunked_json_may_be_as_long_as_any_other(stack: Stack) -> None:
     padding = iter([b" " * 100_000] * 15)
 
-    with ApiClient(stack.url) as client:
+    with Served(stack.url) as client:
         found = client.http.post(
             f"{FILES}/lookup",
             content=itertools.chain([b'{"sha256": ["' + b"0" * 64 + b'"]'], padding, [b"}"]),
@@ -142,14 +142,14 @@ def test_a_repeated_length_of_a_later_request_is_refused(stack: Stack) -> None:
 def test_an_invalid_request_is_refused_and_the_connection_closed(
     embedded: Stack, request_text: str, status: int
 ) -> None:
-    with ApiClient(embedded.url) as client:
-        before = client.counts()
+    with Served(embedded.url) as client:
+        before = stored_so_far(client)
 
         [answer] = answers(received(embedded.url, request_text.encode("latin-1")), "GET")
 
         assert answer.status == status
         assert (answer.headers["content-type"], answer.headers["connection"]) == ("application/problem+json", "close")
-        assert client.counts() == before
+        assert stored_so_far(client) == before
 
 
 @pytest.mark.parametrize(
@@ -173,15 +173,15 @@ def test_every_valid_form_of_a_request_is_accepted(embedded: Stack, request_text
 
 
 @pytest.mark.both_stacks
-def test_a_chunked_body_that_breaks_off_is_not_stored(stack: Stack, pixmill: ApiClient) -> None:
-    before = pixmill.counts()
+def test_a_chunked_body_that_breaks_off_is_not_stored(stack: Stack, pixmill: Served) -> None:
+    before = stored_so_far(pixmill)
     address = httpx2.URL(stack.url)
 
     with socket.create_connection((address.host, address.port or 80)) as connection:
         connection.sendall(f"{CHUNKED}5\r\nhello\r\n".encode())
         wait_until(_received_by_the_server(connection), "the server has read all bytes")
 
-    assert pixmill.counts() == before
+    assert stored_so_far(pixmill) == before
 
 
 def _received_by_the_server(connection: socket.socket) -> Callable[[], bool]:

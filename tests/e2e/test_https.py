@@ -9,7 +9,7 @@ import httpx2
 import pytest
 import trustme
 
-from tests.support.client import FILES, TASKS, ApiClient
+from tests.support.client import FILES, TASKS, Served, new_key, processed_bytes
 from tests.support.environment import ENVIRONMENT, PROJECT, TRUSTED_PROXY
 from tests.support.images import opened, photo
 from tests.support.processes import Process, accepts, find_program, free_port
@@ -57,50 +57,49 @@ def secure_port(full: FullStack, authority: trustme.CA, tmp_path_factory: pytest
 
 
 @pytest.fixture
-def pixmill(full: FullStack, secure_port: int, authority: trustme.CA) -> Iterator[ApiClient]:
-    with ApiClient(full.url) as local:
-        key = local.make_key("team", "writer")
+def pixmill(full: FullStack, secure_port: int, authority: trustme.CA) -> Iterator[Served]:
+    with Served(full.url) as local:
+        key = new_key(local, "team", "writer")
     trusted = ssl.create_default_context()
     authority.configure_trust(trusted)
-    with ApiClient(f"https://127.0.0.1:{secure_port}", verify=trusted) as client:
+    with Served(f"https://127.0.0.1:{secure_port}", key=key, verify=trusted) as client:
         client.http.headers["Host"] = "photos.example"
-        client.http.headers["Authorization"] = f"Bearer {key}"
         yield client
 
 
-def test_an_image_is_processed(pixmill: ApiClient) -> None:
-    result = pixmill.process(photo(80, 60), "p.png", "resize", {"width": 40})
+def test_an_image_is_processed(pixmill: Served) -> None:
+    result = processed_bytes(pixmill, photo(80, 60), "p.png", "resize", {"width": 40})
 
     assert opened(result).size == (40, 30)
 
 
-def test_a_large_file_is_uploaded_and_downloaded(pixmill: ApiClient) -> None:
+def test_a_large_file_is_uploaded_and_downloaded(pixmill: Served) -> None:
     content = os.urandom(20_000_000)
 
     file = pixmill.http.put(f"{FILES}/large.bin", content=content).json()
 
-    assert pixmill.download(file["id"]) == content
+    assert pixmill.files.read(file["id"]) == content
 
 
-def test_without_a_key_nobody_comes_in_through_the_proxy(pixmill: ApiClient) -> None:
+def test_without_a_key_nobody_comes_in_through_the_proxy(pixmill: Served) -> None:
     del pixmill.http.headers["Authorization"]
 
     assert pixmill.http.get(f"{FILES}/").status_code == 401
 
 
-def test_events_are_not_buffered(pixmill: ApiClient) -> None:
-    source = pixmill.upload("p.png", photo(80, 60))
+def test_events_are_not_buffered(pixmill: Served) -> None:
+    source = pixmill.files.upload(photo(80, 60), name="p.png")
     # A proxy that buffers sends nothing of a stream that does not end.
     with pixmill.http.stream("GET", f"{TASKS}/events", timeout=STATE_SECONDS) as events:
-        pixmill.create_tasks([source["id"]], "flip")
+        pixmill.run([source], "flip")
 
         assert any('"finished"' in line for line in events.iter_lines())
 
 
-def test_a_link_begins_with_https_and_the_host_name(pixmill: ApiClient) -> None:
-    file = pixmill.upload("a.txt", b"signed")
+def test_a_link_begins_with_https_and_the_host_name(pixmill: Served) -> None:
+    file = pixmill.files.upload(b"signed", name="a.txt")
 
-    url = httpx2.URL(pixmill.http.post(f"{FILES}/{file['id']}/links", json={}).json()["url"])
+    url = httpx2.URL(pixmill.http.post(f"{FILES}/{file.id}/links", json={}).json()["url"])
 
     assert (url.scheme, url.host) == ("https", "photos.example")
     assert pixmill.http.get(url.path).content == b"signed"

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from libthumbor import CryptoURL
 
-from tests.support.client import ApiClient, assert_problem
+from tests.support.client import Served, assert_problem
 from tests.support.environment import RENDER_HOST, THUMBOR_KEY
 from tests.support.images import opened, photo
 from tests.support.processes import accepts, free_port
@@ -30,8 +30,8 @@ def nginx(strict: FullStack) -> Iterator[httpx2.Client]:
 
 @pytest.fixture(scope="module")
 def file_id(strict: FullStack) -> object:
-    with ApiClient(strict.url) as client:
-        return client.upload("photo.jpg", photo(640, 480, format="JPEG"))["id"]
+    with Served(strict.url) as client:
+        return client.files.upload(photo(640, 480, format="JPEG"), name="photo.jpg").id
 
 
 def path_of(file_id: object, width: int) -> str:

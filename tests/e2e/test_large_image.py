@@ -3,7 +3,7 @@
 import pytest
 import pyvips
 
-from tests.support.client import FILES, ApiClient
+from tests.support.client import FILES, Served, ended_task
 from tests.support.folders import temporary_folder
 from tests.support.processes import peak_of, processes_of
 from tests.support.stacks import start
@@ -19,9 +19,9 @@ def test_100_megapixels_need_less_than_150_megabytes() -> None:
     content = image.copy(interpretation="srgb").jpegsave_buffer(Q=80)
     stack = start("embedded", temporary_folder("large"), {"WORKER_CONCURRENCY": "1"})
     try:
-        with ApiClient(stack.url) as pixmill:
+        with Served(stack.url) as pixmill:
             source = pixmill.http.put(f"{FILES}/", params={"name": "large.jpg"}, content=content).json()["id"]
-            task = pixmill.wait_for_task(pixmill.create_tasks([source], "resize", {"width": 1024})[0])
+            task = ended_task(pixmill, pixmill.run([source], "resize", params={"width": 1024}).task_ids[0])
 
         workers = [
             number for number, command in processes_of(stack.folder).items() if "image_processor.worker" in command
@@ -30,6 +30,6 @@ def test_100_megapixels_need_less_than_150_megabytes() -> None:
     finally:
         stack.stop()
 
-    assert task["status"] == "finished", task
+    assert task.status == "finished", task
     assert len(peaks) == 2, "the worker and its only child process"
     assert max(peaks.values()) < PEAK, peaks

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.client import FILES, ApiClient, assert_problem
+from tests.support.client import FILES, Served, assert_problem
 from tests.support.raw_http import CLOSE, received
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
@@ -18,13 +18,13 @@ pytestmark = pytest.mark.both_stacks
 
 
 @pytest.fixture(params=[Path.unlink, partial(os.truncate, length=5)], ids=["missing", "shortened"])
-def lost(stack: Stack, pixmill: ApiClient, request: pytest.FixtureRequest) -> Iterator[object]:
+def lost(stack: Stack, pixmill: Served, request: pytest.FixtureRequest) -> Iterator[object]:
     """Yield the id of a file whose bytes are missing or truncated."""
-    file = pixmill.upload("lost.txt", f"lost at {time.time_ns()}".encode())
-    [blob] = (stack.files / "blobs").rglob(str(file["sha256"]))
+    file = pixmill.files.upload(f"lost at {time.time_ns()}".encode(), name="lost.txt")
+    [blob] = (stack.files / "blobs").rglob(str(file.sha256))
     request.param(blob)
-    yield file["id"]
-    pixmill.http.delete(f"{FILES}/{file['id']}").raise_for_status()
+    yield file.id
+    pixmill.http.delete(f"{FILES}/{file.id}").raise_for_status()
 
 
 def log_of(stack: Stack) -> str:
@@ -32,7 +32,7 @@ def log_of(stack: Stack) -> str:
 
 
 @pytest.mark.parametrize("ranges", [None, "bytes=0-1", "bytes=0-1,3-4", "bytes=0-1,4-8"])
-def test_a_download_says_that_the_bytes_are_lost(pixmill: ApiClient, lost: object, ranges: str | None) -> None:
+def test_a_download_says_that_the_bytes_are_lost(pixmill: Served, lost: object, ranges: str | None) -> None:
     response = pixmill.http.get(f"{FILES}/{lost}/download", headers={"Range": ranges} if ranges else {})
 
     assert_problem(response, 404, "are lost")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support.client import FILES, ApiClient
+from tests.support.client import FILES, Served
 from tests.support.environment import MAX_UPLOAD
 from tests.support.processes import memory_of, processes_of
 from tests.support.stacks import Stack
@@ -49,7 +49,7 @@ def growth_of(stack: Stack) -> Iterator[dict[str, int]]:
         growth.update({f"{number} {commands[number]}": peak[number] - before[number] for number in commands})
 
 
-def test_a_large_file_needs_little_memory(stack: Stack, pixmill: ApiClient) -> None:
+def test_a_large_file_needs_little_memory(stack: Stack, pixmill: Served) -> None:
     begun, ended = b'--b\r\nContent-Disposition: form-data; name="file"; filename="large.bin"\r\n\r\n', b"\r\n--b--\r\n"
 
     def body() -> Iterator[bytes]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.client import FILES, TASKS, ApiClient, assert_problem, http
+from tests.support.client import FILES, TASKS, Served, assert_problem, ended_task, http
 from tests.support.stacks import EmbeddedStack, FullStack
 
 
@@ -17,8 +17,8 @@ def watched(request: pytest.FixtureRequest) -> EmbeddedStack | FullStack:
 
 
 @pytest.fixture
-def pixmill(watched: EmbeddedStack | FullStack) -> Iterator[ApiClient]:
-    with ApiClient(watched.url) as client:
+def pixmill(watched: EmbeddedStack | FullStack) -> Iterator[Served]:
+    with Served(watched.url) as client:
         yield client
 
 
@@ -30,12 +30,12 @@ def metrics(stack: EmbeddedStack | FullStack, place: str) -> dict[str, float]:
     return {"".join([sample.name, *sample.labels.values()]): sample.value for sample in samples}
 
 
-def test_stored_files_and_bytes_are_counted(watched: EmbeddedStack | FullStack, pixmill: ApiClient) -> None:
+def test_stored_files_and_bytes_are_counted(watched: EmbeddedStack | FullStack, pixmill: Served) -> None:
     content = os.urandom(1000)
     before = metrics(watched, FILES)
 
     for _ in range(2):
-        pixmill.upload("a.bin", content)
+        pixmill.files.upload(content, name="a.bin")
 
     after = metrics(watched, FILES)
     assert after["pixmill_files"] == before["pixmill_files"] + 2
@@ -44,7 +44,7 @@ def test_stored_files_and_bytes_are_counted(watched: EmbeddedStack | FullStack, 
     assert 0 < after["pixmill_room_bytes"] < 2**60
 
 
-def test_incomplete_uploads_are_counted(watched: EmbeddedStack | FullStack, pixmill: ApiClient) -> None:
+def test_incomplete_uploads_are_counted(watched: EmbeddedStack | FullStack, pixmill: Served) -> None:
     before = metrics(watched, FILES)["pixmill_resumable_uploads"]
 
     begin = {"Tus-Resumable": "1.0.0", "Upload-Length": "3"}
@@ -55,11 +55,11 @@ def test_incomplete_uploads_are_counted(watched: EmbeddedStack | FullStack, pixm
     assert (begun, metrics(watched, FILES)["pixmill_resumable_uploads"]) == (before + 1, before)
 
 
-def test_failed_tasks_are_counted(watched: EmbeddedStack | FullStack, pixmill: ApiClient) -> None:
+def test_failed_tasks_are_counted(watched: EmbeddedStack | FullStack, pixmill: Served) -> None:
     before = metrics(watched, TASKS)
 
-    task_id = pixmill.create_tasks([pixmill.upload("a.jpg", b"no image")["id"]], "flip")[0]
-    pixmill.wait_for_task(task_id)
+    task_id = pixmill.run([pixmill.files.upload(b"no image", name="a.jpg").id], "flip").task_ids[0]
+    ended_task(pixmill, task_id)
 
     after = metrics(watched, TASKS)
     assert after["pixmill_taskserror"] == before["pixmill_taskserror"] + 1
@@ -72,16 +72,16 @@ def test_failed_tasks_are_counted(watched: EmbeddedStack | FullStack, pixmill: A
 def test_pending_tasks_are_counted(full: FullStack) -> None:
     full.worker.stop()
     try:
-        with ApiClient(full.url) as client:
-            file_id = client.upload("a.jpg", b"no image")["id"]
-            task_id = client.create_tasks([file_id], "flip")[0]
+        with Served(full.url) as client:
+            file_id = client.files.upload(b"no image", name="a.jpg").id
+            task_id = client.run([file_id], "flip").task_ids[0]
 
             waiting = metrics(full, TASKS)
     finally:
         full.worker.start()
 
-    with ApiClient(full.url) as client:
-        client.wait_for_task(task_id)
+    with Served(full.url) as client:
+        ended_task(client, task_id)
     assert waiting["pixmill_taskspending"] == 1
     assert waiting["pixmill_oldest_pending_task_seconds"] > 0
 

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from service_kit.access.cors import Cors
 
-from tests.support.client import FILES, TASKS, ApiClient, assert_problem
+from tests.support.client import FILES, TASKS, Served, assert_problem, new_key
 from tests.support.environment import MAX_UPLOAD
 from tests.support.processes import accepts, free_port
 from tests.support.raw_http import Answer, answer_of, assert_refused, begun
@@ -47,18 +47,18 @@ def unless_stored(answer: httpx2.Response) -> httpx2.Response | None:
 
 
 @pytest.fixture(scope="module")
-def behind_a_proxy(full: FullStack) -> Iterator[ApiClient]:
+def behind_a_proxy(full: FullStack) -> Iterator[Served]:
     """Return a client of an nginx that trusts the address in X-Forwarded-For and allows few requests of an address."""
     trusted = "real_ip_header X-Forwarded-For; set_real_ip_from 127.0.0.0/8;"
-    with ApiClient(full.url) as local:
+    with Served(full.url) as local:
         # Requests forwarded by a proxy need a key.
-        key = local.make_key("team", "reader")
+        key = new_key(local, "team", "reader")
     with limited(full, FEW, trusted) as client:
         client.http.headers["Authorization"] = f"Bearer {key}"
         yield client
 
 
-def statuses_for(client: ApiClient, addresses: Iterable[str]) -> list[int]:
+def statuses_for(client: Served, addresses: Iterable[str]) -> list[int]:
     """Return the statuses of one request from each address."""
     from_each = [{"X-Forwarded-For": address} for address in addresses]
     return [client.http.get(f"{FILES}/?limit=1", headers=headers).status_code for headers in from_each]
@@ -72,34 +72,34 @@ def statuses_for(client: ApiClient, addresses: Iterable[str]) -> list[int]:
         pytest.param("2001:db8:0:{}::1", id="IPv6 networks"),
     ],
 )
-def test_behind_a_trusted_proxy_each_client_has_its_own_limits(behind_a_proxy: ApiClient, pattern: str) -> None:
+def test_behind_a_trusted_proxy_each_client_has_its_own_limits(behind_a_proxy: Served, pattern: str) -> None:
     answers = statuses_for(behind_a_proxy, map(pattern.format, range(20)))
 
     assert set(answers) == {200}
 
 
 @pytest.mark.parametrize("pattern", ["2001:db8:1:2:{}::1", "2001:db8:a0a:a0a:a0a:a0a:a0a:{}", "2001:db8:2::{}"])
-def test_the_addresses_of_an_ipv6_network_have_the_limits_of_one(behind_a_proxy: ApiClient, pattern: str) -> None:
+def test_the_addresses_of_an_ipv6_network_have_the_limits_of_one(behind_a_proxy: Served, pattern: str) -> None:
     answers = statuses_for(behind_a_proxy, map(pattern.format, range(20)))
 
     assert set(answers) == {200, 429}
 
 
 @contextmanager
-def limited(full: FullStack, values: Mapping[str, str], http_lines: str = "") -> Iterator[ApiClient]:
+def limited(full: FullStack, values: Mapping[str, str], http_lines: str = "") -> Iterator[Served]:
     """Return a client for an nginx with a modified configuration."""
     port = free_port()
     nginx = full.start_nginx("limited-nginx", port, free_port(), values, http_lines)
     try:
         nginx.wait_until(accepts(port))
-        with ApiClient(f"http://127.0.0.1:{port}") as client:
+        with Served(f"http://127.0.0.1:{port}") as client:
             yield client
     finally:
         nginx.stop()
 
 
 def test_a_url_that_is_too_long_is_refused(full: FullStack) -> None:
-    with ApiClient(full.url) as client:
+    with Served(full.url) as client:
         answer = client.http.get(f"{FILES}/?name={'a' * 20_000}")
 
     assert_problem(answer, 414, "too long")
@@ -215,7 +215,7 @@ def test_posts_that_answer_with_a_list_have_the_limit_of_lists(full: FullStack, 
 
 
 @pytest.fixture(scope="module")
-def of_named_origins(full: FullStack) -> Iterator[ApiClient]:
+def of_named_origins(full: FullStack) -> Iterator[Served]:
     """Return a client of an nginx with named origins, whose image-processor and process of large uploads are down."""
     down = {"IMAGE_PROCESSOR": f"127.0.0.1:{free_port()}", "FILE_STORAGE_LARGE": f"127.0.0.1:{free_port()}"}
     with limited(full, {**NAMED, **down}) as client:
@@ -239,7 +239,7 @@ REFUSALS = [
 @pytest.mark.parametrize("origin", [ORIGIN, OTHER_ORIGIN])
 @pytest.mark.parametrize(("status", "method", "target", "headers"), REFUSALS)
 def test_the_page_of_a_named_origin_reads_the_refusals_of_nginx(
-    of_named_origins: ApiClient, status: int, method: str, target: str, headers: Mapping[str, str], origin: str
+    of_named_origins: Served, status: int, method: str, target: str, headers: Mapping[str, str], origin: str
 ) -> None:
     asked = {"Origin": origin, **KEY}
 
@@ -264,7 +264,7 @@ def test_the_page_of_a_named_origin_reads_the_refusals_of_nginx(
         pytest.param({"Origin": ORIGIN}, id="no key"),
     ],
 )
-def test_another_origin_reads_no_refusal_of_nginx(of_named_origins: ApiClient, headers: Mapping[str, str]) -> None:
+def test_another_origin_reads_no_refusal_of_nginx(of_named_origins: Served, headers: Mapping[str, str]) -> None:
     answer = refusal(of_named_origins, "GET", "/nothing", headers)
 
     assert answer.status == 404
@@ -282,14 +282,14 @@ def test_the_page_of_a_named_origin_learns_that_it_asks_too_often(full: FullStac
 
 
 def test_without_named_origins_a_refusal_does_not_vary_by_them(full: FullStack) -> None:
-    with ApiClient(full.url) as client:
+    with Served(full.url) as client:
         answer = refusal(client, "GET", "/nothing", {"Origin": ORIGIN, **KEY})
 
     assert answer.headers["vary"] == "Accept-Language"
     assert "access-control-allow-origin" not in answer.headers
 
 
-def refusal(client: ApiClient, method: str, target: str, headers: Mapping[str, str]) -> Answer:
+def refusal(client: Served, method: str, target: str, headers: Mapping[str, str]) -> Answer:
     """Send the head of a request and return its response."""
     lines = {"Host": "localhost", **headers}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())

@@ -35,7 +35,7 @@ from tests.support.browser import (
     press,
     release,
 )
-from tests.support.client import FILES, TASKS, ApiClient
+from tests.support.client import FILES, TASKS, Served, ended_task, stored_so_far
 from tests.support.environment import PROJECT
 from tests.support.folders import temporary_folder
 from tests.support.images import photo, pixels
@@ -60,8 +60,8 @@ def first_lines(elements: Locator) -> list[str]:
 
 
 @pytest.mark.both_stacks
-def test_the_start_page_shows_the_files(pixmill: ApiClient, page: Page, name: str) -> None:
-    pixmill.upload(f"{name}.png", photo())
+def test_the_start_page_shows_the_files(pixmill: Served, page: Page, name: str) -> None:
+    pixmill.files.upload(photo(), name=f"{name}.png")
 
     page.open("/")
     page.says(name)
@@ -86,7 +86,7 @@ def test_the_start_page_shows_the_files(pixmill: ApiClient, page: Page, name: st
         "/s/a-token",
     ],
 )
-def test_each_screen_has_an_address(pixmill: ApiClient, path: str) -> None:
+def test_each_screen_has_an_address(pixmill: Served, path: str) -> None:
     answer = pixmill.http.get(path)
 
     assert answer.content == (DIST / "index.html").read_bytes()
@@ -95,7 +95,7 @@ def test_each_screen_has_an_address(pixmill: ApiClient, path: str) -> None:
 
 
 @pytest.mark.both_stacks
-def test_what_the_page_loads_is_kept_by_browsers(pixmill: ApiClient) -> None:
+def test_what_the_page_loads_is_kept_by_browsers(pixmill: Served) -> None:
     assets = re.findall(r'"(/assets/[^"]+)"', pixmill.http.get("/").text)
     answers = [pixmill.http.get(asset) for asset in assets]
 
@@ -116,8 +116,8 @@ def test_the_page_is_small() -> None:
     assert size([f"assets/{file.name}" for file in (DIST / "assets").iterdir()]) < 200_000
 
 
-def test_the_first_screen_transfers_few_bytes(pixmill: ApiClient, chromium: Browser, stack: Stack, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.jpg", photo(1600, 1200, format="JPEG"), folder=name)["id"]
+def test_the_first_screen_transfers_few_bytes(pixmill: Served, chromium: Browser, stack: Stack, name: str) -> None:
+    file_id = pixmill.files.upload(photo(1600, 1200, format="JPEG"), name=f"{name}.jpg", folder=name).id
     copies = [{"file_id": file_id, "name": name} for _ in range(99)]
     pixmill.http.post(f"{FILES}/copies", json={"copies": copies}).raise_for_status()
     pictures = "[...document.querySelectorAll('[role=option] img')]"
@@ -161,8 +161,8 @@ def test_no_screen_breaks_its_own_policy(page: Page) -> None:
     assert page.errors() == []
 
 
-def test_a_set_of_files_opens_with_its_password(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_ids = [pixmill.upload(f"{name}-{index}.png", photo(20 + index, 10))["id"] for index in range(2)]
+def test_a_set_of_files_opens_with_its_password(pixmill: Served, page: Page, name: str) -> None:
+    file_ids = [pixmill.files.upload(photo(20 + index, 10), name=f"{name}-{index}.png").id for index in range(2)]
     wanted = {"file_ids": file_ids, "note": f"For {name}", "password": "right"}
     token = pixmill.http.post(f"{FILES}/links", json=wanted).raise_for_status().json()["token"]
 
@@ -182,8 +182,8 @@ def test_a_set_of_files_opens_with_its_password(pixmill: ApiClient, page: Page, 
     wait_until(lambda: page.tab.evaluate(loaded) == 2, "both pictures are shown")
 
 
-def test_a_link_shows_pictures_that_no_browser_shows(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.tif", photo(900, 600, format="TIFF"))["id"]
+def test_a_link_shows_pictures_that_no_browser_shows(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(900, 600, format="TIFF"), name=f"{name}.tif").id
     token = pixmill.http.post(f"{FILES}/links", json={"file_ids": [file_id]}).raise_for_status().json()["token"]
 
     page.open(f"/s/{token}")
@@ -193,10 +193,8 @@ def test_a_link_shows_pictures_that_no_browser_shows(pixmill: ApiClient, page: P
     wait_until(lambda: page.tab.evaluate(width) == 512, "the thumbnail is shown")
 
 
-def test_a_shared_thumbnail_is_asked_for_again_and_its_original_is_not(
-    pixmill: ApiClient, page: Page, name: str
-) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+def test_a_shared_thumbnail_is_asked_for_again_and_its_original_is_not(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(60, 40), name=f"{name}.png").id
     token = pixmill.http.post(f"{FILES}/links", json={"file_ids": [file_id]}).raise_for_status().json()["token"]
     given_up = "document.querySelector('li') !== null && document.querySelector('li img') === null"
     shown = "[...document.querySelectorAll('li img')].find((image) => image.naturalWidth > 0)?.src"
@@ -222,7 +220,7 @@ def test_the_page_runs_no_script_from_a_text(page: Page) -> None:
     assert refusal == "TypeError"
 
 
-def test_chosen_files_are_uploaded(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
+def test_chosen_files_are_uploaded(pixmill: Served, page: Page, name: str, tmp_path: Path) -> None:
     paths = [tmp_path / f"{name}-{index}.png" for index in range(3)]
     for index, path in enumerate(paths):
         path.write_bytes(photo(20 + index, 10))
@@ -236,10 +234,10 @@ def test_chosen_files_are_uploaded(pixmill: ApiClient, page: Page, name: str, tm
 
     expect(files_shown(page)).to_have_count(3)
     stored = pixmill.http.get(f"{FILES}/", params={"name": name}).json()
-    assert {pixmill.download(file["id"]) for file in stored} == {path.read_bytes() for path in paths}
+    assert {pixmill.files.read(file["id"]) for file in stored} == {path.read_bytes() for path in paths}
 
 
-def test_a_large_file_is_uploaded_in_resumable_parts(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
+def test_a_large_file_is_uploaded_in_resumable_parts(pixmill: Served, page: Page, name: str, tmp_path: Path) -> None:
     content = secrets.token_bytes(9_000_000)
     path = tmp_path / f"{name}.bin"
     path.write_bytes(content)
@@ -251,7 +249,7 @@ def test_a_large_file_is_uploaded_in_resumable_parts(pixmill: ApiClient, page: P
     assert languages_of(page, "/uploads/") == {"en"}
 
     [stored] = pixmill.http.get(f"{FILES}/", params={"name": name}).json()
-    assert pixmill.download(stored["id"]) == content
+    assert pixmill.files.read(stored["id"]) == content
     requests = page.tab.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert any(f"{FILES}/uploads/" in request for request in requests)
 
@@ -267,7 +265,7 @@ def test_uploads_wait_while_the_service_behind_nginx_restarts(
     for stem, content in contents.items():
         (tmp_path / f"{stem}.bin").write_bytes(content)
 
-    with open_page(chromium, strict.url) as page, ApiClient(strict.url) as client:
+    with open_page(chromium, strict.url) as page, Served(strict.url) as client:
         page.open("/files")
         page.button("Upload")
         strict.file_storage.kill()
@@ -282,11 +280,11 @@ def test_uploads_wait_while_the_service_behind_nginx_restarts(
         uploads_say(page, "2 files uploaded")
 
         stored = {stem: client.http.get(f"{FILES}/", params={"name": stem}).json() for stem in contents}
-        assert {stem: client.download(file["id"]) for stem, [file] in stored.items()} == contents
+        assert {stem: client.files.read(file["id"]) for stem, [file] in stored.items()} == contents
 
 
 def test_large_files_of_the_same_name_go_each_to_its_folder(
-    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
+    pixmill: Served, page: Page, name: str, tmp_path: Path
 ) -> None:
     contents = [secrets.token_bytes(6_000_000) for _ in range(2)]
     for index, content in enumerate(contents):
@@ -308,11 +306,11 @@ def test_large_files_of_the_same_name_go_each_to_its_folder(
 
     for index, content in enumerate(contents):
         [file] = pixmill.http.get(f"{FILES}/", params={"folder": f"{name}-{index}"}).json()
-        assert pixmill.download(file["id"]) == content
+        assert pixmill.files.read(file["id"]) == content
 
 
 @pytest.mark.thorough
-def test_a_file_that_was_deleted_fails_alone(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
+def test_a_file_that_was_deleted_fails_alone(pixmill: Served, page: Page, name: str, tmp_path: Path) -> None:
     paths = pictures(tmp_path, name, 3)
     page.open("/files")
     page.button("Upload")
@@ -330,7 +328,7 @@ def test_a_file_that_was_deleted_fails_alone(pixmill: ApiClient, page: Page, nam
 
 
 def test_dropped_files_are_uploaded_next_to_an_unreadable_one(
-    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
+    pixmill: Served, page: Page, name: str, tmp_path: Path
 ) -> None:
     paths = [tmp_path / f"{name}-{index}.png" for index in range(3)]
     for path in (paths[0], paths[2]):
@@ -377,7 +375,7 @@ def kept_offline(page: Page, name: str, paths: Sequence[Path]) -> Iterator[None]
         yield
 
 
-def test_uploads_go_on_after_a_reload(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
+def test_uploads_go_on_after_a_reload(pixmill: Served, page: Page, name: str, tmp_path: Path) -> None:
     contents = {f"{name}-{index:02}": secrets.token_bytes(1000) for index in range(70)}
     contents[f"{name}-large"] = secrets.token_bytes(6_000_000)
     for stem, content in contents.items():
@@ -396,7 +394,7 @@ def test_uploads_go_on_after_a_reload(pixmill: ApiClient, page: Page, name: str,
 
     stored = pixmill.http.get(f"{FILES}/", params={"folder": name, "limit": 1000}).json()
     assert sorted(file["name"] for file in stored) == sorted(contents)
-    assert {file["name"]: pixmill.download(file["id"]) for file in stored} == contents
+    assert {file["name"]: pixmill.files.read(file["id"]) for file in stored} == contents
     assert tus_requests(page)
     assert not any(request.endswith("/uploads/") for request in tus_requests(page)), "the server's bytes are sent again"
     page.tab.reload()
@@ -404,9 +402,7 @@ def test_uploads_go_on_after_a_reload(pixmill: ApiClient, page: Page, name: str,
     assert page.tab.locator("section.panel").count() == 0
 
 
-def test_files_whose_response_is_lost_are_stored_once(
-    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
-) -> None:
+def test_files_whose_response_is_lost_are_stored_once(pixmill: Served, page: Page, name: str, tmp_path: Path) -> None:
     paths = pictures(tmp_path, name, 3)
     page.open(f"/files?folder={name}")
     page.says("Nothing matches")
@@ -423,7 +419,7 @@ def test_files_whose_response_is_lost_are_stored_once(
 
 
 def test_a_file_that_is_too_large_to_keep_is_chosen_again(
-    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
+    pixmill: Served, page: Page, name: str, tmp_path: Path
 ) -> None:
     path, other = tmp_path / f"{name}.bin", tmp_path / f"{name}-other.bin"
     with path.open("wb") as file:
@@ -450,7 +446,7 @@ def test_a_file_that_is_too_large_to_keep_is_chosen_again(
 
 
 def test_a_file_whose_bytes_the_browser_lost_is_chosen_again_in_the_gallery(
-    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
+    pixmill: Served, page: Page, name: str, tmp_path: Path
 ) -> None:
     paths = pictures(tmp_path, name, 2)
     with kept_offline(page, name, paths):
@@ -473,7 +469,7 @@ def test_a_file_whose_bytes_the_browser_lost_is_chosen_again_in_the_gallery(
     assert names_stored(pixmill, name) == [path.stem for path in paths]
 
 
-def test_only_one_window_sends_an_upload(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
+def test_only_one_window_sends_an_upload(pixmill: Served, page: Page, name: str, tmp_path: Path) -> None:
     paths = pictures(tmp_path, name, 4)
     with page.another_window() as paused:
         paused.open(f"/files?folder={name}")
@@ -499,7 +495,7 @@ def test_only_one_window_sends_an_upload(pixmill: ApiClient, page: Page, name: s
 
 @pytest.mark.parametrize("database", ["null", "{ open() { throw new DOMException('', 'SecurityError'); } }"])
 def test_files_are_uploaded_without_a_database_of_the_browser(
-    pixmill: ApiClient, page: Page, name: str, tmp_path: Path, database: str
+    pixmill: Served, page: Page, name: str, tmp_path: Path, database: str
 ) -> None:
     path = tmp_path / f"{name}.png"
     path.write_bytes(photo())
@@ -514,7 +510,7 @@ def test_files_are_uploaded_without_a_database_of_the_browser(
 
 
 def test_uploads_of_a_crashed_tab_go_on_after_its_silence(
-    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
+    pixmill: Served, page: Page, name: str, tmp_path: Path
 ) -> None:
     paths = pictures(tmp_path, name, 2)
     with kept_offline(page, name, paths):
@@ -580,7 +576,7 @@ def await_transaction(page: Page, stores: str) -> None:
 
 @pytest.mark.thorough
 def test_an_upload_that_ends_while_the_database_is_read_does_not_begin_again(
-    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
+    pixmill: Served, page: Page, name: str, tmp_path: Path
 ) -> None:
     path = tmp_path / f"{name}.bin"
     path.write_bytes(secrets.token_bytes(3_000_000))
@@ -605,7 +601,7 @@ def test_an_upload_that_ends_while_the_database_is_read_does_not_begin_again(
 @pytest.mark.thorough
 @pytest.mark.parametrize(("button", "stored_later"), [("Pause", 2), ("Stop and clear", 0)])
 def test_nothing_is_sent_that_the_user_stopped_while_the_database_was_read(
-    pixmill: ApiClient, page: Page, name: str, tmp_path: Path, button: str, stored_later: int
+    pixmill: Served, page: Page, name: str, tmp_path: Path, button: str, stored_later: int
 ) -> None:
     paths = pictures(tmp_path, name, 2)
     with kept_offline(page, name, paths):
@@ -637,7 +633,7 @@ LATER = "(hours) => { const now = Date.now; Date.now = () => now() + hours * 360
 
 
 def test_a_retry_after_the_server_forgot_the_key_is_the_users_decision(
-    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
+    pixmill: Served, page: Page, name: str, tmp_path: Path
 ) -> None:
     paths = pictures(tmp_path, name, 2)
     page.open(f"/files?folder={name}")
@@ -676,7 +672,7 @@ def test_a_retry_after_the_server_forgot_the_key_is_the_users_decision(
     assert page.tab.locator("section.panel").count() == 0
 
 
-def test_a_pause_belongs_to_one_window(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
+def test_a_pause_belongs_to_one_window(pixmill: Served, page: Page, name: str, tmp_path: Path) -> None:
     paths = [tmp_path / f"{name}-{index}.bin" for index in range(2)]
     for path in paths:
         path.write_bytes(secrets.token_bytes(3_000_000))
@@ -764,7 +760,7 @@ def test_uploads_wait_for_their_owner(
     alice, bob = owners["alice"], owners["bob"]
     paths = pictures(tmp_path, name, 4)
 
-    with open_page(chromium, keys_stack.url) as page, ApiClient(keys_stack.url) as client:
+    with open_page(chromium, keys_stack.url) as page:
 
         def change_owner(key: str) -> None:
             page.button("Sign out").click()
@@ -801,10 +797,10 @@ def test_uploads_wait_for_their_owner(
         page.button("Resume", "section.panel").click()
         uploads_say(page, "4 files uploaded")
 
-        client.http.headers["Authorization"] = f"Bearer {bob}"
-        assert names_stored(client, name) == [paths[0].stem]
-        client.http.headers["Authorization"] = f"Bearer {alice}"
-        assert names_stored(client, name) == [path.stem for path in paths]
+        with Served(keys_stack.url, key=bob) as client:
+            assert names_stored(client, name) == [paths[0].stem]
+        with Served(keys_stack.url, key=alice) as client:
+            assert names_stored(client, name) == [path.stem for path in paths]
 
 
 @pytest.mark.thorough
@@ -816,7 +812,7 @@ def test_an_owner_who_takes_over_a_page_does_not_get_its_uploads(
         # Too large to keep: the browser asks before it leaves a page with this upload.
         file.truncate(64 * 2**20 + 1)
 
-    with open_page(chromium, keys_stack.url) as page, ApiClient(keys_stack.url) as client:
+    with open_page(chromium, keys_stack.url) as page, Served(keys_stack.url, key=owners["bob"]) as client:
         page.open("/files")
         page.field("Key")
         assert violations(page) == []
@@ -852,7 +848,6 @@ def test_an_owner_who_takes_over_a_page_does_not_get_its_uploads(
         stored = "[localStorage['pixmill.draft'] ?? null, localStorage['pixmill.theme']]"
         assert page.tab.evaluate(stored) == [None, '"dark"']
 
-        client.http.headers["Authorization"] = f"Bearer {owners['bob']}"
         assert names_stored(client, name) == []
 
         page.button("Sign out").click()
@@ -864,8 +859,8 @@ def test_an_owner_who_takes_over_a_page_does_not_get_its_uploads(
         assert "Drop" not in page.text()
 
 
-def test_the_next_page_is_shown_once(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
+def test_the_next_page_is_shown_once(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(b"text", name=f"{name}.txt").id
     for _ in range(101):
         pixmill.http.post(f"{FILES}/{file_id}/links", json={}).raise_for_status()
     count = len(pixmill.http.get(f"{FILES}/links", params={"limit": 1000}).json())
@@ -888,10 +883,10 @@ def test_the_next_page_is_shown_once(pixmill: ApiClient, page: Page, name: str) 
     pixmill.http.delete(f"{FILES}/{file_id}").raise_for_status()
 
 
-def test_an_error_of_the_gallery_is_mended_by_keyboard(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_an_error_of_the_gallery_is_mended_by_keyboard(pixmill: Served, page: Page, name: str) -> None:
     # The end of the list is far below the window.
     for index in range(60):
-        pixmill.upload(f"{name}-{index}.txt", b"text %d" % index)
+        pixmill.files.upload(b"text %d" % index, name=f"{name}-{index}.txt")
 
     with blocked(page, "/healthz"):
         with blocked(page, "/file-server/lookup"):
@@ -941,13 +936,13 @@ def test_the_page_speaks_english_where_its_russian_is_gone(page: Page) -> None:
     page.button("English").click()
 
 
-def test_a_failed_task_is_explained_in_russian(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
+def test_a_failed_task_is_explained_in_russian(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(b"not an image", name=f"{name}.txt").id
     created = pixmill.http.post(
         f"{TASKS}/", json={"file_ids": [file_id], "algorithm": "round_corners", "params": {"radius": 5}}
     )
     [task_id] = created.raise_for_status().json()["task_ids"]
-    pixmill.wait_for_task(task_id)
+    ended_task(pixmill, task_id)
     answer = pixmill.http.get(f"{TASKS}/{task_id}", headers={"Accept-Language": "ru"}).json()
     page.open(f"/files/{file_id}?tab=history")
     page.says(answer["error"])
@@ -988,8 +983,8 @@ def test_late_names_do_not_replace_those_of_the_chosen_language(page: Page, addr
     assert "Сепия" in shown
 
 
-def test_the_copied_commands_do_what_the_buttons_do(pixmill: ApiClient, page: Page, name: str) -> None:
-    pixmill.upload(f"{name}.png", photo())
+def test_the_copied_commands_do_what_the_buttons_do(pixmill: Served, page: Page, name: str) -> None:
+    pixmill.files.upload(photo(), name=f"{name}.png")
     [file] = open_gallery(page, name, 1)
     file.locator("[data-check]").click()
     page.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
@@ -1003,10 +998,10 @@ def test_the_copied_commands_do_what_the_buttons_do(pixmill: ApiClient, page: Pa
     assert names_stored(pixmill, name) == []
 
 
-def test_search_filters_and_order_are_in_the_address(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_search_filters_and_order_are_in_the_address(pixmill: Served, page: Page, name: str) -> None:
     for number in (1, 2):
-        pixmill.upload(f"{name}-{number}.png", photo())
-    pixmill.upload(f"{name}.txt", b"text")
+        pixmill.files.upload(photo(), name=f"{name}-{number}.png")
+    pixmill.files.upload(b"text", name=f"{name}.txt")
 
     page.open("/files")
     search = page.field("Search names and comments")
@@ -1030,9 +1025,9 @@ def test_search_filters_and_order_are_in_the_address(pixmill: ApiClient, page: P
     expect(files_shown(page)).to_have_count(3)
 
 
-def test_files_are_deleted_by_keyboard_and_brought_back(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_files_are_deleted_by_keyboard_and_brought_back(pixmill: Served, page: Page, name: str) -> None:
     for number in (1, 2, 3, 4):
-        pixmill.upload(f"{name}-{number}.png", photo())
+        pixmill.files.upload(photo(), name=f"{name}-{number}.png")
     open_gallery(page, name, 4)
     gallery = page.first("[role=listbox]")
 
@@ -1048,8 +1043,8 @@ def test_files_are_deleted_by_keyboard_and_brought_back(pixmill: ApiClient, page
     expect(files_shown(page)).to_have_count(4)
 
 
-def test_the_trash_restores_a_file_and_is_emptied(pixmill: ApiClient, page: Page, name: str) -> None:
-    ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
+def test_the_trash_restores_a_file_and_is_emptied(pixmill: Served, page: Page, name: str) -> None:
+    ids = [pixmill.files.upload(photo(), name=f"{name}-{number}.png").id for number in (1, 2)]
     pixmill.http.post(f"{FILES}/delete", json={"ids": ids}).raise_for_status()
 
     page.open("/trash")
@@ -1063,8 +1058,8 @@ def test_the_trash_restores_a_file_and_is_emptied(pixmill: ApiClient, page: Page
     assert pixmill.http.get(f"{FILES}/trash").json() == []
 
 
-def test_a_chosen_folder_is_kept_and_filters(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
-    pixmill.upload(f"{name}-elsewhere.png", photo())
+def test_a_chosen_folder_is_kept_and_filters(pixmill: Served, page: Page, name: str, tmp_path: Path) -> None:
+    pixmill.files.upload(photo(), name=f"{name}-elsewhere.png")
     folder = tmp_path / f"album-{name}" / "may"
     folder.mkdir(parents=True)
     (folder / f"{name}-may.png").write_bytes(photo())
@@ -1083,14 +1078,14 @@ def test_a_chosen_folder_is_kept_and_filters(pixmill: ApiClient, page: Page, nam
     assert file["name"] == f"{name}-may"
 
 
-def test_what_others_upload_appears_without_losing_the_selection(pixmill: ApiClient, page: Page, name: str) -> None:
-    first = pixmill.upload(f"{name}-1.png", photo(), folder=name)["id"]
+def test_what_others_upload_appears_without_losing_the_selection(pixmill: Served, page: Page, name: str) -> None:
+    first = pixmill.files.upload(photo(), name=f"{name}-1.png", folder=name).id
     page.open(f"/files?folder={name}")
     expect(files_shown(page)).to_have_count(1)
     press(page.first("[role=listbox]"), "Space")
     page.says("1 file selected")
 
-    pixmill.upload(f"{name}-2.png", photo(), folder=name)
+    pixmill.files.upload(photo(), name=f"{name}-2.png", folder=name)
     expect(files_shown(page)).to_have_count(2)
 
     assert first_lines(page.tab.locator("[role=option][aria-selected=true]")) == [f"{name}-1"]
@@ -1107,8 +1102,8 @@ window.fetch = (path, options) => {
 """Lets the page record the ids of the files whose rows it requests."""
 
 
-def test_a_long_list_has_its_end_and_few_rows_in_the_document(pixmill: ApiClient, page: Page, name: str) -> None:
-    last = pixmill.upload(f"{name}z.png", photo(), folder=name)["id"]
+def test_a_long_list_has_its_end_and_few_rows_in_the_document(pixmill: Served, page: Page, name: str) -> None:
+    last = pixmill.files.upload(photo(), name=f"{name}z.png", folder=name).id
     for _ in range(20):
         copies = [{"file_id": last, "name": name} for _ in range(100)]
         pixmill.http.post(f"{FILES}/copies", json={"copies": copies}).raise_for_status()
@@ -1156,10 +1151,10 @@ PATIENT_TOAST = """{
 """Lets a short message end at once, and focuses its button as soon as it appears."""
 
 
-def test_a_file_is_renamed(pixmill: ApiClient, page: Page, name: str) -> None:
-    file = pixmill.upload(f"{name}.png", photo())
+def test_a_file_is_renamed(pixmill: Served, page: Page, name: str) -> None:
+    file = pixmill.files.upload(photo(), name=f"{name}.png")
     with page.tab.add_init_script(PATIENT_TOAST):
-        page.open(f"/files/{file['id']}")
+        page.open(f"/files/{file.id}")
 
     enter(page.field("Name"), f"{name}-renamed", "Tab")
     page.says("Saved")
@@ -1168,11 +1163,11 @@ def test_a_file_is_renamed(pixmill: ApiClient, page: Page, name: str) -> None:
     page.tab.evaluate("document.activeElement.blur()")
     wait_until(lambda: "Saved" not in page.text(), "the message disappears")
 
-    assert pixmill.http.get(f"{FILES}/{file['id']}").json()["name"] == f"{name}-renamed"
+    assert pixmill.http.get(f"{FILES}/{file.id}").json()["name"] == f"{name}-renamed"
 
 
-def test_a_picture_is_loaded_again_when_the_server_answers_again(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+def test_a_picture_is_loaded_again_when_the_server_answers_again(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(60, 40), name=f"{name}.png").id
     loaded = "document.querySelector('.viewer img')?.naturalWidth"
 
     with blocked(page, "/thumbnails/", f"{FILES}/{file_id}/"):
@@ -1190,9 +1185,9 @@ def test_a_picture_is_loaded_again_when_the_server_answers_again(pixmill: ApiCli
     wait_until(lambda: page.tab.evaluate(loaded) == 60, "the picture is shown")
 
 
-def test_escape_closes_a_menu_and_then_the_file(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_escape_closes_a_menu_and_then_the_file(pixmill: Served, page: Page, name: str) -> None:
     for number in (1, 2, 3):
-        pixmill.upload(f"{name}-{number}.png", photo())
+        pixmill.files.upload(photo(), name=f"{name}-{number}.png")
     open_gallery(page, name, 3)
     press(page.first("[role=listbox]"), "ArrowRight", "Enter")
     page.field("Name")
@@ -1212,11 +1207,11 @@ def test_escape_closes_a_menu_and_then_the_file(pixmill: ApiClient, page: Page, 
     wait_until(lambda: f"{name}-2" in (page.tab.evaluate(place) or ""), "the gallery has its place again")
 
 
-def test_an_image_is_analyzed_without_a_task(pixmill: ApiClient, page: Page, name: str) -> None:
-    file = pixmill.upload(f"{name}.png", photo(60, 40))
-    before = pixmill.counts()
+def test_an_image_is_analyzed_without_a_task(pixmill: Served, page: Page, name: str) -> None:
+    file = pixmill.files.upload(photo(60, 40), name=f"{name}.png")
+    before = stored_so_far(pixmill)
 
-    page.open(f"/files/{file['id']}?tab=analysis")
+    page.open(f"/files/{file.id}?tab=analysis")
     page.says("Dominant colors")
 
     assert page.tab.locator("[aria-label='Shares of dark to light, by channel'] path").count() > 0
@@ -1231,12 +1226,12 @@ def test_an_image_is_analyzed_without_a_task(pixmill: ApiClient, page: Page, nam
     page.button("Попробовать снова", "[role=tabpanel]").click()
     expect(page.tab.locator("[role=tabpanel] [role=alert]")).to_have_count(0)
     page.button("English").click()
-    assert pixmill.counts() == before
+    assert stored_so_far(pixmill) == before
 
 
-def test_a_result_leads_to_its_source_and_back(pixmill: ApiClient, page: Page, name: str) -> None:
-    source = pixmill.upload(f"{name}.png", photo())["id"]
-    result = pixmill.wait_for_task(pixmill.create_tasks([source], "invert")[0])["result_id"]
+def test_a_result_leads_to_its_source_and_back(pixmill: Served, page: Page, name: str) -> None:
+    source = pixmill.files.upload(photo(), name=f"{name}.png").id
+    result = ended_task(pixmill, pixmill.run([source], "invert").task_ids[0]).result_id
 
     page.open(f"/files/{result}")
     page.says("Made from")
@@ -1247,9 +1242,9 @@ def test_a_result_leads_to_its_source_and_back(pixmill: ApiClient, page: Page, n
     page.tab.wait_for_url(lambda url: url.endswith(f"/files/{result}"))
 
 
-def test_a_pipeline_runs_on_the_selected_files(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_a_pipeline_runs_on_the_selected_files(pixmill: Served, page: Page, name: str) -> None:
     for number in (1, 2):
-        pixmill.upload(f"{name}-{number}.png", photo(30, 20))
+        pixmill.files.upload(photo(30, 20), name=f"{name}-{number}.png")
     first, second = open_gallery(page, name, 2)
     page.tab.evaluate("localStorage.clear()")
 
@@ -1266,15 +1261,15 @@ def test_a_pipeline_runs_on_the_selected_files(pixmill: ApiClient, page: Page, n
     sources, results = stored[:2], stored[2:]
     assert len(results) == 2
     # Invert, then flip vertically, as the example of `flip` says.
-    expected = 255 - pixels(pixmill.download(sources[0]["id"]))[::-1]
-    assert any((pixels(pixmill.download(file["id"])) == expected).all() for file in results)
+    expected = 255 - pixels(pixmill.files.read(sources[0]["id"]))[::-1]
+    assert any((pixels(pixmill.files.read(file["id"])) == expected).all() for file in results)
 
 
-def test_a_preset_of_the_server_fills_the_steps(pixmill: ApiClient, page: Page, name: str) -> None:
-    file = pixmill.upload(f"{name}.png", photo())
+def test_a_preset_of_the_server_fills_the_steps(pixmill: Served, page: Page, name: str) -> None:
+    file = pixmill.files.upload(photo(), name=f"{name}.png")
     page.open("/process")
     page.tab.evaluate("localStorage.clear()")
-    page.open(f"/process?files={file['id']}")
+    page.open(f"/process?files={file.id}")
 
     page.button("avatar").click()
 
@@ -1283,10 +1278,10 @@ def test_a_preset_of_the_server_fills_the_steps(pixmill: ApiClient, page: Page, 
     assert page.first("[aria-controls] .small").inner_text().startswith("WEBP")
 
 
-def test_the_files_of_an_address_are_fetched_once_in_its_order(pixmill: ApiClient, page: Page, name: str) -> None:
-    first, second = (pixmill.upload(f"{name}-{number}.png", photo()) for number in (1, 2))
+def test_the_files_of_an_address_are_fetched_once_in_its_order(pixmill: Served, page: Page, name: str) -> None:
+    first, second = (pixmill.files.upload(photo(), name=f"{name}-{number}.png") for number in (1, 2))
 
-    page.open(f"/process?files={second['id']},{first['id']}")
+    page.open(f"/process?files={second.id},{first.id}")
     expect(page.tab.locator("[aria-pressed] img")).to_have_count(2)
 
     names = page.tab.locator("[aria-pressed] img").evaluate_all("(images) => images.map(({alt}) => alt)")
@@ -1295,8 +1290,8 @@ def test_the_files_of_an_address_are_fetched_once_in_its_order(pixmill: ApiClien
     assert sum("/lookup" in request for request in requests) == 1
 
 
-def test_a_late_answer_does_not_change_the_files_of_a_run(pixmill: ApiClient, page: Page, name: str) -> None:
-    ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2, 3)]
+def test_a_late_answer_does_not_change_the_files_of_a_run(pixmill: Served, page: Page, name: str) -> None:
+    ids = [pixmill.files.upload(photo(), name=f"{name}-{number}.png").id for number in (1, 2, 3)]
     page.open("/process")
     page.says("Add a step")
     hold_first = holding("path.endsWith('/lookup') && !window.release")
@@ -1351,8 +1346,8 @@ def test_every_change_of_a_step_is_in_the_address(page: Page) -> None:
     expect(page.fields("Width")).to_have_value("502")
 
 
-def test_steps_are_edited_by_keyboard(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+def test_steps_are_edited_by_keyboard(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
     page.open(address_of_steps([{"algorithm": step, "params": {}} for step in ("flip", "invert", "sepia")], file_id))
     page.says("Run on 1 file")
 
@@ -1388,8 +1383,8 @@ def test_steps_are_edited_by_keyboard(pixmill: ApiClient, page: Page, name: str)
         wait_until(lambda: "Making the preview" not in page.text(), "the preview is not awaited any longer")
 
 
-def test_a_field_whose_json_is_invalid_prevents_the_run(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+def test_a_field_whose_json_is_invalid_prevents_the_run(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
     kernel = [0, 0, 0, 0, 1, 0, 0, 0, 0]
     page.open(address_of_steps([{"algorithm": "convolve", "params": {"kernel": kernel}}], file_id))
     page.button("Run on 1 file")
@@ -1411,25 +1406,25 @@ def test_a_field_whose_json_is_invalid_prevents_the_run(pixmill: ApiClient, page
     assert "This is not JSON" not in page.text()
 
 
-def test_a_failed_task_shows_its_reason_and_runs_again(pixmill: ApiClient, page: Page, name: str) -> None:
-    file = pixmill.upload(f"{name}.txt", b"not an image")
+def test_a_failed_task_shows_its_reason_and_runs_again(pixmill: Served, page: Page, name: str) -> None:
+    file = pixmill.files.upload(b"not an image", name=f"{name}.txt")
     page.open("/process")
     page.tab.evaluate("localStorage.clear()")
-    page.open(f"/process?files={file['id']}")
+    page.open(f"/process?files={file.id}")
 
     add_step(page, "sepia")
     page.button("Run on 1 file").click()
     page.says("What went wrong")
-    [task] = pixmill.http.get(f"{TASKS}/", params={"source_id": str(file["id"])}).json()
+    [task] = pixmill.http.get(f"{TASKS}/", params={"source_id": str(file.id)}).json()
     page.says(task["error"])
     page.button("Restart 1 task").click()
 
     page.says("1 task runs again")
 
 
-def test_a_run_is_the_same_in_every_browser(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
-    file_ids.append(pixmill.upload(f"{name}.txt", b"not an image")["id"])
+def test_a_run_is_the_same_in_every_browser(pixmill: Served, page: Page, name: str) -> None:
+    file_ids = [pixmill.files.upload(photo(), name=f"{name}-{number}.png").id for number in (1, 2)]
+    file_ids.append(pixmill.files.upload(b"not an image", name=f"{name}.txt").id)
     wanted = {"file_ids": file_ids, "algorithm": "invert"}
     batch_id = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
 
@@ -1446,10 +1441,10 @@ def test_a_run_is_the_same_in_every_browser(pixmill: ApiClient, page: Page, name
 
 @pytest.mark.thorough
 def test_a_run_says_whether_its_numbers_are_live(strict: FullStack, chromium: Browser, name: str) -> None:
-    with open_page(chromium, strict.url) as page, ApiClient(strict.url) as client:
+    with open_page(chromium, strict.url) as page, Served(strict.url) as client:
         strict.worker.kill()
         try:
-            file_id = client.upload(f"{name}.png", photo())["id"]
+            file_id = client.files.upload(photo(), name=f"{name}.png").id
             wanted = {"file_ids": [file_id], "algorithm": "flip"}
             batch_id = client.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
             page.open(f"/runs/{batch_id}")
@@ -1474,9 +1469,11 @@ def test_a_run_says_whether_its_numbers_are_live(strict: FullStack, chromium: Br
 
 
 @pytest.mark.thorough
-def test_shift_selects_from_the_task_that_was_clicked(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
-    task_ids = [pixmill.create_tasks([file_id], "flip", {"direction": way})[0] for way in ("horizontal", "vertical")]
+def test_shift_selects_from_the_task_that_was_clicked(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(b"not an image", name=f"{name}.txt").id
+    task_ids = [
+        pixmill.run([file_id], "flip", params={"direction": way}).task_ids[0] for way in ("horizontal", "vertical")
+    ]
     page.open(f"/tasks?file={file_id}")
     page.field(f"Task {task_ids[1]}").click()
     page.says("1 task selected")
@@ -1486,7 +1483,7 @@ def test_shift_selects_from_the_task_that_was_clicked(pixmill: ApiClient, page: 
     page.says("1 task selected")
 
     # It is shown above the other two.
-    pixmill.create_tasks([file_id], "sepia")
+    pixmill.run([file_id], "sepia")
     expect(page.tab.locator("li.task")).to_have_count(3)
     page.field(f"Task {task_ids[0]}").click(modifiers=["Shift"])
 
@@ -1494,7 +1491,7 @@ def test_shift_selects_from_the_task_that_was_clicked(pixmill: ApiClient, page: 
     assert violations(page) == []
 
 
-def test_a_page_that_is_asked_for_during_a_refresh_is_shown(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_a_page_that_is_asked_for_during_a_refresh_is_shown(pixmill: Served, page: Page, name: str) -> None:
     batch_id = run_of_failures(pixmill, name)
     # The stream of events refreshes the first page when it starts.
     is_refresh = "!path.includes('after=') && (window.firsts = (window.firsts ?? 0) + 1) > 1"
@@ -1512,7 +1509,7 @@ def test_a_page_that_is_asked_for_during_a_refresh_is_shown(pixmill: ApiClient, 
         page.field("Select all 101 shown")
 
 
-def test_many_tasks_are_forgotten_with_one_request(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_many_tasks_are_forgotten_with_one_request(pixmill: Served, page: Page, name: str) -> None:
     batch_id = run_of_failures(pixmill, name)
     page.open(f"/tasks?run={batch_id}&status=error")
     page.button("Show more").click()
@@ -1534,7 +1531,7 @@ def test_many_tasks_are_forgotten_with_one_request(pixmill: ApiClient, page: Pag
     assert sum(request.endswith("/forget") for request in requests) == 1
 
 
-def test_a_preset_is_saved_for_every_browser(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_a_preset_is_saved_for_every_browser(pixmill: Served, page: Page, name: str) -> None:
     page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
 
     page.button("Presets").click()
@@ -1545,8 +1542,8 @@ def test_a_preset_is_saved_for_every_browser(pixmill: ApiClient, page: Page, nam
     assert (saved["params"]["steps"][0]["algorithm"], saved["read_only"]) == ("sepia", False)
 
 
-def test_a_chosen_file_is_removed_next_to_a_deleted_one(pixmill: ApiClient, page: Page, name: str) -> None:
-    gone, first, second = (pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (0, 1, 2))
+def test_a_chosen_file_is_removed_next_to_a_deleted_one(pixmill: Served, page: Page, name: str) -> None:
+    gone, first, second = (pixmill.files.upload(photo(), name=f"{name}-{number}.png").id for number in (0, 1, 2))
     pixmill.http.delete(f"{FILES}/{gone}").raise_for_status()
     page.open(address_of_steps([{"algorithm": "montage", "params": {"others": [gone, first, second]}}]))
 
@@ -1562,8 +1559,8 @@ def test_a_chosen_file_is_removed_next_to_a_deleted_one(pixmill: ApiClient, page
     wait_until(lambda: others() == [second], "the deleted file is removed")
 
 
-def test_a_part_is_drawn_by_keyboard(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+def test_a_part_is_drawn_by_keyboard(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(60, 40), name=f"{name}.png").id
     params = {"left": 20, "top": 20, "width": 50, "height": 50, "unit": "percent"}
     page.open(address_of_steps([{"algorithm": "crop", "params": params}], file_id))
 
@@ -1575,8 +1572,8 @@ def test_a_part_is_drawn_by_keyboard(pixmill: ApiClient, page: Page, name: str) 
     assert fields == {"Left": "21", "Top": "30", "Width": "49", "Height": "50"}
 
 
-def test_a_part_in_pixels_is_drawn_where_the_run_cuts_it(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo(1500, 1000))["id"]
+def test_a_part_in_pixels_is_drawn_where_the_run_cuts_it(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(1500, 1000), name=f"{name}.png").id
     params = {"left": 750, "top": 250, "width": 150, "height": 500, "unit": "px"}
     page.open(
         address_of_steps([{"algorithm": "invert", "params": {}}, {"algorithm": "crop", "params": params}], file_id)
@@ -1589,17 +1586,17 @@ def test_a_part_in_pixels_is_drawn_where_the_run_cuts_it(pixmill: ApiClient, pag
     page.button("Part 1: 50%, 25%, 10%, 50%")
 
 
-def test_a_preview_says_how_large_the_result_is(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo(1500, 1000))["id"]
+def test_a_preview_says_how_large_the_result_is(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(1500, 1000), name=f"{name}.png").id
 
     page.open(address_of_steps([{"algorithm": "invert", "params": {}}], file_id))
 
     page.says("1,500 × 1,000, shown at 1,024 (")
 
 
-def test_a_link_for_several_files_is_made_and_revoked(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_a_link_for_several_files_is_made_and_revoked(pixmill: Served, page: Page, name: str) -> None:
     for number in (1, 2):
-        pixmill.upload(f"{name}-{number}.png", photo())
+        pixmill.files.upload(photo(), name=f"{name}-{number}.png")
     first, second = open_gallery(page, name, 2)
     first.locator("[data-check]").click()
     second.click()
@@ -1623,7 +1620,7 @@ def test_a_link_for_several_files_is_made_and_revoked(pixmill: ApiClient, page: 
     assert pixmill.http.get(shared).status_code == 404
 
 
-def test_a_pipeline_is_renamed_and_deleted(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_a_pipeline_is_renamed_and_deleted(pixmill: Served, page: Page, name: str) -> None:
     params = {"steps": [{"algorithm": "sepia", "params": {}}]}
     pixmill.http.put(f"{TASKS}/presets/{name}", json={"params": params}).raise_for_status()
     page.open("/pipelines")
@@ -1641,9 +1638,9 @@ def test_a_pipeline_is_renamed_and_deleted(pixmill: ApiClient, page: Page, name:
     assert pixmill.http.get(f"{TASKS}/presets/{name}-2").status_code == 404
 
 
-def test_a_recent_pipeline_is_opened_with_its_steps(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
-    pixmill.create_tasks([file_id], "pipeline", {"steps": [{"algorithm": "flip"}] * 2})
+def test_a_recent_pipeline_is_opened_with_its_steps(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
+    pixmill.run([file_id], "pipeline", params={"steps": [{"algorithm": "flip"}] * 2})
     page.open("/pipelines")
 
     page.button("Open: Flip → Flip").click()
@@ -1652,9 +1649,9 @@ def test_a_recent_pipeline_is_opened_with_its_steps(pixmill: ApiClient, page: Pa
     assert page.tab.locator("aside ol > li").count() == 2
 
 
-def test_selected_files_move_to_a_folder(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_selected_files_move_to_a_folder(pixmill: Served, page: Page, name: str) -> None:
     for number in (1, 2):
-        pixmill.upload(f"{name}-{number}.png", photo())
+        pixmill.files.upload(photo(), name=f"{name}-{number}.png")
     first, second = open_gallery(page, name, 2)
     page.button("Select").click()
     first.click()
@@ -1669,8 +1666,8 @@ def test_selected_files_move_to_a_folder(pixmill: ApiClient, page: Page, name: s
     assert len(pixmill.http.get(f"{FILES}/", params={"folder": f"{name}/new"}).json()) == 2
 
 
-def test_files_that_were_moved_go_back_each_to_its_folder(pixmill: ApiClient, page: Page, name: str) -> None:
-    ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
+def test_files_that_were_moved_go_back_each_to_its_folder(pixmill: Served, page: Page, name: str) -> None:
+    ids = [pixmill.files.upload(photo(), name=f"{name}-{number}.png").id for number in (1, 2)]
     pixmill.http.patch(f"{FILES}/{ids[0]}", json={"folder": f"{name}/old"}).raise_for_status()
     first, second = open_gallery(page, name, 2)
     page.button("Select").click()
@@ -1685,8 +1682,8 @@ def test_files_that_were_moved_go_back_each_to_its_folder(pixmill: ApiClient, pa
     assert [pixmill.http.get(f"{FILES}/{file_id}").json().get("folder") for file_id in ids] == [f"{name}/old", None]
 
 
-def test_keys_act_where_nothing_is_typed(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+def test_keys_act_where_nothing_is_typed(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
     page.open(f"/files/{file_id}")
     page.says(name)
 
@@ -1709,13 +1706,13 @@ def test_keys_act_where_nothing_is_typed(pixmill: ApiClient, page: Page, name: s
     page.tab.wait_for_url(lambda url: url.endswith("/files"))
 
 
-def test_a_month_of_photos_is_gone_to(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_a_month_of_photos_is_gone_to(pixmill: Served, page: Page, name: str) -> None:
     for month in (1, 2):
         exif = Image.Exif()
         exif.get_ifd(0x8769)[0x9003] = f"2020:0{month}:01 12:00:00"
         content = io.BytesIO()
         Image.new("RGB", (40, 30)).save(content, "JPEG", exif=exif)
-        file_id = pixmill.upload(f"{name}-{month}.jpg", content.getvalue(), folder=name)["id"]
+        file_id = pixmill.files.upload(content.getvalue(), name=f"{name}-{month}.jpg", folder=name).id
         copies = [{"file_id": file_id, "name": f"{name}-{month}"} for _ in range(60)]
         pixmill.http.post(f"{FILES}/copies", json={"copies": copies}).raise_for_status()
     page.open(f"/files?folder={name}&sort=taken_at")
@@ -1727,7 +1724,7 @@ def test_a_month_of_photos_is_gone_to(pixmill: ApiClient, page: Page, name: str)
 
 
 @pytest.mark.thorough
-def test_many_windows_share_one_stream_of_events(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_many_windows_share_one_stream_of_events(pixmill: Served, page: Page, name: str) -> None:
     page.open(f"/files?folder={name}")
     with ExitStack() as opened:
         # A browser opens six connections to a server.
@@ -1738,16 +1735,16 @@ def test_many_windows_share_one_stream_of_events(pixmill: ApiClient, page: Page,
 
         # Close the window that listens for all: another window takes over.
         page.tab.goto("about:blank")
-        pixmill.upload(f"{name}.png", photo(), folder=name)
+        pixmill.files.upload(photo(), name=f"{name}.png", folder=name)
         for window in windows:
             window.says(name)
             window.tab.close()
 
 
-def text_of_each_screen(pixmill: ApiClient, name: str) -> Mapping[str, str]:
+def text_of_each_screen(pixmill: Served, name: str) -> Mapping[str, str]:
     """Fill each screen; return their addresses, and for each a text that it shows when it is complete."""
-    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
-    text_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
+    file_id = pixmill.files.upload(photo(60, 40), name=f"{name}.png").id
+    text_id = pixmill.files.upload(b"not an image", name=f"{name}.txt").id
     wanted = {"file_ids": [file_id, text_id], "algorithm": "flip"}
     batch = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
     link = {"file_ids": [file_id, text_id], "note": name}
@@ -1776,7 +1773,7 @@ STILL = """() => new Promise((done) => {
 """Waits until the colors that change with the scheme have changed: buttons pass through others."""
 
 
-def test_every_screen_can_be_used_by_everybody(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_every_screen_can_be_used_by_everybody(pixmill: Served, page: Page, name: str) -> None:
     found: list[str] = []
 
     for address, text in text_of_each_screen(pixmill, name).items():
@@ -1801,7 +1798,7 @@ def test_every_screen_can_be_used_by_everybody(pixmill: ApiClient, page: Page, n
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_every_screen_that_begins_in_a_scheme_can_be_used_by_everybody(
-    pixmill: ApiClient, chromium: Browser, stack: Stack, name: str, width: int, dark: bool
+    pixmill: Served, chromium: Browser, stack: Stack, name: str, width: int, dark: bool
 ) -> None:
     found: list[str] = []
 
@@ -1840,7 +1837,7 @@ UNREACHABLE = """() => {
 """The visible controls that a finger cannot touch, because they are outside of the window or covered."""
 
 
-def test_every_screen_fits_a_phone(pixmill: ApiClient, chromium: Browser, stack: Stack, name: str) -> None:
+def test_every_screen_fits_a_phone(pixmill: Served, chromium: Browser, stack: Stack, name: str) -> None:
     long_name = f"{name}-{'x' * 80}"
     screens = text_of_each_screen(pixmill, long_name)
     found: list[str] = []
@@ -1855,8 +1852,8 @@ def test_every_screen_fits_a_phone(pixmill: ApiClient, chromium: Browser, stack:
     assert found == []
 
 
-def test_the_page_speaks_russian(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
+def test_the_page_speaks_russian(pixmill: Served, page: Page, name: str) -> None:
+    file_ids = [pixmill.files.upload(photo(), name=f"{name}-{number}.png").id for number in (1, 2)]
     algorithms = pixmill.http.get(f"{TASKS}/algorithms", headers={"Accept-Language": "ru"}).json()
     [extend] = [algorithm for algorithm in algorithms if algorithm["name"] == "extend"]
     fields = extend["params"]["properties"]
@@ -1882,7 +1879,7 @@ def test_the_page_speaks_russian(pixmill: ApiClient, page: Page, name: str) -> N
 
 
 @pytest.mark.parametrize("place", [FILES, pytest.param(TASKS, marks=pytest.mark.thorough)])
-def test_the_api_page_shows_every_operation(page: Page, pixmill: ApiClient, place: str) -> None:
+def test_the_api_page_shows_every_operation(page: Page, pixmill: Served, place: str) -> None:
     document = pixmill.http.get(f"{place}/openapi.json").json()
     described = [*document["paths"].values(), *document.get("webhooks", {}).values()]
     operations = sum(len(methods) for methods in described)

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.browser import Page, drop, enter, open_page, press
-from tests.support.client import FILES, TASKS, ApiClient
+from tests.support.client import FILES, TASKS, Served
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
 from tests.support.owners import keys_of_owners
@@ -26,7 +26,7 @@ from tests.support.waiting import wait_until
     ["C:old", *(pytest.param(folder, marks=pytest.mark.thorough) for folder in ("...", f"{'d' * 250}/{'e' * 250}"))],
 )
 def test_a_refused_folder_fails_only_its_own_file(
-    pixmill: ApiClient, page: Page, name: str, tmp_path: Path, refused: str
+    pixmill: Served, page: Page, name: str, tmp_path: Path, refused: str
 ) -> None:
     paths = [tmp_path / f"{name}-{number}.txt" for number in (1, 3)]
     for path in paths:
@@ -49,10 +49,10 @@ def test_a_refused_folder_fails_only_its_own_file(
 def test_files_that_have_room_are_stored_next_to_one_that_has_not(
     strict: FullStack, chromium: Browser, name: str, tmp_path: Path
 ) -> None:
-    with open_page(chromium, strict.url) as page, ApiClient(strict.url) as client:
+    with open_page(chromium, strict.url) as page, Served(strict.url) as client:
         room = 3_000_000
         free = int(client.http.get(f"{FILES}/stats").json()["room_bytes"])
-        filling = client.upload(f"{name}.filling", secrets.token_bytes(free - room))["id"]
+        filling = client.files.upload(secrets.token_bytes(free - room), name=f"{name}.filling").id
         for number, size in ((1, 1_000_000), (2, room + 1_000_000), (3, 1_000_000)):
             (tmp_path / f"{name}-{number}.bin").write_bytes(secrets.token_bytes(size))
         try:
@@ -71,9 +71,9 @@ def test_files_that_have_room_are_stored_next_to_one_that_has_not(
     assert "All files together may have at most" in reason
 
 
-def test_the_folders_of_all_pages_are_shown(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_the_folders_of_all_pages_are_shown(pixmill: Served, page: Page, name: str) -> None:
     for folder in ("first", "second", "third"):
-        pixmill.upload(f"{folder}.txt", b"text", folder=f"{name}/{folder}")
+        pixmill.files.upload(b"text", name=f"{folder}.txt", folder=f"{name}/{folder}")
     one_a_page = """const fetched = window.fetch;
         window.fetch = (path, options) => fetched(path.endsWith('/folders') ? `${path}?limit=1` : path, options);"""
 
@@ -87,8 +87,8 @@ def test_the_folders_of_all_pages_are_shown(pixmill: ApiClient, page: Page, name
     assert shown == ["first", "second", "third"]
 
 
-def test_a_zip_is_made_of_the_results_that_still_exist(pixmill: ApiClient, page: Page, name: str) -> None:
-    batch_id = ended_run(pixmill, *(pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)))
+def test_a_zip_is_made_of_the_results_that_still_exist(pixmill: Served, page: Page, name: str) -> None:
+    batch_id = ended_run(pixmill, *(pixmill.files.upload(photo(), name=f"{name}-{number}.png").id for number in (1, 2)))
     tasks = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}).json()
     pixmill.http.delete(f"{FILES}/{tasks[0]['result_id']}").raise_for_status()
     record = "HTMLAnchorElement.prototype.click = function () { window.downloaded = [this.href, this.download]; };"
@@ -106,8 +106,8 @@ def test_a_zip_is_made_of_the_results_that_still_exist(pixmill: ApiClient, page:
 
 
 @pytest.mark.thorough
-def test_a_zip_that_fails_leaves_the_page_where_it_is(pixmill: ApiClient, page: Page, name: str) -> None:
-    batch_id = ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
+def test_a_zip_that_fails_leaves_the_page_where_it_is(pixmill: Served, page: Page, name: str) -> None:
+    batch_id = ended_run(pixmill, pixmill.files.upload(photo(), name=f"{name}.png").id)
     page.open(f"/runs/{batch_id}")
     # A result may be deleted after the page has looked: the server refuses such a ZIP.
     refused = f"{FILES}/archive?id=999999999"
@@ -131,9 +131,9 @@ def test_a_zip_that_fails_leaves_the_page_where_it_is(pixmill: ApiClient, page: 
     assert "All done" in page.text()
 
 
-def test_the_steps_of_a_run_open_with_all_its_files(pixmill: ApiClient, page: Page, name: str) -> None:
-    first = pixmill.upload(f"{name}.png", photo())["id"]
-    broken = pixmill.upload(f"{name}.txt", b"not an image")["id"]
+def test_the_steps_of_a_run_open_with_all_its_files(pixmill: Served, page: Page, name: str) -> None:
+    first = pixmill.files.upload(photo(), name=f"{name}.png").id
+    broken = pixmill.files.upload(b"not an image", name=f"{name}.txt").id
     batch_id = ended_run(pixmill, first, broken)
     page.open(f"/runs/{batch_id}")
     page.button("Open the steps").click()
@@ -143,8 +143,8 @@ def test_the_steps_of_a_run_open_with_all_its_files(pixmill: ApiClient, page: Pa
 
 
 @pytest.mark.thorough
-def test_the_steps_of_a_long_run_open_with_more_than_a_page_of_files(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
+def test_the_steps_of_a_long_run_open_with_more_than_a_page_of_files(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(b"not an image", name=f"{name}.txt").id
     file_ids = [file_id]
     for _ in range(11):
         file_ids += copies_of(pixmill, file_id, name, 100)
@@ -210,8 +210,8 @@ def test_params_of_another_shape_break_no_screen(page: Page, params: Mapping[str
 
 
 @pytest.mark.thorough
-def test_a_screen_that_fails_offers_a_way_on(pixmill: ApiClient, page: Page, name: str) -> None:
-    ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
+def test_a_screen_that_fails_offers_a_way_on(pixmill: Served, page: Page, name: str) -> None:
+    ended_run(pixmill, pixmill.files.upload(photo(), name=f"{name}.png").id)
     page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
     page.says("Sepia")
     # Nothing of the page may fail in this way; so a function of the browser does that only this screen uses.
@@ -232,9 +232,9 @@ def corners(page: Page) -> list[Mapping[str, object]]:
     return found
 
 
-def test_negative_numbers_are_typed_into_a_list(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_negative_numbers_are_typed_into_a_list(pixmill: Served, page: Page, name: str) -> None:
     given = [{"x": 0.2, "y": 0.1}, {"x": 0.9, "y": 0.2}, {"x": 0.8, "y": 0.9}, {"x": 0.1, "y": 0.7}]
-    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+    file_id = pixmill.files.upload(photo(60, 40), name=f"{name}.png").id
     page.open(address_of_steps([{"algorithm": "perspective", "params": {"corners": given}}], file_id))
     page.says("Run on 1 file")
     field = page.first("aside .list input")
@@ -251,9 +251,9 @@ def test_negative_numbers_are_typed_into_a_list(pixmill: ApiClient, page: Page, 
 
 
 @pytest.mark.thorough
-def test_the_files_of_one_cause_are_shown_alone(pixmill: ApiClient, page: Page, name: str) -> None:
-    text, gone = (pixmill.upload(f"{name}-{kind}.txt", kind.encode())["id"] for kind in ("text", "gone"))
-    small = pixmill.upload(f"{name}-small.png", photo(10, 10))["id"]
+def test_the_files_of_one_cause_are_shown_alone(pixmill: Served, page: Page, name: str) -> None:
+    text, gone = (pixmill.files.upload(kind.encode(), name=f"{name}-{kind}.txt").id for kind in ("text", "gone"))
+    small = pixmill.files.upload(photo(10, 10), name=f"{name}-small.png").id
     wanted = {
         "file_ids": [text, small, gone],
         "algorithm": "crop",
@@ -281,8 +281,8 @@ def test_the_files_of_one_cause_are_shown_alone(pixmill: ApiClient, page: Page, 
 
 
 @pytest.mark.thorough
-def test_a_cause_whose_example_was_forgotten_shows_an_empty_list(pixmill: ApiClient, page: Page, name: str) -> None:
-    batch_id = ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
+def test_a_cause_whose_example_was_forgotten_shows_an_empty_list(pixmill: Served, page: Page, name: str) -> None:
+    batch_id = ended_run(pixmill, pixmill.files.upload(photo(), name=f"{name}.png").id)
     [task] = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}).json()
 
     # No task has this id.
@@ -293,14 +293,14 @@ def test_a_cause_whose_example_was_forgotten_shows_an_empty_list(pixmill: ApiCli
 
 
 @pytest.mark.thorough
-def test_a_run_that_another_program_starts_appears(pixmill: ApiClient, page: Page, name: str) -> None:
-    ended_run(pixmill, pixmill.upload(f"{name}-1.png", photo())["id"])
+def test_a_run_that_another_program_starts_appears(pixmill: Served, page: Page, name: str) -> None:
+    ended_run(pixmill, pixmill.files.upload(photo(), name=f"{name}-1.png").id)
     page.open("/runs")
     page.first("main li.card")
     opened = f"performance.getEntriesByType('resource').some(({{name}}) => name.includes('{TASKS}/batches'))"
     wait_until(lambda: page.tab.evaluate(opened), "the list is fetched")
 
-    batch_id = ended_run(pixmill, pixmill.upload(f"{name}-2.png", photo())["id"])
+    batch_id = ended_run(pixmill, pixmill.files.upload(photo(), name=f"{name}-2.png").id)
 
     page.first(f"main a[href='/runs/{batch_id}']")
 
@@ -373,8 +373,8 @@ def test_a_server_that_never_answers_is_named_and_asked_again(page: Page, path: 
 
 
 @pytest.mark.thorough
-def test_files_come_into_view_after_the_server_was_silent(pixmill: ApiClient, page: Page, name: str) -> None:
-    pixmill.upload(f"{name}.png", photo())
+def test_files_come_into_view_after_the_server_was_silent(pixmill: Served, page: Page, name: str) -> None:
+    pixmill.files.upload(photo(), name=f"{name}.png")
     with page.tab.add_init_script(SILENT):
         page.open(f"/files?q={name}")
         page.says("Trying again by itself")
@@ -384,8 +384,8 @@ def test_files_come_into_view_after_the_server_was_silent(pixmill: ApiClient, pa
 
 
 @pytest.mark.thorough
-def test_what_is_entered_stays_while_the_server_is_silent(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+def test_what_is_entered_stays_while_the_server_is_silent(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
     with page.tab.add_init_script(SILENT.replace("window.isSilent = true", "window.isSilent = false")):
         page.open(f"/files/{file_id}")
         comment = page.field("Comment")
@@ -474,9 +474,8 @@ def test_a_zip_after_the_session_has_ended_asks_for_the_key(
     keys_stack: EmbeddedStack, chromium: Browser, name: str
 ) -> None:
     key = keys_of_owners(keys_stack, {"alice": "writer"})["alice"]
-    with open_page(chromium, keys_stack.url) as page, ApiClient(keys_stack.url) as client:
-        client.http.headers["Authorization"] = f"Bearer {key}"
-        batch_id = ended_run(client, client.upload(f"{name}.png", photo())["id"])
+    with open_page(chromium, keys_stack.url) as page, Served(keys_stack.url, key=key) as client:
+        batch_id = ended_run(client, client.files.upload(photo(), name=f"{name}.png").id)
         page.open(f"/runs/{batch_id}")
         enter(page.field("Key"), key)
         page.says("All done")

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.support.accessibility import violations
 from tests.support.browser import Page, box_of
-from tests.support.client import ApiClient
+from tests.support.client import Served
 from tests.support.images import photo
 from tests.support.screens import address_of_steps
 from tests.support.waiting import wait_until
@@ -43,8 +43,8 @@ def await_gravity(page: Page, place: str) -> None:
     wait_until(lambda: given() == place, f"the place is {place}")
 
 
-def test_a_place_that_is_pressed_on_the_picture_is_that_of_the_form(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+def test_a_place_that_is_pressed_on_the_picture_is_that_of_the_form(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(60, 40), name=f"{name}.png").id
     open_places(page, address_of_steps([WATERMARK], file_id))
     groups = (ON_THE_PICTURE, IN_THE_FORM)
     assert [chosen_in(page, group) for group in groups] == [["southeast"], ["southeast"]], "the default is shown"
@@ -60,8 +60,8 @@ def test_a_place_that_is_pressed_on_the_picture_is_that_of_the_form(pixmill: Api
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("group", [ON_THE_PICTURE, IN_THE_FORM])
-def test_an_arrow_key_chooses_the_place_in_its_direction(pixmill: ApiClient, page: Page, name: str, group: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+def test_an_arrow_key_chooses_the_place_in_its_direction(pixmill: Served, page: Page, name: str, group: str) -> None:
+    file_id = pixmill.files.upload(photo(60, 40), name=f"{name}.png").id
     step = {"algorithm": "thumbnail", "params": {"crop": True, "gravity": "northwest"}}
     open_places(page, address_of_steps([step], file_id))
     keys = {"ArrowDown": "west", "ArrowRight": "center", "ArrowUp": "north", "ArrowLeft": "northwest"}
@@ -76,8 +76,8 @@ def test_an_arrow_key_chooses_the_place_in_its_direction(pixmill: ApiClient, pag
 
 
 @pytest.mark.thorough
-def test_the_choices_below_the_places_are_reached_by_arrow_keys(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+def test_the_choices_below_the_places_are_reached_by_arrow_keys(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(60, 40), name=f"{name}.png").id
     step = {"algorithm": "crop", "params": {"width": 20, "height": 20, "gravity": "southeast"}}
     open_places(page, address_of_steps([step], file_id))
 
@@ -91,8 +91,8 @@ def test_the_choices_below_the_places_are_reached_by_arrow_keys(pixmill: ApiClie
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("size", [(1000, 4), (4, 1000), (60, 40)])
-def test_places_are_large_enough_for_a_finger(pixmill: ApiClient, page: Page, name: str, size: tuple[int, int]) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo(*size))["id"]
+def test_places_are_large_enough_for_a_finger(pixmill: Served, page: Page, name: str, size: tuple[int, int]) -> None:
+    file_id = pixmill.files.upload(photo(*size), name=f"{name}.png").id
     open_places(page, address_of_steps([WATERMARK], file_id))
 
     boxes = [box_of(place) for place in page.tab.locator(f"{ON_THE_PICTURE} input").all()]
@@ -103,8 +103,8 @@ def test_places_are_large_enough_for_a_finger(pixmill: ApiClient, page: Page, na
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("dark", [False, True])
-def test_places_on_a_picture_are_accessible(pixmill: ApiClient, page: Page, name: str, dark: bool) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+def test_places_on_a_picture_are_accessible(pixmill: Served, page: Page, name: str, dark: bool) -> None:
+    file_id = pixmill.files.upload(photo(60, 40), name=f"{name}.png").id
     step = {"algorithm": "resize", "params": {"width": 30, "height": 30, "fit": "cover", "gravity": "attention"}}
     page.tab.emulate_media(color_scheme="dark" if dark else "light")
     try:
@@ -117,8 +117,8 @@ def test_places_on_a_picture_are_accessible(pixmill: ApiClient, page: Page, name
 
 
 @pytest.mark.thorough
-def test_places_have_names_in_both_languages(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+def test_places_have_names_in_both_languages(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(60, 40), name=f"{name}.png").id
     open_places(page, address_of_steps([WATERMARK], file_id))
 
     north, southwest = (page.tab.locator(f"{ON_THE_PICTURE} [value={place}]") for place in ("north", "southwest"))
@@ -144,9 +144,9 @@ def test_places_have_names_in_both_languages(pixmill: ApiClient, page: Page, nam
     ],
 )
 def test_a_part_without_a_position_is_drawn_where_the_crop_takes_it(
-    pixmill: ApiClient, page: Page, name: str, params: dict[str, object], part: str
+    pixmill: Served, page: Page, name: str, params: dict[str, object], part: str
 ) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+    file_id = pixmill.files.upload(photo(60, 40), name=f"{name}.png").id
     step = {"algorithm": "crop", "params": {"width": 50, "height": 50, "unit": "percent", **params}}
     page.open(address_of_steps([step], file_id))
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.browser import Page, await_held, enter, holding, is_focused, network, press, release
-from tests.support.client import FILES, ApiClient
+from tests.support.client import FILES, Served
 from tests.support.images import photo
 from tests.support.screens import address_of_steps, files_shown, open_gallery
 from tests.support.waiting import wait_until
@@ -27,12 +27,12 @@ def has_focus(page: Page, selector: str) -> bool:
     return bool(page.tab.evaluate("(selector) => document.activeElement.matches(selector)", selector))
 
 
-def trashed(pixmill: ApiClient, name: str) -> None:
-    ids = [pixmill.upload(f"{name}-{number}.txt", b"text")["id"] for number in (1, 2, 3)]
+def trashed(pixmill: Served, name: str) -> None:
+    ids = [pixmill.files.upload(b"text", name=f"{name}-{number}.txt").id for number in (1, 2, 3)]
     pixmill.http.post(f"{FILES}/delete", json={"ids": ids}).raise_for_status()
 
 
-def test_the_focus_goes_to_the_row_that_takes_the_place_of_another(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_the_focus_goes_to_the_row_that_takes_the_place_of_another(pixmill: Served, page: Page, name: str) -> None:
     trashed(pixmill, name)
     page.open("/trash")
     page.says(f"{name}-1.txt")
@@ -45,7 +45,7 @@ def test_the_focus_goes_to_the_row_that_takes_the_place_of_another(pixmill: ApiC
     wait_until(lambda: focused(page).startswith(following), "the next row has the focus")
 
 
-def test_the_focus_goes_to_the_same_control_of_the_next_row(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_the_focus_goes_to_the_same_control_of_the_next_row(pixmill: Served, page: Page, name: str) -> None:
     preset = {"params": {"steps": [{"algorithm": "sepia", "params": {}}]}}
     for number in (1, 2):
         pixmill.http.put(f"/api/image-processing/presets/{name}-{number}", json=preset).raise_for_status()
@@ -84,7 +84,7 @@ def test_the_focus_stays_with_a_list_whose_last_entry_is_removed(page: Page) -> 
 
 
 def test_a_row_that_was_removed_while_the_user_was_elsewhere_is_forgotten(
-    pixmill: ApiClient, page: Page, name: str
+    pixmill: Served, page: Page, name: str
 ) -> None:
     trashed(pixmill, name)
     page.open("/trash")
@@ -105,9 +105,9 @@ def test_a_row_that_was_removed_while_the_user_was_elsewhere_is_forgotten(
     assert has_focus(page, "body")
 
 
-def test_the_keys_of_the_gallery_work_after_a_deletion_by_mouse(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_the_keys_of_the_gallery_work_after_a_deletion_by_mouse(pixmill: Served, page: Page, name: str) -> None:
     for number in (1, 2):
-        pixmill.upload(f"{name}-{number}.png", photo())
+        pixmill.files.upload(photo(), name=f"{name}-{number}.png")
     open_gallery(page, name, 2)
     press(page.first("[role=listbox]"), "Home", "Space")
 
@@ -117,10 +117,8 @@ def test_the_keys_of_the_gallery_work_after_a_deletion_by_mouse(pixmill: ApiClie
 
 
 @pytest.mark.parametrize("path", ["/shared", "/runs", "/pipelines"])
-def test_the_focus_stays_on_the_screen_whose_row_is_removed(
-    pixmill: ApiClient, page: Page, name: str, path: str
-) -> None:
-    file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
+def test_the_focus_stays_on_the_screen_whose_row_is_removed(pixmill: Served, page: Page, name: str, path: str) -> None:
+    file_id = pixmill.files.upload(b"text", name=f"{name}.txt").id
     pixmill.http.post(f"{FILES}/links", json={"file_ids": [file_id], "note": name}).raise_for_status()
     preset = {"params": {"steps": [{"algorithm": "sepia", "params": {}}]}}
     pixmill.http.put(f"/api/image-processing/presets/{name}", json=preset).raise_for_status()
@@ -139,10 +137,10 @@ def test_the_focus_stays_on_the_screen_whose_row_is_removed(
 
 
 def test_the_gallery_has_the_focus_after_its_bar_and_its_messages_are_gone(
-    pixmill: ApiClient, page: Page, name: str
+    pixmill: Served, page: Page, name: str
 ) -> None:
     for number in (1, 2):
-        pixmill.upload(f"{name}-{number}.png", photo())
+        pixmill.files.upload(photo(), name=f"{name}-{number}.png")
     open_gallery(page, name, 2)
     gallery = page.first("[role=listbox]")
 
@@ -175,8 +173,8 @@ def test_a_menu_gives_the_focus_back_to_its_button(page: Page, over_https: bool)
     assert is_focused(menu)
 
 
-def test_a_new_link_has_the_focus(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+def test_a_new_link_has_the_focus(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
     page.open(f"/files/{file_id}")
 
     page.button("Link").press("Enter")
@@ -186,8 +184,8 @@ def test_a_new_link_has_the_focus(pixmill: ApiClient, page: Page, name: str) -> 
     assert has_focus(page, "dialog input[readonly]")
 
 
-def test_the_files_of_a_link_have_the_focus_after_its_password(pixmill: ApiClient, page: Page, name: str) -> None:
-    link = {"file_ids": [pixmill.upload(f"{name}.png", photo())["id"]], "password": "right"}
+def test_the_files_of_a_link_have_the_focus_after_its_password(pixmill: Served, page: Page, name: str) -> None:
+    link = {"file_ids": [pixmill.files.upload(photo(), name=f"{name}.png").id], "password": "right"}
     token = pixmill.http.post(f"{FILES}/links", json=link).raise_for_status().json()["token"]
     page.open(f"/s/{token}")
 
@@ -197,8 +195,8 @@ def test_the_files_of_a_link_have_the_focus_after_its_password(pixmill: ApiClien
     assert has_focus(page, "#content")
 
 
-def test_a_copied_command_is_not_executed(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+def test_a_copied_command_is_not_executed(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
     page.open(f"/files/{file_id}")
     page.button("Link").click()
 
@@ -211,9 +209,9 @@ def test_a_copied_command_is_not_executed(pixmill: ApiClient, page: Page, name: 
     assert not [link for link in links if link["file_id"] == file_id]
 
 
-def test_text_that_is_selected_to_the_outside_closes_no_dialog(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_text_that_is_selected_to_the_outside_closes_no_dialog(pixmill: Served, page: Page, name: str) -> None:
     for number in (1, 2):
-        pixmill.upload(f"{name}-{number}.png", photo())
+        pixmill.files.upload(photo(), name=f"{name}-{number}.png")
     open_gallery(page, name, 2)
     press(page.first("[role=listbox]"), "Control+a")
     page.button("Link").click()
@@ -276,8 +274,8 @@ def test_the_focus_is_visible_on_a_message(page: Page, theme: str) -> None:
     assert (lighter + 0.05) / (darker + 0.05) >= 3
 
 
-def test_nothing_moves_on_and_on_for_users_who_want_less_motion(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+def test_nothing_moves_on_and_on_for_users_who_want_less_motion(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
     with page.tab.add_init_script(holding("path.endsWith('/preview')")):
         page.open(address_of_steps([{"algorithm": "sepia", "params": {}}], file_id))
         await_held(page, "the preview is held")
@@ -288,14 +286,14 @@ def test_nothing_moves_on_and_on_for_users_who_want_less_motion(pixmill: ApiClie
     assert found == []
 
 
-def test_screen_readers_hear_what_was_found_but_not_each_new_file(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_screen_readers_hear_what_was_found_but_not_each_new_file(pixmill: Served, page: Page, name: str) -> None:
     announced = "[...document.querySelectorAll('[role=status]')].map(({textContent}) => textContent.trim())"
-    pixmill.upload(f"{name}-1.png", photo(), folder=name)
+    pixmill.files.upload(photo(), name=f"{name}-1.png", folder=name)
     page.open(f"/files?folder={name}")
     expect(files_shown(page)).to_have_count(1)
     found = page.tab.evaluate(announced)
 
-    pixmill.upload(f"{name}-2.png", photo(), folder=name)
+    pixmill.files.upload(photo(), name=f"{name}-2.png", folder=name)
     expect(files_shown(page)).to_have_count(2)
 
     assert "1 file" in found
@@ -313,7 +311,7 @@ def test_a_number_is_replaced_by_keyboard(page: Page) -> None:
     assert radius.input_value() == "7"
 
 
-def test_the_list_of_failed_uploads_can_be_unfolded(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
+def test_the_list_of_failed_uploads_can_be_unfolded(pixmill: Served, page: Page, name: str, tmp_path: Path) -> None:
     path = tmp_path / f"{name}.png"
     path.write_bytes(photo())
     page.open(f"/files?q={name}")

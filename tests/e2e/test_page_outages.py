@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.browser import Page, blocked
-from tests.support.client import FILES, ApiClient
+from tests.support.client import FILES, Served
 from tests.support.images import photo
 from tests.support.runs import names_stored
 from tests.support.screens import address_of_steps
@@ -73,8 +73,8 @@ def await_retry(page: Page) -> None:
     wait_until(lambda: page.tab.evaluate(f"() => {{ {press} }}"), "no error is shown")
 
 
-def shared_token(pixmill: ApiClient, name: str, **more: object) -> str:
-    file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
+def shared_token(pixmill: Served, name: str, **more: object) -> str:
+    file_id = pixmill.files.upload(b"text", name=f"{name}.txt").id
     wanted = {"file_ids": [file_id], "note": name, **more}
     return str(pixmill.http.post(f"{FILES}/links", json=wanted).raise_for_status().json()["token"])
 
@@ -121,7 +121,7 @@ def test_the_sentence_is_that_of_the_page_s_language(page: Page) -> None:
 
 
 @pytest.mark.thorough
-def test_files_are_uploaded_while_processing_hangs(pixmill: ApiClient, page: Page, name: str, tmp_path: Path) -> None:
+def test_files_are_uploaded_while_processing_hangs(pixmill: Served, page: Page, name: str, tmp_path: Path) -> None:
     (tmp_path / f"{name}.txt").write_bytes(b"text")
     with page.tab.add_init_script(faulty(HANGS, "path.includes('/api/image-processing')")):
         page.open("/files")
@@ -147,8 +147,8 @@ def test_an_answer_that_stands_still_is_given_up_and_asked_for_again(page: Page,
 
 
 @pytest.mark.thorough
-def test_a_preview_that_stands_still_is_given_up(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+def test_a_preview_that_stands_still_is_given_up(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
     with page.tab.add_init_script(faulty(STANDS_STILL, "path.endsWith('/preview')")):
         page.open(address_of_steps([{"algorithm": "invert", "params": {}}], file_id))
         page.button("Try again", ".preview")
@@ -171,7 +171,7 @@ def test_a_long_answer_is_not_cut_while_it_arrives(page: Page) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("fault", [HANGS, STANDS_STILL], ids=["no answer", "standing still"])
-def test_a_guest_reads_that_the_link_does_not_answer(pixmill: ApiClient, page: Page, name: str, fault: str) -> None:
+def test_a_guest_reads_that_the_link_does_not_answer(pixmill: Served, page: Page, name: str, fault: str) -> None:
     token = shared_token(pixmill, name)
     condition = "/shared/.test(path)" if fault == STANDS_STILL else "path.startsWith('/api/file-server')"
     with page.tab.add_init_script(faulty(fault, condition)):
@@ -185,7 +185,7 @@ def test_a_guest_reads_that_the_link_does_not_answer(pixmill: ApiClient, page: P
 
 
 @pytest.mark.thorough
-def test_a_guest_reads_that_the_password_gets_no_answer(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_a_guest_reads_that_the_password_gets_no_answer(pixmill: Served, page: Page, name: str) -> None:
     token = shared_token(pixmill, name, password="a password")
     with page.tab.add_init_script(faulty(HANGS, "/unlock|file-server.healthz/.test(path)")):
         page.open(f"/s/{token}")

@@ -24,7 +24,7 @@ from tests.support.browser import (
     press,
     release,
 )
-from tests.support.client import FILES, TASKS, ApiClient
+from tests.support.client import FILES, TASKS, Served, ended_task
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
 from tests.support.owners import keys_of_owners
@@ -48,8 +48,8 @@ def title_of_dialog(page: Page) -> str:
     return " ".join(page.tab.locator("dialog[open] h2").all_inner_texts())
 
 
-def test_a_run_that_starts_late_leaves_the_user_alone(pixmill: ApiClient, page: Page, name: str) -> None:
-    first, second = (pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2))
+def test_a_run_that_starts_late_leaves_the_user_alone(pixmill: Served, page: Page, name: str) -> None:
+    first, second = (pixmill.files.upload(photo(), name=f"{name}-{number}.png").id for number in (1, 2))
     page.open(address_of_steps(STEPS, first))
     page.run(holding(f"path === '{TASKS}/' && options.method === 'POST'"))
 
@@ -67,8 +67,8 @@ def test_a_run_that_starts_late_leaves_the_user_alone(pixmill: ApiClient, page: 
     pixmill.http.delete(f"{FILES}/{second}").raise_for_status()
 
 
-def test_a_deletion_that_ends_late_leaves_the_user_alone(pixmill: ApiClient, page: Page, name: str) -> None:
-    ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
+def test_a_deletion_that_ends_late_leaves_the_user_alone(pixmill: Served, page: Page, name: str) -> None:
+    ids = [pixmill.files.upload(photo(), name=f"{name}-{number}.png").id for number in (1, 2)]
     open_gallery(page, name, 2)
     page.go(f"/files/{ids[0]}")
     page.run(holding("path.endsWith('/delete')"))
@@ -83,10 +83,10 @@ def test_a_deletion_that_ends_late_leaves_the_user_alone(pixmill: ApiClient, pag
     assert urlsplit(page.address()).path == "/system"
 
 
-def test_the_steps_of_a_failed_task_open_with_its_own_file(pixmill: ApiClient, page: Page, name: str) -> None:
-    pixmill.upload(f"{name}-1.png", photo())
-    broken = pixmill.upload(f"{name}-2.txt", b"not an image")["id"]
-    [task_id] = pixmill.create_tasks([broken], "flip")
+def test_the_steps_of_a_failed_task_open_with_its_own_file(pixmill: Served, page: Page, name: str) -> None:
+    pixmill.files.upload(photo(), name=f"{name}-1.png")
+    broken = pixmill.files.upload(b"not an image", name=f"{name}-2.txt").id
+    [task_id] = pixmill.run([broken], "flip").task_ids
     wait_until(lambda: pixmill.http.get(f"{TASKS}/{task_id}").json()["status"] == "error", "the task has failed")
     open_gallery(page, name, 2)
     press(page.first("[role=listbox]"), "Home", "Space")
@@ -100,9 +100,9 @@ def test_the_steps_of_a_failed_task_open_with_its_own_file(pixmill: ApiClient, p
     assert parse_qs(urlsplit(page.address()).query)["files"] == [str(broken)]
 
 
-def test_a_second_deletion_by_keyboard_follows_the_first(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_a_second_deletion_by_keyboard_follows_the_first(pixmill: Served, page: Page, name: str) -> None:
     for number in (1, 2, 3):
-        pixmill.upload(f"{name}-{number}.png", photo())
+        pixmill.files.upload(photo(), name=f"{name}-{number}.png")
     open_gallery(page, name, 3)
     page.run(holding("path.endsWith('/delete') && !window.release"))
     gallery = page.first("[role=listbox]")
@@ -118,19 +118,19 @@ def test_a_second_deletion_by_keyboard_follows_the_first(pixmill: ApiClient, pag
     assert requests(page, "/delete") == 2
 
 
-def set_link(pixmill: ApiClient, note: str, file_id: object) -> int:
+def set_link(pixmill: Served, note: str, file_id: object) -> int:
     """Return the id of a link for a set of files."""
     wanted = {"file_ids": [file_id], "note": note}
     return int(pixmill.http.post(f"{FILES}/links", json=wanted).raise_for_status().json()["id"])
 
 
-def note_of(pixmill: ApiClient, link_id: int) -> str:
+def note_of(pixmill: Served, link_id: int) -> str:
     links = pixmill.http.get(f"{FILES}/links", params={"limit": 1000}).json()
     return str(next(link["note"] for link in links if link["id"] == link_id))
 
 
-def test_a_late_answer_closes_only_its_own_dialog(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+def test_a_late_answer_closes_only_its_own_dialog(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
     first, second = (set_link(pixmill, f"{name}-{number}", file_id) for number in (1, 2))
     page.open("/shared")
     page.run(holding("options?.method === 'PATCH'"))
@@ -148,8 +148,8 @@ def test_a_late_answer_closes_only_its_own_dialog(pixmill: ApiClient, page: Page
     assert [note_of(pixmill, link_id) for link_id in (first, second)] == [f"{name}-1-new", f"{name}-2"]
 
 
-def test_a_longer_link_keeps_the_note_of_another_tab(pixmill: ApiClient, page: Page, name: str) -> None:
-    link_id = set_link(pixmill, name, pixmill.upload(f"{name}.png", photo())["id"])
+def test_a_longer_link_keeps_the_note_of_another_tab(pixmill: Served, page: Page, name: str) -> None:
+    link_id = set_link(pixmill, name, pixmill.files.upload(photo(), name=f"{name}.png").id)
     page.open("/shared")
 
     page.button(f"Change: {name}").click()
@@ -161,12 +161,12 @@ def test_a_longer_link_keeps_the_note_of_another_tab(pixmill: ApiClient, page: P
     assert note_of(pixmill, link_id) == f"{name}-other"
 
 
-def make_preset(pixmill: ApiClient, name: str, algorithm: str = "sepia") -> None:
+def make_preset(pixmill: Served, name: str, algorithm: str = "sepia") -> None:
     params = {"steps": [{"algorithm": algorithm, "params": {}}]}
     pixmill.http.put(f"{TASKS}/presets/{name}", json={"params": params}).raise_for_status()
 
 
-def test_a_late_new_name_closes_only_its_own_dialog(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_a_late_new_name_closes_only_its_own_dialog(pixmill: Served, page: Page, name: str) -> None:
     for number in (1, 2):
         make_preset(pixmill, f"{name}-{number}")
     page.open("/pipelines")
@@ -183,7 +183,7 @@ def test_a_late_new_name_closes_only_its_own_dialog(pixmill: ApiClient, page: Pa
     assert title_of_dialog(page) == f"Rename {name}-2"
 
 
-def test_a_renamed_pipeline_keeps_the_steps_of_another_tab(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_a_renamed_pipeline_keeps_the_steps_of_another_tab(pixmill: Served, page: Page, name: str) -> None:
     make_preset(pixmill, name)
     page.open("/pipelines")
 
@@ -196,7 +196,7 @@ def test_a_renamed_pipeline_keeps_the_steps_of_another_tab(pixmill: ApiClient, p
     assert [step["algorithm"] for step in steps] == ["flip"]
 
 
-def test_a_list_of_presets_that_comes_late_keeps_a_saved_one(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_a_list_of_presets_that_comes_late_keeps_a_saved_one(pixmill: Served, page: Page, name: str) -> None:
     page.open(address_of_steps(STEPS))
     page.button("Presets").click()
     page.run(holding("path.endsWith('/presets') && !window.release"))
@@ -215,14 +215,14 @@ def test_a_list_of_presets_that_comes_late_keeps_a_saved_one(pixmill: ApiClient,
     assert name in page.text()
 
 
-def test_a_row_that_comes_late_does_not_replace_a_newer_one(pixmill: ApiClient, page: Page, name: str) -> None:
-    file = pixmill.upload(f"{name}.png", photo())
+def test_a_row_that_comes_late_does_not_replace_a_newer_one(pixmill: Served, page: Page, name: str) -> None:
+    file = pixmill.files.upload(photo(), name=f"{name}.png")
     names = (f"{name}-{number}" for number in count())
 
     def rename() -> str | None:
         """Return the new name, if the server's time of the change, in whole seconds, is a later one."""
-        change = pixmill.http.patch(f"{FILES}/{file['id']}", json={"name": next(names)}).json()
-        return str(change["name"]) if change["updated_at"] != file["updated_at"] else None
+        change = pixmill.http.patch(f"{FILES}/{file.id}", json={"name": next(names)}).json()
+        return str(change["name"]) if change["updated_at"] != file.document["updated_at"] else None
 
     with page.tab.add_init_script(holding("path.endsWith('/lookup') && !window.release")):
         page.open(f"/files?q={name}")
@@ -242,8 +242,8 @@ window.fetch = (path, options) => {
 };"""
 
 
-def test_a_name_and_a_comment_are_stored_in_their_order(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+def test_a_name_and_a_comment_are_stored_in_their_order(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
     page.open(f"/files/{file_id}")
     page.run(holding("options?.method === 'PATCH' && !window.release"))
     page.run(COUNT_CHANGES)
@@ -262,8 +262,8 @@ def test_a_name_and_a_comment_are_stored_in_their_order(pixmill: ApiClient, page
     assert page.field("Comment").input_value() == "A comment"
 
 
-def test_text_that_is_typed_while_an_answer_comes_stays(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+def test_text_that_is_typed_while_an_answer_comes_stays(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
     page.open(f"/files/{file_id}")
     page.run(holding("options?.method === 'PATCH' && !window.release"))
     comment = page.field("Comment")
@@ -281,8 +281,8 @@ def test_text_that_is_typed_while_an_answer_comes_stays(pixmill: ApiClient, page
     wait_until(lambda: pixmill.http.get(file).json()["comment"] == "First and more", "all of it is stored")
 
 
-def test_a_refused_text_stays_when_another_field_is_stored(pixmill: ApiClient, page: Page, name: str) -> None:
-    page.open(f"/files/{pixmill.upload(f'{name}.png', photo())['id']}")
+def test_a_refused_text_stays_when_another_field_is_stored(pixmill: Served, page: Page, name: str) -> None:
+    page.open(f"/files/{pixmill.files.upload(photo(), name=f'{name}.png').id}")
     page.run(holding("options?.method === 'PATCH' && !window.release"))
     folder = page.field("Folder")
 
@@ -297,8 +297,8 @@ def test_a_refused_text_stays_when_another_field_is_stored(pixmill: ApiClient, p
     assert folder.input_value() == "a/../b"
 
 
-def test_a_late_retry_does_not_undo_a_newer_text(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+def test_a_late_retry_does_not_undo_a_newer_text(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
     page.open(f"/files/{file_id}")
     busy = "new Response('{}', {status: 503, headers: {'Content-Type': 'application/problem+json'}})"
     page.run(
@@ -317,8 +317,8 @@ def test_a_late_retry_does_not_undo_a_newer_text(pixmill: ApiClient, page: Page,
     assert pixmill.http.get(f"{FILES}/{file_id}").json()["comment"] == "Newer"
 
 
-def test_a_comment_is_stored_when_the_server_answers_again(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+def test_a_comment_is_stored_when_the_server_answers_again(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
     page.open(f"/files/{file_id}")
     comment = page.field("Comment")
 
@@ -331,8 +331,8 @@ def test_a_comment_is_stored_when_the_server_answers_again(pixmill: ApiClient, p
     assert pixmill.http.get(f"{FILES}/{file_id}").json()["comment"] == "A comment"
 
 
-def test_a_second_click_makes_no_second_link(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+def test_a_second_click_makes_no_second_link(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
     page.open(f"/files/{file_id}")
     page.run(holding("path.endsWith('/links') && !window.release"))
 
@@ -376,11 +376,10 @@ def sign_in(page: Page, key: str, within: str = "main") -> None:
 def test_a_session_that_ends_keeps_the_further_runs(
     keys_stack: EmbeddedStack, owners: Mapping[str, str], locked: Page, name: str
 ) -> None:
-    with ApiClient(keys_stack.url) as client:
-        client.http.headers["Authorization"] = f"Bearer {owners['alice']}"
-        file_id = client.upload(f"{name}.txt", b"text")["id"]
+    with Served(keys_stack.url, key=owners["alice"]) as client:
+        file_id = client.files.upload(b"text", name=f"{name}.txt").id
         for _ in range(21):
-            client.create_tasks([file_id], "flip")
+            client.run([file_id], "flip")
     rows = "main ul.stack > li"
     locked.open("/runs")
     sign_in(locked, owners["alice"])
@@ -450,9 +449,9 @@ def test_the_names_of_a_session_that_begins_later_are_in_their_own_language(
     [("Open the steps", "path.includes('&limit=1000')"), ("Forget", "options?.method === 'DELETE'")],
 )
 def test_a_late_answer_for_a_run_leaves_the_user_where_they_went(
-    pixmill: ApiClient, page: Page, name: str, button: str, held: str
+    pixmill: Served, page: Page, name: str, button: str, held: str
 ) -> None:
-    batch_id = ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
+    batch_id = ended_run(pixmill, pixmill.files.upload(photo(), name=f"{name}.png").id)
     page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
     page.says("Sepia")
     page.open(f"/runs/{batch_id}")
@@ -470,8 +469,8 @@ def test_a_late_answer_for_a_run_leaves_the_user_where_they_went(
     assert steps_shown(page) == ["Sepia"]
 
 
-def test_the_steps_of_a_run_open_with_its_files_or_not_at_all(pixmill: ApiClient, page: Page, name: str) -> None:
-    source, _ = (pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2))
+def test_the_steps_of_a_run_open_with_its_files_or_not_at_all(pixmill: Served, page: Page, name: str) -> None:
+    source, _ = (pixmill.files.upload(photo(), name=f"{name}-{number}.png").id for number in (1, 2))
     batch_id = ended_run(pixmill, source)
     [other] = open_gallery(page, f"{name}-2", 1)
     other.locator("[data-check]").click()
@@ -488,9 +487,9 @@ def test_the_steps_of_a_run_open_with_its_files_or_not_at_all(pixmill: ApiClient
     assert f"/process?files={source}#" in f"{page.address()}#"
 
 
-def test_a_zip_of_many_results_is_offered_while_the_run_goes_on(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
-    file_ids.append(pixmill.upload(f"{name}.txt", b"not an image")["id"])
+def test_a_zip_of_many_results_is_offered_while_the_run_goes_on(pixmill: Served, page: Page, name: str) -> None:
+    file_ids = [pixmill.files.upload(photo(), name=f"{name}-{number}.png").id for number in (1, 2)]
+    file_ids.append(pixmill.files.upload(b"not an image", name=f"{name}.txt").id)
     batch_id = ended_run(pixmill, *file_ids)
     found = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}).json()
     tasks: dict[str, int] = {task["status"]: task["id"] for task in found}
@@ -519,9 +518,9 @@ def test_a_zip_of_many_results_is_offered_while_the_run_goes_on(pixmill: ApiClie
     page.button("Download ZIP")
 
 
-def test_a_refresh_before_the_answer_mixes_no_tasks_of_two_filters(pixmill: ApiClient, page: Page, name: str) -> None:
-    [finished] = pixmill.create_tasks([pixmill.upload(f"{name}.png", photo())["id"]], "flip")
-    pixmill.wait_for_task(finished)
+def test_a_refresh_before_the_answer_mixes_no_tasks_of_two_filters(pixmill: Served, page: Page, name: str) -> None:
+    [finished] = pixmill.run([pixmill.files.upload(photo(), name=f"{name}.png").id], "flip").task_ids
+    ended_task(pixmill, finished)
     run_of_failures(pixmill, name)
     page.open("/tasks")
     page.button("Show more").click()
@@ -538,7 +537,7 @@ def test_a_refresh_before_the_answer_mixes_no_tasks_of_two_filters(pixmill: ApiC
     assert page.fields(f"Task {finished}").count() == 0
 
 
-def test_a_change_of_a_task_keeps_the_language_and_the_ticks(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_a_change_of_a_task_keeps_the_language_and_the_ticks(pixmill: Served, page: Page, name: str) -> None:
     batch_id = run_of_failures(pixmill, name)
     found = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}, headers={"Accept-Language": "ru"}).json()
     page.open(f"/tasks?run={batch_id}")
@@ -558,8 +557,8 @@ def test_a_change_of_a_task_keeps_the_language_and_the_ticks(pixmill: ApiClient,
     page.button("English").click()
 
 
-def test_a_removed_link_does_not_come_back_with_an_older_answer(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
+def test_a_removed_link_does_not_come_back_with_an_older_answer(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(b"text", name=f"{name}.txt").id
     for note in (f"{name}-1", f"{name}-2"):
         pixmill.http.post(f"{FILES}/{file_id}/links", json={"note": note}).raise_for_status()
     page.open("/shared")
@@ -579,9 +578,11 @@ def test_a_removed_link_does_not_come_back_with_an_older_answer(pixmill: ApiClie
 
 @pytest.mark.parametrize(("held", "moved"), [("lookup", []), ("first", ["first", "second"])])
 def test_a_closed_dialog_moves_no_further_file_and_keeps_the_selection(
-    pixmill: ApiClient, page: Page, name: str, held: str, moved: list[str]
+    pixmill: Served, page: Page, name: str, held: str, moved: list[str]
 ) -> None:
-    ids = {number: pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in ("first", "second", "third")}
+    ids = {
+        number: pixmill.files.upload(photo(), name=f"{name}-{number}.png").id for number in ("first", "second", "third")
+    }
     first, second, third = open_gallery(page, name, 3)
     page.button("Select").click()
     first.click()
@@ -604,8 +605,8 @@ def test_a_closed_dialog_moves_no_further_file_and_keeps_the_selection(
     assert [number for number in ids if languages_of(page, f"{FILES}/{ids[number]}")] == moved
 
 
-def test_a_restored_file_takes_no_ticks_from_the_others_in_the_trash(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
+def test_a_restored_file_takes_no_ticks_from_the_others_in_the_trash(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(b"text", name=f"{name}.txt").id
     # One more than a page shows.
     ids = [file_id, *copies_of(pixmill, file_id, name, 100), *copies_of(pixmill, file_id, name, 100)]
     pixmill.http.post(f"{FILES}/delete", json={"ids": ids}).raise_for_status()
@@ -655,7 +656,7 @@ def sent(page: Page, method: str) -> int:
     ],
 )
 def test_after_a_failed_reload_no_page_stays_in_the_other_language(
-    pixmill: ApiClient, page: Page, name: str, shown: int, failing: str, then: str
+    pixmill: Served, page: Page, name: str, shown: int, failing: str, then: str
 ) -> None:
     batch_id = run_of_failures(pixmill, name)
     found = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}, headers={"Accept-Language": "ru"}).json()
@@ -683,7 +684,7 @@ def open_steps(page: Page, algorithm: str, title: str) -> None:
     page.button("Presets").click()
 
 
-def test_two_saves_of_a_preset_are_stored_and_shown_in_their_order(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_two_saves_of_a_preset_are_stored_and_shown_in_their_order(pixmill: Served, page: Page, name: str) -> None:
     page.open("/system")
     page.run(holding("options?.method === 'PUT' && !window.release"))
     page.run(COUNT_SENT)
@@ -724,9 +725,9 @@ def test_the_name_of_another_preset_stays_when_one_is_saved_late(page: Page, nam
 
 @pytest.mark.parametrize("path", ["/shared", "/pipelines", "/tasks", "/s/"])
 def test_what_could_not_be_shown_is_shown_when_the_server_answers_again(
-    pixmill: ApiClient, page: Page, name: str, path: str
+    pixmill: Served, page: Page, name: str, path: str
 ) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
     link = {"file_ids": [file_id], "note": name}
     token = pixmill.http.post(f"{FILES}/links", json=link).raise_for_status().json()["token"]
     make_preset(pixmill, name)
@@ -740,8 +741,8 @@ def test_what_could_not_be_shown_is_shown_when_the_server_answers_again(
     expect(page.tab.locator("main [role=alert]")).to_have_count(0)
 
 
-def test_a_file_counts_as_deleted_only_when_the_server_has_said_so(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+def test_a_file_counts_as_deleted_only_when_the_server_has_said_so(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
     batch_id = ended_run(pixmill, file_id)
     pixmill.http.delete(f"{FILES}/{file_id}").raise_for_status()
 
@@ -756,8 +757,8 @@ def test_a_file_counts_as_deleted_only_when_the_server_has_said_so(pixmill: ApiC
     assert (early, page.text().count("deleted")) == (0, 1)
 
 
-def test_a_second_click_restarts_no_task_twice(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
+def test_a_second_click_restarts_no_task_twice(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(b"not an image", name=f"{name}.txt").id
     batch_id = ended_run(pixmill, file_id)
     page.open(f"/tasks?run={batch_id}")
     retry = page.button("Retry", "main li")
@@ -774,8 +775,8 @@ def test_a_second_click_restarts_no_task_twice(pixmill: ApiClient, page: Page, n
     assert count == 1
 
 
-def test_a_link_is_changed_and_revoked_once(pixmill: ApiClient, page: Page, name: str) -> None:
-    set_link(pixmill, name, pixmill.upload(f"{name}.png", photo())["id"])
+def test_a_link_is_changed_and_revoked_once(pixmill: Served, page: Page, name: str) -> None:
+    set_link(pixmill, name, pixmill.files.upload(photo(), name=f"{name}.png").id)
     page.open("/shared")
     page.button(f"Change: {name}").click()
     page.run(holding("options?.method === 'PATCH'"))
@@ -801,8 +802,8 @@ def test_a_link_is_changed_and_revoked_once(pixmill: ApiClient, page: Page, name
     assert (changes, revocations) == (1, 1)
 
 
-def test_the_trash_shows_what_a_failed_deletion_has_left(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
+def test_the_trash_shows_what_a_failed_deletion_has_left(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(b"text", name=f"{name}.txt").id
     pixmill.http.delete(f"{FILES}/{file_id}").raise_for_status()
     page.open("/trash")
     page.says(name)
@@ -838,8 +839,8 @@ def test_signing_out_says_that_the_server_is_away(owners: Mapping[str, str], loc
     locked.field("Key", "main")
 
 
-def test_a_refusal_follows_the_language(pixmill: ApiClient, page: Page, locked: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+def test_a_refusal_follows_the_language(pixmill: Served, page: Page, locked: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
     link = {"file_ids": [file_id], "password": "right"}
     token = pixmill.http.post(f"{FILES}/links", json=link).raise_for_status().json()["token"]
 
@@ -855,8 +856,8 @@ def test_a_refusal_follows_the_language(pixmill: ApiClient, page: Page, locked: 
         shown.button("English").click()
 
 
-def test_a_link_whose_files_fail_to_come_after_its_password_says_so(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+def test_a_link_whose_files_fail_to_come_after_its_password_says_so(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
     link = {"file_ids": [file_id], "password": "right"}
     token = pixmill.http.post(f"{FILES}/links", json=link).raise_for_status().json()["token"]
     page.open(f"/s/{token}")
@@ -927,8 +928,8 @@ window.EventSource = class extends Source {
 };"""
 
 
-def test_a_run_is_fetched_once_when_the_server_answers_again(pixmill: ApiClient, page: Page, name: str) -> None:
-    batch_id = ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
+def test_a_run_is_fetched_once_when_the_server_answers_again(pixmill: Served, page: Page, name: str) -> None:
+    batch_id = ended_run(pixmill, pixmill.files.upload(photo(), name=f"{name}.png").id)
     away = AWAY.replace("LIST", json.dumps(f"{TASKS}/batches/{batch_id}"))
     opened = f"sources.some(({{url, readyState}}) => url.endsWith('{TASKS}/events') && readyState === 1)"
 
@@ -964,8 +965,8 @@ window.fetch = (path, options) => {
 
 
 @pytest.mark.parametrize("at", ["expired", "Promise.resolve(new Response(body))"])
-def test_a_run_is_fetched_again_after_a_request_that_hangs(pixmill: ApiClient, page: Page, name: str, at: str) -> None:
-    batch_id = ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
+def test_a_run_is_fetched_again_after_a_request_that_hangs(pixmill: Served, page: Page, name: str, at: str) -> None:
+    batch_id = ended_run(pixmill, pixmill.files.upload(photo(), name=f"{name}.png").id)
     hang = HANG.replace("ADDRESS", json.dumps(f"/batches/{batch_id}")).replace("AT;", f"{at};")
 
     with page.tab.add_init_script(hang):
@@ -986,8 +987,8 @@ window.fetch = async (path, options) => {
 """Lets the connections of the first two answers of this kind break off, as browsers report it."""
 
 
-def test_an_answer_that_breaks_off_is_fetched_again(pixmill: ApiClient, page: Page, name: str) -> None:
-    ended_run(pixmill, pixmill.upload(f"{name}.png", photo())["id"])
+def test_an_answer_that_breaks_off_is_fetched_again(pixmill: Served, page: Page, name: str) -> None:
+    ended_run(pixmill, pixmill.files.upload(photo(), name=f"{name}.png").id)
 
     # The header asks for the same list.
     with page.tab.add_init_script(BREAK_OFF):
@@ -1025,9 +1026,9 @@ def test_trying_again_adds_no_further_polling(page: Page) -> None:
     assert polls == 1
 
 
-def test_a_deletion_is_undone_once(pixmill: ApiClient, page: Page, name: str) -> None:
+def test_a_deletion_is_undone_once(pixmill: Served, page: Page, name: str) -> None:
     for number in (1, 2):
-        pixmill.upload(f"{name}-{number}.png", photo())
+        pixmill.files.upload(photo(), name=f"{name}-{number}.png")
     open_gallery(page, name, 2)
     gallery = page.first("[role=listbox]")
 
@@ -1044,8 +1045,8 @@ def test_a_deletion_is_undone_once(pixmill: ApiClient, page: Page, name: str) ->
     assert not page.tab.evaluate("'release' in window")
 
 
-def test_a_file_that_was_deleted_unnoticed_is_not_selected(pixmill: ApiClient, page: Page, name: str) -> None:
-    deleted, _ = (pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2))
+def test_a_file_that_was_deleted_unnoticed_is_not_selected(pixmill: Served, page: Page, name: str) -> None:
+    deleted, _ = (pixmill.files.upload(photo(), name=f"{name}-{number}.png").id for number in (1, 2))
 
     with blocked(page, "/events"):
         with blocked(page, "/lookup"):
@@ -1059,8 +1060,8 @@ def test_a_file_that_was_deleted_unnoticed_is_not_selected(pixmill: ApiClient, p
     assert "1 file selected" in page.text()
 
 
-def test_what_failed_on_a_screen_is_tried_again(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+def test_what_failed_on_a_screen_is_tried_again(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png").id
     batch_id = ended_run(pixmill, file_id)
 
     for path, failing, result in (
@@ -1103,8 +1104,8 @@ window.setTimeout = (work, ms, ...rest) => begin(() => { work(); window.shown +=
 """Counts how often the page has shown the latest changes of files."""
 
 
-def test_a_file_is_not_asked_about_the_results_of_others(pixmill: ApiClient, page: Page, name: str) -> None:
-    other, file_id = (pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2))
+def test_a_file_is_not_asked_about_the_results_of_others(pixmill: Served, page: Page, name: str) -> None:
+    other, file_id = (pixmill.files.upload(photo(), name=f"{name}-{number}.png").id for number in (1, 2))
     asked = f"""performance.getEntriesByType('resource')
         .filter(({{name}}) => name.includes('source_id={file_id}') && name.includes('file-server')).length"""
     with page.tab.add_init_script(f"{COUNT_SHOWN}{KEEP_SOURCES}"):
@@ -1143,7 +1144,7 @@ def drop_held(page: Page, folder: Path) -> None:
 
 
 def test_no_file_of_a_dropped_folder_is_added_after_the_user_has_stopped(
-    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
+    pixmill: Served, page: Page, name: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / name
     folder.mkdir()
@@ -1163,7 +1164,7 @@ def test_no_file_of_a_dropped_folder_is_added_after_the_user_has_stopped(
 
 
 def test_a_dropped_folder_is_uploaded_after_the_list_of_earlier_uploads_is_closed(
-    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
+    pixmill: Served, page: Page, name: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / name
     folder.mkdir()

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, CDPSession, Locator, expect
 
 from tests.support.browser import PLAIN_HOST, Page, append, box_of, enter, open_page, press
-from tests.support.client import FILES, TASKS, ApiClient
+from tests.support.client import FILES, TASKS, Served
 from tests.support.environment import SCRIPTS
 from tests.support.images import photo, pixels
 from tests.support.runs import names_stored
@@ -58,10 +58,10 @@ def center_of(element: Locator) -> tuple[float, float]:
 
 
 def test_a_long_press_selects_a_file_and_taps_select_others(
-    pixmill: ApiClient, chromium: Browser, stack: Stack, name: str
+    pixmill: Served, chromium: Browser, stack: Stack, name: str
 ) -> None:
     for number in (1, 2):
-        pixmill.upload(f"{name}-{number}.png", photo())
+        pixmill.files.upload(photo(), name=f"{name}-{number}.png")
     with open_page(chromium, stack.url, 390, 844) as page:
         finger = finger_of(page)
         first, second = open_gallery(page, name, 2)
@@ -76,9 +76,9 @@ def test_a_long_press_selects_a_file_and_taps_select_others(
 
 
 def test_a_finger_that_moves_scrolls_and_selects_nothing(
-    pixmill: ApiClient, chromium: Browser, stack: Stack, name: str
+    pixmill: Served, chromium: Browser, stack: Stack, name: str
 ) -> None:
-    pixmill.upload(f"{name}.png", photo())
+    pixmill.files.upload(photo(), name=f"{name}.png")
     with open_page(chromium, stack.url, 390, 844) as page:
         finger = finger_of(page)
         page.tab.clock.install()
@@ -99,8 +99,8 @@ def fields_of(page: Page, *labels: str) -> list[float]:
     return [float(page.field(label).input_value() or "nan") for label in labels]
 
 
-def test_the_corner_of_a_part_is_dragged_by_mouse(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo(600, 400))["id"]
+def test_the_corner_of_a_part_is_dragged_by_mouse(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(600, 400), name=f"{name}.png").id
     params = {"left": 20, "top": 20, "width": 50, "height": 50, "unit": "percent"}
     page.open(address_of_steps([{"algorithm": "crop", "params": params}], file_id))
     page.button("The part").click()
@@ -119,8 +119,8 @@ def test_the_corner_of_a_part_is_dragged_by_mouse(pixmill: ApiClient, page: Page
     assert (width, height) == pytest.approx((60, 70), abs=2)
 
 
-def test_the_slider_shows_more_of_the_original(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+def test_the_slider_shows_more_of_the_original(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(60, 40), name=f"{name}.png").id
     page.open(address_of_steps([{"algorithm": "sepia", "params": {}}], file_id))
     page.first(".after[src^='blob:']")
     slider = page.field("Compare before and after")
@@ -137,9 +137,9 @@ def test_the_slider_shows_more_of_the_original(pixmill: ApiClient, page: Page, n
 
 @pytest.mark.parametrize(("algorithm", "likeness"), [("invert", "SSIM"), ("flip", "")])
 def test_the_likeness_is_shown_where_pixels_stay(
-    pixmill: ApiClient, page: Page, name: str, algorithm: str, likeness: str
+    pixmill: Served, page: Page, name: str, algorithm: str, likeness: str
 ) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+    file_id = pixmill.files.upload(photo(60, 40), name=f"{name}.png").id
     page.open(address_of_steps([{"algorithm": algorithm, "params": {}}], file_id))
     page.first(".after[src^='blob:']")
     page.says(" ms")
@@ -165,17 +165,17 @@ def run(command: str, folder: Path, python: bool = False) -> None:
 
 @pytest.mark.parametrize("form", ["Python", "pixmill"])
 def test_a_copied_run_makes_what_the_button_makes(
-    pixmill: ApiClient, page: Page, name: str, tmp_path: Path, form: str
+    pixmill: Served, page: Page, name: str, tmp_path: Path, form: str
 ) -> None:
-    source = pixmill.upload(f"{name}.png", photo(30, 20))
+    source = pixmill.files.upload(photo(30, 20), name=f"{name}.png")
     page.tab.goto("about:blank")
-    page.open(address_of_steps([{"algorithm": "invert", "params": {}}], source["id"]))
+    page.open(address_of_steps([{"algorithm": "invert", "params": {}}], source.id))
     page.says("Run on 1 file")
 
     run(copied(page, "aside header", f"Copy as {form}"), tmp_path, form == "Python")
 
     [made] = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
-    assert (pixels(made.read_bytes()) == 255 - pixels(pixmill.download(source["id"]))).all()
+    assert (pixels(made.read_bytes()) == 255 - pixels(pixmill.files.read(source.id))).all()
 
 
 @pytest.mark.parametrize("form", ["curl", "Python", "pixmill"])
@@ -183,7 +183,7 @@ def test_a_copied_run_makes_what_the_button_makes(
     "before", [*(pytest.param(before, marks=pytest.mark.thorough) for before in ("@", "-x", "$(touch it)' \"")), "<"]
 )
 def test_a_copied_upload_stores_the_file_in_the_folder(
-    pixmill: ApiClient, page: Page, name: str, tmp_path: Path, before: str, form: str
+    pixmill: Served, page: Page, name: str, tmp_path: Path, before: str, form: str
 ) -> None:
     (tmp_path / "photo.jpg").write_bytes(photo(30, 20, format="JPEG"))
     folder = f"{before}{name};type=text"
@@ -196,13 +196,11 @@ def test_a_copied_upload_stores_the_file_in_the_folder(
     run(copied(page, ".toolbar", f"Upload: Copy as {form}"), tmp_path, form == "Python")
 
     [file] = pixmill.http.get(f"{FILES}/", params={"folder": folder}).json()
-    assert pixmill.download(file["id"]) == (tmp_path / "photo.jpg").read_bytes()
+    assert pixmill.files.read(file["id"]) == (tmp_path / "photo.jpg").read_bytes()
 
 
-def test_the_copied_commands_change_a_file_and_a_preset(
-    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
-) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo(), folder=name)["id"]
+def test_the_copied_commands_change_a_file_and_a_preset(pixmill: Served, page: Page, name: str, tmp_path: Path) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png", folder=name).id
     page.open(f"/files/{file_id}")
     enter(page.field("Comment"), "A comment", "Tab")
     page.says("Saved")
@@ -220,10 +218,8 @@ def test_the_copied_commands_change_a_file_and_a_preset(
     assert [step["algorithm"] for step in steps] == ["sepia"]
 
 
-def test_the_copied_commands_change_and_revoke_a_link(
-    pixmill: ApiClient, page: Page, name: str, tmp_path: Path
-) -> None:
-    file_id = pixmill.upload(f"{name}.txt", b"text")["id"]
+def test_the_copied_commands_change_and_revoke_a_link(pixmill: Served, page: Page, name: str, tmp_path: Path) -> None:
+    file_id = pixmill.files.upload(b"text", name=f"{name}.txt").id
     wanted = {"file_ids": [file_id], "note": name}
     token = pixmill.http.post(f"{FILES}/links", json=wanted).raise_for_status().json()["token"]
     page.open("/shared")
@@ -241,7 +237,7 @@ def test_the_copied_commands_change_and_revoke_a_link(
 
 
 def test_the_page_works_over_plain_http_under_a_name(
-    pixmill: ApiClient, chromium: Browser, stack: Stack, name: str, tmp_path: Path
+    pixmill: Served, chromium: Browser, stack: Stack, name: str, tmp_path: Path
 ) -> None:
     path = tmp_path / f"{name}.bin"
     # Larger than what is sent in a batch.
@@ -274,9 +270,9 @@ def test_the_page_works_over_plain_http_under_a_name(
     assert {name, f"{name}-small"} <= {*names_stored(pixmill, name)}
 
 
-def test_every_screen_keeps_to_the_policy(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
-    text_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
+def test_every_screen_keeps_to_the_policy(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(photo(60, 40), name=f"{name}.png").id
+    text_id = pixmill.files.upload(b"not an image", name=f"{name}.txt").id
     wanted = {"file_ids": [file_id, text_id], "algorithm": "flip"}
     batch = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
     link = {"file_ids": [file_id], "note": name, "password": "right"}
@@ -312,10 +308,8 @@ def test_every_screen_keeps_to_the_policy(pixmill: ApiClient, page: Page, name: 
     assert [error for error in page.errors() if "status of 401" not in error] == []
 
 
-def test_the_ticked_rows_of_the_trash_leave_the_focus_with_the_button(
-    pixmill: ApiClient, page: Page, name: str
-) -> None:
-    ids = [pixmill.upload(f"{name}-{number}.txt", b"text")["id"] for number in (1, 2, 3)]
+def test_the_ticked_rows_of_the_trash_leave_the_focus_with_the_button(pixmill: Served, page: Page, name: str) -> None:
+    ids = [pixmill.files.upload(b"text", name=f"{name}-{number}.txt").id for number in (1, 2, 3)]
     pixmill.http.post(f"{FILES}/delete", json={"ids": ids}).raise_for_status()
     page.open("/trash")
     page.says(f"{name}-1.txt")
@@ -329,8 +323,8 @@ def test_the_ticked_rows_of_the_trash_leave_the_focus_with_the_button(
     expect(restore).to_be_focused()
 
 
-def test_a_button_has_the_focus_again_after_its_work(pixmill: ApiClient, page: Page, name: str) -> None:
-    file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
+def test_a_button_has_the_focus_again_after_its_work(pixmill: Served, page: Page, name: str) -> None:
+    file_id = pixmill.files.upload(b"not an image", name=f"{name}.txt").id
     wanted = {"file_ids": [file_id], "algorithm": "flip"}
     batch = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
     page.open(f"/runs/{batch}")

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.client import FILES, TASKS, ApiClient
+from tests.support.client import FILES, TASKS, Served, ended_task
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
 from tests.support.processes import kill_all, skip_where_missing
@@ -34,15 +34,15 @@ def pooled() -> Iterator[PooledStack]:
 
 
 def test_files_and_tasks_of_many_clients_share_few_connections(pooled: PooledStack) -> None:
-    def work(number: int) -> set[object]:
-        with ApiClient(pooled.url) as pixmill:
+    def work(number: int) -> set[str]:
+        with Served(pooled.url) as pixmill:
             statuses = set()
             for repeat in range(REPEATS):
-                source = pixmill.upload(f"{number}-{repeat}.png", photo(60 + number, 50 + repeat))["id"]
-                [task_id] = pixmill.create_tasks([source], "flip")
+                source = pixmill.files.upload(photo(60 + number, 50 + repeat), name=f"{number}-{repeat}.png").id
+                [task_id] = pixmill.run([source], "flip").task_ids
                 for path in (f"{FILES}/?name={number}&sort=-size", f"{FILES}/{source}/download", f"{TASKS}/?limit=5"):
                     pixmill.http.get(path).raise_for_status()
-                statuses.add(pixmill.wait_for_task(task_id)["status"])
+                statuses.add(ended_task(pixmill, task_id).status)
             return statuses
 
     with ThreadPoolExecutor(CLIENTS) as clients:

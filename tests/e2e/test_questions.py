@@ -6,7 +6,7 @@ import httpx2
 import psycopg
 import pytest
 
-from tests.support.client import FILES, ApiClient, assert_problem
+from tests.support.client import FILES, Served, assert_problem, new_key
 from tests.support.databases import libpq_url
 from tests.support.environment import MAX_UPLOAD
 from tests.support.processes import accepts, free_port
@@ -54,8 +54,8 @@ def test_wrong_keys_send_no_body(full: FullStack) -> None:
 
 
 def test_the_answer_names_the_missing_scope(full: FullStack) -> None:
-    with ApiClient(full.url) as local:
-        key = local.make_key("team", "reader")
+    with Served(full.url) as local:
+        key = new_key(local, "team", "reader")
 
     answer = refused(full, Authorization=f"Bearer {key}")
 
@@ -98,8 +98,8 @@ def test_what_the_headers_decide_is_decided_before_the_body(
 
 
 def test_an_upload_and_its_question_count_as_one_request(full: FullStack) -> None:
-    with ApiClient(full.url) as local:
-        key = local.make_key("hasty", "writer")
+    with Served(full.url) as local:
+        key = new_key(local, "hasty", "writer")
         # The owner may send the requests of two seconds at once.
         assert local.http.put("/api/owners/hasty/limits", json={"requests_per_second": 1}).is_success
     headers = {"Authorization": f"Bearer {key}", "X-Body-Stage": "answered"}
@@ -110,8 +110,8 @@ def test_an_upload_and_its_question_count_as_one_request(full: FullStack) -> Non
 
 
 def test_a_client_cannot_say_that_its_request_was_counted(full: FullStack) -> None:
-    with ApiClient(full.url) as local:
-        key = local.make_key("sly", "writer")
+    with Served(full.url) as local:
+        key = new_key(local, "sly", "writer")
         assert local.http.put("/api/owners/sly/limits", json={"requests_per_second": 1}).is_success
     headers = {"Authorization": f"Bearer {key}", "X-Body-Stage": "answered"}
 
@@ -170,7 +170,7 @@ def test_the_connection_takes_no_further_request_out_of_the_body(full: FullStack
             connection.recv(1)
 
 
-def entry_of(client: ApiClient, response: httpx2.Response) -> dict[str, object]:
+def entry_of(client: Served, response: httpx2.Response) -> dict[str, object]:
     """Return the only entry of the audit trail for the request with this response."""
 
     def entries() -> list[dict[str, object]]:
@@ -186,8 +186,8 @@ def entry_of(client: ApiClient, response: httpx2.Response) -> dict[str, object]:
 @pytest.mark.parametrize("size", [9_000_000, 11_000_000])
 @pytest.mark.parametrize("target", [PUT, f"POST {FILES}/batch"])
 def test_a_refused_upload_of_any_size_is_in_the_audit_trail(full: FullStack, target: str, size: int) -> None:
-    with ApiClient(full.url) as local:
-        key = local.make_key(f"audited-{size}", "reader")
+    with Served(full.url) as local:
+        key = new_key(local, f"audited-{size}", "reader")
         method, path = target.split()
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "multipart/form-data; boundary=x"}
 
@@ -200,7 +200,7 @@ def test_a_refused_upload_of_any_size_is_in_the_audit_trail(full: FullStack, tar
 
 
 def test_a_stored_upload_is_in_the_audit_trail_once(full: FullStack) -> None:
-    with ApiClient(full.url) as local:
+    with Served(full.url) as local:
         response = local.http.put(f"{FILES}/once.bin", content=b"x" * 11_000_000)
 
         assert entry_of(local, response)["status"] == 201
@@ -214,8 +214,8 @@ def test_a_refusal_is_in_the_language_of_the_client(full: FullStack) -> None:
 
 
 def test_a_client_that_leaves_before_the_answer_holds_no_bytes(full: FullStack) -> None:
-    with ApiClient(full.url) as local:
-        key = local.make_key("leaving", "writer")
+    with Served(full.url) as local:
+        key = new_key(local, "leaving", "writer")
     authorization = {"Authorization": f"Bearer {key}"}
     url = libpq_url(full.environment["FILE_STORAGE_DATABASE__URL"])
 
@@ -246,8 +246,8 @@ def test_a_client_that_leaves_before_the_answer_holds_no_bytes(full: FullStack) 
 
 
 def test_bytes_are_promised_once_and_come_back_when_the_client_leaves(full: FullStack) -> None:
-    with ApiClient(full.url) as local:
-        key = local.make_key("promised", "writer")
+    with Served(full.url) as local:
+        key = new_key(local, "promised", "writer")
         assert local.http.put("/api/owners/promised/limits", json={"bytes": SIZE + SIZE // 2}).is_success
     authorization = {"Authorization": f"Bearer {key}"}
 
@@ -268,6 +268,6 @@ def test_bytes_are_promised_once_and_come_back_when_the_client_leaves(full: Full
 
     response = wait_until(stored, "the last promise is given back")
     assert response.json()["size"] == SIZE
-    with ApiClient(full.url) as client:
+    with Served(full.url) as client:
         client.http.headers |= authorization
         assert client.http.get(f"{FILES}/stats").json()["reserved_bytes"] == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from image_processor.render.signing import ImgproxySigner, ThumborSigner
 
-from tests.support.client import TASKS, ApiClient, assert_problem, http
+from tests.support.client import TASKS, Served, assert_problem, http
 from tests.support.environment import IMGPROXY_KEY, IMGPROXY_SALT, RENDER_HOST, THUMBOR_KEY
 from tests.support.images import FALLBACK_SIZE, opened, photo
 from tests.support.processes import processes_of
@@ -26,29 +26,29 @@ def stack(tuned: EmbeddedStack) -> EmbeddedStack:
 
 
 @pytest.fixture
-def file_id(pixmill: ApiClient) -> object:
-    return pixmill.upload("photo.jpg", photo(*SIZE, format="JPEG"))["id"]
+def file_id(pixmill: Served) -> object:
+    return pixmill.files.upload(photo(*SIZE, format="JPEG"), name="photo.jpg").id
 
 
 def thumbor(path: str) -> str:
     return f"{ThumborSigner([THUMBOR_KEY.encode()]).sign(path.encode())}/{path}"
 
 
-def test_a_host_name_of_its_own_understands_thumbor(pixmill: ApiClient, file_id: object) -> None:
+def test_a_host_name_of_its_own_understands_thumbor(pixmill: Served, file_id: object) -> None:
     response = pixmill.http.get(f"/{thumbor(f'100x80/smart/{file_id}')}", headers={"Host": RENDER_HOST})
 
     assert response.status_code == 200, response.text
     assert opened(response.content).size == (100, 80)
 
 
-def test_thumbor_answers_on_its_path_too(pixmill: ApiClient, file_id: object) -> None:
+def test_thumbor_answers_on_its_path_too(pixmill: Served, file_id: object) -> None:
     response = pixmill.http.get(f"/img/thumbor/{thumbor(f'fit-in/100x100/filters:grayscale()/{file_id}')}")
 
     assert response.status_code == 200, response.text
     assert opened(response.content).size == (100, 75)
 
 
-def test_a_wrong_signature_has_the_status_of_the_peer(pixmill: ApiClient, file_id: object) -> None:
+def test_a_wrong_signature_has_the_status_of_the_peer(pixmill: Served, file_id: object) -> None:
     of_thumbor = pixmill.http.get(f"/img/thumbor/{'0' * 27}=/100x80/{file_id}")
     of_imgproxy = pixmill.http.get(f"/img/imgproxy/{'0' * 43}/w:100/plain/{file_id}")
 
@@ -56,7 +56,7 @@ def test_a_wrong_signature_has_the_status_of_the_peer(pixmill: ApiClient, file_i
     assert_problem(of_imgproxy, 403, "signature")
 
 
-def test_a_slash_and_an_escape_reach_the_signature_unchanged(pixmill: ApiClient, file_id: object) -> None:
+def test_a_slash_and_an_escape_reach_the_signature_unchanged(pixmill: Served, file_id: object) -> None:
     path = f"/rs:fill:64:48/plain/pixmill%3A%2F%2F%2F{file_id}@png"
     signature = ImgproxySigner([(bytes.fromhex(IMGPROXY_KEY), bytes.fromhex(IMGPROXY_SALT))]).sign(path.encode())
 
@@ -67,21 +67,21 @@ def test_a_slash_and_an_escape_reach_the_signature_unchanged(pixmill: ApiClient,
     assert opened(response.content).size == (64, 48)
 
 
-def test_unsigned_urls_are_served_where_a_setting_says_so(pixmill: ApiClient, file_id: object) -> None:
+def test_unsigned_urls_are_served_where_a_setting_says_so(pixmill: Served, file_id: object) -> None:
     response = pixmill.http.get(f"/img/imagor/unsafe/50x40/{file_id}")
 
     assert response.status_code == 200, response.text
     assert opened(response.content).size == (50, 40)
 
 
-def test_what_is_known_of_a_picture_is_json(pixmill: ApiClient, file_id: object) -> None:
+def test_what_is_known_of_a_picture_is_json(pixmill: Served, file_id: object) -> None:
     response = pixmill.http.get(f"/img/imagor/unsafe/meta/{file_id}")
 
     assert response.headers["Content-Type"] == "application/json"
     assert (response.json()["width"], response.json()["height"]) == SIZE
 
 
-def test_a_color_is_a_picture(pixmill: ApiClient) -> None:
+def test_a_color_is_a_picture(pixmill: Served) -> None:
     response = pixmill.http.get("/img/imagor/unsafe/30x20/color:ff0000")
 
     assert response.status_code == 200, response.text
@@ -90,7 +90,7 @@ def test_a_color_is_a_picture(pixmill: ApiClient) -> None:
     assert image.getpixel((10, 10)) == (255, 0, 0)
 
 
-def test_a_missing_file_is_replaced_by_the_fallback_which_no_cache_keeps(pixmill: ApiClient) -> None:
+def test_a_missing_file_is_replaced_by_the_fallback_which_no_cache_keeps(pixmill: Served) -> None:
     response = pixmill.http.get(signed("987654321.png"))
 
     assert response.status_code == 200
@@ -98,7 +98,7 @@ def test_a_missing_file_is_replaced_by_the_fallback_which_no_cache_keeps(pixmill
     assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_save_data_makes_a_smaller_picture_of_its_own(pixmill: ApiClient, file_id: object) -> None:
+def test_save_data_makes_a_smaller_picture_of_its_own(pixmill: Served, file_id: object) -> None:
     usual = pixmill.http.get(signed(file_id, q=80))
     saving = pixmill.http.get(signed(file_id, q=80), headers={"Save-Data": "on"})
 
@@ -107,14 +107,14 @@ def test_save_data_makes_a_smaller_picture_of_its_own(pixmill: ApiClient, file_i
     assert "Save-Data" in saving.headers["Vary"]
 
 
-def test_other_servers_are_refused_by_default(pixmill: ApiClient) -> None:
+def test_other_servers_are_refused_by_default(pixmill: Served) -> None:
     response = pixmill.http.get("/img/imagor/unsafe/50x40/http%3A%2F%2F127.0.0.1%2Fa.png")
 
     assert_problem(response, 403, "127.0.0.1")
 
 
 def test_used_up_processes_are_replaced_and_nothing_is_lost(
-    pixmill: ApiClient, stack: EmbeddedStack, file_id: object
+    pixmill: Served, stack: EmbeddedStack, file_id: object
 ) -> None:
     before = render_processes(stack)
 
@@ -125,7 +125,7 @@ def test_used_up_processes_are_replaced_and_nothing_is_lost(
 
 
 @pytest.mark.thorough
-def test_results_survive_a_crash_of_the_service(pixmill: ApiClient, stack: EmbeddedStack, file_id: object) -> None:
+def test_results_survive_a_crash_of_the_service(pixmill: Served, stack: EmbeddedStack, file_id: object) -> None:
     url = signed(file_id, w=123)
     content = pixmill.http.get(url).content
     wait_until(lambda: _index_is_complete(stack.data / "renders"), "the index has the result")
@@ -139,7 +139,7 @@ def test_results_survive_a_crash_of_the_service(pixmill: ApiClient, stack: Embed
     assert _halves(stack.data / "renders") == []
 
 
-def test_thumbnails_need_no_key_for_urls(pixmill: ApiClient, file_id: object) -> None:
+def test_thumbnails_need_no_key_for_urls(pixmill: Served, file_id: object) -> None:
     assert pixmill.http.get(f"{TASKS}/thumbnails/{file_id}/128").status_code == 200
 
 

@@ -7,7 +7,7 @@ import pytest
 from imgproxy import ImgProxy
 from libthumbor import CryptoURL
 
-from tests.support.client import ApiClient, assert_problem
+from tests.support.client import Served, assert_problem
 from tests.support.environment import ENVIRONMENT, IMGPROXY_KEY, IMGPROXY_SALT, THUMBOR_KEY
 from tests.support.folders import temporary_folder
 from tests.support.images import opened, photo
@@ -23,12 +23,12 @@ def stack(tuned: EmbeddedStack) -> EmbeddedStack:
 
 
 @pytest.fixture
-def file_id(pixmill: ApiClient) -> object:
-    return pixmill.upload("photo.jpg", photo(640, 480, format="JPEG"))["id"]
+def file_id(pixmill: Served) -> object:
+    return pixmill.files.upload(photo(640, 480, format="JPEG"), name="photo.jpg").id
 
 
 @pytest.mark.parametrize("unsafe", [False, True])
-def test_libthumbor(pixmill: ApiClient, file_id: object, unsafe: bool) -> None:
+def test_libthumbor(pixmill: Served, file_id: object, unsafe: bool) -> None:
     options = {"width": 100, "height": 80, "smart": True, "filters": ["grayscale()"]}
     url = CryptoURL(key=THUMBOR_KEY).generate(image_url=str(file_id), unsafe=unsafe, **options)
 
@@ -39,7 +39,7 @@ def test_libthumbor(pixmill: ApiClient, file_id: object, unsafe: bool) -> None:
     assert response.headers["Content-Type"] == "image/jpeg"
 
 
-def test_the_python_client_of_imgproxy(pixmill: ApiClient, stack: EmbeddedStack, file_id: object) -> None:
+def test_the_python_client_of_imgproxy(pixmill: Served, stack: EmbeddedStack, file_id: object) -> None:
     proxy, secrets = f"{stack.url}/img/imgproxy", {"key": IMGPROXY_KEY, "salt": IMGPROXY_SALT}
     url = ImgProxy(f"local:///{file_id}", proxy, **secrets, resizing_type="fill", width=64, height=48)
 
@@ -49,7 +49,7 @@ def test_the_python_client_of_imgproxy(pixmill: ApiClient, stack: EmbeddedStack,
     assert opened(response.content).size == (64, 48)
 
 
-def test_the_node_client_of_imgproxy(pixmill: ApiClient, stack: EmbeddedStack, file_id: object, tmp_path: Path) -> None:
+def test_the_node_client_of_imgproxy(pixmill: Served, stack: EmbeddedStack, file_id: object, tmp_path: Path) -> None:
     with skip_where_missing():
         npm = find_program("npm")
     package = "@imgproxy/imgproxy-node@1.1.0"
@@ -77,8 +77,8 @@ def test_the_node_client_of_imgproxy(pixmill: ApiClient, stack: EmbeddedStack, f
 @pytest.mark.thorough
 def test_the_python_client_of_imgproxy_without_a_key() -> None:
     stack = start("embedded", temporary_folder("unsigned"), {"RENDER_IMGPROXY__UNSAFE": "true"})
-    with ApiClient(stack.url) as pixmill:
-        file_id = pixmill.upload("photo.jpg", photo(640, 480, format="JPEG"))["id"]
+    with Served(stack.url) as pixmill:
+        file_id = pixmill.files.upload(photo(640, 480, format="JPEG"), name="photo.jpg").id
         url = ImgProxy(f"local:///{file_id}", f"{stack.url}/img/imgproxy", resizing_type="fill", width=64, height=48)
 
         response = pixmill.http.get(str(url))

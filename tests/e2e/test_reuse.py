@@ -1,6 +1,8 @@
 """The result cache: results of identical tasks are copied, many in one request."""
 
-from tests.support.client import ApiClient
+from collections.abc import Sequence
+
+from tests.support.client import Served, ended_task
 from tests.support.images import photo
 from tests.support.stacks import FullStack
 
@@ -11,15 +13,15 @@ def requests(stack: FullStack, part: str) -> int:
     return len(stack.requests(part))
 
 
-def results(pixmill: ApiClient, sources: list[object]) -> list[object]:
-    tasks = [pixmill.wait_for_task(task_id) for task_id in pixmill.create_tasks(sources, "rotate", {"angle": 90})]
-    assert {task["status"] for task in tasks} == {"finished"}
-    return [task["result_id"] for task in tasks]
+def results(pixmill: Served, sources: Sequence[int]) -> list[int]:
+    tasks = [ended_task(pixmill, task_id) for task_id in pixmill.run(sources, "rotate", params={"angle": 90}).task_ids]
+    assert {task.status for task in tasks} == {"finished"}
+    return [task.result_id for task in tasks if task.result_id is not None]
 
 
 def test_the_results_of_an_equal_batch_are_copied(full: FullStack) -> None:
-    with ApiClient(full.url) as pixmill:
-        sources = [pixmill.upload(f"{n}.png", photo(90, 20 + n))["id"] for n in range(COUNT)]
+    with Served(full.url) as pixmill:
+        sources = [pixmill.files.upload(photo(90, 20 + n), name=f"{n}.png").id for n in range(COUNT)]
         first = results(pixmill, sources)
         stored = requests(full, '"method":"PUT"') + requests(full, "/api/file-server/batch")
         copied = requests(full, "/api/file-server/copies")
@@ -27,19 +29,19 @@ def test_the_results_of_an_equal_batch_are_copied(full: FullStack) -> None:
         second = results(pixmill, sources)
 
         assert len({*first, *second}) == 2 * COUNT
-        assert [pixmill.download(file_id) for file_id in second] == [pixmill.download(file_id) for file_id in first]
+        assert [pixmill.files.read(file_id) for file_id in second] == [pixmill.files.read(file_id) for file_id in first]
     assert requests(full, '"method":"PUT"') + requests(full, "/api/file-server/batch") == stored
     assert 0 < requests(full, "/api/file-server/copies") - copied < COUNT / 2
 
 
 def test_a_deleted_result_is_computed_again(full: FullStack) -> None:
-    with ApiClient(full.url) as pixmill:
-        sources = [pixmill.upload("gone.png", photo(91, 30))["id"]]
+    with Served(full.url) as pixmill:
+        sources = [pixmill.files.upload(photo(91, 30), name="gone.png").id]
         [first] = results(pixmill, sources)
-        before = pixmill.download(first)
+        before = pixmill.files.read(first)
         pixmill.http.delete(f"/api/file-server/{first}").raise_for_status()
 
         [second] = results(pixmill, sources)
 
         assert second != first
-        assert pixmill.download(second) == before
+        assert pixmill.files.read(second) == before

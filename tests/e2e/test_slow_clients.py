@@ -11,7 +11,7 @@ from functools import cache
 import psutil
 import pytest
 
-from tests.support.client import FILES, ApiClient
+from tests.support.client import FILES, Served
 from tests.support.processes import children_of
 from tests.support.slow_clients import (
     SLOW_CLIENTS,
@@ -34,12 +34,12 @@ SINCE_2019 = "If-Modified-Since: Tue, 01 Jan 2019 00:00:00 GMT"
 
 
 def test_slow_uploads_do_not_block_others(full: FullStack) -> None:
-    with slow_clients(full, [SLOW_UPLOAD] * SLOW_CLIENTS) as slow, ApiClient(full.url) as client:
+    with slow_clients(full, [SLOW_UPLOAD] * SLOW_CLIENTS) as slow, Served(full.url) as client:
         assert_serves(client, slow)
 
 
 def test_slow_resumable_uploads_do_not_block_others(full: FullStack) -> None:
-    with ApiClient(full.url) as client:
+    with Served(full.url) as client:
         begin = {"Tus-Resumable": "1.0.0", "Upload-Length": "1000000"}
         urls = [client.http.post(f"{FILES}/uploads/", headers=begin).headers["Location"] for _ in range(SLOW_CLIENTS)]
         with slow_clients(full, [resumable_upload(url) for url in urls]) as slow:
@@ -66,7 +66,7 @@ def many_files() -> Iterator[None]:
 
 @pytest.mark.usefixtures("many_files")
 def test_thousands_of_incomplete_requests_block_nobody(full: FullStack) -> None:
-    with slow_clients(full, ["GET / HTTP/1.1\r\n"] * THOUSANDS), ApiClient(full.url) as client:
+    with slow_clients(full, ["GET / HTTP/1.1\r\n"] * THOUSANDS), Served(full.url) as client:
         assert client.http.get(f"{FILES}/?limit=1").status_code == 200
 
 
@@ -91,7 +91,7 @@ def test_thousands_of_incomplete_requests_block_nobody(full: FullStack) -> None:
 )
 def test_slow_downloads_do_not_block_others(stack: Stack, header: str) -> None:
     request = download_request(large_file(stack.url), header)
-    with slow_clients(stack, [request] * SLOW_CLIENTS) as slow, ApiClient(stack.url) as client:
+    with slow_clients(stack, [request] * SLOW_CLIENTS) as slow, Served(stack.url) as client:
         for connection in slow:
             assert connection.recv(12) in (b"HTTP/1.1 200", b"HTTP/1.1 206")
 
@@ -100,7 +100,7 @@ def test_slow_downloads_do_not_block_others(stack: Stack, header: str) -> None:
 
 def test_slow_archives_do_not_block_others(full: FullStack) -> None:
     request = archive_request(large_file(full.url))
-    with slow_clients(full, [request] * SLOW_CLIENTS) as slow, ApiClient(full.url) as client:
+    with slow_clients(full, [request] * SLOW_CLIENTS) as slow, Served(full.url) as client:
         assert_serves(client, slow)
 
         assert {connection.recv(12) for connection in slow} == {b"HTTP/1.1 200", b"HTTP/1.1 503"}
@@ -110,7 +110,7 @@ def test_slow_archives_do_not_block_others(full: FullStack) -> None:
 @pytest.mark.usefixtures("long_list")
 def test_slow_readers_of_a_list_do_not_block_others(full: FullStack) -> None:
     head = f"GET {FILES}/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with slow_clients(full, [head] * 40) as slow, ApiClient(full.url) as client:
+    with slow_clients(full, [head] * 40) as slow, Served(full.url) as client:
         await_idle(full)
         assert_serves(client, slow)
 
@@ -134,19 +134,19 @@ def await_idle(stack: FullStack) -> None:
 @pytest.fixture(scope="module")
 def long_list(full: FullStack) -> None:
     """Store enough files for their list to exceed the socket buffers."""
-    with ApiClient(full.url) as client:
+    with Served(full.url) as client:
         for number in range(1000):
-            client.upload(f"{number}.txt", b"listed", comment="c" * 10_000)
+            client.files.upload(b"listed", name=f"{number}.txt", comment="c" * 10_000)
 
 
 @cache
 def large_file(url: str) -> int:
     """Return the id of a file on the stack at this URL that exceeds the socket buffers."""
-    with ApiClient(url) as client:
-        return int(str(client.upload("large.bin", os.urandom(30_000_000))["id"]))
+    with Served(url) as client:
+        return client.files.upload(os.urandom(30_000_000), name="large.bin").id
 
 
-def assert_serves(client: ApiClient, slow: Sequence[socket.socket], content: bytes = b"quick") -> None:
+def assert_serves(client: Served, slow: Sequence[socket.socket], content: bytes = b"quick") -> None:
     """Upload files while the slow clients are connected; ``bench.waits`` measures the duration.
 
     A blocked server would recover after a minute by closing the slow connections, so these must still be open or have
@@ -155,7 +155,7 @@ def assert_serves(client: ApiClient, slow: Sequence[socket.socket], content: byt
     time.sleep(0.5)
     client.http.timeout = STATE_SECONDS
     for _ in range(10):
-        client.upload("quick.bin", content)
+        client.http.post(f"{FILES}/", files={"file": ("quick.bin", content)}).raise_for_status()
 
     held = {connection.raddr for connection in psutil.net_connections("tcp") if connection.pid}
     closed = [connection for connection in slow if connection.getsockname() not in held]

@@ -9,7 +9,7 @@ import pytest
 from image_processor.services.files.blob_http import BlobClient
 from image_processor.services.files.client import SourceError
 
-from tests.support.client import ApiClient, http
+from tests.support.client import Served, ended_task, http
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
 from tests.support.stacks import FullStack, start
@@ -21,8 +21,8 @@ def blobs(full: FullStack) -> BlobClient:
 
 
 def upload(full: FullStack, content: bytes) -> str:
-    with ApiClient(full.url) as pixmill:
-        return str(pixmill.upload("source.bin", content)["sha256"])
+    with Served(full.url) as pixmill:
+        return str(pixmill.files.upload(content, name="source.bin").sha256)
 
 
 def test_a_worker_gets_a_blob_by_its_sha256(full: FullStack, blobs: BlobClient, tmp_path: Path) -> None:
@@ -57,9 +57,9 @@ def requests_of_sources(stack: FullStack) -> list[str]:
 def test_a_worker_with_the_shared_folder_downloads_nothing(full: FullStack) -> None:
     before = requests_of_sources(full)
 
-    with ApiClient(full.url) as pixmill:
-        [task_id] = pixmill.create_tasks([pixmill.upload("a.png", photo(83, 61))["id"]], "flip")
-        assert pixmill.wait_for_task(task_id)["status"] == "finished"
+    with Served(full.url) as pixmill:
+        [task_id] = pixmill.run([pixmill.files.upload(photo(83, 61), name="a.png").id], "flip").task_ids
+        assert ended_task(pixmill, task_id).status == "finished"
 
     assert requests_of_sources(full) == before
 
@@ -69,15 +69,15 @@ def test_a_worker_on_another_machine_gets_its_sources_from_nginx() -> None:
     stack = start("full", temporary_folder("remote"), {"WORKER_FILE_STORAGE__BLOBS_FOLDER": ""})
     assert isinstance(stack, FullStack)
     try:
-        with ApiClient(stack.url) as pixmill:
-            sources = [pixmill.upload(f"{n}.png", photo(80, 60 + n)) for n in range(20)]
+        with Served(stack.url) as pixmill:
+            sources = [pixmill.files.upload(photo(80, 60 + n), name=f"{n}.png") for n in range(20)]
             ended = [
-                pixmill.wait_for_task(task_id)
-                for task_id in pixmill.create_tasks([source["id"] for source in sources], "flip")
+                ended_task(pixmill, task_id)
+                for task_id in pixmill.run([source.id for source in sources], "flip").task_ids
             ]
         asked = requests_of_sources(stack)
     finally:
         stack.stop()
 
-    assert {task["status"] for task in ended} == {"finished"}
-    assert all(any(str(source["sha256"]) in line for line in asked) for source in sources)
+    assert {task.status for task in ended} == {"finished"}
+    assert all(any(str(source.sha256) in line for line in asked) for source in sources)

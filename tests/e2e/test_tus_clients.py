@@ -8,7 +8,7 @@ import numpy
 import pytest
 from tusclient.client import TusClient
 
-from tests.support.client import FILES, ApiClient
+from tests.support.client import FILES, Served
 from tests.support.folders import temporary_folder
 from tests.support.processes import find_program, kill_all, skip_where_missing
 from tests.support.stacks import EmbeddedStack, FullStack, Stack, start
@@ -35,7 +35,7 @@ def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.parametrize("parallel", [1, 3])
 def test_tus_js_client_uploads(
-    stack: Stack, pixmill: ApiClient, big_file: Path, node_modules: Path, parallel: int
+    stack: Stack, pixmill: Served, big_file: Path, node_modules: Path, parallel: int
 ) -> None:
     command = ["node", str(SCRIPT), str(node_modules), f"{stack.url}{FILES}/uploads/", str(big_file), str(parallel)]
 
@@ -44,16 +44,16 @@ def test_tus_js_client_uploads(
     assert run.returncode == 0, run.stderr
     file = pixmill.http.get(f"{FILES}/{run.stdout.strip()}").json()
     assert file["name"] == "from tus-js-client"
-    assert pixmill.download(file["id"]) == big_file.read_bytes()
+    assert pixmill.files.read(file["id"]) == big_file.read_bytes()
 
 
-def content_of(pixmill: ApiClient, url: str | None) -> bytes:
+def content_of(pixmill: Served, url: str | None) -> bytes:
     """Return the bytes of the file created by the upload at this URL."""
     upload = pixmill.http.head(str(url), headers={"Tus-Resumable": "1.0.0"})
-    return pixmill.download(upload.headers["Pixmill-File-Id"])
+    return pixmill.files.read(int(upload.headers["Pixmill-File-Id"]))
 
 
-def test_tuspy_uploads(stack: Stack, pixmill: ApiClient, big_file: Path) -> None:
+def test_tuspy_uploads(stack: Stack, pixmill: Served, big_file: Path) -> None:
     client = TusClient(f"{stack.url}{FILES}/uploads/")
     uploader = client.uploader(
         str(big_file), chunk_size=2_000_000, metadata={"filename": "from tuspy.bin"}, upload_checksum=True
@@ -80,7 +80,7 @@ def test_an_upload_continues_after_every_server_was_killed(big_file: Path) -> No
         stack.await_ready()
         uploader.upload()
 
-        with ApiClient(stack.url) as pixmill:
+        with Served(stack.url) as pixmill:
             assert content_of(pixmill, uploader.url) == big_file.read_bytes()
     finally:
         stack.stop()
@@ -99,7 +99,7 @@ def test_an_upload_continues_after_make_run_was_killed_and_restarted(tmp_path: P
 
     TusClient(f"{again.url}{FILES}/uploads/").uploader(str(big_file), chunk_size=2_000_000, url=moved).upload()
 
-    with ApiClient(again.url) as pixmill:
+    with Served(again.url) as pixmill:
         content = content_of(pixmill, moved)
     again.stop()
     assert content == big_file.read_bytes()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import httpx2
 
-from tests.support.client import FILES, ApiClient
+from tests.support.client import FILES, Served
 from tests.support.stacks import FullStack
 
 CONTENTS = [random.Random(size).randbytes(size) for size in (0, 1, 4096, 70_000, 2_000_000)]
@@ -31,7 +31,7 @@ class FileClient(threading.Thread):
         self.deleted: set[int] = set()
         self.errors: list[str] = []
         """Unexpected responses, other than 503 and broken connections."""
-        self._http = ApiClient(stack.url).http
+        self._http = Served(stack.url).http
         self._rng = random.Random(seed)
         self._seed = seed
         self._uploads = 0
@@ -175,7 +175,7 @@ class FileClient(threading.Thread):
 def differences_from_expected(stack: FullStack, clients: Sequence[FileClient]) -> list[str]:
     """Return the differences between the stored files and the clients' expectations."""
     differences = []
-    with ApiClient(stack.url) as pixmill:
+    with Served(stack.url) as pixmill:
         listed = {file["id"] for file in pixmill.http.get(f"{FILES}/").json()}
         for client in clients:
             for file_id, content in client.files.items():

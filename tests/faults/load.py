@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import httpx2
 
-from tests.support.client import FILES, TASKS, ApiClient, http
+from tests.support.client import FILES, TASKS, Served, http
 from tests.support.images import photo
 from tests.support.stacks import FullStack
 from tests.support.waiting import wait_until
@@ -28,9 +28,9 @@ class Load:
         self.refused: Counter[str] = Counter()
         self._width = 0
         self._stopped = threading.Event()
-        with ApiClient(stack.url) as pixmill:
+        with Served(stack.url) as pixmill:
             images = [photo(300 + n, 200, format="JPEG") for n in range(SOURCES)]
-            self._sources = [pixmill.upload(f"{name}.jpg", image)["id"] for image in images]
+            self._sources = [pixmill.files.upload(image, name=f"{name}.jpg").id for image in images]
         self._files_before = {file["id"] for file in self._get(f"{FILES}/")}
 
     @contextmanager

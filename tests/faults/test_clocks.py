@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.load import Load
-from tests.support.client import FILES, ApiClient
+from tests.support.client import FILES, TASKS, Served, ended_task
 from tests.support.environment import LEASE, LEASE_SECONDS
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
@@ -45,16 +45,18 @@ class Clock:
 
 def services_time(stack: FullStack) -> float:
     """Return file-storage's time, in seconds since 1970."""
-    with ApiClient(stack.url) as pixmill:
-        file_id = pixmill.upload("clock.txt", b"tick")["id"]
+    with Served(stack.url) as pixmill:
+        file_id = pixmill.files.upload(b"tick", name="clock.txt").id
         link = pixmill.http.post(f"{FILES}/{file_id}/links", json={"expires_in": 60}).raise_for_status().json()
     return parsedate_to_datetime(link["expires_at"]).timestamp() - 60
 
 
 def database_time(stack: FullStack) -> float:
     """Return PostgreSQL's time, in seconds since 1970."""
-    with ApiClient(stack.url) as pixmill:
-        return parsedate_to_datetime(str(pixmill.upload("clock.txt", b"tick")["created_at"])).timestamp()
+    with Served(stack.url) as pixmill:
+        return parsedate_to_datetime(
+            str(pixmill.files.upload(b"tick", name="clock.txt").document["created_at"])
+        ).timestamp()
 
 
 TIME_OF = {"services": services_time, "database": database_time}
@@ -104,9 +106,11 @@ def test_a_step_of_a_clock_affects_no_task(
 
 
 def test_a_database_clock_set_back_delays_no_webhook(stack: FullStack, clocks: dict[str, Clock]) -> None:
-    with Receiver(refusals=1) as receiver, ApiClient(stack.url) as pixmill:
-        source = pixmill.upload("webhook.png", photo())
-        pixmill.post_tasks({"file_ids": [source["id"]], "algorithm": "flip", "callback_url": receiver.url})
+    with Receiver(refusals=1) as receiver, Served(stack.url) as pixmill:
+        source = pixmill.files.upload(photo(), name="webhook.png")
+        pixmill.http.post(
+            f"{TASKS}/", json={"file_ids": [source.id], "algorithm": "flip", "callback_url": receiver.url}
+        )
         receiver.await_count(1)
         time.sleep(1)  # the refusal is recorded, but the retry is not yet due
 
@@ -116,16 +120,16 @@ def test_a_database_clock_set_back_delays_no_webhook(stack: FullStack, clocks: d
 
 
 def test_a_database_clock_set_forward_expires_no_lease(stack: FullStack, clocks: dict[str, Clock]) -> None:
-    with ApiClient(stack.url) as pixmill:
-        source = pixmill.upload("paused.png", photo())
+    with Served(stack.url) as pixmill:
+        source = pixmill.files.upload(photo(), name="paused.png")
         params = {"seconds": LEASE_SECONDS + 3}
-        task = {"file_ids": [source["id"]], "algorithm": "pause", "params": params}
-        [task_id] = pixmill.post_tasks(task).json()["task_ids"]
+        task = {"file_ids": [source.id], "algorithm": "pause", "params": params}
+        [task_id] = pixmill.http.post(f"{TASKS}/", json=task).json()["task_ids"]
         time.sleep(1)
 
         clocks["database"].set(HOUR)
 
-        assert pixmill.wait_for_task(task_id)["status"] == "finished"
+        assert ended_task(pixmill, task_id).status == "finished"
     log = stack.worker_log.read_text()
     assert "database clock was set" in log
     assert [line for line in log.splitlines() if f'"task_id": {task_id},' in line and "lost" in line] == []

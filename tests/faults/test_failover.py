@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.file_client import FileClient, differences_from_expected
 from tests.faults.load import Load
-from tests.support.client import ApiClient
+from tests.support.client import TASKS, Served
 from tests.support.environment import LEASE
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
@@ -52,10 +52,10 @@ def test_a_failover_to_a_synchronous_standby_loses_nothing_that_was_answered() -
             time.sleep(LOAD_SECONDS)
         for client in clients:
             client.stop()
-        with Receiver() as receiver, ApiClient(stack.url) as pixmill:
-            source = pixmill.upload("later.png", photo())
-            later_ids = pixmill.post_tasks(
-                {"file_ids": [source["id"]], "algorithm": "flip", "callback_url": receiver.url}
+        with Receiver() as receiver, Served(stack.url) as pixmill:
+            source = pixmill.files.upload(photo(), name="later.png")
+            later_ids = pixmill.http.post(
+                f"{TASKS}/", json={"file_ids": [source.id], "algorithm": "flip", "callback_url": receiver.url}
             ).json()["task_ids"]
             receiver.await_count(1)
             [(_, webhook)] = receiver.received

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.load import Load
-from tests.support.client import FILES, TASKS, ApiClient, assert_problem, http
+from tests.support.client import FILES, TASKS, Served, assert_problem, ended_task, http
 from tests.support.environment import LEASE
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
@@ -28,16 +28,16 @@ def stack(strict: FullStack) -> FullStack:
     return strict
 
 
-def test_without_rabbitmq_tasks_are_accepted_and_run_later(stack: FullStack, pixmill: ApiClient) -> None:
-    source = pixmill.upload("p.png", photo())
+def test_without_rabbitmq_tasks_are_accepted_and_run_later(stack: FullStack, pixmill: Served) -> None:
+    source = pixmill.files.upload(photo(), name="p.png")
     stack.await_saved_queue()
     stack.rabbitmq.kill()
 
-    response = pixmill.post_tasks({"file_ids": [source["id"]], "algorithm": "flip"})
+    response = pixmill.http.post(f"{TASKS}/", json={"file_ids": [source.id], "algorithm": "flip"})
     stack.rabbitmq.start()
 
     assert response.status_code == 201
-    assert pixmill.wait_for_task(response.json()["task_ids"][0])["status"] == "finished"
+    assert ended_task(pixmill, response.json()["task_ids"][0]).status == "finished"
 
 
 def test_a_worker_logs_the_loss_of_rabbitmq_as_json(stack: FullStack) -> None:
@@ -49,7 +49,7 @@ def test_a_worker_logs_the_loss_of_rabbitmq_as_json(stack: FullStack) -> None:
     assert {json.loads(line)["level"] for line in lines} == {"warning"}
 
 
-def test_without_postgresql_responses_are_503_with_retry_after(stack: FullStack, pixmill: ApiClient) -> None:
+def test_without_postgresql_responses_are_503_with_retry_after(stack: FullStack, pixmill: Served) -> None:
     stack.postgres.stop()
     try:
         refused = [pixmill.http.get(f"{TASKS}/"), pixmill.http.get(f"{FILES}/1")]
@@ -63,7 +63,7 @@ def test_without_postgresql_responses_are_503_with_retry_after(stack: FullStack,
 
 
 @pytest.mark.thorough
-def test_services_started_before_postgresql_wait_for_it(stack: FullStack, pixmill: ApiClient) -> None:
+def test_services_started_before_postgresql_wait_for_it(stack: FullStack, pixmill: Served) -> None:
     services = (stack.file_storage, stack.image_processor)
     stack.postgres.stop()
     for service in services:
@@ -75,16 +75,16 @@ def test_services_started_before_postgresql_wait_for_it(stack: FullStack, pixmil
 
     assert [service.popen.poll() for service in services] == [None, None]
     assert [service.log.read_text().count("Traceback") for service in services] == [0, 0]
-    source = pixmill.upload("p.png", photo())
-    assert pixmill.wait_for_task(pixmill.create_tasks([source["id"]], "flip")[0])["status"] == "finished"
+    source = pixmill.files.upload(photo(), name="p.png")
+    assert ended_task(pixmill, pixmill.run([source.id], "flip").task_ids[0]).status == "finished"
 
 
-def test_without_file_storage_responses_are_503_with_retry_after(stack: FullStack, pixmill: ApiClient) -> None:
+def test_without_file_storage_responses_are_503_with_retry_after(stack: FullStack, pixmill: Served) -> None:
     stack.file_storage.kill()
     responses = [pixmill.http.get(f"{FILES}/")]
     # For the second, nginx first asks whether there is enough space.
     responses += [pixmill.http.put(f"{FILES}/a.bin", content=bytes(size)) for size in (1, 15_000_000)]
-    responses.append(pixmill.post_tasks({"file_ids": [1], "algorithm": "flip"}))
+    responses.append(pixmill.http.post(f"{TASKS}/", json={"file_ids": [1], "algorithm": "flip"}))
     stack.file_storage.start()
     stack.await_ready()
 
@@ -94,16 +94,16 @@ def test_without_file_storage_responses_are_503_with_retry_after(stack: FullStac
 
 
 @pytest.mark.thorough
-def test_without_file_storage_tasks_wait(stack: FullStack, pixmill: ApiClient) -> None:
-    sources = [pixmill.upload(f"{n}.png", photo(90 + n, 50))["id"] for n in range(10)]
-    task_ids = pixmill.create_tasks(sources, "pause", {"seconds": 0.5})
+def test_without_file_storage_tasks_wait(stack: FullStack, pixmill: Served) -> None:
+    sources = [pixmill.files.upload(photo(90 + n, 50), name=f"{n}.png").id for n in range(10)]
+    task_ids = pixmill.run(sources, "pause", params={"seconds": 0.5}).task_ids
     stack.file_storage.kill()
     time.sleep(3)
     statuses = {task["status"] for task in pixmill.http.get(f"{TASKS}/", params={"id": task_ids}).json()}
     stack.file_storage.start()
 
     assert statuses <= {"pending", "processing", "finished"}
-    assert {pixmill.wait_for_task(task_id)["status"] for task_id in task_ids} == {"finished"}
+    assert {ended_task(pixmill, task_id).status for task_id in task_ids} == {"finished"}
 
 
 @contextmanager
@@ -138,8 +138,8 @@ def test_a_full_disk_answers_507_and_loses_no_task() -> None:
             filler.write_bytes(bytes(4 * MIB - 200 * 1024))
             load.post_batch()
             time.sleep(2)
-            with ApiClient(started.url) as client:
-                form = client.post_file("large.bin", bytes(MIB))
+            with Served(started.url) as client:
+                form = client.http.post(f"{FILES}/", files={"file": ("large.bin", bytes(MIB))})
                 raw = client.http.put(f"{FILES}/large.bin", content=bytes(MIB))
             assert_problem(form, 507, "no room")
             assert_problem(raw, 507, "no room")
@@ -157,31 +157,31 @@ def test_a_disk_that_is_full_to_the_last_byte_is_reported_by_the_embedded_stack_
     with small_disk(folder / "data", 60 * MIB) as filler:
         started = start("embedded", folder, {"FILE_STORAGE_STORAGE__RESERVE_BYTES": "0"})
         try:
-            with ApiClient(started.url) as client:
-                source = client.upload("p.png", photo(600, 400))["id"]
-                sources = [client.upload(f"{n}.png", photo(400 + n, 300))["id"] for n in range(10)]
-                waiting = client.create_tasks(sources, "convert", {"format": "avif"})
+            with Served(started.url) as client:
+                source = client.files.upload(photo(600, 400), name="p.png").id
+                sources = [client.files.upload(photo(400 + n, 300), name=f"{n}.png").id for n in range(10)]
+                waiting = client.run(sources, "convert", params={"format": "avif"}).task_ids
                 # Make sure that the render service has started.
                 assert client.http.get(f"{TASKS}/thumbnails/{source}/128").status_code == 200
                 fill(filler)
-                form = client.post_file("large.bin", os.urandom(MIB))
+                form = client.http.post(f"{FILES}/", files={"file": ("large.bin", os.urandom(MIB))})
                 raw = client.http.put(f"{FILES}/large.bin", content=os.urandom(MIB))
                 announced = {"Tus-Resumable": "1.0.0", "Upload-Length": str(MIB)}
                 tus = client.http.post(f"{FILES}/uploads/", headers=announced)
-                task = client.post_tasks({"file_ids": [source], "algorithm": "flip", "params": {}})
+                task = client.http.post(f"{TASKS}/", json={"file_ids": [source], "algorithm": "flip", "params": {}})
                 render = client.http.get(f"{TASKS}/thumbnails/{source}/512")
                 kept = client.http.get(f"{FILES}/{source}")
                 filler.unlink()
-                again = client.upload("again.bin", os.urandom(MIB))
+                again = client.files.upload(os.urandom(MIB), name="again.bin")
 
                 for refused in (form, raw, tus):
                     assert_problem(refused, 507, "no room")
                 assert_problem(task, 507, "full")
                 assert_problem(render, 503, "full")
                 assert kept.status_code == 200
-                assert {client.wait_for_task(task_id)["status"] for task_id in waiting} == {"finished"}
+                assert {ended_task(client, task_id).status for task_id in waiting} == {"finished"}
                 assert client.http.get(f"{TASKS}/thumbnails/{source}/512").status_code == 200
-                assert {file["id"] for file in client.http.get(f"{FILES}/").json()} >= {source, again["id"]}
+                assert {file["id"] for file in client.http.get(f"{FILES}/").json()} >= {source, again.id}
             assert list((started.files / "staging").iterdir()) == []
         finally:
             started.stop()
@@ -195,16 +195,18 @@ def test_tasks_wait_while_a_workers_disk_is_full() -> None:
         started = start("full", folder, LEASE)
         try:
             fill(filler)
-            with ApiClient(started.url) as client:
-                source = client.upload("p.png", photo(600, 400))["id"]
+            with Served(started.url) as client:
+                source = client.files.upload(photo(600, 400), name="p.png").id
                 algorithms: dict[str, dict[str, object]] = {"flip": {}, "convert": {"format": "avif"}, "histogram": {}}
-                task_ids = [client.create_tasks([source], name, params)[0] for name, params in algorithms.items()]
+                task_ids = [
+                    client.run([source], name, params=params).task_ids[0] for name, params in algorithms.items()
+                ]
                 time.sleep(5)
                 waiting = [client.http.get(f"{TASKS}/{task_id}").json() for task_id in task_ids]
                 filler.unlink()
 
                 assert {task["status"] for task in waiting} <= {"pending", "processing"}
-                assert {client.wait_for_task(task_id)["status"] for task_id in task_ids} == {"finished"}
+                assert {ended_task(client, task_id).status for task_id in task_ids} == {"finished"}
         finally:
             started.stop()
 

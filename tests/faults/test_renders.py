@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.support.client import FILES, TASKS, ApiClient, assert_problem, http
+from tests.support.client import FILES, TASKS, Served, assert_problem, http
 from tests.support.images import opened, photo
 from tests.support.processes import children_of, frozen, processes_of
 from tests.support.render_service import await_running, render_processes, signed
@@ -27,9 +27,9 @@ def stack(strict: FullStack) -> FullStack:
 
 
 @pytest.fixture
-def urls(stack: FullStack, pixmill: ApiClient) -> list[str]:
+def urls(stack: FullStack, pixmill: Served) -> list[str]:
     """The URLs of pictures that were not rendered yet, one a process or more."""
-    file_id = pixmill.upload("photo.jpg", photo(640, 481 + os.urandom(1)[0], format="JPEG"))["id"]
+    file_id = pixmill.files.upload(photo(640, 481 + os.urandom(1)[0], format="JPEG"), name="photo.jpg").id
     # A stack is ready before its render service has started all its processes.
     wait_until(lambda: _content_of(f"{stack.url}{signed(file_id, w=300)}"), "the service renders")
     return [f"{stack.url}{signed(file_id, w=width)}" for width in WIDTHS]
@@ -120,7 +120,7 @@ def test_what_nginx_keeps_ends_with_the_renders_although_the_service_crashed(
     wait_until(lambda: http.get(urls[0]).headers["Server-Timing"] == "cache;desc=hit", "nginx keeps the image")
     with started_again(stack):
         os.kill(stack.render.popen.pid, signal.SIGKILL)
-    with ApiClient(stack.url) as client:
+    with Served(stack.url) as client:
         client.http.delete(f"{FILES}/{file_id}").raise_for_status()
         wait_until(lambda: http.get(f"{stack.url}/img/x/1").status_code != 503, "the service is back")
 
@@ -137,7 +137,7 @@ def test_nginx_does_not_keep_what_is_rendered_while_the_renders_are_removed(
     file_id = urls[0].rpartition("/")[2]
 
     def remove() -> None:
-        with ApiClient(stack.url) as client:
+        with Served(stack.url) as client:
             client.http.delete(f"{FILES}/{file_id}").raise_for_status()
             client.http.delete(f"{TASKS}/renders/{file_id}", timeout=120).raise_for_status()
 

@@ -1330,8 +1330,8 @@ MUTATIONS = [
     Mutation(
         rule="two programs do not write to the same partial file",
         file="pixmill/src/pixmill/client/locks.py",
-        before="        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
-        after="        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)\n",
+        before="fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        after="fcntl.LOCK_SH | fcntl.LOCK_NB)\n",
         caught_by="pixmill/tests/client/test_locks.py",
     ),
     # The command line.

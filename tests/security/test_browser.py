@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.client import ApiClient
+from tests.support.client import Served
 from tests.support.processes import find_program
 from tests.support.stacks import Stack
 
@@ -65,7 +65,7 @@ def open_in_browser(url: str, profile: Path, *options: str) -> str:
 
 
 @pytest.mark.both_stacks
-def test_a_page_on_another_port_changes_nothing(pixmill: ApiClient, other_site: str, tmp_path: Path) -> None:
+def test_a_page_on_another_port_changes_nothing(pixmill: Served, other_site: str, tmp_path: Path) -> None:
     page = open_in_browser(other_site, tmp_path / "profile")
 
     assert "<title>4 answers</title>" in page
@@ -73,10 +73,8 @@ def test_a_page_on_another_port_changes_nothing(pixmill: ApiClient, other_site: 
 
 
 @pytest.mark.both_stacks
-def test_a_host_name_that_is_rebound_to_the_server_reads_nothing(
-    stack: Stack, pixmill: ApiClient, tmp_path: Path
-) -> None:
-    pixmill.upload("private.txt", b"private")
+def test_a_host_name_that_is_rebound_to_the_server_reads_nothing(stack: Stack, pixmill: Served, tmp_path: Path) -> None:
+    pixmill.files.upload(b"private", name="private.txt")
     address = urlsplit(stack.url).netloc
     rebound = f"--host-resolver-rules=MAP rebind.example {address}"
 
@@ -87,8 +85,8 @@ def test_a_host_name_that_is_rebound_to_the_server_reads_nothing(
 
 
 @pytest.mark.both_stacks
-def test_the_same_page_under_the_servers_own_name_reads(stack: Stack, pixmill: ApiClient, tmp_path: Path) -> None:
-    pixmill.upload("private.txt", b"private")
+def test_the_same_page_under_the_servers_own_name_reads(stack: Stack, pixmill: Served, tmp_path: Path) -> None:
+    pixmill.files.upload(b"private", name="private.txt")
 
     page = open_in_browser(f"{stack.url}/api/file-server/", tmp_path / "profile")
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 import httpx2
 import pytest
 
-from tests.support.client import FILES, ApiClient, assert_problem
+from tests.support.client import FILES, Served, assert_problem
 from tests.support.databases import libpq_url
 from tests.support.folders import temporary_folder
 from tests.support.stacks import EmbeddedStack, FullStack, Stack, start
@@ -56,7 +56,7 @@ def other_requests(stack: Stack) -> Iterator[None]:
     stop = threading.Event()
 
     def send() -> None:
-        with ApiClient(stack.url) as client:
+        with Served(stack.url) as client:
             while not stop.is_set():
                 with suppress(httpx2.TransportError):
                     client.http.get(f"{FILES}/openapi.json")
@@ -71,13 +71,13 @@ def other_requests(stack: Stack) -> Iterator[None]:
 
 
 def test_a_request_that_waits_for_a_lock_is_given_up_and_the_service_lives(impatient: Stack) -> None:
-    with ApiClient(impatient.url) as client:
-        file = client.upload("a.txt", b"kept")
+    with Served(impatient.url) as client:
+        file = client.files.upload(b"kept", name="a.txt")
         with locked_database(impatient), other_requests(impatient):
-            given_up = client.http.patch(f"{FILES}/{file['id']}", json={"comment": "x"})
+            given_up = client.http.patch(f"{FILES}/{file.id}", json={"comment": "x"})
 
         assert_problem(given_up, 503, "try again")
         assert "Retry-After" in given_up.headers
         assert "database" not in given_up.text, "the database gave up, not the server"
-        wait_until(lambda: client.http.get(f"{FILES}/{file['id']}").status_code == 200, "the service answers again")
-        assert client.upload("b.txt", b"new")["size"] == 3
+        wait_until(lambda: client.http.get(f"{FILES}/{file.id}").status_code == 200, "the service answers again")
+        assert client.files.upload(b"new", name="b.txt").size == 3

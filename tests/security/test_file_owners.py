@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import httpx2
 import pytest
 
-from tests.support.client import FILES, ApiClient
+from tests.support.client import FILES, Served, new_key
 from tests.support.environment import INNER_SECRETS, WORKER_SECRET
 from tests.support.stacks import Stack
 
@@ -27,7 +27,7 @@ class Case:
     json: object = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def send(self, client: ApiClient, things: Mapping[str, object]) -> httpx2.Response:
+    def send(self, client: Served, things: Mapping[str, object]) -> httpx2.Response:
         place, headers = self.path, dict(self.headers)
         for name, value in things.items():
             place = place.replace(f"{{{name}}}", str(value))
@@ -70,7 +70,7 @@ FOR_ALL = {
 class People:
     """Clients with keys of three owners, and Bob's objects."""
 
-    def __init__(self, anyone: ApiClient, bob: ApiClient, ann: ApiClient, admin: ApiClient) -> None:
+    def __init__(self, anyone: Served, bob: Served, ann: Served, admin: Served) -> None:
         self.anyone, self.bob, self.ann, self.admin = anyone, bob, ann, admin
         self.name_of_bob = str(bob.http.get("/api/session").json()["owner"])
         headers = {"Idempotency-Key": "a key of Bob's"}
@@ -91,16 +91,15 @@ class People:
 @pytest.fixture(scope="module")
 def people(stack: Stack) -> Iterator[People]:
     with ExitStack() as clients:
-        anyone = clients.enter_context(ApiClient(stack.url))
+        anyone = clients.enter_context(Served(stack.url))
         run = secrets.token_hex(4)
         keys = [(f"bob-{run}", "writer"), (f"ann-{run}", "writer"), (f"root-{run}", "admin")]
-        named = [clients.enter_context(with_key(stack, anyone.make_key(owner, role))) for owner, role in keys]
+        named = [clients.enter_context(with_key(stack, new_key(anyone, owner, role))) for owner, role in keys]
         yield People(anyone, *named)
 
 
-def with_key(stack: Stack, key: str, **headers: str) -> ApiClient:
-    client = ApiClient(stack.url)
-    client.http.headers["Authorization"] = f"Bearer {key}"
+def with_key(stack: Stack, key: str, **headers: str) -> Served:
+    client = Served(stack.url, key=key)
     client.http.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
     return client
 
@@ -122,7 +121,7 @@ def test_what_another_owner_was_refused_is_unchanged(people: People) -> None:
         case.send(people.ann, people.things)
 
     assert people.bob.http.get(f"{FILES}/{people.file_id}").json()["comment"] == ""
-    assert people.bob.download(people.file_id) == b"of Bob"
+    assert people.bob.files.read(people.file_id) == b"of Bob"
     assert Case("HEAD", "/uploads/{upload_id}", headers=TUS).send(people.bob, people.things).status_code == 200
     assert people.anyone.http.get(people.link).content == b"of Bob"
 
@@ -143,7 +142,7 @@ def test_lists_and_look_ups_have_only_what_belongs_to_the_owner(people: People) 
 
 def test_an_admin_and_the_machines_own_user_see_all(people: People) -> None:
     for client in (people.admin, people.anyone):
-        assert client.download(people.file_id) == b"of Bob"
+        assert client.files.read(people.file_id) == b"of Bob"
         assert people.file_id in [file["id"] for file in client.http.get(f"{FILES}/?name=bob.txt").json()]
         assert people.things["link"] in [link["id"] for link in client.http.get(f"{FILES}/links").json()]
 
@@ -177,14 +176,14 @@ def test_a_link_of_the_form_of_earlier_versions_is_refused(people: People) -> No
     assert people.anyone.http.get(f"{FILES}/links/WzEsOTk5OTk5OTk5OV0.c2lnbmF0dXJl").status_code == 403
 
 
-def stored_by(worker: ApiClient, content: bytes) -> int:
+def stored_by(worker: Served, content: bytes) -> int:
     """Store a result as a worker does; return its id."""
     response = worker.http.put(f"{FILES}/", params={"name": "result.txt"}, content=content)
     return int(response.raise_for_status().json()["id"])
 
 
 def test_pixmills_own_processes_act_for_an_owner(people: People, stack: Stack) -> None:
-    lookup = {"ids": [people.file_id, people.ann.upload("a.txt", b"of Ann")["id"]]}
+    lookup = {"ids": [people.file_id, people.ann.files.upload(b"of Ann", name="a.txt").id]}
     with with_key(stack, WORKER_SECRET, X_Pixmill_Owner=people.name_of_bob) as inner:
         seen = [file["id"] for file in inner.http.post(f"{FILES}/lookup", json=lookup).json()["files"]]
         result = stored_by(inner, b"a result")
@@ -193,8 +192,8 @@ def test_pixmills_own_processes_act_for_an_owner(people: People, stack: Stack) -
         second = stored_by(inner, b"another result")
 
     assert (seen, all_seen) == ([people.file_id], lookup["ids"])
-    assert people.bob.download(result) == b"a result"
-    assert people.bob.download(second) == b"another result"
+    assert people.bob.files.read(result) == b"a result"
+    assert people.bob.files.read(second) == b"another result"
     assert people.ann.http.get(f"{FILES}/{result}").status_code == 404
 
 
@@ -219,10 +218,10 @@ def test_nobody_else_learns_who_owns_a_file(people: People) -> None:
 
 
 @pytest.fixture
-def limited(people: People, stack: Stack) -> Iterator[ApiClient]:
+def limited(people: People, stack: Stack) -> Iterator[Served]:
     """Return a client whose owner may have 100 bytes in 2 files."""
     owner = f"carol-{secrets.token_hex(4)}"
-    key = people.anyone.make_key(owner, "writer")
+    key = new_key(people.anyone, owner, "writer")
     people.anyone.http.put(f"/api/owners/{owner}/limits", json={"bytes": 100, "files": 2}).raise_for_status()
     with with_key(stack, key) as client:
         yield client
@@ -236,35 +235,35 @@ def refusal(response: httpx2.Response) -> tuple[int, str, bool]:
 EXCEEDED = (507, "urn:pixmill:problem:quota-exceeded", True)
 
 
-def test_an_owner_may_not_exceed_its_bytes(limited: ApiClient) -> None:
-    file = limited.upload("a.bin", b"x" * 60)
+def test_an_owner_may_not_exceed_its_bytes(limited: Served) -> None:
+    file = limited.files.upload(b"x" * 60, name="a.bin")
     begun = limited.http.post(f"{FILES}/uploads/", headers=TUS | {"Upload-Length": "41"})
 
-    assert refusal(limited.post_file("b.bin", b"y" * 41)) == EXCEEDED
+    assert refusal(limited.http.post(f"{FILES}/", files={"file": ("b.bin", b"y" * 41)})) == EXCEEDED
     assert refusal(limited.http.put(f"{FILES}/?name=b.bin", content=b"y" * 41)) == EXCEEDED
-    assert refusal(limited.http.post(f"{FILES}/{file['id']}/copy", json={})) == EXCEEDED
+    assert refusal(limited.http.post(f"{FILES}/{file.id}/copy", json={})) == EXCEEDED
     assert refusal(begun) == EXCEEDED
-    assert limited.upload("b.bin", b"y" * 40)["size"] == 40
+    assert limited.files.upload(b"y" * 40, name="b.bin").size == 40
 
 
-def test_an_owner_may_not_exceed_its_number_of_files(limited: ApiClient) -> None:
-    files = [limited.upload("a.bin", b"x")["id"] for _ in range(2)]
+def test_an_owner_may_not_exceed_its_number_of_files(limited: Served) -> None:
+    files = [limited.files.upload(b"x", name="a.bin").id for _ in range(2)]
 
-    assert refusal(limited.post_file("b.bin", b"x")) == EXCEEDED
+    assert refusal(limited.http.post(f"{FILES}/", files={"file": ("b.bin", b"x")})) == EXCEEDED
     assert refusal(limited.http.post(f"{FILES}/{files[0]}/copy", json={})) == EXCEEDED
     limited.http.delete(f"{FILES}/{files[0]}").raise_for_status()
-    assert refusal(limited.post_file("b.bin", b"x")) == EXCEEDED
+    assert refusal(limited.http.post(f"{FILES}/", files={"file": ("b.bin", b"x")})) == EXCEEDED
     limited.http.post(f"{FILES}/trash/empty", json={}).raise_for_status()
 
-    assert limited.upload("b.bin", b"x")["size"] == 1
+    assert limited.files.upload(b"x", name="b.bin").size == 1
 
 
-def test_uploads_that_never_end_leave_no_room_for_others(limited: ApiClient) -> None:
+def test_uploads_that_never_end_leave_no_room_for_others(limited: Served) -> None:
     parts = TUS | {"Upload-Length": "30", "Upload-Concat": "partial"}
     begun = [limited.http.post(f"{FILES}/uploads/", headers=parts) for _ in range(4)]
 
     assert [response.status_code for response in begun] == [201, 201, 201, 507]
-    assert refusal(limited.post_file("a.bin", b"x" * 11)) == EXCEEDED
+    assert refusal(limited.http.post(f"{FILES}/", files={"file": ("a.bin", b"x" * 11)})) == EXCEEDED
 
 
 def test_a_key_that_may_only_write_copies_nothing(people: People, stack: Stack) -> None:

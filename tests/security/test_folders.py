@@ -3,14 +3,14 @@
 import os
 from pathlib import Path
 
-from tests.support.client import ApiClient
+from tests.support.client import Served, processed_bytes
 from tests.support.images import photo
 from tests.support.stacks import EmbeddedStack
 
 
 def test_the_data_folder_and_all_files_are_private(embedded: EmbeddedStack) -> None:
-    with ApiClient(embedded.url) as client:
-        client.process(photo(80, 60), "p.png", "flip", {})
+    with Served(embedded.url) as client:
+        processed_bytes(client, photo(80, 60), "p.png", "flip", {})
 
     files = [Path(folder, name) for folder, _, names in os.walk(embedded.data) for name in names]
     assert embedded.data.stat().st_mode & 0o777 == 0o700

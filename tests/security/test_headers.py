@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from tests.support.client import FILES, TASKS, ApiClient
+from tests.support.client import FILES, TASKS, Served
 from tests.support.environment import PROJECT
 from tests.support.images import photo
 from tests.support.raw_http import received
@@ -54,13 +54,13 @@ RESPONSES = {
 
 @pytest.fixture(scope="module")
 def ids(stack: Stack) -> Mapping[str, object]:
-    with ApiClient(stack.url) as client:
-        image = client.upload("a.png", photo(20, 10))["id"]
-        return {"id": image, "script": client.upload("a.html", b"<html><script>alert(1)</script></html>")["id"]}
+    with Served(stack.url) as client:
+        image = client.files.upload(photo(20, 10), name="a.png").id
+        return {"id": image, "script": client.files.upload(b"<html><script>alert(1)</script></html>", name="a.html").id}
 
 
 @pytest.mark.parametrize("kind", RESPONSES)
-def test_each_kind_of_response_has_its_headers(kind: str, pixmill: ApiClient, ids: Mapping[str, object]) -> None:
+def test_each_kind_of_response_has_its_headers(kind: str, pixmill: Served, ids: Mapping[str, object]) -> None:
     method, place, status, headers = RESPONSES[kind]
 
     answer = pixmill.http.request(method, place.format_map(ids))
@@ -71,7 +71,7 @@ def test_each_kind_of_response_has_its_headers(kind: str, pixmill: ApiClient, id
 
 @pytest.mark.parametrize("byte_range", ["bytes=0-4", "bytes=0-1,4-5"])
 def test_a_part_of_a_file_has_the_headers_of_the_whole(
-    byte_range: str, pixmill: ApiClient, ids: Mapping[str, object]
+    byte_range: str, pixmill: Served, ids: Mapping[str, object]
 ) -> None:
     answer = pixmill.http.get(f"{FILES}/{ids['id']}/download", headers={"Range": byte_range})
 
@@ -88,7 +88,7 @@ def test_a_request_that_is_not_http_gets_the_headers_too(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("place", ["/", f"{FILES}/docs/swagger", f"{TASKS}/docs/swagger"])
-def test_a_page_runs_only_its_own_scripts_and_is_in_no_frame(place: str, pixmill: ApiClient) -> None:
+def test_a_page_runs_only_its_own_scripts_and_is_in_no_frame(place: str, pixmill: Served) -> None:
     page = pixmill.http.get(place)
 
     directives = page.headers["Content-Security-Policy"].split("; ")
@@ -105,7 +105,7 @@ def hash_of(script: str) -> str:
     return f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"
 
 
-def test_the_scripts_of_the_docs_are_served_from_the_same_origin(pixmill: ApiClient) -> None:
+def test_the_scripts_of_the_docs_are_served_from_the_same_origin(pixmill: Served) -> None:
     page = pixmill.http.get(f"{FILES}/docs/swagger")
 
     scripts = re.findall(r'<script src="([^"]+)"', page.text)

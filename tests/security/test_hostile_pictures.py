@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import pyvips
 
-from tests.support.client import FILES, ApiClient
+from tests.support.client import FILES, Served, ended_task
 from tests.support.environment import MAX_WRITTEN_BYTES
 from tests.support.images import photo
 from tests.support.stacks import EmbeddedStack
@@ -19,60 +19,60 @@ def stack(tuned: EmbeddedStack) -> EmbeddedStack:
 
 
 def test_a_small_tiff_of_many_float_bands_is_refused_before_it_is_decoded(
-    pixmill: ApiClient, stack: EmbeddedStack
+    pixmill: Served, stack: EmbeddedStack
 ) -> None:
     content = bomb(side=9900, bands=12)
     before = used(stack.data)
-    source = pixmill.upload("b.tif", content)["id"]
+    source = pixmill.files.upload(content, name="b.tif").id
 
     turned = {"angle": 90, "output": {"format": "tiff"}}
-    task = pixmill.wait_for_task(pixmill.create_tasks([source], "rotate", turned)[0])
+    task = ended_task(pixmill, pixmill.run([source], "rotate", params=turned).task_ids[0])
 
-    assert task["status"] == "error"
-    assert "12 bands; the limit is 5" in str(task["error"])
+    assert task.status == "error"
+    assert "12 bands; the limit is 5" in str(task.error)
     assert used(stack.data) - before < len(content) + MAX_WRITTEN_BYTES
 
 
-def test_a_tiff_of_few_bands_that_would_take_more_than_the_limit_is_refused_with_what_to_do(pixmill: ApiClient) -> None:
-    source = pixmill.upload("b.tif", bomb(side=5000, bands=4))["id"]
+def test_a_tiff_of_few_bands_that_would_take_more_than_the_limit_is_refused_with_what_to_do(pixmill: Served) -> None:
+    source = pixmill.files.upload(bomb(side=5000, bands=4), name="b.tif").id
 
-    task = pixmill.wait_for_task(pixmill.create_tasks([source], "rotate", {"angle": 90})[0])
+    task = ended_task(pixmill, pixmill.run([source], "rotate", params={"angle": 90}).task_ids[0])
 
-    assert task["status"] == "error"
-    assert "381.5 MiB of decoded pixels; the limit is 256.0 MiB. Make it smaller" in str(task["error"])
+    assert task.status == "error"
+    assert "381.5 MiB of decoded pixels; the limit is 256.0 MiB. Make it smaller" in str(task.error)
 
 
 def test_a_task_whose_temporary_file_would_be_too_large_ends_with_a_reason_and_counts_no_crash(
-    pixmill: ApiClient, tmp_path: Path
+    pixmill: Served, tmp_path: Path
 ) -> None:
     image = pyvips.Image.black(6000, 4000, bands=3).copy(interpretation="srgb")
     image.tiffsave(str(tmp_path / "large.tif"), compression="deflate", level=1, predictor="none")
-    source = pixmill.upload("large.tif", (tmp_path / "large.tif").read_bytes())["id"]
+    source = pixmill.files.upload((tmp_path / "large.tif").read_bytes(), name="large.tif").id
 
     turned = {"angle": 90, "output": {"format": "tiff"}}
-    task = pixmill.wait_for_task(pixmill.create_tasks([source], "rotate", turned)[0])
+    task = ended_task(pixmill, pixmill.run([source], "rotate", params=turned).task_ids[0])
 
-    assert task["status"] == "error"
-    assert "max_written_bytes" in str(task["error"])
-    assert "Gave up" not in str(task["error"])
+    assert task.status == "error"
+    assert "max_written_bytes" in str(task.error)
+    assert "Gave up" not in str(task.error)
 
 
-def test_a_tiff_whose_header_has_two_to_the_31_pixels_is_stored_without_a_size(pixmill: ApiClient) -> None:
+def test_a_tiff_whose_header_has_two_to_the_31_pixels_is_stored_without_a_size(pixmill: Served) -> None:
     entries = [(256, 4, 2**31), (257, 4, 2**31), (258, 3, 8), (262, 3, 1)]
     rows = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
     content = b"II*\0" + struct.pack("<IH", 8, len(entries)) + rows + bytes(4)
 
-    file = pixmill.upload("huge.tif", content)
+    file = pixmill.files.upload(content, name="huge.tif")
 
-    assert (file["media_type"], file["width"], file["height"]) == ("image/tiff", None, None)
-    listed = pixmill.http.get(f"{FILES}/{file['id']}").json()
+    assert (file.media_type, file.width, file.height) == ("image/tiff", None, None)
+    listed = pixmill.http.get(f"{FILES}/{file.id}").json()
     assert listed["width"] is None
-    task = pixmill.wait_for_task(pixmill.create_tasks([int(str(file["id"]))], "info")[0])
-    assert task["status"] == "error"
+    task = ended_task(pixmill, pixmill.run([file], "info").task_ids[0])
+    assert task.status == "error"
 
 
-def test_params_nested_nine_hundred_deep_are_a_wrong_field(pixmill: ApiClient) -> None:
-    source = pixmill.upload("p.png", photo())["id"]
+def test_params_nested_nine_hundred_deep_are_a_wrong_field(pixmill: Served) -> None:
+    source = pixmill.files.upload(photo(), name="p.png").id
     deep = "[" * 900 + "]" * 900
     body = f'{{"file_ids": [{source}], "algorithm": "resize", "params": {{"width": {deep}}}}}'
 
@@ -93,8 +93,8 @@ def test_the_start_says_in_one_line_whether_decoding_is_confined(stack: Embedded
     assert all('"in_force": ' in line for line in lines)
 
 
-def test_images_and_texts_are_processed_in_the_sandbox(pixmill: ApiClient) -> None:
-    source = pixmill.upload("p.jpg", photo(format="JPEG"))["id"]
+def test_images_and_texts_are_processed_in_the_sandbox(pixmill: Served) -> None:
+    source = pixmill.files.upload(photo(format="JPEG"), name="p.jpg").id
     steps: dict[str, dict[str, object]] = {
         "resize": {"width": 20},
         "watermark": {"mark": {"text": "Пиксель"}},
@@ -103,9 +103,9 @@ def test_images_and_texts_are_processed_in_the_sandbox(pixmill: ApiClient) -> No
         "info": {},
     }
 
-    tasks = [pixmill.create_tasks([source], name, params)[0] for name, params in steps.items()]
+    tasks = [pixmill.run([source], name, params=params).task_ids[0] for name, params in steps.items()]
 
-    assert [pixmill.wait_for_task(task).get("error") for task in tasks] == [None] * len(steps)
+    assert [ended_task(pixmill, task).error for task in tasks] == [None] * len(steps)
 
 
 def bomb(side: int, bands: int) -> bytes:

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from tests.support.client import FILES, TASKS, ApiClient
+from tests.support.client import FILES, TASKS, Served
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
 
@@ -12,8 +12,8 @@ pytestmark = pytest.mark.both_stacks
 WORD = "secretword"
 
 
-def test_logs_have_no_query_and_no_token(pixmill: ApiClient, stack: Stack) -> None:
-    file_id = pixmill.upload("a.txt", b"a")["id"]
+def test_logs_have_no_query_and_no_token(pixmill: Served, stack: Stack) -> None:
+    file_id = pixmill.files.upload(b"a", name="a.txt").id
     url = httpx2.URL(pixmill.http.post(f"{FILES}/{file_id}/links", json={}).json()["url"])
     token = url.path.rpartition("/")[2]
 

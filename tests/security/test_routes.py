@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from tests.support.applications import configure_applications
 from tests.support.browser import enter, open_page
-from tests.support.client import FILES, TASKS, ApiClient
+from tests.support.client import FILES, TASKS, Served, ended_task, new_key
 from tests.support.environment import (
     ENVIRONMENT,
     IMAGE_PROCESSOR_SECRET,
@@ -268,9 +268,8 @@ def secrets(keys_stack: EmbeddedStack) -> Mapping[str, str]:
     command = [str(SCRIPTS / "pixmill"), *words]
     run = subprocess.run(command, env=ENVIRONMENT, cwd=PROJECT, check=True, capture_output=True, text=True)
     admin = run.stdout.strip()
-    with ApiClient(keys_stack.url) as root:
-        root.http.headers["Authorization"] = f"Bearer {admin}"
-        return {person: root.make_key(owner, role) for person, (owner, role) in people.items()} | {"admin": admin}
+    with Served(keys_stack.url, key=admin) as root:
+        return {person: new_key(root, owner, role) for person, (owner, role) in people.items()} | {"admin": admin}
 
 
 @pytest.fixture(scope="module")
@@ -289,26 +288,24 @@ def mine(
 
 def _things(keys_stack: EmbeddedStack, secrets: Mapping[str, str]) -> Mapping[str, object]:
     once = str(uuid4())
-    with ApiClient(keys_stack.url) as alice:
-        alice.http.headers["Authorization"] = f"Bearer {secrets['writer']}"
+    with Served(keys_stack.url, key=secrets["writer"]) as alice:
         file = alice.http.post(
             f"{FILES}/", files={"file": ("a.png", photo(8, 6))}, headers={"Idempotency-Key": once}
         ).json()
-        [task] = alice.create_tasks([file["id"]], "flip")
-        alice_task = alice.wait_for_task(task)
+        [task] = alice.run([file["id"]], "flip").task_ids
+        alice_task = ended_task(alice, task)
         upload = alice.http.post(f"{FILES}/uploads/", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "9"})
         link = alice.http.post(f"{FILES}/{file['id']}/links", json={}).json()
         shared = alice.http.post(f"{FILES}/links", json={"file_ids": [file["id"]]}).json()["token"]
         upload_id = upload.headers["Location"].rpartition("/")[2]
         token = link["url"].rpartition("/")[2]
-    with ApiClient(keys_stack.url) as root:
-        root.http.headers["Authorization"] = f"Bearer {secrets['admin']}"
+    with Served(keys_stack.url, key=secrets["admin"]) as root:
         key = root.http.post("/api/keys", json={"owner": "alice", "role": "reader"}).json()
     return {
         "once": once,
         "file": file["id"],
         "task": task,
-        "batch": alice_task["batch_id"],
+        "batch": alice_task.batch_id,
         "upload": upload_id,
         "link": link["id"],
         "token": token,
@@ -393,10 +390,8 @@ def test_the_page_asks_for_a_key(keys_stack: EmbeddedStack, chromium: Browser, s
 def test_what_was_typed_outlives_the_session(
     keys_stack: EmbeddedStack, chromium: Browser, secrets: Mapping[str, str]
 ) -> None:
-    headers = {"Authorization": f"Bearer {secrets['writer']}"}
-    with ApiClient(keys_stack.url) as client, open_page(chromium, keys_stack.url) as page:
-        client.http.headers.update(headers)
-        file_id = client.upload("typed.txt", b"text")["id"]
+    with Served(keys_stack.url, key=secrets["writer"]) as client, open_page(chromium, keys_stack.url) as page:
+        file_id = client.files.upload(b"text", name="typed.txt").id
         page.open(f"/files/{file_id}")
         enter(page.field("Key"), secrets["writer"])
         comment = page.field("Comment")

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 import trustme
 
-from tests.support.client import FILES, ApiClient, assert_problem
+from tests.support.client import FILES, Served, assert_problem
 from tests.support.environment import ENVIRONMENT, SCRIPTS
 from tests.support.folders import temporary_folder
 from tests.support.processes import Process, accepts, free_port
@@ -64,10 +64,10 @@ def make_bucket(authority: trustme.CA, url: str) -> None:
 
 
 def test_a_certificate_of_an_unknown_authority_is_refused(stack_on_https: FullStack) -> None:
-    with ApiClient(stack_on_https.url) as client:
-        file = client.upload("a.bin", b"in S3")
+    with Served(stack_on_https.url) as client:
+        file = client.files.upload(b"in S3", name="a.bin")
 
-        refused = client.http.get(f"{FILES}/{file['id']}/download")
+        refused = client.http.get(f"{FILES}/{file.id}/download")
 
     assert_problem(refused, 503, "try again")
 
@@ -81,9 +81,9 @@ def test_a_certificate_of_the_operators_authority_is_accepted(
     nginx = stack_on_https.start_nginx("trusting-nginx", port, free_port(), values)
     nginx.wait_until(accepts(port))
     try:
-        with ApiClient(f"http://127.0.0.1:{port}") as client:
-            file = client.upload("a.bin", b"in S3")
+        with Served(f"http://127.0.0.1:{port}") as client:
+            file = client.files.upload(b"in S3", name="a.bin")
 
-            assert client.download(file["id"]) == b"in S3"
+            assert client.files.read(file.id) == b"in S3"
     finally:
         nginx.stop()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import httpx2
 import pytest
 
-from tests.support.client import CERTIFICATES, FILES, TASKS, ApiClient, assert_problem
+from tests.support.client import CERTIFICATES, FILES, TASKS, Served, assert_problem, ended_task, new_key, result_bytes
 from tests.support.images import photo
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
@@ -22,12 +22,11 @@ OF_A_TASK = [("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("POST", "/restar
 class Owner:
     """A client with a key of its own owner."""
 
-    def __init__(self, pixmill: ApiClient, url: str, scopes: list[str], owner: str | None = None) -> None:
+    def __init__(self, pixmill: Served, url: str, scopes: list[str], owner: str | None = None) -> None:
         self.name = owner or f"owner-{secrets.token_hex(6)}"
         response = pixmill.http.post("/api/keys", json={"owner": self.name, "scopes": scopes})
         assert response.status_code == 201, response.text
-        self.pixmill = ApiClient(url)
-        self.pixmill.http.headers["Authorization"] = f"Bearer {response.json()['secret']}"
+        self.pixmill = Served(url, key=response.json()["secret"])
         self.http = self.pixmill.http
 
     def tasks(self, **query: object) -> list[dict[str, object]]:
@@ -35,29 +34,29 @@ class Owner:
         return listed
 
     def flip(self, file_id: object, **fields: object) -> httpx2.Response:
-        return self.pixmill.post_tasks({"file_ids": [file_id], "algorithm": "flip", **fields})
+        return self.pixmill.http.post(f"{TASKS}/", json={"file_ids": [file_id], "algorithm": "flip", **fields})
 
 
 @pytest.fixture
-def ann(pixmill: ApiClient, stack: Stack) -> Iterator[Owner]:
+def ann(pixmill: Served, stack: Stack) -> Iterator[Owner]:
     owner = Owner(pixmill, stack.url, WRITER)
     with owner.pixmill:
         yield owner
 
 
 @pytest.fixture
-def bob(pixmill: ApiClient, stack: Stack) -> Iterator[Owner]:
+def bob(pixmill: Served, stack: Stack) -> Iterator[Owner]:
     owner = Owner(pixmill, stack.url, WRITER)
     with owner.pixmill:
         yield owner
 
 
-def limit(pixmill: ApiClient, owner: Owner, **limits: int) -> None:
+def limit(pixmill: Served, owner: Owner, **limits: int) -> None:
     response = pixmill.http.put(f"/api/owners/{owner.name}/limits", json=limits)
     assert response.status_code == 200, response.text
 
 
-def with_new_key(pixmill: ApiClient, stack: Stack, owner: Owner) -> Owner:
+def with_new_key(pixmill: Served, stack: Stack, owner: Owner) -> Owner:
     """Return the owner with a new key, whose limits no process has cached."""
     return Owner(pixmill, stack.url, WRITER, owner.name)
 
@@ -85,22 +84,20 @@ def next_task_in(lines: Iterator[str]) -> int:
 
 @pytest.mark.parametrize(("method", "path"), OF_A_TASK)
 def test_another_owners_task_is_not_found(ann: Owner, bob: Owner, method: str, path: str) -> None:
-    file_id = ann.pixmill.upload("a.jpg", photo())["id"]
-    [task_id] = ann.pixmill.create_tasks([file_id], "flip")
-    ended = ann.pixmill.wait_for_task(task_id)
+    file_id = ann.pixmill.files.upload(photo(), name="a.jpg").id
+    [task_id] = ann.pixmill.run([file_id], "flip").task_ids
+    ended = ended_task(ann.pixmill, task_id)
 
     response = bob.http.request(method, f"{TASKS}/{task_id}{path}")
 
     assert_problem(response, 404, f"There is no task {task_id}.")
-    assert ann.http.get(f"{TASKS}/{task_id}").json() == ended
+    assert ann.http.get(f"{TASKS}/{task_id}").json() == ended.document
 
 
-def test_a_list_has_only_ones_own_tasks_and_the_administrators_has_all(
-    ann: Owner, bob: Owner, pixmill: ApiClient
-) -> None:
-    file_id = ann.pixmill.upload("a.jpg", photo())["id"]
-    [anns] = ann.pixmill.create_tasks([file_id], "flip")
-    [bobs] = bob.pixmill.create_tasks([bob.pixmill.upload("b.jpg", photo())["id"]], "flip")
+def test_a_list_has_only_ones_own_tasks_and_the_administrators_has_all(ann: Owner, bob: Owner, pixmill: Served) -> None:
+    file_id = ann.pixmill.files.upload(photo(), name="a.jpg").id
+    [anns] = ann.pixmill.run([file_id], "flip").task_ids
+    [bobs] = bob.pixmill.run([bob.pixmill.files.upload(photo(), name="b.jpg").id], "flip").task_ids
 
     assert [task["id"] for task in ann.tasks()] == [anns]
     assert [task["id"] for task in bob.tasks()] == [bobs]
@@ -110,8 +107,8 @@ def test_a_list_has_only_ones_own_tasks_and_the_administrators_has_all(
 
 
 def test_a_restart_of_all_leaves_other_owners_tasks_alone(ann: Owner, bob: Owner) -> None:
-    [task_id] = ann.pixmill.create_tasks([ann.pixmill.upload("a.jpg", b"not an image")["id"]], "flip")
-    assert ann.pixmill.wait_for_task(task_id)["status"] == "error"
+    [task_id] = ann.pixmill.run([ann.pixmill.files.upload(b"not an image", name="a.jpg").id], "flip").task_ids
+    assert ended_task(ann.pixmill, task_id).status == "error"
 
     restarted = bob.http.post(f"{TASKS}/restart", json={"status": "error"}).json()
 
@@ -119,8 +116,8 @@ def test_a_restart_of_all_leaves_other_owners_tasks_alone(ann: Owner, bob: Owner
     assert ann.http.get(f"{TASKS}/{task_id}").json()["status"] == "error"
 
 
-def test_a_priority_needs_its_scope(ann: Owner, pixmill: ApiClient, stack: Stack) -> None:
-    file_id = ann.pixmill.upload("a.jpg", photo())["id"]
+def test_a_priority_needs_its_scope(ann: Owner, pixmill: Served, stack: Stack) -> None:
+    file_id = ann.pixmill.files.upload(photo(), name="a.jpg").id
     urgent = Owner(pixmill, stack.url, [*WRITER, "tasks:priority"], ann.name)
 
     refused = ann.flip(file_id, priority=1)
@@ -133,8 +130,8 @@ def test_a_priority_needs_its_scope(ann: Owner, pixmill: ApiClient, stack: Stack
         assert urgent.flip(file_id, priority=1).status_code == 201
 
 
-def test_a_webhook_needs_its_scope(ann: Owner, pixmill: ApiClient, stack: Stack) -> None:
-    file_id = ann.pixmill.upload("a.jpg", photo())["id"]
+def test_a_webhook_needs_its_scope(ann: Owner, pixmill: Served, stack: Stack) -> None:
+    file_id = ann.pixmill.files.upload(photo(), name="a.jpg").id
     informed = Owner(pixmill, stack.url, [*WRITER, "webhooks"], ann.name)
     url = "http://127.0.0.1:9/"
 
@@ -143,16 +140,16 @@ def test_a_webhook_needs_its_scope(ann: Owner, pixmill: ApiClient, stack: Stack)
         assert informed.flip(file_id, callback_url=url).status_code == 201
 
 
-def test_an_owner_has_at_most_as_many_unended_tasks_as_its_limit(ann: Owner, pixmill: ApiClient, stack: Stack) -> None:
-    files = [ann.pixmill.upload("a.jpg", photo())["id"] for _ in range(3)]
+def test_an_owner_has_at_most_as_many_unended_tasks_as_its_limit(ann: Owner, pixmill: Served, stack: Stack) -> None:
+    files = [ann.pixmill.files.upload(photo(), name="a.jpg").id for _ in range(3)]
     limit(pixmill, ann, pending_tasks=2)
 
     with with_new_key(pixmill, stack, ann).pixmill as limited:
-        refused = limited.post_tasks({"file_ids": files, "algorithm": "flip"})
-        created = limited.create_tasks(files[:2], "flip")
+        refused = limited.http.post(f"{TASKS}/", json={"file_ids": files, "algorithm": "flip"})
+        created = limited.run(files[:2], "flip").task_ids
         for task_id in created:
-            limited.wait_for_task(task_id)
-        again = limited.create_tasks(files[:2], "flip")
+            ended_task(limited, task_id)
+        again = limited.run(files[:2], "flip").task_ids
 
     assert_problem(
         refused, 429, "may have at most 2 tasks that have not ended; there are 0, and 3 more would exceed the limit"
@@ -162,12 +159,12 @@ def test_an_owner_has_at_most_as_many_unended_tasks_as_its_limit(ann: Owner, pix
 
 
 def test_a_listener_gets_only_its_owners_tasks(ann: Owner, bob: Owner, stack: Stack) -> None:
-    own_file, other_file = (owner.pixmill.upload("a.jpg", photo())["id"] for owner in (ann, bob))
+    own_file, other_file = (owner.pixmill.files.upload(photo(), name="a.jpg").id for owner in (ann, bob))
 
     with listening(stack, ann) as lines:
-        [others] = bob.pixmill.create_tasks([other_file], "flip")
-        bob.pixmill.wait_for_task(others)
-        [own] = ann.pixmill.create_tasks([own_file], "flip")
+        [others] = bob.pixmill.run([other_file], "flip").task_ids
+        ended_task(bob.pixmill, others)
+        [own] = ann.pixmill.run([own_file], "flip").task_ids
         seen = [next_task_in(lines) for _ in range(3)]
     with listening(stack, ann, last_event_id="0-0", id=[own, others]) as lines:
         earlier = [next_task_in(lines) for _ in range(3)]
@@ -175,7 +172,7 @@ def test_a_listener_gets_only_its_owners_tasks(ann: Owner, bob: Owner, stack: St
     assert seen == earlier == [own] * 3
 
 
-def test_an_owner_has_at_most_as_many_listeners_as_its_limit(ann: Owner, pixmill: ApiClient, stack: Stack) -> None:
+def test_an_owner_has_at_most_as_many_listeners_as_its_limit(ann: Owner, pixmill: Served, stack: Stack) -> None:
     limit(pixmill, ann, listeners=2)
     with with_new_key(pixmill, stack, ann).pixmill:
         limited = with_new_key(pixmill, stack, ann)
@@ -197,30 +194,30 @@ def test_an_owner_gets_no_result_of_anothers_from_the_cache(ann: Owner, bob: Own
     content = photo()
     results = {}
     for owner in (ann, bob, ann):
-        [task_id] = owner.pixmill.create_tasks([owner.pixmill.upload("a.jpg", content)["id"]], "flip")
-        task = owner.pixmill.wait_for_task(task_id)
-        assert task["status"] == "finished", task
-        results[owner.name] = owner.pixmill.download(task["result_id"])
+        [task_id] = owner.pixmill.run([owner.pixmill.files.upload(content, name="a.jpg").id], "flip").task_ids
+        task = ended_task(owner.pixmill, task_id)
+        assert task.status == "finished", task
+        results[owner.name] = result_bytes(owner.pixmill, task)
 
     assert results[ann.name] == results[bob.name]
 
 
 def test_the_only_task_of_an_owner_ends_before_the_many_of_another(ann: Owner, bob: Owner) -> None:
-    many = [ann.pixmill.upload("a.jpg", photo())["id"] for _ in range(20)]
+    many = [ann.pixmill.files.upload(photo(), name="a.jpg").id for _ in range(20)]
     slow = {"file_ids": many, "algorithm": "resize", "params": {"width": 1500, "height": 1500}, "cache": False}
-    waiting = [task for _ in range(6) for task in ann.pixmill.post_tasks(slow).json()["task_ids"]]
+    waiting = [task for _ in range(6) for task in ann.pixmill.http.post(f"{TASKS}/", json=slow).json()["task_ids"]]
 
-    [only] = bob.pixmill.create_tasks([bob.pixmill.upload("b.jpg", photo())["id"]], "flip")
-    ended = bob.pixmill.wait_for_task(only)
+    [only] = bob.pixmill.run([bob.pixmill.files.upload(photo(), name="b.jpg").id], "flip").task_ids
+    ended = ended_task(bob.pixmill, only)
 
-    assert ended["status"] == "finished"
+    assert ended.status == "finished"
     unended = [task for task in ann.tasks(status="pending") if task["id"] in waiting]
     assert unended, "the many have not all ended"
     ann.http.post(f"{TASKS}/cancel", json={"algorithm": "resize"})
 
 
-def test_a_url_is_not_signed_for_steps_that_name_files_of_another_owner(pixmill: ApiClient) -> None:
-    mine, other = (pixmill.make_key(owner, "writer") for owner in ("signing", "elsewhere"))
+def test_a_url_is_not_signed_for_steps_that_name_files_of_another_owner(pixmill: Served) -> None:
+    mine, other = (new_key(pixmill, owner, "writer") for owner in ("signing", "elsewhere"))
     picture = {"file": ("a.png", photo(20, 10))}
     files = [
         pixmill.http.post(f"{FILES}/", files=picture, headers={"Authorization": f"Bearer {key}"}).json()["id"]

@@ -1,11 +1,13 @@
-"""The HTTP client of the API tests."""
+"""The clients of the tests: the published one, and bare HTTP for what only the wire shows."""
 
 import ssl
-from typing import Self
+from collections.abc import Mapping
 
 import httpx2
+from pixmill.client.answers import Task
 from pixmill.embedded import READY_SECONDS
 
+from pixmill import Pixmill, Retries
 from tests.support.waiting import wait_until
 
 FILES = "/api/file-server"
@@ -26,73 +28,61 @@ def is_ready(place: str) -> bool:
         return False
 
 
-class ApiClient:
-    """A client for both APIs."""
+class Served(Pixmill):
+    """The published client of a server, with a bare HTTP client for tests of the wire.
 
-    def __init__(self, url: str, verify: ssl.SSLContext = CERTIFICATES) -> None:
-        self.http = httpx2.Client(base_url=url, timeout=60, trust_env=False, verify=verify)
+    Neither retries, so that a test sees each failure of the server.
+    """
 
-    def __enter__(self) -> Self:
-        return self
+    def __init__(self, url: str, *, key: str | None = None, verify: ssl.SSLContext = CERTIFICATES) -> None:
+        super().__init__(url, key=key, retries=Retries(attempts=1), verify=verify)
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self.http = httpx2.Client(base_url=url, headers=headers, timeout=60, trust_env=False, verify=verify)
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        super().close()
         self.http.close()
 
-    def make_key(self, owner: str, role: str) -> str:
-        """Return the secret of a new key; works only without keys (``auth.mode: local``) or as an admin."""
-        secret: str = (
-            self.http.post("/api/keys", json={"owner": owner, "role": role}).raise_for_status().json()["secret"]
-        )
-        return secret
 
-    def post_file(self, name: str, content: bytes, **fields: str) -> httpx2.Response:
-        return self.http.post(f"{FILES}/", files={"file": (name, content)}, data=fields)
+def new_key(pixmill: Pixmill, owner: str, role: str) -> str:
+    """Return the secret of a new key; works only without keys (``auth.mode: local``) or as an admin."""
+    secret = pixmill.keys.create(owner, role=role).secret
+    assert secret is not None
+    return secret
 
-    def upload(self, name: str, content: bytes, **fields: str) -> dict[str, object]:
-        response = self.post_file(name, content, **fields)
-        assert response.status_code == 201, response.text
-        file: dict[str, object] = response.json()
-        return file
 
-    def download(self, file_id: object) -> bytes:
-        response = self.http.get(f"{FILES}/{file_id}/download")
-        assert response.status_code == 200, response.text
-        return response.content
+def ended_task(pixmill: Pixmill, task_id: int) -> Task:
+    """Wait until a task has ended; return it. Look more often than the published client, which spares the server."""
 
-    def post_tasks(self, body: object) -> httpx2.Response:
-        return self.http.post(f"{TASKS}/", json=body)
+    def ended() -> Task | None:
+        task = pixmill.tasks.get(task_id)
+        return task if task.has_ended else None
 
-    def create_tasks(
-        self, file_ids: list[object], algorithm: str, params: dict[str, object] | None = None
-    ) -> list[int]:
-        response = self.post_tasks({"file_ids": file_ids, "algorithm": algorithm, "params": params})
-        assert response.status_code == 201, response.text
-        task_ids: list[int] = response.json()["task_ids"]
-        return task_ids
+    return wait_until(ended, f"task {task_id} has ended")
 
-    def wait_for_task(self, task_id: int) -> dict[str, object]:
-        """Wait until the task is finished or in error; return it."""
 
-        def ended_task() -> dict[str, object]:
-            task: dict[str, object] = self.http.get(f"{TASKS}/{task_id}").json()
-            return task if task["status"] in ("finished", "error") else {}
+def result_bytes(pixmill: Pixmill, task: Task) -> bytes:
+    """Return the bytes of the result of a task."""
+    assert task.result_id is not None, task
+    return pixmill.files.read(task.result_id)
 
-        return wait_until(ended_task, f"task {task_id} has ended")
 
-    def process(self, content: bytes, name: str, algorithm: str, params: dict[str, object] | None = None) -> bytes:
-        """Upload an image, process it and return the bytes of the result."""
-        task = self.wait_for_task(self.create_tasks([self.upload(name, content)["id"]], algorithm, params)[0])
-        assert task["status"] == "finished", task
-        return self.download(task["result_id"])
+def processed_bytes(
+    pixmill: Pixmill, content: bytes, name: str, algorithm: str, params: Mapping[str, object] | None = None
+) -> bytes:
+    """Upload an image, process it and return the bytes of the result."""
+    file = pixmill.files.upload(content, name=name)
+    [task_id] = pixmill.run([file], algorithm, params=params).task_ids
+    return result_bytes(pixmill, ended_task(pixmill, task_id))
 
-    def counts(self) -> tuple[int, int]:
-        """Return the number of files and the id of the newest task, which a refused request must not change.
 
-        Do not fetch the lists: other tests on this stack make them long, and there are hundreds of refused requests.
-        """
-        files = self.http.get(f"{FILES}/index").raise_for_status().json()["total"]
-        newest = self.http.get(f"{TASKS}/", params={"sort": "-id", "limit": 1}).raise_for_status().json()
-        return files, newest[0]["id"] if newest else 0
+def stored_so_far(pixmill: Pixmill) -> tuple[int, int]:
+    """Return the number of files and the id of the newest task, which a refused request must not change.
+
+    Do not fetch the lists: other tests on this stack make them long, and there are hundreds of refused requests.
+    """
+    newest = pixmill.request("GET", f"{TASKS}/", query=[("sort", "-id"), ("limit", "1")]).rows()
+    return pixmill.files.index().total, Task.of(newest[0]).id if newest else 0
 
 
 def assert_problem(response: httpx2.Response, status: int, word: str) -> None:

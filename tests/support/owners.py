@@ -3,7 +3,7 @@
 import subprocess
 from collections.abc import Mapping
 
-from tests.support.client import ApiClient
+from tests.support.client import Served, new_key
 from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
 from tests.support.stacks import EmbeddedStack
 
@@ -14,6 +14,5 @@ def keys_of_owners(stack: EmbeddedStack, roles: Mapping[str, str]) -> Mapping[st
     words = ["keys", "create", "--owner", "root", "--role", "admin", "--data", str(stack.data)]
     command = [str(SCRIPTS / "pixmill"), *words]
     run = subprocess.run(command, env=ENVIRONMENT, cwd=PROJECT, check=True, capture_output=True, text=True)
-    with ApiClient(stack.url) as client:
-        client.http.headers["Authorization"] = f"Bearer {run.stdout.strip()}"
-        return {owner: client.make_key(owner, role) for owner, role in roles.items()}
+    with Served(stack.url, key=run.stdout.strip()) as client:
+        return {owner: new_key(client, owner, role) for owner, role in roles.items()}

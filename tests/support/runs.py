@@ -1,21 +1,21 @@
 """Files and ended runs that the tests of the page show."""
 
-from tests.support.client import FILES, TASKS, ApiClient
+from tests.support.client import FILES, TASKS, Served
 from tests.support.waiting import wait_until
 
 
-def names_stored(pixmill: ApiClient, name: str) -> list[object]:
+def names_stored(pixmill: Served, name: str) -> list[object]:
     return [file["name"] for file in pixmill.http.get(f"{FILES}/", params={"name": name, "sort": "name"}).json()]
 
 
-def copies_of(pixmill: ApiClient, file_id: object, name: str, count: int) -> list[object]:
+def copies_of(pixmill: Served, file_id: int, name: str, count: int) -> list[int]:
     """Copy a file; return the ids of the copies."""
     wanted = {"copies": [{"file_id": file_id, "name": name}] * count}
     copied = pixmill.http.post(f"{FILES}/copies", json=wanted).raise_for_status().json()["files"]
-    return [copy["file"]["id"] for copy in copied]
+    return [int(copy["file"]["id"]) for copy in copied]
 
 
-def ended_run(pixmill: ApiClient, *file_ids: object) -> int:
+def ended_run(pixmill: Served, *file_ids: object) -> int:
     """Return the id of a batch that has flipped these files."""
     wanted = {"file_ids": file_ids, "algorithm": "flip"}
     batch_id = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
@@ -24,9 +24,9 @@ def ended_run(pixmill: ApiClient, *file_ids: object) -> int:
     return int(batch_id)
 
 
-def run_of_failures(pixmill: ApiClient, name: str) -> int:
+def run_of_failures(pixmill: Served, name: str) -> int:
     """Return the id of a batch of 101 tasks, one more than a page shows, which have all failed."""
-    file_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
+    file_id = pixmill.files.upload(b"not an image", name=f"{name}.txt").id
     wanted = {"file_ids": [file_id, *copies_of(pixmill, file_id, name, 100)], "algorithm": "flip"}
     batch_id = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
     failed = f"{TASKS}/batches/{batch_id}"

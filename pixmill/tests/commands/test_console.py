@@ -7,7 +7,7 @@ import json
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.client import CREATED, NO_CONTENT, OK
 from pathlib import Path
 
@@ -337,6 +337,28 @@ def test_all_fields_that_a_command_prints_can_be_chosen(
 
     assert (everything.exit_code, chosen.exit_code) == (Exit.OK, Exit.OK), chosen.stderr
     assert chosen.stdout == everything.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("tasks", "ls", "--status"),
+        ("watch", "--status"),
+        ("tasks", "restart", "--all"),
+        ("ls", "--origin"),
+        ("ls", "--sort"),
+        ("keys", "create", "me", "--role"),
+        ("completion", "show"),
+    ],
+    ids=" ".join,
+)
+def test_a_value_that_is_not_offered_is_refused_without_words_of_a_library(
+    command: Callable[..., Result], words: Sequence[str]
+) -> None:
+    run = command(*words, "nonsense")
+
+    assert run.exit_code == Exit.USAGE
+    assert re.search(r"Invalid value for .+: 'nonsense' is not one of '\w", run.stderr), run.stderr
 
 
 def test_a_file_can_have_the_name_of_the_option(fake_server: FakeServer, command: Callable[..., Result]) -> None:

@@ -1,5 +1,6 @@
 """Uploads and downloads: outcomes, exit codes, target paths, and folders that are followed."""
 
+import fcntl
 import hashlib
 import io
 import json
@@ -8,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from errno import EACCES
 from http.client import (
     CONFLICT,
@@ -24,12 +25,12 @@ from http.client import (
     UNPROCESSABLE_ENTITY,
 )
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from zipfile import ZipFile
 
 import pytest
 from pixmill.cli import app
-from pixmill.client.locks import locked
+from pixmill.client.locks import in_turn, locked, opened_alone
 from pixmill.client.places import state_folder
 from pixmill.commands.console import Exit
 from typer.testing import Result
@@ -252,6 +253,52 @@ def test_stdin_leaves_what_another_command_has_just_begun(fake_server: FakeServe
     command("put", "-", "--name", "a.bin", "-q", stdin=bytes(LARGE))
 
     assert [path.name for path in folder.iterdir()] == ["begun"]
+
+
+def test_stdin_waits_while_another_command_sweeps_a_copy_of_the_same_bytes(
+    fake_server: FakeServer, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_server.answer = TusServer(breaks=False)
+    folder = state_folder() / "stdin"
+    sweep = ExitStack()
+    sweep.enter_context(in_turn(folder.with_name("stdin.lock")))
+    sweep.enter_context(locked(folder / f"{hashlib.sha256(bytes(LARGE)).hexdigest()}.lock", "swept"))
+    lock = fcntl.flock
+
+    def lock_after_the_sweep(file: IO[bytes], operation: int) -> None:
+        if operation == fcntl.LOCK_EX:
+            sweep.close()
+        lock(file, operation)
+
+    monkeypatch.setattr("fcntl.flock", lock_after_the_sweep)
+
+    run = command("put", "-", "--name", "a.bin", "-q", stdin=bytes(LARGE))
+
+    assert (run.exit_code, run.stdout) == (0, "1\n"), run.stderr
+
+
+def test_a_sweep_lets_commands_wait(fake_server: FakeServer, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_server.answer = TusServer(breaks=False)
+    folder = state_folder() / "stdin"
+    folder.mkdir(parents=True)
+    (folder / "killed").write_bytes(CONTENT)
+    later = time.time() + 2 * 86_400
+    monkeypatch.setattr("time.time", lambda: later)
+    delete = Path.unlink
+    swept: list[str] = []
+
+    def delete_while_others_wait(path: Path, *, missing_ok: bool = False) -> None:
+        if path.name == "killed":
+            with pytest.raises(BlockingIOError):
+                opened_alone(folder.with_name("stdin.lock"))
+            swept.append(path.name)
+        delete(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr("pathlib.Path.unlink", delete_while_others_wait)
+
+    command("put", "-", "--name", "a.bin", "-q", stdin=bytes(LARGE))
+
+    assert swept == ["killed"]
 
 
 def test_a_small_stdin_is_spooled_in_the_folder_for_temporary_files(

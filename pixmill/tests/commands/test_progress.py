@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 from pixmill.client.answers import File, Task, TaskEvent
+from pixmill.client.problems import StorageFullError
 from pixmill.client.uploads import Progress as Moved
 from pixmill.client.uploads import UploadOutcome
 from pixmill.commands import progress
 from pixmill.commands.progress import MAX_ROWS, RunningTasks
 from rich.console import Console, ConsoleDimensions
 from rich.live import Live
+
+FIRST, SECOND = Path("one/a.jpg"), Path("two/b.jpg")
 
 
 @pytest.fixture
@@ -122,10 +125,10 @@ def drawn_last(terminal: io.StringIO, verb: str) -> str:
 
 
 def test_the_bar_of_transfers_has_the_bytes_the_rate_and_the_time_left(terminal: io.StringIO) -> None:
-    with progress.transfers("Uploading", 2_000_000) as moved:
-        moved(Moved("a.jpg", 500_000, 1_000_000))
-        moved(Moved("a.jpg", 1_000_000, 1_000_000))
-        moved(Moved("b.jpg", 500_000, 1_000_000))
+    with progress.transfers("Uploading", {FIRST: 1_000_000, SECOND: 1_000_000}) as moved:
+        moved(Moved("a.jpg", 500_000, 1_000_000, FIRST))
+        moved(Moved("a.jpg", 1_000_000, 1_000_000, FIRST))
+        moved(Moved("b.jpg", 500_000, 1_000_000, SECOND))
 
     last = drawn_last(terminal, "Uploading")
     assert "1.5/2.0 MB" in last
@@ -133,19 +136,51 @@ def test_the_bar_of_transfers_has_the_bytes_the_rate_and_the_time_left(terminal:
     assert re.search(r"\d:\d\d:\d\d", last)
 
 
-def test_a_file_that_is_not_sent_advances_the_bar(terminal: io.StringIO) -> None:
-    stored = File(id=1, name="a", extension=".jpg", comment="", size=1_500_000, sha256="", media_type="")
-    outcomes = [UploadOutcome(Path("a.jpg"), stored, existed=True), UploadOutcome(Path("b.jpg"))]
+STORED = File(id=1, name="a", extension=".jpg", comment="", size=1_500_000, sha256="", media_type="")
+REFUSED = StorageFullError(507)
 
-    with progress.transfers("Uploading", 2_000_000) as moved:
-        passed = list(moved.passing(outcomes))
 
-    assert passed == outcomes
-    assert "1.5/2.0 MB" in terminal.getvalue()
+@pytest.mark.parametrize(
+    ("outcome", "sent", "drawn"),
+    [
+        (UploadOutcome(FIRST, STORED, existed=True), 0, "0.0/500.0 kB"),
+        (UploadOutcome(FIRST, error=REFUSED), 0, "0.0/500.0 kB"),
+        (UploadOutcome(FIRST, error=REFUSED), 700_000, "0.7/1.2 MB"),
+        (UploadOutcome(FIRST, error=REFUSED), 1_500_000, "1.5/2.0 MB"),
+        (UploadOutcome(FIRST, STORED), 1_500_000, "1.5/2.0 MB"),
+    ],
+    ids=["existed", "failed", "failed midway", "failed at its end", "stored"],
+)
+def test_bytes_that_are_not_sent_leave_the_total(
+    terminal: io.StringIO, outcome: UploadOutcome, sent: int, drawn: str
+) -> None:
+    with progress.transfers("Uploading", {FIRST: 1_500_000, SECOND: 500_000}) as moved:
+        if sent:
+            moved(Moved("a.jpg", sent, 1_500_000, FIRST))
+        passed = list(moved.passing([outcome]))
+
+    assert passed == [outcome]
+    assert drawn in drawn_last(terminal, "Uploading")
+
+
+def test_files_of_equal_names_advance_the_bar_independently(terminal: io.StringIO) -> None:
+    with progress.transfers("Downloading", {1: 1_000_000, 2: 1_000_000}) as moved:
+        moved(Moved("a.jpg", 500_000, 1_000_000, 1))
+        moved(Moved("a.jpg", 200_000, 1_000_000, 2))
+        moved(Moved("a.jpg", 1_000_000, 1_000_000, 1))
+
+    assert "1.2/2.0 MB" in drawn_last(terminal, "Downloading")
+
+
+def test_a_file_that_has_grown_enlarges_the_total(terminal: io.StringIO) -> None:
+    with progress.transfers("Uploading", {FIRST: 1_000_000, SECOND: 500_000}) as moved:
+        moved(Moved("a.jpg", 500_000, 2_000_000, FIRST))
+
+    assert "0.5/2.5 MB" in drawn_last(terminal, "Uploading")
 
 
 def test_the_bar_of_a_transfer_of_unknown_size_learns_it_from_the_transfer(terminal: io.StringIO) -> None:
-    with progress.transfers("Downloading", None) as moved:
+    with progress.transfers("Downloading", {}) as moved:
         moved(Moved("files.zip", 1_500_000, 2_000_000))
 
     assert "1.5/2.0 MB" in drawn_last(terminal, "Downloading")

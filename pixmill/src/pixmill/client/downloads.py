@@ -45,7 +45,7 @@ class DownloadOperations:
         there = yield from work(lambda: destination.holding(file.size, file.sha256))
         if there is not None:
             if on_progress is not None:
-                on_progress(Progress(file.filename, file.size, file.size))
+                on_progress(Progress(file.filename, file.size, file.size, file.id))
             return there
         part = part_of(destination.path, file.sha256[:16])
         target = yield from work(lambda: _Part(part, file, on_progress))
@@ -167,7 +167,7 @@ class _Target:
             self._digest.update(fresh)
             self.position += len(fresh)
             if self._on_progress is not None:
-                self._on_progress(Progress(self._file.filename, self.position, self._file.size))
+                self._on_progress(Progress(self._file.filename, self.position, self._file.size, self._file.id))
 
     def check(self) -> None:
         """:raises DamagedTransferError: the bytes do not match ``Repr-Digest`` or the file's metadata."""

@@ -31,6 +31,15 @@ def locked(path: Path, message: str) -> Iterator[None]:
             delete_locked(file, path)
 
 
+@contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """Hold a lock that is a file of its own, which stays; wait while another program holds it."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with path.open("ab+") as file:
+        _lock(file, wait=True)
+        yield
+
+
 def opened_alone(path: Path) -> IO[bytes]:
     """Open a file to append and read, and lock it until it is closed.
 
@@ -39,7 +48,7 @@ def opened_alone(path: Path) -> IO[bytes]:
     while True:
         file = path.open("ab+")
         try:
-            _lock(file)
+            _lock(file, wait=False)
             if _is_at(file, path):
                 return file
         except BaseException:
@@ -58,13 +67,13 @@ def delete_locked(file: IO[bytes], path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _lock(file: IO[bytes]) -> None:
-    """:raises BlockingIOError: another program has locked the file."""
+def _lock(file: IO[bytes], *, wait: bool) -> None:
+    """:raises BlockingIOError: another program has locked the file, and ``wait`` is false."""
     if sys.platform == "win32":
         # The locks of Windows would keep other programs from reading the file; docs/client.md says what follows.
         return
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise
     except OSError:

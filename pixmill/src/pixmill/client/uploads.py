@@ -62,11 +62,14 @@ class Progress:
 
     :ivar done: bytes transferred.
     :ivar total: total bytes; ``None`` if unknown.
+    :ivar source: what tells transfers with equal names apart: the path of an uploaded file, or the id of a downloaded
+    one; ``None`` for uploaded bytes and for archives.
     """
 
     name: str
     done: int
     total: int | None
+    source: Path | int | None = None
 
 
 OnProgress = Callable[[Progress], None]
@@ -94,6 +97,10 @@ class New:
     @property
     def key(self) -> str:
         return self.given_key or self._own_key
+
+    @property
+    def path(self) -> Path | None:
+        return self.source if isinstance(self.source, Path) else None
 
     @property
     def size(self) -> int:
@@ -186,7 +193,7 @@ class UploadOperations:
         content = yield from work(new.content)
         query = [("name", new.name), *new.fields().items()]
         headers = {"Content-Type": "application/octet-stream", "Idempotency-Key": new.key}
-        counted = _Counted(new.name, len(content), on_progress)
+        counted = _Counted(new, len(content), on_progress)
         call = Call("PUT", f"{FILES}/", query, headers, content, repeatable=True, on_sent=counted.add)
         reply = yield from self._exchange.send(call)
         counted.finish()
@@ -289,7 +296,7 @@ class UploadOperations:
         ends = [_end(new, result) for new, result in zip(news, results, strict=True)]
         for new, end in zip(news, ends, strict=True):
             if on_progress is not None and end.file is not None:
-                on_progress(Progress(new.name, end.file.size, end.file.size))
+                on_progress(Progress(new.name, end.file.size, end.file.size, new.path))
         return ends
 
     def _stored_singly(self, news: Sequence[New], on_progress: OnProgress | None) -> Operation[list[UploadOutcome]]:
@@ -315,7 +322,7 @@ class _Resumable:
         self._new = new
         self._stamp = new.stamp()
         self._size = new.size if self._stamp is None else self._stamp.size
-        self._counted = _Counted(new.name, self._size, on_progress)
+        self._counted = _Counted(new, self._size, on_progress)
         self._memory = (
             UploadState.of(server, new.source, new.name, self._fields()) if isinstance(new.source, Path) else None
         )
@@ -527,8 +534,8 @@ class _Form:
 class _Counted:
     """Reports the progress of an upload."""
 
-    def __init__(self, name: str, total: int, on_progress: OnProgress | None) -> None:
-        self._name = name
+    def __init__(self, new: New, total: int, on_progress: OnProgress | None) -> None:
+        self._new = new
         self._total = total
         self._done = 0
         self._on_progress = on_progress
@@ -540,7 +547,7 @@ class _Counted:
     def reach(self, done: int) -> None:
         self._done = done
         if self._on_progress is not None:
-            self._on_progress(Progress(self._name, done, self._total))
+            self._on_progress(Progress(self._new.name, done, self._total, self._new.path))
 
     def finish(self) -> None:
         if self._done != self._total or self._total == 0:
@@ -600,7 +607,7 @@ def _end(new: New, result: File | PixmillError | OSError) -> UploadOutcome:
 
 
 def _path(new: New) -> Path:
-    return new.source if isinstance(new.source, Path) else Path(new.name)
+    return new.path or Path(new.name)
 
 
 def _result(

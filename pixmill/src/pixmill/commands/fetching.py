@@ -10,8 +10,8 @@ from pixmill.client.answers import File
 from pixmill.client.saving import formatted
 from pixmill.client.sync import Pixmill
 from pixmill.client.targets import file_instead_of_folder
-from pixmill.client.uploads import OnProgress
 from pixmill.commands.console import concerns_every_request
+from pixmill.commands.progress import Transfers
 from pixmill.commands.words import text
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ def check_target(template: str | None, folder: Path | None) -> None:
 
 
 def fetched(
-    pixmill: Pixmill, targets: Sequence[tuple[File, Path]], on_progress: OnProgress, parallel: int, *, overwrite: bool
+    pixmill: Pixmill, targets: Sequence[tuple[File, Path]], moved: Transfers, parallel: int, *, overwrite: bool
 ) -> Iterator[tuple[File, Future[Path]]]:
     """Download files; yield each with its path or its error, in their order.
 
@@ -44,9 +44,10 @@ def fetched(
 
     def download(target: tuple[File, Path]) -> Path:
         file, path = target
-        return pixmill.files.download(file, path.parent, name=path.name, overwrite=overwrite, on_progress=on_progress)
+        return pixmill.files.download(file, path.parent, name=path.name, overwrite=overwrite, on_progress=moved)
 
     for (file, _), saved in _in_parallel(targets, download, parallel):
+        moved.end(file.id)
         yield file, saved
 
 

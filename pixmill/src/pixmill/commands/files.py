@@ -53,7 +53,7 @@ from pixmill.commands.console import (
 from pixmill.commands.fetching import PARALLEL, check_target, fetched
 from pixmill.commands.file_filter import Conditions, Order, Origin, file_filter
 from pixmill.commands.paths import Placed, Selection, Stamp, say_linked, settled, stamp_of
-from pixmill.commands.progress import Transfers, transfers
+from pixmill.commands.progress import Source, Transfers, transfers
 from pixmill.commands.rounds import Pauses
 from pixmill.commands.spooling import spooled_stdin
 from pixmill.commands.words import plural, text
@@ -127,8 +127,8 @@ def put(
     if follow:
         with connected(url, profile) as pixmill:
             _follow(pixmill, paths, selection, details, parallel or PARALLEL, printer)
-    total = sum(stamp[0] for item in found if (stamp := stamp_of(item.path)) is not None)
-    with connected(url, profile) as pixmill, transfers(text("Uploading"), total) as moved:
+    sizes: dict[Source, int] = {item.path: stamp[0] for item in found if (stamp := stamp_of(item.path)) is not None}
+    with connected(url, profile) as pixmill, transfers(text("Uploading"), sizes) as moved:
         if name is not None:
             _print_file(_put_named(pixmill, found[0].path, name, details, moved), as_json=as_json, quiet=quiet)
             return
@@ -391,7 +391,7 @@ def _put_stdin(
 ) -> None:
     with spooled_stdin() as path:
         if not dry_run:
-            with transfers(text("Uploading"), path.stat().st_size) as moved:
+            with transfers(text("Uploading"), {path: path.stat().st_size}) as moved:
                 file = _put_named(pixmill, path, name, details, moved)
             _print_file(file, as_json=as_json, quiet=quiet)
         elif pixmill.files.find_same(path, name=name, folder=details.folder) is None:
@@ -537,7 +537,7 @@ def _follow(
                 new = {item: stamp for item, stamp in settled(before, now).items() if ended.get(item.path) != stamp}
                 stamps = {item.path: stamp for item, stamp in new.items()}
                 before = now
-                with transfers(text("Uploading"), sum(size for size, _ in new.values())) as moved:
+                with transfers(text("Uploading"), {item.path: size for item, (size, _) in new.items()}) as moved:
                     outcomes = _sent(pixmill, new, details, parallel, moved)
                     printer.add(_noted(outcomes, stamps, ended, printer.printed, pauses))
             except (PixmillError, OSError) as error:
@@ -582,14 +582,14 @@ def _check_get(
 def _get_to_stdout(pixmill: Pixmill, files: Sequence[File]) -> None:
     if len(files) != 1:
         raise fail(text("stdout takes one file"), Exit.USAGE)
-    with transfers(text("Downloading"), files[0].size) as moved:
+    with transfers(text("Downloading"), {files[0].id: files[0].size}) as moved:
         pixmill.files.download_to(files[0], sys.stdout.buffer, on_progress=moved)
     sys.stdout.buffer.flush()
 
 
 def _get_as(pixmill: Pixmill, file: File, path: Path, *, force: bool, as_json: Fields | None) -> None:
     """Download a file under a name of the user."""
-    with transfers(text("Downloading"), file.size) as moved, explained(lambda: _interruption_of_get(0, 1)):
+    with transfers(text("Downloading"), {file.id: file.size}) as moved, explained(lambda: _interruption_of_get(0, 1)):
         saved = pixmill.files.download(file, path, overwrite=force, on_progress=moved)
     _print_saved(file, saved, as_json=as_json)
 
@@ -611,7 +611,7 @@ def _get_files(
     folder.mkdir(parents=True, exist_ok=True)
     targets = _targets(files, folder, template or "{name}{ext}")
     with (
-        transfers(text("Downloading"), sum(file.size for file in files)) as moved,
+        transfers(text("Downloading"), {file.id: file.size for file in files}) as moved,
         explained(lambda: _interruption_of_get(saved, len(files))),
     ):
         for file, ended in fetched(pixmill, targets, moved, parallel, overwrite=force):
@@ -642,7 +642,7 @@ def _get_archive(
         raise fail(text("no file matches"), Exit.NOT_FOUND)
     if output == "-":
         with tempfile.TemporaryDirectory(prefix="pixmill-") as folder:
-            with transfers(text("Downloading"), None) as moved:
+            with transfers(text("Downloading"), {}) as moved:
                 path = pixmill.files.zip(wanted, folder, on_progress=moved)
             with path.open("rb") as archive:
                 shutil.copyfileobj(archive, sys.stdout.buffer)
@@ -651,7 +651,7 @@ def _get_archive(
 
     if _is_folder(output):
         Path(output).mkdir(parents=True, exist_ok=True)
-    with transfers(text("Downloading"), None) as moved:
+    with transfers(text("Downloading"), {}) as moved:
         path = pixmill.files.zip(wanted, output, overwrite=force, on_progress=moved)
     emit_json({"path": str(path)}, as_json) if as_json else emit(str(path))
 

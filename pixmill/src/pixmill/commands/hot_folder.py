@@ -46,7 +46,7 @@ from pixmill.commands.console import (
     say,
 )
 from pixmill.commands.paths import Selection, Stamp, say_linked, settled, stamp_of
-from pixmill.commands.progress import transfers
+from pixmill.commands.progress import Source, transfers
 from pixmill.commands.rounds import Pauses
 from pixmill.commands.run import created, request
 from pixmill.commands.words import text
@@ -305,7 +305,7 @@ def _round(
 def _upload(pixmill: Pixmill, hot_folder: HotFolder, memory: Memory, found: Mapping[str, Stamp], pauses: Pauses) -> int:
     names = _changed(memory, found)
     failures = 0
-    with transfers(text("Uploading"), sum(found[name][0] for name in names)) as moved:
+    with transfers(text("Uploading"), {hot_folder.root / name: found[name][0] for name in names}) as moved:
         for first in range(0, len(names), GROUP):
             paths = {hot_folder.root / name: name for name in names[first : first + GROUP]}
             # The file may have been uploaded by an earlier process that was killed.
@@ -434,8 +434,8 @@ def _saved(
     sources = memory.running[batch_id]
     failures = 0
     by_source = {task.source_id: task for task in tasks}
-    total = 0 if hot_folder.out is None else sum(file.size for file in results.values())
-    with transfers(text("Downloading"), total) as moved:
+    sizes: dict[Source, int] = {} if hot_folder.out is None else {file.id: file.size for file in results.values()}
+    with transfers(text("Downloading"), sizes) as moved:
         try:
             for count, (source, number) in enumerate(list(sources.items()), 1):
                 task = by_source.get(number)
@@ -455,11 +455,13 @@ def _saved(
                         saved = pixmill.files.download(result, path, overwrite=True, on_progress=moved)
                     except NotFoundError as error:
                         failures += 1
+                        moved.end(result.id)
                         say(f"{source}: {described(error)}")
                     except (PixmillError, OSError) as error:
                         if concerns_every_request(error):
                             raise
                         failures += 1
+                        moved.end(result.id)
                         memory.printed_of_results.say(error, source)
                         continue
                     else:

@@ -20,6 +20,8 @@ _VALUES = {int: text("NUMBER"), float: text("NUMBER"), Path: text("PATH")}
 ALL_FIELDS = "--json"
 SEVERAL_FIELDS = re.compile(r"[a-z0-9_]*[a-z][a-z0-9_]*(,[a-z0-9_]+)+")
 USAGE = ("Usage:", "[OPTIONS]", "COMMAND [ARGS]...")
+PREFIX = "Value error, "
+"""What pydantic writes before the message of a value that typer refuses."""
 
 
 class UsageError(typer.BadParameter):
@@ -137,7 +139,8 @@ def _in_usage(argument: TyperArgument) -> str:
 
 
 def _translated(error: typer.TyperException) -> typer.TyperException:
-    """Return the usage error in the language of the environment."""
+    """Return the usage error in the language of the environment, without the prefix of the library that converts."""
+    error.message = error.message.removeprefix(PREFIX)
     message = error.format_message()
     shown = translated(message)
     return error if shown == message else UsageError(shown, ctx=getattr(error, "ctx", None))

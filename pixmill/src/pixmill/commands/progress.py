@@ -1,9 +1,10 @@
 """Progress bars and a table on stderr for transfers and tasks, shown only on a terminal."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain, islice
+from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -27,6 +28,8 @@ from pixmill.client.uploads import UploadOutcome
 from pixmill.commands.console import HEADINGS, err, shown
 from pixmill.commands.words import text
 
+Source = Path | int | None
+"""What tells the transfers of a bar apart, as in ``Progress``."""
 MAX_ROWS = 20
 """Maximum number of tasks in the table of running tasks."""
 RUNNING = ("processing", "pending")
@@ -36,32 +39,47 @@ OTHER_LINES = 4
 
 
 class Transfers:
-    """The total of several transfers.
+    """The sum of several transfers.
 
-    :param show: called with the total number of bytes, and the bytes of the latest transfer, if known.
+    :param sizes: the bytes of each transfer; one that is missing says them itself.
+    :param show: called with the bytes transferred so far, and the bytes of all transfers, if known.
     """
 
-    def __init__(self, show: Callable[[int, int | None], None]) -> None:
-        self._show = show
-        self._done: dict[str, int] = {}
+    def __init__(self, sizes: Mapping[Source, int], show: Callable[[int, int | None], None]) -> None:
+        self._sizes = dict(sizes)
+        self._total = sum(self._sizes.values())
+        self._done: dict[Source, int] = {}
         self._sum = 0
+        self._show = show
         self._lock = threading.Lock()
 
     def __call__(self, moved: Moved) -> None:
         with self._lock:
-            self._sum += moved.done - self._done.get(moved.name, 0)
-            self._done[moved.name] = moved.done
-            if moved.done == moved.total:
-                # Files may have equal names.
-                del self._done[moved.name]
-            self._show(self._sum, moved.total)
+            self._sum += moved.done - self._done.get(moved.source, 0)
+            self._done[moved.source] = moved.done
+            if moved.total is not None:
+                self._resize(moved.source, moved.total)
+            self._show(self._sum, self._total if self._sizes else None)
+
+    def end(self, source: Source) -> None:
+        """Take the bytes that a transfer has not moved from the total: the rate and the time left are without them.
+
+        The transfer failed, or was not needed.
+        """
+        with self._lock:
+            if source in self._sizes:
+                self._resize(source, self._done.get(source, 0))
+                self._show(self._sum, self._total)
 
     def passing(self, outcomes: Iterable[UploadOutcome]) -> Iterator[UploadOutcome]:
-        """Yield outcomes; count a file that the server already has as transferred, because its bytes are not sent."""
+        """Yield outcomes; end the transfer of each."""
         for outcome in outcomes:
-            if outcome.existed and outcome.file is not None:
-                self(Moved(str(outcome.source), outcome.file.size, outcome.file.size))
+            self.end(outcome.source)
             yield outcome
+
+    def _resize(self, source: Source, size: int) -> None:
+        self._total += size - self._sizes.get(source, 0)
+        self._sizes[source] = size
 
 
 class _Rate(ProgressColumn):
@@ -73,15 +91,15 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def transfers(verb: str, total: int | None) -> Iterator[Transfers]:
+def transfers(verb: str, sizes: Mapping[Source, int]) -> Iterator[Transfers]:
     """Show a progress bar with rate and remaining time.
 
-    :param total: total bytes; ``None`` if there is one transfer, whose response says it.
+    :param sizes: the bytes of each transfer; empty if there is one transfer, whose response says them.
     """
     columns = (TextColumn(verb), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(verb, total=total)
-        yield Transfers(lambda done, latest: bar.update(task, completed=done, total=latest if total is None else total))
+        task = bar.add_task(verb, total=sum(sizes.values()) if sizes else None)
+        yield Transfers(sizes, lambda done, total: bar.update(task, completed=done, total=total))
 
 
 @contextmanager

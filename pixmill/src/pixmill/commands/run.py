@@ -169,7 +169,7 @@ def _uploaded(pixmill: Pixmill, paths: Sequence[Path]) -> list[int]:
     ids: list[int] = []
     if not paths:
         return ids
-    with transfers(text("Uploading"), sum(path.stat().st_size for path in paths)) as moved:
+    with transfers(text("Uploading"), {path: path.stat().st_size for path in paths}) as moved:
         # A repeated command finds the files of the interrupted one.
         outcomes = pixmill.files.upload_many(paths, skip_existing=True, on_progress=moved)
         for end in moved.passing(outcomes):

@@ -6,12 +6,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 from pixmill.client.drivers import PIECE
-from pixmill.client.locks import locked
+from pixmill.client.locks import in_turn, locked
 from pixmill.client.places import state_folder
 from pixmill.client.problems import InUseError
 from pixmill.client.uploads import MEDIUM
@@ -59,7 +59,9 @@ def _spooled(start: bytes) -> Iterator[Path]:
                     file.write(piece)
                     piece = sys.stdin.buffer.read(PIECE)
             path = folder / digest.hexdigest()
-            with _locked(path):
+            with ExitStack() as held:
+                with _no_sweep():
+                    held.enter_context(_locked(path))
                 draft.replace(path)
                 os.utime(path, (0, 0))
                 try:
@@ -78,8 +80,13 @@ def _sweep() -> None:
             # Not the time of the last write, which is the same for each upload.
             newest = max((entry.stat().st_ctime for entry in (path, _lock_of(path)) if entry.exists()), default=None)
             if newest is not None and newest < oldest:
-                with _locked(path):
+                with _no_sweep(), _locked(path):
                     path.unlink(missing_ok=True)
+
+
+def _no_sweep() -> AbstractContextManager[None]:
+    """Keep other commands from sweeping: a sweep holds the lock of a file that an upload of the same bytes needs."""
+    return in_turn(_lock_of(_folder()))
 
 
 def _folder() -> Path:

@@ -30,7 +30,6 @@ BY_THE_PARSER = (
     "Option '{name}' requires {count} arguments.",
     "Invalid value for '{name}': {reason}",
     "Invalid value: {reason}",
-    "Value error, {reason}",
     "'{word}' is not one of {words}.",
     "Input should be a valid integer, unable to parse string as an integer",
     "Input should be a valid number, unable to parse string as a number",

@@ -55,7 +55,7 @@ def save(pixmill: Pixmill, run: Run, folder: Path, name: str | None, *, force: b
         names = result_names(name or "{name}{ext}", tasks, results)
         folder.mkdir(parents=True, exist_ok=True)
         targets = [(file, folder / file_name) for file, file_name in names.items()]
-        with transfers(text("Downloading"), sum(file.size for file in results)) as moved:
+        with transfers(text("Downloading"), {file.id: file.size for file in results}) as moved:
             for _, saved in fetched(pixmill, targets, moved, PARALLEL, overwrite=force):
                 path = saved.result()
                 emit_json({"path": str(path)}, as_json) if as_json else emit(str(path))
