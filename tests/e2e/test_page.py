@@ -32,6 +32,7 @@ from tests.support.browser import (
     languages_of,
     network,
     open_page,
+    open_page_on_disk,
     press,
     release,
 )
@@ -601,31 +602,32 @@ def test_an_upload_that_ends_while_the_database_is_read_does_not_begin_again(
 @pytest.mark.thorough
 @pytest.mark.parametrize(("button", "stored_later"), [("Pause", 2), ("Stop and clear", 0)])
 def test_nothing_is_sent_that_the_user_stopped_while_the_database_was_read(
-    pixmill: Served, page: Page, name: str, tmp_path: Path, button: str, stored_later: int
+    pixmill: Served, chromium: Browser, stack: Stack, name: str, tmp_path: Path, button: str, stored_later: int
 ) -> None:
     paths = pictures(tmp_path, name, 2)
-    with kept_offline(page, name, paths):
-        page.button("Pause", "section.panel").click()
-        page.tab.goto("about:blank")
-    page.open(f"/files?folder={name}")
-    page.says("Paused at 0 of 2")
-    hold_database(page, "files")
+    with open_page_on_disk(chromium, stack.url, tmp_path / "profile") as page:
+        with kept_offline(page, name, paths):
+            page.button("Pause", "section.panel").click()
+            page.tab.goto("about:blank")
+        page.open(f"/files?folder={name}")
+        page.says("Paused at 0 of 2")
+        hold_database(page, "files")
 
-    page.button("Resume", "section.panel").click()
-    await_transaction(page, "files")
-    page.button(button, "section.panel").click()
-    page.tab.evaluate(LET_GO)
-    sent = page.tab.evaluate(
-        "performance.getEntriesByType('resource').filter(({name}) => name.endsWith('/batch')).length"
-    )
-    if button == "Pause":
         page.button("Resume", "section.panel").click()
-        uploads_say(page, "2 files uploaded")
+        await_transaction(page, "files")
+        page.button(button, "section.panel").click()
+        page.tab.evaluate(LET_GO)
+        sent = page.tab.evaluate(
+            "performance.getEntriesByType('resource').filter(({name}) => name.endsWith('/batch')).length"
+        )
+        if button == "Pause":
+            page.button("Resume", "section.panel").click()
+            uploads_say(page, "2 files uploaded")
 
-    assert (sent, len(names_stored(pixmill, name))) == (0, stored_later)
-    page.tab.reload()
-    page.says("2 files" if stored_later else "Nothing matches")
-    assert page.tab.locator("section.panel").count() == 0
+        assert (sent, len(names_stored(pixmill, name))) == (0, stored_later)
+        page.tab.reload()
+        page.says("2 files" if stored_later else "Nothing matches")
+        assert page.tab.locator("section.panel").count() == 0
 
 
 LATER = "(hours) => { const now = Date.now; Date.now = () => now() + hours * 3600_000; }"
@@ -1031,7 +1033,7 @@ def test_files_are_deleted_by_keyboard_and_brought_back(pixmill: Served, page: P
     open_gallery(page, name, 4)
     gallery = page.first("[role=listbox]")
 
-    press(gallery, "Home", "Space", "Shift+ArrowRight", "ArrowRight")
+    press(gallery, "Home", "Space", "Shift+ArrowRight", "Shift+ArrowRight")
     page.says("3 files selected")
     press(gallery, "Delete")
     page.says("3 files are in the trash")
@@ -1765,6 +1767,8 @@ def text_of_each_screen(pixmill: Served, name: str) -> Mapping[str, str]:
     }
 
 
+DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""Waits until the browser has drawn what changed: before, it finds no element at a point."""
 STILL = """() => new Promise((done) => {
     const moving = () => document.getAnimations().filter((animation) => animation instanceof CSSTransition);
     const wait = () => requestAnimationFrame(() => moving().length ? wait() : done());
@@ -1791,7 +1795,7 @@ def test_every_screen_can_be_used_by_everybody(pixmill: Served, page: Page, name
     page.says("In the gallery")
     found += violations(page)
 
-    assert found == []
+    assert found == [], "\n".join(found)
 
 
 @pytest.mark.thorough
@@ -1808,15 +1812,16 @@ def test_every_screen_that_begins_in_a_scheme_can_be_used_by_everybody(
             page.says(text)
             found += violations(page)
 
-    assert found == []
+    assert found == [], "\n".join(found)
 
 
 WIDER = """[...document.querySelectorAll(':root, body *:not(main nav, [role=group])')]
     .filter((element) => element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 1)
     .filter((element) => element === document.documentElement
-        || ['auto', 'scroll'].includes(getComputedStyle(element).overflowX))
+        || ['auto', 'scroll'].includes(getComputedStyle(element).overflowX)
+        || (element.matches('h1, h2') && getComputedStyle(element).overflowX === 'visible'))
     .map((element) => `${location.pathname} ${element.tagName} ${element.className}`)"""
-"""The page itself, if anything is wider than the window, and elements that scroll to the side.
+"""The page itself, if anything is wider than the window, elements that scroll to the side, and headings without room.
 
 Only the path of folders and the row of files below a preview may do so.
 """
@@ -1849,7 +1854,36 @@ def test_every_screen_fits_a_phone(pixmill: Served, chromium: Browser, stack: St
             found += page.tab.evaluate(WIDER)
             found += page.tab.evaluate(UNREACHABLE)
 
-    assert found == []
+    assert found == [], "\n".join(found)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("language", ["English", "Русский"])
+def test_every_screen_fits_windows_of_any_width(
+    pixmill: Served, chromium: Browser, stack: Stack, name: str, language: str
+) -> None:
+    deleted = pixmill.files.upload(b"text", name=f"{name}-deleted.txt").id
+    pixmill.http.delete(f"{FILES}/{deleted}").raise_for_status()
+    screens = text_of_each_screen(pixmill, name)
+    found: list[str] = []
+
+    with open_page(chromium, stack.url) as page:
+        for address, text in screens.items():
+            page.open(address)
+            page.says(text)
+            if language != "English":
+                page.button(language).click()
+                page.button("English")
+            for width in (320, 390, 600, 721, 800, 901, 1024):
+                page.tab.set_viewport_size({"width": width, "height": 740})
+                page.tab.evaluate(DRAWN)
+                found += [f"{width}: {place}" for place in page.tab.evaluate(WIDER)]
+                found += [f"{width}: {place}" for place in page.tab.evaluate(UNREACHABLE)]
+            page.tab.set_viewport_size({"width": 1280, "height": 740})
+            if language != "English":
+                page.button("English").click()
+
+    assert found == [], "\n".join(found)
 
 
 def test_the_page_speaks_russian(pixmill: Served, page: Page, name: str) -> None:

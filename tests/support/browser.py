@@ -20,18 +20,20 @@ PLAIN_HOST = "photos.example"
 _FIELDS: Sequence[Any] = ("textbox", "searchbox", "combobox", "listbox", "spinbutton", "slider", "checkbox", "radio")
 
 
+# Without the first two options Chromium connects to Google's servers.
+_OPTIONS = ["--disable-background-networking", "--disable-quic", "--disable-gpu", "--lang=en"]
+_OPTIONS.append(f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1")
+
+
 @contextmanager
 def start_chromium() -> Iterator[Browser]:
     """Start a browser without a window.
 
     Until it ends, an event loop runs in this thread, and ``asyncio.run`` fails.
     """
-    # Without the first two options Chromium connects to Google's servers.
-    options = ["--disable-background-networking", "--disable-quic", "--disable-gpu", "--lang=en"]
-    options.append(f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1")
     program = find_program("chromium")
     expect.set_options(timeout=STATE_SECONDS * 1000)
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=program, args=options) as browser:
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=program, args=_OPTIONS) as browser:
         yield browser
 
 
@@ -49,6 +51,16 @@ def open_page(
         color_scheme="dark" if dark else "light",
         # Colors change at once.
         reduced_motion="reduce",
+    ) as context:
+        context.set_default_timeout(STATE_SECONDS * 1000)
+        yield Page(context.new_page(), url)
+
+
+@contextmanager
+def open_page_on_disk(chromium: Browser, url: str, profile: Path) -> Iterator["Page"]:
+    """Open a window whose profile is a folder: one in memory writes to its database one transaction after the other."""
+    with chromium.browser_type.launch_persistent_context(
+        profile, executable_path=find_program("chromium"), args=_OPTIONS, locale="en", reduced_motion="reduce"
     ) as context:
         context.set_default_timeout(STATE_SECONDS * 1000)
         yield Page(context.new_page(), url)
