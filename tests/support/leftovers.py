@@ -104,7 +104,8 @@ def _lives(run: int) -> bool:
         with _lock_file(run).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
-        return False
+        # A run with another TMPDIR has its file there.
+        return Path(f"/proc/{run}").exists()
     except OSError:  # locked, or it belongs to another user
         return True
     return False

@@ -75,7 +75,7 @@ def start_pgbouncer(folder: Path, database_port: int, port: int, env: Mapping[st
         f"[databases]\n* = host=127.0.0.1 port={database_port}\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
         f"auth_type = trust\nauth_file = {users}\npool_mode = transaction\ndefault_pool_size = 2\n"
-        "max_client_conn = 500\n"
+        "max_client_conn = 500\nquery_wait_timeout = 10\n"
     )
     command = [*_as_postgres(), find_program("pgbouncer"), str(settings)]
     process = Process("pgbouncer", command, env, folder / "pgbouncer.log", signal.SIGINT)

@@ -30,12 +30,16 @@ sys.stdin.read()
 
 
 class Run:
-    """Another test run, with a server and a folder."""
+    """Another test run, with a server and a folder.
 
-    def __init__(self) -> None:
+    :param temporary: its folder for temporary files.
+    """
+
+    def __init__(self, temporary: str) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-c", RUN],
             cwd=PROJECT,
+            env=os.environ | {"TMPDIR": temporary},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -43,7 +47,7 @@ class Run:
         assert self._process.stdout is not None
         server, place = self._process.stdout.readline().split()
         self.server, self.folder = int(server), Path(place)
-        self.lock = Path(tempfile.gettempdir()) / f"{leftovers.NAME}{self._process.pid}.lock"
+        self.lock = Path(temporary) / f"{leftovers.NAME}{self._process.pid}.lock"
 
     def kill(self) -> None:
         self._process.kill()
@@ -62,11 +66,22 @@ class Run:
             return False
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+@pytest.fixture(autouse=True)
+def other_names(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in NAMES.items():
         monkeypatch.setattr(leftovers, name, value)
-    started = Run()
+
+
+@pytest.fixture
+def run(other_names: None) -> Iterator[Run]:
+    started = Run(tempfile.gettempdir())
+    yield started
+    started.end()
+
+
+@pytest.fixture
+def run_elsewhere(other_names: None, tmp_path: Path) -> Iterator[Run]:
+    started = Run(str(tmp_path))
     yield started
     started.end()
 
@@ -88,3 +103,17 @@ def test_a_run_that_lives_keeps_what_it_has(run: Run) -> None:
     assert run.has_server()
     assert run.folder.exists()
     assert run.lock.exists()
+
+
+def test_a_run_that_lives_keeps_its_server_if_it_has_another_folder_for_temporary_files(run_elsewhere: Run) -> None:
+    leftovers.end_leftovers()
+
+    assert run_elsewhere.has_server()
+
+
+def test_the_server_of_a_killed_run_with_another_folder_for_temporary_files_is_ended(run_elsewhere: Run) -> None:
+    run_elsewhere.kill()
+
+    leftovers.end_leftovers()
+
+    wait_until(lambda: not run_elsewhere.has_server(), "the server has ended")

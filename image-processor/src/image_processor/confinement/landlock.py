@@ -38,6 +38,8 @@ class _Ruleset(ctypes.Structure):
 
 
 class _PathBeneath(ctypes.Structure):
+    # The only layout that can be packed; Python 3.19 will have no default for it.
+    _layout_ = "ms"
     _pack_ = 1
     _fields_ = (("rights", ctypes.c_uint64), ("descriptor", ctypes.c_int32))
 
