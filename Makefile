@@ -81,7 +81,7 @@ test-compose: .venv/test
 	@scripts/test-compose
 
 # Explains the statements of requests and chores on a PostgreSQL with up to a million rows per table: none may scan a whole
-# table or index, except where a test says so.
+# table or index, or read many rows only to reject them, except where a test says so.
 plans: .venv/test
 	@scripts/install-servers
 	$(PYTEST) tests/e2e/test_plans.py

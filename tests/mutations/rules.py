@@ -244,6 +244,22 @@ MUTATIONS = [
         "test_tasks_that_fail_again_are_not_restarted_again",
     ),
     Mutation(
+        rule="a page of tasks in several statuses has each task once",
+        file="image-processor/src/image_processor/services/tasks/pages.py",
+        before="dict.fromkeys(wanted.statuses) or [None]",
+        after="wanted.statuses or [None]",
+        caught_by="image-processor/tests/services/tasks/test_tasks.py::"
+        "test_pages_have_each_matching_task_once_in_order",
+    ),
+    Mutation(
+        rule="a page of a range of time has later files if too few of the next ids are in the range",
+        file="file-storage/src/file_storage/services/listing.py",
+        before="func.count().filter(*in_range) < limit",
+        after="func.count().filter(*in_range) < 0",
+        caught_by="file-storage/tests/services/test_creation_times.py::"
+        "test_pages_have_each_file_of_the_range_once_in_order",
+    ),
+    Mutation(
         rule="a batch stays as long as it has a task",
         file="image-processor/src/image_processor/services/tasks/forgetting.py",
         before="Batch.id.in_(batches), _HAS_NO_TASK)",

@@ -1,4 +1,10 @@
-"""Finds the places in the sources that execute SQL, and those that executed a statement."""
+"""Finds the places in the sources that execute SQL, and those that executed a statement.
+
+``session.add`` and ``session.delete`` are not among them, because they execute nothing. The session's flush does, which
+is a place of its own or the end of a block: it inserts one row, or deletes one by primary key, and reads no other row.
+Its triggers and foreign keys may read more. PostgreSQL reports their plans with those of all statements, and
+:mod:`tests.e2e.test_plans` checks that a deletion finds the rows that refer to the deleted one by an index.
+"""
 
 import ast
 import sys

@@ -73,16 +73,14 @@ class FileService:
 
     def page(self, principal: Principal, file_filter: FileFilter, after: str, limit: int) -> Sequence[File]:
         """Return at most ``limit`` files that match the filter, in its order, after the cursor ``after``."""
-        return self._page(principal, file_filter.page(after, limit).options(*WITHOUT_SEARCH))
+        return self._read(file_filter.page(principal, after, limit).options(*WITHOUT_SEARCH))
 
     def chosen(self, principal: Principal, file_filter: FileFilter, limit: int) -> Sequence[File]:
         """Return the first files that match the filter, without comments: an archive holds them for long."""
         without = (*WITHOUT_SEARCH, defer(File.comment, raiseload=True))
-        return self._page(principal, file_filter.page("", limit).options(*without))
+        return self._read(file_filter.page(principal, "", limit).options(*without))
 
-    def _page(self, principal: Principal, page: Select[File]) -> Sequence[File]:
-        if not principal.sees_all:
-            page = page.where(principal.owns(File.owner))
+    def _read(self, page: Select[File]) -> Sequence[File]:
         with self._database.read() as session:
             return session.scalars(page).all()
 
@@ -93,9 +91,7 @@ class FileService:
         """
         last: IndexRow | None = None
         while True:
-            page = file_filter.index_page(last, INDEX_PART)
-            if not principal.sees_all:
-                page = page.where(principal.owns(File.owner))
+            page = file_filter.index_page(principal, last, INDEX_PART)
             with self._database.connect() as connection:
                 rows = cast("Sequence[IndexRow]", connection.execute(page).all())
             yield rows

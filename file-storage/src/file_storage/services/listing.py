@@ -6,9 +6,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVarTuple
 
+from service_kit.access.principals import Principal
 from service_kit.errors import DomainError
 from service_kit.texts import sentence
-from sqlalchemy import Boolean, ColumnElement, Select, String, func, literal, literal_column, or_, select, tuple_
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Select,
+    SQLColumnExpression,
+    String,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -33,6 +47,8 @@ _Columns = TypeVarTuple("_Columns")
 IndexRow = tuple[int, int | None, int | None, *tuple[object, ...]]
 """The id, width and height of a file, and its sort value unless it is sorted by id."""
 
+EXAMINED = 1000
+"""Number of ids, beyond those of a page, that are examined in order before the files of a range of time are sorted."""
 MAX_LETTERS = 2
 """Searches of up to this many letters use the letter index; longer ones use trigrams."""
 
@@ -98,28 +114,75 @@ class FileFilter:
     size_max: int | None = None
     sort: Sort = "id"
 
-    def page(self, after: str, limit: int) -> Select[File]:
+    def page(self, principal: Principal, after: str, limit: int) -> Select[File]:
         """Return the query for at most ``limit`` files after the cursor ``after`` (empty: from the start).
 
+        :param principal: only files that this principal may see are returned.
         :raises DomainError: ``page-not-found`` if the cursor does not belong to this sort order.
         """
-        return self._in_order(select(File), self._position(after) if after else (), limit)
+        return self._in_order(select(File), principal, self._position(after) if after else (), limit)
 
-    def index_page(self, after: IndexRow | None, limit: int) -> "Select[*tuple[object, ...]]":
+    def index_page(self, principal: Principal, after: IndexRow | None, limit: int) -> "Select[*tuple[object, ...]]":
         """Return the query for the :data:`IndexRow` of at most ``limit`` files after the row ``after``."""
         sorted_by = self._sorted_by()
         columns = [] if sorted_by is None else [sorted_by.label("sorted_by")]
         row = select(File.id, File.width, File.height, *columns)
-        return self._in_order(row, () if after is None else (*after[3:], after[0]), limit)
+        return self._in_order(row, principal, () if after is None else (*after[3:], after[0]), limit)
 
-    def _in_order(self, rows: "Select[*_Columns]", position: Sequence[object], limit: int) -> "Select[*_Columns]":
-        sorted_by, is_descending = self._sorted_by(), self.sort.startswith("-")
-        keys = [File.id] if sorted_by is None else [sorted_by, File.id]
+    def _in_order(
+        self, rows: "Select[*_Columns]", principal: Principal, position: Sequence[object], limit: int
+    ) -> "Select[*_Columns]":
+        wanted, of_creation = [*self._of_properties()], [*self._of_creation(File.created_at)]
+        sorted_by, is_descending = self._sorted_by(), self._is_descending
+        if of_creation and not wanted and sorted_by is None:
+            return self._near(rows, principal, position, limit)
+        keys: list[SQLColumnExpression[object]] = [File.id] if sorted_by is None else [sorted_by, File.id]
         page = rows.where(*self.conditions()).limit(limit)
+        if principal.sees_all or wanted or of_creation:
+            page = page.where(principal.owns(File.owner))
+        else:
+            # With an equality, PostgreSQL sorts without the owner and may read the files of all owners in that order.
+            # Only one condition may bound each end, because PostgreSQL would start at the looser one.
+            keys = [File.owner, *keys]
+            if not (position and is_descending):
+                page = page.where(File.owner <= principal.owner)
+            if not (position and not is_descending):
+                page = page.where(File.owner >= principal.owner)
+            position = (principal.owner, *position) if position else ()
         if position:
             here, there = tuple_(*keys), tuple_(*position)
             page = page.where(here < there if is_descending else here > there)
         return page.order_by(*(key.desc() if is_descending else key for key in keys))
+
+    def _near(
+        self, rows: "Select[*_Columns]", principal: Principal, position: Sequence[object], limit: int
+    ) -> "Select[*_Columns]":
+        """Return the query for files created in a range of time, in the order of their ids.
+
+        Ids mostly grow with time, so PostgreSQL, which expects the files of the range anywhere, might read all other
+        files. Look among the next few ids instead; only if too few of these files are in the range, which is so on its
+        first and last page, sort those of the range that have later ids.
+        """
+        examined = limit + EXAMINED
+        walk = FileFilter(sort=self.sort)
+        walked = walk._in_order(select(File.id, File.created_at), principal, position, examined).cte("walked")
+        in_range = [*self._of_creation(walked.c.created_at)]
+        end = func.min(walked.c.id) if self._is_descending else func.max(walked.c.id)
+        too_few = func.count().filter(*in_range) < limit
+        after = select(end).having(func.count() == examined, too_few).scalar_subquery()
+        later = select(File.id).where(PRESENT, principal.owns(File.owner), *self._of_creation(File.created_at))
+        # Without an expression, PostgreSQL might read all files with later ids instead of those of the range.
+        key = File.id + literal_column("0")
+        later = later.where(after.is_not(None), key < after if self._is_descending else key > after)
+        later = later.order_by(key.desc() if self._is_descending else key).limit(limit)
+        found = union_all(select(walked.c.id).where(*in_range), select(later.subquery())).subquery()
+        ordered = found.c.id.desc() if self._is_descending else found.c.id
+        page = rows.where(File.id.in_(select(found.c.id).order_by(ordered).limit(limit)))
+        return page.order_by(File.id.desc() if self._is_descending else File.id)
+
+    @property
+    def _is_descending(self) -> bool:
+        return self.sort.startswith("-")
 
     def _sorted_by(self) -> ColumnElement[object] | None:
         """Return the sort column that precedes the id; ``None`` if files are sorted by id alone."""
@@ -154,7 +217,15 @@ class FileFilter:
 
     def conditions(self) -> Sequence[ColumnElement[bool]]:
         """Return the conditions of the rows that match the filter."""
-        return [PRESENT, *self._of_text(), *self._of_kind(), *self._of_place(), *self._of_time(), *self._of_size()]
+        return [PRESENT, *self._of_properties(), *self._of_creation(File.created_at)]
+
+    def _of_properties(self) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions on all but the time of creation."""
+        yield from self._of_text()
+        yield from self._of_kind()
+        yield from self._of_place()
+        yield from self._of_time_taken()
+        yield from self._of_size()
 
     def _of_text(self) -> Iterator[ColumnElement[bool]]:
         if self.name is not None:
@@ -182,11 +253,13 @@ class FileFilter:
         if self.folder:
             yield _in_folder(self.folder)
 
-    def _of_time(self) -> Iterator[ColumnElement[bool]]:
+    def _of_creation(self, created_at: SQLColumnExpression[float]) -> Iterator[ColumnElement[bool]]:
         if self.created_after is not None:
-            yield File.created_at > self.created_after
+            yield created_at > self.created_after
         if self.created_before is not None:
-            yield File.created_at < self.created_before
+            yield created_at < self.created_before
+
+    def _of_time_taken(self) -> Iterator[ColumnElement[bool]]:
         # Compare the column itself, and the indexed value, which is the creation time if there is no photo date.
         for time in (File.taken_at, _SORT_COLUMNS["taken_at"]):
             if self.taken_after is not None:

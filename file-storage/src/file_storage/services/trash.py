@@ -116,7 +116,7 @@ class TrashService:
         """Delete all files that match the filter, the oldest first."""
 
         def matching(after: int) -> Sequence[int]:
-            page = file_filter.page(str(after), self._step()).where(principal.owns(File.owner))
+            page = file_filter.page(principal, str(after), self._step())
             with self._database.connect() as connection:
                 return connection.scalars(page.with_only_columns(File.id)).all()
 

@@ -29,10 +29,12 @@ _RETURNED = text("status = 'pending' AND (attempt > 0 OR restarts > 0)")
 _PROCESSING = text("status = 'processing'")
 _HELD = text("claimed_by IS NOT NULL")
 _TAKEN = text("taken_until IS NOT NULL")
-_RESTARTABLE = text("status IN ('error', 'cancelled')")
-_FINISHED = text("status = 'finished'")
 _NOT_LOCAL = text("owner <> 'local'")
-_FINISHED_NOT_LOCAL = text("status = 'finished' AND owner <> 'local'")
+# The condition on losses is always true, but only lists repeat it, so the planner cannot choose these indexes for a
+# claim: while an old snapshot is held, they have an entry for each task that was ever pending.
+_LISTED = text("status <> 'processing' AND losses >= 0")
+# The owner is in an expression, so that a list of tasks in one status cannot use the index of all tasks of the owner.
+_LISTED_NOT_LOCAL = text("status <> 'processing' AND losses >= 0 AND owner || '' <> 'local'")
 _IN_BATCH = text("batch_id IS NOT NULL")
 
 
@@ -120,15 +122,14 @@ class Task(Base):
         ),
         Index("tasks_leased", "lease_until", postgresql_where=_PROCESSING, sqlite_where=_PROCESSING),
         Index("tasks_held", "claimed_by", postgresql_where=_HELD, sqlite_where=_HELD),
-        Index("tasks_restartable", "id", postgresql_where=_RESTARTABLE, sqlite_where=_RESTARTABLE),
-        Index("tasks_unsuccessful", "owner", "status", "id", postgresql_where=_RESTARTABLE, sqlite_where=_RESTARTABLE),
-        Index("tasks_finished", "id", postgresql_where=_FINISHED, sqlite_where=_FINISHED),
+        Index("tasks_status", "status", "id", postgresql_where=_LISTED, sqlite_where=_LISTED),
         Index(
-            "tasks_finished_owner",
+            "tasks_owner_status",
             "owner",
+            "status",
             "id",
-            postgresql_where=_FINISHED_NOT_LOCAL,
-            sqlite_where=_FINISHED_NOT_LOCAL,
+            postgresql_where=_LISTED_NOT_LOCAL,
+            sqlite_where=_LISTED_NOT_LOCAL,
         ),
         Index("tasks_source", "source_id", "id"),
         Index("tasks_algorithm", "algorithm", "id"),

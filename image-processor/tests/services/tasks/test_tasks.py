@@ -48,8 +48,8 @@ def listed(tasks: TaskService, principal: Principal, wanted: TaskFilter | None =
     return [task.id for task in tasks.page(principal, 0, 100, wanted or TaskFilter())]
 
 
-@pytest.mark.parametrize(("principal", "index"), [(LOCAL, "tasks_finished"), (ANN, "tasks_finished_owner")])
-def test_finished_tasks_have_an_index_of_their_own(
+@pytest.mark.parametrize(("principal", "index"), [(LOCAL, "tasks_status"), (ANN, "tasks_owner_status")])
+def test_finished_tasks_are_a_range_of_an_index(
     tasks: TaskService, database: Database, hints: Hints, principal: Principal, index: str
 ) -> None:
     finished, plans = TaskFilter(statuses=[TaskStatus.FINISHED]), list[str]()
@@ -65,6 +65,34 @@ def test_finished_tasks_have_an_index_of_their_own(
 
     assert len(plans) == 2
     assert [plan for plan in plans if not re.search(rf"INDEX {index}\b", plan) or "TEMP B-TREE" in plan] == []
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("principal", [ANN, ADMIN])
+@pytest.mark.parametrize("statuses", [[], ["pending"], ["error", "pending", "error", "processing"]])
+def test_pages_have_each_matching_task_once_in_order(
+    tasks: TaskService, database: Database, principal: Principal, statuses: Sequence[str], *, newest_first: bool
+) -> None:
+    rows = [
+        (owner, status) for status in (*TaskStatus, *TaskStatus) for owner in ("ann", "ana", "anna", "ann", "local")
+    ]
+    with database.write() as session:
+        values = [{"source_id": 1, "algorithm": "flip", "owner": owner, "status": status} for owner, status in rows]
+        ids = session.scalars(insert(Task).returning(Task.id, sort_by_parameter_order=True), values).all()
+    wanted = TaskFilter(statuses=[TaskStatus(status) for status in statuses])
+
+    found, after = list[int](), 0
+    while page := tasks.page(principal, after, 2, wanted, newest_first=newest_first):
+        after = page[-1].id
+        found += [task.id for task in page]
+
+    matching = [
+        task_id
+        for task_id, (owner, status) in zip(ids, rows, strict=True)
+        if owner == principal.owner or principal.sees_all
+        if status in statuses or not statuses
+    ]
+    assert found == sorted(matching, reverse=newest_first)
 
 
 @pytest.mark.parametrize("use", [TaskService.get, TaskService.cancel, TaskService.restart, TaskService.delete])

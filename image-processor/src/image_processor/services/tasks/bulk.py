@@ -14,12 +14,20 @@ from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, Database
 from service_kit.errors import DomainError, FieldError
 from service_kit.texts import sentence
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from image_processor.models import Batch, Task, TaskStatus
 from image_processor.services.jobs.turns import URGENCY
 from image_processor.services.tasks.changes import cancel_tasks, restart_tasks
-from image_processor.services.tasks.filters import ENDED, RESTARTABLE, UNENDED, TaskFilter, visible_to
+from image_processor.services.tasks.filters import (
+    ENDED,
+    RESTARTABLE,
+    UNENDED,
+    TaskFilter,
+    index_range,
+    listed,
+    visible_to,
+)
 from image_processor.services.tasks.forgetting import delete_tasks
 from image_processor.services.tasks.queue import Hints
 from image_processor.services.tasks.unended import check_limit, take_turn, too_many, unended_tasks
@@ -226,14 +234,11 @@ class BulkService:
             yield from (_Part(ids, None) for ids in _parts(wanted.ids))
             return
         place = position or self._start()
-        conditions = [Task.id <= place.newest, *visible_to(principal, Task.owner), *wanted.conditions()]
         while place.search < len(statuses):
             status = statuses[place.search]
             by_id = wanted.batch_id is not None or status not in _ORDERS
-            order = (Task.id.asc(),) if by_id else _ORDERS[status]
-            found = select(Task.id).where(Task.status == status, Task.id > place.after, *conditions)
             with self._database.connect() as connection:
-                ids = connection.scalars(found.order_by(*order).limit(STEP)).all()
+                ids = connection.scalars(_step(principal, wanted, status, place, by_id=by_id)).all()
             if ids:
                 yield _Part(ids, place)
             if not ids:
@@ -256,6 +261,7 @@ class BulkService:
         with self._database.connect() as connection:
             conditions = [
                 Task.status.in_(_allowed(RESTARTABLE, wanted)),
+                *listed(principal),
                 *visible_to(principal, Task.owner),
                 *wanted.conditions(),
             ]
@@ -264,6 +270,25 @@ class BulkService:
             unended = unended_tasks(connection, principal.owner)
         if unended + more > limit:
             raise too_many(principal, limit, unended, more)
+
+
+def _step(
+    principal: Principal, wanted: TaskFilter, status: TaskStatus, place: SearchPosition, *, by_id: bool
+) -> Select[int]:
+    """Return the query for the next wanted tasks in a status.
+
+    :param by_id: whether it finds them in the order of their ids.
+    """
+    found = select(Task.id).where(Task.id <= place.newest).limit(STEP)
+    if by_id and wanted.is_of_statuses:
+        conditions, order = index_range(principal, status, place.after, newest_first=False)
+        return found.where(*conditions).order_by(*order)
+    found = found.where(Task.status == status, *visible_to(principal, Task.owner), *wanted.conditions())
+    if not by_id:
+        return found.order_by(*_ORDERS[status])
+    if status != TaskStatus.PROCESSING:
+        found = found.where(*listed(principal))
+    return found.where(Task.id > place.after).order_by(Task.id)
 
 
 def _allowed(statuses: Sequence[TaskStatus], wanted: TaskFilter) -> Sequence[TaskStatus]:

@@ -79,8 +79,13 @@ def _oldest_of_owner(owner: str) -> Select[float | None]:
     priorities = union_all(*(select(literal(priority).label("priority")) for priority in PRIORITIES)).subquery()
     first = (
         select(Task.created_at)
-        .where(Task.status == TaskStatus.PENDING, Task.priority == priorities.c.priority, Task.owner == owner)
-        .order_by(Task.id)
+        # With an equality, PostgreSQL sorts by id alone and may read the primary key through all ended tasks.
+        .where(
+            Task.status == TaskStatus.PENDING,
+            Task.priority == priorities.c.priority,
+            Task.owner.between(owner, owner),
+        )
+        .order_by(Task.priority.desc(), Task.owner, Task.id)
         .limit(1)
         .correlate(priorities)
         .scalar_subquery()

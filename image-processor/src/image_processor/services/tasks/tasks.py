@@ -9,7 +9,7 @@ from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, Database, each_of
 from service_kit.errors import DomainError, FieldError
 from service_kit.texts import sentence
-from sqlalchemy import BigInteger, bindparam, cast, insert, literal_column, select
+from sqlalchemy import BigInteger, bindparam, cast, insert, select
 from sqlalchemy.orm import Session
 
 from image_processor.models import Batch, Task
@@ -18,7 +18,6 @@ from image_processor.services.codec.plan import PIPELINE, plan_of
 from image_processor.services.files.client import FileStorage, FileStorageUnavailableError, SourceFile
 from image_processor.services.presets.presets import NamedPreset, find_preset
 from image_processor.services.tasks.changes import cancel_tasks, restart_tasks
-from image_processor.services.tasks.failures import failures_of
 from image_processor.services.tasks.filters import ENDED, RESTARTABLE, TaskFilter, visible_to
 from image_processor.services.tasks.forgetting import delete_tasks
 from image_processor.services.tasks.idempotency import (
@@ -29,6 +28,7 @@ from image_processor.services.tasks.idempotency import (
     fingerprint_of,
     record,
 )
+from image_processor.services.tasks.pages import page_of, page_of_cause
 from image_processor.services.tasks.queue import Hints
 from image_processor.services.tasks.unended import check_limit, take_turn
 
@@ -163,17 +163,12 @@ class TaskService:
         self, principal: Principal, after: int, limit: int, wanted: TaskFilter, *, newest_first: bool = False
     ) -> Sequence[Task]:
         """Return at most ``limit`` matching tasks after the task with the id ``after``, if any, in the order wanted."""
-        conditions = [*visible_to(principal, Task.owner), *wanted.conditions()]
-        if after:
-            conditions.append(Task.id < after if newest_first else Task.id > after)
-        # An expression makes the planner sort the tasks of a batch instead of reading all tasks in id order.
-        of_all = wanted.batch_id is None and wanted.cause is None
-        key = Task.id if of_all else Task.id + literal_column("0")
-        order = key.desc() if newest_first else key.asc()
         with self._database.read() as session:
-            if wanted.cause is not None:
-                conditions = [Task.id.in_(failures_of(session, wanted.cause, conditions, order, limit))]
-            return session.scalars(select(Task).where(*conditions).order_by(order).limit(limit)).all()
+            if wanted.cause is None:
+                page = page_of(principal, wanted, after, limit, newest_first=newest_first)
+            else:
+                page = page_of_cause(session, wanted.cause, principal, wanted, after, limit, newest_first=newest_first)
+            return session.scalars(page).all()
 
     def cancel(self, principal: Principal, task_id: int) -> Task:
         """Cancel a pending or processing task: stop its process and discard its result.

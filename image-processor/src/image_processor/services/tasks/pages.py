@@ -1,0 +1,76 @@
+"""Queries for a page of a list of tasks; regardless of its estimates, PostgreSQL reads few other tasks."""
+
+from service_kit.access.principals import Principal
+from sqlalchemy import ColumnElement, Select, literal_column, select, union_all
+from sqlalchemy.orm import Session, aliased
+
+from image_processor.models import Task, TaskStatus
+from image_processor.services.tasks.failures import failures_of
+from image_processor.services.tasks.filters import TaskFilter, index_range, listed, visible_to
+
+
+def page_of(
+    principal: Principal, wanted: TaskFilter, after: int, limit: int, *, newest_first: bool = False
+) -> Select[Task]:
+    """Return the query for at most ``limit`` matching tasks after the id ``after``, in the order of their ids."""
+    if not wanted.is_of_statuses:
+        return _filtered(principal, wanted, after, limit, newest_first=newest_first)
+    parts = [
+        _in_status(principal, status, after, limit, newest_first=newest_first)
+        for status in dict.fromkeys(wanted.statuses) or [None]
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    # For an OR or an IN, PostgreSQL would read the tasks in all statuses in the order of their ids.
+    task = aliased(Task, union_all(*(select(part.subquery()) for part in parts)).subquery())
+    return select(task).order_by(task.id.desc() if newest_first else task.id.asc()).limit(limit)
+
+
+def page_of_cause(
+    session: Session,
+    cause: str,
+    principal: Principal,
+    wanted: TaskFilter,
+    after: int,
+    limit: int,
+    *,
+    newest_first: bool = False,
+) -> Select[Task]:
+    """Return the query of :func:`page_of` for the matching tasks that failed for one cause.
+
+    :param cause: the key of the cause; an unknown one has no tasks.
+    """
+    key = Task.id + literal_column("0")
+    order = key.desc() if newest_first else key.asc()
+    conditions = _conditions(principal, wanted, after, newest_first=newest_first)
+    failed = failures_of(session, cause, conditions, order, limit)
+    return select(Task).where(Task.id.in_(failed)).order_by(order).limit(limit)
+
+
+def _in_status(
+    principal: Principal, status: TaskStatus | None, after: int, limit: int, *, newest_first: bool
+) -> Select[Task]:
+    if status == TaskStatus.PROCESSING:
+        return _filtered(principal, TaskFilter(statuses=[status]), after, limit, newest_first=newest_first)
+    conditions, order = index_range(principal, status, after, newest_first=newest_first)
+    return select(Task).where(*conditions).order_by(*order).limit(limit)
+
+
+def _filtered(principal: Principal, wanted: TaskFilter, after: int, limit: int, *, newest_first: bool) -> Select[Task]:
+    conditions = _conditions(principal, wanted, after, newest_first=newest_first)
+    if wanted.statuses and TaskStatus.PROCESSING not in wanted.statuses:
+        conditions += listed(principal)
+    # An expression makes the planner sort the tasks of a batch, or those that workers hold, instead of reading all
+    # tasks in the order of their ids.
+    is_small = wanted.batch_id is not None or tuple(wanted.statuses) == (TaskStatus.PROCESSING,)
+    key = Task.id + literal_column("0") if is_small else Task.id
+    return select(Task).where(*conditions).order_by(key.desc() if newest_first else key.asc()).limit(limit)
+
+
+def _conditions(
+    principal: Principal, wanted: TaskFilter, after: int, *, newest_first: bool
+) -> list[ColumnElement[bool]]:
+    conditions = [*visible_to(principal, Task.owner), *wanted.conditions()]
+    if after:
+        conditions.append(Task.id < after if newest_first else Task.id > after)
+    return conditions
