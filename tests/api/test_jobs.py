@@ -105,19 +105,17 @@ def test_the_list_is_filtered(pixmill: Served) -> None:
 
 @pytest.mark.both_stacks
 def test_the_list_has_the_tasks_of_one_cause(pixmill: Served) -> None:
-    text, small = (
-        pixmill.files.upload(b"just text", name="text.jpg").id,
-        pixmill.files.upload(photo(10, 10), name="small.png").id,
-    )
-    wanted = {"file_ids": [text, small], "algorithm": "crop", "params": {"left": 50, "top": 50}}
-    created = pixmill.http.post(f"{TASKS}/", json=wanted).json()
-    for task_id in created["task_ids"]:
+    text = pixmill.files.upload(b"just text", name="text.jpg").id
+    small = pixmill.files.upload(photo(10, 10), name="small.png").id
+    run = pixmill.run([text, small], "crop", params={"left": 50, "top": 50})
+    for task_id in run.task_ids:
         ended_task(pixmill, task_id)
 
-    causes = pixmill.http.get(f"{TASKS}/batches/{created['batch_id']}").json()["errors"]
+    causes = run.progress().errors
 
-    assert [listed(pixmill, cause=cause["key"]) for cause in causes] == [[cause["task_id"]] for cause in causes]
-    assert sorted(cause["task_id"] for cause in causes) == created["task_ids"]
+    tasks = [[task.id for task in pixmill.tasks.list(cause=cause.key)] for cause in causes]
+    assert tasks == [[cause.task_id] for cause in causes]
+    assert sorted(cause.task_id for cause in causes) == list(run.task_ids)
 
 
 def test_the_link_to_the_next_page_keeps_the_filter(pixmill: Served) -> None:

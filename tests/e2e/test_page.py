@@ -100,7 +100,7 @@ def test_what_the_page_loads_is_kept_by_browsers(pixmill: Served) -> None:
     assets = re.findall(r'"(/assets/[^"]+)"', pixmill.http.get("/").text)
     answers = [pixmill.http.get(asset) for asset in assets]
 
-    assert len(assets) > 3
+    assert len(assets) > 1
     assert {answer.status_code for answer in answers} == {200}
     assert {answer.headers["Cache-Control"] for answer in answers} == {"public, max-age=31536000, immutable"}
     assert pixmill.http.get("/assets/missing.js").status_code == 404

@@ -115,7 +115,9 @@ def use_runs(px: Pixmill, file: File) -> None:
     print(resumed.batch_id, tasks, batch.counts, results, waited, saved, cancelled, restarted, forgotten)
 
     task: Task = px.tasks.get(run.task_ids[0])
-    for found in px.tasks.list(status=["error", "cancelled"], algorithm="resize", source_id=file.id, sort="-id"):
+    for found in px.tasks.list(
+        status=["error", "cancelled"], algorithm="resize", source_id=file.id, cause="1-0", sort="-id"
+    ):
         print(found.reason, found.algorithm, found.params)
     px.tasks.cancel(task.id)
     px.tasks.restart(task.id)
@@ -244,7 +246,9 @@ async def use_runs_async(px: AsyncPixmill, file: File) -> None:
     print(resumed.batch_id, tasks, batch.counts, results, waited, saved, cancelled, restarted, forgotten)
 
     task: Task = await px.tasks.get(run.task_ids[0])
-    async for found in px.tasks.list(status=["error", "cancelled"], algorithm="resize", source_id=file.id, sort="-id"):
+    async for found in px.tasks.list(
+        status=["error", "cancelled"], algorithm="resize", source_id=file.id, cause="1-0", sort="-id"
+    ):
         print(found.reason, found.algorithm, found.params)
     await px.tasks.cancel(task.id)
     await px.tasks.restart(task.id)

@@ -214,11 +214,13 @@ class BatchEvent(Answer):
 class Cause(Answer):
     """A group of errors of a batch that differ only in numbers.
 
+    :ivar key: selects the tasks of the group in a list; ``None`` from a server of an earlier version.
     :ivar tasks: the number of tasks in the group.
     :ivar task_id: the first of them, whose ``error`` is shown.
     """
 
     cause: str
+    key: str | None = None
     tasks: int
     task_id: int
     error: str

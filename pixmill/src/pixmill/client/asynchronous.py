@@ -447,14 +447,16 @@ class AsyncTasks:
         source_id: int | None = None,
         ids: Sequence[int] = (),
         batch_id: int | None = None,
+        cause: str | None = None,
         sort: str = "id",
     ) -> AsyncIterator[Task]:
         """Yield the tasks that match, fetched page by page.
 
+        :param cause: the ``key`` of one of the causes in a batch's ``errors``.
         :param sort: ``-id`` for the newest first.
         """
         wanted = TaskFilter(batch_id=batch_id, status=status, algorithm=algorithm)
-        async for page in self._driver.pages(tasks_call(wanted, source_id, ids, sort), self._operations.page):
+        async for page in self._driver.pages(tasks_call(wanted, source_id, ids, cause, sort), self._operations.page):
             for item in page:
                 yield item
 

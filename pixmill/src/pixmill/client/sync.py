@@ -439,14 +439,16 @@ class Tasks:
         source_id: int | None = None,
         ids: Sequence[int] = (),
         batch_id: int | None = None,
+        cause: str | None = None,
         sort: str = "id",
     ) -> Iterator[Task]:
         """Yield the tasks that match, fetched page by page.
 
+        :param cause: the ``key`` of one of the causes in a batch's ``errors``.
         :param sort: ``-id`` for the newest first.
         """
         wanted = TaskFilter(batch_id=batch_id, status=status, algorithm=algorithm)
-        for page in self._driver.pages(tasks_call(wanted, source_id, ids, sort), self._operations.page):
+        for page in self._driver.pages(tasks_call(wanted, source_id, ids, cause, sort), self._operations.page):
             yield from page
 
     def cancel(self, task_id: int) -> Task:

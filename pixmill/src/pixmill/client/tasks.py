@@ -275,9 +275,9 @@ def check_all_exist(task_ids: Sequence[int], found: Sequence[Task]) -> None:
         raise NotFoundError(404, "urn:pixmill:problem:task-not-found", "Not Found", detail)
 
 
-def tasks_call(wanted: TaskFilter, source_id: int | None, ids: Sequence[int], sort: str) -> Call:
+def tasks_call(wanted: TaskFilter, source_id: int | None, ids: Sequence[int], cause: str | None, sort: str) -> Call:
     """Return the call for the first page of a list."""
-    given = {**wanted.as_json(), "source_id": source_id, "id": list(ids)}
+    given = {**wanted.as_json(), "source_id": source_id, "id": list(ids), "cause": cause}
     query = []
     for name, value in given.items():
         values = value if isinstance(value, list) else [] if value is None else [value]
