@@ -635,7 +635,7 @@ def test_finding_files_scans_no_table(files: svcs.Container) -> None:
 
     files.get(IdempotencyKeys).file(LOCAL, "key-7")
     for principal in (LOCAL, OWNER):
-        service.get(principal, 205)
+        service.get(principal, 700_105)
         service.existing(principal, [1, 2, 3])
         service.with_digests(principal, ["0" * 64, "1" * 64])
         service.folders(principal, "", 100)
@@ -666,7 +666,7 @@ def test_a_page_of_an_owner_reads_no_file_of_another(files: svcs.Container, sort
 
 def test_links_scan_no_table(files: svcs.Container) -> None:
     explained, service = Explained(files.get(Database).engine), files.get(LinkService)
-    file = files.get(FileService).get(OWNER, 205)
+    file = files.get(FileService).get(OWNER, 700_105)
 
     link, token = service.create(OWNER, file, NewLink(60))
     service.file(token)
@@ -685,7 +685,7 @@ def test_usual_downloads_scan_no_table(files: svcs.Container) -> None:
     # Executed by SQLAlchemy, because nobody sees what the driver alone executes.
     with database.connect() as connection:
         for query in (SENT_FILE, SENT_OWNED_FILE, SENT_LINK):
-            connection.execute(query.statement, {"id": 205, "owner": OWNER.owner, "link_id": 1})
+            connection.execute(query.statement, {"id": 700_105, "owner": OWNER.owner, "link_id": 1})
 
     assert_no_scan(explained, 3)
 
@@ -695,10 +695,10 @@ def test_links_for_sets_scan_no_table(files: svcs.Container) -> None:
 
     token = ""
     for principal in (LOCAL, OWNER):
-        link, token = sets.create(principal, NewSet([205, 305], 60, password="right"))
+        link, token = sets.create(principal, NewSet([700_105, 700_205], 60, password="right"))
         found = sets.find(token)
         sets.files(found)
-        sets.file(found, 205)
+        sets.file(found, 700_105)
         sets.is_opened_by("wrong", found)
         sets.is_opened_by("right", found)
         links.change(principal, str(link.id), "a note", 120)
