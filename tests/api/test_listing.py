@@ -158,6 +158,8 @@ def test_a_wrong_query_is_refused(pixmill: Served, query: dict[str, str], field:
         {"after": cursor('["\\u0000", 1]'), "sort": "name"},
         {"after": cursor('["\\ud800", 1]'), "sort": "name"},
         {"after": cursor("[[1], 1]"), "sort": "size"},
+        {"after": cursor("[true, 1]"), "sort": "size"},
+        {"after": cursor("[1, true]"), "sort": "size"},
         {"after": cursor("{}"), "sort": "size"},
     ],
 )

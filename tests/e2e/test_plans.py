@@ -408,6 +408,8 @@ class Explained:
         self.indexes: set[str] = set()
         self._engine = engine
         self._connections: list[psycopg.Connection[object]] = []
+        self._plans = 0
+        self._errors: list[Exception] = []
         event.listen(engine, "checkout", self._watch)
         event.listen(engine, "before_cursor_execute", self._count)
 
@@ -428,6 +430,13 @@ class Explained:
         _, found, explanation = (notice.message_primary or "").partition("plan:\n")
         if not found:
             return
+        self._plans += 1
+        try:
+            self._examine_plan(explanation)
+        except Exception as error:  # noqa: BLE001 (psycopg would only log it; :meth:`close` raises it)
+            self._errors.append(error)
+
+    def _examine_plan(self, explanation: str) -> None:
         explained = json.loads(explanation)
         plan, statement = explained["Plan"], explained["Query Text"]
         self.indexes |= {str(node["Index Name"]) for node in nodes(plan) if "Index Name" in node}
@@ -442,6 +451,9 @@ class Explained:
         event.remove(self._engine, "before_cursor_execute", self._count)
         for connection in self._connections:
             connection.remove_notice_handler(self._examine)
+        if self._errors:
+            raise self._errors[0]
+        assert self._plans >= self.statements, "each statement has a plan"
 
 
 def is_exempt(index_name: str | None, statement: str) -> bool:

@@ -206,9 +206,9 @@ MUTATIONS = [
     ),
     Mutation(
         rule="the list of a cause has no tasks that failed for another one",
-        file="image-processor/src/image_processor/services/tasks/failures.py",
-        before="if cause_key(batch_id, error, problem) == key",
-        after="if key",
+        file="image-processor/src/image_processor/services/tasks/pages.py",
+        before='if cause_key(batch_id, task.error or "", task.error_problem) == cause',
+        after="if cause",
         caught_by="image-processor/tests/services/tasks/test_failures.py::test_each_cause_lists_its_tasks",
     ),
     Mutation(

@@ -302,13 +302,13 @@ def _cursor(value: str | float, file_id: int) -> str:
 
 
 def _checked_id(number: object) -> int:
-    if not isinstance(number, int) or not 0 <= number < 2**63:
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 2**63:
         raise ValueError(number)
     return number
 
 
 def _checked_number(number: object) -> float:
-    if not isinstance(number, int | float) or not abs(number) < 2**63:
+    if not isinstance(number, int | float) or isinstance(number, bool) or not abs(number) < 2**63:
         raise ValueError(number)
     return number
 

@@ -8,6 +8,7 @@ from image_processor.models import Batch, Task, TaskStatus
 from image_processor.services.causes import Cause, stored_problem
 from image_processor.services.codec.configured_presets import ConfiguredPresets
 from image_processor.services.files.client import FileStorage
+from image_processor.services.tasks import pages
 from image_processor.services.tasks.batches import BatchService
 from image_processor.services.tasks.filters import TaskFilter
 from image_processor.services.tasks.queue import Hints
@@ -73,6 +74,19 @@ def test_a_cause_is_read_page_by_page_in_both_orders(tasks: TaskService, databas
 
     assert [[task.id for task in page] for page in oldest] == [[ids[0], ids[2]], [ids[4]]]
     assert [[task.id for task in page] for page in newest] == [[ids[4], ids[2]], [ids[0]]]
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_the_tasks_of_a_cause_are_found_behind_many_others(
+    tasks: TaskService, database: Database, newest_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "STEP", 2)
+    batch_id, ids = add_failures(database, [unreadable(1), *[too_slow(2)] * 5, unreadable(3)])
+    wanted = TaskFilter(cause=keys_of(database, batch_id)[1])
+
+    found = tasks.page(LOCAL, 0, 100, wanted, newest_first=newest_first)
+
+    assert [task.id for task in found] == sorted((ids[0], ids[6]), reverse=newest_first)
 
 
 def test_a_cause_keeps_its_key_without_the_task_that_was_its_example(tasks: TaskService, database: Database) -> None:

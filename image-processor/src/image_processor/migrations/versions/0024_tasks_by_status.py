@@ -15,10 +15,11 @@ _LISTED = "status <> 'processing' AND losses >= 0"
 
 
 def upgrade() -> None:
-    for name in ("restartable", "unsuccessful", "finished", "finished_owner"):
-        op.drop_index(f"tasks_{name}", "tasks")
     listed, of_others = text(_LISTED), text(f"{_LISTED} AND owner || '' <> 'local'")
     op.create_index("tasks_status", "tasks", ["status", "id"], postgresql_where=listed, sqlite_where=listed)
     op.create_index(
         "tasks_owner_status", "tasks", ["owner", "status", "id"], postgresql_where=of_others, sqlite_where=of_others
     )
+    # Last, because a drop locks out readers until the migration ends.
+    for name in ("restartable", "unsuccessful", "finished", "finished_owner"):
+        op.drop_index(f"tasks_{name}", "tasks")

@@ -1,14 +1,9 @@
-"""Finds the cause of a failed task, and the tasks of a batch that failed for the same one."""
+"""Names the causes for which tasks of a batch failed."""
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from hashlib import sha256
-from itertools import islice
 
-from sqlalchemy import ColumnElement, UnaryExpression, func, select
-from sqlalchemy.orm import Session
-
-from image_processor.models import Task, TaskStatus
 from image_processor.services.causes import KindOfProblem
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -31,20 +26,7 @@ def cause_key(batch_id: int, error: str, problem: str | None) -> str:
     return f"{batch_id}-{sha256(repr(kind_of(error, problem)).encode()).hexdigest()[:16]}"
 
 
-def failures_of(
-    session: Session, key: str, conditions: Sequence[ColumnElement[bool]], order: UnaryExpression[int], limit: int
-) -> Sequence[int]:
-    """Return the ids of the first ``limit`` tasks of a cause, in the order, that meet the conditions."""
+def batch_of(key: str) -> int | None:
+    """Return the id of the batch of a cause; ``None`` if this is not the name of a cause."""
     parsed = _KEY.fullmatch(key)
-    if parsed is None:
-        return []
-    batch_id = int(parsed[1])
-    failed = (
-        select(Task.id, func.coalesce(Task.error, ""), Task.error_problem)
-        .where(*conditions, Task.batch_id == batch_id, Task.status == TaskStatus.ERROR)
-        .order_by(order)
-    )
-    same = (
-        task_id for task_id, error, problem in session.execute(failed) if cause_key(batch_id, error, problem) == key
-    )
-    return list(islice(same, limit))
+    return None if parsed is None else int(parsed[1])

@@ -20,7 +20,7 @@ class TaskFilter:
     """A filter of tasks: every condition must match one of its values; empty and ``None`` match all.
 
     :ivar cause: the key of the cause for which the tasks failed;
-        :func:`image_processor.services.tasks.failures.failures_of` finds them.
+        :func:`image_processor.services.tasks.pages.page_of_cause` finds them.
     """
 
     ids: Collection[int] = ()

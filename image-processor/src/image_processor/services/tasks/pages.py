@@ -1,12 +1,17 @@
 """Queries for a page of a list of tasks; regardless of its estimates, PostgreSQL reads few other tasks."""
 
+from collections.abc import Sequence
+
 from service_kit.access.principals import Principal
 from sqlalchemy import ColumnElement, Select, literal_column, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from image_processor.models import Task, TaskStatus
-from image_processor.services.tasks.failures import failures_of
+from image_processor.services.tasks.failures import batch_of, cause_key
 from image_processor.services.tasks.filters import TaskFilter, index_range, listed, visible_to
+
+STEP = 1000
+"""Number of failed tasks read at once to find those of one cause."""
 
 
 def page_of(
@@ -35,16 +40,26 @@ def page_of_cause(
     limit: int,
     *,
     newest_first: bool = False,
-) -> Select[Task]:
-    """Return the query of :func:`page_of` for the matching tasks that failed for one cause.
+) -> Sequence[Task]:
+    """Return the tasks of :func:`page_of` that failed for one cause.
+
+    Only the error of a task says its cause, so read the failed tasks of the batch in steps.
 
     :param cause: the key of the cause; an unknown one has no tasks.
     """
-    key = Task.id + literal_column("0")
-    order = key.desc() if newest_first else key.asc()
-    conditions = _conditions(principal, wanted, after, newest_first=newest_first)
-    failed = failures_of(session, cause, conditions, order, limit)
-    return select(Task).where(Task.id.in_(failed)).order_by(order).limit(limit)
+    found: list[Task] = []
+    batch_id = batch_of(cause)
+    while batch_id is not None and len(found) < limit:
+        # An expression makes the planner sort the tasks of the batch instead of reading all tasks in id order.
+        key = Task.id + literal_column("0")
+        conditions = _conditions(principal, wanted, after, newest_first=newest_first)
+        failed = select(Task).where(*conditions, Task.batch_id == batch_id, Task.status == TaskStatus.ERROR)
+        rows = session.scalars(failed.order_by(key.desc() if newest_first else key.asc()).limit(STEP)).all()
+        found += [task for task in rows if cause_key(batch_id, task.error or "", task.error_problem) == cause]
+        if len(rows) < STEP:
+            break
+        after = rows[-1].id
+    return found[:limit]
 
 
 def _in_status(

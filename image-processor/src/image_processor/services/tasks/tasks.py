@@ -164,11 +164,9 @@ class TaskService:
     ) -> Sequence[Task]:
         """Return at most ``limit`` matching tasks after the task with the id ``after``, if any, in the order wanted."""
         with self._database.read() as session:
-            if wanted.cause is None:
-                page = page_of(principal, wanted, after, limit, newest_first=newest_first)
-            else:
-                page = page_of_cause(session, wanted.cause, principal, wanted, after, limit, newest_first=newest_first)
-            return session.scalars(page).all()
+            if wanted.cause is not None:
+                return page_of_cause(session, wanted.cause, principal, wanted, after, limit, newest_first=newest_first)
+            return session.scalars(page_of(principal, wanted, after, limit, newest_first=newest_first)).all()
 
     def cancel(self, principal: Principal, task_id: int) -> Task:
         """Cancel a pending or processing task: stop its process and discard its result.
