@@ -110,7 +110,7 @@ class Page:
         """Wait for an enabled button or link whose accessible name is ``text``; it may be disabled later."""
         found = self.buttons(text, within)
         _awaited(found.and_(self.tab.locator(":not(:disabled)")))
-        return _awaited(found)
+        return found.filter(visible=True).first
 
     def buttons(self, text: str, within: str = "body") -> Locator:
         """Return the buttons and links whose accessible name is ``text``, however many there are now."""
