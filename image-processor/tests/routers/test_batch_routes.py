@@ -173,12 +173,15 @@ def test_a_batch_counts_its_tasks_and_groups_their_errors(api: Api) -> None:
     api.set_status([d], "finished", result_id=1, started_at=100.0, ended_at=104.0)
 
     running = api.document(f"/batches/{created.batch_id}")
+    errors = api.get(f"/batches/{created.batch_id}").get_json()["errors"]
     api.post("/cancel", {"batch_id": created.batch_id})
     ended = api.document(f"/batches/{created.batch_id}")
 
     assert running["counts"] == COUNTS | {"error": 3, "finished": 1, "pending": 1}
     assert (running["status"], running["tasks"], running["ended_at"], running["rate"]) == ("running", 5, None, 0.0)
-    assert running["errors"] == [
+    keys = [error.pop("key") for error in errors]
+    assert [api.ids(f"/?cause={key}") for key in keys] == [[a, b], [c]]
+    assert errors == [
         {
             "cause": "The crop lies outside … × ….",
             "type": None,
