@@ -4,6 +4,7 @@ import json
 import pickle
 
 import pytest
+from service_kit.languages import translated
 from service_kit.texts import (
     Sentence,
     all_values_of,
@@ -92,6 +93,40 @@ def test_a_stored_template_that_does_more_than_insert_values_is_not_restored(pla
 
     assert found == "2 of 3"
     assert (found.values == {}) is (place == "template" or isinstance(template, str))
+
+
+@pytest.mark.parametrize(
+    ("template", "values"),
+    [
+        ("{b}", {"a": "x"}),
+        ("{a:d}", {"a": "x"}),
+        ("{a:.2f}", {"a": [1]}),
+        ("{a:f}", {"a": 10**400}),
+        ("{a:,}", {"a": stored(LIMIT)}),
+        ("{a}" * 1000, {"a": "x" * 1000}),
+    ],
+    ids=["name", "number of a text", "number of a list", "number", "number of a sentence", "length"],
+)
+@pytest.mark.parametrize("place", ["template", "singular"])
+def test_a_stored_template_that_cannot_be_filled_is_not_restored(
+    place: str, template: str, values: dict[str, object]
+) -> None:
+    document = {"text": "said", "template": "plain", "values": values, "singular": "plain", "number": "n"}
+
+    found = restored({**document, place: template})
+
+    assert (found, found.values) == ("said", {})
+
+
+@pytest.mark.parametrize(("places", "depth"), [(2, 18), (0, 500)], ids=["doubled", "deep"])
+def test_nested_stored_sentences_make_no_long_text(places: int, depth: int) -> None:
+    document: dict[str, object] = {"text": "x" * 100}
+    for _ in range(depth):
+        document = {"text": "x", "template": "{a}" * places, "values": {"a": document}}
+
+    found = restored(document)
+
+    assert len(translated(found, "ru")) < 10**6
 
 
 def test_another_process_gets_the_sentence_with_its_values() -> None:

@@ -970,9 +970,9 @@ MUTATIONS = [
     ),
     Mutation(
         rule="the sentence in an answer of a render process has a limited length in every language",
-        file="image-processor/src/image_processor/render/processes/messages.py",
-        before="    _check(said)\n    return said\n",
-        after="    return said\n",
+        file="service-kit/src/service_kit/texts.py",
+        before="    if length > _LONGEST_FILLED:\n",
+        after="    if length < 0:\n",
         caught_by="image-processor/tests/render/processes/test_messages.py::test_other_data_than_an_answer_is_malformed",
     ),
     Mutation(
@@ -1003,6 +1003,29 @@ MUTATIONS = [
         before="    handler.state_handlers[pool.DEATH] = lambda *_: None\n",
         after="",
         caught_by="image-processor/tests/handler/test_work_pool.py::test_a_process_cannot_have_another_one_killed",
+    ),
+    Mutation(
+        rule="a process of a worker can accept a task only in its own name",
+        file="image-processor/src/image_processor/handler/pool_messages.py",
+        before="process == self._process.pid and self._accepted is None",
+        after="self._accepted is None",
+        caught_by="image-processor/tests/handler/test_pool_messages.py::"
+        "test_a_process_may_speak_only_of_itself_and_its_job",
+    ),
+    Mutation(
+        rule="a process of a worker inherits no pipe in which another one writes",
+        file="image-processor/src/image_processor/handler/work_pool.py",
+        before="                results.close()\n",
+        after="                pass\n",
+        caught_by="image-processor/tests/handler/test_work_pool.py::test_a_process_has_no_pipe_of_another_one",
+    ),
+    Mutation(
+        rule="a death that no database takes delays no other",
+        file="image-processor/src/image_processor/background/heartbeat.py",
+        before="            except (DataError, OverflowError, ValueError) as error:\n",
+        after="            except ValueError as error:\n",
+        caught_by="image-processor/tests/background/test_heartbeat.py::"
+        "test_a_death_that_no_database_takes_does_not_delay_the_next",
     ),
     Mutation(
         rule="a worker kills no process but its own for a row that names it",

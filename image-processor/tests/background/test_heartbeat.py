@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from image_processor.background import heartbeat as heartbeat_module
 from image_processor.background.heartbeat import Heartbeat
+from image_processor.config import RetrySettings
 from image_processor.models import Task
 from image_processor.services.jobs.claims import ClaimService
 from image_processor.services.jobs.leases import LeaseService
@@ -455,3 +456,42 @@ def test_leases_are_renewed_after_an_unexpected_error(
     start_heartbeat(interval_seconds=OFTEN, dies=dead)
 
     wait_until(lambda: is_renewed(database, held))
+
+
+def test_leases_are_renewed_while_a_death_cannot_be_recorded(
+    start_heartbeat: StartHeartbeat,
+    database: Database,
+    claims: ClaimService,
+    hooks: Hooks,
+    living: subprocess.Popen[bytes],
+    dead: int,
+) -> None:
+    [held] = hold_tasks(database, claims, living.pid)
+
+    def fail() -> None:
+        raise RuntimeError("unexpected")
+
+    hooks.before_discard = fail
+
+    start_heartbeat(interval_seconds=OFTEN, dies=dead)
+
+    wait_until(lambda: is_renewed(database, held))
+
+
+def test_a_death_that_no_database_takes_does_not_delay_the_next(
+    each_database: Database, retry: RetrySettings, hooks: Hooks, monkeypatch: pytest.MonkeyPatch, dead: int
+) -> None:
+    monkeypatch.setattr(heartbeat_module, "POLL_SECONDS", OFTEN)
+    leases = LeaseService(each_database, retry, lease_seconds=60)
+    [left] = hold_tasks(each_database, ClaimService(each_database, retry, lease_seconds=60, processes=1), dead)
+    heartbeat = Heartbeat(leases, WORKER, NEVER, hooks.discard, hooks.on_hint_lost)
+    heartbeat.process_died(10**30, "no process has this number")
+    heartbeat.process_died(dead, "out of memory")
+
+    with capture_logs() as logs:
+        heartbeat.start()
+        wait_until(partial(hooks.has_lost, 2))
+        heartbeat.stop()
+
+    assert task_of(each_database, left).crashes == 1
+    assert [line["process"] for line in logs if line["event"] == "death not recorded"] == [10**30]

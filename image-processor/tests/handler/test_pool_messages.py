@@ -6,6 +6,7 @@ import pickle
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from billiard.connection import Pipe
@@ -13,10 +14,12 @@ from billiard.einfo import ExceptionInfo
 from billiard.pool import ACK, DEATH, READY, MaybeEncodingError
 from image_processor.handler.pool_messages import (
     MAX_BYTES,
+    EndOfMessages,
     FailedProcessError,
     RefusedMessageError,
     ResultQueue,
     ResultReader,
+    Sender,
     UndecodedReader,
     content_of,
     converted,
@@ -26,8 +29,10 @@ from image_processor.handler.pool_messages import (
 from tests.support.hostile_renders import pickle_that_creates
 
 WORKER_UP = 15
+PROCESS = SimpleNamespace(pid=4711, inqW_fd=12)
 SUCCESS = (True, (0, "None", 0.25))
 DOCUMENTS: Sequence[object] = (
+    None,
     {},
     [],
     [READY],
@@ -73,7 +78,6 @@ def outcome_in(message: object) -> object:
 @pytest.mark.parametrize(
     "message",
     [
-        None,
         (WORKER_UP, (4711,)),
         (ACK, (7, None, 1234.5, 4711, None)),
         (DEATH, (4711, 155)),
@@ -110,6 +114,17 @@ def test_an_error_that_ended_the_task_arrives_by_its_name(queue: ResultQueue, se
             error = getattr(info.exception, "exc", None)
     assert isinstance(error, FailedProcessError)
     assert error.name == type(sent).__name__
+
+
+@pytest.mark.parametrize("name", ["a class", "1", "outer.<locals>.Inner", ""])
+def test_an_error_without_an_ordinary_name_arrives_as_an_exception(queue: ResultQueue, name: str) -> None:
+    queue.put((READY, (7, None, (False, info_of(type(name, (Exception,), {})())), 12)))
+
+    match outcome_in(queue.get()):
+        case (False, ExceptionInfo() as info):
+            error = getattr(info.exception, "exc", None)
+    assert isinstance(error, FailedProcessError)
+    assert error.name == "Exception"
 
 
 def test_the_longest_name_of_an_error_fits_in_a_message() -> None:
@@ -184,3 +199,71 @@ def test_a_pipe_that_is_only_emptied_is_not_decoded(tmp_path: Path) -> None:
         assert emptied.recv() == hostile
 
     assert not (tmp_path / "run").exists()
+
+
+UP = (WORKER_UP, (PROCESS.pid,))
+ACCEPTED = (ACK, (7, None, 1.5, PROCESS.pid, None))
+ENDED = (READY, (7, None, (True, (0, "None", 0.0)), PROCESS.inqW_fd))
+
+
+def test_a_process_may_accept_and_end_one_job_after_the_other(queue: ResultQueue) -> None:
+    queue._reader.sender = Sender(PROCESS, lambda job: job == 7)  # type: ignore[attr-defined]  # a ResultReader
+    messages = [UP, ACCEPTED, ENDED, ACCEPTED, ENDED, (DEATH, (PROCESS.pid, 0))]
+    for message in messages:
+        queue.put(message)
+
+    assert [queue.get() for _ in messages] == messages
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [(WORKER_UP, (1,))],
+        [(WORKER_UP, (-PROCESS.pid,))],
+        [(ACK, (7, None, 1.5, 1, None))],
+        [(ACK, (7, None, 1.5, True, None))],
+        [(ACK, (7, None, 1.5, 10**3000, None))],
+        [(ACK, (8, None, 1.5, PROCESS.pid, None))],
+        [ENDED],
+        [ACCEPTED, ACCEPTED],
+        [ACCEPTED, (READY, (8, *ENDED[1][1:]))],
+        [ACCEPTED, (READY, (*ENDED[1][:3], PROCESS.inqW_fd + 1))],
+        [ACCEPTED, ENDED, ENDED],
+    ],
+    ids=[
+        "up of another",
+        "up of a group",
+        "accepted by another",
+        "accepted by a truth",
+        "accepted by a huge number",
+        "accepted what another got",
+        "ended what it did not accept",
+        "accepted twice",
+        "ended what another accepted",
+        "frees another process",
+        "ended twice",
+    ],
+)
+def test_a_process_may_speak_only_of_itself_and_its_job(
+    queue: ResultQueue, messages: Sequence[tuple[int, tuple[object, ...]]]
+) -> None:
+    queue._reader.sender = Sender(PROCESS, lambda job: job == 7)  # type: ignore[attr-defined]  # a ResultReader
+    for message in messages:
+        queue.put(message)
+    for _ in messages[:-1]:
+        queue.get()
+
+    with pytest.raises(RefusedMessageError):
+        queue.get()
+
+
+def test_a_full_pipe_delays_no_sign_of_the_end() -> None:
+    end = EndOfMessages()
+    for _ in range(100_000):
+        end.wake()
+
+    end.put(None)
+
+    assert end.take()
+    assert not end.take()
+    end.close()

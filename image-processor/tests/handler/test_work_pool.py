@@ -5,7 +5,7 @@ import signal
 import struct
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ WORKER_UP = 15
 
 
 class RunningPool:
-    """A pool of one process, and what makes it take messages while a test waits."""
+    """A pool, usually of one process, and what makes it take messages while a test waits."""
 
     def __init__(self, pool: Any, turn: Callable[[], object]) -> None:
         self.pool = pool
@@ -50,16 +50,21 @@ class RunningPool:
         return int(process.pid)
 
 
+@pytest.fixture
+def processes() -> int:
+    return 1
+
+
 @pytest.fixture(params=["event loop", "thread"])
-def running(request: pytest.FixtureRequest) -> Iterator[RunningPool]:
+def running(request: pytest.FixtureRequest, processes: int) -> Iterator[RunningPool]:
     if request.param == "thread":
-        threaded = ThreadedPool(1, lost_worker_timeout=0.1)
+        threaded = ThreadedPool(processes, lost_worker_timeout=0.1)
         yield RunningPool(threaded, lambda: None)
         threaded.terminate()
         return
     hub = Hub()
     set_event_loop(hub)
-    pool = EventPool(1, threads=False)
+    pool = EventPool(processes, threads=False)
     pool.register_with_event_loop(hub)
     hub.call_repeatedly(0.01, lambda: None)
     loop = hub.loop
@@ -94,6 +99,14 @@ def send_and_stay(content: bytes) -> None:
     time.sleep(STATE_SECONDS)
 
 
+def write_as_others(descriptors: Sequence[int]) -> None:
+    """Write into the pipes of others."""
+    own = current_process().outq._writer.fileno()  # type: ignore[attr-defined]  # what billiard adds
+    for descriptor in descriptors:
+        if descriptor != own:
+            os.write(descriptor, b"\xff" * 100)
+
+
 def framed(content: bytes) -> bytes:
     return struct.pack("!i", len(content)) + content
 
@@ -117,11 +130,16 @@ def test_an_error_of_a_process_is_known_by_its_name(running: RunningPool) -> Non
 
 
 @pytest.mark.parametrize(
-    "kind", ["pickle", *(pytest.param(kind, marks=pytest.mark.thorough) for kind in ("garbage", "half"))]
+    "kind", ["pickle", *(pytest.param(kind, marks=pytest.mark.thorough) for kind in ("null", "garbage", "half"))]
 )
 def test_a_process_that_sends_no_message_is_lost_and_replaced(running: RunningPool, kind: str, tmp_path: Path) -> None:
     hostile = framed(pickle_that_creates(tmp_path / "run"))
-    content = {"pickle": hostile * 20, "garbage": b"\xff" * 5000, "half": hostile[:-1]}[kind]
+    content = {
+        "pickle": hostile * 20,
+        "null": framed(b"null"),
+        "garbage": b"\xff" * 5000,
+        "half": hostile[:-1],
+    }[kind]
     before = running.process()
 
     with capture_logs() as logs:
@@ -144,16 +162,17 @@ def test_a_process_cannot_have_another_one_killed(running: RunningPool) -> None:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize(
-    "message", [(WORKER_UP, ()), (ACK, (10**9, None, 1.5, 1, None)), (DEATH, (-1, 0))], ids=["up", "ack", "death"]
-)
-def test_a_message_at_the_wrong_time_changes_nothing(
-    running: RunningPool, message: tuple[int, tuple[Any, ...]]
-) -> None:
-    kind, args = message
-    content = content_of((kind, args or (running.process(),)))
+@pytest.mark.parametrize("message", [(WORKER_UP, (1,)), (ACK, (10**9, None, 1.5, 1, None))], ids=["up", "ack"])
+def test_a_process_cannot_speak_for_another_one(running: RunningPool, message: tuple[int, tuple[Any, ...]]) -> None:
+    result = running.run(send_and_stay, framed(content_of(message)))
 
-    running.run(send, framed(content))
+    assert isinstance(error_of(result), WorkerLostError)
+    assert running.run(succeed).get(0) == DONE
+
+
+@pytest.mark.thorough
+def test_a_process_may_say_twice_that_it_is_up(running: RunningPool) -> None:
+    running.run(send, framed(content_of((WORKER_UP, (running.process(),)))))
 
     assert running.run(succeed).get(0) == DONE
 
@@ -164,16 +183,29 @@ def test_tasks_left_in_a_pipe_are_not_decoded(running: RunningPool) -> None:
     assert isinstance(process.inq._reader, UndecodedReader)
 
 
+@pytest.mark.parametrize("processes", [2])
+def test_a_process_has_no_pipe_of_another_one(running: RunningPool) -> None:
+    processes = [*running.pool._pool]
+    pipes = [process.outq._writer for process in processes if not process.outq._writer.closed]
+    descriptors = [pipe.fileno() for pipe in pipes] or [running.pool._outqueue.writer.fileno()]
+
+    error = error_of(running.run(write_as_others, descriptors))
+
+    assert isinstance(error, FailedProcessError)
+    assert error.name == "OSError"
+    assert running.pool._pool == processes
+
+
 @pytest.mark.thorough
-def test_the_pipe_that_all_processes_inherit_ends_nothing(tmp_path: Path) -> None:
-    pool = ThreadedPool(1, lost_worker_timeout=0.1)
-    pool._outqueue.send_payload(pickle_that_creates(tmp_path / "run"))
+def test_a_process_that_is_killed_while_it_waits_stops_no_other() -> None:
+    pool: Any = ThreadedPool(2, lost_worker_timeout=0.1)
+    pool.apply_async(succeed).get(STATE_SECONDS)
 
-    done = pool.apply_async(succeed).get(STATE_SECONDS)
+    for process in [*pool._pool]:
+        os.kill(process.pid, signal.SIGKILL)
+        done = pool.apply_async(succeed).get(STATE_SECONDS)
+        assert done == DONE
     pool.terminate()
-
-    assert done == DONE
-    assert not (tmp_path / "run").exists()
 
 
 def test_an_idle_process_survives_what_another_one_sends() -> None:

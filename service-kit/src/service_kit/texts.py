@@ -9,6 +9,12 @@ Value: TypeAlias = str | int | float | bool | Sequence["Value"] | Mapping[str, "
 """A value in a template. It is part of the JSON of a problem."""
 _STORED_FORMAT = re.compile(r",?(\.\d)?[dfgs%]?")
 """The formats of a value in a sentence that another process has stored."""
+_LONGEST_FILLED = 1_000_000
+"""The most characters that a stored sentence with its values may have, in any language."""
+_LONGEST_NUMBER = 500
+"""The most characters of a float with a format."""
+_DEEPEST = 10
+"""How many stored sentences may contain each other."""
 
 
 class Counted(NamedTuple):
@@ -136,19 +142,56 @@ def stored(sentence: str) -> dict[str, Value]:
 
 
 def restored(document: Mapping[str, object]) -> Sentence:
-    """Return the sentence from the output of :func:`stored`; only its English text if a template does more than insert.
+    """Return the sentence from the output of :func:`stored`; only its English text if its template cannot be trusted.
 
     A process that a picture has taken over may have stored it: ``{value.__class__…}`` would reveal the secrets of the
-    process that fills the template, and a width of a billion would take its memory.
+    process that fills the template; a width of a billion, or a long value in many places, would take its memory; and a
+    placeholder without a value would end each request that shows the sentence.
     """
-    said, template, values = str(document["text"]), document.get("template"), document.get("values")
+    return _restored(document, _DEEPEST)[0]
+
+
+def _restored(document: Mapping[str, object], levels: int) -> tuple[Sentence, int]:
+    """Return a stored sentence and the most characters that it can have.
+
+    :param levels: how many sentences may contain each other.
+    """
+    said = str(document["text"])
+    try:
+        return _with_its_template(document, said, levels)
+    # The errors of any template: an attacker chooses what it contains.
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
+        return Sentence(said, {}), len(said)
+
+
+def _with_its_template(document: Mapping[str, object], said: str, levels: int) -> tuple[Sentence, int]:
+    """:raises ValueError: a template does more than insert values, or makes too long a text; other errors too."""
+    template, values = document.get("template"), document.get("values")
     singular, number = document.get("singular"), document.get("number")
     is_counted = isinstance(singular, str) and isinstance(number, str)
     templates = (template, singular) if is_counted else (template,)
-    if not isinstance(values, Mapping) or not all(map(_only_inserts, templates)):
-        return Sentence(said, {})
-    found = {name: restored(value) if _is_stored(value) else value for name, value in values.items()}
-    return Sentence(str(template), found, said, Counted(str(singular), str(number)) if is_counted else None)
+    if not levels or not isinstance(values, Mapping) or not all(map(_only_inserts, templates)):
+        raise ValueError(said)
+    parts = {
+        name: _restored(value, levels - 1) if _is_stored(value) else (value, 2 * len(str(value)) + _LONGEST_NUMBER)
+        for name, value in values.items()
+    }
+    found = {name: value for name, (value, _) in parts.items()}
+    longest = max((length for _, length in parts.values()), default=0)
+    length = max(len(said), *(_length_of(str(each), longest) for each in templates))
+    if length > _LONGEST_FILLED:
+        raise ValueError(length)
+    for each in templates:
+        filled(str(each), found)
+    return Sentence(str(template), found, said, Counted(str(singular), str(number)) if is_counted else None), length
+
+
+def _length_of(template: str, longest: int) -> int:
+    """Return the most characters of a filled template.
+
+    :param longest: the most characters of a value in any of its formats.
+    """
+    return len(template) + longest * sum(name is not None for _, name, _, _ in Formatter().parse(template))
 
 
 def _only_inserts(template: object) -> bool:

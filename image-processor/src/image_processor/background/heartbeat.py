@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from image_processor.services.jobs.leases import LeaseService
 from image_processor.services.jobs.outcomes import Holder
@@ -72,15 +72,10 @@ class Heartbeat:
         polls = 0
         while not self._stopped.wait(POLL_SECONDS):
             polls += 1
-            try:
-                self._kill_cancelled()
-                self._record_deaths()
-                if polls % self._polls_per_renewal == 0:
-                    self._renew_leases()
-            except SQLAlchemyError as error:
-                log.warning("heartbeat missed", error=str(error))
-            except Exception:  # without a heartbeat, all leases of the worker would expire
-                log.exception("heartbeat failed")
+            _attempt(self._kill_cancelled)
+            _attempt(self._record_deaths)
+            if polls % self._polls_per_renewal == 0:
+                _attempt(self._renew_leases)
 
     def _renew_leases(self) -> None:
         # If a process died without a report, its lease must expire to make the task pending again.
@@ -102,14 +97,31 @@ class Heartbeat:
     def _record_deaths(self) -> None:
         while self._dead:
             death = self._dead[0]
-            # Delete files first, so that none is left when the task has ended.
-            death.in_progress = self._discard(death.holder) or death.in_progress
-            if death.overran and death.in_progress is not None:
-                self._leases.overran(death.holder, *death.in_progress, death.reason)
-            else:
-                self._leases.crashed(death.holder, death.reason)
+            try:
+                self._record(death)
+            except (DataError, OverflowError, ValueError) as error:
+                # No database will ever take it, and the next deaths must not wait for it.
+                log.error("death not recorded", process=death.holder.process, error=type(error).__name__)
             self._dead.popleft()
             self._on_hint_lost()
+
+    def _record(self, death: _Death) -> None:
+        # Delete files first, so that none is left when the task has ended.
+        death.in_progress = self._discard(death.holder) or death.in_progress
+        if death.overran and death.in_progress is not None:
+            self._leases.overran(death.holder, *death.in_progress, death.reason)
+        else:
+            self._leases.crashed(death.holder, death.reason)
+
+
+def _attempt(duty: Callable[[], None]) -> None:
+    """Fulfill a duty of the heartbeat; if it fails, the others go on, because otherwise all leases would expire."""
+    try:
+        duty()
+    except SQLAlchemyError as error:
+        log.warning("heartbeat missed", error=str(error))
+    except Exception:
+        log.exception("heartbeat failed")
 
 
 def _is_child(process: int) -> bool:

@@ -4,15 +4,19 @@ A picture may take a process over. Billiard's messages are pickles: reading one 
 main process, which is outside the sandbox.
 """
 
+import fcntl
 import json
 import math
 import os
 import select
 import struct
-from typing import TypeVar
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from billiard import pool
-from billiard.connection import Connection
+from billiard.connection import Connection, Pipe
 from billiard.einfo import ExceptionInfo
 from billiard.queues import _SimpleQueue  # type: ignore[attr-defined]  # the stubs lack it
 from celery.concurrency.asynpool import WORKER_UP  # type: ignore[attr-defined]  # likewise
@@ -22,7 +26,7 @@ MAX_BYTES = select.PIPE_BUF - _LENGTH.size
 """A pipe takes a message of this length completely or not at all, so its reader never waits for the rest."""
 _LONGEST_NAME = 100
 
-Message = tuple[int, tuple[object, ...]]
+Message = tuple[int, tuple[Any, ...]]
 """What billiard expects: the kind of the message and its arguments."""
 _Kind = TypeVar("_Kind", bound=Connection)
 
@@ -42,11 +46,47 @@ class FailedProcessError(Exception):
         self.name = name
 
 
-class ResultReader(Connection):
-    """The end of a pipe at which the main process reads the messages of one or several processes."""
+class Sender:
+    """The process at the other end of a pipe, and what it may say.
 
-    def recv(self) -> Message | None:
-        """Return the next message; ``None`` is the main process's own sign that no more will come.
+    :param process: billiard's process.
+    :param was_given: returns whether the process can have got this job.
+    """
+
+    def __init__(self, process: Any, was_given: Callable[[int], bool]) -> None:
+        self._process = process
+        self._was_given = was_given
+        self._accepted: int | None = None
+
+    def check(self, message: Message) -> None:
+        """Follow what the process does: it accepts a job, ends it, and accepts the next one.
+
+        :raises RefusedMessageError: the process speaks for another process, or of a job that it did not accept.
+        """
+        expected = True
+        match message:
+            case (pool.ACK, (job, _, _, process, _)):
+                expected = process == self._process.pid and self._accepted is None and self._was_given(job)
+                self._accepted = job
+            case (pool.READY, (job, _, _, descriptor)):
+                expected = job == self._accepted and descriptor == self._process.inqW_fd
+                self._accepted = None
+            case (kind, (process,)) if kind == WORKER_UP:
+                expected = process == self._process.pid
+        if not expected:
+            raise RefusedMessageError("not what this process can say now")
+
+
+class ResultReader(Connection):
+    """The end of a pipe at which the main process reads the messages of a process.
+
+    :ivar sender: the process, as soon as there is one.
+    """
+
+    sender: Sender | None = None
+
+    def recv(self) -> Message:
+        """Return the next message.
 
         :raises EOFError: the pipe is closed.
         :raises RefusedMessageError: a process sent something else, or too much.
@@ -65,7 +105,10 @@ class ResultReader(Connection):
         content = os.read(self.fileno(), size)
         if len(content) < size:
             raise RefusedMessageError("not all of its content")
-        return message_in(content)
+        message = message_in(content)
+        if self.sender is not None:
+            self.sender.check(message)
+        return message
 
     def discard(self) -> None:
         """Discard what the pipe contains."""
@@ -92,9 +135,59 @@ class ResultQueue(_SimpleQueue):  # type: ignore[misc]  # the stubs lack it
     def put(self, message: object) -> None:
         self.send_payload(content_of(message))
 
-    def get(self) -> Message | None:
-        found: Message | None = self._reader.recv()
+    def get(self) -> Message:
+        found: Message = self._reader.recv()
         return found
+
+
+class ProcessLock:
+    """A lock of which the kernel knows the process that holds it: if it is killed, the next one gets the lock."""
+
+    def __init__(self) -> None:
+        self._file = os.memfd_create("pixmill-pool")
+
+    def acquire(self) -> None:
+        fcntl.lockf(self._file, fcntl.LOCK_EX)
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+
+class EndOfMessages:
+    """The main process's sign to its own thread that no more messages will come.
+
+    It is a flag, which no process can set; the pipe only wakes the thread.
+    """
+
+    def __init__(self) -> None:
+        self.reader, self.writer = Pipe(duplex=False, rnonblock=True, wnonblock=True)
+        self._is_near = threading.Event()
+
+    def put(self, _: None) -> None:
+        """Give the sign. The name is that of billiard, which puts ``None`` into its queue."""
+        self._is_near.set()
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the thread look at the pipes again."""
+        # A full pipe wakes it too.
+        with suppress(BlockingIOError):
+            os.write(self.writer.fileno(), b"\0")
+
+    def take(self) -> bool:
+        """Return whether the sign was given since the last call."""
+        with suppress(BlockingIOError):
+            os.read(self.reader.fileno(), select.PIPE_BUF)
+        was_given = self._is_near.is_set()
+        self._is_near.clear()
+        return was_given
+
+    def close(self) -> None:
+        self.reader.close()
+        self.writer.close()
 
 
 def converted(reader: Connection, kind: type[_Kind]) -> _Kind:
@@ -111,15 +204,13 @@ def content_of(message: object) -> bytes:
     return json.dumps(message).encode()
 
 
-def message_in(content: bytes) -> Message | None:
+def message_in(content: bytes) -> Message:
     """Return the message of billiard that a process sent as JSON.
 
     :raises RefusedMessageError: it is something else.
     """
     try:
         match json.loads(content):
-            case None:
-                return None
             case [pool.ACK, [int(job), None, float(seconds), int(process), None]] if math.isfinite(seconds):
                 return pool.ACK, (job, None, seconds, process, None)
             case [pool.READY, [int(job), None, [bool(returned), None | str() as error], int(descriptor)]]:
@@ -145,7 +236,9 @@ def _facts_of(outcome: object) -> tuple[bool, str | None]:
 
 
 def _name_of(info: ExceptionInfo) -> str:
-    return info.type.__name__[:_LONGEST_NAME] if info.type is not None else Exception.__name__
+    name = info.type.__name__[:_LONGEST_NAME] if info.type is not None else ""
+    # A class that is made at run time may have any name.
+    return name if name.isidentifier() else Exception.__name__
 
 
 def _outcome_of(returned: bool, error: str | None) -> tuple[bool, object]:

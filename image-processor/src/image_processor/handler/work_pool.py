@@ -7,24 +7,25 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
-from billiard import pool
+from billiard import current_process, pool
 from billiard.connection import wait
+from billiard.util import register_after_fork
 from celery.concurrency import asynpool
 from celery.concurrency.prefork import TaskPool
 
 from image_processor.handler.pool_messages import (
+    EndOfMessages,
     Message,
+    ProcessLock,
     RefusedMessageError,
     ResultQueue,
     ResultReader,
+    Sender,
     UndecodedReader,
     converted,
 )
 
 log = structlog.get_logger()
-
-_IGNORED = (pool.DEATH, (0, 0))
-"""A message that has no effect."""
 
 
 class EventResultHandler(asynpool.ResultHandler):
@@ -49,8 +50,7 @@ class EventResultHandler(asynpool.ResultHandler):
             except (OSError, EOFError):
                 hub.remove_reader(descriptor)
             else:
-                if message is not None:
-                    self.on_state_change(message)
+                self.on_state_change(message)
 
         return on_result_readable
 
@@ -59,7 +59,29 @@ class EventPool(asynpool.AsynPool):
     """The pool for brokers with an event loop: each process has a pipe of its own."""
 
     ResultHandler = EventResultHandler
+    _cache: Mapping[int, Any]
     _fileno_to_inq: Mapping[int, Any]
+    _queues: Mapping[tuple[Any, Any, Any], Any]
+
+    def _setup_queues(self) -> None:
+        super()._setup_queues()  # type: ignore[misc]  # the stubs lack it
+        register_after_fork(self, EventPool._close_pipes_of_others)
+
+    def _close_pipes_of_others(self) -> None:
+        """Close, in a new process, the pipes of the others, which it has inherited: it could write in their name."""
+        own = current_process().outq  # type: ignore[attr-defined]  # what billiard adds
+        for tasks, results, _ in self._queues:
+            if results is not own:
+                tasks.close()
+                results.close()
+
+    def _process_register_queues(self, proc: Any, queues: tuple[Any, Any, Any]) -> None:
+        super()._process_register_queues(proc, queues)  # type: ignore[misc]  # the stubs lack it
+        proc.outq._reader.sender = Sender(proc, lambda job: self._was_given(job, proc))
+
+    def _was_given(self, job: int, process: Any) -> bool:
+        # A job that the pool has discarded may have been on its way.
+        return job not in self._cache or self._cache[job]._write_to is process
 
     def create_process_queues(self) -> tuple[Any, Any, Any]:
         tasks, pickles, acknowledgements = super().create_process_queues()
@@ -84,8 +106,8 @@ class EventPool(asynpool.AsynPool):
 class ThreadedPool(pool.Pool):
     """The pool for brokers without an event loop: a thread reads the messages.
 
-    Billiard's processes share one pipe. Here each has its own, because a process that waits for a task must not be
-    killed for what another one sends: it holds a lock.
+    Billiard's processes share one pipe to the main process. Here each has its own, because none must be killed for what
+    another one sends.
     """
 
     _inqueue: Any
@@ -94,11 +116,20 @@ class ThreadedPool(pool.Pool):
     def _setup_queues(self) -> None:
         super()._setup_queues()  # type: ignore[misc]  # the stubs lack it
         self._inqueue._reader = converted(self._inqueue._reader, UndecodedReader)
+        # A process that is killed while it waits for a job would keep billiard's lock.
+        self._inqueue._rlock = ProcessLock()
         self._outqueue.close()
-        self._outqueue = ResultQueue(blocks=True)
+        self._outqueue = EndOfMessages()
         self._senders: dict[ResultReader, Any] = {}
-        self._quick_get = self._outqueue.get
+        self._quick_get = None
         self._poll_result = self._next_message
+        register_after_fork(self, ThreadedPool._close_pipes_of_others)
+
+    def _close_pipes_of_others(self) -> None:
+        """Close, in a new process, the pipes that only the main process reads."""
+        self._outqueue.close()
+        for reader in self._senders:
+            reader.close()
 
     def get_process_queues(self) -> tuple[Any, Any, Any]:
         return self._inqueue, ResultQueue(blocks=True), None
@@ -110,13 +141,18 @@ class ThreadedPool(pool.Pool):
         process = super()._create_worker_process(i)  # type: ignore[misc]  # the stubs lack it
         # Processes that are forked later must not inherit it, and the pipe must end with the process.
         process.outq._writer.close()
+        # The processes take jobs from one pipe, so it is unknown who got which.
+        process.outq._reader.sender = Sender(process, lambda _: True)
         self._senders[process.outq._reader] = process
         # The thread waits for the other pipes only.
-        self._outqueue.put(_IGNORED)
+        self._outqueue.wake()
         return process
 
     def _next_message(self, timeout: float) -> tuple[bool, Message | None]:
-        for reader in wait([self._outqueue._reader, *self._senders], timeout)[:1]:
+        """Return whether there is a message, and the message; ``None`` is billiard's sign that no more will come."""
+        for reader in wait([self._outqueue.reader, *self._senders], timeout)[:1]:
+            if reader is self._outqueue.reader:
+                return self._outqueue.take(), None
             try:
                 return True, reader.recv()
             except RefusedMessageError as error:
@@ -126,10 +162,6 @@ class ThreadedPool(pool.Pool):
         return False, None
 
     def _drop(self, reader: ResultReader, error: RefusedMessageError | None = None) -> None:
-        if reader not in self._senders:
-            # The pool's own pipe, which all processes inherit.
-            reader.discard()
-            return
         process = self._senders.pop(reader)
         reader.close()
         if error is not None:

@@ -11,10 +11,9 @@ import struct
 from asyncio import StreamReader
 from collections.abc import Mapping
 from dataclasses import replace
-from string import Formatter
 from typing import BinaryIO, cast
 
-from service_kit.texts import Sentence, filled, restored, stored
+from service_kit.texts import Sentence, restored, stored
 
 from image_processor.render.failures import STATUSES
 from image_processor.render.processes.job import EXTENSIONS_OF_RESULTS, PARTS, Job, JobOutcome, Made, Refused
@@ -22,10 +21,6 @@ from image_processor.render.processes.job import EXTENSIONS_OF_RESULTS, PARTS, J
 MAX_ANSWER_BYTES = 64 * 1024
 _LONGEST_DETAIL = 1000
 """To how many characters a detail is cut whose message would be too long."""
-_LONGEST_FILLED = 1_000_000
-"""The most characters that a detail with its values may have, in any language."""
-_LONGEST_NUMBER = 500
-"""The most characters of a float with a format."""
 _MAX_SIDE = 10_000_000
 """The largest width or height that libvips knows."""
 _LENGTH = struct.Struct("!I")
@@ -144,31 +139,4 @@ def _sentence_of(document: Mapping[str, object]) -> Sentence:
     said = restored(document)
     if stored(said) != document:
         raise ValueError(said)
-    _check(said)
     return said
-
-
-def _check(said: Sentence) -> int:
-    """Check that the templates of a sentence can be filled; return the most characters that it can have.
-
-    A translation fills them again: a long value in many places would take this process's memory.
-
-    :raises ValueError: the sentence would be too long; other errors of :meth:`str.format` too.
-    """
-    if not said.values:
-        # Such a sentence is never filled.
-        return len(said)
-    longest = max(_check(value) if isinstance(value, Sentence) else _length_of(value) for value in said.values.values())
-    length = len(said)
-    for template in (said.template, *([said.counted.singular] if said.counted is not None else [])):
-        places = sum(name is not None for _, name, _, _ in Formatter().parse(template))
-        length = max(length, len(template) + places * longest)
-        if length > _LONGEST_FILLED:
-            raise ValueError(length)
-        filled(template, said.values)
-    return length
-
-
-def _length_of(value: object) -> int:
-    """Return the most characters of a value in any of its formats."""
-    return 2 * len(str(value)) + _LONGEST_NUMBER
