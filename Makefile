@@ -115,6 +115,7 @@ bench: .venv/test
 	$(BIN)/python -m bench.events
 	$(BIN)/python -m bench.files
 	$(BIN)/python -m bench.listing
+	$(BIN)/python -m bench.page
 	@scripts/install-peers
 	$(BIN)/python -m bench.render
 	$(BIN)/python -m bench.waits

@@ -41,7 +41,7 @@ from tests.support.environment import PROJECT
 from tests.support.folders import temporary_folder
 from tests.support.images import photo, pixels
 from tests.support.owners import keys_of_owners
-from tests.support.runs import names_stored, run_of_failures
+from tests.support.runs import copies_of, names_stored, run_of_failures
 from tests.support.screens import address_of_steps, files_shown, open_gallery, steps_shown, uploads_say
 from tests.support.stacks import EmbeddedStack, FullStack, Stack
 from tests.support.waiting import wait_until
@@ -1706,6 +1706,24 @@ def test_keys_act_where_nothing_is_typed(pixmill: Served, page: Page, name: str)
     # Before this entry of the history there is no screen.
     page.tab.keyboard.press("Escape")
     page.tab.wait_for_url(lambda url: url.endswith("/files"))
+
+
+def test_the_end_of_a_list_stays_in_view_in_a_narrower_window(
+    pixmill: Served, chromium: Browser, stack: Stack, name: str
+) -> None:
+    file_id = pixmill.files.upload(photo(), name=f"{name}.png", folder=name).id
+    copies_of(pixmill, file_id, name, 99)
+    with open_page(chromium, stack.url) as page:
+        page.open(f"/files?folder={name}")
+        page.says("100 files")
+        last = page.tab.locator("[role=option][aria-posinset='100']")
+        page.first("[role=listbox]").press("End")
+        expect(last).to_be_in_viewport()
+
+        page.tab.set_viewport_size({"width": 900, "height": 800})
+
+        expect(page.tab.locator("[role=option][aria-posinset='1']")).to_have_count(0)
+        expect(last).to_be_in_viewport()
 
 
 def test_a_month_of_photos_is_gone_to(pixmill: Served, page: Page, name: str) -> None:

@@ -281,13 +281,14 @@ def test_the_files_of_one_cause_are_shown_alone(pixmill: Served, page: Page, nam
 
 
 @pytest.mark.thorough
-def test_a_cause_whose_example_was_forgotten_shows_an_empty_list(pixmill: Served, page: Page, name: str) -> None:
-    batch_id = ended_run(pixmill, pixmill.files.upload(photo(), name=f"{name}.png").id)
-    [task] = pixmill.http.get(f"{TASKS}/", params={"batch_id": batch_id}).json()
+def test_a_cause_whose_example_was_forgotten_lists_the_others(pixmill: Served, page: Page, name: str) -> None:
+    file_ids = [pixmill.files.upload(b"text", name=f"{name}-{number}.txt").id for number in (1, 2)]
+    batch_id = ended_run(pixmill, *file_ids)
+    [cause] = pixmill.batches.get(batch_id).errors
+    pixmill.tasks.delete(cause.task_id)
 
-    # No task has this id.
-    page.open(f"/tasks?run={batch_id}&cause={task['id'] + 1_000_000}")
-    page.says("No tasks")
+    page.open(f"/tasks?run={batch_id}&cause={cause.key}")
+    page.says(f"{name}-2.txt")
 
     assert page.tab.locator("main [role=alert]").count() == 0
 

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
-from tests.support.browser import Page, blocked
+from tests.support.browser import Page, blocked, open_page
 from tests.support.client import FILES, Served
 from tests.support.images import photo
 from tests.support.runs import names_stored
 from tests.support.screens import address_of_steps
+from tests.support.stacks import FullStack
 from tests.support.waiting import wait_until
 
 PROCESSING_IS_SILENT = "Files work; processing does not answer. Trying again by itself"
@@ -106,6 +107,23 @@ def test_the_page_names_the_service_that_hangs_until_it_answers(
 
         wait_until(lambda: "Trying again" not in page.text(), "the sentence is gone")
         expect(page.tab.locator("main [role=alert]")).to_have_count(0)
+
+
+@pytest.mark.thorough
+def test_the_page_names_the_service_for_which_nginx_answers(strict: FullStack, chromium: Browser) -> None:
+    with open_page(chromium, strict.url) as page:
+        page.open("/files")
+        page.button("Upload")
+        strict.file_storage.kill()
+        try:
+            page.button("Runs").click()
+            page.button("Files").click()
+            page.says(FILES_ARE_SILENT)
+        finally:
+            strict.file_storage.start()
+            strict.await_ready()
+
+        wait_until(lambda: "Trying again" not in page.text(), "the sentence is gone")
 
 
 @pytest.mark.thorough

@@ -67,7 +67,10 @@ const reasonOf = (error: unknown, path: string): unknown =>
 
 /** Whether a request may be given up, because it only asks, or does no harm if the user repeats it. */
 const mayEnd = (path: string, { method = 'GET' }: RequestInit): boolean =>
-  method === 'GET' || /(lookup|preview|session|unlock)$/.test(path);
+  method === 'GET' || (method === 'POST' && /\/(lookup|preview|session|unlock)$/.test(path));
+
+/** Answers that may be those of a proxy, for a service that does not answer. */
+const OF_PROXIES = new Set([502, 503, 504]);
 
 /** How long a body may stand still: it may be long, and the line slow. */
 const STILL_MS = 30_000;
@@ -80,7 +83,8 @@ async function whole(response: Response, path: string, limited: boolean): Promis
   for (;;) {
     let timer: ReturnType<typeof setInterval> | undefined;
     const end = new Promise<never>((_, reject) => {
-      if (limited) timer = setInterval(() => connection.isFull || reject(lost(path)), STILL_MS);
+      // The service itself may be there, so only this request is lost.
+      if (limited) timer = setInterval(() => connection.isFull || reject(new Problem(AWAY, 0, '')), STILL_MS);
     });
     try {
       const { done, value } = await Promise.race([reader.read(), end]);
@@ -126,8 +130,8 @@ export async function sendOnce(path: string, options: RequestInit): Promise<Resp
   } finally {
     stop();
   }
-  // A proxy answers so for a service that does not.
-  if (response.status !== 502 && response.status !== 504) connection.found(path);
+  if (OF_PROXIES.has(response.status)) void connection.isThere(path);
+  else connection.found(path);
   const read = await whole(response, path, limited);
   if (read.ok) return read;
   throw await problemOf(read);

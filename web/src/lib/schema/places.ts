@@ -35,7 +35,8 @@ function toward(choice: string, [across, down]: readonly [number, number], other
 export const arrowsChoose = (schema: Schema) => (group: HTMLElement): (() => void) => {
   const onkeydown = (event: KeyboardEvent): void => {
     const direction = STEPS[event.key];
-    if (!direction || !(event.target instanceof HTMLInputElement)) return;
+    const isModified = event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
+    if (!direction || isModified || !(event.target instanceof HTMLInputElement)) return;
     event.preventDefault();
     const next = toward(event.target.value, direction, othersOf(schema));
     const radio = [...group.querySelectorAll('input')].find(({ value }) => value === next);

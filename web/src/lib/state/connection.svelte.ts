@@ -35,6 +35,11 @@ class Connection {
     return this.answers[FILE_SERVICE] === false;
   }
 
+  /** Whether the service that processes images does not answer. */
+  get takesNoTasks(): boolean {
+    return this.answers[IMAGE_SERVICE] === false;
+  }
+
   /** The name of the sentence that says what does not answer, and what does if that is known. */
   get silence(): 'noAnswer' | 'filesAway' | 'processingAway' {
     if (this.answers[FILE_SERVICE]) return 'processingAway';

@@ -78,7 +78,7 @@ export class Progress {
     }
     this.asking = false;
     if (this.changed) this.loadWithin(0);
-    else if (this.batch?.status === 'running' && !connection.away) this.loadWithin(IDLE_MS);
+    else if (this.batch?.status === 'running' && !connection.takesNoTasks) this.loadWithin(IDLE_MS);
   }
 
   /**
