@@ -23,9 +23,10 @@ def test_a_name_cannot_leave_the_folder() -> None:
     assert list(names.values()) == ["x.png", "_", "b.png"]
 
 
-def test_an_unknown_field_of_a_template_is_an_error() -> None:
+@pytest.mark.parametrize("template", ["{size}", "{}", "{name.__class__}", "{name[0]}", "{id:{size}}"])
+def test_an_unknown_field_of_a_template_is_an_error(template: str) -> None:
     with pytest.raises(ValueError, match="task_id"):
-        result_names("{size}", [], [file(1, "a")])
+        result_names(template, [], [file(1, "a")])
 
 
 def test_a_number_is_skipped_if_another_result_has_that_name() -> None:

@@ -1,7 +1,7 @@
 """The choice of fields of links, whose addresses are shown only once."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http.client import CREATED, NO_CONTENT
 
 import pytest
@@ -37,6 +37,18 @@ def test_the_fields_of_a_link_can_be_chosen(fake_server: FakeServer, command: Ca
 
     assert json.loads(page.stdout) == {"url": LINK["url"], "token": None}
     assert json.loads(download.stdout) == {"file_id": 12, "url": LINK["url"]}
+
+
+@pytest.mark.parametrize("words", [[], ["--direct"]], ids=["page", "file"])
+def test_no_time_at_all_is_not_the_usual_time(
+    fake_server: FakeServer, command: Callable[..., Result], words: Sequence[str]
+) -> None:
+    fake_server.answer = lambda _method, _path, _body: (CREATED, LINK)
+
+    command("share", "12", "--for", "0s", *words)
+
+    # The server refuses it.
+    assert [json.loads(request[-1])["expires_in"] for request in fake_server.requests] == [0]
 
 
 @pytest.mark.parametrize(("fields", "answer"), [(FILE_LINK_FIELDS, LinkOut), (SET_LINK_FIELDS, SetLinkOut)])

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 
 from pixmill.client.answers import File, Task
 from pixmill.client.settings import safe_name
@@ -74,6 +75,9 @@ def without_result(tasks: Sequence[Task], results: Sequence[File]) -> list[Task]
     return [task for task in tasks if task.result_id not in existing]
 
 
+_FIELDS = "a name may have {name}, {extension}, {id} and {task_id}"
+
+
 def formatted(template: str, file: File, task_id: int = 0) -> str:
     """Fill a template with the data of a file.
 
@@ -81,6 +85,9 @@ def formatted(template: str, file: File, task_id: int = 0) -> str:
     """
     known = {"name": file.name, "extension": file.extension, "ext": file.extension, "id": file.id, "task_id": task_id}
     try:
-        return template.format(**known)
-    except (KeyError, IndexError, AttributeError, TypeError) as error:
-        raise ValueError("a name may have {name}, {extension}, {id} and {task_id}") from error
+        fields = {field for _, field, _, _ in Formatter().parse(template) if field is not None}
+        if fields <= known.keys():
+            return template.format(**known)
+    except (KeyError, IndexError, TypeError) as error:
+        raise ValueError(_FIELDS) from error
+    raise ValueError(_FIELDS)

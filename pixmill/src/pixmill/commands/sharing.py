@@ -64,13 +64,15 @@ def share(
         expires = None if lasting is None else units.duration(lasting)
         if direct:
             for file_id in wanted:
-                link = pixmill.files.link(file_id, expires=expires or timedelta(days=1), note=note)
+                link = pixmill.files.link(file_id, expires=timedelta(days=1) if expires is None else expires, note=note)
                 emit_json({**link.document, "file_id": file_id}, as_json) if as_json else emit(link.url)
             return
         secret = secret_of(text("Password of the link")) if password else None
         if password and not secret:
             raise fail(text("the password is empty"), Exit.USAGE)
-        link = pixmill.links.create(wanted, expires=expires or timedelta(days=7), note=note, password=secret)
+        link = pixmill.links.create(
+            wanted, expires=timedelta(days=7) if expires is None else expires, note=note, password=secret
+        )
         if as_json:
             emit_json(link.document, as_json)
         else:
