@@ -1775,6 +1775,7 @@ def text_of_each_screen(pixmill: Served, name: str) -> Mapping[str, str]:
     return {
         f"/files?q={name}": name,
         f"/files/{file_id}": name,
+        f"/files/{file_id}?tab=analysis": "Dominant colors",
         "/trash": "Trash",
         "/pipelines": "avatar",
         "/runs": "2 files",
