@@ -232,6 +232,15 @@ def test_the_center_of_the_areas_counts_by_their_size_in_the_part_that_is_left(
     assert resize.params.model_dump()["focal"] == {"x": pytest.approx(center[0]), "y": pytest.approx(center[1])}
 
 
+def colors_at_corners(path: str) -> set[object]:
+    """Return the colors of two corners of what a URL makes of a picture that is half red, half blue."""
+    image = Image.new("RGB", (64, 48), "red")
+    image.paste("blue", (0, 24, 64, 48) if "x12" in path else (32, 0, 64, 48))
+    plan = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/{path}/42".encode()))
+    result = opened(rendered(plan, encoded(image, "PNG"))).convert("RGB")
+    return {result.getpixel((0, 0)), result.getpixel((result.width - 1, result.height - 1))}
+
+
 @pytest.mark.parametrize(
     ("path", "color"),
     [
@@ -243,15 +252,7 @@ def test_the_center_of_the_areas_counts_by_their_size_in_the_part_that_is_left(
 )
 def test_an_alignment_chooses_the_part_that_stays(path: str, color: str) -> None:
     """imagor, process.go: HAlign and VAlign."""
-    image = Image.new("RGB", (64, 48), "red")
-    image.paste("blue", (0, 24, 64, 48) if "x12" in path else (32, 0, 64, 48))
-
-    plan = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/{path}/42".encode()))
-    result = opened(rendered(plan, encoded(image, "PNG"))).convert("RGB")
-
-    assert {result.getpixel((0, 0)), result.getpixel((result.width - 1, result.height - 1))} == {
-        ImageColor.getrgb(color)
-    }
+    assert colors_at_corners(path) == {ImageColor.getrgb(color)}
 
 
 @pytest.mark.parametrize(
@@ -268,15 +269,7 @@ def test_an_alignment_chooses_the_part_that_stays(path: str, color: str) -> None
     ],
 )
 def test_one_alignment_is_for_the_other_axis_too(path: str, color: str) -> None:
-    image = Image.new("RGB", (64, 48), "red")
-    image.paste("blue", (0, 24, 64, 48) if "x12" in path else (32, 0, 64, 48))
-
-    plan = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/{path}/42".encode()))
-    result = opened(rendered(plan, encoded(image, "PNG"))).convert("RGB")
-
-    assert {result.getpixel((0, 0)), result.getpixel((result.width - 1, result.height - 1))} == {
-        ImageColor.getrgb(color)
-    }
+    assert colors_at_corners(path) == {ImageColor.getrgb(color)}
 
 
 def test_a_share_is_a_box_of_truncated_sides() -> None:
