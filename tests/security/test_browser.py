@@ -4,7 +4,7 @@ import functools
 import subprocess
 import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +13,7 @@ import pytest
 from tests.support.client import Served
 from tests.support.processes import find_program
 from tests.support.stacks import Stack
+from tests.support.web_server import WebServer
 
 PAGE = """<!doctype html><title>another site</title><body><script>
 const form = new FormData();
@@ -37,7 +38,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture
 def other_site(tmp_path: Path, stack: Stack) -> Iterator[str]:
     (tmp_path / "index.html").write_text(PAGE % {"url": stack.url})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(tmp_path)))
+    server = WebServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(tmp_path)))
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/"
     server.shutdown()

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import count
 from urllib.parse import urlsplit
+
+from tests.support.web_server import WebServer
 
 Answer = tuple[int, object] | tuple[int, object, Mapping[str, str]]
 """A status, a document or bytes, and headers."""
@@ -93,8 +95,7 @@ def answering() -> Iterator[FakeServer]:
 
         do_HEAD = do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_request  # noqa: N815 (the base class looks for these names)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
+    with WebServer(("127.0.0.1", 0), Handler) as server:
         server.block_on_close = False
         state = FakeServer(f"http://127.0.0.1:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

@@ -5,12 +5,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from tests.support.waiting import STATE_SECONDS
+from tests.support.web_server import WebServer
 
 PREFIX = "/files/prefix/"
 
@@ -35,7 +36,7 @@ class Held:
         self._pass.set()
 
 
-class ObjectStore(ThreadingHTTPServer):
+class ObjectStore(WebServer):
     """A bucket in memory.
 
     :ivar objects: bytes by name below the prefix.
@@ -43,8 +44,6 @@ class ObjectStore(ThreadingHTTPServer):
     :ivar refuses_copies: whether requests to copy an object are refused, as S3 does with very large ones.
     :ivar look: called at the start of each request; the strings that it returns are collected in ``seen``.
     """
-
-    daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -5,12 +5,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from image_processor.render.sources import origins
 
 from tests.support.images import photo
+from tests.support.web_server import WebServer
 
 PICTURE = b"the bytes of a picture"
 
@@ -30,7 +31,7 @@ _ETAGS = {"/latin-1": '"\xe9"'}
 _STATUSES = {"/missing": 404, "/broken": 500}
 
 
-class Origin(ThreadingHTTPServer):
+class Origin(WebServer):
     """Another server."""
 
     def __init__(self) -> None:
@@ -40,9 +41,6 @@ class Origin(ThreadingHTTPServer):
         """The requested paths, with the versions that the client has."""
         self.gate = threading.Event()
         """Lets requests pass that wait for it."""
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Stay silent: some tests include clients that give up."""
 
     def url(self, path: str) -> str:
         return f"http://localhost:{self.server_port}{path}"

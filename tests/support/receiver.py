@@ -1,12 +1,13 @@
 """A receiver of webhooks."""
 
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from tests.support.waiting import wait_until
+from tests.support.web_server import WebServer
 
 
-class Receiver(ThreadingHTTPServer):
+class Receiver(WebServer):
     """A web server that records requests; it refuses the first ``refusals`` of them."""
 
     def __init__(self, refusals: int = 0) -> None:

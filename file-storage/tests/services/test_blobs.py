@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 import svcs
@@ -18,10 +18,12 @@ from service_kit.database import Database
 from service_kit.settings import load
 from sqlalchemy import Connection, func, insert, select, update
 
+from tests.support.web_server import WebServer
+
 FILES = 7
 
 
-class FailingS3(ThreadingHTTPServer):
+class FailingS3(WebServer):
     """An S3 server that answers each deletion with an error, and records it."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qsl
 
 import pytest
@@ -15,6 +15,7 @@ from pixmill.client.exchange import Call, Operation, Pause, once, work
 
 from pixmill import AsyncPixmill, Pixmill, RedirectedError, Retries, TaskEvent, UnreachableError
 from tests.support.answering import answering
+from tests.support.web_server import WebServer
 
 FEW = Retries(attempts=3, first_seconds=0.001)
 ENOUGH = 10
@@ -23,16 +24,13 @@ EVENT = b'event: task\ndata: {"id": 1, "status": "finished"}\n\n'
 CONNECTION = Connection("http://127.0.0.1:1", {}, 1, verify=True)
 
 
-class Web(ThreadingHTTPServer):
+class Web(WebServer):
     """A web server that redirects ``/moved`` and closes each event stream."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.requests: list[tuple[str, str, bytes]] = []
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Accept that a client leaves during its request."""
 
     @property
     def lines(self) -> list[tuple[str, str]]:

@@ -4,13 +4,15 @@ import asyncio
 import json
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from image_processor.render.config import RenderFileSettings
 from image_processor.render.sources.file_rows import AT_ONCE, FileRow, FileRows
 from service_kit.access.principals import READER, Principal
 from service_kit.errors import DomainError
+
+from tests.support.web_server import WebServer
 
 MOST_ID = 100
 EVER = 60.0
@@ -20,7 +22,7 @@ def digest_of(file_id: int) -> str:
     return f"{file_id:064x}"
 
 
-class FileServer(ThreadingHTTPServer):
+class FileServer(WebServer):
     """Answers lookups like the file server. It has the files 1 to 100, of which 10 and 20 have equal bytes."""
 
     def __init__(self) -> None:

@@ -5,13 +5,15 @@ import json
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import NamedTuple
 
 import pytest
 from image_processor.render.config import RenderPresetSettings
 from image_processor.render.urls.presets import FoundPreset, RenderPresets
 from service_kit.errors import DomainError
+
+from tests.support.web_server import WebServer
 
 CONFIGURED: Mapping[str, Mapping[str, object]] = {"web": {"steps": []}}
 FLIP: Mapping[str, object] = {"steps": [{"algorithm": "flip"}]}
@@ -25,7 +27,7 @@ class Seen(NamedTuple):
     authorization: str
 
 
-class Api(ThreadingHTTPServer):
+class Api(WebServer):
     """Answers like the API; each owner has a preset ``mine``, and requests for ``broken`` fail."""
 
     def __init__(self) -> None:

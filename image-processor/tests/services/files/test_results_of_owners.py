@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +30,7 @@ from service_kit.texts import all_values_of, restored, stored
 from sqlalchemy import insert, select, update
 
 from tests.support.claims import claim_of
+from tests.support.web_server import WebServer
 
 REFUSALS = {"over-quota": "quota-exceeded", "on-a-full-disk": "storage-full", "unwelcome": "invalid-fields"}
 """Owners whose results the server refuses."""
@@ -58,7 +59,7 @@ class Seen(NamedTuple):
     sees: str | None
 
 
-class FileServer(ThreadingHTTPServer):
+class FileServer(WebServer):
     """Uses the length of the owner's name as the id of each result."""
 
     def __init__(self) -> None:

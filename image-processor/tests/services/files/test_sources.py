@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import httpx2
@@ -12,6 +12,8 @@ from image_processor.config import LimitSettings
 from image_processor.services.files.blob_folder import BlobFolder
 from image_processor.services.files.client import FileStorage, FileStorageUnavailableError, SourceError
 from image_processor.services.files.sources import Sources, TaskSource
+
+from tests.support.web_server import WebServer
 
 LIMITS = LimitSettings(
     max_file_bytes=100,
@@ -25,7 +27,7 @@ LIMITS = LimitSettings(
 )
 
 
-class FileServer(ThreadingHTTPServer):
+class FileServer(WebServer):
     """Serves the files 1 to 9, whose bytes are their ids."""
 
     def __init__(self) -> None:
