@@ -120,4 +120,4 @@ def test_an_animation_stays_one(tmp_path: Path, accepted: tuple[str, ...], forma
     content = best_of(tmp_path, animation.getvalue(), accepted, "f:best/maf:3")
 
     assert opened(content).format in formats
-    assert opened(content).n_frames == 3
+    assert getattr(opened(content), "n_frames", 1) == 3
