@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 QUALITIES = (("jpeg", 80), ("webp", 79), ("avif", 63), ("tiff", 80))
 WRITTEN = ("jpeg", "png", "webp", "avif", "gif", "tiff")
 PREFERRED = ("jpeg", "png", "gif")
-"""imgproxy's preferred formats by default, which `best` compares whatever the client accepts."""
+"""imgproxy's preferred formats by default, which `best` compares for every client."""
 _KERNELS = {"nearest": "nearest", "linear": "linear", "cubic": "cubic", "lanczos2": "lanczos2", "lanczos3": "lanczos3"}
 _NO_OBJECTS = sentence("Pixmill finds faces, and no other objects")
 
