@@ -1051,6 +1051,13 @@ MUTATIONS = [
         "test_a_format_of_the_codec_s_choice_has_the_options_of_that_format",
     ),
     Mutation(
+        rule="a simple image in the best format keeps all its pixels",
+        file="image-processor/src/image_processor/services/codec/candidates.py",
+        before="    if complexity(image) >= SIMPLE_BELOW:\n",
+        after="    if complexity(image) >= 0:\n",
+        caught_by="image-processor/tests/render/processes/test_best.py::test_a_simple_image_keeps_every_pixel",
+    ),
+    Mutation(
         rule="a redirect of an origin is judged as the first URL",
         file="image-processor/src/image_processor/render/sources/origins.py",
         before="        for _ in range(self._settings.max_redirects + 1):\n            self._judged(url)\n",

@@ -162,6 +162,22 @@ def test_only_an_image_has_a_result_for_each_format_that_clients_accept(
     assert len({each.key for each in found}) == len(set(formats))
 
 
+def test_the_smallest_of_several_formats_has_a_result_for_each_set_that_clients_accept(tmp_path: Path) -> None:
+    plan = replace(PLAN, encoding=Encoding(Output(), negotiated=True, compared=("jpeg", "png")))
+    headers = ("", "*/*", "image/webp", "image/png,image/webp;q=0.5,*/*", "image/webp;q=0")
+
+    found = [found_of(tmp_path, plan, accept) for accept in headers]
+
+    assert [each.format_name for each in found] == [
+        "jpeg,png",
+        "jpeg,png",
+        "webp,jpeg,png",
+        "webp,jpeg,png",
+        "jpeg,png",
+    ]
+    assert len({each.key for each in found}) == 2
+
+
 def test_the_keys_of_an_owner_fill_a_third_of_the_queue(tmp_path: Path) -> None:
     first, second = (Principal("reader", READER, key) for key in ("first", "second"))
     clients = [first, second, first, None, Principal("other", READER)]
@@ -212,6 +228,18 @@ def gallery(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gallery]:
         yield Gallery(f"http://127.0.0.1:{server.port}", f"{os.environ['FILE_STORAGE_STORAGE__FOLDER']}/blobs", files)
         server.shutdown()
         thread.join()
+
+
+def test_a_comparison_with_avif_is_slow(gallery: Gallery, tmp_path: Path) -> None:
+    plan = replace(
+        PLAN,
+        source=FileSource(gallery.files["bob"][0]),
+        encoding=Encoding(Output(), negotiated=True, compared=("jpeg", "png")),
+    )
+
+    found = with_service(tmp_path, lambda service, _: service.find(plan, "image/avif,image/webp"), files=gallery.url)
+
+    assert (found.format_name, found.writes_avif) == ("avif,webp,jpeg,png", True)
 
 
 async def with_images_by_url(

@@ -16,6 +16,8 @@ ANIMATED = ("webp", "gif", "tiff")
 """The formats that hold several frames."""
 STILL = ("jpeg", "png", "avif")
 """The formats that hold one frame."""
+COMPARED = ("avif", "webp")
+"""The formats that `auto` of a task compares."""
 
 DEFAULT_QUALITY = {"jpeg": 85, "webp": 85, "avif": 65}
 """A photograph looks about the same in each format with these (SSIM 0.93 to 0.96)."""

@@ -28,7 +28,7 @@ from image_processor.render.failures import (
     not_renderable,
 )
 from image_processor.render.metrics import RenderMetrics
-from image_processor.render.plans.negotiation import is_avif, most_pixels, negotiated
+from image_processor.render.plans.negotiation import accepted, is_avif, most_pixels, negotiated
 from image_processor.render.plans.plan import (
     ColorSource,
     DigestSource,
@@ -352,7 +352,10 @@ class RenderService:
         pixels, row = None, source.row
         if row is not None and row.width and row.height:
             pixels = most_pixels(plan.steps, row.width, row.height)
-        return negotiated(accept, source.media_type, pixels, self._settings.http.avif_pixels)
+        limit = self._settings.http.avif_pixels
+        if plan.encoding.compared:
+            return ",".join((*accepted(accept, source.media_type, pixels, limit), *plan.encoding.compared))
+        return negotiated(accept, source.media_type, pixels, limit)
 
     def _ticket(self, found: Found, result: Path) -> Ticket:
         source = found.source or found.key
@@ -460,7 +463,7 @@ def _writes_avif(plan: RenderPlan, format_name: str, media_type: str) -> bool:
     if asked != "source":
         # `auto` compares AVIF with WebP.
         return asked in ("avif", "auto")
-    return format_name == "avif" or (format_name == "source" and media_type == "image/avif")
+    return "avif" in format_name.split(",") or (format_name == "source" and media_type == "image/avif")
 
 
 def _made(answer: JobOutcome) -> Made:

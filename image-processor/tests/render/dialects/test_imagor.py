@@ -101,6 +101,36 @@ def test_an_image_on_another_has_filters_of_its_own() -> None:
     assert (result[..., :3] == expected).all()
 
 
+@pytest.mark.parametrize(
+    "filters", ["blur(2)", "pixelate(3)", "sharpen(2)", "trim(10)", "image(/filters:blur(1)/7,2,1)"]
+)
+def test_an_image_on_another_has_the_filters_for_still_images(filters: str) -> None:
+    over = photo(24, 16)
+    alone = rendered(imagor_plan.plan_of(imagor_url.parse(f"/unsafe/filters:{filters}/42".encode())), over, {7: over})
+
+    result = pixels(made(f"filters:image(/filters:{filters}/7,1,2)/42", {7: over}))
+
+    assert (result == pixels(made("filters:image(7,1,2)/42", {7: alone}))).all()
+
+
+def test_an_image_on_another_may_have_another_color_space() -> None:
+    result = opened(made("filters:image(/filters:to_colorspace(cmyk)/7,1,2)/42", {7: photo(24, 16)}))
+
+    assert (result.mode, result.size) == ("RGB", (64, 48))
+
+
+@pytest.mark.parametrize("filters", ["format(jpeg)", "format(jpeg):quality(100)"])
+def test_transparent_parts_of_a_jpeg_are_black(filters: str) -> None:
+    """imagor, processor/vipsprocessor/process.go: export; its JPEGs have the background of libvips."""
+    source = Image.merge("RGBA", [*opened(photo(64, 48)).split(), Image.linear_gradient("L").resize((64, 48))])
+    plan = imagor_plan.plan_of(imagor_url.parse(f"/unsafe/filters:{filters}/42".encode()))
+
+    result = pixels(rendered(plan, encoded(source, "PNG")))
+
+    expected = numpy.asarray(Image.alpha_composite(Image.new("RGBA", (64, 48), "black"), source).convert("RGB"))
+    assert numpy.abs(result - expected).mean() < 8
+
+
 def test_a_filter_without_effect_does_not_fail_the_image_on_another() -> None:
     over = encoded(Image.new("RGB", (10, 6), (255, 0, 0)), "PNG")
 

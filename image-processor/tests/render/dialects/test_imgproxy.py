@@ -258,10 +258,18 @@ def test_a_url_with_a_negative_expiry_does_not_expire() -> None:
     assert plan("exp:-1").wishes == plan("exp:0").wishes
 
 
-def test_the_best_format_is_the_client_s_choice() -> None:
+def test_the_best_format_is_among_the_preferred_ones_and_those_of_the_client() -> None:
+    """The documentation of imgproxy, features/best_format and *Preferred formats*."""
     encoding = plan("f:best").encoding
 
-    assert (encoding.output.format, encoding.negotiated) == ("source", True)
+    assert (encoding.compared, encoding.negotiated) == (("jpeg", "png", "gif"), True)
+
+
+def test_the_best_format_has_results_of_its_own() -> None:
+    url = imgproxy_url.parse(b"/_/w:0/plain/42", GRAMMAR)
+    negotiated = plan_of(url.source, url.options, negotiated=True)
+
+    assert plan("w:0/f:best").digest() != negotiated.digest()
 
 
 def test_slashes_that_a_proxy_ate_are_restored_before_the_signature_is_judged() -> None:

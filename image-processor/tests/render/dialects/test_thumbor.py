@@ -352,3 +352,12 @@ def test_a_mark_of_one_pixel_is_repeated_hundreds_of_times() -> None:
 
     assert (result[1] == (255, 0, 0)).all()
     assert (result[::2] == 255).all()
+
+
+def test_what_a_transparent_fill_adds_to_a_jpeg_is_black() -> None:
+    """thumbor, engines/pil.py: gen_image and read."""
+    result = pixels(made("fit-in/64x64/filters:fill(transparent):format(jpeg)/42", photo(64, 32)))
+
+    assert result.shape == (64, 64, 3)
+    assert result[:8].max() <= 8
+    assert result[-8:].max() <= 8

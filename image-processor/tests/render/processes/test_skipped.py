@@ -42,9 +42,14 @@ def test_a_source_of_the_wanted_format_is_sent_as_it_is(tmp_path: Path, options:
 
 
 @pytest.mark.parametrize(
-    ("options", "format"), [("w:8/skp:jpg/f:png", "PNG"), ("w:8/skp:png", "JPEG"), ("w:8/skp:jpg/f:best", "JPEG")]
+    ("options", "format_name", "format"),
+    [
+        ("w:8/skp:jpg/f:png", "source", "PNG"),
+        ("w:8/skp:png", "source", "JPEG"),
+        ("w:8/skp:jpg/f:best", "jpeg,gif", "JPEG"),
+    ],
 )
-def test_a_source_of_another_format_is_processed(tmp_path: Path, options: str, format: str) -> None:
-    made = opened(result(tmp_path, options, photo(32, 24, format="JPEG")))
+def test_a_source_of_another_format_is_processed(tmp_path: Path, options: str, format_name: str, format: str) -> None:
+    made = opened(result(tmp_path, options, photo(32, 24, format="JPEG"), format_name))
 
     assert (made.format, made.size) == (format, (8, 6))

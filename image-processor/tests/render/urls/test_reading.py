@@ -12,6 +12,7 @@ from image_processor.render.urls import reading
 from image_processor.render.urls.presets import RenderPresets
 from image_processor.render.urls.reading import Reader, status_of
 from imgproxy import ImgProxy
+from libthumbor import CryptoURL
 from pydantic import ValidationError
 from service_kit.errors import DomainError
 from service_kit.settings import SettingsError
@@ -182,6 +183,24 @@ def test_a_host_of_its_own_has_the_dialect_at_its_root() -> None:
     plan = plan_of(reader, f"/{signature}/300x200/42".encode(), "thumbor.example.org:8080")
 
     assert plan.source == FileSource(42)
+
+
+@pytest.mark.parametrize("signed", [None, b"300x200/42"])
+def test_thumbor_ignores_a_query_that_is_not_signed(signed: bytes | None) -> None:
+    """thumbor, handlers/imaging.py: check_image; its issues 691 and 813."""
+    reader = reader_of(thumbor={"keys": [KEY], "unsafe": True})
+    signature = "unsafe" if signed is None else ThumborSigner([KEY.encode()]).sign(signed)
+
+    plan = plan_of(reader, f"/img/thumbor/{signature}/300x200/42?cache=false".encode())
+
+    assert plan.source == FileSource(42)
+
+
+def test_a_query_that_libthumbor_has_signed_is_that_of_the_image() -> None:
+    reader = reader_of(thumbor={"keys": [KEY]})
+    url = CryptoURL(key=KEY).generate(width=300, image_url="http://example.org/a.jpg?v=1&w=2")
+
+    assert plan_of(reader, f"/img/thumbor{url}".encode()).source == OriginSource("http://example.org/a.jpg?v=1&w=2")
 
 
 def test_the_signature_does_not_depend_on_the_path_before_it() -> None:

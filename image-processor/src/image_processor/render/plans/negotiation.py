@@ -34,8 +34,8 @@ def qualities(accept: str) -> Mapping[str, float]:
     return found
 
 
-def negotiated(accept: str, media_type: str, pixels: int | None, avif_pixels: int) -> str:
-    """Return ``avif``, ``webp``, ``source`` for the format of the source, or ``plain`` for neither AVIF nor WebP.
+def accepted(accept: str, media_type: str, pixels: int | None, avif_pixels: int) -> Sequence[str]:
+    """Return those of ``avif`` and ``webp`` that the client accepts and the result may have.
 
     A wildcard does not count: clients that accept everything often cannot show every format.
 
@@ -44,17 +44,27 @@ def negotiated(accept: str, media_type: str, pixels: int | None, avif_pixels: in
     :param avif_pixels: the largest result that may be AVIF.
     """
     wanted = qualities(accept)
-    candidates = [name for name in BEST_FIRST if wanted.get(f"image/{name}", 0) > 0]
-    is_small = pixels is not None and pixels <= avif_pixels
-    if media_type in MAYBE_ANIMATED or not is_small:
-        candidates = [name for name in candidates if name != "avif"]
-    if candidates:
+    may_be_avif = media_type not in MAYBE_ANIMATED and _is_small(pixels, avif_pixels)
+    return [name for name in BEST_FIRST if wanted.get(f"image/{name}", 0) > 0 and (name != "avif" or may_be_avif)]
+
+
+def negotiated(accept: str, media_type: str, pixels: int | None, avif_pixels: int) -> str:
+    """Return ``avif``, ``webp``, ``source`` for the format of the source, or ``plain`` for neither AVIF nor WebP.
+
+    The params are those of :func:`accepted`.
+    """
+    wanted = qualities(accept)
+    if formats := accepted(accept, media_type, pixels, avif_pixels):
         # Of equal q-values, `max` takes the first.
-        return max(candidates, key=lambda name: wanted[f"image/{name}"])
+        return max(formats, key=lambda name: wanted[f"image/{name}"])
     own = media_type.removeprefix("image/")
     is_refused = own in BEST_FIRST and wanted.get(media_type, 1) <= 0
     # The format of the source would be AVIF too.
-    return PLAIN if is_refused or (own == "avif" and not is_small) else "source"
+    return PLAIN if is_refused or (own == "avif" and not _is_small(pixels, avif_pixels)) else "source"
+
+
+def _is_small(pixels: int | None, avif_pixels: int) -> bool:
+    return pixels is not None and pixels <= avif_pixels
 
 
 def is_avif(head: bytes) -> bool:

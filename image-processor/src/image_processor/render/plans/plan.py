@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Literal
 
 from image_processor.algorithms.registry import Params
-from image_processor.imaging.output import ANIMATED, QUICKEST, STILL, Output
+from image_processor.imaging.output import ANIMATED, COMPARED, QUICKEST, STILL, Output
 from image_processor.imaging.source import Source
 from image_processor.render.plans.deferred import PlannedStep, resolved
 from image_processor.render.plans.negotiation import BEST_FIRST
@@ -73,6 +73,7 @@ class Encoding:
     :param lossy_alone: whether quality and size limit apply to JPEG, WebP and AVIF only, as in the peers, and the
         quality also to images with a palette; if no quality meets the limit, the image is sent nevertheless.
     :param by_format: parts of the output that apply to one format only, by its name.
+    :param compared: formats of which, and of those that the client accepts, the smallest file is sent.
     """
 
     output: Output
@@ -80,6 +81,7 @@ class Encoding:
     qualities: tuple[tuple[str, int], ...] = ()
     lossy_alone: bool = False
     by_format: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    compared: tuple[str, ...] = ()
 
     @classmethod
     def by_url(
@@ -90,10 +92,12 @@ class Encoding:
         qualities: tuple[tuple[str, int], ...] = (),
         lossy_alone: bool = False,
         by_format: Mapping[str, Mapping[str, object]] | None = None,
+        compared: tuple[str, ...] = (),
     ) -> "Encoding":
         """Return the encoding of an image by URL, which clients that show different formats request.
 
-        The format `auto` is therefore the best one that the client accepts, not the smallest one of all.
+        The format `auto` is therefore the best one that the client accepts, not the smallest one of all, unless
+        formats are compared.
 
         :param chosen_by_client: whether the client chooses the format if the URL names none.
         """
@@ -107,7 +111,7 @@ class Encoding:
                 # A client that accepts neither gets the format of the source, which may have no lossless form.
                 output = output.model_copy(update={"lossless": False})
                 parts = {name: {"lossless": True, **parts.get(name, {})} for name in BEST_FIRST}
-        return cls(output, negotiated, qualities, lossy_alone, parts)
+        return cls(output, negotiated, qualities, lossy_alone, parts, compared)
 
     def in_format(self, format_name: str) -> Output:
         """Return the output in a format: that of the URL or the source, or a negotiated one, or the codec's choice."""
@@ -244,6 +248,8 @@ class RenderPlan:
         }
         if self.encoding.by_format:
             parts["by format"] = self.encoding.by_format
+        if self.encoding.compared:
+            parts["compared"] = self.encoding.compared
         if self.source_name:
             parts["source name"] = self.source_name
         if not self.accepts_still:
@@ -269,7 +275,7 @@ class RenderPlan:
         """Return the key of the result, which is its strong ETag, without reading a file.
 
         :param files: the SHA-256 of the other files by their ids in the steps.
-        :param format_name: the negotiated format; ``source`` if the plan alone decides.
+        :param format_name: as that of :class:`~image_processor.render.processes.job.Job`.
         """
         named = [files[number] for number, _ in self.files]
         parts = [self.digest(), source_sha256, *named, format_name, engine]
@@ -278,15 +284,18 @@ class RenderPlan:
     def for_codec(self, format_name: str = "source") -> Plan:
         """Return the plan that :func:`process_image` runs.
 
-        :param format_name: the format of the result; ``source`` or ``auto`` if the codec chooses it.
+        :param format_name: the format of the result; ``source`` or ``auto`` if the codec chooses it; several, joined
+            by commas, for the smallest of them.
         """
         steps, encoding = [step.resolved() for step in self.steps], self.encoding
         accepts_still = self.accepts_still and self.reading.frames is None
         if format_name in _FORMATS:
             return Plan(steps, encoding.in_format(format_name), self.reading, accepts_still=accepts_still)
-        output = encoding.output.model_copy(update={"format": format_name})
+        compared = format_name.split(",")
+        chosen, formats = ("auto", compared) if len(compared) > 1 else (format_name, COMPARED)
+        output = encoding.output.model_copy(update={"format": chosen})
         by_format = {name: encoding.in_format(name) for name in _FORMATS}
-        return Plan(steps, output, self.reading, by_format, accepts_still)
+        return Plan(steps, output, self.reading, by_format, formats, accepts_still)
 
 
 def step(algorithm: str, params: Mapping[str, object] | None = None) -> PlannedStep:

@@ -37,7 +37,8 @@ class Job:
 
     :param source: ``None`` if the plan names a color.
     :param files: the other files by their ids in the plan.
-    :param format_name: the negotiated format; ``source`` if the plan alone decides.
+    :param format_name: the negotiated format; ``source`` if the plan alone decides; several formats, joined by commas,
+        for the smallest of them.
     :param result: the path of the result. Temporary files may have paths that begin with it.
     """
 

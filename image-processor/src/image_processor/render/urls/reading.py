@@ -80,8 +80,12 @@ class ThumborDialect:
     name: str = "thumbor"
 
     async def plan(self, target: bytes) -> RenderPlan:
+        signer = ThumborSigner(self.settings.secrets)
         url = thumbor_url.parse(target)
-        _check(self.settings.unsafe, url.signature, url.signed, ThumborSigner(self.settings.secrets))
+        # libthumbor signs the query of an image as it is. thumbor ignores any query that is not percent-encoded.
+        if not signer.accepts(url.signature, url.signed):
+            url = thumbor_url.parse(target.partition(b"?")[0])
+        _check(self.settings.unsafe, url.signature, url.signed, signer)
         settings = self.settings
         defaults = thumbor_plan.ThumborDefaults(settings.quality, settings.respect_orientation, settings.negotiate)
         return thumbor_plan.plan_of(url, defaults)

@@ -1,6 +1,6 @@
 """Encodes results in the requested format, quality and metadata."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pyvips
@@ -14,6 +14,7 @@ from image_processor.imaging.output import ANIMATED, Output, Report, Tiles
 from image_processor.imaging.picture import Picture, joined
 from image_processor.imaging.profiles import general_cmyk, remembered
 from image_processor.services.causes import Cause
+from image_processor.services.codec.candidates import candidates
 from image_processor.services.codec.colors import PROFILE, is_adobe_rgb_by_exif, with_exif_of_srgb
 from image_processor.services.codec.credits import with_credits
 from image_processor.services.codec.decoding import Decoded
@@ -80,11 +81,17 @@ def source_format(decoded: Decoded, picture: Picture, avoided: Collection[str] =
 
 
 def write_picture(
-    picture: Picture, output: Output, by_format: Mapping[str, Output], source_format: str, result: Path
+    picture: Picture,
+    output: Output,
+    by_format: Mapping[str, Output],
+    compared: Sequence[str],
+    source_format: str,
+    result: Path,
 ) -> str:
     """Write the picture and return the format's name; a still format gets the first frame of an animation.
 
     :param by_format: outputs that replace ``output`` in the formats that they are named after.
+    :param compared: the formats of which ``auto`` is the one with the smallest file.
     :raises ImageError: the format cannot hold the picture, or the file cannot be made as small as requested.
     """
     animated = len(picture.frames) > 1
@@ -96,15 +103,15 @@ def write_picture(
     if plain is not None and plain.pixels is not None:
         if chosen == "jpeg" and save_plain(plain, plain.pixels, output, result):
             return chosen
-        image = without_metadata(plain, plain.pixels, chosen, output)
+        image = without_metadata(plain, plain.pixels, compared if chosen == "auto" else (chosen,), output)
     if image is None:
         image = joined(picture) if chosen in ("auto", *ANIMATED) else picture.first
     image = image if encodes_once(output) else materialized(image)
     if chosen != "auto":
         _encoding(image, chosen, output, result).write()
         return chosen
-    candidates = ["webp"] if animated else ["avif", "webp"]
-    return _write_smallest(image, {name: by_format.get(name, output) for name in candidates}, result)
+    outputs = {name: by_format.get(name, output) for name in compared}
+    return _write_smallest(image, candidates(image, compared, outputs, animated=animated), result)
 
 
 def _write_smallest(image: pyvips.Image, outputs: Mapping[str, Output], result: Path) -> str:

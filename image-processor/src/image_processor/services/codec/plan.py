@@ -11,7 +11,7 @@ from service_kit.field_errors import invalid_fields
 from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import Algorithm, Params, all_algorithms, find_algorithm
-from image_processor.imaging.output import Output, Tiles
+from image_processor.imaging.output import COMPARED, Output, Tiles
 from image_processor.imaging.source import Source
 
 _Model = TypeVar("_Model", bound=Params)
@@ -46,6 +46,7 @@ class Plan:
     """Describes how to read the source, process the image and encode the result.
 
     :param by_format: the output in each format, by its name, if the codec chooses the format and the outputs differ.
+    :param compared: the formats that `auto` compares.
     :param accepts_still: whether the first frame is enough if the others cannot be read.
     """
 
@@ -53,6 +54,7 @@ class Plan:
     encoding: Output | Tiles
     source: Source
     by_format: Mapping[str, Output] = field(default_factory=dict)
+    compared: Sequence[str] = COMPARED
     accepts_still: bool = False
 
     def file_ids(self) -> Sequence[int]:

@@ -143,5 +143,5 @@ def _apply(
     if isinstance(plan.encoding, Tiles):
         return write_tiles(picture, plan.encoding, result)
     own = source_format(decoded, picture, avoided)
-    written = write_picture(picture, plan.encoding, plan.by_format, own, result)
+    written = write_picture(picture, plan.encoding, plan.by_format, plan.compared, own, result)
     return None if written == decoded.format else EXTENSIONS[written]

@@ -1,6 +1,6 @@
 """Writes image files: the saver of each format, and the metadata that it keeps."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import pyvips
@@ -119,13 +119,15 @@ def save_plain(plain: Plain, pixels: Pixels, output: Output, path: Path) -> bool
     return True
 
 
-def without_metadata(plain: Plain, pixels: Pixels, format_name: str, output: Output) -> pyvips.Image | None:
+def without_metadata(plain: Plain, pixels: Pixels, formats: Collection[str], output: Output) -> pyvips.Image | None:
     """Return these pixels as an image if no metadata are kept and no color changes; otherwise ``None``.
 
     ``None`` means that the file must be opened with libvips.
+
+    :param formats: the formats in which the image will be written.
     """
     is_profile_dropped = plain.profile is None or (plain.is_srgb and output.profile == "strip")
-    if _keeps_fields(plain, output) or not is_profile_dropped or format_name in _WITH_RESOLUTION:
+    if _keeps_fields(plain, output) or not is_profile_dropped or not _WITH_RESOLUTION.isdisjoint(formats):
         return None
     height, width, bands = pixels.shape
     image = pyvips.Image.new_from_memory(pixels, width, height, bands, "uchar")
@@ -137,7 +139,7 @@ def _keeps_fields(plain: Plain, output: Output) -> bool:
 
 
 _OPTIMIZED_PIXELS = 4_000_000
-_WITH_RESOLUTION = ("png", "tiff")
+_WITH_RESOLUTION = frozenset({"png", "tiff"})
 """Formats that always contain a resolution: the source's, even if no other metadata are kept."""
 
 _SUBSAMPLING = {"auto": "auto", "4:2:0": "on", "4:4:4": "off"}

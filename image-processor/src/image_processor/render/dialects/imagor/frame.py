@@ -12,7 +12,7 @@ from image_processor.algorithms.stamp import StampParams, stamp
 from image_processor.algorithms.trim import TrimBox, TrimParams
 from image_processor.imaging.alpha import faded
 from image_processor.imaging.canvas import flattened
-from image_processor.imaging.color import Color, pixel_of
+from image_processor.imaging.color import Color, in_srgb, pixel_of
 from image_processor.imaging.composite import laid
 from image_processor.imaging.files import Files
 from image_processor.imaging.gravity import FocalPoint
@@ -308,13 +308,14 @@ def _average(picture: Picture) -> str:
 
 
 NamedSteps = list[tuple[str, dict[str, object]]]
-"""Steps as pairs of a name and params, which JSON can represent."""
+"""Steps as pairs of a name and params."""
 
 
 def named(steps: Sequence[PlannedStep]) -> NamedSteps:
     """Return the steps in a form that the params of another step can contain."""
     # Not `exclude_defaults`: params of which one must be given would not be valid without one that has its default.
-    return [(planned.name, planned.params.model_dump(mode="json", exclude_unset=True)) for planned in steps]
+    # Nor `mode="json"`: it makes lists of the pairs within a step, which are then not valid.
+    return [(planned.name, planned.params.model_dump(exclude_unset=True)) for planned in steps]
 
 
 def restored(steps: NamedSteps) -> Sequence[PlannedStep]:
@@ -394,7 +395,7 @@ def composed(picture: Picture, params: ComposedParams, files: Files) -> Picture:
             raise TypeError(f"{planned.name} made no picture")
         over = made
     placed = StampParams.model_validate(params.model_dump(exclude={"color", "steps"}))
-    made = stamp.apply(picture, placed, _Prepared(over.first))
+    made = stamp.apply(picture, placed, _Prepared(in_srgb(over.first)))
     if not isinstance(made, Picture):
         raise TypeError("stamp made no picture")
     return made

@@ -145,7 +145,8 @@ class _Lowering:
     def plan(self) -> RenderPlan:
         source = image_of(self._url.image)
         steps = self.steps()
-        output = Output.model_validate({"format": "source"} | self._output)
+        # libvips, which imagor gives no background, puts transparent parts of a JPEG on black.
+        output = Output.model_validate({"format": "source", "background": "#000000"} | self._output)
         qualities = tuple((name, self._defaults.quality) for name in ("jpeg", "webp", "avif"))
         return RenderPlan(
             source=source,

@@ -20,6 +20,8 @@ from image_processor.render.problems import bad_option, numbers_in_range, unsupp
 _T = TypeVar("_T")
 QUALITIES = (("jpeg", 80), ("webp", 79), ("avif", 63), ("tiff", 80))
 WRITTEN = ("jpeg", "png", "webp", "avif", "gif", "tiff")
+PREFERRED = ("jpeg", "png", "gif")
+"""imgproxy's preferred formats by default, which `best` compares for every client."""
 _KERNELS = {"nearest": "nearest", "linear": "linear", "cubic": "cubic", "lanczos2": "lanczos2", "lanczos3": "lanczos3"}
 _NO_OBJECTS = sentence("Pixmill finds faces, and no other objects")
 
@@ -75,9 +77,7 @@ _STATES: Mapping[str, State] = {
     "quality": State("yes", "`output.quality`"),
     "format_quality": State("yes", "`output.quality`"),
     "max_bytes": State("yes", "`output.max_bytes`"),
-    "format": State(
-        "part", f"{', '.join(WRITTEN)}, and `best` (Pro), the best one that the client accepts; others are refused"
-    ),
+    "format": State("part", f"{', '.join(WRITTEN)}, and `best` (Pro), the smallest file; others are refused"),
     "skip_processing": State("yes", "the unchanged source, unless the URL chooses another format"),
     "raw": State("yes", "the unchanged source"),
     "cachebuster": State("yes", "no effect on the result"),
@@ -447,6 +447,7 @@ class _Lowering:
             qualities=self._qualities(),
             lossy_alone=True,
             by_format=self._by_format(),
+            compared=PREFERRED if name == "best" else (),
         )
 
     def _by_format(self) -> Mapping[str, Mapping[str, object]]:

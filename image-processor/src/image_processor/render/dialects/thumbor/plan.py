@@ -191,7 +191,8 @@ class _Lowering:
     def plan(self) -> RenderPlan:
         source = source_of(self._url.image, SCHEME)
         steps = [made for filter_ in self._url.filters for made in self._of(filter_)]
-        output = Output.model_validate({"format": "source"} | self._output)
+        # thumbor drops the alpha of a JPEG: what its `fill(transparent)` adds is black.
+        output = Output.model_validate({"format": "source", "background": "#000000"} | self._output)
         return RenderPlan(
             source=source,
             steps=(deferred(self._framed()), *steps),
