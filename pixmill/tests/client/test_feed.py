@@ -106,7 +106,7 @@ def test_a_refused_stream_is_an_error_at_once() -> None:
 
 
 @pytest.mark.parametrize("media_type", ["text/html; charset=utf-8", "application/json", ""])
-def test_an_answer_that_is_no_stream_of_events_is_an_error_at_once(media_type: str) -> None:
+def test_an_answer_without_events_is_an_error_at_once(media_type: str) -> None:
     with pytest.raises(UnexpectedAnswerError, match="is this a Pixmill"):
         Feed(EXCHANGE).opened(Reply(200, {"content-type": media_type}))
 
