@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.faults.breakage import kill_file_storage, kill_postgres
+from tests.faults.breakage import kill_file_storage, kill_nginx, kill_postgres
 from tests.faults.file_load import FileLoad, differences_from_expected
 from tests.support.processes import children_of
 from tests.support.stacks import FullStack
@@ -35,7 +35,7 @@ def reload(stack: FullStack, _rng: random.Random) -> None:
     stack.file_storage.popen.send_signal(signal.SIGHUP)
 
 
-BREAKAGES = (kill_child, reload, kill_file_storage, kill_postgres)
+BREAKAGES = (kill_child, reload, kill_file_storage, kill_nginx, kill_postgres)
 
 
 def log_of_maintenance(stack: FullStack) -> Iterator[dict[str, object]]:
