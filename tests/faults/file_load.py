@@ -24,7 +24,7 @@ LARGE = random.Random(-1).randbytes(20_000_000)
 class FileLoad(threading.Thread):
     """Random operations of the published client; acknowledged ones must be visible at the end."""
 
-    def __init__(self, stack: FullStack, seed: str) -> None:
+    def __init__(self, url: str, seed: str) -> None:
         super().__init__()
         self.files: dict[int, bytes] = {}
         """The content of each file whose storing was acknowledged and that was not deleted."""
@@ -33,7 +33,7 @@ class FileLoad(threading.Thread):
         """Failures that the client's retries should have prevented, and wrong answers."""
         self.folders: set[str] = set()
         """One for each operation of the client, so that a file that it stores twice has an equal path."""
-        self._pixmill = Served(stack.url, retries=PATIENT)
+        self._pixmill = Served(url, retries=PATIENT)
         self._rng = random.Random(seed)
         self._seed = seed
         self._stopped = threading.Event()

@@ -40,7 +40,7 @@ def test_a_failover_to_a_synchronous_standby_loses_nothing_that_was_answered() -
     stack = started_stack()
     try:
         load = TaskLoad(stack, "failover")
-        file_loads = [FileLoad(stack, f"failover-{number}") for number in range(FILE_LOADS)]
+        file_loads = [FileLoad(stack.url, f"failover-{number}") for number in range(FILE_LOADS)]
         for file_load in file_loads:
             file_load.start()
         with load.running():
