@@ -3,12 +3,14 @@
 import re
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from pixmill.params import Sepia
 from playwright.sync_api import expect
 
 from tests.support.browser import Page, await_held, enter, holding, is_focused, network, press, release
-from tests.support.client import FILES, Served
+from tests.support.client import Served
 from tests.support.images import photo
 from tests.support.screens import address_of_steps, files_shown, open_gallery
 from tests.support.waiting import wait_until
@@ -29,7 +31,7 @@ def has_focus(page: Page, selector: str) -> bool:
 
 def trashed(pixmill: Served, name: str) -> None:
     ids = [pixmill.files.upload(b"text", name=f"{name}-{number}.txt").id for number in (1, 2, 3)]
-    pixmill.http.post(f"{FILES}/delete", json={"ids": ids}).raise_for_status()
+    pixmill.files.delete(*ids)
 
 
 def test_the_focus_goes_to_the_row_that_takes_the_place_of_another(pixmill: Served, page: Page, name: str) -> None:
@@ -46,9 +48,8 @@ def test_the_focus_goes_to_the_row_that_takes_the_place_of_another(pixmill: Serv
 
 
 def test_the_focus_goes_to_the_same_control_of_the_next_row(pixmill: Served, page: Page, name: str) -> None:
-    preset = {"params": {"steps": [{"algorithm": "sepia", "params": {}}]}}
     for number in (1, 2):
-        pixmill.http.put(f"/api/image-processing/presets/{name}-{number}", json=preset).raise_for_status()
+        pixmill.presets.save(f"{name}-{number}", Sepia())
     page.open("/pipelines")
 
     page.button(f"Delete: {name}-1").press("Enter")
@@ -119,11 +120,9 @@ def test_the_keys_of_the_gallery_work_after_a_deletion_by_mouse(pixmill: Served,
 @pytest.mark.parametrize("path", ["/shared", "/runs", "/pipelines"])
 def test_the_focus_stays_on_the_screen_whose_row_is_removed(pixmill: Served, page: Page, name: str, path: str) -> None:
     file_id = pixmill.files.upload(b"text", name=f"{name}.txt").id
-    pixmill.http.post(f"{FILES}/links", json={"file_ids": [file_id], "note": name}).raise_for_status()
-    preset = {"params": {"steps": [{"algorithm": "sepia", "params": {}}]}}
-    pixmill.http.put(f"/api/image-processing/presets/{name}", json=preset).raise_for_status()
-    wanted = {"file_ids": [file_id], "preset": name}
-    pixmill.http.post("/api/image-processing/", json=wanted).raise_for_status()
+    pixmill.links.create([file_id], note=name)
+    pixmill.presets.save(name, Sepia())
+    pixmill.run([file_id], preset=name)
     page.open(path)
 
     button = {"/shared": "Revoke", "/runs": "Forget", "/pipelines": "Delete"}[path]
@@ -185,9 +184,8 @@ def test_a_new_link_has_the_focus(pixmill: Served, page: Page, name: str) -> Non
 
 
 def test_the_files_of_a_link_have_the_focus_after_its_password(pixmill: Served, page: Page, name: str) -> None:
-    link = {"file_ids": [pixmill.files.upload(photo(), name=f"{name}.png").id], "password": "right"}
-    token = pixmill.http.post(f"{FILES}/links", json=link).raise_for_status().json()["token"]
-    page.open(f"/s/{token}")
+    link = pixmill.links.create([pixmill.files.upload(photo(), name=f"{name}.png")], password="right")
+    page.open(urlsplit(link.url).path)
 
     enter(page.field("Password"), "right")
     page.says("Download all")
@@ -205,8 +203,7 @@ def test_a_copied_command_is_not_executed(pixmill: Served, page: Page, name: str
     page.first("dialog .toast")
 
     assert page.button("Create a link", "dialog").is_visible()
-    links = pixmill.http.get(f"{FILES}/links", params={"limit": 1000}).json()
-    assert not [link for link in links if link["file_id"] == file_id]
+    assert not [link for link in pixmill.links.list() if link.file_id == file_id]
 
 
 def test_text_that_is_selected_to_the_outside_closes_no_dialog(pixmill: Served, page: Page, name: str) -> None:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.faults.breakage import BREAKAGES
-from tests.faults.load import Load
+from tests.faults.task_load import TaskLoad
 from tests.support.stacks import FullStack
 
 # One breakage of each kind: a process dies during its task, the database fails, a stale worker continues.
@@ -21,7 +21,7 @@ def stack(strict: FullStack) -> FullStack:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_task_is_lost_duplicated_or_stuck(stack: FullStack, name: str) -> None:
-    load = Load(stack, name)
+    load = TaskLoad(stack, name)
 
     with load.running():
         time.sleep(1)
@@ -30,5 +30,5 @@ def test_no_task_is_lost_duplicated_or_stuck(stack: FullStack, name: str) -> Non
         time.sleep(1)
 
     tasks = load.check()
-    finished = [task for task in tasks if task["status"] == "finished"]
+    finished = [task for task in tasks if task.status == "finished"]
     assert len(finished) > 0.9 * len(tasks) > 0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.load import Load
-from tests.support.client import FILES, TASKS, Served, ended_task
+from tests.faults.task_load import TaskLoad
+from tests.support.client import FILES, ONCE, TASKS, Served, ended_task
 from tests.support.environment import LEASE, LEASE_SECONDS
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
@@ -90,7 +90,7 @@ def _reset_clocks(clocks: dict[str, Clock]) -> Iterator[None]:
 def test_a_step_of_a_clock_affects_no_task(
     stack: FullStack, clocks: dict[str, Clock], whose: list[str], step: int
 ) -> None:
-    load = Load(stack, f"{'-'.join(whose)}{step}")
+    load = TaskLoad(stack, f"{'-'.join(whose)}{step}", ONCE)
 
     with load.running():
         time.sleep(1)
@@ -101,7 +101,7 @@ def test_a_step_of_a_clock_affects_no_task(
     tasks = load.check()
 
     assert offsets == {name: pytest.approx(step, abs=10) for name in whose}
-    assert [task for task in tasks if task["status"] != "finished"] == []
+    assert [task for task in tasks if task.status != "finished"] == []
     assert load.refused == {}
 
 

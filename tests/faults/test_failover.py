@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from tests.faults.file_client import FileClient, differences_from_expected
-from tests.faults.load import Load
+from tests.faults.file_load import FileLoad, differences_from_expected
+from tests.faults.task_load import TaskLoad
 from tests.support.client import TASKS, Served
 from tests.support.environment import LEASE
 from tests.support.folders import temporary_folder
@@ -17,7 +17,7 @@ from tests.support.stacks import FullStack, ReplicatedStack
 
 pytestmark = pytest.mark.thorough
 
-CLIENTS = 4
+FILE_LOADS = 4
 LOAD_SECONDS = 5
 """Seconds of load before the primary dies, and again after the standby has taken over."""
 
@@ -39,10 +39,10 @@ def started_stack() -> ReplicatedStack:
 def test_a_failover_to_a_synchronous_standby_loses_nothing_that_was_answered() -> None:
     stack = started_stack()
     try:
-        load = Load(stack, "failover")
-        clients = [FileClient(stack, f"failover-{number}") for number in range(CLIENTS)]
-        for client in clients:
-            client.start()
+        load = TaskLoad(stack, "failover")
+        file_loads = [FileLoad(stack.url, f"failover-{number}") for number in range(FILE_LOADS)]
+        for file_load in file_loads:
+            file_load.start()
         with load.running():
             time.sleep(LOAD_SECONDS)
             stack.postgres.kill()
@@ -50,8 +50,8 @@ def test_a_failover_to_a_synchronous_standby_loses_nothing_that_was_answered() -
             stack.promote_standby()
             stack.await_ready()
             time.sleep(LOAD_SECONDS)
-        for client in clients:
-            client.stop()
+        for file_load in file_loads:
+            file_load.stop()
         with Receiver() as receiver, Served(stack.url) as pixmill:
             source = pixmill.files.upload(photo(), name="later.png")
             later_ids = pixmill.http.post(
@@ -66,12 +66,12 @@ def test_a_failover_to_a_synchronous_standby_loses_nothing_that_was_answered() -
         assert len({*confirmed_before, *confirmed_after}) == len(confirmed_before) + len(confirmed_after), (
             "an id was given twice"
         )
-        assert {task["status"] for task in load.check()} == {"finished"}
+        assert {task.status for task in load.check()} == {"finished"}
         assert json.loads(webhook)["task"]["id"] == later_ids[0]
-        file_ids = [file_id for client in clients for file_id in (*client.files, *client.deleted)]
+        file_ids = [file_id for file_load in file_loads for file_id in (*file_load.files, *file_load.deleted)]
         assert len(set(file_ids)) == len(file_ids) > 0, "an id was given twice"
-        assert [error for client in clients for error in client.errors] == []
-        assert differences_from_expected(stack, clients) == []
+        assert [error for file_load in file_loads for error in file_load.errors] == []
+        assert differences_from_expected(stack, file_loads) == []
         assert [service.popen.poll() for service in services_of(stack)] == [None] * len(services_of(stack))
     finally:
         stack.stop()

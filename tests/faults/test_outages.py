@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.load import Load
-from tests.support.client import FILES, TASKS, Served, assert_problem, ended_task, http
+from tests.faults.task_load import TaskLoad
+from tests.support.client import FILES, ONCE, TASKS, Served, assert_problem, ended_task, http
 from tests.support.environment import LEASE
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
@@ -134,9 +134,9 @@ def test_a_full_disk_answers_507_and_loses_no_task() -> None:
         started = start("full", folder, LEASE | {"FILE_STORAGE_STORAGE__RESERVE_BYTES": "0"})
         assert isinstance(started, FullStack)
         try:
-            load = Load(started, "full-disk")
+            load = TaskLoad(started, "full-disk")
             filler.write_bytes(bytes(4 * MIB - 200 * 1024))
-            load.post_batch()
+            load.create_batches()
             time.sleep(2)
             with Served(started.url) as client:
                 form = client.http.post(f"{FILES}/", files={"file": ("large.bin", bytes(MIB))})
@@ -145,7 +145,7 @@ def test_a_full_disk_answers_507_and_loses_no_task() -> None:
             assert_problem(raw, 507, "no room")
             filler.unlink()
 
-            assert {task["status"] for task in load.check()} == {"finished"}
+            assert {task.status for task in load.check()} == {"finished"}
         finally:
             started.stop()
 
@@ -213,7 +213,7 @@ def test_tasks_wait_while_a_workers_disk_is_full() -> None:
 
 @pytest.mark.thorough
 def test_a_rolling_restart_refuses_no_request_and_fails_no_task(stack: FullStack) -> None:
-    load = Load(stack, "rolling")
+    load = TaskLoad(stack, "rolling", ONCE)
     statuses: list[int] = []
     ended = threading.Event()
 
@@ -237,4 +237,4 @@ def test_a_rolling_restart_refuses_no_request_and_fails_no_task(stack: FullStack
 
     assert load.refused == {}
     assert set(statuses) == {200}
-    assert {task["status"] for task in load.check()} == {"finished"}
+    assert {task.status for task in load.check()} == {"finished"}

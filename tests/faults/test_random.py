@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.faults.breakage import BREAKAGES
-from tests.faults.load import Load
+from tests.faults.task_load import TaskLoad
 from tests.support.stacks import FullStack
 
 pytestmark = pytest.mark.thorough
@@ -24,7 +24,7 @@ def test_no_task_is_lost_duplicated_or_stuck_under_random_breakages(
     stack: FullStack, record_property: Callable[[str, object], None]
 ) -> None:
     rng = random.Random(SEED)
-    load = Load(stack, "random")
+    load = TaskLoad(stack, "random")
     broken = []
     deadline = time.monotonic() + SECONDS * 0.8
 
@@ -40,4 +40,4 @@ def test_no_task_is_lost_duplicated_or_stuck_under_random_breakages(
     record_property("broken", broken)
     assert len(load.task_ids) > 10
     # Only a task whose process was killed three times may end in error.
-    assert all("Gave up after 3 crashes" in str(task["error"]) for task in tasks if task["status"] == "error")
+    assert all("Gave up after 3 crashes" in str(task.error) for task in tasks if task.status == "error")

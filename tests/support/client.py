@@ -14,6 +14,8 @@ FILES = "/api/file-server"
 TASKS = "/api/image-processing"
 CERTIFICATES = ssl.create_default_context()
 """The system's certificates, loaded once: loading them for each client takes 0.1 s of CPU time."""
+ONCE = Retries(attempts=1)
+"""No retries."""
 http = httpx2.Client(
     timeout=60, trust_env=False, verify=CERTIFICATES, limits=httpx2.Limits(max_keepalive_connections=0)
 )
@@ -31,11 +33,13 @@ def is_ready(place: str) -> bool:
 class Served(Pixmill):
     """The published client of a server, with a bare HTTP client for tests of the wire.
 
-    Neither retries, so that a test sees each failure of the server.
+    By default, neither retries, so that a test sees each failure of the server.
     """
 
-    def __init__(self, url: str, *, key: str | None = None, verify: ssl.SSLContext = CERTIFICATES) -> None:
-        super().__init__(url, key=key, retries=Retries(attempts=1), verify=verify)
+    def __init__(
+        self, url: str, *, key: str | None = None, retries: Retries = ONCE, verify: ssl.SSLContext = CERTIFICATES
+    ) -> None:
+        super().__init__(url, key=key, retries=retries, verify=verify)
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self.http = httpx2.Client(base_url=url, headers=headers, timeout=60, trust_env=False, verify=verify)
 

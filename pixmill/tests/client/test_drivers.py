@@ -50,6 +50,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Location", f"{self.server.url}/new")
         if path.endswith("/events"):
             content = EVENT if len(self.server.requests) > ENOUGH else b""
+            self.send_header("Content-Type", "text/event-stream")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

@@ -6,7 +6,7 @@ import pytest
 from pixmill.client.exchange import Exchange, Reply
 from pixmill.client.feed import BatchFeed, Feed, FileFeed
 
-from pixmill import BatchEvent, Retries, SignInError, TaskEvent, UnreachableError
+from pixmill import BatchEvent, Retries, SignInError, TaskEvent, UnexpectedAnswerError, UnreachableError
 
 EXCHANGE = Exchange(Retries(attempts=3))
 END_OF_A_BATCH = ["id: 0-2", "event: batch", 'data: {"id": 3, "status": "ended"}', ""]
@@ -103,6 +103,20 @@ def test_it_waits_as_long_as_the_stream_asks_but_not_longer_than_the_policy(
 def test_a_refused_stream_is_an_error_at_once() -> None:
     with pytest.raises(SignInError):
         Feed(EXCHANGE, [1]).opened(Reply(401, {}, b"{}"))
+
+
+@pytest.mark.parametrize("media_type", ["text/html; charset=utf-8", "application/json", ""])
+def test_an_answer_without_events_is_an_error_at_once(media_type: str) -> None:
+    with pytest.raises(UnexpectedAnswerError, match="is this a Pixmill"):
+        Feed(EXCHANGE).opened(Reply(200, {"content-type": media_type}))
+
+
+def test_the_media_type_of_a_stream_may_have_a_charset() -> None:
+    feed = Feed(EXCHANGE, [1])
+
+    feed.opened(Reply(200, {"content-type": "Text/Event-Stream;charset=utf-8"}))
+
+    assert [event.task_id for event in fed(feed, lines("0-1", 1, "finished"))] == [1]
 
 
 def test_a_stream_of_few_tasks_is_limited_to_them_and_one_of_many_is_not() -> None:

@@ -12,6 +12,7 @@ from image_processor.render.signing import NativeSigner
 from image_processor.render.urls.signed_urls import UrlMaker, UrlRequest
 from pixmill.params import Blur, Convert, Histogram, Info, Output, Resize, Watermark
 from pixmill.steps import Chain
+from pydantic import ValidationError
 from service_kit.errors import DomainError
 
 from pixmill import ImageSigner, ImageUrls, Rendition
@@ -94,6 +95,22 @@ def test_what_contradicts_itself_is_refused(wanted: dict[str, object], reason: s
 def test_a_side_that_the_server_refuses_is_not_signed(wanted: Rendition) -> None:
     with pytest.raises(ValueError, match="16384 pixels"):
         ImageSigner(BASE, KEY).urls(42, wanted)
+
+
+@pytest.mark.parametrize("key", ["", " ", "k" * 31, "я" * 15])
+def test_a_key_that_the_server_refuses_signs_nothing(key: str) -> None:
+    with pytest.raises(ValidationError, match="at least 32 bytes"):
+        NativeUrlSettings.model_validate({"keys": [key]})
+
+    with pytest.raises(ValueError, match="at least 32 bytes"):
+        ImageSigner(BASE, key)
+
+
+def test_the_shortest_key_that_the_server_accepts_signs() -> None:
+    key = "я" * 16
+    NativeUrlSettings.model_validate({"keys": [key]})
+
+    assert ImageSigner(BASE, key).urls(42).url
 
 
 @pytest.mark.parametrize("steps", [Info(), Histogram(), Blur() | Histogram()])

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from errno import EACCES
 from http.client import (
@@ -224,6 +224,30 @@ def test_stdin_goes_on_where_an_interrupted_command_stopped(fake_server: FakeSer
     assert (first.exit_code, second.exit_code, second.stdout) == (Exit.UNREACHABLE, 0, "1\n"), second.stderr
     assert (server.created, bytes(server.received) == content) == (1, True)
     assert list((state_folder() / "stdin").iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [[], ["--name", "b.bin"]], ids=["its own name", "another name"])
+def test_one_large_file_goes_on_where_ctrl_c_stopped_it(
+    fake_server: FakeServer, command: Command, options: Sequence[str]
+) -> None:
+    content = os.urandom(LARGE)
+    Path("a.bin").write_bytes(content)
+    server = TusServer(breaks=False)
+
+    def interrupted(method: str, path: str, body: bytes) -> Answer | None:
+        if method == "PATCH":
+            os.kill(os.getpid(), signal.SIGINT)
+        return server(method, path, body)
+
+    fake_server.answer = interrupted
+    first = command("put", "a.bin", *options, "-q")
+    fake_server.answer = server
+    second = command("put", "a.bin", *options, "-q")
+
+    said = "pixmill: interrupted; the same command goes on where this one stopped\n"
+    assert (first.exit_code, first.stderr) == (Exit.INTERRUPTED, said)
+    assert (second.exit_code, second.stdout) == (0, "1\n"), second.stderr
+    assert (server.created, bytes(server.received) == content) == (1, True)
 
 
 def test_stdin_deletes_what_killed_commands_left(

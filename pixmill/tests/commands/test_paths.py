@@ -32,6 +32,16 @@ def test_a_folder_needs_the_option(photos: Path) -> None:
         names(photos, Selection(), "deep")
 
 
+@pytest.mark.parametrize("recursive", [False, True])
+def test_an_empty_path_is_not_the_current_folder(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, recursive: bool
+) -> None:
+    monkeypatch.chdir(photos)
+
+    with pytest.raises(ValueError, match="a path is empty; give the path of a file"):
+        list(Selection(recursive).files(["a.jpg", ""]))
+
+
 @pytest.mark.parametrize("given", ["nothing.jpg", "*.gif"])
 def test_what_is_not_there_is_an_error(photos: Path, given: str) -> None:
     with pytest.raises(FileNotFoundError):

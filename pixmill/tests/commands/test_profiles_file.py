@@ -41,9 +41,23 @@ def test_the_environment_overrides_the_profile_in_use(monkeypatch: pytest.Monkey
     assert (chosen.url, chosen.key) == ("http://other.example", "pxm_other")
 
 
-def test_the_key_of_a_profile_is_not_sent_to_another_server() -> None:
-    assert server("https://evil.example", None).key is None
-    assert server("https://work.example/", None).key == 'pxm_"quoted"'
+@pytest.mark.parametrize("in_environment", [True, False], ids=["variable", "option"])
+def test_the_key_of_a_profile_is_not_sent_to_another_server(
+    monkeypatch: pytest.MonkeyPatch, in_environment: bool
+) -> None:
+    def key_for(url: str) -> str | None:
+        if in_environment:
+            monkeypatch.setenv("PIXMILL_URL", url)
+        return server(None if in_environment else url, None).key
+
+    others = (
+        "https://evil.example",
+        "http://work.example",
+        "https://work.example:8443",
+        "https://work.example@evil.example",
+    )
+    assert [key_for(url) for url in others] == [None] * 4
+    assert key_for("https://work.example/") == 'pxm_"quoted"'
 
 
 def test_an_unknown_profile_is_an_error() -> None:

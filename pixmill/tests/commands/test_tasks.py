@@ -101,6 +101,18 @@ def test_without_a_terminal_each_change_is_a_line(fake_server: FakeServer, comma
     assert (run.exit_code, run.stdout) == (0, "9\tprocessing\t-\n10\tfinished\t3\n9\tfinished\t2\n")
 
 
+@pytest.mark.parametrize("words", [["watch"], ["watch", "9"]], ids=["all tasks", "one task"])
+def test_a_server_that_answers_a_page_is_not_watched(
+    fake_server: FakeServer, command: Callable[..., Result], words: Sequence[str]
+) -> None:
+    fake_server.answer = lambda _method, _path, _body: (OK, b"<html>\n" * 3, {"Content-Type": "text/html"})
+
+    run = command(*words)
+
+    assert (run.exit_code, run.stdout) == (Exit.SOME_FAILED, "")
+    assert run.stderr == "pixmill: the answer is not events but 'text/html'; is this a Pixmill?\n"
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

@@ -34,6 +34,7 @@ FOR_PROGRAMS = {
     "a URL has at most {} bytes after the host; store the steps as a preset",
     "give widths or dprs, not both",
     "dprs need a width or a height to multiply",
+    "a key has at least {} bytes; give one of the server's native.keys",
     "a side of an image is 1 to {} pixels, also times its dpr",
     "a URL gives an image, and no analysis or tiles",
 }

@@ -13,6 +13,7 @@ from pixmill.client.uploads import FILES
 
 E = TypeVar("E")
 
+EVENTS = "text/event-stream"
 MAX_IDS = 1000
 """At most this many ids in a stream's filter; for more, the client filters the stream of all events itself."""
 
@@ -60,7 +61,7 @@ class Stream(ABC, Generic[E]):
 
     def call(self) -> Call:
         """Return the call that opens the stream."""
-        headers = {"Accept": "text/event-stream"}
+        headers = {"Accept": EVENTS}
         if self._last_event_id is not None:
             headers["Last-Event-ID"] = self._last_event_id
         return Call("GET", self.path, self._query(), headers, repeatable=True)
@@ -69,9 +70,13 @@ class Stream(ABC, Generic[E]):
         """Process the head of the response.
 
         :raises ProblemError: the server refuses the stream.
+        :raises UnexpectedAnswerError: the answer is not a stream of events, whose lines would all be ignored.
         """
         self._fields = {}
         if reply.is_success:
+            media_type = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if media_type != EVENTS:
+                raise UnexpectedAnswerError(f"the answer is not events but '{media_type}'; is this a Pixmill?")
             return
         problem = reply.problem()
         if may_pass(self.call(), problem):

@@ -15,6 +15,7 @@ from pixmill.client.answers import File, ImageSource, ImageUrls
 from pixmill.client.images import Rendition
 
 _CONTEXT = b"pixmill-img-1\n"
+_MIN_KEY_BYTES = 32
 _MAX_SIDE = 16_384
 _MAX_URL_BYTES = 16 * 1024 - 32
 """The most bytes of a URL after the host that the server reads."""
@@ -33,9 +34,12 @@ class ImageSigner:
     others. This key allows rendering all files of all owners.
     :param path: the server's ``native.path``.
     :param preset_owner: the owner of presets created through the API; those of ``conf.yml`` belong to everybody.
+    :raises ValueError: the key has fewer than 32 bytes; no server starts with such a key.
     """
 
     def __init__(self, url: str, key: str, *, path: str = "/img/", preset_owner: str = "local") -> None:
+        if len(key.encode()) < _MIN_KEY_BYTES:
+            raise ValueError(f"a key has at least {_MIN_KEY_BYTES} bytes; give one of the server's native.keys")
         self._base = url.rstrip("/")
         self._path = path
         self._key = key.encode()

@@ -19,7 +19,7 @@ from pixmill.client.problems import InvalidError, PixmillError
 from pixmill.client.saving import formatted
 from pixmill.client.settings import new_below, safe_name
 from pixmill.client.sync import Pixmill
-from pixmill.client.uploads import OnProgress, UploadOutcome
+from pixmill.client.uploads import MEDIUM, OnProgress, UploadOutcome
 from pixmill.commands import units
 from pixmill.commands.console import (
     FILE_FIELDS,
@@ -130,7 +130,9 @@ def put(
     sizes: dict[Source, int] = {item.path: stamp[0] for item in found if (stamp := stamp_of(item.path)) is not None}
     with connected(url, profile) as pixmill, transfers(text("Uploading"), sizes) as moved:
         if name is not None:
-            _print_file(_put_named(pixmill, found[0].path, name, details, moved), as_json=as_json, quiet=quiet)
+            with _continuing(found):
+                file = _put_named(pixmill, found[0].path, name, details, moved)
+            _print_file(file, as_json=as_json, quiet=quiet)
             return
         _put_all(pixmill, found, details, parallel or PARALLEL, printer, moved)
 
@@ -492,9 +494,21 @@ def _put_all(
     moved: Transfers,
 ) -> None:
     """Upload files under their own names, and print the outcomes; one that fails does not stop the others."""
-    with explained(lambda: printer.interruption(len(found))):
+    with explained(lambda: printer.interruption(len(found))), _continuing(found):
         printer.add(_sent(pixmill, found, details, parallel, moved))
     printer.finish()
+
+
+@contextmanager
+def _continuing(found: Sequence[Placed]) -> Iterator[None]:
+    """Say at Ctrl-C that a single large file continues, for which nobody needs ``--skip-existing``."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        stamp = stamp_of(found[0].path) if len(found) == 1 else None
+        if stamp is None or stamp[0] <= MEDIUM:
+            raise
+        raise fail(text("interrupted; the same command goes on where this one stopped"), Exit.INTERRUPTED) from None
 
 
 def _sent(

@@ -51,7 +51,7 @@ class Selection:
         """Yield the files; expand patterns that the shell has not expanded.
 
         :raises FileNotFoundError: a file does not exist, or nothing matches a pattern.
-        :raises ValueError: an argument is a folder, and the search is not recursive.
+        :raises ValueError: an argument is empty, or is a folder and the search is not recursive.
         """
         return (placed.path for placed in self.placed(given))
 
@@ -59,9 +59,12 @@ class Selection:
         """Yield the files with their roots: ``photos/2026/a.jpg`` from the argument ``photos`` is in ``photos/2026``.
 
         :raises FileNotFoundError: a file does not exist, or nothing matches a pattern.
-        :raises ValueError: an argument is a folder, and the search is not recursive.
+        :raises ValueError: an argument is empty, or is a folder and the search is not recursive.
         """
         for pattern in given:
+            if not pattern:
+                # As a path, it would be the current folder; it is rather a variable of a script that is not set.
+                raise ValueError(text("a path is empty; give the path of a file"))
             matches = self._expanded(pattern)
             if not matches:
                 raise FileNotFoundError(text("nothing matches '{pattern}'", pattern=pattern))

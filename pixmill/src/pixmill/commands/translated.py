@@ -61,6 +61,7 @@ BY_THE_LIBRARY = (
     "the answer has no Upload-Offset",
     "the answer is not a complete {name}: {error}",
     "the answer is not a list; is this a Pixmill?",
+    "the answer is not events but '{media_type}'; is this a Pixmill?",
     "the answer has {document} instead of {name}; is this a Pixmill?",
     "the answer is not JSON but {body}; is this a Pixmill?",
     "the server closed the event stream",
