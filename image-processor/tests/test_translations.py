@@ -30,7 +30,7 @@ from image_processor.services.catalog import (
     PIPELINE_SUMMARY,
     words,
 )
-from image_processor.services.causes import Cause, KindOfProblem, stored_problem
+from image_processor.services.causes import Cause, kind_of_problem, stored_problem
 from image_processor.services.codec.plan import PIPELINE, Pipeline, task_params
 from image_processor.statuses import STATUSES as STATUSES_OF_TASKS
 from pydantic import BaseModel
@@ -308,7 +308,8 @@ def test_a_sentence_that_was_stored_before_it_had_values_is_still_translated(sto
 def test_omitted_values_have_the_form_of_many() -> None:
     said = counted("{pages:,} page", "{pages:,} pages", "pages", pages=1)
 
-    kind = KindOfProblem(stored_problem(Cause.PAGE_NOT_FOUND, said))
+    kind = kind_of_problem(stored_problem(Cause.PAGE_NOT_FOUND, said))
+    assert kind is not None
     assert (kind.sentence, translated(kind.sentence, "ru")) == ("… pages", "… страниц")
 
 

@@ -4,9 +4,14 @@ import json
 from collections.abc import Hashable, Mapping
 from enum import StrEnum
 
+import structlog
 from service_kit.languages import ENGLISH, Language, translated
 from service_kit.problems import TYPES
 from service_kit.texts import Sentence, all_values_of, restored, stored
+
+log = structlog.get_logger()
+_MOST_BRACKETS = 400
+"""The most arrays and objects of a stored problem: nested more deeply, they would exceed Python's stack."""
 
 
 class Cause(StrEnum):
@@ -40,13 +45,34 @@ def stored_problem(cause: Cause, sentence: str) -> str:
 def problem_document(row: str | None, language: Language = ENGLISH) -> Mapping[str, object] | None:
     """Return the problem of a task for its JSON; ``None`` if the task failed before rows stored problems.
 
+    It is also ``None`` if the row is broken: the task's error, which is a text, says what went wrong.
+
     :param row: the return value of :func:`stored_problem`.
     """
-    if row is None:
+    kept = None if row is None else _kept_in(row)
+    if kept is None:
+        if row is not None:
+            log.warning("stored problem of a task is broken", characters=len(row))
         return None
-    kept = json.loads(row)
     detail = restored(kept)
     return {"type": f"{TYPES}{kept['cause']}", "detail": translated(detail, language), "context": all_values_of(detail)}
+
+
+def _kept_in(row: str) -> Mapping[str, object] | None:
+    """Return the content of a stored problem; ``None`` if an answer could not contain it.
+
+    A process that a picture has taken over may have stored anything, and would fail every list with its task.
+    """
+    if row.count("[") + row.count("{") > _MOST_BRACKETS:
+        return None
+    try:
+        kept = json.loads(row)
+        # Half a surrogate pair has no bytes, and an infinite number no JSON.
+        json.dumps(kept, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        return None
+    is_whole = isinstance(kept, dict) and all(isinstance(kept.get(name), str) for name in ("cause", "text"))
+    return kept if is_whole else None
 
 
 class _Omitted(str):
@@ -64,11 +90,11 @@ _OMITTED = _Omitted("…")
 class KindOfProblem:
     """The kind of a problem: its type, and its sentence without the values.
 
-    :param row: the return value of :func:`stored_problem` for a problem of this kind.
+    :param kept: the content of a stored problem of this kind.
     """
 
-    def __init__(self, row: str) -> None:
-        self._kept: Mapping[str, object] = json.loads(row)
+    def __init__(self, kept: Mapping[str, object]) -> None:
+        self._kept = kept
         self.key: Hashable = (self._kept["cause"], _shape(self._kept))
         """A key that is equal for problems of the same kind."""
 
@@ -83,12 +109,18 @@ class KindOfProblem:
         return _without_values(restored(self._kept))
 
 
+def kind_of_problem(row: str | None) -> KindOfProblem | None:
+    """Return the kind of a task's problem; ``None`` where :func:`problem_document` is ``None`` too."""
+    kept = None if row is None else _kept_in(row)
+    return None if kept is None else KindOfProblem(kept)
+
+
 def _shape(kept: Mapping[str, object]) -> Hashable:
     """Return a stored sentence without its values. It is not formatted here, because a batch may have thousands."""
     values = kept.get("values")
     parts = values.items() if isinstance(values, Mapping) else ()
     inner = tuple((name, _shape(value)) for name, value in parts if isinstance(value, Mapping) and "text" in value)
-    return kept.get("template", kept["text"]), inner
+    return str(kept.get("template", kept["text"])), inner
 
 
 def _without_values(sentence: Sentence) -> Sentence:

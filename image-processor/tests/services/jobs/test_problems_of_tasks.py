@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 from image_processor.config import RetrySettings
 from image_processor.models import Callback, Task, TaskEvent
-from image_processor.services.causes import Cause, KindOfProblem, problem_document
+from image_processor.services.causes import Cause, kind_of_problem, problem_document
 from image_processor.services.codec.errors import ImageError
 from image_processor.services.files.client import FileStorageUnavailableError, SourceError
 from image_processor.services.jobs.attempts import outcome_of
@@ -17,6 +17,7 @@ from image_processor.services.tasks.webhooks import payload
 from service_kit.database import Database
 from service_kit.texts import sentence
 from sqlalchemy import insert, select, update
+from structlog.testing import capture_logs
 
 HOLDER = Holder("one", 11)
 TOO_LARGE = ImageError(
@@ -184,4 +185,35 @@ def test_a_task_from_before_has_no_problem() -> None:
 def test_a_problem_whose_template_reaches_beyond_its_values_reveals_nothing() -> None:
     row = {"cause": Cause.TASK_FAILED, "text": "It failed.", "template": "{n.__class__}", "values": {"n": 1}}
 
-    assert KindOfProblem(json.dumps(row)).sentence == "It failed."
+    kind = kind_of_problem(json.dumps(row))
+    assert kind is not None
+    assert kind.sentence == "It failed."
+
+
+BROKEN = {
+    "cut": '{"cause": "task-failed", "te',
+    "no object": "[]",
+    "no cause": '{"text": "It failed."}',
+    "no text": '{"cause": "task-failed", "text": null}',
+    "half a surrogate pair": r'{"cause": "task-failed", "text": "\ud800"}',
+    "an infinite number": '{"cause": "task-failed", "text": "It failed.", "values": {"n": 1e999}}',
+    "deep": f'{{"cause": "task-failed", "text": "It failed.", "values": {"[" * 900}{"]" * 900}}}',
+}
+
+
+@pytest.mark.parametrize("row", BROKEN.values(), ids=BROKEN)
+def test_a_broken_row_is_as_one_from_before_and_is_logged(row: str) -> None:
+    with capture_logs() as logs:
+        problem = problem_document(row)
+
+    assert (problem, kind_of_problem(row)) == (None, None)
+    assert [line["event"] for line in logs] == ["stored problem of a task is broken"]
+
+
+def test_a_template_that_is_no_text_does_not_break_the_list_of_causes() -> None:
+    row = {"cause": Cause.TASK_FAILED, "text": "It failed.", "template": ["{n}"], "values": {"n": 1}}
+
+    kind = kind_of_problem(json.dumps(row))
+
+    assert kind is not None
+    assert {kind.key: kind.sentence}[kind.key] == "It failed."

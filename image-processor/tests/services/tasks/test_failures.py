@@ -65,6 +65,17 @@ def test_each_cause_lists_its_tasks(tasks: TaskService, database: Database) -> N
     assert found == [[ids[0], ids[3], ids[5]], [ids[2], ids[4]], [ids[1]]]
 
 
+def test_a_task_with_a_broken_problem_is_in_the_list_of_causes_with_its_error(
+    tasks: TaskService, database: Database
+) -> None:
+    batch_id, ids = add_failures(database, [too_slow(2), '{"cause": 1'])
+
+    causes = BatchService(database).get(LOCAL, batch_id).causes
+
+    assert [(cause.cause, cause.type) for cause in causes][1:] == [("error …", None)]
+    assert listed(tasks, TaskFilter(cause=causes[1].key_in(batch_id))) == [ids[1]]
+
+
 def test_a_cause_is_read_page_by_page_in_both_orders(tasks: TaskService, database: Database) -> None:
     batch_id, ids = add_failures(database, [unreadable(1), too_slow(2)] * 3)
     [wanted, _] = (TaskFilter(cause=key) for key in keys_of(database, batch_id))

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from image_processor.models import Batch, Task, TaskStatus
-from image_processor.services.causes import KindOfProblem
+from image_processor.services.causes import kind_of_problem
 from image_processor.services.tasks.failures import cause_key, kind_of, numberless
 from image_processor.services.tasks.filters import UNENDED, visible_to
 
@@ -174,9 +174,9 @@ def causes_of(failures: Sequence[Failure]) -> Sequence[ErrorGroup]:
 
 
 def _cause(tasks: int, example: Failure) -> ErrorGroup:
-    if example.problem is None:
+    kind = kind_of_problem(example.problem)
+    if kind is None:
         return ErrorGroup(numberless(example.error), None, tasks, example)
-    kind = KindOfProblem(example.problem)
     return ErrorGroup(kind.sentence, kind.type, tasks, example)
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Hashable
 from hashlib import sha256
 
-from image_processor.services.causes import KindOfProblem
+from image_processor.services.causes import kind_of_problem
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _KEY = re.compile(r"([1-9][0-9]{0,17})-[0-9a-f]{16}")
@@ -18,7 +18,8 @@ def numberless(text: str) -> str:
 
 def kind_of(error: str, problem: str | None) -> Hashable:
     """Return what is equal for errors with the same cause."""
-    return numberless(error) if problem is None else KindOfProblem(problem).key
+    kind = kind_of_problem(problem)
+    return numberless(error) if kind is None else kind.key
 
 
 def cause_key(batch_id: int, error: str, problem: str | None) -> str:
