@@ -210,7 +210,7 @@ def test_a_broken_row_is_as_one_from_before_and_is_logged(row: str) -> None:
     assert [line["event"] for line in logs] == ["stored problem of a task is broken"]
 
 
-def test_a_template_that_is_no_text_does_not_break_the_list_of_causes() -> None:
+def test_a_template_other_than_text_does_not_break_the_list_of_causes() -> None:
     row = {"cause": Cause.TASK_FAILED, "text": "It failed.", "template": ["{n}"], "values": {"n": 1}}
 
     kind = kind_of_problem(json.dumps(row))
