@@ -146,6 +146,9 @@ class ProcessLock:
     def __init__(self) -> None:
         self._file = os.memfd_create("pixmill-pool")
 
+    def fileno(self) -> int:
+        return self._file
+
     def acquire(self) -> None:
         fcntl.lockf(self._file, fcntl.LOCK_EX)
 
