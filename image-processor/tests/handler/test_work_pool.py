@@ -1,7 +1,6 @@
 """The pools of a worker run no code that one of their processes sends, and lose only that process."""
 
 import os
-import re
 import selectors
 import signal
 import socket
@@ -164,7 +163,7 @@ def test_a_process_that_sends_no_message_is_lost_and_replaced(running: RunningPo
     content = {
         "pickle": hostile * 20,
         "null": framed(b"null"),
-        "garbage": b"\xff" * 5000,
+        "garbage": b"\xff" * 3000,
         "half": hostile[:-1],
     }[kind]
     before = running.process()
@@ -232,8 +231,7 @@ def test_a_process_that_replaces_another_inherits_only_its_pipes(running: Runnin
         links = [path.readlink() for path in Path(f"/proc/{running.process()}/fd").iterdir() if int(path.name) > 2]
 
     assert done == DONE
-    kept = sorted(re.sub(r"\[\d+\]| \(deleted\)", "", str(link)) for link in links if link != Path(os.devnull))
-    assert kept in (["pipe:"] * 2, ["/memfd:pixmill-pool", *["pipe:"] * 2])
+    assert [str(link).split("[")[0] for link in links if link != Path(os.devnull)] == ["pipe:", "pipe:"]
 
 
 def test_what_a_process_leaves_behind_in_place_of_a_descriptor_cannot_be_written(running: RunningPool) -> None:

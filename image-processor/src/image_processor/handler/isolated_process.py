@@ -39,8 +39,7 @@ class IsolatedProcess(ForkProcess):
 
     def run(self) -> None:
         """Forget what was inherited, and work; this is the first code of the new process."""
-        kept = (self.inq._reader, self.inq._rlock, self.outq._writer)
-        _forget_descriptors(but=[each.fileno() for each in kept if each is not None])
+        _forget_descriptors(but=[self.inq._reader.fileno(), self.outq._writer.fileno()])
         super().run()
 
 

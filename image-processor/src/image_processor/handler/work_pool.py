@@ -15,8 +15,8 @@ from celery.concurrency.prefork import TaskPool
 from image_processor.handler.isolated_process import IsolatedProcess
 from image_processor.handler.pool_messages import (
     EndOfMessages,
+    JobQueue,
     Message,
-    ProcessLock,
     RefusedMessageError,
     ResultQueue,
     ResultReader,
@@ -130,9 +130,9 @@ class ThreadedPool(_IsolatedPool, pool.Pool):
 
     def _setup_queues(self) -> None:
         super()._setup_queues()  # type: ignore[misc]  # the stubs lack it
-        self._inqueue._reader = converted(self._inqueue._reader, UndecodedReader)
-        # A process that is killed while it waits for a job would keep billiard's lock.
-        self._inqueue._rlock = ProcessLock()
+        self._inqueue.close()
+        self._inqueue = JobQueue()
+        self._quick_put = self._inqueue.put
         self._outqueue.close()
         self._outqueue = EndOfMessages()
         self._senders: dict[ResultReader, Any] = {}
