@@ -16,6 +16,7 @@ from image_processor.handler.pool_messages import (
     MAX_BYTES,
     EndOfMessages,
     FailedProcessError,
+    JobQueue,
     RefusedMessageError,
     ResultQueue,
     ResultReader,
@@ -267,3 +268,23 @@ def test_a_full_pipe_delays_no_sign_of_the_end() -> None:
     assert end.take()
     assert not end.take()
     end.close()
+
+
+def test_a_process_that_reads_half_a_job_leaves_the_next_one_whole() -> None:
+    jobs = JobQueue()
+    jobs.put("first")
+    jobs.put("second")
+
+    os.read(jobs._reader.fileno(), 2)
+
+    assert jobs.get() == "second"
+    jobs.close()
+
+
+def test_a_job_that_would_be_taken_in_parts_is_refused() -> None:
+    jobs = JobQueue()
+
+    with pytest.raises(ValueError, match=str(MAX_BYTES + 1)):
+        jobs.send_payload(b"x" * (MAX_BYTES + 1))
+
+    jobs.close()

@@ -1,5 +1,9 @@
 """A shutdown waits for running tasks, starts no new ones, and hands back the rest before the worker ends."""
 
+import ctypes
+import mmap
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -7,12 +11,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from billiard import Process
+from image_processor.handler.shutdown import GracefulShutdown
 
 from tests.support.waiting import STATE_SECONDS, wait_until
 
 pytestmark = pytest.mark.slow
 
 NEVER = 3600
+FAILED_AS_IT_SHOULD = 7
 
 # A worker without Celery's loop. It reads commands from standard input and reports on standard output. An alarm kills
 # it if a test waits for a report that never comes.
@@ -239,3 +246,29 @@ def test_a_process_starts_no_task_during_a_shutdown(start_worker: StartWorker) -
     worker.do("end")
 
     assert "task begun" not in worker.remaining_reports()
+
+
+def test_a_process_that_only_follows_a_shutdown_cannot_begin_one() -> None:
+    shutdown = GracefulShutdown(NEVER, lambda: None)
+    process = Process(target=begin_as_a_follower, args=(shutdown,))
+
+    process.start()
+    process.join()
+
+    assert process.exitcode == FAILED_AS_IT_SHOULD
+    assert not shutdown.begun()
+
+
+def begin_as_a_follower(shutdown: GracefulShutdown) -> None:
+    """Try to write in either view of the shared byte, and to make it writable, as a picture would."""
+    shutdown.only_follow()
+    with pytest.raises(ValueError, match="closed"):
+        shutdown._mark[0] = 1
+    with pytest.raises(TypeError, match="readonly"):
+        shutdown._mark_as_read[0] = 1
+    pages = re.findall(r"^([0-9a-f]+)-\S+ r--s .*pixmill-shutdown", Path("/proc/self/maps").read_text(), re.MULTILINE)
+    change = ctypes.CDLL(None).mprotect
+    changed = [
+        change(ctypes.c_void_p(int(page, 16)), mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_WRITE) for page in pages
+    ]
+    os._exit(FAILED_AS_IT_SHOULD if {*changed} == {-1} else 1)

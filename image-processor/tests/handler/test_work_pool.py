@@ -1,16 +1,20 @@
 """The pools of a worker run no code that one of their processes sends, and lose only that process."""
 
 import os
+import selectors
 import signal
+import socket
 import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from billiard import current_process
+from billiard.connection import wait
 from billiard.exceptions import WorkerLostError
 from billiard.pool import ACK, DEATH, ApplyResult
 from image_processor.handler.pool_messages import FailedProcessError, UndecodedReader, content_of
@@ -107,6 +111,28 @@ def write_as_others(descriptors: Sequence[int]) -> None:
             os.write(descriptor, b"\xff" * 100)
 
 
+def write_in(descriptor: int) -> None:
+    os.write(descriptor, b"\xff")
+
+
+def end() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def close_all_but_its_pipes() -> None:
+    process: Any = current_process()
+    pipes = process.inq._reader.fileno(), process.outq._writer.fileno()
+    for descriptor in {int(each.name) for each in Path("/proc/self/fd").iterdir()} - {0, 1, 2, *pipes}:
+        with suppress(OSError):
+            os.close(descriptor)
+
+
+def know_no_counter() -> tuple[int, str, float]:
+    worker = current_process()._target  # type: ignore[attr-defined]  # what billiard adds
+    assert worker.on_ready_counter is None
+    return DONE
+
+
 def framed(content: bytes) -> bytes:
     return struct.pack("!i", len(content)) + content
 
@@ -137,7 +163,7 @@ def test_a_process_that_sends_no_message_is_lost_and_replaced(running: RunningPo
     content = {
         "pickle": hostile * 20,
         "null": framed(b"null"),
-        "garbage": b"\xff" * 5000,
+        "garbage": b"\xff" * 3000,
         "half": hostile[:-1],
     }[kind]
     before = running.process()
@@ -194,6 +220,43 @@ def test_a_process_has_no_pipe_of_another_one(running: RunningPool) -> None:
     assert isinstance(error, FailedProcessError)
     assert error.name == "OSError"
     assert running.pool._pool == processes
+
+
+def test_a_process_that_replaces_another_inherits_only_its_pipes(running: RunningPool) -> None:
+    ours, others = socket.socketpair()
+    with ours, others, selectors.EpollSelector():
+        running.run(end)
+        # The process has written a message, so it has forgotten what it inherited.
+        done = running.run(succeed).get(0)
+        links = [path.readlink() for path in Path(f"/proc/{running.process()}/fd").iterdir() if int(path.name) > 2]
+
+    assert done == DONE
+    assert [str(link).split("[")[0] for link in links if link != Path(os.devnull)] == ["pipe:", "pipe:"]
+
+
+def test_what_a_process_leaves_behind_in_place_of_a_descriptor_cannot_be_written(running: RunningPool) -> None:
+    ours, others = socket.socketpair()
+    with ours, others:
+        running.run(end)
+        error = error_of(running.run(write_in, others.fileno()))
+        with pytest.raises(BlockingIOError):
+            ours.recv(1, socket.MSG_DONTWAIT)
+
+    assert isinstance(error, FailedProcessError)
+    assert error.name == "OSError"
+
+
+def test_a_process_cannot_feign_its_end(running: RunningPool) -> None:
+    [process] = running.pool._pool
+
+    running.run(close_all_but_its_pipes)
+
+    assert not wait([process._popen.sentinel], 0)
+
+
+def test_the_main_process_waits_for_no_lock_that_its_processes_share(running: RunningPool) -> None:
+    assert running.pool._result_handler.on_ready_counters is None
+    assert running.run(know_no_counter).get(0) == DONE
 
 
 @pytest.mark.thorough

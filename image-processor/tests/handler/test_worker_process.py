@@ -76,3 +76,12 @@ def test_a_process_looks_for_tasks_at_each_hint(settings: WorkerSettings, databa
     with database.connect() as connection:
         assert connection.scalars(select(Task.attempt)).all() == [1]
     assert len(runners.databases) == 1, "all hints share the services"
+
+
+def test_a_process_only_follows_a_shutdown(settings: WorkerSettings) -> None:
+    shutdown = GracefulShutdown(1, lambda: None)
+
+    WorkerProcess("worker", Runners(settings).create, shutdown).begin()
+
+    assert shutdown._mark.closed
+    assert not shutdown.begun()

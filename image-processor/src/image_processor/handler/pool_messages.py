@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from billiard import pool
-from billiard.connection import Connection, Pipe
+from billiard.connection import Connection, Pipe, wait
 from billiard.einfo import ExceptionInfo
 from billiard.queues import _SimpleQueue  # type: ignore[attr-defined]  # the stubs lack it
 from celery.concurrency.asynpool import WORKER_UP  # type: ignore[attr-defined]  # likewise
@@ -140,20 +140,56 @@ class ResultQueue(_SimpleQueue):  # type: ignore[misc]  # the stubs lack it
         return found
 
 
-class ProcessLock:
-    """A lock of which the kernel knows the process that holds it: if it is killed, the next one gets the lock."""
+class JobReader(UndecodedReader):
+    """The end of a pipe at which several processes take jobs without a lock, which one of them could keep.
+
+    A process takes a job completely or not at all, even if it is killed then: the pipe keeps apart what was written
+    apart, and one call reads it.
+    """
+
+    def recv_bytes(self, maxlength: int | None = None) -> bytes:  # noqa: ARG002  # as the base
+        """Wait for a job, and return it."""
+        while True:
+            wait([self])
+            # Another process may have been faster.
+            with suppress(BlockingIOError):
+                return self._next()
+
+    def recv(self) -> bytes:
+        """Return a job without waiting, or no bytes."""
+        with suppress(BlockingIOError):
+            return self._next()
+        return b""
+
+    def _next(self) -> bytes:
+        job = os.read(self.fileno(), select.PIPE_BUF)
+        if not job:
+            raise EOFError
+        return job[_LENGTH.size :]
+
+
+class JobQueue(_SimpleQueue):  # type: ignore[misc]  # the stubs lack it
+    """The pipe from the main process to several processes. Its jobs are short: hints have some 900 bytes."""
+
+    _reader: Connection
+    _writer: Connection
 
     def __init__(self) -> None:
-        self._file = os.memfd_create("pixmill-pool")
+        super().__init__(rnonblock=True)
+        self._reader = converted(self._reader, JobReader)
+        flags = fcntl.fcntl(self._writer.fileno(), fcntl.F_GETFL)
+        fcntl.fcntl(self._writer.fileno(), fcntl.F_SETFL, flags | os.O_DIRECT)
+        # Billiard takes it in the main process before it empties the pipe.
+        self._rlock = threading.Lock()
 
-    def acquire(self) -> None:
-        fcntl.lockf(self._file, fcntl.LOCK_EX)
+    def send_payload(self, value: bytes) -> None:
+        """Write a job.
 
-    def __enter__(self) -> None:
-        self.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        fcntl.lockf(self._file, fcntl.LOCK_UN)
+        :raises ValueError: it is too long to be read by one call.
+        """
+        if len(value) > MAX_BYTES:
+            raise ValueError(len(value))
+        self._writer.send_bytes(value)
 
 
 class EndOfMessages:

@@ -1,11 +1,11 @@
 """Shuts a worker down: starts no new task, waits for running ones, and hands the rest back."""
 
+import mmap
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing.sharedctypes import RawValue
 
 import structlog
 from billiard.process import active_children
@@ -30,7 +30,7 @@ class GracefulShutdown:
     def __init__(self, seconds: float, hand_back: Callable[[], None]) -> None:
         self._seconds = seconds
         self._hand_back = hand_back
-        self._draining = RawValue("b", 0)
+        self._mark, self._mark_as_read = _shared_byte()
 
     def listen(self) -> None:
         """Handle SIGTERM and SIGINT instead of Celery; call this in the main thread of the main process."""
@@ -39,20 +39,24 @@ class GracefulShutdown:
 
     def begun(self) -> bool:
         """Return whether the worker is shutting down, so that no new task may start."""
-        return bool(self._draining.value)
+        return self._mark_as_read[0] != 0
+
+    def only_follow(self) -> None:
+        """Let this process see a shutdown but not begin one; a picture may take it over."""
+        self._mark.close()
 
     def hold_if_draining(self) -> None:
         """During a shutdown, block a process that has received a hint until it is killed.
 
         If it returned, Celery would deliver hint after hint until the queue is empty.
         """
-        while self._draining.value:
+        while self.begun():
             signal.pause()
 
     def _begin(self) -> None:
-        if self._draining.value:
+        if self.begun():
             return
-        self._draining.value = 1
+        self._mark[0] = 1
         running = [request for request in _requests() if request in state.active_requests]
         threading.Thread(target=self._end, args=(running,), name="shutdown", daemon=True).start()
 
@@ -67,6 +71,19 @@ class GracefulShutdown:
             if child.pid:
                 os.kill(child.pid, signal.SIGKILL)
         os._exit(os.EX_OK)
+
+
+def _shared_byte() -> tuple[mmap.mmap, mmap.mmap]:
+    """Return two views of a byte that forked processes share: for writing, and one that cannot be made writable."""
+    file = os.memfd_create("pixmill-shutdown")
+    os.ftruncate(file, 1)
+    # The kernel lets nobody write through memory of a file that was opened for reading only.
+    only_for_reading = os.open(f"/proc/self/fd/{file}", os.O_RDONLY)
+    try:
+        return mmap.mmap(file, 1), mmap.mmap(only_for_reading, 1, prot=mmap.PROT_READ)
+    finally:
+        os.close(file)
+        os.close(only_for_reading)
 
 
 def _requests() -> list[Request]:

@@ -7,16 +7,16 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
-from billiard import current_process, pool
+from billiard import pool
 from billiard.connection import wait
-from billiard.util import register_after_fork
 from celery.concurrency import asynpool
 from celery.concurrency.prefork import TaskPool
 
+from image_processor.handler.isolated_process import IsolatedProcess
 from image_processor.handler.pool_messages import (
     EndOfMessages,
+    JobQueue,
     Message,
-    ProcessLock,
     RefusedMessageError,
     ResultQueue,
     ResultReader,
@@ -28,7 +28,21 @@ from image_processor.handler.pool_messages import (
 log = structlog.get_logger()
 
 
-class EventResultHandler(asynpool.ResultHandler):
+class _CountsNothing:
+    """A handler of results without the counters of billiard, for each of which it would wait.
+
+    A process could keep the lock of a counter, because it shares its memory.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options | {"on_ready_counters": None})
+
+
+class ThreadedResultHandler(_CountsNothing, pool.ResultHandler):
+    """Reads messages in a thread."""
+
+
+class EventResultHandler(_CountsNothing, asynpool.ResultHandler):
     """Reads a message as soon as the event loop reports one, and kills a process that sends anything else."""
 
     fileno_to_outq: Mapping[int, Any]
@@ -55,25 +69,25 @@ class EventResultHandler(asynpool.ResultHandler):
         return on_result_readable
 
 
-class EventPool(asynpool.AsynPool):
+class _IsolatedPool:
+    """A pool whose processes share nothing with the main process but their pipes."""
+
+    def Process(self, *arguments: Any, **options: Any) -> IsolatedProcess:  # noqa: N802  # billiard's name
+        return IsolatedProcess(*arguments, **options)
+
+    def WorkerProcess(self, worker: Any) -> Any:  # noqa: N802  # billiard's name
+        # With the counter, a process would wait at its end until the main process has counted its results.
+        worker.on_ready_counter = None
+        return super().WorkerProcess(worker)  # type: ignore[misc]  # of a pool
+
+
+class EventPool(_IsolatedPool, asynpool.AsynPool):
     """The pool for brokers with an event loop: each process has a pipe of its own."""
 
     ResultHandler = EventResultHandler
     _cache: Mapping[int, Any]
     _fileno_to_inq: Mapping[int, Any]
     _queues: Mapping[tuple[Any, Any, Any], Any]
-
-    def _setup_queues(self) -> None:
-        super()._setup_queues()  # type: ignore[misc]  # the stubs lack it
-        register_after_fork(self, EventPool._close_pipes_of_others)
-
-    def _close_pipes_of_others(self) -> None:
-        """Close, in a new process, the pipes of the others, which it has inherited: it could write in their name."""
-        own = current_process().outq  # type: ignore[attr-defined]  # what billiard adds
-        for tasks, results, _ in self._queues:
-            if results is not own:
-                tasks.close()
-                results.close()
 
     def _process_register_queues(self, proc: Any, queues: tuple[Any, Any, Any]) -> None:
         super()._process_register_queues(proc, queues)  # type: ignore[misc]  # the stubs lack it
@@ -103,33 +117,27 @@ class EventPool(asynpool.AsynPool):
         proc.outq._reader.discard()
 
 
-class ThreadedPool(pool.Pool):
+class ThreadedPool(_IsolatedPool, pool.Pool):
     """The pool for brokers without an event loop: a thread reads the messages.
 
     Billiard's processes share one pipe to the main process. Here each has its own, because none must be killed for what
     another one sends.
     """
 
+    ResultHandler = ThreadedResultHandler
     _inqueue: Any
     _outqueue: Any
 
     def _setup_queues(self) -> None:
         super()._setup_queues()  # type: ignore[misc]  # the stubs lack it
-        self._inqueue._reader = converted(self._inqueue._reader, UndecodedReader)
-        # A process that is killed while it waits for a job would keep billiard's lock.
-        self._inqueue._rlock = ProcessLock()
+        self._inqueue.close()
+        self._inqueue = JobQueue()
+        self._quick_put = self._inqueue.put
         self._outqueue.close()
         self._outqueue = EndOfMessages()
         self._senders: dict[ResultReader, Any] = {}
         self._quick_get = None
         self._poll_result = self._next_message
-        register_after_fork(self, ThreadedPool._close_pipes_of_others)
-
-    def _close_pipes_of_others(self) -> None:
-        """Close, in a new process, the pipes that only the main process reads."""
-        self._outqueue.close()
-        for reader in self._senders:
-            reader.close()
 
     def get_process_queues(self) -> tuple[Any, Any, Any]:
         return self._inqueue, ResultQueue(blocks=True), None

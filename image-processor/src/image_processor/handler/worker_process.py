@@ -26,6 +26,7 @@ class WorkerProcess:
 
     def begin(self) -> None:
         """Create the services, after the fork and before the first hint."""
+        self._shutdown.only_follow()
         self._runner = self._create_runner()
 
     def work(self) -> None:
