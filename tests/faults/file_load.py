@@ -123,8 +123,7 @@ class FileLoad:
             if self._pixmill.files.read(file_id) != self.files[file_id]:
                 self.errors.append(f"file {file_id} has other bytes")
 
-    # The two below are bare HTTP. The client sends a body without pauses, and always a key that makes the server answer
-    # a repetition with the first file; these requests arrive slowly and have no key.
+    # The two below are bare HTTP: the published client sends every body without pauses, and with a key.
     def _put_slowly(self) -> None:
         self._send_once(lambda http: http.put(f"{FILES}/?name=slow.bin", content=_Slow(LARGE)))
 
