@@ -19,14 +19,17 @@ WANTED_MS = 50
 TIMES = 20
 
 ROWS = """
-INSERT INTO files (name, extension, comment, size, sha256, media_type, search_name, created_at, updated_at)
-SELECT name, extension, '', size, :sha256, media_type, lower(name || extension), created_at, created_at
+INSERT INTO files (name, extension, comment, size, sha256, media_type, width, height, search_name, created_at,
+    updated_at)
+SELECT name, extension, '', size, :sha256, media_type, width, height, lower(name || extension), created_at, created_at
 FROM (
     SELECT (ARRAY['IMG_', 'Отчёт ', 'scan-', 'photo of Anna ', '截图'])[1 + n % 5] || n || ' ' || md5(n::text) AS name,
         (ARRAY['.jpg', '.jpg', '.jpg', '.png', '.pdf', '.txt'])[1 + n % 6] AS extension,
         (ARRAY['image/jpeg', 'image/jpeg', 'image/jpeg', 'image/png', 'application/pdf', 'text/plain'])[1 + n % 6]
             AS media_type,
         (n::bigint * 7919) % 50000000 AS size,
+        (ARRAY[3, 4, 2, 3, 16, 9, 1, 8])[1 + (hashint4(n) & 7)] * 100 AS width,
+        (ARRAY[2, 3, 3, 4, 9, 16, 1, 5])[1 + (hashint4(n) & 7)] * 100 AS height,
         1700000000 + n * 30.0 AS created_at
     FROM generate_series(1, :count) AS n
 ) AS made
@@ -55,6 +58,11 @@ QUERIES = {
     "everything": "name=anna&extension=jpg&size_min=1000000&created_after=2024-01-01T00:00:00Z&sort=-size",
 }
 
+INDEXED = "created_before=2023-12-19T15:33:21Z"
+"""The 100,000 oldest files, each of one of eight shapes."""
+INDEX_ORDERS = ("id", "-id", "-created_at", "name", "-size")
+INDEX_WANTED_MS, INDEX_WANTED_BYTES = 300, 250_000
+
 
 def fill(url: str, count: int) -> None:
     engine = sqlalchemy.create_engine(url)
@@ -76,6 +84,18 @@ def milliseconds(pixmill: Served, query: str) -> list[float]:
         pixmill.http.get(f"{FILES}/?limit=100&{query}").raise_for_status()
         samples.append((time.perf_counter() - began) * 1000)
     return samples
+
+
+def index_of(pixmill: Served, sort: str) -> str:
+    """Request the index of 100,000 files many times; return its size and times."""
+    samples, size = [], 0
+    for _ in range(TIMES):
+        began = time.perf_counter()
+        url = f"{FILES}/index?{INDEXED}&sort={sort}"
+        with pixmill.http.stream("GET", url, headers={"Accept-Encoding": "gzip"}) as response:
+            size = sum(map(len, response.iter_raw()))
+        samples.append((time.perf_counter() - began) * 1000)
+    return f"{size / 1000:.0f} kB, p50 {statistics.median(samples):.0f} ms, max {max(samples):.0f} ms"
 
 
 def unlimited(stack: FullStack, pixmill: Served) -> str:
@@ -111,6 +131,9 @@ def main() -> None:
                         f"{name:28} p50 {statistics.median(samples):6.1f} ms  max {max(samples):6.1f} ms{slow}",
                         flush=True,
                     )
+                wanted = f"wanted {INDEX_WANTED_BYTES / 1000:.0f} kB and {INDEX_WANTED_MS} ms"
+                for sort in INDEX_ORDERS:
+                    print(f"index of 100,000 by {sort}: {index_of(pixmill, sort)} ({wanted})", flush=True)
                 print(f"the whole list: {unlimited(stack, pixmill)}", flush=True)
         finally:
             stack.stop()

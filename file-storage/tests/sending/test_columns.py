@@ -2,12 +2,16 @@
 
 import gzip
 import json
+from collections.abc import Callable, Sequence
 from itertools import accumulate
+from random import Random
 
 import pytest
 from file_storage.sending.columns import PART, columns_of, compressed
 
 Cells = tuple[int, int | None, int | None]
+
+FILES = 100_000
 
 
 @pytest.mark.parametrize(
@@ -46,4 +50,22 @@ def test_many_ratios_are_written_in_parts() -> None:
 def test_compressed_columns_are_the_same() -> None:
     pieces = [b'{"ids":[', b"1" * 100_000, b"]}"]
 
-    assert gzip.decompress(b"".join(compressed(pieces))) == b"".join(pieces)
+    assert gzip.decompress(compressed(pieces)) == b"".join(pieces)
+
+
+@pytest.mark.parametrize("first", [1, 1_000_000])
+@pytest.mark.parametrize(
+    "ids_of",
+    [
+        pytest.param(lambda first: range(first, first + FILES), id="oldest first"),
+        pytest.param(lambda first: range(first + FILES, first, -1), id="newest first"),
+        pytest.param(lambda first: sorted(Random(1).sample(range(first, first + 3 * FILES), FILES)), id="gaps"),
+    ],
+)
+def test_the_index_of_100_000_files_in_the_order_of_ids_has_at_most_250_kb(
+    ids_of: Callable[[int], Sequence[int]], first: int
+) -> None:
+    shapes = [(3, 2), (4, 3), (2, 3), (3, 4), (16, 9), (9, 16), (1, 1), (8, 5)]
+    rows = [(file_id, *shape) for file_id, shape in zip(ids_of(first), Random(2).choices(shapes, k=FILES), strict=True)]
+
+    assert len(compressed(columns_of([rows]))) <= 250_000

@@ -1,16 +1,24 @@
-"""Sends a long list of files as columns: JSON with an array for each property, compressed while it is generated."""
+"""Sends a long list of files as columns: JSON with an array for each property."""
 
-import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from operator import sub
+
+import deflate
 
 from file_storage.services.listing import IndexRow
 
 PART = 20_000
 """Number of ratios written at once."""
 _MAX_RATIO = 65_535
-_GZIP = 16 + zlib.MAX_WBITS
+_SHAPES = 4096
+"""Number of shapes remembered: the photographs of one person have few."""
+_NEARLY_OPTIMAL = 10
+"""libdeflate's first level that looks for the shortest sequence of matches.
+
+Numbers that count up take half as many bytes as with zlib, in the same time as at zlib's highest level.
+"""
 
 
 def columns_of(parts: Iterable[Sequence[IndexRow]], *, as_deltas: bool = False) -> Iterator[bytes]:
@@ -33,22 +41,26 @@ def columns_of(parts: Iterable[Sequence[IndexRow]], *, as_deltas: bool = False) 
             ratios.extend([_hundredths(row[1], row[2]) for row in rows])
     yield b'],"ratios":['
     for start in range(0, len(ratios), PART):
-        texts = [str(number / 100) if number else "null" for number in ratios[start : start + PART]]
-        yield f"{',' if start else ''}{','.join(texts)}".encode()
+        yield f"{',' if start else ''}{','.join(map(_as_json, ratios[start : start + PART]))}".encode()
     yield f'],"total":{len(ratios)}}}'.encode()
 
 
-def compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the pieces compressed in the gzip format."""
-    compressor = zlib.compressobj(wbits=_GZIP)
-    for piece in pieces:
-        if data := compressor.compress(piece):
-            yield data
-    yield compressor.flush()
+def compressed(pieces: Iterable[bytes]) -> bytes:
+    """Return the pieces compressed in the gzip format.
+
+    They are buffered, with about 12 bytes per file: only a compressor that sees the whole text finds the shortest form.
+    """
+    return bytes(deflate.gzip_compress(b"".join(pieces), _NEARLY_OPTIMAL))
 
 
+@lru_cache(_SHAPES)
 def _hundredths(width: int | None, height: int | None) -> int:
     """Return the ratio in hundredths; 0 if it is unknown."""
     if not width or not height:
         return 0
     return min(max(round(100 * width / height), 1), _MAX_RATIO)
+
+
+@lru_cache(_SHAPES)
+def _as_json(hundredths: int) -> str:
+    return str(hundredths / 100) if hundredths else "null"
