@@ -3,8 +3,8 @@
 import random
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 
 import httpx2
@@ -21,32 +21,36 @@ LARGE = random.Random(-1).randbytes(20_000_000)
 """More than the client sends in one request."""
 
 
-class FileLoad(threading.Thread):
-    """Random operations of the published client; acknowledged ones must be visible at the end."""
+class FileLoad:
+    """Random operations of the published client; at the end, exactly the acknowledged ones must be visible."""
 
     def __init__(self, url: str, seed: str) -> None:
-        super().__init__()
         self.files: dict[int, bytes] = {}
         """The content of each file whose storing was acknowledged and that was not deleted."""
         self.deleted: set[int] = set()
         self.errors: list[str] = []
         """Failures that the client's retries should have prevented, and wrong answers."""
         self.folders: set[str] = set()
-        """One for each operation of the client, so that a file that it stores twice has an equal path."""
+        """A new one for each operation of the client, which must have acknowledged every file in it."""
         self._pixmill = Served(url, retries=PATIENT)
         self._rng = random.Random(seed)
         self._seed = seed
-        self._stopped = threading.Event()
+        self._ended = threading.Event()
         self._paths = [temporary_folder(seed) / f"{number}.bin" for number in range(len(CONTENTS))]
         for path, content in zip(self._paths, CONTENTS, strict=True):
             path.write_bytes(content)
 
-    def stop(self) -> None:
-        self._stopped.set()
-        self.join()
-        self._pixmill.close()
+    def end(self) -> None:
+        """Begin no further operation."""
+        self._ended.set()
 
     def run(self) -> None:
+        """Operate until the end."""
+        with self._pixmill:
+            while not self._ended.is_set():
+                self._operate()
+
+    def _operate(self) -> None:
         weights: Mapping[Callable[[], None], int] = {
             self._upload: 3,
             self._upload_with_key: 3,
@@ -59,12 +63,11 @@ class FileLoad(threading.Thread):
             self._delete_permanently: 4,
             self._read: 5,
         }
-        while not self._stopped.is_set():
-            [action] = self._rng.choices(list(weights), list(weights.values()))
-            try:
-                action()
-            except PixmillError as error:
-                self.errors.append(f"{action.__name__}: {error!r}")
+        [action] = self._rng.choices(list(weights), list(weights.values()))
+        try:
+            action()
+        except PixmillError as error:
+            self.errors.append(f"{action.__name__}: {error!r}")
 
     def _upload(self) -> None:
         content = self._rng.choice(CONTENTS)
@@ -120,8 +123,7 @@ class FileLoad(threading.Thread):
             if self._pixmill.files.read(file_id) != self.files[file_id]:
                 self.errors.append(f"file {file_id} has other bytes")
 
-    # The two below are bare HTTP. The client sends a body without pauses, and always a key that makes the server answer
-    # a repetition with the first file; these requests arrive slowly and have no key.
+    # The two below are bare HTTP: the published client sends every body without pauses, and with a key.
     def _put_slowly(self) -> None:
         self._send_once(lambda http: http.put(f"{FILES}/?name=slow.bin", content=_Slow(LARGE)))
 
@@ -147,14 +149,30 @@ class FileLoad(threading.Thread):
         return folder
 
 
+@contextmanager
+def running(loads: Sequence[FileLoad]) -> Iterator[None]:
+    """Run loads; at the end, wait for the last operation of each."""
+    threads = [threading.Thread(target=load.run) for load in loads]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        # No load begins an operation while the last one of another is awaited.
+        for load in loads:
+            load.end()
+        for thread in threads:
+            thread.join()
+
+
 def differences_from_expected(stack: FullStack, loads: Sequence[FileLoad]) -> list[str]:
     """Return the differences between the stored files and what the loads expect."""
     differences = []
     with Served(stack.url) as pixmill:
         listed = {file.id: file for file in pixmill.files.list()}
-        paths = Counter(file.path for file in listed.values() if any(file.folder in load.folders for load in loads))
-        differences += [f"{path} is stored {count} times" for path, count in paths.items() if count > 1]
         for load in loads:
+            own = {file.id for file in listed.values() if file.folder in load.folders}
+            differences += [f"file {file_id} is stored, but not acknowledged" for file_id in own - load.files.keys()]
             for file_id, content in load.files.items():
                 if file_id not in listed:
                     differences.append(f"file {file_id} is lost")

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.faults.file_load import FileLoad, differences_from_expected
+from tests.faults.file_load import FileLoad, differences_from_expected, running
 from tests.faults.task_load import TaskLoad
 from tests.support.client import TASKS, Served
 from tests.support.environment import LEASE
@@ -41,17 +41,13 @@ def test_a_failover_to_a_synchronous_standby_loses_nothing_that_was_answered() -
     try:
         load = TaskLoad(stack, "failover")
         file_loads = [FileLoad(stack.url, f"failover-{number}") for number in range(FILE_LOADS)]
-        for file_load in file_loads:
-            file_load.start()
-        with load.running():
+        with running(file_loads), load.running():
             time.sleep(LOAD_SECONDS)
             stack.postgres.kill()
             confirmed_before = list(load.task_ids)
             stack.promote_standby()
             stack.await_ready()
             time.sleep(LOAD_SECONDS)
-        for file_load in file_loads:
-            file_load.stop()
         with Receiver() as receiver, Served(stack.url) as pixmill:
             source = pixmill.files.upload(photo(), name="later.png")
             later_ids = pixmill.http.post(

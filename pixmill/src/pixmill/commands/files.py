@@ -130,7 +130,7 @@ def put(
     sizes: dict[Source, int] = {item.path: stamp[0] for item in found if (stamp := stamp_of(item.path)) is not None}
     with connected(url, profile) as pixmill, transfers(text("Uploading"), sizes) as moved:
         if name is not None:
-            with _continuing(found):
+            with explained(lambda: _continuation(found) or text("interrupted")):
                 file = _put_named(pixmill, found[0].path, name, details, moved)
             _print_file(file, as_json=as_json, quiet=quiet)
             return
@@ -494,21 +494,17 @@ def _put_all(
     moved: Transfers,
 ) -> None:
     """Upload files under their own names, and print the outcomes; one that fails does not stop the others."""
-    with explained(lambda: printer.interruption(len(found))), _continuing(found):
+    with explained(lambda: _continuation(found) or printer.interruption(len(found))):
         printer.add(_sent(pixmill, found, details, parallel, moved))
     printer.finish()
 
 
-@contextmanager
-def _continuing(found: Sequence[Placed]) -> Iterator[None]:
-    """Say at Ctrl-C that a single large file continues, for which nobody needs ``--skip-existing``."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        stamp = stamp_of(found[0].path) if len(found) == 1 else None
-        if stamp is None or stamp[0] <= MEDIUM:
-            raise
-        raise fail(text("interrupted; the same command goes on where this one stopped"), Exit.INTERRUPTED) from None
+def _continuation(found: Sequence[Placed]) -> str | None:
+    """Return what Ctrl-C says of a single large file, which needs no ``--skip-existing`` to continue."""
+    stamp = stamp_of(found[0].path) if len(found) == 1 else None
+    if stamp is None or stamp[0] <= MEDIUM:
+        return None
+    return text("interrupted; the same command goes on where this one stopped")
 
 
 def _sent(
