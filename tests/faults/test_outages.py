@@ -41,6 +41,7 @@ def test_without_rabbitmq_tasks_are_accepted_and_run_later(stack: FullStack, pix
 
 
 def test_a_worker_logs_the_loss_of_rabbitmq_as_json(stack: FullStack) -> None:
+    stack.await_saved_queue()
     stack.rabbitmq.kill()
     stack.rabbitmq.start()
 
