@@ -2,12 +2,13 @@
 
 import gzip
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
+from os import urandom
 from random import Random
 
 import pytest
-from file_storage.sending.columns import PART, columns_of, compressed
+from file_storage.sending.columns import BUFFERED, PART, columns_of, compressed
 
 Cells = tuple[int, int | None, int | None]
 
@@ -47,10 +48,25 @@ def test_many_ratios_are_written_in_parts() -> None:
     assert max(map(len, pieces)) < 5 * PART
 
 
-def test_compressed_columns_are_the_same() -> None:
-    pieces = [b'{"ids":[', b"1" * 100_000, b"]}"]
+@pytest.mark.parametrize("length", [100_000, BUFFERED + 1])
+def test_compressed_columns_are_the_same(length: int) -> None:
+    pieces = [b'{"ids":[', b"1" * length, b"]}"]
 
-    assert gzip.decompress(compressed(pieces)) == b"".join(pieces)
+    assert gzip.decompress(b"".join(compressed(pieces))) == b"".join(pieces)
+
+
+def test_a_very_long_index_is_compressed_while_it_is_generated() -> None:
+    generated = 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal generated
+        for _ in range(8):
+            generated += 1
+            yield urandom(BUFFERED // 4)
+
+    next(compressed(pieces()))
+
+    assert generated == 5
 
 
 @pytest.mark.parametrize("first", [1, 1_000_000])
@@ -68,4 +84,4 @@ def test_the_index_of_100_000_files_in_the_order_of_ids_has_at_most_250_kb(
     shapes = [(3, 2), (4, 3), (2, 3), (3, 4), (16, 9), (9, 16), (1, 1), (8, 5)]
     rows = [(file_id, *shape) for file_id, shape in zip(ids_of(first), Random(2).choices(shapes, k=FILES), strict=True)]
 
-    assert len(compressed(columns_of([rows]))) <= 250_000
+    assert len(b"".join(compressed(columns_of([rows])))) <= 250_000

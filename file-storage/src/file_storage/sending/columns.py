@@ -1,8 +1,10 @@
 """Sends a long list of files as columns: JSON with an array for each property."""
 
+import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from operator import sub
 
 import deflate
@@ -12,12 +14,15 @@ from file_storage.services.listing import IndexRow
 PART = 20_000
 """Number of ratios written at once."""
 _MAX_RATIO = 65_535
+BUFFERED = 16 * 2**20
+"""Number of bytes buffered to compress them together: the index of about a million files."""
 _SHAPES = 4096
 """Number of shapes remembered: the photographs of one person have few."""
+_GZIP = 16 + zlib.MAX_WBITS
 _NEARLY_OPTIMAL = 10
 """libdeflate's first level that looks for the shortest sequence of matches.
 
-Numbers that count up take half as many bytes as with zlib, in the same time as at zlib's highest level.
+Numbers that count up take a third fewer bytes than with zlib.
 """
 
 
@@ -45,12 +50,27 @@ def columns_of(parts: Iterable[Sequence[IndexRow]], *, as_deltas: bool = False) 
     yield f'],"total":{len(ratios)}}}'.encode()
 
 
-def compressed(pieces: Iterable[bytes]) -> bytes:
-    """Return the pieces compressed in the gzip format.
+def compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the pieces compressed in the gzip format.
 
-    They are buffered, with about 12 bytes per file: only a compressor that sees the whole text finds the shortest form.
+    The shortest form needs the whole text, which is buffered with about 14 bytes per file. A text of more than
+    :data:`BUFFERED` bytes is compressed while it is generated, and has about 40% more bytes.
     """
-    return bytes(deflate.gzip_compress(b"".join(pieces), _NEARLY_OPTIMAL))
+    left, text = iter(pieces), bytearray()
+    for piece in left:
+        text += piece
+        if len(text) > BUFFERED:
+            yield from _streamed(chain([text], left))
+            return
+    yield bytes(deflate.gzip_compress(text, _NEARLY_OPTIMAL))
+
+
+def _streamed(pieces: Iterable[bytes | bytearray]) -> Iterator[bytes]:
+    compressor = zlib.compressobj(wbits=_GZIP)
+    for piece in pieces:
+        if data := compressor.compress(piece):
+            yield data
+    yield compressor.flush()
 
 
 @lru_cache(_SHAPES)
