@@ -4,13 +4,14 @@ import base64
 import json
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from tests.support.accessibility import violations
-from tests.support.browser import Page, box_of
+from tests.support.browser import Page, box_of, open_page
 from tests.support.client import Served
 from tests.support.images import photo
 from tests.support.screens import address_of_steps
+from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
 
 WATERMARK = {"algorithm": "watermark", "params": {"mark": {"text": "Pixmill"}}}
@@ -76,18 +77,35 @@ def test_an_arrow_key_chooses_the_place_in_its_direction(pixmill: Served, page: 
     assert chosen_in(page, group) == ["northwest"], "nothing lies beyond the edge, and other keys are the browser's"
 
 
+BELOW = {"ArrowDown": "entropy", "ArrowLeft": "attention", "ArrowRight": "entropy", "ArrowUp": "south"}
+AT_THE_RIGHT = {"ArrowRight": "entropy", "ArrowUp": "attention", "ArrowDown": "entropy", "ArrowLeft": "east"}
+
+
 @pytest.mark.thorough
-def test_the_choices_below_the_places_are_reached_by_arrow_keys(pixmill: Served, page: Page, name: str) -> None:
+@pytest.mark.parametrize(("language", "title"), [("en", "Gravity"), ("ru", "Положение")])
+@pytest.mark.parametrize(("place", "keys"), [(".preview", BELOW), ("aside", AT_THE_RIGHT)])
+def test_the_choices_next_to_the_places_are_reached_as_they_lie(
+    pixmill: Served,
+    chromium: Browser,
+    stack: Stack,
+    name: str,
+    language: str,
+    title: str,
+    place: str,
+    keys: dict[str, str],
+) -> None:
     file_id = pixmill.files.upload(photo(60, 40), name=f"{name}.png").id
     step = {"algorithm": "crop", "params": {"width": 20, "height": 20, "gravity": "southeast"}}
-    open_places(page, address_of_steps([step], file_id))
+    group = f"{place} [role=radiogroup]:has([value=entropy])"
 
-    chosen = []
-    for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp", "ArrowUp"):
-        page.tab.locator(f"{ON_THE_PICTURE} input:checked").press(key)
-        chosen += chosen_in(page, ON_THE_PICTURE)
+    with open_page(chromium, stack.url, language=language) as page:
+        open_places(page, address_of_steps([step], file_id), title)
+        chosen = []
+        for key in keys:
+            page.tab.locator(f"{group} input:checked").press(key)
+            chosen += chosen_in(page, group)
 
-    assert chosen == ["attention", "entropy", "entropy", "attention", "southwest"]
+    assert chosen == list(keys.values())
 
 
 @pytest.mark.thorough

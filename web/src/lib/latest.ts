@@ -1,6 +1,6 @@
 /** Parts of the page that are fetched when they are needed. */
 
-import { AWAY, Problem } from './api/http';
+import { NoAnswer } from './api/http';
 import { connection } from './state/connection.svelte';
 
 /** The part no longer exists, because the server has another version of the page now. */
@@ -12,7 +12,7 @@ export async function part<T>(fetchPart: () => Promise<T>): Promise<T> {
   try {
     return await fetchPart();
   } catch {
-    if (!(await connection.isThere())) throw new Problem(AWAY, 0, '');
+    if (!(await connection.isThere())) throw new NoAnswer('');
   }
   try {
     return await fetchPart();

@@ -21,5 +21,5 @@ export function listen(
 }
 
 /** Listen to changes of all files; return a function that stops listening. */
-export const listenToFiles = (onEvent: (event: FileEvent) => void, onStart: () => void): (() => void) =>
-  fileEvents.listen({ onEvent, onStart });
+export const listenToFiles = (onEvent: (event: FileEvent) => void, onStart: () => void, onLost: () => void): (() => void) =>
+  fileEvents.listen({ onEvent, onStart, onLost });

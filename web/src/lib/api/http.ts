@@ -33,7 +33,13 @@ export class Problem extends Error {
   }
 }
 
-export const AWAY = 'no-answer';
+/** The lack of an answer to a request for a path. */
+export class NoAnswer extends Problem {
+  constructor(readonly path: string) {
+    super('no-answer', 0, '');
+  }
+}
+
 const PASSING: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 /** The server is still at work on an earlier request for the same upload, such as one from before a reload. */
 const BUSY: readonly string[] = [':idempotency-key-in-use', ':upload-busy'];
@@ -58,7 +64,7 @@ export async function problemOf(response: Response): Promise<Problem> {
 /** Note that the service of a path does not answer; return the Problem that says so. */
 function lost(path: string): Problem {
   connection.lost(path);
-  return new Problem(AWAY, 0, '');
+  return new NoAnswer(path);
 }
 
 /** Return the reason why there is no answer: what the browser reports of a lost connection or a timeout is a Problem. */
@@ -84,7 +90,7 @@ async function whole(response: Response, path: string, limited: boolean): Promis
     let timer: ReturnType<typeof setInterval> | undefined;
     const end = new Promise<never>((_, reject) => {
       // The service itself may be there, so only this request is lost.
-      if (limited) timer = setInterval(() => connection.isFull || reject(new Problem(AWAY, 0, '')), STILL_MS);
+      if (limited) timer = setInterval(() => connection.isFull || reject(new NoAnswer(path)), STILL_MS);
     });
     try {
       const { done, value } = await Promise.race([reader.read(), end]);

@@ -55,7 +55,7 @@ export class SharedStream<T> {
     document.addEventListener('visibilitychange', () => (document.hidden ? this.leave() : this.join()));
     addEventListener('pagehide', () => this.leave());
     addEventListener('pageshow', () => this.join());
-    connection.onReturn(() => this.reopen());
+    connection.onReturn(address, () => this.reopen());
   }
 
   /** Call `listener` from now on while the tab is visible; return a function that stops listening. */

@@ -1,7 +1,7 @@
 /** The server's names of algorithms, choices and parameters, in the language of the page. */
 
 import { untrack } from 'svelte';
-import { allAlgorithms } from '../api/tasks';
+import { allAlgorithms, TASKS } from '../api/tasks';
 import type { Algorithm, Schema } from '../api/types';
 import { words } from '../format';
 import { connection } from '../state/connection.svelte';
@@ -13,7 +13,7 @@ let asked: Language | null = null;
 let failed = false;
 
 // Nothing else may ask again: what shows a name is not drawn again as long as the name stays the same.
-connection.onReturn(() => {
+connection.onReturn(TASKS, () => {
   if (failed) void ask(i18n.language);
 });
 

@@ -20,9 +20,16 @@ const STEPS: Record<string, readonly [across: number, down: number]> = {
   ArrowDown: [0, 1],
 };
 
-/** Return the choice that lies in a direction, or nothing at the edge. The other choices follow below the places, one a row. */
-function toward(choice: string, [across, down]: readonly [number, number], others: readonly string[]): string | undefined {
-  const rows = [...PLACES, ...others.map((other) => [other])];
+/** Where the other choices lie: one after the other in a row below the places, or one below the other at their right. */
+type Side = 'below' | 'right';
+
+/** Return all choices as they lie, row by row. At the right, the last of the others is as high as all rows that are left. */
+function rowsOf(others: readonly string[], side: Side): readonly (readonly string[])[] {
+  return side === 'below' ? [...PLACES, others] : PLACES.map((row, index) => [...row, ...(others[index] ? [others[index]] : others.slice(-1))]);
+}
+
+/** Return the choice that lies in a direction, or nothing at the edge. */
+function toward(choice: string, [across, down]: readonly [number, number], rows: readonly (readonly string[])[]): string | undefined {
   const row = rows.findIndex((choices) => choices.includes(choice));
   const target = rows[row + down] ?? [];
   return target[Math.min(rows[row]?.indexOf(choice) ?? 0, target.length - 1) + across];
@@ -32,13 +39,13 @@ function toward(choice: string, [across, down]: readonly [number, number], other
  * Return an attachment for a radiogroup of the choices: an arrow key chooses what lies in its direction. Browsers would go through
  * the choices in their order, so that the arrow down chose what is on the right.
  */
-export const arrowsChoose = (schema: Schema) => (group: HTMLElement): (() => void) => {
+export const arrowsChoose = (schema: Schema, side: Side) => (group: HTMLElement): (() => void) => {
   const onkeydown = (event: KeyboardEvent): void => {
     const direction = STEPS[event.key];
     const isModified = event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
     if (!direction || isModified || !(event.target instanceof HTMLInputElement)) return;
     event.preventDefault();
-    const next = toward(event.target.value, direction, othersOf(schema));
+    const next = toward(event.target.value, direction, rowsOf(othersOf(schema), side));
     const radio = [...group.querySelectorAll('input')].find(({ value }) => value === next);
     radio?.focus();
     radio?.click();

@@ -21,7 +21,7 @@ class Connection {
   private timer: ReturnType<typeof setTimeout> | undefined;
   /** When an upload was last seen to send bytes. */
   sending = -Infinity;
-  private readonly waiting = new Set<() => void>();
+  private readonly waiting = new Set<{ service: Service; listener: () => void }>();
   /** The questions of all requests that have no answer yet. */
   private readonly doubts = new Map<Service, Promise<boolean>>();
 
@@ -74,20 +74,22 @@ class Connection {
       clearTimeout(this.timer);
       this.timer = undefined;
     }
-    for (const listener of this.waiting) listener();
+    for (const waiting of this.waiting) if (waiting.service === service) waiting.listener();
   }
 
-  /** Call `listener` each time a service answers again; return a function that removes it. */
-  onReturn(listener: () => void): () => void {
-    this.waiting.add(listener);
-    return () => this.waiting.delete(listener);
+  /** Call `listener` each time the service of a path answers again; return a function that removes it. */
+  onReturn(path: string, listener: () => void): () => void {
+    // The services return one after the other: the return of the other one would be a second reason to ask.
+    const waiting = { service: serviceOf(path), listener };
+    this.waiting.add(waiting);
+    return () => this.waiting.delete(waiting);
   }
 
-  /** Wait until a service answers again. */
-  async returned(): Promise<void> {
-    if (!this.away) return;
+  /** Wait until the service of a path answers again. */
+  async returned(path: string): Promise<void> {
+    if (this.answers[serviceOf(path)] !== false) return;
     await new Promise<void>((resolve) => {
-      const stop = this.onReturn(() => {
+      const stop = this.onReturn(path, () => {
         stop();
         resolve();
       });

@@ -1,6 +1,6 @@
 /** Changes of files' names, comments and folders. They are sent one after another: two requests at once may arrive in another order. */
 
-import { changeFile } from '../api/files';
+import { changeFile, FILES } from '../api/files';
 import { Problem } from '../api/http';
 import type { FileRow } from '../api/types';
 import { explain } from '../errors';
@@ -66,7 +66,7 @@ class Edits {
     } catch (error) {
       const mayPass = error instanceof Problem && error.isPassing;
       if (mayPass && !(await connection.isThere())) {
-        await connection.returned();
+        await connection.returned(FILES);
         return;
       }
       this.settle(id, field, edit);

@@ -8,6 +8,7 @@ import { listenToFiles } from '../api/events';
 import { allFolders, fileIndex, indexAddress, lookUp, newer, type FileQuery } from '../api/files';
 import type { FileEvent, FileRow } from '../api/types';
 import { router } from '../router.svelte';
+import { Renewal } from './renewal';
 import { selection } from './selection.svelte';
 
 /** Delay before fetching rows, so that files are skipped while the scroll bar is dragged past them. */
@@ -49,7 +50,7 @@ class FileList {
   private rowsTimer: ReturnType<typeof setTimeout> | undefined;
   private readonly events = new Map<number, FileEvent>();
   private showTimer: ReturnType<typeof setTimeout> | undefined;
-  private refreshTimer: ReturnType<typeof setTimeout> | undefined;
+  private readonly renewal = new Renewal(() => this.refresh());
 
   /** Listen to changes on the server from now on. */
   follow(): Promise<void> {
@@ -81,6 +82,9 @@ class FileList {
     if (this.address) void this.load(this.address);
   }
 
+  /** Fetch again after an outage or an error, unless that is already under way. */
+  readonly retry = (): void => this.renewal.retry(() => this.loading || (this.error !== null && this.refresh()));
+
   changed(file: FileRow): void {
     this.know(file);
   }
@@ -109,6 +113,7 @@ class FileList {
     this.request.abort();
     const request = (this.request = new AbortController());
     this.loading = true;
+    this.renewal.stop();
     await this.follow();
     if (request.signal.aborted) return;
     try {
@@ -213,10 +218,12 @@ class FileList {
           this.showTimer ??= setTimeout(() => this.show(), SHOW_MS);
         },
         () => {
-          if (!isFirst) this.refresh();
+          this.renewal.started();
+          if (!isFirst) this.renewal.within(0);
           isFirst = false;
           resolve();
         },
+        () => this.renewal.lost(),
       );
       setTimeout(() => {
         isFirst = false;
@@ -252,12 +259,7 @@ class FileList {
       this.removed(gone);
       selection.drop(gone);
     }
-    if (fresh.length > 0 && !this.insert(fresh)) this.refreshTimer ??= setTimeout(() => this.refreshNow(), REFRESH_MS);
-  }
-
-  private refreshNow(): void {
-    this.refreshTimer = undefined;
-    this.refresh();
+    if (fresh.length > 0 && !this.insert(fresh)) this.renewal.within(REFRESH_MS);
   }
 
   /** Whether the file may belong to the list; only the server can check text and time filters. */

@@ -82,6 +82,12 @@ export class Paged<Row extends { id: number }> {
     }
   };
 
+  /** Fetch the first page again, and also what else failed. */
+  async renew(): Promise<void> {
+    const again = this.error !== null && this.failed === null ? this.again : null;
+    await Promise.all([this.refresh(), again?.()]);
+  }
+
   /** Fetch again what failed, unless a later request is under way: a screen refreshes when the server answers again. */
   retry = async (): Promise<void> => {
     if (this.failed && this.failed !== this.first) return;

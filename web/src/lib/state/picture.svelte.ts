@@ -11,7 +11,8 @@ export class Picture {
     // What failed may have failed because the server was away or asked for a key.
     $effect(() => {
       if (this.failures === 0) return;
-      const stops = [connection.onReturn(this.retry), session.onBegin(this.retry)];
+      const stops = this.addresses().map((address) => connection.onReturn(address, this.retry));
+      stops.push(session.onBegin(this.retry));
       return () => stops.forEach((stop) => stop());
     });
   }

@@ -3,8 +3,10 @@
 import { getBatch } from '../api/batches';
 import { listen } from '../api/events';
 import { Problem } from '../api/http';
+import { TASKS } from '../api/tasks';
 import type { BatchDetail } from '../api/types';
 import { connection } from './connection.svelte';
+import { Renewal } from './renewal';
 import { session } from './session.svelte';
 
 /** Minimum time between two requests for the numbers, because a fast run has hundreds of events per second. */
@@ -19,8 +21,7 @@ export class Progress {
   live = $state(false);
   gone = $state(false);
   error = $state.raw<unknown>(null);
-  private timer: ReturnType<typeof setTimeout> | undefined;
-  private due = Infinity;
+  private readonly renewal = new Renewal(() => void this.load());
   /** Aborted when the screen follows the run no longer: answers come too late. */
   private following = new AbortController();
   private asking = false;
@@ -36,19 +37,22 @@ export class Progress {
     void this.load();
     const stopListening = listen(
       this.id,
-      () => this.loadWithin(ASK_MS),
+      () => this.renewal.within(ASK_MS),
       () => {
         this.live = true;
-        this.loadWithin(0);
+        this.renewal.started();
+        this.renewal.within(0);
       },
-      () => (this.live = false),
+      () => {
+        this.live = false;
+        this.renewal.lost();
+      },
     );
-    const stopWaiting = connection.onReturn(this.retry);
+    const stopWaiting = connection.onReturn(TASKS, this.retry);
     return () => {
       stopListening();
       stopWaiting();
-      clearTimeout(this.timer);
-      this.due = Infinity;
+      this.renewal.stop();
       following.abort();
     };
   }
@@ -62,8 +66,7 @@ export class Progress {
     const { signal } = this.following;
     this.asking = true;
     this.changed = false;
-    clearTimeout(this.timer);
-    this.due = Infinity;
+    this.renewal.stop();
     try {
       const batch = await getBatch(this.id, AbortSignal.any([signal, AbortSignal.timeout(LONGEST_MS)]));
       if (signal.aborted) return;
@@ -77,8 +80,8 @@ export class Progress {
       else this.error = caught;
     }
     this.asking = false;
-    if (this.changed) this.loadWithin(0);
-    else if (this.batch?.status === 'running' && !connection.takesNoTasks) this.loadWithin(IDLE_MS);
+    if (this.changed) this.renewal.within(0);
+    else if (this.batch?.status === 'running' && !connection.takesNoTasks) this.renewal.within(IDLE_MS);
   }
 
   /**
@@ -86,19 +89,6 @@ export class Progress {
    * class, the message of the error, and the stream of events as soon as it has started again. One request is enough for all.
    */
   readonly retry = (): void => {
-    if (this.asking) return;
-    if (this.live) void this.load();
-    else this.loadWithin(ASK_MS);
+    if (!this.asking) this.renewal.retry(() => void this.load());
   };
-
-  private loadWithin(ms: number): void {
-    const due = performance.now() + ms;
-    if (this.due <= due) return;
-    clearTimeout(this.timer);
-    this.due = due;
-    this.timer = setTimeout(() => {
-      this.due = Infinity;
-      void this.load();
-    }, ms);
-  }
 }

@@ -9,7 +9,7 @@ class Updates {
   found = $state(false);
 
   constructor() {
-    connection.onReturn(() => void this.look());
+    connection.onReturn('/', () => void this.look());
     setInterval(() => void (document.hidden || this.look()), LOOK_MS);
   }
 

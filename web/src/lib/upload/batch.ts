@@ -1,4 +1,4 @@
-import { AWAY, languageHeader, Problem, secondsOf } from '../api/http';
+import { languageHeader, NoAnswer, Problem, secondsOf } from '../api/http';
 import { FILES } from '../api/files';
 import type { FileRow } from '../api/types';
 
@@ -32,7 +32,7 @@ export function sendBatch(
       const seconds = secondsOf(request.getResponseHeader('Retry-After'));
       reject(new Problem(answer?.type ?? '', request.status, answer?.detail ?? request.statusText, [], null, seconds));
     };
-    request.onerror = () => reject(new Problem(AWAY, 0, ''));
+    request.onerror = () => reject(new NoAnswer(FILES));
     request.onabort = () => reject(new DOMException('', 'AbortError'));
     signal.addEventListener('abort', () => request.abort());
     request.send(form);

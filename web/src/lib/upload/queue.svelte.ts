@@ -1,5 +1,6 @@
 /** The uploads of this page: small files together in batches, large ones resumable. They go on after a reload. */
 
+import { FILES } from '../api/files';
 import { Problem } from '../api/http';
 import { askSession } from '../api/session';
 import { explain } from '../errors';
@@ -61,7 +62,7 @@ class UploadQueue {
   private nextLook: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
-    connection.onReturn(() => this.start());
+    connection.onReturn(FILES, () => this.start());
     session.onBegin(() => {
       this.start();
       void this.restore();

@@ -1,6 +1,6 @@
 import { DetailedError, Upload } from 'tus-js-client';
 import { FILES } from '../api/files';
-import { AWAY, languageHeader, Problem, secondsOf } from '../api/http';
+import { languageHeader, NoAnswer, Problem, secondsOf } from '../api/http';
 import { hashOfEnds } from './contents';
 
 const CHUNK_BYTES = 64 * 2 ** 20;
@@ -70,7 +70,7 @@ function deferred(): { promise: Promise<void>; resolve: () => void; reject: (err
 function problemOf(error: Error): Error {
   if (!(error instanceof DetailedError)) return error;
   const response = error.originalResponse;
-  if (!response || response.getStatus() === 0) return new Problem(AWAY, 0, '');
+  if (!response || response.getStatus() === 0) return new NoAnswer(FILES);
   const seconds = secondsOf(response.getHeader('Retry-After'));
   try {
     const { type, detail } = JSON.parse(response.getBody()) as { type: string; detail: string };
