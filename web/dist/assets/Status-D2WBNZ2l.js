@@ -1,0 +1,1 @@
+import{Bn as e,Lt as t,Mn as n,Tn as r,Vn as i,dn as a,fn as o,mn as s,rn as c}from"./index-CX36ab9Q.js";var l=s(`<span> </span>`);function u(s,u){i(u,!0);var d=l(),f=n(d,!0);r(()=>{c(d,1,`status ${u.status??``}`,`svelte-hcghuu`),a(f,t.t.statuses[u.status])}),o(s,d),e()}export{u as t};

@@ -1,1 +1,0 @@
-import{Bn as e,It as t,dn as n,jn as r,nn as i,pn as a,un as o,wn as s,zn as c}from"./index-BUjxt8Ab.js";var l=a(`<span> </span>`);function u(a,u){e(u,!0);var d=l(),f=r(d,!0);s(()=>{i(d,1,`status ${u.status??``}`,`svelte-hcghuu`),o(f,t.t.statuses[u.status])}),n(a,d),c()}export{u as t};

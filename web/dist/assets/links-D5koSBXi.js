@@ -1,1 +1,0 @@
-import{Dt as e,Et as t,St as n,Y as r}from"./index-BUjxt8Ab.js";var i=`${r}/links`,a=e=>n(e),o=t=>e(`POST`,i,t),s=(t,n)=>e(`PATCH`,`${i}/${t}`,n);async function c(e){await t(`${i}/${e}`,{method:`DELETE`})}export{c as a,a as i,s as n,o as r,i as t};

@@ -1,0 +1,1 @@
+import{Ct as e,Dt as t,Ot as n,tt as r}from"./index-CX36ab9Q.js";var i=`${r}/links`,a=t=>e(t),o=e=>n(`POST`,i,e),s=(e,t)=>n(`PATCH`,`${i}/${e}`,t);async function c(e){await t(`${i}/${e}`,{method:`DELETE`})}export{c as a,a as i,s as n,o as r,i as t};
