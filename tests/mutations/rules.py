@@ -1051,11 +1051,35 @@ MUTATIONS = [
         "test_a_format_of_the_codec_s_choice_has_the_options_of_that_format",
     ),
     Mutation(
-        rule="a simple image in the best format keeps all its pixels",
+        rule="the best format is lossless only if the file is not much larger",
+        file="image-processor/src/image_processor/services/codec/smallest.py",
+        before="_WORTH = 1.5\n",
+        after="_WORTH = 50\n",
+        caught_by="image-processor/tests/render/processes/test_best.py::"
+        "test_no_kind_of_picture_is_much_larger_than_the_smallest_file",
+    ),
+    Mutation(
+        rule="a page of text in the best format is lossless, although the file is a little larger",
+        file="image-processor/src/image_processor/services/codec/smallest.py",
+        before="_WORTH = 1.5\n",
+        after="_WORTH = 1\n",
+        caught_by="image-processor/tests/render/processes/test_best.py::"
+        "test_a_large_page_of_text_keeps_every_pixel_for_few_bytes_more",
+    ),
+    Mutation(
+        rule="a limit of bytes holds for the lossless files of the best format",
+        file="image-processor/src/image_processor/services/codec/smallest.py",
+        before=" if size <= limit]",
+        after="]",
+        caught_by="image-processor/tests/render/processes/test_best.py::"
+        "test_a_lossless_file_above_the_limit_is_not_sent",
+    ),
+    Mutation(
+        rule="an opaque alpha leaves the best format the choice of JPEG",
         file="image-processor/src/image_processor/services/codec/candidates.py",
-        before="    if complexity(image) >= SIMPLE_BELOW:\n",
-        after="    if complexity(image) >= 0:\n",
-        caught_by="image-processor/tests/render/processes/test_best.py::test_a_simple_image_keeps_every_pixel",
+        before="alpha.min() == maximum(image)",
+        after="alpha.min() > maximum(image)",
+        caught_by="image-processor/tests/render/processes/test_best.py::test_an_opaque_alpha_is_not_kept",
     ),
     Mutation(
         rule="a redirect of an origin is judged as the first URL",

@@ -14,7 +14,7 @@ from image_processor.imaging.output import ANIMATED, Output, Report, Tiles
 from image_processor.imaging.picture import Picture, joined
 from image_processor.imaging.profiles import general_cmyk, remembered
 from image_processor.services.causes import Cause
-from image_processor.services.codec.candidates import candidates
+from image_processor.services.codec.candidates import candidates, without_opaque_alpha
 from image_processor.services.codec.colors import PROFILE, is_adobe_rgb_by_exif, with_exif_of_srgb
 from image_processor.services.codec.credits import with_credits
 from image_processor.services.codec.decoding import Decoded
@@ -22,6 +22,7 @@ from image_processor.services.codec.descriptions import without_dropped_parts
 from image_processor.services.codec.errors import ImageError
 from image_processor.services.codec.saving import materialized, save_plain, without_metadata
 from image_processor.services.codec.search import Encoder
+from image_processor.services.codec.smallest import write_smallest
 
 EXTENSIONS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif", "gif": ".gif", "tiff": ".tif"}
 
@@ -110,44 +111,25 @@ def write_picture(
     if chosen != "auto":
         _encoding(image, chosen, output, result).write()
         return chosen
+    if "jpeg" in compared and not animated:
+        image = without_opaque_alpha(image)
     outputs = {name: by_format.get(name, output) for name in compared}
     return _write_smallest(image, candidates(image, compared, outputs, animated=animated), result)
 
 
-def _write_smallest(image: pyvips.Image, outputs: Mapping[str, Output], result: Path) -> str:
-    """Write the image in the format with the smallest file; for a large image, estimate sizes from a sample.
+def _write_smallest(image: pyvips.Image, outputs: Sequence[tuple[str, Output]], result: Path) -> str:
+    """Write the image as the smallest file and return its format.
 
-    Formats that cannot hold the image are skipped.
-
-    :param outputs: the output of each candidate, by the name of its format.
+    :param outputs: each candidate with the name of its format.
     """
-    encodings, failures = dict[str, Encoder](), list[ImageError | pyvips.Error]()
-    for format_name, output in outputs.items():
+    encodings, failures = list[Encoder](), list[ImageError | pyvips.Error]()
+    for number, (format_name, output) in enumerate(outputs):
+        path = result.with_name(f"{result.name}.{number}.{format_name}")
         try:
-            encodings[format_name] = _encoding(
-                image, format_name, output, result.with_name(f"{result.name}.{format_name}")
-            )
+            encodings.append(_encoding(image, format_name, output, path))
         except ImageError as error:
             failures.append(error)
-    if len(encodings) > 1 and all(encoding.is_sampled for encoding in encodings.values()):
-        encodings = dict(sorted(encodings.items(), key=lambda item: item[1].expected_bytes()))
-    made = dict[str, Path]()
-    for format_name, encoding in encodings.items():
-        try:
-            encoding.write()
-            made[format_name] = encoding.path
-        except (ImageError, pyvips.Error) as error:
-            encoding.path.unlink(missing_ok=True)
-            failures.append(error)
-        if made and encoding.is_sampled:
-            break
-    if not made:
-        raise failures[0]
-    smallest = min(made, key=lambda format_name: made[format_name].stat().st_size)
-    made.pop(smallest).rename(result)
-    for larger in made.values():
-        larger.unlink()
-    return smallest
+    return write_smallest(encodings, failures, result)
 
 
 def _encoding(image: pyvips.Image, format_name: str, output: Output, path: Path) -> Encoder:

@@ -43,12 +43,15 @@ class Encoder:
     """
 
     def __init__(self, image: pyvips.Image, format_name: str, output: Output, path: Path) -> None:
-        self._format = format_name
+        self.format_name = format_name
         self._output = output
         self.path = path
         self._trial = path.with_name(f"{path.name}.trial")
         self._whole = image
         self._most_effort = most_effort_of(format_name, image, output)
+        self.is_lossless = output.lossless or (format_name == "png" and not output.palette)
+        self.max_bytes = output.max_bytes
+        self.is_measured = output.min_ssim is not None
         self.is_sampled = image.width * image.height > SAMPLED_FROM
         quality = output.quality if self._searches or _has_quality(format_name, output) else None
         self._quality = quality or (100 if self._searches else DEFAULT_QUALITY.get(format_name, 100))
@@ -92,7 +95,7 @@ class Encoder:
 
     def _save(self, image: pyvips.Image, quality: int, path: Path) -> None:
         """Save the whole image or its sample, both with the effort of the whole."""
-        save(image, self._format, self._output, quality, self._most_effort, path)
+        save(image, self.format_name, self._output, quality, self._most_effort, path)
 
     @property
     def _searches(self) -> bool:
@@ -167,7 +170,7 @@ class Encoder:
         detail = sentence(
             "As {format}, the result has an SSIM of {ssim:.6f} at quality {quality}, which is less than {min_ssim}: "
             "choose another format, a higher quality, or a lower SSIM.",
-            format=self._format.upper(),
+            format=self.format_name.upper(),
             ssim=1 - value,
             quality=self._quality,
             min_ssim=self._output.min_ssim,
@@ -181,7 +184,7 @@ class Encoder:
             "As {format}, the smallest result{wanted} has {size:,} bytes, which is more than {max_bytes:,}: "
             "make the image smaller first, or choose another format.",
             "size",
-            format=self._format.upper(),
+            format=self.format_name.upper(),
             wanted=wanted,
             size=size,
             max_bytes=self._output.max_bytes or 0,
