@@ -189,7 +189,7 @@ def _walk(location: tuple[int | str, ...], data: object) -> Iterator[tuple[objec
     """
     for part in location:
         if isinstance(data, Mapping) and part in data:
-            data = data[part]
+            data = data.get(part)
         elif isinstance(data, Sequence) and isinstance(part, int) and part < len(data):
             data = data[part]
         else:
