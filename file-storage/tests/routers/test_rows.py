@@ -147,6 +147,13 @@ def test_a_file_moves_to_another_folder(client: FlaskClient) -> None:
     assert "folder" not in document(client.patch(f"/{file_id}", json={"folder": ""}))
 
 
+def test_slashes_around_a_folder_do_not_count(client: FlaskClient) -> None:
+    file_id = document(form(client, "a.jpg", folder="/abs"))["id"]
+
+    assert document(client.get(f"/{file_id}"))["folder"] == "abs"
+    assert document(client.patch(f"/{file_id}", json={"folder": "/etc//x/"}))["folder"] == "etc/x"
+
+
 def test_a_copy_stays_in_the_folder_of_its_source_unless_it_wants_another(client: FlaskClient) -> None:
     file_id = document(form(client, "holiday/a.jpg"))["id"]
 
