@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, HttpUrl, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError
+from pydantic.config import JsonDict
 from service_kit.field_errors import invalid_fields
 from service_kit.languages import translated
 
@@ -196,3 +197,28 @@ def test_a_value_or_a_list_has_only_the_errors_of_what_was_sent(value: object, e
 
 def test_a_value_that_suits_no_member_of_a_union_has_the_errors_of_all() -> None:
     assert len(errors_of(text_or_number=[])) == 2
+
+
+def hide_secret(schema: JsonDict) -> None:
+    """Remove a field from the schema."""
+    properties = schema["properties"]
+    assert isinstance(properties, dict)
+    del properties["secret"]
+
+
+class Strict(BaseModel):
+    """A model with a field that its schema does not show."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=hide_secret)
+
+    shown: int = 0
+    secret: int = 0
+
+
+def test_the_known_fields_are_those_of_the_schema() -> None:
+    with pytest.raises(ValidationError) as refused:
+        Strict.model_validate({"other": 1})
+
+    error = invalid_fields(refused.value, {"other": 1}, model=Strict).errors[0]
+
+    assert error["detail"] == "Unknown field; the fields are: shown"

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import reduce
+from functools import cache, reduce
 from typing import get_args
 
 from pydantic import BaseModel, RootModel, ValidationError
@@ -138,7 +138,14 @@ def _known_fields(model: type[BaseModel] | None, location: tuple[int | str, ...]
     for part in location:
         if model is not None and part in model.model_fields:
             model = _model_in(model.model_fields[str(part)].annotation)
-    return [] if model is None else [field.alias or name for name, field in model.model_fields.items()]
+    return [] if model is None else _described_fields(model)
+
+
+@cache
+def _described_fields(model: type[BaseModel]) -> Sequence[str]:
+    """Return the fields in the model's schema, which omits those that a client cannot send."""
+    properties = model.model_json_schema().get("properties", {})
+    return list(properties) if isinstance(properties, Mapping) else []
 
 
 def _model_in(annotation: object) -> type[BaseModel] | None:
