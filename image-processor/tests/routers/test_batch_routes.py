@@ -320,6 +320,21 @@ def test_a_wrong_cursor_is_refused(api: Api, body: dict[str, object], pointer: s
     assert (refused.status_code, [error["pointer"] for error in refused.get_json()["errors"]]) == (422, [pointer])
 
 
+@pytest.mark.parametrize("cause", ["zz", "0-" + "a" * 16, "1-" + "g" * 16, "1-" + "a" * 16 + "%0A"])
+def test_a_cause_that_is_not_a_key_is_refused(api: Api, cause: str) -> None:
+    refused = api.get(f"/?cause={cause}")
+
+    assert (refused.status_code, [error["pointer"] for error in refused.get_json()["errors"]]) == (422, ["/cause"])
+
+
+def test_the_tasks_of_an_algorithm_that_was_removed_are_found(api: Api) -> None:
+    created = api.create(1)
+    with api.database.write() as session:
+        session.execute(update(Task).where(Task.id == created.task_ids[0]).values(algorithm="was_removed"))
+
+    assert api.ids("/?algorithm=was_removed") == created.task_ids
+
+
 def test_a_batch_counts_the_tasks_that_were_deleted(api: Api) -> None:
     created = api.create(4)
     for place, task_id in enumerate(created.task_ids):
