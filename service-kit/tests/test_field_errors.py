@@ -2,11 +2,14 @@
 
 import re
 from datetime import datetime
+from enum import Enum, IntEnum, StrEnum
+from typing import Annotated, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, HttpUrl, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError
+from pydantic.config import JsonDict
 from service_kit.field_errors import invalid_fields
 from service_kit.languages import translated
 
@@ -119,3 +122,103 @@ def test_a_string_that_is_not_unicode_is_refused_in_russian() -> None:
 )
 def test_the_noun_after_a_limit_has_its_form(values: dict[str, object], russian: str) -> None:
     assert refusal(**values)[1] == russian
+
+
+class State(StrEnum):
+    """An enumeration whose names differ from its values."""
+
+    OPEN = "is open"
+    SHUT = "is shut"
+
+
+class Level(IntEnum):
+    """An enumeration of numbers."""
+
+    LOW = -1
+    HIGH = 1
+
+
+class Plain(Enum):
+    """An enumeration without a base."""
+
+    ONE = "one"
+
+
+class Choices(BaseModel):
+    """Fields that allow members of enumerations, or lists of them."""
+
+    state: State | None = None
+    literal: Literal[State.OPEN, State.SHUT] | None = None
+    level: Literal[Level.LOW, Level.HIGH] | None = None
+    plain: Literal[Plain.ONE] | None = None
+    some: Literal[State.OPEN, State.SHUT] | Annotated[list[Literal[State.OPEN]], Field(min_length=1)] | None = None
+    text_or_number: str | int | None = None
+
+
+def errors_of(**values: object) -> list[tuple[str, str]]:
+    with pytest.raises(ValidationError) as refused:
+        Choices.model_validate(values)
+    return [(error["pointer"], error["detail"]) for error in invalid_fields(refused.value, values).errors]
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ("state", "'is open' or 'is shut'"),
+        ("literal", "'is open' or 'is shut'"),
+        ("level", "-1 or 1"),
+        ("plain", "'one'"),
+    ],
+)
+def test_an_allowed_member_of_an_enumeration_is_its_value(field: str, expected: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Choices.model_validate({field: "zz"})
+
+    error = invalid_fields(refused.value, {field: "zz"}).errors[0]
+
+    assert error["detail"] == f"Input should be {expected}"
+    assert error["context"] == {"expected": expected}
+    assert translated(error["detail"], "ru") == f"Допустимые значения: {expected.replace(' or ', ' или ')}"
+
+
+@pytest.mark.parametrize(
+    ("value", "errors"),
+    [
+        ("zz", [("/some", "Input should be 'is open' or 'is shut'")]),
+        (5, [("/some", "Input should be 'is open' or 'is shut'")]),
+        ({}, [("/some", "Input should be 'is open' or 'is shut'")]),
+        ([], [("/some", "List should have at least 1 item after validation, not 0")]),
+        (["zz", "is open", 5], [("/some/0", "Input should be 'is open'"), ("/some/2", "Input should be 'is open'")]),
+    ],
+)
+def test_a_value_or_a_list_has_only_the_errors_of_what_was_sent(value: object, errors: list[tuple[str, str]]) -> None:
+    assert errors_of(some=value) == errors
+
+
+def test_a_value_that_suits_no_member_of_a_union_has_the_errors_of_all() -> None:
+    assert len(errors_of(text_or_number=[])) == 2
+
+
+def hide_secret(schema: JsonDict) -> None:
+    """Remove a field from the schema."""
+    properties = schema["properties"]
+    assert isinstance(properties, dict)
+    del properties["secret"]
+
+
+class Strict(BaseModel):
+    """A model with a field that its schema does not show."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=hide_secret)
+
+    shown: int = 0
+    secret: int = 0
+
+
+def test_the_known_fields_are_those_of_the_schema() -> None:
+    with pytest.raises(ValidationError) as refused:
+        Strict.model_validate({"other": 1})
+
+    error = invalid_fields(refused.value, {"other": 1}, model=Strict).errors[0]
+
+    assert error["detail"] == "Unknown field; the fields are: shown"

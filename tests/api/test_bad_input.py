@@ -1,6 +1,7 @@
 """Hostile and invalid requests: each gets a clear problem and leaves no data."""
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -213,6 +214,22 @@ def test_a_wrong_query_is_refused(pixmill: Served, place: str, query: str) -> No
 @pytest.mark.parametrize("place", [FILES, TASKS])
 def test_the_error_for_a_misspelled_parameter_lists_the_parameters(pixmill: Served, place: str) -> None:
     assert_problem(pixmill.http.get(f"{place}/?limits=3"), 422, "/limits: Unknown field; the fields are: limit, ")
+
+
+@pytest.mark.both_stacks
+@pytest.mark.parametrize(("language", "expected"), [("en", "Input should be"), ("ru", "Допустимые значения:")])
+@pytest.mark.parametrize("operation", ["cancel", "restart", "forget"])
+def test_the_error_for_a_wrong_state_lists_the_states(
+    pixmill: Served, operation: str, language: str, expected: str
+) -> None:
+    response = pixmill.http.post(
+        f"{TASKS}/{operation}", json={"status": "ended"}, headers={"Accept-Language": language}
+    )
+
+    [error] = response.json()["errors"]
+    assert (response.status_code, error["pointer"]) == (422, "/status")
+    assert error["detail"].startswith(f"{expected} '")
+    assert not re.search("[<>]|TaskStatus", response.text)
 
 
 @pytest.mark.parametrize("field", ["name", "extension", "media_type"])

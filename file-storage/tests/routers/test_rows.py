@@ -113,6 +113,8 @@ def test_every_way_of_uploading_keeps_the_folder_of_a_path(client: FlaskClient) 
         by_tus(client, {"filename": path}),
         by_tus(client, {"filename": "a.jpg", "relativePath": path}),
         by_tus(client, {"filename": "a.jpg", "relativePath": f"/{path}"}),
+        by_tus(client, {"relativePath": path}),
+        by_tus(client, {"relativePath": f"/{path}/"}),
     ]
 
     assert [(file["folder"], file["name"], file["extension"]) for file in files] == [
@@ -134,6 +136,7 @@ def test_a_wanted_folder_counts_more_than_that_of_the_path(client: FlaskClient) 
 
 def test_uppy_writes_null_for_a_file_without_a_folder(client: FlaskClient) -> None:
     assert "folder" not in by_tus(client, {"filename": "a.jpg", "relativePath": "null"})
+    assert by_tus(client, {"relativePath": "null"})["name"] == "upload"
 
 
 def test_a_file_moves_to_another_folder(client: FlaskClient) -> None:
@@ -142,6 +145,13 @@ def test_a_file_moves_to_another_folder(client: FlaskClient) -> None:
     assert document(client.patch(f"/{file_id}", json={"folder": "work"}))["folder"] == "work"
     assert document(client.patch(f"/{file_id}", json={"name": "b"}))["folder"] == "work"
     assert "folder" not in document(client.patch(f"/{file_id}", json={"folder": ""}))
+
+
+def test_slashes_around_a_folder_do_not_count(client: FlaskClient) -> None:
+    file_id = document(form(client, "a.jpg", folder="/abs"))["id"]
+
+    assert document(client.get(f"/{file_id}"))["folder"] == "abs"
+    assert document(client.patch(f"/{file_id}", json={"folder": "/etc//x/"}))["folder"] == "etc/x"
 
 
 def test_a_copy_stays_in_the_folder_of_its_source_unless_it_wants_another(client: FlaskClient) -> None:

@@ -46,6 +46,7 @@ BAD: dict[str, tuple[str, object, int, str]] = {
     ),
     "a filter of a task that is text": ("/delete", {"filter": {"task_id": ["5"]}}, 422, "task_id should be"),
     "an unknown filter": ("/delete", {"filter": {"color": "red"}}, 422, "/filter/color"),
+    "an unknown filter, with the known ones": ("/delete", {"filter": {"x": 1}}, 422, "the fields are: name, q,"),
     "a filter of the wrong type": ("/delete", {"filter": {"size_min": "5"}}, 422, "size_min should be"),
     "a filter that is true": ("/delete", {"filter": {"size_min": True}}, 422, "size_min should be"),
     "a filter below the least": ("/delete", {"filter": {"size_min": -1}}, 422, "/filter/size_min"),

@@ -320,6 +320,47 @@ def test_a_wrong_cursor_is_refused(api: Api, body: dict[str, object], pointer: s
     assert (refused.status_code, [error["pointer"] for error in refused.get_json()["errors"]]) == (422, [pointer])
 
 
+@pytest.mark.parametrize("cause", ["zz", "0-" + "a" * 16, "1-" + "g" * 16, "1-" + "a" * 16 + "%0A"])
+def test_a_cause_that_is_not_a_key_is_refused(api: Api, cause: str) -> None:
+    refused = api.get(f"/?cause={cause}")
+
+    assert (refused.status_code, [error["pointer"] for error in refused.get_json()["errors"]]) == (422, ["/cause"])
+
+
+def test_the_tasks_of_an_algorithm_that_was_removed_are_found(api: Api) -> None:
+    created = api.create(1)
+    with api.database.write() as session:
+        session.execute(update(Task).where(Task.id == created.task_ids[0]).values(algorithm="was_removed"))
+
+    assert api.ids("/?algorithm=was_removed") == created.task_ids
+
+
+def test_a_batch_counts_the_tasks_that_were_deleted(api: Api) -> None:
+    created = api.create(4)
+    for place, task_id in enumerate(created.task_ids):
+        api.set_status([task_id], "finished", started_at=100.0 + place, ended_at=100.003 + place)
+
+    whole = api.document(f"/batches/{created.batch_id}")
+    api.post("/forget", {"ids": created.task_ids[1:]})
+    rest = api.document(f"/batches/{created.batch_id}")
+
+    assert (whole["tasks"], whole["counts"], whole["forgotten"]) == (4, COUNTS | {"finished": 4}, 0)
+    assert (rest["tasks"], rest["counts"], rest["forgotten"]) == (4, COUNTS | {"finished": 1}, 3)
+    assert [batch["forgotten"] for batch in api.get("/batches?limit=1").get_json()] == [3]
+
+
+def test_the_tasks_that_are_left_of_a_batch_do_not_change_its_rate_to_theirs(api: Api) -> None:
+    created = api.create(4)
+    for place, task_id in enumerate(created.task_ids):
+        api.set_status([task_id], "finished", started_at=100.0 + place, ended_at=100.003 + place)
+
+    whole = api.document(f"/batches/{created.batch_id}")["rate"]
+    api.post("/forget", {"ids": created.task_ids[1:]})
+    rest = api.document(f"/batches/{created.batch_id}")["rate"]
+
+    assert (whole, rest) == (1.332, 0.0)
+
+
 def test_a_batch_is_deleted_with_its_last_task(api: Api) -> None:
     created = api.create(2)
     api.set_status(created.task_ids[:1], "finished")

@@ -1,10 +1,12 @@
 """Hints for forms: a parameter's widget follows from its model and its schema."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
 import pytest
-from image_processor.services.catalog import compact_catalog, words
+from image_processor.services.catalog import catalog, compact_catalog, words
+from service_kit.languages import Language
 
 Json = Mapping[str, object]
 
@@ -68,3 +70,32 @@ def test_what_most_people_need_is_not_advanced() -> None:
 )
 def test_a_name_is_words_for_people(name: str, shown: str) -> None:
     assert words(name) == shown
+
+
+def titles_in(part: object) -> Iterator[str]:
+    """Yield the titles of all schemas within a part of a catalog."""
+    if isinstance(part, Mapping):
+        if isinstance(part.get("title"), str):
+            yield part["title"]
+        for child in part.values():
+            yield from titles_in(child)
+    elif isinstance(part, Sequence) and not isinstance(part, str):
+        for child in part:
+            yield from titles_in(child)
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+@pytest.mark.parametrize("document", [catalog, compact_catalog])
+def test_no_title_is_the_name_of_a_class(document: Callable[[Language], object], language: Language) -> None:
+    titles = set(titles_in(document(language)))
+
+    assert {title for title in titles if re.search("[a-z][A-Z]", title)} <= {"BlurHash"}
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_the_schema_of_the_params_has_the_title_of_the_algorithm(language: Language) -> None:
+    definitions = cast("Mapping[str, Json]", compact_catalog(language)["$defs"])
+    algorithms = cast("Sequence[Json]", compact_catalog(language)["algorithms"])
+    references = [str(cast("Json", algorithm["params"])["$ref"]).removeprefix("#/$defs/") for algorithm in algorithms]
+
+    assert [definitions[name]["title"] for name in references] == [algorithm["title"] for algorithm in algorithms]

@@ -1,7 +1,8 @@
 """Turns pydantic's validation errors into JSON pointers and messages."""
 
-from collections.abc import Mapping, Sequence
-from functools import reduce
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache, reduce
 from typing import get_args
 
 from pydantic import BaseModel, RootModel, ValidationError
@@ -25,7 +26,7 @@ def invalid_fields(
     """
     # A dictionary keeps the order; searching a list would take quadratic time for a request with many wrong values.
     errors: dict[tuple[str, str], FieldError] = {}
-    for item in error.errors(include_url=False, include_input=False):
+    for item in _meant(error.errors(include_url=False, include_input=False), data):
         path = _path(item["loc"], data, keep_last=item["type"] == "missing")
         detail = _sentence(item)
         if item["type"] == "extra_forbidden" and (known := _known_fields(model, item["loc"][:-1])):
@@ -79,6 +80,10 @@ _COUNTED = {
 """The singular of the templates with a number before a noun."""
 _CHOICES = ("expected", "expected_schemes")
 """Names of values that list choices in English; other values may quote the request."""
+_MEMBER = re.compile(r"<\w+\.\w+: ('[^']*'|-?\d+)>")
+"""How pydantic writes an enumeration's member that a ``Literal`` allows; a client knows only the member's value."""
+_OPTIONS = ("literal_error", "enum")
+"""Errors of a value that is not among the few allowed ones."""
 _REASONS = ("datetime_parsing", "datetime_from_date_parsing", "url_parsing")
 """Errors whose value ``error`` is a reason in English; there are few reasons, and the catalogs have all of them."""
 
@@ -107,7 +112,8 @@ def _sentence(item: ErrorDetails) -> Sentence:
     if template is None:
         # The message may quote the request, whose braces are not placeholders.
         template = item["msg"].replace("{", "{{").replace("}", "}}") if values else item["msg"]
-    return Sentence(template, values, item["msg"], _COUNTED.get(item["type"]))
+    said = _MEMBER.sub(r"\1", item["msg"]) if item["type"] in _OPTIONS else item["msg"]
+    return Sentence(template, values, said, _COUNTED.get(item["type"]))
 
 
 def _value(value: object) -> Value:
@@ -117,7 +123,7 @@ def _value(value: object) -> Value:
 
 
 def _choice(value: object) -> Value:
-    *choices, last = str(value).rsplit(" or ", 1)
+    *choices, last = _MEMBER.sub(r"\1", str(value)).rsplit(" or ", 1)
     return sentence("{choices} or {last}", choices=choices[0], last=last) if choices else last
 
 
@@ -132,7 +138,14 @@ def _known_fields(model: type[BaseModel] | None, location: tuple[int | str, ...]
     for part in location:
         if model is not None and part in model.model_fields:
             model = _model_in(model.model_fields[str(part)].annotation)
-    return [] if model is None else [field.alias or name for name, field in model.model_fields.items()]
+    return [] if model is None else _described_fields(model)
+
+
+@cache
+def _described_fields(model: type[BaseModel]) -> Sequence[str]:
+    """Return the fields in the model's schema, which omits those that a client cannot send."""
+    properties = model.model_json_schema().get("properties", {})
+    return list(properties) if isinstance(properties, Mapping) else []
 
 
 def _model_in(annotation: object) -> type[BaseModel] | None:
@@ -145,15 +158,58 @@ def _model_in(annotation: object) -> type[BaseModel] | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _path(location: tuple[int | str, ...], data: object, *, keep_last: bool) -> list[str]:
-    """Return the path through ``data``: pydantic's location without the names of union members."""
-    path = []
-    for index, part in enumerate(location):
-        if isinstance(data, Mapping) and (part in data or (keep_last and index + 1 == len(location))):
+def _meant(items: Sequence[ErrorDetails], data: object) -> Iterable[ErrorDetails]:
+    """Return the errors without those of the members of a union that the client did not mean.
+
+    Pydantic lists the errors of all members. A client that sends a list means the list, and not the value that may be
+    sent instead of it.
+    """
+    members = [_union_member(item, data) for item in items]
+    strange = {member for item, member in zip(items, members, strict=True) if _is_of_other_type(item, member, data)}
+    fitting = {member[:-1] for member in members if member and member not in strange}
+    return [
+        item for item, member in zip(items, members, strict=True) if member not in strange or member[:-1] not in fitting
+    ]
+
+
+def _union_member(item: ErrorDetails, data: object) -> tuple[int | str, ...]:
+    """Return the location of an error up to the name of a union's member; empty if the error is not within a union."""
+    location = item["loc"]
+    names = (place for place, (_, within) in enumerate(_walk(location, data)) if not within)
+    place = next(names, len(location))
+    is_missing = item["type"] == "missing" and place + 1 == len(location)
+    return () if place == len(location) or is_missing else location[: place + 1]
+
+
+def _is_of_other_type(item: ErrorDetails, member: tuple[int | str, ...], data: object) -> bool:
+    """Return whether the value has another JSON type than the union's ``member``."""
+    if not member or item["loc"] != member:
+        return False
+    value = [data, *(value for value, _ in _walk(member, data))][-1]
+    return item["type"].endswith("_type") or (item["type"] in _OPTIONS and isinstance(value, list))
+
+
+def _walk(location: tuple[int | str, ...], data: object) -> Iterator[tuple[object, bool]]:
+    """Yield the value at each part of ``location``, and whether the part leads into ``data``.
+
+    Other parts are names of union members, or a missing field.
+    """
+    for part in location:
+        if isinstance(data, Mapping) and part in data:
             data = data.get(part)
         elif isinstance(data, Sequence) and isinstance(part, int) and part < len(data):
             data = data[part]
         else:
+            yield data, False
             continue
-        path.append(str(part))
-    return path
+        yield data, True
+
+
+def _path(location: tuple[int | str, ...], data: object, *, keep_last: bool) -> list[str]:
+    """Return the path through ``data``: pydantic's location without the names of union members."""
+    last = len(location) - 1
+    return [
+        str(part)
+        for place, (part, (value, within)) in enumerate(zip(location, _walk(location, data), strict=True))
+        if within or (keep_last and place == last and isinstance(value, Mapping))
+    ]

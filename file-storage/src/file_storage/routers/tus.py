@@ -45,6 +45,8 @@ MAX_PARTS = 1000
 _NAME_KEYS = ("filename", "name")
 _PATH_KEY = "relativePath"
 """Uppy's metadata key for the path of a file in a dropped folder."""
+_NO_PATH = "null"
+"""What Uppy sends as the path of a file that was not dropped in a folder."""
 _FIELDS = ("comment", "folder", "expires_in", IDEMPOTENCY_KEY)
 
 tus = Blueprint("uploads", __name__, url_prefix="/uploads")
@@ -225,10 +227,12 @@ def _initial_length() -> int | None:
 def _new_upload(length: int | None) -> NewUpload:
     header = request.headers.get("Upload-Metadata", "")
     metadata = _metadata(header)
-    client_name = next((metadata[key] for key in _NAME_KEYS if metadata.get(key)), None)
-    name = file_name(client_name, None) if client_name else FileName("upload", "")
+    path = metadata.get(_PATH_KEY, "").strip("/")
+    client_name = next((metadata[key] for key in _NAME_KEYS if metadata.get(key)), "")
+    own_name = client_name or ("" if path == _NO_PATH else path)
+    name = file_name(own_name, None) if own_name else FileName("upload", "")
     fields = validated(_MetadataFields, {"comment": "", **{key: metadata[key] for key in _FIELDS if key in metadata}})
-    folder = folder_of(client_name or "") or folder_of_relative(metadata.get(_PATH_KEY, ""))
+    folder = folder_of(client_name) or folder_of_relative(path)
     details = details_of(fields, folder)
     partial = request.headers.get("Upload-Concat") == "partial"
     return NewUpload(

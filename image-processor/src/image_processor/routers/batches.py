@@ -50,8 +50,9 @@ class BatchOut(BaseModel):
     priority: int
     cache: bool
     expires_in: int | None = Field(description="Seconds after which a result is deleted.")
-    tasks: int = Field(description="The number of tasks that were created.")
+    tasks: int = Field(description="The number of tasks that were created: the sum of `counts` and `forgotten`.")
     counts: CountsOut
+    forgotten: int = Field(description="The number of tasks that were deleted.")
     created_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7), like all times.")
 
 
@@ -79,7 +80,8 @@ class BatchDetailOut(BatchOut):
     started_at: str | None = Field(description="When the earliest of the tasks' latest attempts began.")
     ended_at: str | None = Field(description="When the last task ended; null until all tasks have ended.")
     rate: float = Field(
-        description="Tasks finished or failed per second, in the last minute, or in total if the batch has ended."
+        description="Tasks finished or failed per second, in the last minute, or in total if the batch has ended; 0 if "
+        "tasks of an ended batch were deleted, because the rate is then unknown."
     )
     seconds_left: int | None = Field(
         description="The remaining time at this rate; null if no task ended in the last minute."
@@ -159,6 +161,7 @@ def _as_json(row: BatchRow) -> dict[str, object]:
         "expires_in": batch.expires_in,
         "tasks": batch.tasks,
         "counts": {status.value: row.counts[status] for status in TaskStatus},
+        "forgotten": row.forgotten,
         "created_at": http_date(batch.created_at),
     }
 

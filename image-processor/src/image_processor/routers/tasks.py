@@ -26,6 +26,7 @@ from image_processor.models import Task, TaskStatus
 from image_processor.routers.batch_schema import batch_body
 from image_processor.routers.times import date_or_none
 from image_processor.services.causes import problem_document
+from image_processor.services.tasks.failures import CAUSE_KEY
 from image_processor.services.tasks.filters import TaskFilter
 from image_processor.services.tasks.tasks import NewBatch, TaskService
 
@@ -168,7 +169,7 @@ class TaskQuery(PageQuery[int]):
     batch_id: Annotated[Annotated[int, Field(ge=1, le=MAX_ID)] | None, OPTIONAL] = Field(
         None, description="Only tasks of this batch."
     )
-    cause: Annotated[Annotated[str, Field(max_length=64)] | None, OPTIONAL] = Field(
+    cause: Annotated[Annotated[str, Field(pattern=f"^{CAUSE_KEY}$")] | None, OPTIONAL] = Field(
         None, description="Only tasks that failed for this cause: the `key` of one of a batch's `errors`."
     )
 

@@ -63,10 +63,14 @@ def compact_catalog(language: Language) -> Json:
     described = [
         _described(algorithm, schema, language) for algorithm, schema in zip(algorithms, schemas[:-1], strict=True)
     ]
-    definitions = {
-        name: _schema(definition, language, name) for name, definition in _members(shared.get("$defs")).items()
-    }
-    return {"algorithms": [*described, _pipeline(schemas[-1], language)], "$defs": definitions}
+    entries = [*described, _pipeline(schemas[-1], language)]
+    titles = {str(schema.get("$ref")): entry["title"] for schema, entry in zip(schemas, entries, strict=True)}
+    definitions = {}
+    for name, definition in _members(shared.get("$defs")).items():
+        definitions[name] = _schema(definition, language, name)
+        if (reference := f"#/$defs/{name}") in titles:
+            definitions[name]["title"] = titles[reference]
+    return {"algorithms": entries, "$defs": definitions}
 
 
 def _described(algorithm: Algorithm, schema: Mapping[str, object], language: Language) -> Json:
@@ -120,7 +124,7 @@ def _schema(schema: object, language: Language, name: str = "") -> Json:
             property_name: _property(property_name, part, order, language)
             for order, (property_name, part) in enumerate(properties.items())
         }
-        if name and not name.endswith("Params"):
+        if name:
             found["title"] = translated(words(name), language, PARAMETER)
     if "$defs" in found:
         found["$defs"] = {key: _definition(part, language, key) for key, part in _members(found["$defs"]).items()}

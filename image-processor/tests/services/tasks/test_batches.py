@@ -140,7 +140,7 @@ def part(status: str, tasks: int, recent: int = 0, begun: float | None = None, e
 def test_the_rate_and_the_time_left_follow_from_what_has_ended(
     parts: Sequence[StatusPart], rate: float, seconds_left: int | None, ended_at: float | None
 ) -> None:
-    progress = progress_of(parts, now=1000.0)
+    progress = progress_of(parts, now=1000.0, created=sum(part.tasks for part in parts))
 
     assert progress.rate == pytest.approx(rate)
     assert (progress.seconds_left, progress.ended_at) == (seconds_left, ended_at)

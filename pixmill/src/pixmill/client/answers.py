@@ -239,7 +239,9 @@ class Batch(Answer):
     :ivar status: ``running`` or ``ended``.
     :ivar tasks: the number of created tasks.
     :ivar counts: the number of tasks in each state, without deleted ones.
-    :ivar rate: tasks per second. This field and all below are missing in lists of batches.
+    :ivar forgotten: the number of deleted tasks.
+    :ivar rate: tasks per second; 0 if tasks of an ended batch were deleted. This field and all below are missing in
+        lists of batches.
     :ivar seconds_left: the estimate at this rate; ``None`` if unknown.
     :ivar errors: grouped by cause, most frequent first.
     """
@@ -249,6 +251,7 @@ class Batch(Answer):
     algorithm: str
     tasks: int
     counts: Mapping[str, int] = field(default_factory=dict, hash=False)
+    forgotten: int = 0
     params: Mapping[str, object] | None = field(default=None, hash=False)
     preset: str | None = None
     priority: int = 0

@@ -37,6 +37,11 @@ class BatchRow(NamedTuple):
     def unended(self) -> int:
         return sum(self.counts[status] for status in UNENDED)
 
+    @property
+    def forgotten(self) -> int:
+        """Return the number of tasks that were deleted."""
+        return self.batch.tasks - sum(self.counts.values())
+
 
 @dataclass(frozen=True)
 class StatusPart:
@@ -59,7 +64,8 @@ class Progress:
     """The progress of a batch.
 
     :param ended_at: ``None`` while a task has not ended.
-    :param rate: tasks finished or failed per second: recently, or over the whole time of an ended batch.
+    :param rate: tasks finished or failed per second: recently, or over the whole time of an ended batch; 0 if the time
+        of an ended batch is unknown, because some of its tasks were deleted.
     :param seconds_left: estimate at this rate; ``None`` if no task ended recently.
     """
 
@@ -144,11 +150,14 @@ class BatchService:
             now, parts = _parts(session, batch_id)
             counts = dict.fromkeys(TaskStatus, 0) | {part.status: part.tasks for part in parts}
             causes = _causes(session, batch_id) if counts[TaskStatus.ERROR] else []
-        return BatchDetail(BatchRow(batch, counts), progress_of(parts, now), causes)
+        return BatchDetail(BatchRow(batch, counts), progress_of(parts, now, batch.tasks), causes)
 
 
-def progress_of(parts: Sequence[StatusPart], now: float) -> Progress:
-    """Return the progress of a batch with these tasks, by the database's clock."""
+def progress_of(parts: Sequence[StatusPart], now: float, created: int) -> Progress:
+    """Return the progress of a batch with these tasks, by the database's clock.
+
+    :param created: number of tasks that were created, including deleted ones.
+    """
     begun = [part.started_at for part in parts if part.started_at is not None]
     started_at = min(begun) if begun else None
     worked = [part for part in parts if part.status in (TaskStatus.FINISHED, TaskStatus.ERROR)]
@@ -159,7 +168,9 @@ def progress_of(parts: Sequence[StatusPart], now: float) -> Progress:
     ends = [part.ended_at for part in parts if part.ended_at is not None]
     ended_at = max(ends) if ends else None
     seconds = ended_at - started_at if ended_at is not None and started_at is not None else 0.0
-    return Progress(started_at, ended_at, _rate(sum(part.tasks for part in worked), seconds), 0)
+    # The tasks that are left may have run in a small part of the time: their rate would be far too high.
+    whole = sum(part.tasks for part in parts) == created
+    return Progress(started_at, ended_at, _rate(sum(part.tasks for part in worked), seconds) if whole else 0.0, 0)
 
 
 def causes_of(failures: Sequence[Failure]) -> Sequence[ErrorGroup]:

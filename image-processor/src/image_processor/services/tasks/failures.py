@@ -7,7 +7,9 @@ from hashlib import sha256
 from image_processor.services.causes import kind_of_problem
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_KEY = re.compile(r"([1-9][0-9]{0,17})-[0-9a-f]{16}")
+CAUSE_KEY = "([1-9][0-9]{0,17})-[0-9a-f]{16}"
+"""The pattern of the name of a cause; its group is the id of the batch."""
+_KEY = re.compile(CAUSE_KEY)
 """What :func:`cause_key` returns."""
 
 
