@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from zipfile import ZipFile
 
 import pytest
@@ -98,6 +100,69 @@ def test_bytes_go_through_stdin_and_stdout(pixmill_program: Run) -> None:
     got = pixmill_program("get", put.stdout.strip(), "-o", "-")
 
     assert got.stdout == "through a pipe"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["put", "a.png", "--json=id"], id="put"),
+        pytest.param(["run", "flip", "a.png", "-o", "out"], id="run"),
+        pytest.param(["run", "flip", "a.png", "-o", "-"], id="run to stdout"),
+        pytest.param(["sync", "hot", "--run", "flip", "-o", "results", "--once"], id="sync"),
+    ],
+)
+def test_data_go_to_stdout_although_a_bar_is_on_the_terminal(
+    environment: dict[str, str], tmp_path: Path, words: list[str]
+) -> None:
+    (tmp_path / "hot").mkdir()
+    for path in ("a.png", "hot/a.png"):
+        (tmp_path / path).write_bytes(photo(60, 40))
+
+    code, stdout, terminal = run_at_a_terminal(words, environment, tmp_path)
+
+    assert (code, b"\x1b[" in terminal) == (0, True)
+    assert stdout != b""
+
+
+def test_a_result_goes_to_stdout(pixmill_program: Run, environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(photo(60, 40))
+    (tmp_path / "b.png").write_bytes(photo(60, 50))
+
+    code, stdout, _ = run_at_a_terminal(["run", "resize width=30", "a.png", "-o", "-"], environment, tmp_path)
+    two = pixmill_program("run", "resize width=30", "a.png", "b.png", "-o", "-")
+
+    assert (code, opened(stdout).size) == (0, (30, 20))
+    assert (two.returncode, two.stdout, two.stderr) == (2, "", "pixmill: stdout takes one file\n")
+    assert not (tmp_path / "-").exists()
+
+
+def run_at_a_terminal(words: list[str], environment: dict[str, str], folder: Path) -> tuple[int, bytes, bytes]:
+    """Run the program with stderr on a terminal; return its exit code, its stdout, and what the terminal got."""
+    terminal, stderr = os.openpty()
+    shown = bytearray()
+
+    def read() -> None:
+        # Linux reports the end of a terminal as an error.
+        with suppress(OSError):
+            while part := os.read(terminal, 65_536):
+                shown.extend(part)
+
+    command = [str(SCRIPTS / "pixmill"), *words]
+    reader = Thread(target=read)
+    with subprocess.Popen(
+        command,
+        env=environment | {"TERM": "xterm"},
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+    ) as program:
+        os.close(stderr)
+        reader.start()
+        stdout, _ = program.communicate(timeout=120)
+    reader.join()
+    os.close(terminal)
+    return program.returncode, stdout, bytes(shown)
 
 
 def test_a_dry_run_changes_nothing(pixmill_command: Run, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Downloads several files at a time into paths that commands choose."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -10,8 +11,8 @@ from pixmill.client.answers import File
 from pixmill.client.saving import formatted
 from pixmill.client.sync import Pixmill
 from pixmill.client.targets import file_instead_of_folder
-from pixmill.commands.console import concerns_every_request
-from pixmill.commands.progress import Transfers
+from pixmill.commands.console import Exit, Fields, concerns_every_request, fail
+from pixmill.commands.progress import Transfers, transfers
 from pixmill.commands.words import text
 
 T = TypeVar("T")
@@ -19,6 +20,7 @@ R = TypeVar("R")
 
 PARALLEL = 4
 """How many files are downloaded at a time, unless an option says otherwise."""
+STDOUT = Path("-")
 _SAMPLE = File(id=1, name="a", extension=".txt", comment="", size=0, sha256="", media_type="text/plain")
 
 
@@ -31,6 +33,26 @@ def check_target(template: str | None, folder: Path | None) -> None:
         formatted(template, _SAMPLE)
     if folder is not None and (path := file_instead_of_folder(folder)) is not None:
         raise ValueError(text("'{path}' is a file; give a folder", path=path))
+
+
+def check_stdout(files: int, name: str | None, *, force: bool, as_json: Fields | None) -> None:
+    """Refuse what stdout cannot take, before anything is processed: several results, names, or JSON in addition to the bytes.
+
+    :param files: the number of results.
+    """
+    if name is not None or force:
+        raise fail(text("stdout goes neither with --name nor with --force"), Exit.USAGE)
+    if as_json:
+        raise fail(text("--json needs a file: stdout takes the bytes"), Exit.USAGE)
+    if files != 1:
+        raise fail(text("stdout takes one file"), Exit.USAGE)
+
+
+def to_stdout(pixmill: Pixmill, file: File) -> None:
+    """Write the bytes of a file to stdout."""
+    with transfers(text("Downloading"), {file.id: file.size}) as moved:
+        pixmill.files.download_to(file, sys.stdout.buffer, on_progress=moved)
+    sys.stdout.buffer.flush()
 
 
 def fetched(

@@ -50,7 +50,7 @@ from pixmill.commands.console import (
     say,
     shown,
 )
-from pixmill.commands.fetching import PARALLEL, check_target, fetched
+from pixmill.commands.fetching import PARALLEL, check_target, fetched, to_stdout
 from pixmill.commands.file_filter import Conditions, Order, Origin, file_filter
 from pixmill.commands.paths import Placed, Selection, Stamp, say_linked, settled, stamp_of
 from pixmill.commands.progress import Source, Transfers, transfers
@@ -167,7 +167,9 @@ def get(
             return
         files = _chosen(pixmill, wanted)
         if output == "-":
-            _get_to_stdout(pixmill, files)
+            if len(files) != 1:
+                raise fail(text("stdout takes one file"), Exit.USAGE)
+            to_stdout(pixmill, files[0])
         elif len(files) == 1 and not _is_folder(output):
             if name is not None:
                 raise fail(text("--name is for a folder; '{path}' is the name of the file", path=output), Exit.USAGE)
@@ -587,14 +589,6 @@ def _check_get(
         raise fail(text("stdout goes neither with --name nor with --parallel nor with --force"), Exit.USAGE)
     if as_json and output == "-":
         raise fail(text("--json needs a file: stdout takes the bytes"), Exit.USAGE)
-
-
-def _get_to_stdout(pixmill: Pixmill, files: Sequence[File]) -> None:
-    if len(files) != 1:
-        raise fail(text("stdout takes one file"), Exit.USAGE)
-    with transfers(text("Downloading"), {files[0].id: files[0].size}) as moved:
-        pixmill.files.download_to(files[0], sys.stdout.buffer, on_progress=moved)
-    sys.stdout.buffer.flush()
 
 
 def _get_as(pixmill: Pixmill, file: File, path: Path, *, force: bool, as_json: Fields | None) -> None:

@@ -1,10 +1,12 @@
 """Progress bars and a table on stderr for transfers and tasks, shown only on a terminal."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
+from typing import TypedDict
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -90,6 +92,19 @@ class _Rate(ProgressColumn):
         return Text("-/s" if rate is None else f"{rate:.3g}/s")
 
 
+class _OnStderr(TypedDict):
+    """Options of a display that rich replaces below what is printed."""
+
+    console: Console
+    transient: bool
+    redirect_stdout: bool
+
+
+def _on_stderr() -> _OnStderr:
+    # Rich prints what a program writes to stdout above the display, which is on stderr: right only on a terminal.
+    return {"console": err, "transient": True, "redirect_stdout": sys.stdout.isatty()}
+
+
 @contextmanager
 def transfers(verb: str, sizes: Mapping[Source, int]) -> Iterator[Transfers]:
     """Show a progress bar with rate and remaining time.
@@ -97,7 +112,7 @@ def transfers(verb: str, sizes: Mapping[Source, int]) -> Iterator[Transfers]:
     :param sizes: the bytes of each transfer; empty if there is one transfer, whose response says them.
     """
     columns = (TextColumn(verb), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    with Progress(*columns, **_on_stderr(), disable=not err.is_terminal) as bar:
         task = bar.add_task(verb, total=sum(sizes.values()) if sizes else None)
         yield Transfers(sizes, lambda done, total: bar.update(task, completed=done, total=total))
 
@@ -106,7 +121,7 @@ def transfers(verb: str, sizes: Mapping[Source, int]) -> Iterator[Transfers]:
 def counted(verb: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show a progress bar with rate and remaining time; the yielded function takes the number of finished items."""
     columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    with Progress(*columns, **_on_stderr(), disable=not err.is_terminal) as bar:
         task = bar.add_task(verb, total=total)
         yield lambda done: bar.update(task, completed=done)
 
@@ -182,5 +197,5 @@ class RunningTasks:
 def running_tasks() -> Iterator[RunningTasks]:
     """Show a table of the tasks that run below all that is printed."""
     tasks = RunningTasks()
-    with Live(tasks, console=err, transient=True):
+    with Live(tasks, **_on_stderr()):
         yield tasks

@@ -33,7 +33,7 @@ from pixmill.commands.console import (
     json_option,
     say,
 )
-from pixmill.commands.fetching import check_target
+from pixmill.commands.fetching import STDOUT, check_stdout, check_target
 from pixmill.commands.paths import Selection
 from pixmill.commands.pipeline_file import is_pipeline_file, params_in
 from pixmill.commands.progress import transfers
@@ -74,7 +74,10 @@ def run(
         list[str], typer.Argument(metavar="FILES…", help="Ids, or paths, which are uploaded; - reads ids from stdin.")
     ],
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait until all tasks have ended.")] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Wait, and save results here.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Wait, and save results in this folder; - writes one result to stdout."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Names of results, with {name}, {ext}, {id} and {task_id}.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
     set_: Annotated[
@@ -107,6 +110,8 @@ def run(
         count = len(ids) + len(paths)
         if count > MANY:
             raise ValueError(text("a run has at most {most} files, and these are {count}", most=MANY, count=count))
+        if output == STDOUT:
+            check_stdout(count, name, force=force, as_json=as_json)
         if dry_run:
             fields = {**asked, "file_ids": [*ids, *map(str, paths)], "priority": priority, "cache": not no_cache}
             if lasting is not None:

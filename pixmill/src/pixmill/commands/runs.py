@@ -23,7 +23,7 @@ from pixmill.commands.console import (
     names_of,
     say,
 )
-from pixmill.commands.fetching import check_target
+from pixmill.commands.fetching import STDOUT, check_stdout, check_target
 from pixmill.commands.waiting import explain, has_failures, save, wait
 from pixmill.commands.words import plural
 
@@ -90,10 +90,8 @@ def watch(
 )
 def save_results(
     run: Id,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder.")] = Path(),
-    name: Annotated[
-        str, typer.Option(help="Names of results, with {name}, {ext}, {id} and {task_id}.")
-    ] = "{name}{ext}",
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder; - writes one result to stdout.")] = Path(),
+    name: Annotated[str | None, typer.Option(help="Names of results, with {name}, {ext}, {id} and {task_id}.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
     as_json: Annotated[Fields | None, json_option(("path",))] = None,
     url: Url = None,
@@ -103,6 +101,8 @@ def save_results(
     with connected(url, profile) as pixmill:
         check_target(name, output)
         made = pixmill.batches.run(run)
+        if output == STDOUT:
+            check_stdout(len(made.task_ids), name, force=force, as_json=as_json)
         wait(made)
         save(pixmill, made, output, name, force=force, as_json=as_json)
 

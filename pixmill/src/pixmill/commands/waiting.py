@@ -10,7 +10,7 @@ from pixmill.client.answers import Batch
 from pixmill.client.saving import result_names, without_result
 from pixmill.client.sync import Pixmill, Run
 from pixmill.commands.console import Exit, Fields, emit, emit_json, explained, say
-from pixmill.commands.fetching import PARALLEL, fetched
+from pixmill.commands.fetching import PARALLEL, STDOUT, fetched, to_stdout
 from pixmill.commands.progress import counted, transfers
 from pixmill.commands.words import plural, text
 
@@ -46,19 +46,24 @@ def wait(run: Run, *, show: Callable[[Batch], None] | None = None) -> Batch:
 def save(pixmill: Pixmill, run: Run, folder: Path, name: str | None, *, force: bool, as_json: Fields | None) -> None:
     """Write the results of a finished run into a folder, and report the tasks without a result.
 
+    :param folder: the folder; or stdout, for the only result.
     :param name: a template for names; by default the result's own name.
     :param force: replace files that exist; by default, a result gets a number.
     """
     with explained(lambda: text("interrupted. Save the results again: pixmill runs save {id}", id=run.batch_id)):
         tasks = run.ended()
         results = run.results(tasks)
-        names = result_names(name or "{name}{ext}", tasks, results)
-        folder.mkdir(parents=True, exist_ok=True)
-        targets = [(file, folder / file_name) for file, file_name in names.items()]
-        with transfers(text("Downloading"), {file.id: file.size for file in results}) as moved:
-            for _, saved in fetched(pixmill, targets, moved, PARALLEL, overwrite=force):
-                path = saved.result()
-                emit_json({"path": str(path)}, as_json) if as_json else emit(str(path))
+        if folder == STDOUT:
+            for file in results:
+                to_stdout(pixmill, file)
+        else:
+            names = result_names(name or "{name}{ext}", tasks, results)
+            folder.mkdir(parents=True, exist_ok=True)
+            targets = [(file, folder / file_name) for file, file_name in names.items()]
+            with transfers(text("Downloading"), {file.id: file.size for file in results}) as moved:
+                for _, saved in fetched(pixmill, targets, moved, PARALLEL, overwrite=force):
+                    path = saved.result()
+                    emit_json({"path": str(path)}, as_json) if as_json else emit(str(path))
     failed = without_result(tasks, results)
     if not failed:
         return
