@@ -36,7 +36,7 @@ def check_target(template: str | None, folder: Path | None) -> None:
 
 
 def check_stdout(files: int, name: str | None, *, force: bool, as_json: Fields | None) -> None:
-    """Refuse what stdout cannot take, before anything is processed: several results, names, or JSON in addition to the bytes.
+    """Refuse what stdout cannot take, before anything is processed: several results, names, or JSON with the bytes.
 
     :param files: the number of results.
     """
