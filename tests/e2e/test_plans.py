@@ -85,7 +85,7 @@ from tests.support.servers import started_postgres
 from tests.support.statement_sites import Site, executing_lines, sites
 from tests.support.stored import stored, unlimited
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.timeout(3600)]
 
 LARGE = {"tasks", "task_events", "callbacks", "batches", "batch_keys", "files", "file_events", "blobs", "links"}
 LARGE |= {"idempotency_keys", "presets", "uploads", "cached_results", "discarded_results"}

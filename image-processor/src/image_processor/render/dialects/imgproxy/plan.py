@@ -77,7 +77,7 @@ _STATES: Mapping[str, State] = {
     "quality": State("yes", "`output.quality`"),
     "format_quality": State("yes", "`output.quality`"),
     "max_bytes": State("yes", "`output.max_bytes`"),
-    "format": State("part", f"{', '.join(WRITTEN)}, and `best` (Pro), the smallest file; others are refused"),
+    "format": State("part", f"{', '.join(WRITTEN)}, and `best` (Pro), chosen by size; others are refused"),
     "skip_processing": State("yes", "the unchanged source, unless the URL chooses another format"),
     "raw": State("yes", "the unchanged source"),
     "cachebuster": State("yes", "no effect on the result"),
