@@ -21,6 +21,7 @@ READ = {
     "blinker": "MIT",
     "click-didyoumean": "MIT",
     "click-plugins": "BSD-3-Clause",
+    "deflate": "MIT",
     "font-roboto": "Apache-2.0",
     "itsdangerous": "BSD-3-Clause",
     "jinja2": "BSD-3-Clause",

@@ -1014,9 +1014,9 @@ MUTATIONS = [
     ),
     Mutation(
         rule="a process of a worker inherits no pipe in which another one writes",
-        file="image-processor/src/image_processor/handler/work_pool.py",
-        before="                results.close()\n",
-        after="                pass\n",
+        file="image-processor/src/image_processor/handler/isolated_process.py",
+        before="        os.dup2(nothing, descriptor, inheritable=False)\n",
+        after="        pass\n",
         caught_by="image-processor/tests/handler/test_work_pool.py::test_a_process_has_no_pipe_of_another_one",
     ),
     Mutation(
