@@ -42,8 +42,18 @@ def check_stdout(files: int, name: str | None, *, force: bool, as_json: Fields |
     """
     if name is not None or force:
         raise fail(text("stdout goes neither with --name nor with --force"), Exit.USAGE)
+    check_bytes_only(as_json)
+    check_one(files)
+
+
+def check_bytes_only(as_json: Fields | None) -> None:
+    """Refuse JSON on the stdout that takes the bytes of a file."""
     if as_json:
         raise fail(text("--json needs a file: stdout takes the bytes"), Exit.USAGE)
+
+
+def check_one(files: int) -> None:
+    """Refuse another number of files than one for stdout."""
     if files != 1:
         raise fail(text("stdout takes one file"), Exit.USAGE)
 

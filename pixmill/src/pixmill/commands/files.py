@@ -50,7 +50,7 @@ from pixmill.commands.console import (
     say,
     shown,
 )
-from pixmill.commands.fetching import PARALLEL, check_target, fetched, to_stdout
+from pixmill.commands.fetching import PARALLEL, check_bytes_only, check_one, check_target, fetched, to_stdout
 from pixmill.commands.file_filter import Conditions, Order, Origin, file_filter
 from pixmill.commands.paths import Placed, Selection, Stamp, say_linked, settled, stamp_of
 from pixmill.commands.progress import Source, Transfers, transfers
@@ -167,8 +167,7 @@ def get(
             return
         files = _chosen(pixmill, wanted)
         if output == "-":
-            if len(files) != 1:
-                raise fail(text("stdout takes one file"), Exit.USAGE)
+            check_one(len(files))
             to_stdout(pixmill, files[0])
         elif len(files) == 1 and not _is_folder(output):
             if name is not None:
@@ -587,8 +586,8 @@ def _check_get(
         raise fail(text("--parallel is for single files, not for --zip"), Exit.USAGE)
     if output == "-" and (name is not None or parallel is not None or force):
         raise fail(text("stdout goes neither with --name nor with --parallel nor with --force"), Exit.USAGE)
-    if as_json and output == "-":
-        raise fail(text("--json needs a file: stdout takes the bytes"), Exit.USAGE)
+    if output == "-":
+        check_bytes_only(as_json)
 
 
 def _get_as(pixmill: Pixmill, file: File, path: Path, *, force: bool, as_json: Fields | None) -> None:
